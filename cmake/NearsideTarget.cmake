@@ -1,0 +1,43 @@
+# One library a folder, its flags on the target and nowhere else.
+#
+#   nearside_library(NAME SOURCES a.cc b.cc [PUBLIC deps...] [PRIVATE deps...])
+#   nearside_program(NAME SOURCES main.cc PRIVATE deps...)
+#   nearside_test(NAME SOURCES a_test.cc [PRIVATE deps...])      one executable, gtest_main, under ctest
+#
+# Libraries are named nearside_FOLDER; includes are written from the repository's root.
+
+add_library(nearside_flags INTERFACE)
+target_compile_features(nearside_flags INTERFACE cxx_std_20)
+target_include_directories(nearside_flags INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_options(nearside_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
+  -Wno-missing-field-initializers -fno-omit-frame-pointer)
+if(NEARSIDE_SANITIZE)
+  target_compile_options(nearside_flags INTERFACE -fsanitize=${NEARSIDE_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(nearside_flags INTERFACE -fsanitize=${NEARSIDE_SANITIZE})
+endif()
+
+function(nearside_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC nearside_flags ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+endfunction()
+
+function(nearside_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PRIVATE" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE nearside_flags ${arg_PRIVATE})
+endfunction()
+
+function(nearside_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;PRIVATE" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  target_link_libraries(${name} PRIVATE nearside_flags ${arg_PRIVATE} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE NEARSIDE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS unit)
+endfunction()

@@ -1,0 +1,127 @@
+#include "runtime/daemon.h"
+
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <csignal>
+#include <string>
+#include <vector>
+
+namespace nearside {
+namespace {
+
+/// Runs a daemon with the arguments given and keeps what it printed and called. The process's
+/// signals are put back afterwards.
+class DaemonTest : public testing::Test {
+ protected:
+  int Run(std::vector<std::string> arguments) {
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    arguments.insert(arguments.begin(), "nearside-test");
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    const DaemonSpec spec{
+        .name = "nearside-test",
+        .purpose = "Tests what daemons share.",
+        .example = "  nearside-test --config test.toml",
+        .check = [this](const std::string& file) { return Called("check", file); },
+        .run = [this](const std::string& file) { return Called("run", file); }};
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    const int code = RunDaemon(spec, static_cast<int>(argv.size()), argv.data());
+    out_ = testing::internal::GetCapturedStdout();
+    error_ = testing::internal::GetCapturedStderr();
+    pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+    std::signal(SIGPIPE, SIG_DFL);
+    return code;
+  }
+
+  Status Called(const std::string& what, const std::string& file) {
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    calls_ += what + " " + file + (sigismember(&mask, SIGTERM) == 1 ? " blocked;" : ";");
+    return result_;
+  }
+
+  Status result_;
+  std::string calls_;
+  std::string out_;
+  std::string error_;
+};
+
+TEST_F(DaemonTest, RunsWithItsSignalsBlockedAndExitsWithZero) {
+  EXPECT_EQ(Run({"--config", "a.toml"}), 0);
+  EXPECT_EQ(calls_, "run a.toml blocked;");
+  EXPECT_EQ(out_ + error_, "");
+}
+
+TEST_F(DaemonTest, AGoodFileIsSaidToBeOk) {
+  EXPECT_EQ(Run({"--config=a.toml", "--check"}), 0);
+  EXPECT_EQ(calls_, "check a.toml;");
+  EXPECT_EQ(out_, "a.toml: ok\n");
+  EXPECT_EQ(error_, "");
+}
+
+TEST_F(DaemonTest, ABadFileIs78AndEveryErrorHasItsLine) {
+  result_ = Fail(Fault::kOperator, "bad_settings", "a.toml:1: x: wrong\na.toml:2: y: wrong too");
+  const std::string expected =
+      "nearside-test: a.toml:1: x: wrong\n"
+      "nearside-test: a.toml:2: y: wrong too\n";
+  EXPECT_EQ(Run({"--check", "--config", "a.toml"}), 78);
+  EXPECT_EQ(error_, expected);
+  EXPECT_EQ(out_, "");
+  EXPECT_EQ(Run({"--config", "a.toml"}), 78);
+  EXPECT_EQ(error_, expected);
+}
+
+TEST_F(DaemonTest, AnyOtherFailureIs1) {
+  for (const Fault fault : {Fault::kSelf, Fault::kOrigin, Fault::kClient}) {
+    result_ = Fail(fault, "ENOMEM", "no memory");
+    EXPECT_EQ(Run({"--config", "a.toml"}), 1);
+    EXPECT_EQ(error_, "nearside-test: no memory\n");
+  }
+}
+
+TEST_F(DaemonTest, VersionIsTheProjects) {
+  EXPECT_EQ(Run({"--version"}), 0);
+  EXPECT_EQ(out_, "nearside-test " + std::string(Version()) + "\n");
+  EXPECT_EQ(calls_, "");
+  EXPECT_TRUE(std::isdigit(static_cast<unsigned char>(Version().front())));
+}
+
+TEST_F(DaemonTest, HelpTeachesByAnExample) {
+  EXPECT_EQ(Run({"--help"}), 0);
+  EXPECT_EQ(calls_, "");
+  EXPECT_EQ(out_, R"(Tests what daemons share.
+Usage: nearside-test [OPTIONS]
+
+Options:
+  -h,--help                   Print this help and exit
+  --version                   Print the version and exit
+  --config FILE REQUIRED      The settings, a TOML file
+  --check                     Check FILE and all it names, then exit: 0 good, 78 not
+
+Example:
+  nearside-test --config test.toml
+
+Signals: SIGTERM and SIGINT drain and exit 0; SIGHUP reloads the settings, and a bad
+file leaves the old ones in force. Exit codes: 0 done, 78 the settings or something they
+name is wrong, 1 anything else. All keys: docs/configuration.md
+)");
+}
+
+TEST_F(DaemonTest, AWrongCommandLineIs1AndPointsToHelp) {
+  EXPECT_EQ(Run({}), 1);
+  EXPECT_EQ(error_, "nearside-test: --config is required; --help shows how it is used\n");
+  EXPECT_EQ(Run({"--config"}), 1);
+  EXPECT_EQ(error_,
+            "nearside-test: --config: 1 required FILE missing; --help shows how it is used\n");
+  EXPECT_EQ(Run({"--config", "a.toml", "--chekc"}), 1);
+  EXPECT_EQ(error_,
+            "nearside-test: The following argument was not expected: --chekc; "
+            "--help shows how it is used\n");
+  EXPECT_EQ(calls_, "");
+}
+
+}  // namespace
+}  // namespace nearside
