@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "net/address.h"
+#include "net/event_loop.h"
+#include "net/stream.h"
+#include "net/tls.h"
+#include "runtime/result.h"
+
+namespace nearside::net {
+
+struct ListenerOptions {
+  SocketAddress address;
+  bool reuse_port = true;  ///< each worker listens on a socket of its own
+  int backlog = 4096;
+  size_t max_connections =
+      100'000;  ///< of this listener: beyond it new ones are closed at once and counted
+  milliseconds handshake_timeout = seconds(10);
+};
+
+struct ListenerCounters {
+  uint64_t accepted = 0;
+  uint64_t refused_full = 0;   ///< over max_connections
+  uint64_t accept_errors = 0;  ///< EMFILE and the like: accepting pauses for 100 ms
+  uint64_t handshakes_failed = 0;
+  uint64_t handshakes_timed_out = 0;
+};
+
+/// Accepts on one address for one worker, does TLS handshakes, and hands over streams that are
+/// ready. Owned by one worker. Destroying it closes the listening socket and the handshakes under
+/// way, not the streams handed over.
+class Listener {
+ public:
+  using OnStream = std::function<void(std::unique_ptr<Stream>)>;
+  /// `tls` may be null (cleartext). Error: kOperator address_in_use / bad_address / no_permission,
+  /// with the address and what to change in the message.
+  static Result<std::unique_ptr<Listener>> Open(EventLoop& loop, const ListenerOptions& options,
+                                                std::shared_ptr<TlsServer> tls, OnStream on_stream);
+  /// Whether nobody listens on `address` yet. Asked once before the workers open theirs, since
+  /// SO_REUSEPORT would let a second daemon of the same user share the port unnoticed. Errors as
+  /// Open.
+  static Status CheckFree(const SocketAddress& address);
+  virtual ~Listener() = default;
+  /// New connections use this from now on (certificate reload).
+  virtual void SetTls(std::shared_ptr<TlsServer> tls) = 0;
+  /// Stops accepting and closes the socket (drain); streams handed over go on.
+  virtual void StopAccepting() = 0;
+  /// The address bound, with the real port when 0 was asked for.
+  virtual const SocketAddress& address() const = 0;
+  virtual const ListenerCounters& counters() const = 0;
+};
+
+}  // namespace nearside::net

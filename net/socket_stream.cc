@@ -1,0 +1,209 @@
+#include "net/socket_stream.h"
+
+#include <linux/sockios.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace nearside::net {
+
+namespace {
+
+// What a flush may produce at first; it doubles while the socket takes everything.
+constexpr uint32_t kFirstBudget = 64 << 10;
+// Waiting for a peer that has our FIN but still drinks from the socket's buffer, in linger periods.
+constexpr int kMaxLingerPeriods = 30;
+
+}  // namespace
+
+/// What Close waits with.
+struct SocketStream::Lingering {
+  Lingering(EventLoop& loop, std::function<void()> on_fire) : timer(loop, std::move(on_fire)) {}
+  Timer timer;
+  milliseconds period{0};
+  size_t outstanding = 0;  // when the timer was armed: less means progress
+  int periods = 0;
+};
+
+SocketStream::SocketStream(EventLoop& loop, Parts parts)
+    : loop_(loop),
+      socket_(std::move(parts.socket)),
+      peer_(parts.peer),
+      tls_(std::move(parts.tls)),
+      live_count_(std::move(parts.live_count)),
+      budget_(kFirstBudget),
+      role_(parts.role) {}
+
+SocketStream::~SocketStream() {
+  Release();
+  loop_.CancelTurnEnd(this);
+  if (destroyed_ != nullptr) *destroyed_ = true;
+}
+
+Status SocketStream::Open(bool watched) {
+  armed_events_ = EPOLLIN;
+  return watched ? loop_.Rewatch(socket_.get(), armed_events_, this)
+                 : loop_.Watch(socket_.get(), armed_events_, this);
+}
+
+void SocketStream::StartHandshake(HandshakeOwner* owner) {
+  state_ = State::kHandshaking;
+  owner_ = owner;
+  if (role_ == Role::kConnected) loop_.AtTurnEnd(this);  // the client speaks first
+}
+
+void SocketStream::SetHandler(StreamHandler* handler) {
+  handler_ = handler;
+  if (handler == nullptr) return;
+  bool untold = input_held_ || end_untold_ || want_write_ || drain_untold_;
+  if (untold || why_gone_ != nullptr) loop_.AtTurnEnd(this);
+  UpdateReading();
+}
+
+void SocketStream::WantWrite() {
+  if (state_ != State::kOpen || want_write_) return;
+  want_write_ = true;
+  if (!blocked_) loop_.AtTurnEnd(this);
+}
+
+void SocketStream::PauseReading() { paused_ = true; }  // the next event disarms EPOLLIN
+
+void SocketStream::ResumeReading() {
+  paused_ = false;
+  if (IsGone()) return;
+  if (input_held_ || end_untold_) loop_.AtTurnEnd(this);
+  UpdateReading();
+}
+
+void SocketStream::Close(milliseconds linger) {
+  if (state_ != State::kOpen) return;
+  state_ = State::kClosing;
+  want_write_ = false;
+  held_ = {};
+  lingering_ = std::make_unique<Lingering>(loop_, [this] { OnLingerTimer(); });
+  lingering_->period = linger;
+  RestartLinger();
+  UpdateReading();  // so that the peer is not reset for what it still sends
+  loop_.AtTurnEnd(this);
+}
+
+void SocketStream::Abort() {
+  if (IsGone()) return;
+  linger reset{.l_onoff = 1, .l_linger = 0};
+  setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  handler_ = nullptr;
+  owner_ = nullptr;
+  Release();
+}
+
+const SocketAddress& SocketStream::local() const {
+  if (local_ == nullptr) {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    auto* address = reinterpret_cast<sockaddr*>(&storage);
+    bool known = socket_.is_open() && getsockname(socket_.get(), address, &length) == 0;
+    local_ = std::make_unique<SocketAddress>(known ? address : nullptr, length);
+  }
+  return *local_;
+}
+
+std::string_view SocketStream::server_name() const {
+  return tls_ != nullptr ? std::string_view(tls_->server_name()) : std::string_view();
+}
+
+void SocketStream::OnReady(uint32_t events) {
+  if ((events & EPOLLOUT) != 0 && !OnWritable()) return;
+  if ((events & ~EPOLLOUT) != 0) OnReadable(events);
+}
+
+void SocketStream::OnTurnEnd() {
+  if (IsGone()) {
+    if (why_gone_ == nullptr || handler_ == nullptr) return;
+    Error why = std::move(*why_gone_);
+    why_gone_.reset();
+    std::exchange(handler_, nullptr)->OnClosed(why);
+    return;
+  }
+  if (state_ == State::kHandshaking) {
+    AdvanceHandshake({});
+    return;
+  }
+  if ((input_held_ || end_untold_) && !DeliverHeld()) return;
+  if (!blocked_) Flush();
+}
+
+void SocketStream::Arm(uint32_t events) {
+  if (events == armed_events_) return;
+  armed_events_ = events;
+  loop_.Rewatch(socket_.get(), events, this);
+}
+
+bool SocketStream::End(Error why) {
+  bool handshaking = state_ == State::kHandshaking;
+  Release();
+  if (handshaking) {
+    if (owner_ != nullptr) {
+      std::exchange(owner_, nullptr)->OnHandshake(this, unexpected(std::move(why)));
+    }
+  } else if (handler_ != nullptr) {
+    std::exchange(handler_, nullptr)->OnClosed(why);
+  } else {
+    why_gone_ = std::make_unique<Error>(std::move(why));
+  }
+  return false;
+}
+
+bool SocketStream::Fail(std::string_view reason, std::string message) {
+  Fault fault = role_ == Role::kAccepted ? Fault::kClient : Fault::kOrigin;
+  return End(Error{fault, std::string(reason), peer_.ToString() + ": " + std::move(message)});
+}
+
+bool SocketStream::FailWith(std::string_view what, int error_number) {
+  std::string_view reason = "io_error";
+  if (error_number == ECONNRESET || error_number == EPIPE) reason = "reset";
+  if (error_number == ETIMEDOUT) reason = "timed_out";
+  return Fail(reason, std::string(what) + ": " + strerrordesc_np(error_number));
+}
+
+void SocketStream::Release() {
+  if (IsGone()) return;
+  state_ = State::kGone;
+  loop_.CancelTurnEnd(this);
+  loop_.Unwatch(socket_.get());
+  socket_.Close();
+  DropUnsent();
+  held_ = {};
+  lingering_.reset();
+  if (live_count_ != nullptr) --*std::exchange(live_count_, nullptr);
+}
+
+size_t SocketStream::OutstandingBytes() const {
+  int queued = 0;
+  if (ioctl(socket_.get(), SIOCOUTQ, &queued) != 0) queued = 0;
+  return unsent_bytes() + static_cast<size_t>(queued);
+}
+
+void SocketStream::RestartLinger() {
+  lingering_->outstanding = OutstandingBytes();
+  lingering_->timer.Arm(lingering_->period);
+}
+
+void SocketStream::OnLingerTimer() {
+  bool progress = OutstandingBytes() < lingering_->outstanding;
+  bool patient = state_ == State::kClosing || ++lingering_->periods < kMaxLingerPeriods;
+  if (progress && patient) {
+    RestartLinger();
+    return;
+  }
+  if (state_ == State::kClosing) {
+    Fail("close_timeout", "did not take what was sent before the close");
+    return;
+  }
+  End(Error{Fault::kSelf, "closed", "closed by us; the peer had not closed in time"});
+}
+
+}  // namespace nearside::net
