@@ -1,0 +1,70 @@
+#include "cli/client_settings.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "runtime/file.h"
+
+namespace nearside::cli {
+namespace {
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+settings::Table ClientTable() {
+  settings::Table table;
+  table.Key("origin", &ClientSettings::origin,
+            {.fallback = "http://127.0.0.1:9000",
+             .prose = "Where the origin's API is. `--origin` wins."});
+  table.Key("token_file", &ClientSettings::token_file,
+            {.fallback = "",
+             .prose = "File with the API's bearer token. `--token-file` wins. Keep it readable for "
+                      "yourself alone."});
+  table.Key("geodns", &ClientSettings::geodns,
+            {.fallback = "",
+             .prose = "Admin address of GeoDNS, as `http://127.0.0.1:7053`: `nearside status` then "
+                      "shows what DNS thinks of each point of presence. `--geodns` wins."});
+  return table;
+}
+
+std::string ClientSettingsPath() {
+  std::string base = Environment("XDG_CONFIG_HOME");
+  if (base.empty()) base = Environment("HOME") + "/.config";
+  return base + "/nearside/client.toml";
+}
+
+Result<ClientSettings> ReadClientSettings(const std::string& path) {
+  ClientSettings settings;
+  const bool there = ::access(path.c_str(), F_OK) == 0;
+  const Status read = there ? ClientTable().ReadFile(path, &settings)
+                            : ClientTable().ReadText("", path, &settings);
+  if (!read) return unexpected(read.error());
+  return settings;
+}
+
+Result<std::string> ReadToken(const std::string& file) {
+  const auto fail = [](const std::string& why) {
+    return Fail(Fault::kOperator, "no_token",
+                why + ": expected a file with the origin's token, named by --token-file or by "
+                      "token_file = \"…\" in " + ClientSettingsPath());
+  };
+  if (file.empty()) return fail("no token file is named");
+  Result<std::string> text = ReadFile(file, 64_KiB);
+  if (!text) return fail(text.error().message);
+  for (std::string_view rest = *text; !rest.empty();) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.remove_suffix(1);
+    if (!line.empty() && line.front() != '#') return std::string(line);
+  }
+  return fail(file + ": holds no token");
+}
+
+}  // namespace nearside::cli

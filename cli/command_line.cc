@@ -1,0 +1,276 @@
+#include "cli/command_line.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <functional>
+#include <optional>
+
+#include "cli/assets.h"
+#include "cli/command.h"
+#include "cli/publish.h"
+#include "cli/purge.h"
+#include "cli/releases.h"
+#include "cli/rollback.h"
+#include "cli/sites.h"
+#include "cli/status.h"
+#include "runtime/daemon.h"
+#include "runtime/signals.h"
+#include "runtime/units.h"
+
+namespace nearside::cli {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  nearside publish ./public --site demo --host www.example.com   # the first time: makes the site
+  nearside publish ./public --site demo --dry-run                # what would change
+  nearside purge https://www.example.com/a.css                   # which edge forgot it, in how many ms
+  nearside status                                                # one screen
+  nearside rollback --site demo                                  # back to the release before
+
+The origin is --origin or what ~/.config/nearside/client.toml says:
+  origin = "http://127.0.0.1:9000"
+  token_file = "/etc/nearside/admin.token"
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but not confirmed by every edge.)";
+
+constexpr const char* kPurgeExamples = R"(Examples:
+  nearside purge https://www.example.com/a.css https://www.example.com/b.js
+  nearside purge /a.css --site demo             # the same by path; all the site's hosts at once
+  nearside purge --prefix /img/ --site demo     # everything below a folder
+  nearside purge --tag product-7 --site demo    # by Surrogate-Key or Cache-Tag
+  nearside purge --all --soft --site demo       # validate everything before its next use
+
+A URL without a query covers that path with every query. Prints a line an edge; exits 3 unless all have
+confirmed. An edge that is gone for good: nearside edges forget NAME.)";
+
+constexpr const char* kPublishExamples = R"(Examples:
+  nearside publish ./public --site demo --host www.example.com
+  nearside publish ./public --site demo
+
+Hidden files are left out (but for .well-known). Symbolic links that leave the folder are refused.
+Only contents that the origin lacks are sent. The switch is one step: a visitor gets the whole old or
+the whole new release. Files with a hash in their names stay reachable for a few releases.)";
+
+/// Checks a duration while the command line is parsed.
+std::string CheckDuration(const std::string& text) {
+  return ParseDuration(text) ? "" : "expected a duration like 2s or 500ms, got \"" + text + "\"";
+}
+
+/// The command line being built, and what was chosen.
+struct CommandLine {
+  explicit CommandLine(Terminal& t) : terminal(t) {}
+
+  Terminal& terminal;
+  CLI::App app{"The command-line client of Nearside: publish sites, purge, see how the fleet is.",
+               "nearside"};
+  GlobalOptions global;
+  PublishOptions publish;
+  PurgeOptions purge;
+  ReleasesOptions releases;
+  RollbackOptions rollback;
+  AssetsOptions assets;
+  SitesOptions sites;
+  StatusOptions status;
+  std::string edge;
+  std::function<Exit(CommandContext&)> chosen;
+
+  CLI::App* Command(CLI::App* parent, const char* name, const char* what,
+                    std::function<Exit(CommandContext&)> run) {
+    CLI::App* command = parent->add_subcommand(name, what);
+    command->fallthrough();  // --origin may stand behind the command
+    command->callback([this, run = std::move(run)] { chosen = run; });
+    return command;
+  }
+  static void Site(CLI::App* command, std::string* site) {
+    command->add_option("--site", *site, "The site's name")->type_name("NAME")->required();
+  }
+  static void Wait(CLI::App* command, std::string* wait) {
+    command->add_option("--wait", *wait, "How long to wait for the edges to confirm")
+        ->type_name("DURATION")
+        ->capture_default_str()
+        ->check(CheckDuration);
+  }
+
+  void AddGlobal();
+  void AddPublish();
+  void AddPurge();
+  void AddReleases();
+  void AddAssets();
+  void AddSites();
+  void AddStatus();
+};
+
+void CommandLine::AddGlobal() {
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.set_help_all_flag("--help-all", "Print the help of every command and exit");
+  app.set_version_flag("--version", "nearside " + std::string(Version()),
+                       "Print the version and exit");
+  app.add_option("--origin", global.origin, "The origin's API, as http://127.0.0.1:9000")
+      ->type_name("URL");
+  app.add_option("--token-file", global.token_file, "File with the API's bearer token")
+      ->type_name("FILE");
+  app.add_option("--config", global.config, "Settings instead of ~/.config/nearside/client.toml")
+      ->type_name("FILE");
+}
+
+void CommandLine::AddPublish() {
+  CLI::App* command = Command(&app, "publish", "Publish a folder as a new release of a site",
+                              [this](CommandContext& c) { return Publish(c, publish); });
+  command->footer(kPublishExamples);
+  command->add_option("folder", publish.folder, "The folder")->type_name("DIR")->required();
+  Site(command, &publish.site);
+  command->add_option("--host", publish.hosts, "Make the site, with these hosts, or change its hosts")
+      ->type_name("HOST");
+  command->add_flag("--dry-run", publish.dry_run, "Say what would change, send nothing");
+  command->add_option("--jobs", publish.jobs, "Uploads at once")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  Wait(command, &publish.wait);
+}
+
+void CommandLine::AddPurge() {
+  CLI::App* command = Command(&app, "purge", "Make every edge forget, and see which has",
+                              [this](CommandContext& c) { return Purge(c, purge); });
+  command->footer(kPurgeExamples);
+  command->add_option("url", purge.urls, "URLs, absolute or beginning with /")->type_name("URL");
+  command->add_option("--prefix", purge.prefixes, "Everything below a folder")->type_name("/PATH/");
+  command->add_option("--tag", purge.tags, "Everything with this tag")->type_name("TAG");
+  command->add_flag("--all", purge.all, "The whole site");
+  command->add_option("--site", purge.site, "The site's name; not needed with absolute URLs")
+      ->type_name("NAME");
+  command->add_flag("--soft", purge.soft, "Keep copies, but validate them before their next use");
+  command->add_flag("--json", purge.json, "Print the receipt as JSON");
+  Wait(command, &purge.wait);
+}
+
+void CommandLine::AddReleases() {
+  CLI::App* list = Command(&app, "releases", "List a site's releases",
+                           [this](CommandContext& c) { return ListReleases(c, releases); });
+  Site(list, &releases.site);
+  list->add_option("--limit", releases.limit, "At most so many")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  list->add_flag("--json", releases.json, "Print JSON");
+  CLI::App* back = Command(&app, "rollback", "Activate an earlier release",
+                           [this](CommandContext& c) { return Rollback(c, rollback); });
+  back->add_option("release", rollback.release, "Its number; without one, the release before")
+      ->type_name("ID");
+  Site(back, &rollback.site);
+  Wait(back, &rollback.wait);
+}
+
+void CommandLine::AddAssets() {
+  CLI::App* group = app.add_subcommand("assets", "Single files of a site's active release");
+  group->fallthrough();
+  group->require_subcommand(1);
+  CLI::App* put = Command(group, "put", "Store a file",
+                          [this](CommandContext& c) { return PutAsset(c, assets); });
+  put->add_option("file", assets.file, "The file")->type_name("FILE")->required();
+  put->add_option("path", assets.path, "Where it is to stand, as docs/a.pdf")
+      ->type_name("PATH")
+      ->required();
+  put->add_option("--content-type", assets.content_type, "Instead of the extension's")
+      ->type_name("TYPE");
+  put->add_option("--cache-control", assets.cache_control, "Instead of the name's")
+      ->type_name("VALUE");
+  put->add_option("--tag", assets.tags, "Tags for purges")->type_name("TAG");
+  put->add_flag("--only-new", assets.only_new, "Fail when something stands there already");
+  CLI::App* get = Command(group, "get", "Fetch a file",
+                          [this](CommandContext& c) { return GetAsset(c, assets); });
+  get->add_option("path", assets.path, "The asset's path")->type_name("PATH")->required();
+  get->add_option("file", assets.file, "Where to write it; without one, standard output")
+      ->type_name("FILE");
+  CLI::App* list = Command(group, "ls", "List files",
+                           [this](CommandContext& c) { return ListAssets(c, assets); });
+  list->add_option("prefix", assets.prefix, "Only paths that begin so")->type_name("PREFIX");
+  list->add_flag("--json", assets.json, "Print JSON");
+  CLI::App* remove = Command(group, "rm", "Remove a file, at the edges too",
+                             [this](CommandContext& c) { return RemoveAsset(c, assets); });
+  remove->add_option("path", assets.path, "The asset's path")->type_name("PATH")->required();
+  for (CLI::App* command : {put, get, list, remove}) Site(command, &assets.site);
+  for (CLI::App* command : {put, remove}) {
+    command->add_option("--if-match", assets.match, "Only when this entity tag stands there")
+        ->type_name("ETAG");
+  }
+}
+
+void CommandLine::AddSites() {
+  CLI::App* group = app.add_subcommand("sites", "The sites of the origin");
+  group->fallthrough();
+  group->require_subcommand(1);
+  CLI::App* list = Command(group, "ls", "List them",
+                           [this](CommandContext& c) { return ListSites(c, sites); });
+  list->add_flag("--json", sites.json, "Print JSON");
+  CLI::App* put = Command(group, "put", "Make a site, or change its hosts",
+                          [this](CommandContext& c) { return PutSite(c, sites); });
+  put->add_option("--host", sites.hosts, "Its hosts")->type_name("HOST")->required();
+  CLI::App* remove = Command(group, "rm", "Delete a site with all its releases",
+                             [this](CommandContext& c) { return RemoveSite(c, sites); });
+  for (CLI::App* command : {put, remove}) {
+    command->add_option("name", sites.name, "The site's name")->type_name("NAME")->required();
+  }
+}
+
+void CommandLine::AddStatus() {
+  CLI::App* show = Command(&app, "status", "Points of presence, health, hit ratio, purge lag",
+                           [this](CommandContext& c) { return ShowStatus(c, status); });
+  show->add_option("--geodns", status.geodns, "Admin address of GeoDNS, as http://127.0.0.1:7053")
+      ->type_name("URL");
+  show->add_flag("--json", status.json, "Print JSON");
+  CLI::App* group = app.add_subcommand("edges", "The edges that report to the origin");
+  group->fallthrough();
+  group->require_subcommand(1);
+  CLI::App* forget = Command(group, "forget", "Forget an edge that is gone for good",
+                             [this](CommandContext& c) { return ForgetEdge(c, edge); });
+  forget->add_option("name", edge, "The edge's name")->type_name("NAME")->required();
+}
+
+Exit Run(CommandLine& line) {
+  const std::string path = line.global.config.empty() ? ClientSettingsPath() : line.global.config;
+  Result<ClientSettings> settings = ReadClientSettings(path);
+  if (!settings) {
+    line.terminal.Error(settings.error().message);
+    return Exit::kFailed;
+  }
+  if (!line.global.origin.empty()) settings->origin = line.global.origin;
+  if (!line.global.token_file.empty()) settings->token_file = line.global.token_file;
+  CommandContext context{std::move(*settings), line.terminal};
+  return line.chosen(context);
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, const char* const* argv, std::FILE* out, std::FILE* errors) {
+  Terminal terminal(out, errors);
+  CommandLine line(terminal);
+  line.AddGlobal();
+  line.AddPublish();
+  line.AddPurge();
+  line.AddReleases();
+  line.AddAssets();
+  line.AddSites();
+  line.AddStatus();
+  try {
+    line.app.parse(argc, argv);
+  } catch (const CLI::CallForVersion& version) {
+    terminal.Line(version.what());
+    return static_cast<int>(Exit::kDone);
+  } catch (const CLI::CallForAllHelp&) {
+    terminal.Line(line.app.help("", CLI::AppFormatMode::All));
+    return static_cast<int>(Exit::kDone);
+  } catch (const CLI::CallForHelp&) {
+    terminal.Line(line.app.help());
+    return static_cast<int>(Exit::kDone);
+  } catch (const CLI::ParseError& error) {
+    terminal.Error(std::string(error.what()) + "; --help shows how it is used");
+    return static_cast<int>(Exit::kUsage);
+  }
+  return static_cast<int>(Run(line));
+}
+
+}  // namespace nearside::cli

@@ -1,0 +1,230 @@
+#include "cli/publish.h"
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "cli/folder.h"
+
+namespace nearside::cli {
+namespace {
+
+/// Makes the site, or sets its hosts, when the command line names some.
+Status EnsureSite(OriginApi& api, const PublishOptions& options) {
+  if (options.hosts.empty()) return {};
+  const Json body = {{"hosts", options.hosts}};
+  const std::string target = "/v1/sites/" + EncodePath(options.site);
+  Result<Json> there = api.Get(target);
+  if (there) {
+    std::vector<std::string> now;
+    for (const Json& host : ListOf(*there, "hosts")) now.push_back(host.get<std::string>());
+    std::vector<std::string> wanted = options.hosts;
+    std::sort(wanted.begin(), wanted.end());
+    if (now == wanted) return {};
+  }
+  Result<Json> put = api.Put(target, body);
+  return put ? Status() : Status(unexpected(std::move(put.error())));
+}
+
+/// The API's advice is about the API; here another option does it.
+Error WithHint(Error error, const PublishOptions& options) {
+  if (error.reason == "no_such_site") {
+    error.message = "there is no site \"" + options.site +
+                    "\": add --host www.example.com to make it with that host";
+  }
+  return error;
+}
+
+Status HashFiles(std::vector<FolderFile>* files, Terminal& terminal, int jobs) {
+  uint64_t bytes = 0;
+  for (const FolderFile& file : *files) bytes += file.bytes;
+  Progress progress(terminal, "hashing", bytes, files->size());
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  Status failed;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < jobs; ++i) {
+    threads.emplace_back([&] {
+      for (size_t at = next++; at < files->size(); at = next++) {
+        FolderFile& file = (*files)[at];
+        Result<std::string> digest = HashFile(file.source);
+        if (!digest) {
+          std::lock_guard lock(mutex);
+          if (failed) failed = unexpected(std::move(digest.error()));
+          next = files->size();
+          return;
+        }
+        file.sha256 = std::move(*digest);
+        progress.AddBytes(file.bytes);
+        progress.ItemDone();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (terminal.is_terminal()) progress.Finish();
+  return failed;
+}
+
+Json ManifestOf(const std::vector<FolderFile>& files) {
+  Json assets = Json::array();
+  for (const FolderFile& file : files) {
+    assets.push_back({{"path", file.path}, {"sha256", file.sha256}, {"bytes", file.bytes}});
+  }
+  return {{"assets", std::move(assets)}};
+}
+
+/// One file for each of the digests.
+std::vector<const FolderFile*> FilesOf(const std::vector<FolderFile>& files, const Json& digests) {
+  std::unordered_map<std::string, const FolderFile*> by_digest;
+  for (const FolderFile& file : files) by_digest.emplace(file.sha256, &file);
+  std::vector<const FolderFile*> found;
+  for (const Json& digest : digests) {
+    if (!digest.is_string()) continue;
+    const auto it = by_digest.find(digest.get<std::string>());
+    if (it != by_digest.end()) found.push_back(it->second);
+  }
+  return found;
+}
+
+Status UploadOne(OriginApi& api, const FolderFile& file, Progress& progress) {
+  HttpRequest request;
+  request.method = "PUT";
+  request.target = "/v1/blobs/" + file.sha256;
+  request.file = file.source;
+  request.file_bytes = file.bytes;
+  request.on_sent = [&](uint64_t bytes) { progress.AddBytes(bytes); };
+  Result<HttpResponse> response = api.Send(std::move(request));
+  if (response) return {};
+  if (response.error().reason == "digest_mismatch") {
+    return Fail(Fault::kClient, "file_changed",
+                file.path + " changed while it was being published; publish again");
+  }
+  return unexpected(std::move(response.error()).In(file.path));
+}
+
+/// Uploads over `jobs` connections; the first failure stops all.
+Status Upload(OriginApi& api, const std::vector<const FolderFile*>& files, Terminal& terminal,
+              int jobs) {
+  uint64_t bytes = 0;
+  for (const FolderFile* file : files) bytes += file->bytes;
+  Progress progress(terminal, "uploading", bytes, files.size());
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  Status failed;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < std::min<int>(jobs, static_cast<int>(files.size())); ++i) {
+    threads.emplace_back([&] {
+      OriginApi own(api.server(), api.token());
+      for (size_t at = next++; at < files.size(); at = next++) {
+        Status uploaded = UploadOne(own, *files[at], progress);
+        if (!uploaded) {
+          std::lock_guard lock(mutex);
+          if (failed) failed = std::move(uploaded);
+          next = files.size();
+          return;
+        }
+        progress.ItemDone();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  progress.Finish();
+  return failed;
+}
+
+/// Path → digest of what is active now.
+Result<std::map<std::string, std::string>> ActiveAssets(OriginApi& api, const std::string& site) {
+  std::map<std::string, std::string> assets;
+  std::string after;
+  while (true) {
+    Result<Json> page = api.Get("/v1/sites/" + EncodePath(site) +
+                                "/assets?limit=10000&after=" + EncodePath(after));
+    if (!page) return unexpected(std::move(page.error()));
+    for (const Json& asset : ListOf(*page, "assets")) {
+      assets[TextOf(asset, "path")] = TextOf(asset, "sha256");
+    }
+    after = TextOf(*page, "next");
+    if (after.empty()) return assets;
+  }
+}
+
+Exit DryRun(CommandContext& context, OriginApi& api, const PublishOptions& options,
+            const std::vector<FolderFile>& files) {
+  Result<std::map<std::string, std::string>> active = ActiveAssets(api, options.site);
+  if (!active && active.error().reason == "no_such_site" && !options.hosts.empty()) {
+    active = std::map<std::string, std::string>();
+  }
+  if (!active) return context.Failed(WithHint(active.error(), options));
+  Terminal& terminal = context.terminal;
+  std::unordered_set<std::string> published;
+  size_t changes = 0;
+  for (const FolderFile& file : files) {
+    published.insert(file.path);
+    const auto old = active->find(file.path);
+    if (old != active->end() && old->second == file.sha256) continue;
+    ++changes;
+    const std::string line = Printable(file.path) + "  (" + HumanBytes(file.bytes) + ")";
+    terminal.Line(old == active->end() ? terminal.Paint(Colour::kGreen, "+ " + line)
+                                       : terminal.Paint(Colour::kYellow, "~ " + line));
+  }
+  for (const auto& [path, digest] : *active) {
+    if (published.contains(path)) continue;
+    ++changes;
+    terminal.Line(terminal.Paint(Colour::kRed, "- " + Printable(path)));
+  }
+  terminal.Line(Count(files.size(), "file") + ", " + Count(changes, "change") +
+                ". Nothing was sent: this was a dry run.");
+  return Exit::kDone;
+}
+
+Result<Json> SendRelease(OriginApi& api, const PublishOptions& options,
+                         const std::vector<FolderFile>& files, Terminal& terminal) {
+  const std::string releases = "/v1/sites/" + EncodePath(options.site) + "/releases";
+  Result<Json> release = api.Post(releases, ManifestOf(files));
+  if (!release) return release;
+  const std::vector<const FolderFile*> missing = FilesOf(files, ListOf(*release, "missing"));
+  if (missing.empty()) {
+    terminal.Line("nothing to upload: the origin has all contents");
+  } else if (Status sent = Upload(api, missing, terminal, options.jobs); !sent) {
+    return unexpected(std::move(sent.error()));
+  }
+  std::string target = releases + "/" + EncodePath(TextOf(*release, "id")) + "/activate";
+  if (options.wait != "0s") target += "?wait=" + EncodePath(options.wait);
+  return api.Post(target, Json::object());
+}
+
+}  // namespace
+
+Exit Publish(CommandContext& context, const PublishOptions& options) {
+  Result<OriginApi> api = context.Api();
+  if (!api) return context.Failed(api.error());
+  Result<Folder> folder = WalkFolder(options.folder);
+  if (!folder) return context.Failed(folder.error());
+  Terminal& terminal = context.terminal;
+  if (folder->files.empty()) {
+    return context.Failed(Error{Fault::kOperator, "empty_folder",
+                                options.folder + ": holds no file to publish"});
+  }
+  if (!folder->skipped.empty()) {
+    terminal.Line(terminal.Paint(
+        Colour::kDim, "left out " + Count(folder->skipped.size(), "hidden name") + " (" +
+                          Printable(folder->skipped.front()) +
+                          (folder->skipped.size() > 1 ? ", …)" : ")")));
+  }
+  if (Status hashed = HashFiles(&folder->files, terminal, options.jobs); !hashed) {
+    return context.Failed(hashed.error());
+  }
+  if (options.dry_run) return DryRun(context, *api, options, folder->files);
+  if (Status ensured = EnsureSite(*api, options); !ensured) return context.Failed(ensured.error());
+  Result<Json> activation = SendRelease(*api, options, folder->files, terminal);
+  if (!activation) return context.Failed(WithHint(activation.error(), options));
+  terminal.Line("release " + TextOf(*activation, "release") + " of " + options.site +
+                " is active: " + Count(folder->files.size(), "file") + ", " +
+                std::to_string(IntOf(*activation, "changed")) + " changed");
+  return options.wait == "0s" ? Exit::kDone : PrintReceipt(*activation, terminal);
+}
+
+}  // namespace nearside::cli

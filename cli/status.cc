@@ -1,0 +1,168 @@
+#include "cli/status.h"
+
+#include <map>
+
+namespace nearside::cli {
+namespace {
+
+/// What GeoDNS says of its points of presence, by name.
+using Pops = std::map<std::string, Json>;
+
+Result<Json> AskGeodns(const std::string& url) {
+  Result<ServerUrl> server = ServerUrl::Parse(url);
+  if (!server) return unexpected(std::move(server.error()));
+  HttpClient client(std::move(*server));
+  HttpRequest request;
+  request.target = "/status";
+  request.timeout = seconds(5);
+  Result<HttpResponse> response = client.Send(request);
+  if (!response) return unexpected(std::move(response.error()));
+  if (response->status != 200) {
+    return Fail(Fault::kOrigin, "bad_response",
+                url + "/status answered " + std::to_string(response->status) +
+                    ": is this the admin address of GeoDNS?");
+  }
+  return ParseAnswer(response->body);
+}
+
+std::string Ratio(double part, double whole) {
+  if (whole <= 0) return "-";
+  char text[16];
+  std::snprintf(text, sizeof text, "%.1f%%", 100 * part / whole);
+  return text;
+}
+
+std::string Load(const Json& report) {
+  if (!report.contains("load")) return "-";
+  char text[16];
+  std::snprintf(text, sizeof text, "%.2f", NumberOf(report, "load"));
+  return text;
+}
+
+std::string Behind(const Json& edge) {
+  if (IntOf(edge, "epoch") == 0) return "all";
+  if (!edge.contains("behind") || !edge["behind"].is_number()) return "other log";
+  const int64_t events = IntOf(edge, "behind");
+  if (events == 0) return "0";
+  return std::to_string(events) + " (" + HumanDuration(milliseconds(IntOf(edge, "lag_ms"))) + ")";
+}
+
+std::string DnsState(const Pops& pops, const std::string& name, bool asked) {
+  const auto pop = pops.find(name);
+  if (pop != pops.end()) return TextOf(pop->second, "state");
+  return asked ? "unknown" : "-";
+}
+
+void AddEdge(TextTable* table, const Json& edge, const Pops& pops, bool geodns_asked) {
+  const bool reachable = BoolOf(edge, "reachable");
+  const Json report = edge.contains("report") ? edge["report"] : Json::object();
+  const double requests = NumberOf(report, "requests");
+  const double hit_bytes = NumberOf(report, "hit_bytes");
+  const std::string name = TextOf(edge, "name");
+  const std::string dns = DnsState(pops, name, geodns_asked);
+  const std::string state = !reachable ? "silent" : BoolOf(report, "draining") ? "draining" : "up";
+  const bool worry = state != "up" || (geodns_asked && dns != "up") || IntOf(edge, "behind") > 0;
+  table->Add({Printable(name), state, dns, Load(report),
+              std::to_string(static_cast<int64_t>(requests)),
+              Ratio(NumberOf(report, "hits"), requests),
+              Ratio(hit_bytes, hit_bytes + NumberOf(report, "miss_bytes")), Behind(edge),
+              HumanDuration(milliseconds(
+                  std::max<int64_t>(0, ToUnixMillis(WallNow()) - IntOf(edge, "seen")))),
+              Printable(TextOf(report, "address"))},
+             !reachable ? Colour::kRed : worry ? Colour::kYellow : Colour::kGreen);
+}
+
+/// Points of presence that DNS knows and that never reported here.
+void AddUnreported(TextTable* table, const Json& edges, const Pops& pops) {
+  for (const auto& [name, pop] : pops) {
+    bool reported = false;
+    for (const Json& edge : edges) reported |= TextOf(edge, "name") == name;
+    if (reported) continue;
+    const Json& addresses = ListOf(pop, "addresses");
+    const std::string address =
+        !addresses.empty() && addresses[0].is_string() ? addresses[0].get<std::string>() : "";
+    table->Add({Printable(name), "no report", TextOf(pop, "state"), "-", "-", "-", "-", "-", "-",
+                Printable(address)},
+               Colour::kYellow);
+  }
+}
+
+void PrintTotals(const Json& edges, Terminal& terminal) {
+  double requests = 0;
+  double hits = 0;
+  double hit_bytes = 0;
+  double miss_bytes = 0;
+  for (const Json& edge : edges) {
+    const Json report = edge.contains("report") ? edge["report"] : Json::object();
+    requests += NumberOf(report, "requests");
+    hits += NumberOf(report, "hits");
+    hit_bytes += NumberOf(report, "hit_bytes");
+    miss_bytes += NumberOf(report, "miss_bytes");
+  }
+  terminal.Line("all edges: " + std::to_string(static_cast<int64_t>(requests)) + " requests, " +
+                Ratio(hits, requests) + " hits, " + Ratio(hit_bytes, hit_bytes + miss_bytes) +
+                " of " + HumanBytes(static_cast<uint64_t>(hit_bytes + miss_bytes)) +
+                " from the cache");
+}
+
+}  // namespace
+
+Exit ShowStatus(CommandContext& context, const StatusOptions& options) {
+  Terminal& terminal = context.terminal;
+  Result<OriginApi> api = context.Api();
+  if (!api) return context.Failed(api.error());
+  Result<Json> edges = api->Get("/v1/edges");
+  Result<Json> sites = edges ? api->Get("/v1/sites") : edges;
+  const std::string geodns_url = options.geodns.empty() ? context.settings.geodns : options.geodns;
+  const bool asked = !geodns_url.empty();
+  Result<Json> geodns = asked ? AskGeodns(geodns_url) : Result<Json>(Json::object());
+  if (options.json) {
+    const auto part = [](const Result<Json>& json) {
+      return json ? *json : Json{{"error", json.error().message}};
+    };
+    Json all = {{"origin", part(edges)}, {"sites", ListOf(part(sites), "sites")}};
+    if (asked) all["geodns"] = part(geodns);
+    terminal.Line(all.dump(2, ' ', false, Json::error_handler_t::replace));
+    return edges && geodns ? Exit::kDone : Exit::kFailed;
+  }
+  if (edges && sites) {
+    terminal.Line("origin   " + api->server().ToString() + "   up   " +
+                  Count(ListOf(*sites, "sites").size(), "site") + "   event " +
+                  std::to_string(IntOf(*edges, "seq")));
+  } else {
+    terminal.Line(terminal.Paint(Colour::kRed, "origin   " + api->server().ToString() + "   DOWN"));
+    terminal.Error(Printable((edges ? sites : edges).error().message));
+  }
+  Pops pops;
+  if (asked && geodns) {
+    for (const Json& pop : ListOf(*geodns, "pops")) pops[TextOf(pop, "name")] = pop;
+    terminal.Line("geodns   " + geodns_url + "   up   " + std::to_string(pops.size()) +
+                  " points of presence");
+  } else if (asked) {
+    terminal.Line(terminal.Paint(Colour::kRed, "geodns   " + geodns_url + "   DOWN"));
+    terminal.Error(Printable(geodns.error().message));
+  }
+  const Json& list = edges ? ListOf(*edges, "edges") : Json::array();
+  if (!list.empty() || !pops.empty()) {
+    TextTable table({"POP", "STATE", "DNS", "LOAD", "REQUESTS", "HITS", "BYTES HIT", "BEHIND", "SEEN",
+                     "ADDRESS"});
+    for (const Json& edge : list) AddEdge(&table, edge, pops, asked);
+    AddUnreported(&table, list, pops);
+    table.Print(terminal);
+  } else if (edges) {
+    terminal.Line("no edge has reported yet: [fleet] in edge.toml names the origin and the token");
+  }
+  if (!list.empty()) PrintTotals(list, terminal);
+  return edges && sites && geodns ? Exit::kDone : Exit::kFailed;
+}
+
+Exit ForgetEdge(CommandContext& context, const std::string& name) {
+  Result<OriginApi> api = context.Api();
+  if (!api) return context.Failed(api.error());
+  Result<Json> answer = api->Delete("/v1/edges/" + EncodePath(name));
+  if (!answer) return context.Failed(answer.error());
+  context.terminal.Line("edge " + name + " is forgotten; it comes back when it reports again");
+  return Exit::kDone;
+}
+
+}  // namespace nearside::cli

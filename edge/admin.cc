@@ -1,0 +1,227 @@
+#include "edge/admin.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "edge/explain.h"
+#include "edge/health.h"
+#include "edge/purge.h"
+#include "http/uri.h"
+#include "net/address.h"
+#include "runtime/crypto.h"
+#include "runtime/daemon.h"
+#include "runtime/log.h"
+
+namespace nearside::edge {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kLongestPost = 4 << 20;
+
+void RespondError(http::Exchange& exchange, int status, std::string_view message) {
+  RespondJson(
+      exchange, status,
+      Json({{"error", message}}).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+/// The value of `name` in a query, percent-decoded; "" when it is not there.
+std::string QueryValue(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const size_t equals = pair.find('=');
+    if (equals == std::string_view::npos || pair.substr(0, equals) != name) continue;
+    return http::PercentDecode(pair.substr(equals + 1)).value_or("");
+  }
+  return "";
+}
+
+Json CacheJson(const storage::CacheStats& stats) {
+  return {{"memory_bytes", stats.memory_bytes},
+          {"disk_bytes", stats.disk_bytes},
+          {"disk_limit_bytes", stats.disk_limit_bytes},
+          {"disk_objects", stats.disk_objects},
+          {"stored", stats.stored},
+          {"not_stored", stats.not_stored},
+          {"evicted", stats.evicted_disk},
+          {"expired", stats.expired},
+          {"checksum_failures", stats.checksum_failures},
+          {"write_errors", stats.write_errors},
+          {"pass_through", stats.pass_through}};
+}
+
+Json FleetJson(const FollowerState& state, int64_t lag_ms) {
+  Json json = {{"following", state.following},
+               {"origin", state.origin},
+               {"epoch", state.applied.epoch},
+               {"applied", state.applied.sequence},
+               {"log", state.log.sequence},
+               {"lag_ms", lag_ms},
+               {"events_applied", state.events_applied},
+               {"reconnects", state.reconnects},
+               {"log_cuts", state.log_cuts}};
+  if (!state.last_error.empty()) json["last_error"] = state.last_error;
+  return json;
+}
+
+}  // namespace
+
+/// Gathers a POST's body and hands it over whole.
+class Admin::PostBody final : public http::ExchangeHandler {
+ public:
+  PostBody(Admin& admin, http::Exchange& exchange) : admin_(admin), exchange_(exchange) {}
+  void OnBody(std::span<const uint8_t> bytes) override {
+    exchange_.ConsumedBody(bytes.size());
+    if (answered_) return;
+    if (body_.size() + bytes.size() > kLongestPost) {
+      answered_ = true;
+      return RespondError(exchange_, 413, "expected at most 4 MiB; split the purge");
+    }
+    body_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  void OnBodyEnd(const http::Fields&) override {
+    if (!std::exchange(answered_, true)) admin_.OnPost(exchange_, body_);
+  }
+
+ private:
+  Admin& admin_;
+  http::Exchange& exchange_;
+  std::string body_;
+  bool answered_ = false;
+};
+
+Admin::Admin(Node& node, net::EventLoop& loop, std::string token, Sources sources)
+    : node_(node),
+      loop_(loop),
+      token_(std::move(token)),
+      sources_(std::move(sources)),
+      started_(loop.wall_now()) {}
+
+void Admin::OnRequest(http::Exchange& exchange) {
+  const std::string& method = exchange.request().method;
+  if (method == "GET" || method == "HEAD") return Get(exchange);
+  if (method == "POST") return Post(exchange);
+  RespondError(exchange, 405, "expected GET or POST");
+}
+
+void Admin::Get(http::Exchange& exchange) {
+  const std::string_view path = exchange.request().path();
+  if (path == "/healthz") return RespondHealth(node_, exchange);
+  if (path == "/status") return RespondJson(exchange, 200, StatusJson());
+  if (path == "/explain") {
+    return RespondExplain(node_, loop_, sources_.configuration(),
+                          QueryValue(exchange.request().query(), "url"), exchange);
+  }
+  if (path == "/metrics") {
+    const std::string text = node_.registry.Expose();
+    const std::string length = std::to_string(text.size());
+    const std::array<http::FieldLine, 2> lines = {
+        {{"content-type", "text/plain; version=0.0.4; charset=utf-8"}, {"content-length", length}}};
+    return exchange.Respond(200, {}, lines, http::TextBody(text));
+  }
+  RespondError(exchange, 404, "expected /healthz, /metrics, /status or /explain?url=");
+}
+
+// A page in a browser on this machine can reach loopback, so that alone opens nothing: a token, and
+// a Host that no DNS name of an attacker can be (rebinding).
+void Admin::Post(http::Exchange& exchange) {
+  const http::RequestHead& request = exchange.request();
+  const std::string_view host = request.host();
+  if (!net::IsIpLiteral(host) && host != "localhost" && host != node_.name) {
+    return RespondError(exchange, 421, "expected an address, localhost or the edge's name as Host");
+  }
+  if (token_.empty()) {
+    return RespondError(exchange, 403, "POST is off: set admin.token_file to a file with a token");
+  }
+  const std::string given(request.fields.Get("authorization").value_or(""));
+  if (!EqualInConstantTime(given, "Bearer " + token_)) {
+    return RespondError(exchange, 401, "expected \"Authorization: Bearer\" with the admin token");
+  }
+  const std::string_view path = request.path();
+  if (path != "/purge" && path != "/drain") {
+    return RespondError(exchange, 404, "expected /purge or /drain");
+  }
+  if (!exchange.has_body()) return OnPost(exchange, "");
+  exchange.WantBody();
+  exchange.SetHandler(std::make_unique<PostBody>(*this, exchange));
+}
+
+void Admin::OnPost(http::Exchange& exchange, const std::string& body) {
+  if (exchange.request().path() == "/purge") return Purge(exchange, body);
+  Drain(exchange, body);
+}
+
+void Admin::Purge(http::Exchange& exchange, const std::string& body) {
+  const auto order = ParsePurgeOrder(body);
+  if (!order) return RespondError(exchange, 400, order.error().message);
+  if (sources_.configuration()->sites.FindByName(order->site) == nullptr) {
+    return RespondError(exchange, 404, "no site of this edge is called \"" + order->site + "\"");
+  }
+  const auto scopes = ScopesOf(*order);
+  if (scopes.empty()) {
+    return RespondError(exchange, 400, "expected urls, prefixes, tags or \"all\": true");
+  }
+  const uint64_t sequence = node_.store->Purge(scopes, order->soft, std::nullopt, nullptr, nullptr);
+  Log(Level::kInfo, "purged",
+      {{"site", order->site}, {"scopes", scopes.size()}, {"soft", order->soft ? "yes" : "no"}});
+  RespondJson(exchange, 200, Json({{"local_seq", sequence}}).dump() + "\n");
+}
+
+void Admin::Drain(http::Exchange& exchange, const std::string& body) {
+  bool drain = true;
+  if (!body.empty()) {
+    const auto json = Json::parse(body, nullptr, false);
+    const auto value = json.is_object() ? json.find("drain") : json.end();
+    if (!json.is_object() || value == json.end() || !value->is_boolean()) {
+      return RespondError(exchange, 400,
+                          "expected nothing, or {\"drain\": true} or {\"drain\": false}");
+    }
+    drain = value->get<bool>();
+  }
+  node_.draining.store(drain);
+  Log(Level::kInfo, drain ? "draining" : "undrained");
+  RespondJson(exchange, 200, Json({{"draining", drain}}).dump() + "\n");
+}
+
+std::string Admin::StatusJson() const {
+  const EdgeMetrics& metrics = node_.metrics;
+  std::array<uint64_t, kResultClassCount> requests{};
+  for (int i = 0; i < static_cast<int>(Reason::kStored); ++i) {
+    requests[static_cast<size_t>(ClassOf(static_cast<Reason>(i)))] +=
+        node_.registry.Sum(metrics.requests[i]);
+  }
+  Json by_result, bytes_by_result;
+  for (int i = 0; i < kResultClassCount; ++i) {
+    const auto name = std::string(ResultClassName(static_cast<ResultClass>(i)));
+    by_result[name] = requests[i];
+    bytes_by_result[name] = node_.registry.Sum(metrics.body_bytes[i]);
+  }
+  const auto sum_of = [&](ResultClass a, ResultClass b) {
+    return requests[static_cast<size_t>(a)] + requests[static_cast<size_t>(b)];
+  };
+  const uint64_t served = sum_of(ResultClass::kHit, ResultClass::kStale);
+  const uint64_t asked = served + sum_of(ResultClass::kMiss, ResultClass::kPass);
+  const http::SessionCounters sessions = sources_.sessions();
+  const auto configuration = sources_.configuration();
+  Json sites = Json::array();
+  for (const auto& site : configuration->sites.sites()) sites.push_back(site->settings.name);
+  Json json = {
+      {"name", node_.name},
+      {"version", Version()},
+      {"uptime_s", std::chrono::duration_cast<seconds>(loop_.wall_now() - started_).count()},
+      {"draining", node_.draining.load()},
+      {"load", node_.load_permille.load() / 1000.0},
+      {"sites", sites},
+      {"requests", by_result},
+      {"hit_ratio", asked == 0 ? 0.0 : static_cast<double>(served) / static_cast<double>(asked)},
+      {"body_bytes", bytes_by_result},
+      {"connections", sessions.open},
+      {"cache", CacheJson(node_.store->Stats())}};
+  if (const FollowerState* state = sources_.follower()) {
+    json["fleet"] = FleetJson(*state, node_.lag_ms.load());
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace nearside::edge

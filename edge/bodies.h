@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "edge/fill.h"
+#include "http/session/exchange.h"
+#include "net/event_loop.h"
+#include "runtime/metrics.h"
+#include "storage/cache_store.h"
+
+namespace nearside::edge {
+
+/// A part of a body, in bytes from its beginning.
+struct ByteSpan {
+  uint64_t first = 0;
+  uint64_t end = 0;  ///< one past the last
+};
+
+/// Where a body source counts what it hands out.
+struct BodyCount {
+  metrics::Cells* cells = nullptr;
+  metrics::Id bytes;
+};
+
+/// The body of a stored object, or a part of it: chunks in RAM are handed out where they lie, cold
+/// ones are asked from the store's reader threads, one ahead of need. Keeps the head (and its
+/// prepared lines) alive.
+class StoredBody final : public http::BodySource {
+ public:
+  /// `exchange` is resumed when a cold chunk has come; it owns this source. `first` is the chunk
+  /// that holds the span's first byte (null for an empty body).
+  StoredBody(storage::CacheStore& store, storage::HeadRef head, ChunkRef first, ByteSpan span,
+             net::EventLoop& loop, http::Exchange& exchange, BodyCount count);
+  ~StoredBody() override;
+  State Peek(std::span<const uint8_t>* piece) override;
+  void Consume(size_t n) override;
+
+ private:
+  ChunkRef TakeChunk(uint32_t index);
+  void Ask(uint32_t index);
+
+  storage::CacheStore& store_;
+  storage::HeadRef head_;
+  ByteSpan span_;
+  net::EventLoop& loop_;
+  http::Exchange& exchange_;
+  BodyCount count_;
+  ChunkRef chunk_;
+  uint32_t chunk_index_ = UINT32_MAX;
+  /// Shared with loads under way: they come back after this source may have died.
+  struct Loads {
+    StoredBody* owner = nullptr;
+    ChunkRef next;
+    uint32_t next_index = UINT32_MAX;
+    uint32_t asked_index = UINT32_MAX;
+    bool awaited = false;  ///< the one asked for is needed now, and not only ahead
+    bool failed = false;
+  };
+  std::shared_ptr<Loads> loads_;
+};
+
+/// The body of a response that is still arriving.
+class FillBody final : public http::BodySource {
+ public:
+  FillBody(std::unique_ptr<FillReader> reader, ByteSpan span, BodyCount count);
+  State Peek(std::span<const uint8_t>* piece) override;
+  void Consume(size_t n) override;
+
+ private:
+  std::unique_ptr<FillReader> reader_;
+  std::shared_ptr<const StoredResponse> response_;
+  ByteSpan span_;
+  BodyCount count_;
+  ChunkRef chunk_;
+};
+
+}  // namespace nearside::edge

@@ -1,0 +1,97 @@
+#include "edge/cache_key.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "http/field_list.h"
+#include "http/uri.h"
+#include "runtime/crypto.h"
+
+namespace nearside::edge {
+namespace {
+
+/// RFC 9110 §4.2.3: the port that the scheme implies is the same as an empty one and as none.
+std::string_view WithoutDefaultPort(std::string_view scheme, std::string_view authority) {
+  const auto parts = http::SplitAuthority(authority);
+  if (!parts || (parts->port && *parts->port != http::DefaultPort(scheme))) return authority;
+  const auto end = static_cast<size_t>(parts->host.data() + parts->host.size() - authority.data());
+  return authority.substr(0, authority.find(':', end));
+}
+
+/// A field that is there and has no members: a text that no other value is normalised to. It is not
+/// the same as an absent one (RFC 9111 §4.1): an empty Accept-Encoding takes no coding, none takes
+/// any.
+constexpr std::string_view kEmptyValue = ",";
+
+/// A field's value as variants compare it: members of its list with one ", " between them, "" for
+/// an absent field. Two requests that differ in whitespace only select the same variant (RFC 9111
+/// §4.1).
+std::string NormalValue(const http::Fields& fields, std::string_view name) {
+  const std::string joined = fields.Joined(name);
+  http::ListReader members(joined);
+  std::string normal;
+  while (auto member = members.Next()) {
+    if (!normal.empty()) normal += ", ";
+    normal += *member;
+  }
+  if (normal.empty() && fields.Has(name)) normal = kEmptyValue;
+  return normal;
+}
+
+}  // namespace
+
+std::string NormalUrl(const http::RequestHead& request, std::string_view normal_target) {
+  std::string url;
+  url.reserve(request.scheme.size() + 3 + request.authority.size() + normal_target.size());
+  url += request.scheme;
+  url += "://";
+  url += WithoutDefaultPort(request.scheme, request.authority);
+  url += normal_target;
+  return url;
+}
+
+Key256 PrimaryKey(std::string_view site, std::string_view normal_url) {
+  // The site's name cannot contain NUL, so no other pair gives the same text.
+  std::string text;
+  text.reserve(site.size() + 1 + normal_url.size());
+  text.append(site).push_back('\0');
+  text.append(normal_url);
+  return Key256{Sha256Of(text)};
+}
+
+Key256 VariantKey(const Key256& primary, const http::Fields& selecting) {
+  std::string text(reinterpret_cast<const char*>(primary.bytes.data()), primary.bytes.size());
+  for (const http::FieldLine& line : selecting.lines()) {
+    text.append(line.name).push_back('\0');
+    text.append(line.value).push_back('\0');
+  }
+  return Key256{Sha256Of(text)};
+}
+
+http::Fields SelectingFields(std::string_view vary, const http::Fields& request) {
+  std::vector<std::string> names;
+  http::ListReader members(vary);
+  while (auto name = members.Next()) names.push_back(http::LowerName(*name));
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  http::Fields selecting;
+  for (const std::string& name : names) selecting.Add(name, NormalValue(request, name));
+  return selecting;
+}
+
+http::Fields SelectingLike(const http::Fields& selecting, const http::Fields& request) {
+  http::Fields like;
+  for (const http::FieldLine& line : selecting.lines()) {
+    like.Add(line.name, NormalValue(request, line.name));
+  }
+  return like;
+}
+
+bool Selects(const http::Fields& selecting, const http::Fields& request) {
+  for (const http::FieldLine& line : selecting.lines()) {
+    if (NormalValue(request, line.name) != line.value) return false;
+  }
+  return true;
+}
+
+}  // namespace nearside::edge

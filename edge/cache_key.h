@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "http/message.h"
+#include "runtime/hash.h"
+
+namespace nearside::edge {
+
+/// The URI of a request as keys see it: scheme, authority without its default port, and the target
+/// normalised (http/uri.h), which is also what a fill asks the origin for: what shapes a stored
+/// response is what stands in its key.
+std::string NormalUrl(const http::RequestHead& request, std::string_view normal_target);
+
+/// Where the resource's response, or the index of its variants, is stored. The method is not part
+/// of it: only responses to GET are stored, and HEAD is answered from them.
+Key256 PrimaryKey(std::string_view site, std::string_view normal_url);
+/// Where one variant is stored. `selecting` has a line for each field that Vary names, in order of
+/// name.
+Key256 VariantKey(const Key256& primary, const http::Fields& selecting);
+
+/// The values of the fields named by `vary` (a response's joined Vary value) in a request,
+/// normalised (whitespace around commas removed; RFC 9111 §4.1), sorted by name, "" for absent
+/// ones.
+http::Fields SelectingFields(std::string_view vary, const http::Fields& request);
+/// The same fields of another request: what would select a variant of its own.
+http::Fields SelectingLike(const http::Fields& selecting, const http::Fields& request);
+/// Whether a request selects a variant stored with `selecting`.
+bool Selects(const http::Fields& selecting, const http::Fields& request);
+
+}  // namespace nearside::edge

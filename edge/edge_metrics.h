@@ -1,0 +1,26 @@
+#pragma once
+
+#include <array>
+
+#include "edge/reason.h"
+#include "runtime/metrics.h"
+
+namespace nearside::edge {
+
+/// Ids of the edge's counters; each worker adds to cells of its own.
+struct EdgeMetrics {
+  explicit EdgeMetrics(metrics::Registry& registry);
+
+  std::array<metrics::Id, kReasonCount> requests;         ///< by reason (and result class)
+  std::array<metrics::Id, kResultClassCount> body_bytes;  ///< to clients, by result class
+  metrics::Id origin_requests;                            ///< sent to origins, retries included
+  metrics::Id origin_failures;                            ///< no usable answer
+  metrics::Id origin_bytes;                               ///< body bytes from origins
+  metrics::Id validations;                                ///< 304 from origins
+  metrics::Id collapsed;          ///< requests that joined another one's fetch
+  metrics::Id aborted_responses;  ///< not sent whole: the client left, or the body failed
+  std::array<metrics::Id, kReasonCount> stored;  ///< responses by store decision
+  metrics::HistogramId first_byte_seconds;  ///< from a request's head to the answer's, misses only
+};
+
+}  // namespace nearside::edge

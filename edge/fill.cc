@@ -1,0 +1,250 @@
+#include "edge/fill.h"
+
+#include <algorithm>
+
+namespace nearside::edge {
+
+FillReader::FillReader(std::shared_ptr<Fill> fill, Executor& executor, std::function<void()> wake)
+    : fill_(std::move(fill)), executor_(executor), wake_(std::make_shared<Wake>()) {
+  wake_->wake = std::move(wake);
+  fill_->Join(this);
+}
+
+FillReader::~FillReader() {
+  wake_->left = true;
+  fill_->Leave(this);
+}
+
+void FillReader::Advance(uint64_t position) { fill_->Moved(this, position); }
+
+Fill::Phase Fill::phase() const {
+  std::lock_guard lock(mutex_);
+  return phase_;
+}
+
+storage::HeadRef Fill::stored() const {
+  std::lock_guard lock(mutex_);
+  return stored_;
+}
+
+Error Fill::error() const {
+  std::lock_guard lock(mutex_);
+  return error_;
+}
+
+Reason Fill::reason() const {
+  std::lock_guard lock(mutex_);
+  return reason_;
+}
+
+uint64_t Fill::published() const {
+  std::lock_guard lock(mutex_);
+  return published_;
+}
+
+Fill::Piece Fill::Look(uint64_t position) const {
+  using State = Piece::State;
+  std::lock_guard lock(mutex_);
+  if (position >= published_) {
+    if (phase_ == Phase::kWhole) return {.state = State::kEnd};
+    return {.state = phase_ == Phase::kFailed ? State::kFailed : State::kNotYet};
+  }
+  const uint64_t index = position / kChunkBytes;
+  if (index < first_chunk_) return {.state = State::kFailed};
+  return {.state = State::kReady,
+          .chunk = chunks_[index - first_chunk_],
+          .valid = static_cast<uint32_t>(
+              std::min<uint64_t>(kChunkBytes, published_ - index * kChunkBytes))};
+}
+
+bool Fill::joinable() const {
+  std::lock_guard lock(mutex_);
+  if (first_chunk_ > 0) return false;
+  return phase_ == Phase::kPending || phase_ == Phase::kStored ||
+         ((phase_ == Phase::kStreaming || phase_ == Phase::kWhole) && head_.shared);
+}
+
+size_t Fill::readers() const {
+  std::lock_guard lock(mutex_);
+  return readers_.size();
+}
+
+void Fill::SetResume(std::function<void()> resume) {
+  std::lock_guard lock(mutex_);
+  resume_ = std::move(resume);
+}
+
+void Fill::SetAbandoned(std::function<void()> abandoned) {
+  std::lock_guard lock(mutex_);
+  abandoned_ = std::move(abandoned);
+}
+
+void Fill::SetHead(FillHead head) {
+  std::lock_guard lock(mutex_);
+  head_ = std::move(head);
+  phase_ = Phase::kStreaming;
+  WakeAll();
+}
+
+std::vector<ChunkRef> Fill::Append(std::span<const uint8_t> bytes) {
+  std::vector<ChunkRef> full;
+  std::lock_guard lock(mutex_);
+  while (!bytes.empty()) {
+    if (chunks_.empty() || published_ % kChunkBytes == 0) {
+      // A body of known length ends in a chunk of just its size.
+      const uint64_t left = head_.body_bytes && *head_.body_bytes > published_
+                                ? *head_.body_bytes - published_
+                                : kChunkBytes;
+      chunks_.push_back(Chunk::Make(std::min<uint64_t>(left, kChunkBytes)));
+    }
+    const size_t taken = chunks_.back()->Append(bytes);
+    if (taken == 0) break;  // longer than announced, which the client session refuses before us
+    bytes = bytes.subspan(taken);
+    published_ += taken;
+    if (published_ % kChunkBytes == 0) full.push_back(chunks_.back());
+  }
+  WakeAll();
+  return full;
+}
+
+bool Fill::ShouldPause() {
+  std::lock_guard lock(mutex_);
+  paused_ = !readers_.empty() && published_ - DropPassed() >= window_;
+  return paused_;
+}
+
+ChunkRef Fill::TakeTail() {
+  std::lock_guard lock(mutex_);
+  if (chunks_.empty() || published_ % kChunkBytes == 0) return {};
+  // A body of unknown length ends in a chunk that is mostly empty: the cache gets one of its size.
+  const Chunk& tail = *chunks_.back();
+  return tail.room() > tail.capacity() / 8 ? Chunk::Copy(tail.bytes()) : chunks_.back();
+}
+
+void Fill::Finish() {
+  std::lock_guard lock(mutex_);
+  phase_ = Phase::kWhole;
+  WakeAll();
+}
+
+void Fill::FinishStored(storage::HeadRef head, Reason reason) {
+  std::lock_guard lock(mutex_);
+  reason_ = reason;
+  stored_ = std::move(head);
+  phase_ = Phase::kStored;
+  WakeAll();
+}
+
+void Fill::Fail(Reason reason, Error error) {
+  std::lock_guard lock(mutex_);
+  reason_ = reason;
+  error_ = std::move(error);
+  phase_ = Phase::kFailed;
+  WakeAll();
+}
+
+void Fill::Join(FillReader* reader) {
+  std::lock_guard lock(mutex_);
+  readers_.push_back(reader);
+}
+
+void Fill::Leave(FillReader* reader) {
+  std::function<void()> call;
+  {
+    std::lock_guard lock(mutex_);
+    std::erase(readers_, reader);
+    if (readers_.empty()) {
+      call = abandoned_;
+    }
+    if (paused_ && published_ - DropPassed() < window_) {
+      paused_ = false;
+      if (!call) call = resume_;
+    }
+  }
+  if (call) call();
+}
+
+void Fill::Moved(FillReader* reader, uint64_t position) {
+  std::function<void()> resume;
+  {
+    std::lock_guard lock(mutex_);
+    reader->position_ = position;
+    if (published_ < window_) return;
+    // Going on at half a window, so that a fetch is not paused and resumed for each record.
+    if (published_ - DropPassed() <= window_ / 2 && paused_) {
+      paused_ = false;
+      resume = resume_;
+    }
+  }
+  if (resume) resume();
+}
+
+void Fill::WakeAll() {
+  for (FillReader* reader : readers_) {
+    if (reader->wake_->posted.exchange(true)) continue;
+    reader->executor_.Post([wake = reader->wake_] {
+      wake->posted.store(false);
+      if (!wake->left) wake->wake();
+    });
+  }
+}
+
+uint64_t Fill::DropPassed() {
+  uint64_t slowest = published_;
+  for (const FillReader* reader : readers_) slowest = std::min(slowest, reader->position_);
+  // Within the first window everything is kept, so that late requests can join.
+  if (published_ <= window_) return slowest;
+  while (chunks_.size() > 1 && (first_chunk_ + 1) * kChunkBytes <= slowest) {
+    chunks_.pop_front();
+    ++first_chunk_;
+  }
+  return slowest;
+}
+
+FillTable::Claim FillTable::ClaimFill(const Key256& key, uint64_t window, uint64_t purge_sequence) {
+  Shard& shard = ShardOf(key);
+  std::lock_guard lock(shard.mutex);
+  auto& slot = shard.fills[key];
+  if (slot && slot->joinable() && slot->purge_sequence() >= purge_sequence) {
+    return {.fill = slot, .lead = false};
+  }
+  slot = std::make_shared<Fill>(key, window, purge_sequence);
+  return {.fill = slot, .lead = true};
+}
+
+void FillTable::Remove(const std::shared_ptr<Fill>& fill) {
+  Shard& shard = ShardOf(fill->key());
+  std::lock_guard lock(shard.mutex);
+  auto found = shard.fills.find(fill->key());
+  if (found != shard.fills.end() && found->second == fill) shard.fills.erase(found);
+}
+
+void FillTable::MarkNotShared(const Key256& key, MonoTime until) {
+  Shard& shard = ShardOf(key);
+  std::lock_guard lock(shard.mutex);
+  shard.not_shared[key.word() % kNotSharedSlots] = {key, until};
+}
+
+bool FillTable::IsNotShared(const Key256& key, MonoTime now) const {
+  const Shard& shard = ShardOf(key);
+  std::lock_guard lock(shard.mutex);
+  const auto& [known, until] = shard.not_shared[key.word() % kNotSharedSlots];
+  return known == key && now < until;
+}
+
+bool FillTable::IsFilling(const Key256& key) const {
+  const Shard& shard = ShardOf(key);
+  std::lock_guard lock(shard.mutex);
+  return shard.fills.contains(key);
+}
+
+size_t FillTable::size() const {
+  size_t sum = 0;
+  for (const Shard& shard : shards_) {
+    std::lock_guard lock(shard.mutex);
+    sum += shard.fills.size();
+  }
+  return sum;
+}
+
+}  // namespace nearside::edge

@@ -1,0 +1,198 @@
+#pragma once
+
+// A response on its way from an origin, shared by every request that wants it, on whichever worker:
+// one fetch writes, readers are woken by event and stream from the growing body (RFC 9211 calls it
+// collapsed).
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "edge/reason.h"
+#include "edge/stored_response.h"
+#include "runtime/chunk.h"
+#include "runtime/clock.h"
+#include "runtime/executor.h"
+#include "runtime/hash.h"
+#include "runtime/result.h"
+#include "storage/cache_store.h"
+
+namespace nearside::edge {
+
+class Fill;
+
+/// One request's place in a fill. Made and destroyed on the request's worker; `wake` runs there,
+/// after any progress, and never after the reader is destroyed.
+class FillReader {
+ public:
+  FillReader(std::shared_ptr<Fill> fill, Executor& executor, std::function<void()> wake);
+  ~FillReader();
+  FillReader(const FillReader&) = delete;
+  FillReader& operator=(const FillReader&) = delete;
+
+  const std::shared_ptr<Fill>& fill() const { return fill_; }
+  /// Bytes below `position` will not be asked for again: lets the fill go on and give memory back.
+  void Advance(uint64_t position);
+
+ private:
+  friend class Fill;
+  /// What outlives the reader in tasks already posted, and in a `wake` that destroys the reader.
+  /// But for `posted` it is touched on the reader's thread alone.
+  struct Wake {
+    std::function<void()> wake;
+    bool left = false;
+    std::atomic<bool> posted{false};
+  };
+  std::shared_ptr<Fill> fill_;
+  Executor& executor_;
+  std::shared_ptr<Wake> wake_;
+  uint64_t position_ = 0;  ///< guarded by the fill's lock
+};
+
+/// What is known when the origin's head is there.
+struct FillHead {
+  std::shared_ptr<const StoredResponse> response;
+  std::optional<uint64_t> body_bytes;  ///< Content-Length
+  bool shared = false;   ///< may be given to requests other than the one it was fetched for
+  bool storing = false;  ///< is on its way into the cache
+  /// Nobody's request would get it shared: who waits for it is let go for good.
+  bool unshareable = false;
+  Reason store_reason = Reason::kStored;
+  /// Selecting fields of the request it was fetched for, if the response has Vary.
+  http::Fields selecting;
+  /// Fields that the request it was fetched for gets, and no other.
+  http::Fields withheld;
+};
+
+/// Any thread. The fetch is the only writer; it runs on one worker.
+class Fill : public std::enable_shared_from_this<Fill> {
+ public:
+  enum class Phase : uint8_t {
+    kPending,    ///< the origin has not answered
+    kStreaming,  ///< the head is known, the body grows
+    kWhole,      ///< the body is complete
+    kStored,  ///< no body of its own: serve stored() (the origin said 304, or it was there already)
+    kFailed,  ///< no head, or a body that will never be whole
+  };
+  /// `window`: how far the body may run ahead of its slowest reader, in bytes.
+  /// `purge_sequence`: the store's when the fetch starts. Requests that begin after a later purge
+  /// must not join.
+  Fill(const Key256& key, uint64_t window, uint64_t purge_sequence)
+      : key_(key), window_(window), purge_sequence_(purge_sequence) {}
+
+  const Key256& key() const { return key_; }
+  uint64_t purge_sequence() const { return purge_sequence_; }
+
+  // For readers.
+  Phase phase() const;
+  /// Valid from kStreaming on; immutable.
+  const FillHead& head() const { return head_; }
+  /// In kStored: the head to serve from the store.
+  storage::HeadRef stored() const;
+  /// In kFailed: what went wrong.
+  Error error() const;
+  /// In kStored and kFailed: the reason to tell.
+  Reason reason() const;
+  /// Bytes of the body that have arrived.
+  uint64_t published() const;
+  /// What stands at byte `position` of the body.
+  struct Piece {
+    enum class State : uint8_t { kReady, kNotYet, kEnd, kFailed } state = State::kNotYet;
+    ChunkRef chunk;      ///< in kReady: the chunk that holds it …
+    uint32_t valid = 0;  ///< … and how many bytes of that chunk may be read
+  };
+  Piece Look(uint64_t position) const;
+  /// False once the beginning of the body has been given back, or the response is not to be shared.
+  bool joinable() const;
+  size_t readers() const;
+
+  // For the fetch, on its worker.
+  /// Run when a reader's progress lets a paused fetch go on; on any thread.
+  void SetResume(std::function<void()> resume);
+  /// Run when the last reader has left; on any thread.
+  void SetAbandoned(std::function<void()> abandoned);
+  void SetHead(FillHead head);
+  /// Appends bytes and wakes readers. Returns the chunks that became full, for the store.
+  std::vector<ChunkRef> Append(std::span<const uint8_t> bytes);
+  /// Whether the body is a window ahead of its slowest reader; if so, resume will be called.
+  bool ShouldPause();
+  /// The last chunk, not full; null when the body's length is a multiple of a chunk.
+  ChunkRef TakeTail();
+  void Finish();
+  /// `reason`: kValidated after a 304, kFresh when it was in the store already.
+  void FinishStored(storage::HeadRef head, Reason reason);
+  void Fail(Reason reason, Error error);
+
+ private:
+  friend class FillReader;
+  void Join(FillReader* reader);
+  void Leave(FillReader* reader);
+  void Moved(FillReader* reader, uint64_t position);
+  void WakeAll();  ///< with the lock held
+  /// Gives back what every reader has passed; with the lock held. Returns the slowest position.
+  uint64_t DropPassed();
+
+  const Key256 key_;
+  const uint64_t window_;
+  const uint64_t purge_sequence_;
+  FillHead head_;  ///< written before phase_ leaves kPending, then immutable
+
+  mutable std::mutex mutex_;
+  Phase phase_ = Phase::kPending;
+  std::deque<ChunkRef> chunks_;
+  uint64_t first_chunk_ = 0;  ///< index of chunks_.front()
+  uint64_t published_ = 0;
+  std::vector<FillReader*> readers_;
+  bool paused_ = false;
+  storage::HeadRef stored_;
+  Reason reason_ = Reason::kOriginBroken;
+  Error error_;
+  std::function<void()> resume_;
+  std::function<void()> abandoned_;
+};
+
+/// Fills under way by key, for all workers: one fetch a key and node.
+class FillTable {
+ public:
+  struct Claim {
+    std::shared_ptr<Fill> fill;
+    bool lead = false;  ///< the caller must fetch
+  };
+  /// Joins the fill of `key`, or makes one that the caller leads. A fill begun before
+  /// `purge_sequence` is left to those who have joined it already.
+  Claim ClaimFill(const Key256& key, uint64_t window, uint64_t purge_sequence);
+  /// The fill can no longer be joined. Does nothing if another one has its place.
+  void Remove(const std::shared_ptr<Fill>& fill);
+
+  /// Remembers for a while that responses to `key` are not shared, so that requests for it do not
+  /// wait for one another ("hit for miss"). A fixed table: a newer key may displace an older one,
+  /// which costs one wait.
+  void MarkNotShared(const Key256& key, MonoTime until);
+  bool IsNotShared(const Key256& key, MonoTime now) const;
+  /// Whether a fill of `key` is under way.
+  bool IsFilling(const Key256& key) const;
+  size_t size() const;
+
+ private:
+  static constexpr size_t kShards = 64;
+  static constexpr size_t kNotSharedSlots = 256;  ///< a shard
+  struct Shard {
+    mutable std::mutex mutex;
+    std::unordered_map<Key256, std::shared_ptr<Fill>> fills;
+    std::array<std::pair<Key256, MonoTime>, kNotSharedSlots> not_shared{};
+  };
+  Shard& ShardOf(const Key256& key) { return shards_[key.bytes[31] % kShards]; }
+  const Shard& ShardOf(const Key256& key) const { return shards_[key.bytes[31] % kShards]; }
+  std::array<Shard, kShards> shards_;
+};
+
+}  // namespace nearside::edge

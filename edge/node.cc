@@ -1,0 +1,25 @@
+#include "edge/node.h"
+
+namespace nearside::edge {
+
+Node::Node(std::string node_name, std::unique_ptr<storage::CacheStore> cache,
+           std::unique_ptr<AccessLog> log)
+    : name(std::move(node_name)),
+      metrics(registry),
+      store(std::move(cache)),
+      access_log(std::move(log)) {
+  store->ExportMetrics(registry);
+  registry.Gauge("nearside_edge_fills", "Responses that are on their way from an origin.", {},
+                 [this] { return static_cast<double>(fills.size()); });
+  registry.Gauge("nearside_edge_load", "CPU time used of what the workers have, last second.", {},
+                 [this] { return load_permille.load() / 1000.0; });
+  registry.Gauge("nearside_edge_draining", "1 while the edge asks DNS for no new visitors.", {},
+                 [this] { return draining.load() ? 1.0 : 0.0; });
+  registry.Gauge("nearside_edge_event_lag_seconds", "Time behind the fleet's event log.", {},
+                 [this] { return static_cast<double>(lag_ms.load()) / 1000.0; });
+  registry.CounterFrom("nearside_edge_access_log_dropped_total",
+                       "Batches of access log lines that could not be written.", {},
+                       [this] { return static_cast<double>(access_log->dropped()); });
+}
+
+}  // namespace nearside::edge

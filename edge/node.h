@@ -1,0 +1,42 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "edge/access_log.h"
+#include "edge/edge_metrics.h"
+#include "edge/fill.h"
+#include "edge/settings.h"
+#include "edge/site.h"
+#include "runtime/metrics.h"
+#include "storage/cache_store.h"
+
+namespace nearside::edge {
+
+/// The settings as read and what is derived from them. Immutable; a reload makes a new one, and
+/// requests keep the one they began with.
+struct Configuration {
+  explicit Configuration(EdgeSettings read) : settings(std::move(read)), sites(settings.sites) {}
+  EdgeSettings settings;
+  SiteTable sites;
+};
+
+/// What all workers of the process share. Any thread.
+struct Node {
+  Node(std::string node_name, std::unique_ptr<storage::CacheStore> cache,
+       std::unique_ptr<AccessLog> log);
+
+  const std::string name;
+  metrics::Registry registry;
+  const EdgeMetrics metrics;
+  const std::unique_ptr<storage::CacheStore> store;
+  const std::unique_ptr<AccessLog> access_log;
+  FillTable fills;
+  std::atomic<bool> draining{false};
+  std::atomic<uint32_t> load_permille{0};  ///< CPU time used of the workers' share, last second
+  std::atomic<int64_t> lag_ms{0};          ///< behind the event log; 0: follows it, or has none
+};
+
+}  // namespace nearside::edge

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "edge/fill.h"
+#include "edge/node.h"
+#include "edge/origin_request.h"
+#include "edge/policy.h"
+#include "http/session/client.h"
+#include "net/event_loop.h"
+
+namespace nearside::edge {
+
+class Worker;
+
+/// What is to be fetched, for whom, and what may be done with it.
+struct FetchOrder {
+  std::shared_ptr<const Configuration> configuration;
+  const Site* site = nullptr;
+  http::RequestHead request;         ///< as the client sent it: what policy looks at
+  http::RequestHead origin_request;  ///< as origins get it
+  std::string url;                   ///< normalised
+  std::string target;                ///< its path and query
+  Key256 primary;
+  std::shared_ptr<Fill> fill;
+  bool may_store = false;     ///< a GET for the cache; else only passed on
+  storage::HeadRef validate;  ///< the stored response it is conditional on, or null
+  storage::HeadRef index;     ///< the index of variants known at lookup, or null
+  std::unique_ptr<http::BodySource> body;
+  std::optional<uint64_t> body_bytes;
+};
+
+class OriginFetch;
+/// Points to a fetch as long as it lives; null inside afterwards. Any thread may hold it, the
+/// worker's looks.
+using FetchHandle = std::shared_ptr<OriginFetch*>;
+
+/// One request to a site's origins, in order until one answers, written into a fill and, if the
+/// response may be stored, into the cache. Owned by its worker until it is done; lives on when the
+/// client that caused it leaves, if the response is for the cache.
+class OriginFetch final : public http::CallHandler, public net::Disposable {
+ public:
+  /// Starts it; nothing is called back from inside.
+  static FetchHandle Start(Worker& worker, FetchOrder order);
+  ~OriginFetch() override;
+
+  /// The request's body source has more.
+  void ResumeRequestBody();
+  void OnInterim(int status, const http::Fields& fields) override;
+  void OnHead(http::ResponseHead&& head) override;
+  void OnBody(std::span<const uint8_t> bytes) override;
+  void OnEnd(const http::Fields& trailers) override;
+  void OnFailure(const Error& error) override;
+
+ private:
+  OriginFetch(Worker& worker, FetchOrder order);
+  void Try();
+  bool CanTryAnother() const;
+  void OnAbandoned();
+  void Cancel();
+  void OnNotModified(const Exchanged& exchanged);
+  void BeginStoring(FillHead* head);
+  void Commit();
+  storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,
+                                WallTime drop_at) const;
+  void CommitIndex(const http::Fields& selecting, const Key256& variant, WallTime drop_at);
+  void Done();
+
+  Worker& worker_;
+  FetchOrder order_;
+  std::unique_ptr<http::Call> call_;
+  std::unique_ptr<storage::ObjectWriter> writer_;
+  std::shared_ptr<StoredResponse> response_;
+  StoreDecision decision_;
+  WallTime request_time_;
+  uint64_t purge_sequence_ = 0;
+  size_t attempt_ = 0;
+  size_t first_origin_ = 0;
+  bool body_begun_ = false;
+  bool head_seen_ = false;
+  bool discard_body_ = false;  ///< a 304's, which has none, or one nobody wants
+  bool done_ = false;
+  FetchHandle self_;
+};
+
+}  // namespace nearside::edge

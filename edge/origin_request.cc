@@ -1,0 +1,78 @@
+#include "edge/origin_request.h"
+
+#include <algorithm>
+#include <array>
+
+#include "http/field_list.h"
+
+namespace nearside::edge {
+namespace {
+
+/// Fields by which a client could claim to be somebody else or to ask for something else than its
+/// target. They shape responses and are in no key.
+constexpr std::array<std::string_view, 13> kClaims = {
+    "forwarded",        "x-real-ip",       "x-client-ip",          "true-client-ip",
+    "x-host",           "x-original-host", "x-http-host-override", "x-original-url",
+    "x-rewrite-url",    "x-original-uri",  "x-http-method",        "x-http-method-override",
+    "x-method-override"};
+constexpr std::string_view kClaimsPrefix = "x-forwarded-";
+/// Framing is the client session's; Host comes from the authority; 100-continue is between
+/// neighbours.
+constexpr std::array<std::string_view, 3> kOurs = {"host", "content-length", "expect"};
+constexpr std::array<std::string_view, 6> kConditions = {
+    "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
+
+template <size_t N>
+bool In(const std::array<std::string_view, N>& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+/// Origins behind CGI or WSGI read an underscore in a name as a hyphen.
+bool IsClaim(std::string_view name) {
+  std::string hyphened(name);
+  std::replace(hyphened.begin(), hyphened.end(), '_', '-');
+  return hyphened.starts_with(kClaimsPrefix) || In(kClaims, hyphened);
+}
+
+void AddForwarded(const http::RequestHead& request, const Asker& asker, http::Fields* fields) {
+  // RFC 7239 §6: IPv6 addresses in brackets, and then quoted.
+  const bool ipv6 = asker.address.find(':') != std::string::npos;
+  const std::string node = ipv6 ? "\"[" + asker.address + "]\"" : asker.address;
+  fields->Add("forwarded", "for=" + node + ";proto=" + request.scheme +
+                               ";host=" + http::Quote(request.authority));
+  fields->Add("x-forwarded-for", asker.address);
+  fields->Add("x-forwarded-proto", request.scheme);
+  fields->Add("x-forwarded-host", request.authority);
+}
+
+}  // namespace
+
+http::RequestHead OriginRequest(const http::RequestHead& request, std::string_view target,
+                                const Site& site, const Asker& asker, OriginMode mode,
+                                const StoredResponse* stored) {
+  http::RequestHead head;
+  head.method = request.method;
+  head.scheme = request.scheme;
+  head.authority =
+      site.settings.origin_host.empty() ? request.authority : site.settings.origin_host;
+  head.target = target;
+  http::Fields end_to_end = request.fields;
+  http::RemoveHopByHop(&end_to_end);
+  for (const http::FieldLine& line : end_to_end.lines()) {
+    if (IsClaim(line.name) || In(kOurs, line.name)) continue;
+    if (mode == OriginMode::kFill && In(kConditions, line.name)) continue;
+    head.fields.Add(line.name, line.value);
+  }
+  if (stored != nullptr) {
+    if (const auto etag = stored->fields.Get("etag")) head.fields.Add("if-none-match", *etag);
+    if (const auto modified = stored->fields.Get("last-modified")) {
+      head.fields.Add("if-modified-since", *modified);
+    }
+  }
+  AddForwarded(request, asker, &head.fields);
+  const std::string_view version = asker.version == http::Version::kHttp2 ? "2.0 " : "1.1 ";
+  head.fields.Add("via", std::string(version) + std::string(asker.edge));
+  return head;
+}
+
+}  // namespace nearside::edge

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "edge/site.h"
+#include "edge/stored_response.h"
+#include "http/message.h"
+#include "http/session/exchange.h"
+
+namespace nearside::edge {
+
+/// Who asked, as far as origins are told.
+struct Asker {
+  std::string address;  ///< "192.0.2.7", "2001:db8::1"
+  http::Version version = http::Version::kHttp11;
+  std::string_view edge;  ///< this edge's name, for Via
+};
+
+/// How a request is sent on.
+enum class OriginMode {
+  kFill,  ///< for the cache: whole and unconditional, whatever the client asked for
+  kPass,  ///< for this client alone: as it came
+};
+
+/// The request for an origin (DESIGN.md, "To the origin"): hop-by-hop fields and those by which a
+/// client could speak for others are taken out, ours are set. With `stored`, it is made conditional
+/// on it (RFC 9111 §4.3.1). Pure. `target` is the request's own, or in kFill the normalised one.
+http::RequestHead OriginRequest(const http::RequestHead& request, std::string_view target,
+                                const Site& site, const Asker& asker, OriginMode mode,
+                                const StoredResponse* stored);
+
+}  // namespace nearside::edge

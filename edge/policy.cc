@@ -1,0 +1,390 @@
+#include "edge/policy.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "edge/cache_key.h"
+#include "edge/purge.h"
+#include "http/cache_control.h"
+#include "http/characters.h"
+#include "http/date.h"
+#include "http/etag.h"
+#include "http/field_list.h"
+
+namespace nearside::edge {
+namespace {
+
+using http::CacheControl;
+
+/// RFC 9111 §4.2.2: a tenth of the time since the last change, and never more than a day.
+constexpr int kHeuristicDivisor = 10;
+constexpr milliseconds kLongestHeuristic = std::chrono::hours(24);
+
+/// Fields that a response says to its cache and nobody else.
+constexpr std::string_view kOurControl = "nearside-cache-control";
+constexpr std::array<std::string_view, 3> kSurrogateFields = {"surrogate-key", "cache-tag",
+                                                              kOurControl};
+/// RFC 9111 §3.1: between the origin and the one who asked it.
+constexpr std::array<std::string_view, 3> kProxyFields = {
+    "proxy-authenticate", "proxy-authentication-info", "proxy-authorization"};
+/// What we tell origins about each client (edge/origin_request): no variant can be told by it.
+constexpr std::array<std::string_view, 3> kTold = {"forwarded", "x-forwarded-for", "via"};
+/// RFC 9111 §3.2: fields of a 304 that describe a body which it does not have.
+constexpr std::array<std::string_view, 6> kBodyFields = {"content-length",   "content-encoding",
+                                                         "content-type",     "content-range",
+                                                         "content-language", "etag"};
+
+bool In(std::span<const std::string_view> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The directives that hold for this cache: the first targeted field that is there, else
+/// Cache-Control (RFC 9213 §2.2). `targeted` says that Expires is not to be looked at.
+struct Directives {
+  CacheControl control;
+  bool targeted = false;
+};
+
+Directives DirectivesOf(const http::Fields& fields) {
+  for (std::string_view name : {kOurControl, std::string_view("cdn-cache-control")}) {
+    if (auto control = http::ParseTargetedCacheControl(fields, name)) return {*control, true};
+  }
+  return {http::ParseCacheControl(fields), false};
+}
+
+/// RFC 9110 §15.1.
+bool IsHeuristicallyCacheable(int status) {
+  constexpr std::array<int, 12> kStatuses = {200, 203, 204, 206, 300, 301,
+                                             308, 404, 405, 410, 414, 501};
+  return std::find(kStatuses.begin(), kStatuses.end(), status) != kStatuses.end();
+}
+
+bool IsNegative(int status) {
+  return status == 404 || status == 405 || status == 410 || status == 414 || status == 501;
+}
+
+/// Statuses whose caching rules we know, for must-understand (RFC 9111 §5.2.2.3).
+bool IsUnderstood(int status) {
+  return IsHeuristicallyCacheable(status) || status == 302 || status == 303 || status == 307 ||
+         (status >= 400 && status <= 417) || status == 421 || status == 422 || status == 426 ||
+         status == 428 || status == 429 || status == 431 || status == 451 ||
+         (status >= 500 && status <= 505) || status == 511;
+}
+
+WallTime DateOf(const Exchanged& exchanged) {
+  if (const auto text = exchanged.response.fields.Get("date")) {
+    if (auto date = http::ParseDate(*text, exchanged.response_time)) return *date;
+  }
+  return exchanged.response_time;
+}
+
+/// RFC 9111 §4.2.3.
+milliseconds InitialAge(const Exchanged& exchanged, WallTime date) {
+  milliseconds age_value{0};
+  if (const auto text = exchanged.response.fields.Get("age")) {
+    // RFC 9111 §5.1: of a list the first member.
+    const std::string_view first = http::TrimSpace(text->substr(0, text->find(',')));
+    if (auto age = http::ParseDeltaSeconds(first)) age_value = *age;
+  }
+  const milliseconds apparent = std::max(milliseconds(0), exchanged.response_time - date);
+  const milliseconds delay =
+      std::max(milliseconds(0), exchanged.response_time - exchanged.request_time);
+  return std::max(apparent, age_value + delay);
+}
+
+std::optional<milliseconds> ExplicitLifetime(const Exchanged& exchanged,
+                                             const Directives& directives, WallTime date) {
+  if (directives.control.s_maxage) return *directives.control.s_maxage;
+  if (directives.control.max_age) return *directives.control.max_age;
+  if (directives.targeted) return std::nullopt;
+  if (const auto text = exchanged.response.fields.Get("expires")) {
+    // An invalid date, "0" above all, is in the past (RFC 9111 §5.3).
+    const auto expires = http::ParseDate(*text, exchanged.response_time);
+    return expires ? std::max(milliseconds(0), *expires - date) : milliseconds(0);
+  }
+  return std::nullopt;
+}
+
+/// The lifetime of a response that names none; nullopt when it must not be given one.
+std::optional<milliseconds> ImpliedLifetime(const Exchanged& exchanged,
+                                            const Directives& directives, WallTime date) {
+  const int status = exchanged.response.status;
+  if (!IsHeuristicallyCacheable(status) && !directives.control.is_public) return std::nullopt;
+  if (IsNegative(status)) return exchanged.site.negative_ttl;
+  if (const auto text = exchanged.response.fields.Get("last-modified")) {
+    if (const auto modified = http::ParseDate(*text, exchanged.response_time)) {
+      return std::clamp((date - *modified) / kHeuristicDivisor, milliseconds(0), kLongestHeuristic);
+    }
+  }
+  return exchanged.site.default_ttl;
+}
+
+Freshness FreshnessOf(const Exchanged& exchanged, const Directives& directives) {
+  const CacheControl& control = directives.control;
+  const SiteSettings& site = exchanged.site;
+  const WallTime date = DateOf(exchanged);
+  Freshness freshness;
+  freshness.response_time = exchanged.response_time;
+  freshness.initial_age = InitialAge(exchanged, date);
+  if (auto lifetime = ExplicitLifetime(exchanged, directives, date)) {
+    freshness.lifetime = *lifetime;
+  } else if (auto implied = ImpliedLifetime(exchanged, directives, date)) {
+    freshness.lifetime = *implied;
+    freshness.heuristic = true;
+  }
+  const auto window = [](std::optional<seconds> said, milliseconds setting) {
+    return said ? milliseconds(*said) : setting;
+  };
+  freshness.while_revalidate = window(control.stale_while_revalidate, site.stale_while_revalidate);
+  freshness.if_error = window(control.stale_if_error, site.stale_if_error);
+  freshness.must_revalidate =
+      control.must_revalidate || control.proxy_revalidate || control.s_maxage.has_value();
+  freshness.always_validate = control.no_cache;
+  const http::Fields& fields = exchanged.response.fields;
+  freshness.has_validator = fields.Has("etag") || fields.Has("last-modified");
+  return freshness;
+}
+
+/// Sorted, each once.
+std::vector<std::string> TagsOf(const http::Fields& fields) {
+  std::vector<std::string> tags;
+  for (std::string_view name : {"surrogate-key", "cache-tag"}) {
+    const std::string joined = fields.Joined(name);
+    size_t begin = 0;
+    while (begin < joined.size()) {
+      const size_t end = std::min(joined.find_first_of(" ,\t", begin), joined.size());
+      if (end > begin) tags.push_back(joined.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  std::sort(tags.begin(), tags.end());
+  tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
+  return tags;
+}
+
+/// Why the response must not be stored for any request (RFC 9111 §3), before its freshness is
+/// looked at.
+std::optional<Reason> ForbiddenByResponse(const Exchanged& exchanged, const CacheControl& control) {
+  const http::Fields& fields = exchanged.response.fields;
+  const int status = exchanged.response.status;
+  if (status == 206) return Reason::kPartial;
+  if (status < 200 || status == 304) return Reason::kUncacheableStatus;
+  const bool understood = IsUnderstood(status);
+  if (control.must_understand && !understood) return Reason::kUncacheableStatus;
+  if (control.no_store && !(control.must_understand && understood)) return Reason::kNoStore;
+  if (control.is_private) return Reason::kPrivate;
+  if (fields.Has("set-cookie") && exchanged.site.set_cookie == "bypass") return Reason::kSetCookie;
+  if (http::ListHas(fields, "vary", "*")) return Reason::kVaryStar;
+  for (std::string_view told : kTold) {
+    if (http::ListHas(fields, "vary", told)) return Reason::kVaryStar;
+  }
+  // A purge by a tag that was left out would miss the object.
+  if (TagsOf(fields).size() > kMaxTags) return Reason::kStoreRefused;
+  return std::nullopt;
+}
+
+/// Why it must not be stored for this one.
+std::optional<Reason> ForbiddenByRequest(const http::Fields& request, const CacheControl& control) {
+  if (http::ParseCacheControl(request).no_store) return Reason::kNoStore;
+  if (request.Has("authorization") && !control.is_public && !control.must_revalidate &&
+      !control.s_maxage) {
+    return Reason::kAuthorization;
+  }
+  return std::nullopt;
+}
+
+WallTime DropTime(const Freshness& freshness, const SiteSettings& site) {
+  milliseconds windows = freshness.lifetime;
+  if (!freshness.must_revalidate && !freshness.always_validate) {
+    windows += std::max(freshness.while_revalidate, freshness.if_error);
+  }
+  if (freshness.has_validator) windows += site.keep;
+  return freshness.response_time - freshness.initial_age + windows;
+}
+
+/// Whether a stored copy could ever be used.
+bool HasUse(const StoreDecision& decision, WallTime now) {
+  const Freshness& freshness = decision.freshness;
+  if (decision.drop_at <= now) return false;
+  if (freshness.has_validator) return true;
+  if (freshness.always_validate) return false;
+  return freshness.IsFresh(now) ||
+         (!freshness.must_revalidate && freshness.while_revalidate > milliseconds(0));
+}
+
+bool IsWithheld(std::string_view name, const CacheControl& control) {
+  const auto in = [name](const std::vector<std::string>& list) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
+  return in(control.private_fields) || in(control.no_cache_fields);
+}
+
+/// Whether a 304 is about the stored response (RFC 9111 §4.3.4), and leaves it under its key.
+/// Otherwise the reason not to keep it.
+std::optional<Reason> Displaced(const StoredResponse& stored, const http::Fields& fresh) {
+  const auto old_tag = http::ParseEntityTag(stored.fields.Get("etag").value_or(""));
+  const auto new_tag = http::ParseEntityTag(fresh.Get("etag").value_or(""));
+  if (old_tag && new_tag && !old_tag->weak && !new_tag->weak && *old_tag != *new_tag) {
+    return Reason::kUncacheableStatus;
+  }
+  if (!fresh.Has("vary")) return std::nullopt;
+  const http::Fields none;
+  const auto names = [&none](const http::Fields& fields) {
+    return SelectingFields(fields.Joined("vary"), none).ToText();
+  };
+  if (names(stored.fields) != names(fresh)) return Reason::kVaryStar;
+  return std::nullopt;
+}
+
+void AddMissing(const Exchanged& exchanged, std::string_view via, http::Fields* fields) {
+  // RFC 9110 §6.6.1: a Date that is missing is when it was received.
+  if (!fields->Has("date")) fields->Add("date", http::FormatDate(exchanged.response_time));
+  fields->Add("via", via);
+}
+
+}  // namespace
+
+StoreDecision DecideStore(const Exchanged& exchanged) {
+  const Directives directives = DirectivesOf(exchanged.response.fields);
+  StoreDecision decision;
+  decision.freshness = FreshnessOf(exchanged, directives);
+  decision.drop_at = DropTime(decision.freshness, exchanged.site);
+  const WallTime date = DateOf(exchanged);
+  if (auto forbidden = ForbiddenByResponse(exchanged, directives.control)) {
+    decision.reason = *forbidden;
+  } else if (!ExplicitLifetime(exchanged, directives, date) &&
+             !ImpliedLifetime(exchanged, directives, date)) {
+    decision.reason = Reason::kUncacheableStatus;
+  } else if (!HasUse(decision, exchanged.response_time)) {
+    decision.reason = Reason::kNoFreshness;
+  }
+  decision.unshareable = !decision.store() && !IsErrorStatus(exchanged.response.status);
+  if (!decision.store()) return decision;
+  if (auto forbidden = ForbiddenByRequest(exchanged.request.fields, directives.control)) {
+    decision.reason = *forbidden;
+  }
+  return decision;
+}
+
+std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
+                                           const StoreDecision& decision, std::string_view url,
+                                           std::string_view via) {
+  const CacheControl control = DirectivesOf(exchanged.response.fields).control;
+  auto stored = std::make_unique<StoredResponse>();
+  stored->status = exchanged.response.status;
+  stored->freshness = decision.freshness;
+  stored->url = url;
+  stored->control = exchanged.response.fields.Joined(kOurControl);
+  stored->tags = TagsOf(exchanged.response.fields);
+  for (const http::FieldLine& line : exchanged.response.fields.lines()) {
+    if (line.name == "age" || In(kSurrogateFields, line.name)) continue;
+    if (decision.store() && (IsWithheld(line.name, control) || In(kProxyFields, line.name))) {
+      continue;
+    }
+    stored->fields.Add(line.name, line.value);
+  }
+  AddMissing(exchanged, via, &stored->fields);
+  return stored;
+}
+
+http::Fields WithheldFields(const Exchanged& exchanged) {
+  const CacheControl control = DirectivesOf(exchanged.response.fields).control;
+  http::Fields withheld;
+  for (const http::FieldLine& line : exchanged.response.fields.lines()) {
+    if (In(kSurrogateFields, line.name) || !IsWithheld(line.name, control)) continue;
+    withheld.Add(line.name, line.value);
+  }
+  return withheld;
+}
+
+std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Exchanged& exchanged,
+                                          std::string_view via, StoreDecision* decision) {
+  http::ResponseHead merged{.status = stored.status, .fields = {}};
+  for (const http::FieldLine& line : stored.fields.lines()) {
+    // Our own Via; MakeStored adds it anew.
+    if (line.name != "via" || line.value != via) merged.fields.Add(line.name, line.value);
+  }
+  if (!stored.control.empty()) merged.fields.Add(kOurControl, stored.control);
+  const http::Fields& fresh = exchanged.response.fields;
+  for (const http::FieldLine& line : fresh.lines()) {
+    if (!In(kBodyFields, line.name)) merged.fields.Remove(line.name);
+  }
+  for (const http::FieldLine& line : fresh.lines()) {
+    if (!In(kBodyFields, line.name)) merged.fields.Add(line.name, line.value);
+  }
+  if (!fresh.Has("date")) merged.fields.Set("date", http::FormatDate(exchanged.response_time));
+  const Exchanged after{.request = exchanged.request,
+                        .response = merged,
+                        .request_time = exchanged.request_time,
+                        .response_time = exchanged.response_time,
+                        .site = exchanged.site};
+  *decision = DecideStore(after);
+  if (auto displaced = Displaced(stored, fresh)) {
+    decision->reason = *displaced;
+    decision->unshareable = true;
+  }
+  auto freshened = MakeStored(after, *decision, stored.url, via);
+  if (freshened->tags.empty()) freshened->tags = stored.tags;
+  return freshened;
+}
+
+UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& stored,
+                      storage::Validity validity, WallTime now) {
+  using Action = UseDecision::Action;
+  const Freshness& freshness = stored.freshness;
+  UseDecision decision;
+  decision.age = freshness.Age(now);
+  decision.time_to_live = freshness.TimeToLive(now);
+  const auto decide = [&decision](Action action, Reason reason) {
+    decision.action = action;
+    decision.reason = reason;
+    return decision;
+  };
+  if (freshness.always_validate) return decide(Action::kValidate, Reason::kResponseNoCache);
+  if (validity != storage::Validity::kValid) return decide(Action::kValidate, Reason::kSoftPurged);
+
+  milliseconds max_stale{0};
+  if (request.fields.Has("cache-control")) {
+    const CacheControl control = http::ParseCacheControl(request.fields);
+    if (control.no_cache) return decide(Action::kValidate, Reason::kRequestNoCache);
+    if ((control.max_age && decision.age > *control.max_age) ||
+        (control.min_fresh && decision.time_to_live < *control.min_fresh)) {
+      return decide(Action::kValidate, Reason::kRequestMaxAge);
+    }
+    if (control.max_stale) max_stale = *control.max_stale;
+  } else if (request.fields.Has("pragma") && http::ListHas(request.fields, "pragma", "no-cache")) {
+    return decide(Action::kValidate, Reason::kRequestNoCache);  // RFC 9111 §5.4
+  }
+  if (decision.time_to_live > milliseconds(0)) return decide(Action::kServe, Reason::kFresh);
+  if (!freshness.must_revalidate) {
+    const milliseconds staleness = -decision.time_to_live;
+    if (staleness < max_stale) return decide(Action::kServe, Reason::kMaxStale);
+    if (staleness < freshness.while_revalidate) {
+      return decide(Action::kServeAndValidate, Reason::kStaleWhileRevalidate);
+    }
+  }
+  return decide(Action::kValidate, Reason::kExpired);
+}
+
+bool MayServeOnError(const http::RequestHead& request, const StoredResponse& stored,
+                     storage::Validity validity, WallTime now) {
+  const Freshness& freshness = stored.freshness;
+  if (validity == storage::Validity::kGone || freshness.always_validate) return false;
+  // The request alone wanted more than a fresh response: must-revalidate is about stale ones.
+  if (validity == storage::Validity::kValid && freshness.IsFresh(now)) return true;
+  if (freshness.must_revalidate) return false;
+  milliseconds window = freshness.if_error;
+  if (auto asked = http::ParseCacheControl(request.fields).stale_if_error) {
+    window = std::max(window, milliseconds(*asked));
+  }
+  return -freshness.TimeToLive(now) < window;
+}
+
+bool IsErrorStatus(int status) {
+  return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+}  // namespace nearside::edge

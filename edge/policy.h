@@ -1,0 +1,84 @@
+#pragma once
+
+// What may be stored, for how long, and what may be served: RFC 9111, 5861 and 9213 as pure
+// functions of values, with `now` as an argument. Nothing here knows of sockets, stores or clocks.
+
+#include <memory>
+#include <string_view>
+
+#include "edge/freshness.h"
+#include "edge/reason.h"
+#include "edge/settings.h"
+#include "edge/stored_response.h"
+#include "http/message.h"
+#include "runtime/clock.h"
+#include "storage/cache_store.h"
+
+namespace nearside::edge {
+
+/// A response as it came from an origin, with the request that asked for it.
+struct Exchanged {
+  const http::RequestHead& request;
+  const http::ResponseHead& response;
+  WallTime request_time;   ///< when the request was sent
+  WallTime response_time;  ///< when the response's head had arrived
+  const SiteSettings& site;
+};
+
+struct StoreDecision {
+  Reason reason = Reason::kStored;
+  Freshness freshness;
+  /// When the last use of a stored copy is over: freshness, stale windows, and `keep` if it has a
+  /// validator.
+  WallTime drop_at;
+  /// Not to be stored for anybody: what forbids it is in the response itself, and neither in this
+  /// request (no-store, Authorization) nor a failure that passes.
+  bool unshareable = false;
+  bool store() const { return reason == Reason::kStored; }
+};
+
+/// Whether the response to a GET may be stored (RFC 9111 §3), and its freshness (§4.2).
+StoreDecision DecideStore(const Exchanged& exchanged);
+
+/// The stored form of a response: end-to-end fields, Date and Via added, Age, surrogate fields and
+/// those withheld taken out. `url` and `via` ("1.1 frankfurt") are texts to keep.
+std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
+                                           const StoreDecision& decision, std::string_view url,
+                                           std::string_view via);
+
+/// Fields of a response that is stored which are for the request that it came for alone: those that
+/// private="…" and no-cache="…" name (RFC 9111 §5.2.2.4, §5.2.2.7).
+http::Fields WithheldFields(const Exchanged& exchanged);
+
+/// The stored response after a 304 (RFC 9111 §3.2, §4.3.4): its fields replace the stored ones of
+/// the same name, except those that describe the stored body. A 304 with another strong ETag or
+/// another Vary is not about what is stored under this key: the decision is then not to store.
+std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Exchanged& exchanged,
+                                          std::string_view via, StoreDecision* decision);
+
+struct UseDecision {
+  enum class Action : uint8_t {
+    kServe,             ///< as it is
+    kServeAndValidate,  ///< as it is, and validate behind (stale-while-revalidate)
+    kValidate,          ///< not without asking the origin
+  };
+  Action action = Action::kServe;
+  Reason reason = Reason::kFresh;
+  milliseconds age{};
+  milliseconds time_to_live{};  ///< negative once stale
+};
+
+/// What to do with a stored response that the request selects (RFC 9111 §4). `validity` is not
+/// kGone.
+UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& stored,
+                      storage::Validity validity, WallTime now);
+
+/// Whether the stored response may be served because the origin failed (RFC 9111 §4.2.4, RFC 5861
+/// §4).
+bool MayServeOnError(const http::RequestHead& request, const StoredResponse& stored,
+                     storage::Validity validity, WallTime now);
+
+/// Whether a status is one that stale-if-error covers (RFC 5861 §4): 500, 502, 503, 504.
+bool IsErrorStatus(int status);
+
+}  // namespace nearside::edge

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "http/cache_status.h"
+
+namespace nearside::edge {
+
+/// Why a request was answered as it was, and why a response was stored or not. One list for the
+/// Cache-Status field, the access log, the counters, `explain` and the tests.
+enum class Reason : uint8_t {
+  // Served from the cache.
+  kFresh,                 ///< fresh: RFC 9111 §4.2
+  kStaleWhileRevalidate,  ///< stale, being validated behind: RFC 5861 §3
+  kStaleIfError,          ///< stale, because the origin failed: RFC 5861 §4, RFC 9111 §4.2.4
+  kMaxStale,              ///< stale, because the request allows it: RFC 9111 §5.2.1.2
+  kValidated,             ///< the origin said 304 while this request waited
+  // Sent on to the origin.
+  kUriMiss,          ///< nothing stored under this key
+  kVaryMiss,         ///< stored, but for other selecting fields: RFC 9111 §4.1
+  kExpired,          ///< stored, stale
+  kResponseNoCache,  ///< stored with no-cache: validated each time
+  kSoftPurged,       ///< stored, marked stale by a purge
+  kRequestNoCache,   ///< the request says no-cache (or Pragma alone)
+  kRequestMaxAge,    ///< older than the request's max-age, or less fresh than its min-fresh
+  kMethod,           ///< not GET or HEAD
+  kNotShared,        ///< known to be uncacheable: fetched for each request alone
+  // Answered by the edge itself.
+  kOnlyIfCached,       ///< 504: the request wants a stored response and there is none
+  kOriginUnreachable,  ///< 502: no origin could be connected to
+  kOriginTimeout,      ///< 504
+  kOriginBroken,       ///< 502: nonsense, cut off, or wrong length
+  kUnknownHost,        ///< 421: no site has this host
+  kWrongCertificate,   ///< 421: the connection's certificate does not cover the host
+  kNodeRequest,        ///< /healthz and the like
+  kBadRequest,         ///< 400
+  // Why a response was stored, or not.
+  kStored,
+  kNoStore,            ///< RFC 9111 §5.2.2.5, or no-store in the request
+  kPrivate,            ///< §5.2.2.7
+  kSetCookie,          ///< site setting set_cookie = "bypass"
+  kAuthorization,      ///< §3.5
+  kUncacheableStatus,  ///< no explicit freshness and not heuristically cacheable, or not understood
+  kNoFreshness,        ///< no lifetime, and no validator to use it with
+  kVaryStar,           ///< Vary: *, or a Vary that no key of ours can follow
+  kPartial,            ///< 206: not joined yet
+  kStoreRefused,       ///< more tags than kMaxTags; or too large, queue full or disk full, as
+                       ///< nearside_cache_not_stored_total tells
+};
+inline constexpr int kReasonCount = static_cast<int>(Reason::kStoreRefused) + 1;
+
+/// "stale_if_error": in logs, metrics and Cache-Status' detail.
+std::string_view ReasonName(Reason reason);
+/// RFC 9211 §2.2's reason for a request that was forwarded; nullopt for the others.
+std::optional<http::ForwardReason> ForwardOf(Reason reason);
+
+/// How requests are counted: nearside_edge_requests_total{result="…"}.
+enum class ResultClass : uint8_t { kHit, kStale, kMiss, kPass, kError, kNode };
+inline constexpr int kResultClassCount = 6;
+ResultClass ClassOf(Reason reason);
+std::string_view ResultClassName(ResultClass result);
+
+}  // namespace nearside::edge

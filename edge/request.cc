@@ -1,0 +1,477 @@
+#include "edge/request.h"
+
+#include <algorithm>
+
+#include "edge/cache_key.h"
+#include "edge/health.h"
+#include "edge/worker.h"
+#include "http/cache_control.h"
+#include "http/uri.h"
+#include "net/address.h"
+
+namespace nearside::edge {
+namespace {
+
+/// A request looks for its answer in another place at most so often (a fill that turns out to be
+/// another variant, a stored body that turns out damaged) before it is fetched for itself alone.
+constexpr int kMostForwards = 3;
+/// How far a response that is only passed on may run ahead of its client.
+constexpr uint64_t kPassWindow = 256 << 10;
+
+}  // namespace
+
+void Request::Serve(Worker& worker, http::Exchange& exchange) {
+  auto request = std::unique_ptr<Request>(new Request(worker, exchange));
+  Request* begun = request.get();
+  exchange.SetHandler(std::move(request));
+  begun->Begin();
+}
+
+Request::Request(Worker& worker, http::Exchange& exchange)
+    : worker_(worker),
+      exchange_(exchange),
+      configuration_(worker.configuration()),
+      self_(std::make_shared<Request*>(this)) {}
+
+Request::~Request() {
+  *self_ = nullptr;
+  if (upload_) upload_->Detach();
+}
+
+// ---- receive → find site → key
+
+void Request::Begin() {
+  const http::RequestHead& head = exchange_.request();
+  if (IsForNode()) {
+    reason_ = Reason::kNodeRequest;
+    status_ = 200;
+    responded_ = true;
+    worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(reason_)]);
+    return RespondHealth(worker_.node(), exchange_);
+  }
+  site_ = configuration_->sites.Find(head.host());
+  if (site_ == nullptr) {
+    return Fail(Reason::kUnknownHost,
+                "No site of this edge has the host \"" + std::string(head.host()) + "\".");
+  }
+  if (IsMisdirected()) {
+    return Fail(Reason::kWrongCertificate,
+                "The certificate of this connection is not valid for \"" +
+                    std::string(head.host()) + "\". Open another connection for it.");
+  }
+  auto target = http::NormalizeTarget(head.target);
+  if (!target) return Fail(Reason::kBadRequest, target.error().message);
+  target_ = std::move(*target);
+  url_ = NormalUrl(head, target_);
+  primary_ = key_ = PrimaryKey(site_->settings.name, url_);
+  const bool reads = head.method == "GET" || head.method == "HEAD";
+  if (reads && !exchange_.has_body()) return LookUp();
+  Pass(Reason::kMethod);
+}
+
+bool Request::IsForNode() const {
+  const http::RequestHead& head = exchange_.request();
+  return head.path() == "/healthz" &&
+         (net::IsIpLiteral(head.host()) || head.host() == worker_.node().name);
+}
+
+// A client may use a connection for another host than it was opened for (RFC 9113 §9.1.1) if our
+// certificate says so; for the host that it asked for by SNI it has made up its own mind.
+bool Request::IsMisdirected() const {
+  const net::Stream& stream = exchange_.stream();
+  const std::string_view asked = stream.server_name();
+  const std::string_view host = exchange_.request().host();
+  return !asked.empty() && host != asked && !stream.Covers(host);
+}
+
+// ---- → look up
+
+void Request::Find(const Key256& key, void (Request::*then)(storage::HeadRef)) {
+  storage::CacheStore& store = *worker_.node().store;
+  storage::HeadRef head = store.Find(key);
+  if (head || !store.MayBeOnDisk(key)) return (this->*then)(std::move(head));
+  store.Load(key, worker_.loop(), [self = self_, then](storage::HeadRef loaded) {
+    if (*self != nullptr) ((*self)->*then)(std::move(loaded));
+  });
+}
+
+void Request::LookUp() { Find(primary_, &Request::OnPrimary); }
+
+void Request::OnPrimary(storage::HeadRef head) {
+  if (!head || worker_.node().store->Check(*head) == storage::Validity::kGone) {
+    return Forward(Reason::kUriMiss);
+  }
+  const StoredResponse& response = ResponseOf(*head);
+  if (!response.is_index()) return OnCandidate(std::move(head));
+  index_ = head;
+  const http::Fields& fields = exchange_.request().fields;
+  for (const Variant& variant : response.variants) {
+    if (Selects(variant.selecting, fields)) return LookUpVariant(variant.key);
+  }
+  // The newest variant tells which fields select; requests that agree on them share a fetch.
+  key_ = VariantKey(primary_, SelectingLike(response.variants.front().selecting, fields));
+  Forward(Reason::kVaryMiss);
+}
+
+void Request::LookUpVariant(const Key256& key) {
+  key_ = key;
+  Find(key, &Request::OnCandidate);
+}
+
+void Request::OnCandidate(storage::HeadRef head) {
+  storage::CacheStore& store = *worker_.node().store;
+  const auto validity = head ? store.Check(*head) : storage::Validity::kGone;
+  if (validity == storage::Validity::kGone) return Forward(Reason::kUriMiss);
+  stored_ = head;
+  const UseDecision decision =
+      DecideUse(exchange_.request(), ResponseOf(*head), validity, worker_.loop().wall_now());
+  switch (decision.action) {
+    case UseDecision::Action::kServe:
+      return ServeStored(std::move(head), decision.reason);
+    case UseDecision::Action::kServeAndValidate:
+      ValidateBehind();
+      return ServeStored(std::move(head), decision.reason);
+    case UseDecision::Action::kValidate:
+      return Forward(decision.reason);
+  }
+}
+
+// ---- → hit | stale
+
+void Request::ServeStored(storage::HeadRef head, Reason reason) {
+  const StoredResponse& response = ResponseOf(*head);
+  const Selection selection =
+      Select(exchange_.request(), response, head->head.body_bytes, worker_.loop().wall_now());
+  const bool has_body = selection.span.first < selection.span.end;
+  if (!has_body || exchange_.request().method == "HEAD") {
+    return RespondStored(std::move(head), {}, selection, reason);
+  }
+  if (head->inline_body) {
+    ChunkRef body = head->inline_body;
+    return RespondStored(std::move(head), std::move(body), selection, reason);
+  }
+  // The first bytes are at hand before the head is sent: a damaged copy is a miss, not a broken
+  // answer.
+  storage::CacheStore& store = *worker_.node().store;
+  const auto index = static_cast<uint32_t>(selection.span.first / kChunkBytes);
+  if (ChunkRef chunk = store.FindChunk(*head, index)) {
+    return RespondStored(std::move(head), std::move(chunk), selection, reason);
+  }
+  store.LoadChunk(head, index, worker_.loop(),
+                  [self = self_, head, selection, reason](Result<ChunkRef> chunk) {
+                    if (*self == nullptr) return;
+                    (*self)->OnFirstChunk(head, selection, reason, std::move(chunk));
+                  });
+}
+
+void Request::OnFirstChunk(storage::HeadRef head, const Selection& selection, Reason reason,
+                           Result<ChunkRef> chunk) {
+  if (chunk) return RespondStored(std::move(head), std::move(*chunk), selection, reason);
+  stored_.reset();
+  unreadable_ = std::move(head);
+  if (reason == Reason::kStaleIfError) {
+    return Fail(
+        Reason::kOriginUnreachable,
+        "The origin failed, and the stale copy could not be read: " + chunk.error().message);
+  }
+  Forward(Reason::kUriMiss);
+}
+
+void Request::RespondStored(storage::HeadRef head, ChunkRef first, const Selection& selection,
+                            Reason reason) {
+  const StoredResponse& response = ResponseOf(*head);
+  const WallTime now = worker_.loop().wall_now();
+  http::Fields extra;
+  const auto age = std::chrono::floor<seconds>(response.freshness.Age(now)).count();
+  StatusLine line{.reason = reason, .time_to_live = response.freshness.TimeToLive(now)};
+  if (reason == Reason::kValidated) line.origin_status = 304;
+  line.collapsed = collapsed_;
+  auto body =
+      std::make_unique<StoredBody>(*worker_.node().store, head, std::move(first), selection.span,
+                                   worker_.loop(), exchange_, CountOf(reason));
+  if (selection.whole()) {
+    extra.Add("age", std::to_string(age));
+    return Deliver(selection.status, response.fields.lines(), &extra, line, std::move(body));
+  }
+  extra = PartialFields(response, selection);
+  extra.Add("age", std::to_string(age));
+  if (selection.status != 206) body.reset();
+  Deliver(selection.status, {}, &extra, line, std::move(body));
+}
+
+// ---- → validate | miss
+
+void Request::Forward(Reason reason) {
+  reason_ = reason;
+  Node& node = worker_.node();
+  const http::RequestHead& head = exchange_.request();
+  if (head.fields.Has("cache-control") && http::ParseCacheControl(head.fields).only_if_cached) {
+    return Fail(Reason::kOnlyIfCached,
+                "The request wants a stored response (only-if-cached), and there "
+                "is none that may be used.");
+  }
+  const bool alone = node.fills.IsNotShared(key_, worker_.loop().now()) && !stored_;
+  if (++forwards_ > kMostForwards || alone) return Pass(Reason::kNotShared);
+  if (head.method == "HEAD" && !stored_) return Pass(reason);
+
+  FillTable::Claim claim = node.fills.ClaimFill(
+      key_, configuration_->settings.cache.fill_window.bytes, node.store->purge_sequence());
+  collapsed_ = !claim.lead;
+  if (collapsed_) {
+    worker_.cells().Add(node.metrics.collapsed);
+  } else if (!LeadFill(claim.fill)) {
+    fetch_ =
+        OriginFetch::Start(worker_, MakeOrder(claim.fill, OriginMode::kFill, stored_ != nullptr));
+  }
+  Await(std::move(claim.fill));
+}
+
+// Between our lookup and the claim another request may have filled the cache: it is findable there
+// before its fill leaves the table, so looking once more as the leader makes one fetch a miss
+// exact.
+bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
+  Node& node = worker_.node();
+  storage::HeadRef head = node.store->Find(key_);
+  if (!head || head == stored_ || head == unreadable_) return false;
+  if (ResponseOf(*head).is_index()) return false;
+  const auto validity = node.store->Check(*head);
+  if (validity == storage::Validity::kGone) return false;
+  const UseDecision decision =
+      DecideUse(exchange_.request(), ResponseOf(*head), validity, worker_.loop().wall_now());
+  if (decision.action == UseDecision::Action::kValidate) return false;
+  node.fills.Remove(fill);
+  fill->FinishStored(std::move(head), decision.reason);
+  return true;
+}
+
+void Request::ValidateBehind() {
+  Node& node = worker_.node();
+  FillTable::Claim claim = node.fills.ClaimFill(
+      key_, configuration_->settings.cache.fill_window.bytes, node.store->purge_sequence());
+  if (!claim.lead) return;
+  OriginFetch::Start(worker_, MakeOrder(std::move(claim.fill), OriginMode::kFill, true));
+}
+
+FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const {
+  const http::RequestHead& head = exchange_.request();
+  FetchOrder order;
+  order.configuration = configuration_;
+  order.site = site_;
+  order.request = head;
+  order.url = url_;
+  order.target = target_;
+  order.primary = primary_;
+  order.fill = std::move(fill);
+  order.may_store = mode == OriginMode::kFill;
+  order.index = index_;
+  if (conditional && ResponseOf(*stored_).freshness.has_validator) order.validate = stored_;
+  const Asker asker{.address = exchange_.stream().peer().Ip(),
+                    .version = exchange_.version(),
+                    .edge = worker_.node().name};
+  order.origin_request =
+      OriginRequest(head, mode == OriginMode::kFill ? target_ : head.target, *site_, asker, mode,
+                    order.validate ? &ResponseOf(*order.validate) : nullptr);
+  if (mode == OriginMode::kFill) order.origin_request.method = "GET";
+  return order;
+}
+
+void Request::Await(std::shared_ptr<Fill> fill) {
+  reader_ = std::make_unique<FillReader>(std::move(fill), worker_.loop(), [self = self_] {
+    if (*self != nullptr) (*self)->OnFill();
+  });
+  OnFill();  // it may have come further than we know
+}
+
+void Request::OnFill() {
+  if (responded_) return exchange_.Resume();
+  const std::shared_ptr<Fill> fill = reader_->fill();
+  switch (fill->phase()) {
+    case Fill::Phase::kPending:
+      return;
+    case Fill::Phase::kStreaming:
+    case Fill::Phase::kWhole:
+      return OnFillHead();
+    case Fill::Phase::kStored:
+      reader_.reset();
+      // Found in the cache for another request: this one may want more of it.
+      if (collapsed_ && fill->reason() != Reason::kValidated) return OnCandidate(fill->stored());
+      return ServeStored(fill->stored(), fill->reason());
+    case Fill::Phase::kFailed:
+      reader_.reset();
+      // Given up because its last reader left, just as we came.
+      if (fill->error().fault == Fault::kClient) return Forward(reason_);
+      if (MayServeStale()) return ServeStored(stored_, Reason::kStaleIfError);
+      return Fail(fill->reason(),
+                  "The origin of this site did not answer as it should, and there is no copy "
+                  "that may be served: " +
+                      fill->error().message);
+  }
+}
+
+void Request::OnFillHead() {
+  const std::shared_ptr<Fill> fill = reader_->fill();
+  const FillHead& head = fill->head();
+  if (IsErrorStatus(head.response->status) && MayServeStale()) {
+    reader_.reset();
+    return ServeStored(stored_, Reason::kStaleIfError);
+  }
+  if (collapsed_ && !fill->joinable()) {
+    // Made for somebody else alone, or its beginning is gone. If the next one may be shared, one of
+    // those who are let go leads it; else nobody waits for anybody from here on.
+    const bool again = !head.shared && !head.unshareable && !IsErrorStatus(head.response->status);
+    reader_.reset();
+    collapsed_ = false;
+    if (again) return Forward(reason_);
+    return Pass(Reason::kNotShared);
+  }
+  if (collapsed_ && !Selects(head.selecting, exchange_.request().fields)) {
+    key_ = VariantKey(primary_, SelectingLike(head.selecting, exchange_.request().fields));
+    reader_.reset();
+    return Forward(Reason::kVaryMiss);
+  }
+  RespondFill();
+}
+
+bool Request::MayServeStale() const {
+  return stored_ &&
+         MayServeOnError(exchange_.request(), ResponseOf(*stored_),
+                         worker_.node().store->Check(*stored_), worker_.loop().wall_now());
+}
+
+void Request::RespondFill() {
+  const FillHead& head = reader_->fill()->head();
+  const StoredResponse& response = *head.response;
+  Selection selection{.status = response.status,
+                      .span = {0, head.body_bytes.value_or(UINT64_MAX)},
+                      .content_range = {}};
+  if (!passing_) {
+    selection = Select(exchange_.request(), response, head.body_bytes, worker_.loop().wall_now());
+  }
+  StatusLine line{.reason = reason_,
+                  .time_to_live = {},
+                  .origin_status = response.status,
+                  .stored = head.storing,
+                  .collapsed = collapsed_,
+                  .detail = head.storing || passing_ ? "" : ReasonName(head.store_reason)};
+  if (head.storing)
+    line.time_to_live = response.freshness.lifetime - response.freshness.initial_age;
+  worker_.cells().Observe(
+      worker_.node().metrics.first_byte_seconds,
+      std::chrono::duration<double>(worker_.loop().now() - exchange_.started()).count());
+  InvalidateStored(response.status);
+  http::Fields extra;
+  if (!selection.whole()) extra = PartialFields(response, selection);
+  if (!collapsed_ && (selection.whole() || selection.status == 206)) {
+    for (const http::FieldLine& own : head.withheld.lines()) extra.Add(own.name, own.value);
+  }
+  if (response.freshness.initial_age >= seconds(1)) {
+    const auto age = std::chrono::floor<seconds>(response.freshness.initial_age).count();
+    extra.Add("age", std::to_string(age));
+  }
+  auto body = std::make_unique<FillBody>(std::move(reader_), selection.span, CountOf(reason_));
+  if (selection.whole()) {
+    return Deliver(selection.status, response.fields.lines(), &extra, line, std::move(body));
+  }
+  if (selection.status != 206) body.reset();
+  Deliver(selection.status, {}, &extra, line, std::move(body));
+}
+
+// ---- → pass
+
+void Request::Pass(Reason reason) {
+  reason_ = reason;
+  passing_ = true;
+  auto fill = std::make_shared<Fill>(key_, kPassWindow, worker_.node().store->purge_sequence());
+  FetchOrder order = MakeOrder(fill, OriginMode::kPass, false);
+  if (exchange_.has_body()) {
+    upload_ = std::make_shared<Upload>(exchange_);
+    order.body = upload_->MakeSource(upload_);
+    if (const auto length = exchange_.request().fields.Get("content-length")) {
+      uint64_t bytes = 0;
+      for (const char c : *length) bytes = bytes * 10 + static_cast<uint64_t>(c - '0');
+      order.body_bytes = bytes;
+    }
+    exchange_.WantBody();
+  }
+  fetch_ = OriginFetch::Start(worker_, std::move(order));
+  Await(std::move(fill));
+}
+
+void Request::OnBody(std::span<const uint8_t> bytes) {
+  if (!upload_) return exchange_.ConsumedBody(bytes.size());
+  upload_->Push(bytes);
+  if (fetch_ && *fetch_ != nullptr) (*fetch_)->ResumeRequestBody();
+}
+
+void Request::OnBodyEnd(const http::Fields&) {
+  if (!upload_) return;
+  upload_->End();
+  if (fetch_ && *fetch_ != nullptr) (*fetch_)->ResumeRequestBody();
+}
+
+// ---- → error
+
+void Request::Fail(Reason reason, std::string_view explanation) {
+  const int status = StatusOf(reason);
+  const std::string text = ErrorText(status, reason, explanation, exchange_.id());
+  http::Fields fields;
+  fields.Add("content-type", "text/plain; charset=utf-8");
+  fields.Add("content-length", std::to_string(text.size()));
+  fields.Add("cache-control", "no-store");
+  Deliver(status, {}, &fields, StatusLine{.reason = reason}, http::TextBody(text));
+}
+
+// ---- → deliver → log
+
+void Request::Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,
+                      const StatusLine& line, std::unique_ptr<http::BodySource> body) {
+  std::string cache_status;
+  AppendStatusLine(worker_.node().name, line, &cache_status);
+  extra->Add("cache-status", cache_status);
+  reason_ = line.reason;
+  status_ = status;
+  responded_ = true;
+  worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(line.reason)]);
+  exchange_.Respond(status, prepared, extra->lines(), std::move(body));
+}
+
+// RFC 9111 §4.4: an unsafe request that succeeded makes what is stored under its URI invalid.
+void Request::InvalidateStored(int status) {
+  if (http::IsSafeMethod(exchange_.request().method) || status < 200 || status >= 400) return;
+  storage::CacheStore& store = *worker_.node().store;
+  // What is on its way here may have left the origin before the change.
+  const bool known = store.Find(primary_) != nullptr || store.MayBeOnDisk(primary_) ||
+                     worker_.node().fills.IsFilling(primary_);
+  if (!known) return;
+  store.Purge({ScopeOf(storage::ScopeKind::kUrl, site_->settings.name, target_)}, false,
+              std::nullopt, nullptr, nullptr);
+}
+
+BodyCount Request::CountOf(Reason reason) const {
+  return {.cells = &worker_.cells(),
+          .bytes = worker_.node().metrics.body_bytes[static_cast<size_t>(ClassOf(reason))]};
+}
+
+void Request::OnFinished(const http::ExchangeOutcome& outcome) {
+  if (!outcome.complete) worker_.cells().Add(worker_.node().metrics.aborted_responses);
+  if (!worker_.access_log().enabled()) return;
+  const http::RequestHead& head = exchange_.request();
+  worker_.access_log().Add({.time = worker_.loop().wall_now(),
+                            .id = exchange_.id(),
+                            .client = exchange_.stream().peer().Ip(),
+                            .version = exchange_.version(),
+                            .method = head.method,
+                            .scheme = head.scheme,
+                            .authority = head.authority,
+                            .target = head.target,
+                            .site = site_ != nullptr ? site_->settings.name : "",
+                            .status = status_,
+                            .reason = reason_,
+                            .body_bytes = outcome.body_bytes,
+                            .duration = std::chrono::duration_cast<milliseconds>(
+                                worker_.loop().now() - exchange_.started()),
+                            .complete = outcome.complete,
+                            .ended = outcome.complete ? std::string_view() : outcome.reason});
+}
+
+}  // namespace nearside::edge

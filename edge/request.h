@@ -1,0 +1,106 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "edge/answer.h"
+#include "edge/fill.h"
+#include "edge/node.h"
+#include "edge/origin_fetch.h"
+#include "edge/policy.h"
+#include "edge/upload.h"
+#include "http/session/exchange.h"
+#include "storage/cache_store.h"
+
+namespace nearside::edge {
+
+class Worker;
+
+/// One client request on its way through the edge:
+///
+///   receive → find site → key → look up → { hit | stale | validate | miss | pass | error } →
+///   deliver → log
+///
+/// Each arrow is a member function below; each decision leaves a Reason. Owned by its exchange; the
+/// worker's thread.
+class Request final : public http::ExchangeHandler {
+ public:
+  /// Takes a request that has just arrived.
+  static void Serve(Worker& worker, http::Exchange& exchange);
+  ~Request() override;
+
+  void OnBody(std::span<const uint8_t> bytes) override;
+  void OnBodyEnd(const http::Fields& trailers) override;
+  void OnFinished(const http::ExchangeOutcome& outcome) override;
+
+ private:
+  Request(Worker& worker, http::Exchange& exchange);
+
+  // receive → find site → key
+  void Begin();
+  bool IsForNode() const;
+  bool IsMisdirected() const;
+
+  // → look up
+  void LookUp();
+  void OnPrimary(storage::HeadRef head);
+  void LookUpVariant(const Key256& key);
+  void OnCandidate(storage::HeadRef head);
+  /// Runs `then` with the head of `key` from RAM, or later from disk.
+  void Find(const Key256& key, void (Request::*then)(storage::HeadRef));
+
+  // → hit | stale
+  void ServeStored(storage::HeadRef head, Reason reason);
+  void OnFirstChunk(storage::HeadRef head, const Selection& selection, Reason reason,
+                    Result<ChunkRef> chunk);
+  void RespondStored(storage::HeadRef head, ChunkRef first, const Selection& selection,
+                     Reason reason);
+
+  // → validate | miss
+  void Forward(Reason reason);
+  bool LeadFill(const std::shared_ptr<Fill>& fill);
+  void ValidateBehind();
+  FetchOrder MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const;
+  void Await(std::shared_ptr<Fill> fill);
+  void OnFill();
+  void OnFillHead();
+  void RespondFill();
+  bool MayServeStale() const;
+
+  // → pass
+  void Pass(Reason reason);
+
+  // → error
+  void Fail(Reason reason, std::string_view explanation);
+
+  // → deliver → log
+  void Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,
+               const StatusLine& line, std::unique_ptr<http::BodySource> body);
+  void InvalidateStored(int status);
+  BodyCount CountOf(Reason reason) const;
+
+  Worker& worker_;
+  http::Exchange& exchange_;
+  const std::shared_ptr<const Configuration> configuration_;
+  const Site* site_ = nullptr;
+  std::string target_;  ///< normalised
+  std::string url_;     ///< normalised
+  Key256 primary_;
+  Key256 key_;                   ///< primary, or the variant's
+  storage::HeadRef index_;       ///< of variants, if there is one
+  storage::HeadRef stored_;      ///< what may be validated, or served stale
+  storage::HeadRef unreadable_;  ///< a copy whose body could not be read: not to be found again
+  std::unique_ptr<FillReader> reader_;
+  std::shared_ptr<Upload> upload_;
+  FetchHandle fetch_;
+  Reason reason_ = Reason::kUriMiss;
+  int status_ = 0;
+  int forwards_ = 0;
+  bool collapsed_ = false;
+  bool passing_ = false;
+  bool responded_ = false;
+  std::shared_ptr<Request*> self_;  ///< null inside once destroyed, for answers of the store
+};
+
+}  // namespace nearside::edge

@@ -1,0 +1,386 @@
+#include "edge/settings.h"
+
+#include <algorithm>
+#include <set>
+
+#include "http/characters.h"
+#include "http/session/client.h"
+#include "http/uri.h"
+#include "net/address.h"
+
+namespace nearside::edge {
+namespace {
+
+using settings::Table;
+
+/// For Spec::check: "" when `text` is an address with a port.
+std::string CheckAddress(std::string_view text) {
+  return net::SocketAddress::Parse(text) ? "" : "an address and port like \"127.0.0.1:8443\"";
+}
+
+std::string CheckOptionalAddress(std::string_view text) {
+  return text.empty() ? "" : CheckAddress(text);
+}
+
+/// Names stand in fields, URLs and cache keys, and the origin knows them by the same rule.
+std::string CheckName(std::string_view text) {
+  constexpr size_t kLongestName = 63;
+  const bool fits = !text.empty() && text.size() <= kLongestName;
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return http::IsAlpha(c) || http::IsDigit(c) || c == '.' || c == '_' || c == '-';
+  });
+  return fits && plain ? "" : "1 to 63 letters, digits, \".\", \"_\" and \"-\"";
+}
+
+std::string CheckHost(std::string_view text) {
+  std::string_view host = text;
+  if (host.starts_with("*.")) host.remove_prefix(2);
+  const auto parts = http::SplitAuthority(host);
+  const bool plain = net::IsIpLiteral(host) || (parts && parts->host == host);
+  const bool wild = host.find('*') != std::string_view::npos;
+  return text == "*" || (plain && !wild)
+             ? ""
+             : "a host like \"www.example.org\", \"*.example.org\" or \"*\"";
+}
+
+Table NodeTable() {
+  Table table;
+  table.Key(
+      "name", &NodeSettings::name,
+      {.required = true,
+       .prose = "Name of this edge: in `Cache-Status`, in receipts, in `nearside status`. A host "
+                "of this name answers `/healthz`.",
+       .check = CheckName});
+  table.Key("workers", &NodeSettings::workers,
+            {.fallback = "0",
+             .least = "0",
+             .most = "256",
+             .prose = "Event loops, each on a thread of its own. 0: one a core."});
+  table.Key("access_log", &NodeSettings::access_log,
+            {.fallback = "off",
+             .prose = "`off`, `stdout`, or a file: one JSON line a request. A file is reopened on "
+                      "SIGHUP, so that logrotate works."});
+  table.Key("drain_timeout", &NodeSettings::drain_timeout,
+            {.fallback = "30s",
+             .least = "0s",
+             .most = "1h",
+             .prose = "How long SIGTERM waits for responses under way before it cuts them off."});
+  return table;
+}
+
+Table ListenTable() {
+  Table table;
+  table.Key("address", &ListenSettings::address,
+            {.required = true, .prose = "Address and port.", .check = CheckAddress});
+  table.Key("tls", &ListenSettings::tls,
+            {.fallback = "false",
+             .prose = "TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 by ALPN. Without it: HTTP/1.1, and "
+                      "HTTP/2 by prior knowledge."});
+  table.Where(&ListenSettings::where);
+  return table;
+}
+
+Table AdminTable() {
+  Table table;
+  table.Key(
+      "address", &AdminSettings::address,
+      {.fallback = "",
+       .prose = "Address and port of `/healthz`, `/metrics`, `/status`, `/explain`, `/purge` and "
+                "`/drain`. Empty: no admin listener. Off loopback it wants a token.",
+       .check = CheckOptionalAddress});
+  table.Key("token_file", &AdminSettings::token_file,
+            {.fallback = "",
+             .prose = "File whose first line is the bearer token that POST requests must carry. "
+                      "Without one POST is refused."});
+  table.Where(&AdminSettings::where);
+  return table;
+}
+
+Table CacheTable() {
+  Table table;
+  table.Key("path", &CacheSettings::path,
+            {.fallback = "",
+             .prose = "Folder of the cache's files, made when absent. Empty: memory only, nothing "
+                      "survives a restart."});
+  table.Key("disk", &CacheSettings::disk,
+            {.fallback = "1GiB",
+             .least = "64MiB",
+             .most = "64TiB",
+             .prose = "Space reserved on disk; the cache never grows past it."});
+  table.Key("memory", &CacheSettings::memory,
+            {.fallback = "256MiB",
+             .least = "4MiB",
+             .most = "4TiB",
+             .prose = "RAM for object heads and bodies."});
+  table.Key("largest_object", &CacheSettings::largest_object,
+            {.fallback = "0B",
+             .prose = "Bodies above this pass through and are not stored. 0: half of `disk`."});
+  table.Key(
+      "fill_window", &CacheSettings::fill_window,
+      {.fallback = "16MiB",
+       .least = "256KiB",
+       .most = "1GiB",
+       .prose = "How far one response may run ahead of its slowest reader before the edge stops "
+                "reading from the origin."});
+  table.Key("reader_threads", &CacheSettings::reader_threads,
+            {.fallback = "2",
+             .least = "1",
+             .most = "64",
+             .prose = "Threads that read cold bodies from disk, so that no event loop ever does."});
+  return table;
+}
+
+Table CertificateTable() {
+  Table table;
+  table.Key("chain", &CertificateSettings::chain,
+            {.required = true, .prose = "PEM file: the certificate, then its intermediates."});
+  table.Key("key", &CertificateSettings::key, {.required = true, .prose = "PEM file of its key."});
+  table.Where(&CertificateSettings::where);
+  return table;
+}
+
+Table LimitTable() {
+  Table table;
+  table.Key("request_line", &LimitSettings::request_line,
+            {.fallback = "16KiB", .least = "1KiB", .most = "1MiB", .prose = "Longer: 414."});
+  table.Key("fields", &LimitSettings::fields,
+            {.fallback = "64KiB",
+             .least = "4KiB",
+             .most = "1MiB",
+             .prose = "Sum of name, value and 32 for each field of a request. More: 431."});
+  table.Key("field_lines", &LimitSettings::field_lines,
+            {.fallback = "200",
+             .least = "16",
+             .most = "10000",
+             .prose = "Field lines of a request. More: 431."});
+  table.Key("body", &LimitSettings::body,
+            {.fallback = "0B", .prose = "Bytes of a request's body. More: 413. 0: no limit."});
+  table.Key(
+      "streams", &LimitSettings::streams,
+      {.fallback = "128",
+       .least = "1",
+       .most = "10000",
+       .prose = "Requests at once on one HTTP/2 connection (SETTINGS_MAX_CONCURRENT_STREAMS)."});
+  table.Key(
+      "abuse_budget", &LimitSettings::abuse_budget,
+      {.fallback = "200",
+       .least = "10",
+       .most = "1000000",
+       .prose = "Resets, pings, settings and empty frames that an HTTP/2 connection may send at "
+                "once. Spent: GOAWAY with ENHANCE_YOUR_CALM."});
+  table.Key("abuse_refill", &LimitSettings::abuse_refill,
+            {.fallback = "20",
+             .least = "1",
+             .most = "1000000",
+             .prose = "How much of that budget comes back each second."});
+  table.Key("head_timeout", &LimitSettings::head_timeout,
+            {.fallback = "10s",
+             .least = "100ms",
+             .most = "10m",
+             .prose = "From the first byte of a request's head to its last."});
+  table.Key("idle_timeout", &LimitSettings::idle_timeout,
+            {.fallback = "2m",
+             .least = "1s",
+             .most = "1d",
+             .prose = "A connection without a request under way is closed after this."});
+  table.Key("body_timeout", &LimitSettings::body_timeout,
+            {.fallback = "30s",
+             .least = "100ms",
+             .most = "1h",
+             .prose = "Without one byte of a request's body that is expected."});
+  table.Key("send_timeout", &LimitSettings::send_timeout,
+            {.fallback = "30s",
+             .least = "100ms",
+             .most = "1h",
+             .prose = "Without the client taking one byte that waits for it."});
+  table.Key("connections", &LimitSettings::connections,
+            {.fallback = "100000",
+             .least = "1",
+             .most = "10000000",
+             .prose = "Connections of one listener on one worker; more are closed at once."});
+  return table;
+}
+
+Table SiteTable() {
+  Table table;
+  table.Key("name", &SiteSettings::name,
+            {.required = true,
+             .prose = "Name of the site: in purges, metrics and receipts.",
+             .check = CheckName});
+  table.Key("hosts", &SiteSettings::hosts,
+            {.required = true,
+             .least = "1",
+             .most = "1000",
+             .prose = "Hosts it answers to: `www.example.org`, `*.example.org`, or `*` for any.",
+             .check = CheckHost});
+  table.Key(
+      "origins", &SiteSettings::origins,
+      {.required = true,
+       .least = "1",
+       .most = "64",
+       .prose = "Where a miss goes, as `http://10.0.0.1:9000` or `https://origin.example.org`. "
+                "With several, the next one is asked when one fails."});
+  table.Key("origin_host", &SiteSettings::origin_host,
+            {.fallback = "", .prose = "`Host` sent to origins. Empty: the one the client sent."});
+  table.Key("origin_ca", &SiteSettings::origin_ca,
+            {.fallback = "",
+             .prose = "PEM file of the authority that signs https origins. Empty: the system's."});
+  table.Key(
+      "connect_timeout", &SiteSettings::connect_timeout,
+      {.fallback = "3s", .least = "10ms", .most = "5m", .prose = "For TCP and TLS to an origin."});
+  table.Key(
+      "origin_timeout", &SiteSettings::origin_timeout,
+      {.fallback = "30s",
+       .least = "10ms",
+       .most = "1h",
+       .prose = "Without a byte from an origin that owes one. Then: next origin, stale, or 504."});
+  table.Key(
+      "default_ttl", &SiteSettings::default_ttl,
+      {.fallback = "0s",
+       .least = "0s",
+       .most = "1y",
+       .prose = "Freshness of a cacheable response that names none and has no `Last-Modified`."});
+  table.Key("negative_ttl", &SiteSettings::negative_ttl,
+            {.fallback = "5s",
+             .least = "0s",
+             .most = "1d",
+             .prose = "Freshness of 404, 405, 410, 414 and 501 that name none."});
+  table.Key(
+      "stale_while_revalidate", &SiteSettings::stale_while_revalidate,
+      {.fallback = "0s",
+       .least = "0s",
+       .most = "1y",
+       .prose = "How long past its freshness a copy is served while it is validated behind, where "
+                "the response does not say (RFC 5861 §3)."});
+  table.Key(
+      "stale_if_error", &SiteSettings::stale_if_error,
+      {.fallback = "1d",
+       .least = "0s",
+       .most = "1y",
+       .prose = "How long past its freshness a copy is served while the origin fails, where the "
+                "response does not say (RFC 5861 §4). `must-revalidate` and `no-cache` win."});
+  table.Key(
+      "keep", &SiteSettings::keep,
+      {.fallback = "1d",
+       .least = "0s",
+       .most = "1y",
+       .prose = "How long a copy with a validator is kept past that, to be validated instead of "
+                "fetched."});
+  table.Key(
+      "set_cookie", &SiteSettings::set_cookie,
+      {.fallback = "bypass",
+       .one_of = {"bypass", "store"},
+       .prose = "`bypass`: a response with `Set-Cookie` is never stored. `store`: RFC 9111 to the "
+                "letter, which lets it be."});
+  table.Where(&SiteSettings::where);
+  return table;
+}
+
+Table FleetTable() {
+  Table table;
+  table.Key(
+      "events", &FleetSettings::events,
+      {.fallback = "[]",
+       .prose = "Origins whose event log this edge follows, as `http://10.0.0.1:9000`; the first "
+                "that answers is used. Empty: the edge stands alone."});
+  table.Key("token_file", &FleetSettings::token_file,
+            {.fallback = "", .prose = "File whose first line is the fleet's bearer token."});
+  table.Where(&FleetSettings::where);
+  return table;
+}
+
+std::string At(const settings::Origin& where, std::string_view key) {
+  return where.file + ":" + std::to_string(where.line) + ": " + std::string(key) + ": ";
+}
+
+Status CheckUrls(const settings::Origin& where, std::string_view key,
+                 const std::vector<std::string>& urls) {
+  for (const std::string& url : urls) {
+    if (auto endpoint = http::Endpoint::Parse(url); !endpoint) {
+      return Fail(Fault::kOperator, "bad_settings", At(where, key) + endpoint.error().message);
+    }
+  }
+  return {};
+}
+
+Status CheckSites(const EdgeSettings& settings) {
+  std::set<std::string> names, hosts;
+  for (const SiteSettings& site : settings.sites) {
+    if (!names.insert(site.name).second) {
+      return Fail(Fault::kOperator, "bad_settings",
+                  At(site.where, "site.name") + "two sites are called \"" + site.name + "\"");
+    }
+    for (const std::string& host : site.hosts) {
+      if (!hosts.insert(http::LowerName(host)).second) {
+        return Fail(Fault::kOperator, "bad_settings",
+                    At(site.where, "site.hosts") + "\"" + host + "\" is named twice");
+      }
+    }
+    if (auto ok = CheckUrls(site.where, "site.origins", site.origins); !ok) return ok;
+  }
+  return {};
+}
+
+Status CheckAcross(const EdgeSettings& settings) {
+  std::set<std::string> addresses;
+  for (const ListenSettings& listen : settings.listen) {
+    // Sharing a port is what listeners of several workers do, so the system would not mind.
+    if (!addresses.insert(net::SocketAddress::Parse(listen.address)->ToString()).second) {
+      return Fail(Fault::kOperator, "bad_settings",
+                  At(listen.where, "listen.address") + "another [[listen]] has \"" +
+                      listen.address + "\" already");
+    }
+    if (listen.tls && settings.certificates.empty()) {
+      return Fail(Fault::kOperator, "bad_settings",
+                  At(listen.where, "listen.tls") + "expected a [[certificate]] for a TLS listener");
+    }
+  }
+  if (!settings.admin.address.empty() && settings.admin.token_file.empty() &&
+      !net::SocketAddress::Parse(settings.admin.address)->IsLoopback()) {
+    return Fail(Fault::kOperator, "bad_settings",
+                At(settings.admin.where, "admin.token_file") +
+                    "expected a token file, because admin.address is not a loopback address");
+  }
+  if (!settings.fleet.events.empty() && settings.fleet.token_file.empty()) {
+    return Fail(Fault::kOperator, "bad_settings",
+                At(settings.fleet.where, "fleet.token_file") +
+                    "expected the file with the fleet's token, because fleet.events is set");
+  }
+  if (auto ok = CheckSites(settings); !ok) return ok;
+  return CheckUrls(settings.fleet.where, "fleet.events", settings.fleet.events);
+}
+
+}  // namespace
+
+settings::Table EdgeTable() {
+  Table table;
+  table.Sub("edge", &EdgeSettings::node, {.required = true, .prose = "The node itself."},
+            NodeTable());
+  table.Each("listen", &EdgeSettings::listen,
+             {.least = "1", .most = "64", .prose = "A public listener; each worker opens its own."},
+             ListenTable());
+  table.Sub("admin", &EdgeSettings::admin, {.prose = "For operators; never for the public."},
+            AdminTable());
+  table.Sub("cache", &EdgeSettings::cache, {.prose = "The RAM and disk tiers."}, CacheTable());
+  table.Each("certificate", &EdgeSettings::certificates,
+             {.prose = "Chosen by SNI; read again on SIGHUP and when the files change."},
+             CertificateTable());
+  table.Sub("limits", &EdgeSettings::limits, {.prose = "Limits of client connections."},
+            LimitTable());
+  table.Each("site", &EdgeSettings::sites, {.least = "1", .prose = "A site that this edge serves."},
+             SiteTable());
+  table.Sub("fleet", &EdgeSettings::fleet,
+            {.prose = "The event log that tells this edge what to forget."}, FleetTable());
+  return table;
+}
+
+Result<EdgeSettings> ReadEdgeSettings(const std::string& path) {
+  EdgeSettings settings;
+  if (auto read = EdgeTable().ReadFile(path, &settings); !read) {
+    return tl::unexpected<Error>(read.error());
+  }
+  if (auto checked = CheckAcross(settings); !checked) return tl::unexpected<Error>(checked.error());
+  return settings;
+}
+
+}  // namespace nearside::edge

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/clock.h"
+#include "runtime/result.h"
+#include "runtime/settings.h"
+#include "runtime/units.h"
+
+namespace nearside::edge {
+
+struct NodeSettings {
+  std::string name;
+  int workers = 0;  ///< 0: one a core
+  std::string access_log;
+  milliseconds drain_timeout{};
+};
+
+struct ListenSettings {
+  std::string address;
+  bool tls = false;
+  settings::Origin where;
+};
+
+struct AdminSettings {
+  std::string address;  ///< "": no admin listener
+  std::string token_file;
+  settings::Origin where;
+};
+
+struct CacheSettings {
+  std::string path;
+  ByteSize disk;
+  ByteSize memory;
+  ByteSize largest_object;
+  ByteSize fill_window;
+  int reader_threads = 0;
+};
+
+struct CertificateSettings {
+  std::string chain;
+  std::string key;
+  settings::Origin where;
+};
+
+struct LimitSettings {
+  ByteSize request_line;
+  ByteSize fields;
+  int field_lines = 0;
+  ByteSize body;
+  int streams = 0;
+  int abuse_budget = 0;
+  int abuse_refill = 0;
+  milliseconds head_timeout{};
+  milliseconds idle_timeout{};
+  milliseconds body_timeout{};
+  milliseconds send_timeout{};
+  int connections = 0;
+};
+
+struct SiteSettings {
+  std::string name;
+  std::vector<std::string> hosts;
+  std::vector<std::string> origins;
+  std::string origin_host;
+  std::string origin_ca;
+  milliseconds connect_timeout{};
+  milliseconds origin_timeout{};
+  milliseconds default_ttl{};
+  milliseconds negative_ttl{};
+  milliseconds stale_while_revalidate{};
+  milliseconds stale_if_error{};
+  milliseconds keep{};
+  std::string set_cookie;
+  settings::Origin where;
+};
+
+struct FleetSettings {
+  std::vector<std::string> events;  ///< empty: the edge stands alone
+  std::string token_file;
+  settings::Origin where;
+};
+
+/// edge.toml as it is written; `docs/configuration.md` has the prose of every key.
+struct EdgeSettings {
+  NodeSettings node;
+  std::vector<ListenSettings> listen;
+  AdminSettings admin;
+  CacheSettings cache;
+  std::vector<CertificateSettings> certificates;
+  LimitSettings limits;
+  std::vector<SiteSettings> sites;
+  FleetSettings fleet;
+};
+
+/// The rows behind EdgeSettings.
+settings::Table EdgeTable();
+
+/// Reads the file and checks what can be told without touching anything it names.
+/// Error: kOperator bad_settings with file, line, key and expectation.
+Result<EdgeSettings> ReadEdgeSettings(const std::string& path);
+
+}  // namespace nearside::edge

@@ -1,0 +1,57 @@
+#include "edge/site.h"
+
+#include "http/fields.h"
+#include "runtime/hash.h"
+
+namespace nearside::edge {
+
+// Hosts come from clients, so the table is keyed by SipHash.
+size_t SiteTable::Hash::operator()(std::string_view text) const {
+  return SipHash(text);
+}
+
+SiteTable::SiteTable(const std::vector<SiteSettings>& settings) {
+  for (const SiteSettings& row : settings) {
+    auto site = std::make_unique<Site>();
+    site->settings = row;
+    site->index = sites_.size();
+    for (const std::string& url : row.origins) {
+      if (auto endpoint = http::Endpoint::Parse(url)) site->origins.push_back(*endpoint);
+    }
+    for (const std::string& written : row.hosts) {
+      const std::string host = http::LowerName(written);
+      if (host == "*") {
+        any_ = site.get();
+      } else if (host.starts_with("*.")) {
+        suffix_.emplace(host.substr(2), site.get());
+      } else {
+        exact_.emplace(host, site.get());
+      }
+    }
+    sites_.push_back(std::move(site));
+  }
+}
+
+const Site* SiteTable::Find(std::string_view host) const {
+  if (!exact_.empty()) {
+    if (auto found = exact_.find(host); found != exact_.end()) return found->second;
+  }
+  if (!suffix_.empty()) {
+    for (size_t dot = host.find('.'); dot != std::string_view::npos;
+         dot = host.find('.', dot + 1)) {
+      if (auto found = suffix_.find(host.substr(dot + 1)); found != suffix_.end()) {
+        return found->second;
+      }
+    }
+  }
+  return any_;
+}
+
+const Site* SiteTable::FindByName(std::string_view name) const {
+  for (const auto& site : sites_) {
+    if (site->settings.name == name) return site.get();
+  }
+  return nullptr;
+}
+
+}  // namespace nearside::edge

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "edge/settings.h"
+#include "http/session/client.h"
+
+namespace nearside::edge {
+
+/// A site as requests see it. Immutable; shared by all workers.
+struct Site {
+  SiteSettings settings;
+  std::vector<http::Endpoint> origins;
+  size_t index = 0;  ///< place in SiteTable::sites(), for per-site counters
+};
+
+/// Finds the site of a host. Immutable, any thread; a reload makes a new one.
+class SiteTable {
+ public:
+  /// The settings have been checked: hosts are unique and origins parse.
+  explicit SiteTable(const std::vector<SiteSettings>& settings);
+
+  /// The site of `host` (lower case, no port): exact name first, then the longest "*." pattern,
+  /// then "*". Null when none has it. Valid as long as the table.
+  const Site* Find(std::string_view host) const;
+  const Site* FindByName(std::string_view name) const;
+  const std::vector<std::unique_ptr<const Site>>& sites() const { return sites_; }
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const;
+  };
+  using HostMap = std::unordered_map<std::string, const Site*, Hash, std::equal_to<>>;
+  std::vector<std::unique_ptr<const Site>> sites_;
+  HostMap exact_;
+  HostMap suffix_;  ///< "example.org" for "*.example.org"
+  const Site* any_ = nullptr;
+};
+
+}  // namespace nearside::edge

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "edge/freshness.h"
+#include "http/message.h"
+#include "storage/cache_store.h"
+
+namespace nearside::edge {
+
+/// One stored variant of a resource, as its index lists it: the request fields that selected it
+/// (RFC 9111 §4.1) and the key under which it is stored.
+struct Variant {
+  http::Fields selecting;  ///< one line for each field that Vary names, "" for absent ones
+  Key256 key;
+  WallTime stored_at;
+};
+
+/// A response in the cache, decoded once when its head enters RAM. Immutable, any thread.
+///
+/// Under a resource's primary key stands either the response itself (it has no Vary) or an index of
+/// variants, each of which has a key of its own.
+class StoredResponse final : public storage::HeadPayload {
+ public:
+  int status = 0;
+  /// End-to-end fields as they go to clients, Content-Length included; without Age and surrogate
+  /// fields.
+  http::Fields fields;
+  Freshness freshness;
+  /// Not empty: this is an index, and status, fields and freshness mean nothing.
+  std::vector<Variant> variants;
+  /// Its Nearside-Cache-Control, which clients do not get and a 304 without one leaves in force.
+  std::string control;
+  /// Tags by which it can be purged, for `explain`.
+  std::vector<std::string> tags;
+  std::string url;  ///< for `explain` and for people who look into the file
+
+  bool is_index() const { return !variants.empty(); }
+  size_t charge() const override;
+};
+
+inline constexpr size_t kMaxVariants = 64;
+
+/// The opaque bytes of storage::Head::meta. The format's version is its first byte.
+std::string EncodeStored(const StoredResponse& response);
+/// Null when the bytes are of another version or are damaged.
+std::unique_ptr<StoredResponse> DecodeStored(std::string_view meta);
+
+/// The response behind a head of the store that DecodeStored built.
+inline const StoredResponse& ResponseOf(const storage::CachedHead& head) {
+  return static_cast<const StoredResponse&>(*head.payload);
+}
+
+}  // namespace nearside::edge

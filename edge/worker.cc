@@ -1,0 +1,162 @@
+#include "edge/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "edge/request.h"
+#include "runtime/log.h"
+
+namespace nearside::edge {
+
+std::vector<std::string> PublicAlpn() {
+  return {"h2", "http/1.1"};
+}
+
+Worker::Worker(Node& node, net::EventLoop& loop, std::shared_ptr<const Configuration> configuration)
+    : node_(node),
+      loop_(loop),
+      configuration_(std::move(configuration)),
+      cells_(node.registry.MakeCells()),
+      access_log_(loop, *node.access_log) {}
+
+Worker::~Worker() {
+  // Client sessions hold requests that read from fetches; fetches hold calls of the clients.
+  listeners_.clear();
+  sessions_.reset();
+  fetches_.clear();
+}
+
+Status Worker::Open(const std::vector<net::Certificate>& certificates,
+                    const net::TicketKeys& ticket_keys) {
+  auto resolver = net::Resolver::Create(loop_);
+  if (!resolver) return tl::unexpected<Error>(resolver.error());
+  resolver_ = std::move(*resolver);
+  const EdgeSettings& settings = configuration_->settings;
+  sessions_ = http::ServerSessions::Create(loop_, *this, LimitsOf(settings.limits));
+  std::shared_ptr<net::TlsServer> tls;
+  if (!certificates.empty()) {
+    auto made = net::TlsServer::Create(certificates, PublicAlpn(), ticket_keys);
+    if (!made) return tl::unexpected<Error>(made.error());
+    tls = std::move(*made);
+  }
+  for (const ListenSettings& listen : settings.listen) {
+    if (auto opened = OpenListener(listen, listen.tls ? tls : nullptr); !opened) return opened;
+  }
+  return {};
+}
+
+Status Worker::OpenListener(const ListenSettings& settings, std::shared_ptr<net::TlsServer> tls) {
+  auto address = net::SocketAddress::Parse(settings.address);
+  if (!address) return tl::unexpected<Error>(address.error());
+  const bool is_tls = tls != nullptr;
+  auto listener = net::Listener::Open(
+      loop_,
+      {.address = *address,
+       .max_connections = static_cast<size_t>(configuration_->settings.limits.connections)},
+      std::move(tls),
+      [this](std::unique_ptr<net::Stream> stream) { sessions_->Adopt(std::move(stream)); });
+  if (!listener) {
+    const settings::Origin& where = settings.where;
+    return tl::unexpected<Error>(
+        std::move(listener.error())
+            .In(where.file + ":" + std::to_string(where.line) + ": listen.address"));
+  }
+  if (is_tls) tls_listeners_.push_back(listener->get());
+  listeners_.push_back(std::move(*listener));
+  return {};
+}
+
+void Worker::OnRequest(http::Exchange& exchange) {
+  Request::Serve(*this, exchange);
+}
+
+void Worker::Reload(std::shared_ptr<const Configuration> configuration,
+                    std::shared_ptr<net::TlsServer> tls) {
+  configuration_ = std::move(configuration);
+  sessions_->SetLimits(LimitsOf(configuration_->settings.limits));
+  if (tls) {
+    for (net::Listener* listener : tls_listeners_) listener->SetTls(tls);
+  }
+  // Sites may have other authorities or timeouts now; fetches under way keep the client they use.
+  for (auto& [name, client] : clients_) retired_clients_.push_back(std::move(client));
+  clients_.clear();
+  if (fetches_.empty()) retired_clients_.clear();
+}
+
+void Worker::Drain(milliseconds deadline, std::function<void()> done) {
+  for (auto& listener : listeners_) listener->StopAccepting();
+  sessions_->Drain(deadline, std::move(done));
+}
+
+http::Client& Worker::ClientOf(const Site& site) {
+  auto& client = clients_[site.settings.name];
+  if (client) return *client;
+  std::shared_ptr<net::TlsClient> tls;
+  const bool wants_tls = std::any_of(site.origins.begin(), site.origins.end(),
+                                     [](const http::Endpoint& origin) { return origin.tls; });
+  if (wants_tls) {
+    auto made = net::TlsClient::Create(site.settings.origin_ca, {"http/1.1"});
+    if (made) {
+      tls = std::move(*made);
+    } else {  // checked at start; the file may have gone since
+      Log(Level::kError, "origin_ca_unusable",
+          {{"site", site.settings.name}, {"error", made.error().ToString()}});
+    }
+  }
+  http::ClientLimits limits;
+  limits.connect_timeout = site.settings.connect_timeout;
+  limits.head_timeout = limits.read_timeout = site.settings.origin_timeout;
+  client = http::Client::Create(loop_, *resolver_, std::move(tls), limits);
+  return *client;
+}
+
+void Worker::LogOriginFailure(const Site& site, std::string_view url, const Error& error) {
+  FailureLog& log = failure_logs_[site.settings.name];
+  if (loop_.now() - log.written < seconds(1)) {
+    ++log.unwritten;
+    return;
+  }
+  Log(Level::kWarning, "origin_failed",
+      {{"site", site.settings.name},
+       {"url", url},
+       {"reason", error.reason},
+       {"error", error.message},
+       {"more_since_last_line", log.unwritten}});
+  log = {.written = loop_.now(), .unwritten = 0};
+}
+
+void Worker::Own(std::unique_ptr<OriginFetch> fetch) {
+  OriginFetch* key = fetch.get();
+  fetches_.emplace(key, std::move(fetch));
+}
+
+void Worker::Disown(OriginFetch* fetch) {
+  auto found = fetches_.find(fetch);
+  if (found == fetches_.end()) return;
+  loop_.DisposeLater(std::move(found->second));
+  fetches_.erase(found);
+  if (fetches_.empty() && !retired_clients_.empty()) {
+    // Not from inside one of their calls.
+    loop_.Post([this] {
+      if (fetches_.empty()) retired_clients_.clear();
+    });
+  }
+}
+
+http::SessionLimits Worker::LimitsOf(const LimitSettings& settings) {
+  http::SessionLimits limits;
+  limits.request_line = settings.request_line;
+  limits.fields = settings.fields;
+  limits.field_lines = static_cast<size_t>(settings.field_lines);
+  limits.body = settings.body;
+  limits.concurrent_streams = static_cast<uint32_t>(settings.streams);
+  limits.abuse_budget = static_cast<uint32_t>(settings.abuse_budget);
+  limits.abuse_refill = static_cast<uint32_t>(settings.abuse_refill);
+  limits.head_timeout = settings.head_timeout;
+  limits.idle_timeout = settings.idle_timeout;
+  limits.body_timeout = settings.body_timeout;
+  limits.send_timeout = settings.send_timeout;
+  return limits;
+}
+
+}  // namespace nearside::edge

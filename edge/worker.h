@@ -1,0 +1,81 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "edge/access_log.h"
+#include "edge/node.h"
+#include "edge/origin_fetch.h"
+#include "http/session/client.h"
+#include "http/session/server.h"
+#include "net/listener.h"
+#include "net/resolver.h"
+#include "net/tls.h"
+
+namespace nearside::edge {
+
+/// One event loop's share of the edge: its listeners, client sessions, origin connections and
+/// fetches. Everything but Open is for the loop's thread.
+class Worker final : public http::Application {
+ public:
+  Worker(Node& node, net::EventLoop& loop, std::shared_ptr<const Configuration> configuration);
+  ~Worker() override;
+
+  /// Binds every listener of the configuration; before the loop runs. Errors: kOperator, naming the
+  /// setting.
+  Status Open(const std::vector<net::Certificate>& certificates,
+              const net::TicketKeys& ticket_keys);
+
+  void OnRequest(http::Exchange& exchange) override;
+
+  /// New connections and requests use these from now on. The certificates have been checked.
+  void Reload(std::shared_ptr<const Configuration> configuration,
+              std::shared_ptr<net::TlsServer> tls);
+  /// Stops accepting, lets exchanges under way finish, calls `done` when all are gone.
+  void Drain(milliseconds deadline, std::function<void()> done);
+  const http::SessionCounters& session_counters() const { return sessions_->counters(); }
+
+  Node& node() { return node_; }
+  net::EventLoop& loop() { return loop_; }
+  metrics::Cells& cells() { return *cells_; }
+  AccessBuffer& access_log() { return access_log_; }
+  const std::shared_ptr<const Configuration>& configuration() const { return configuration_; }
+  /// The connections to a site's origins, made when first wanted.
+  http::Client& ClientOf(const Site& site);
+
+  /// One line a second and site, however many requests fail: an outage is told, not repeated.
+  void LogOriginFailure(const Site& site, std::string_view url, const Error& error);
+
+  void Own(std::unique_ptr<OriginFetch> fetch);
+  void Disown(OriginFetch* fetch);
+
+ private:
+  static http::SessionLimits LimitsOf(const LimitSettings& settings);
+  Status OpenListener(const ListenSettings& settings, std::shared_ptr<net::TlsServer> tls);
+
+  Node& node_;
+  net::EventLoop& loop_;
+  std::shared_ptr<const Configuration> configuration_;
+  metrics::Cells* cells_;
+  AccessBuffer access_log_;
+  std::unique_ptr<net::Resolver> resolver_;
+  std::unordered_map<std::string, std::unique_ptr<http::Client>> clients_;  ///< by site
+  std::vector<std::unique_ptr<http::Client>>
+      retired_clients_;  ///< of configurations that were replaced
+  std::unique_ptr<http::ServerSessions> sessions_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  std::vector<net::Listener*> tls_listeners_;
+  std::unordered_map<OriginFetch*, std::unique_ptr<OriginFetch>> fetches_;
+  struct FailureLog {
+    MonoTime written;
+    uint64_t unwritten = 0;  ///< failures since
+  };
+  std::unordered_map<std::string, FailureLog> failure_logs_;  ///< by site
+};
+
+/// ALPN of public TLS listeners, in order of preference.
+std::vector<std::string> PublicAlpn();
+
+}  // namespace nearside::edge

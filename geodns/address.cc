@@ -1,0 +1,79 @@
+#include "geodns/address.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace nearside::geodns {
+
+Result<IpAddress> IpAddress::Parse(std::string_view text) {
+  std::string terminated(text);
+  IpAddress address;
+  if (inet_pton(AF_INET, terminated.c_str(), address.bytes.data()) == 1) return address;
+  if (inet_pton(AF_INET6, terminated.c_str(), address.bytes.data()) == 1) {
+    address.is_ipv6 = true;
+    return address;
+  }
+  return Fail(Fault::kOperator, "bad_address",
+              "expected an address like 192.0.2.1 or 2001:db8::1, got \"" + terminated + "\"");
+}
+
+IpAddress IpAddress::V4(const uint8_t* four_bytes) {
+  IpAddress address;
+  std::copy_n(four_bytes, 4, address.bytes.begin());
+  return address;
+}
+
+IpAddress IpAddress::V6(const uint8_t* sixteen_bytes) {
+  static constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+  if (std::equal(std::begin(kMapped), std::end(kMapped), sixteen_bytes)) {
+    return V4(sixteen_bytes + sizeof kMapped);
+  }
+  IpAddress address;
+  address.is_ipv6 = true;
+  std::copy_n(sixteen_bytes, 16, address.bytes.begin());
+  return address;
+}
+
+std::string IpAddress::ToText() const {
+  char text[INET6_ADDRSTRLEN];
+  return inet_ntop(is_ipv6 ? AF_INET6 : AF_INET, bytes.data(), text, sizeof text);
+}
+
+Result<Network> Network::Parse(std::string_view text) {
+  auto bad = [&] {
+    return Fail(Fault::kOperator, "bad_network",
+                "expected a network like 10.0.0.0/8 or 2001:db8::/32 with no bits set beyond its "
+                "prefix, got \"" +
+                    std::string(text) + "\"");
+  };
+  size_t slash = text.find('/');
+  auto address = IpAddress::Parse(text.substr(0, slash));
+  if (!address) return bad();
+  uint8_t prefix_bits = address->bits();
+  if (slash != std::string_view::npos) {
+    const char* end = text.data() + text.size();
+    auto [behind, error] = std::from_chars(text.data() + slash + 1, end, prefix_bits);
+    if (error != std::errc() || behind != end || prefix_bits > address->bits()) return bad();
+  }
+  Network network = Of(*address, prefix_bits);
+  if (network.address != *address) return bad();
+  return network;
+}
+
+Network Network::Of(const IpAddress& address, uint8_t prefix_bits) {
+  Network network{address, std::min(prefix_bits, address.bits())};
+  for (size_t bit = network.prefix_bits; bit < address.bits(); ++bit) {
+    network.address.bytes[bit / 8] &= static_cast<uint8_t>(~(0x80 >> bit % 8));
+  }
+  return network;
+}
+
+bool Network::Contains(const IpAddress& other) const {
+  return other.is_ipv6 == address.is_ipv6 && Of(other, prefix_bits).address == address;
+}
+
+std::string Network::ToText() const { return address.ToText() + "/" + std::to_string(prefix_bits); }
+
+}  // namespace nearside::geodns

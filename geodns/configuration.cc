@@ -1,0 +1,302 @@
+#include "geodns/configuration.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "runtime/file.h"
+
+namespace nearside::geodns {
+namespace {
+
+constexpr size_t kLeastTokenBytes = 16;
+
+/// Gathers errors and puts the configuration together, once.
+class Maker {
+ public:
+  explicit Maker(const GeodnsSettings& settings) : settings_(settings) {}
+  Result<std::shared_ptr<const Configuration>> Make();
+
+ private:
+  void TakeServer();
+  void TakeAdmin();
+  void TakePops();
+  void TakePop(const PopSettings& row);
+  void TakeZones();
+  void TakeSteer(const ZoneSettings& zone_row, const SteerSettings& row, ZonePlan* zone);
+  Override TakeOverride(const OverrideSettings& row);
+  std::optional<size_t> TakeCheck(const std::optional<CheckSettings>& row, std::string target);
+  std::vector<IpAddress> TakeAddresses(const std::vector<std::string>& texts,
+                                       const settings::Origin& where, std::string_view key);
+  Pops TakePopNames(const std::vector<std::string>& names, const settings::Origin& where,
+                    std::string_view key);
+  void CheckLocations(const SteerRule& rule, const settings::Origin& where);
+  void AddError(const settings::Origin& where, std::string_view key, std::string_view message);
+
+  const GeodnsSettings& settings_;
+  std::shared_ptr<Configuration> made_ = std::make_shared<Configuration>();
+  std::map<std::string, uint8_t, std::less<>> pop_numbers_;
+  std::string errors_;
+};
+
+std::string TextOf(const settings::Origin& where) {
+  return where.file + ":" + std::to_string(where.line);
+}
+
+void Maker::AddError(const settings::Origin& where, std::string_view key,
+                     std::string_view message) {
+  if (!errors_.empty()) errors_ += '\n';
+  errors_ += TextOf(where) + ": " + std::string(key) + ": " + std::string(message);
+}
+
+Result<std::shared_ptr<const Configuration>> Maker::Make() {
+  TakeServer();
+  TakeAdmin();
+  TakePops();
+  TakeZones();
+  made_->databases = settings_.geo.databases;
+  if (!errors_.empty()) return Fail(Fault::kOperator, "bad_settings", std::move(errors_));
+  return std::shared_ptr<const Configuration>(std::move(made_));
+}
+
+void Maker::TakeServer() {
+  const ServerSettings& row = settings_.server;
+  for (const std::string& text : row.listen) {
+    auto address = net::SocketAddress::Parse(text);
+    if (!address) {
+      AddError(row.where, "geodns.listen", address.error().message);
+    } else if (std::find(made_->listen.begin(), made_->listen.end(), *address) !=
+               made_->listen.end()) {
+      AddError(row.where, "geodns.listen", text + " stands there twice");
+    } else {
+      made_->listen.push_back(*address);
+    }
+  }
+  size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  made_->threads = row.threads == 0 ? cores : static_cast<size_t>(row.threads);
+  made_->state = row.state;
+  made_->tcp_connections = static_cast<size_t>(row.tcp_connections);
+  made_->tcp_idle_timeout = row.tcp_idle_timeout;
+  made_->drain_timeout = row.drain_timeout;
+}
+
+void Maker::TakeAdmin() {
+  const AdminSettings& row = settings_.admin;
+  if (!row.token_file.empty()) {
+    auto text = ReadFile(row.token_file, 4_KiB);
+    if (!text) return AddError(row.where, "admin.token_file", text.error().message);
+    made_->admin_token = text->substr(0, text->find_first_of("\r\n"));
+    if (made_->admin_token.size() < kLeastTokenBytes) {
+      AddError(row.where, "admin.token_file",
+               row.token_file + ": expected a token of 16 characters or more");
+    }
+  }
+  if (row.address.empty()) return;
+  auto address = net::SocketAddress::Parse(row.address);
+  if (!address) return AddError(row.where, "admin.address", address.error().message);
+  made_->admin = *address;
+  if (made_->admin_token.empty() && !made_->admin.IsLoopback()) {
+    AddError(row.where, "admin.token_file",
+             "expected a token file, because admin.address is not a loopback address");
+  }
+}
+
+std::vector<IpAddress> Maker::TakeAddresses(const std::vector<std::string>& texts,
+                                            const settings::Origin& where, std::string_view key) {
+  std::vector<IpAddress> addresses;
+  for (const std::string& text : texts) {
+    auto address = IpAddress::Parse(text);
+    if (!address) {
+      AddError(where, key, address.error().message);
+    } else if (std::find(addresses.begin(), addresses.end(), *address) == addresses.end()) {
+      addresses.push_back(*address);
+    }
+  }
+  return addresses;
+}
+
+std::optional<size_t> Maker::TakeCheck(const std::optional<CheckSettings>& row,
+                                       std::string target) {
+  if (!row) return {};
+  size_t scheme_end = row->url.find("://");
+  size_t path_at =
+      scheme_end == std::string::npos ? std::string::npos : row->url.find('/', scheme_end + 3);
+  auto endpoint = http::Endpoint::Parse(row->url.substr(0, path_at));
+  if (!endpoint) {
+    AddError(row->where, "check.url", endpoint.error().message);
+    return {};
+  }
+  CheckPlan plan;
+  plan.target = std::move(target);
+  plan.url = row->url;
+  plan.endpoint = std::move(*endpoint);
+  plan.endpoint.server_name = row->server_name;
+  plan.path = path_at == std::string::npos ? "/" : row->url.substr(path_at);
+  plan.authority = row->url.substr(scheme_end + 3, path_at - scheme_end - 3);
+  plan.ca = row->ca;
+  plan.interval = row->interval;
+  plan.timeout = row->timeout;
+  plan.rise = row->rise;
+  plan.fall = row->fall;
+  made_->checks.push_back(std::move(plan));
+  return made_->checks.size() - 1;
+}
+
+void Maker::TakePops() {
+  for (const PopSettings& row : settings_.pops) TakePop(row);
+}
+
+void Maker::TakePop(const PopSettings& row) {
+  auto number = static_cast<uint8_t>(made_->pops.size());
+  if (row.name.empty() || row.name.find_first_of(" \t\"\\\n") != std::string::npos) {
+    AddError(row.where, "pop.name", "expected a name without spaces, quotes or backslashes");
+  }
+  if (!pop_numbers_.try_emplace(row.name, number).second) {
+    AddError(row.where, "pop.name", "two points of presence are called \"" + row.name + "\"");
+  }
+  Pop pop;
+  pop.name = row.name;
+  pop.addresses = TakeAddresses(row.addresses, row.where, "pop.addresses");
+  pop.weight = row.weight;
+  if (!row.location.empty()) {
+    bool fits = row.location.size() == 2 && std::abs(row.location[0]) <= 90 &&
+                std::abs(row.location[1]) <= 180;
+    if (fits) {
+      pop.location = Coordinates{row.location[0], row.location[1]};
+    } else {
+      AddError(row.where, "pop.location",
+               "expected [latitude, longitude] with -90 to 90 and -180 to 180 degrees");
+    }
+  }
+  pop.check = TakeCheck(row.check, row.name);
+  made_->pops.push_back(std::move(pop));
+}
+
+Pops Maker::TakePopNames(const std::vector<std::string>& names, const settings::Origin& where,
+                         std::string_view key) {
+  Pops pops;
+  for (const std::string& name : names) {
+    auto at = pop_numbers_.find(name);
+    if (at == pop_numbers_.end()) {
+      AddError(where, key, "there is no [[pop]] called \"" + name + "\"");
+    } else if (std::find(pops.begin(), pops.end(), at->second) != pops.end()) {
+      AddError(where, key, "\"" + name + "\" stands there twice");
+    } else {
+      pops.push_back(at->second);
+    }
+  }
+  return pops;
+}
+
+Override Maker::TakeOverride(const OverrideSettings& row) {
+  Override made;
+  for (const std::string& text : row.countries) {
+    auto country = CountryCode::Parse(text);
+    if (country) made.countries.push_back(*country);
+    if (!country)
+      AddError(row.where, "override.countries", "expected a code like JP, got \"" + text + "\"");
+  }
+  for (const std::string& text : row.continents) {
+    auto continent = ContinentFromText(text);
+    if (continent) made.continents.push_back(*continent);
+    if (!continent) {
+      AddError(row.where, "override.continents",
+               "expected AF, AN, AS, EU, NA, OC or SA, got \"" + text + "\"");
+    }
+  }
+  for (const std::string& text : row.cidrs) {
+    auto network = Network::Parse(text);
+    if (network) made.networks.push_back(*network);
+    if (!network) AddError(row.where, "override.cidrs", network.error().message);
+  }
+  if (!row.asns.empty()) {
+    AddError(row.where, "override.asns",
+             "autonomous system numbers are not supported yet: name the networks in cidrs");
+  } else if (row.countries.empty() && row.continents.empty() && row.cidrs.empty()) {
+    AddError(row.where, "override", "expected countries, continents or cidrs: it matches nobody");
+  }
+  made.pops = TakePopNames(row.pops, row.where, "override.pops");
+  return made;
+}
+
+void Maker::CheckLocations(const SteerRule& rule, const settings::Origin& where) {
+  if (rule.policy != Policy::kNearest) return;
+  std::set<uint8_t> used(rule.pops.begin(), rule.pops.end());
+  for (const Override& override : rule.overrides)
+    used.insert(override.pops.begin(), override.pops.end());
+  for (uint8_t pop : used) {
+    if (made_->pops[pop].location) continue;
+    AddError(where, "zone.steer.policy",
+             "\"nearest\" needs a location for the [[pop]] \"" + made_->pops[pop].name + "\"");
+  }
+}
+
+void Maker::TakeSteer(const ZoneSettings& zone_row, const SteerSettings& row, ZonePlan* zone) {
+  Steering steer;
+  steer.where = TextOf(row.where);
+  steer.ttl = row.ttl;
+  for (const std::string& text : row.names) {
+    auto name = dns::Name::FromText(text, zone->name);
+    if (!name) {
+      AddError(row.where, "zone.steer.names", name.error().message);
+      continue;
+    }
+    auto wire = name->view().bytes();
+    steer.names.emplace_back(wire.begin(), wire.end());
+  }
+  SteerRule& rule = steer.rule;
+  rule.policy = row.policy == "weighted"   ? Policy::kWeighted
+                : row.policy == "failover" ? Policy::kFailover
+                                           : Policy::kNearest;
+  rule.pops = TakePopNames(row.pops, row.where, "zone.steer.pops");
+  rule.answers = static_cast<size_t>(row.answers);
+  rule.unknown = TakePopNames(row.unknown, row.where, "zone.steer.unknown");
+  for (const OverrideSettings& override_row : row.overrides) {
+    rule.overrides.push_back(TakeOverride(override_row));
+  }
+  steer.fallback = TakeAddresses(row.fallback, row.where, "zone.steer.fallback");
+  rule.has_fallback = !steer.fallback.empty();
+  if (row.fallback_check && row.fallback.empty()) {
+    AddError(row.where, "zone.steer.fallback_check", "there are no fallback addresses to check");
+  }
+  steer.fallback_check =
+      TakeCheck(row.fallback_check, "fallback " + zone_row.name + " " + row.names.front());
+  CheckLocations(rule, row.where);
+  zone->steers.push_back(std::move(steer));
+}
+
+void Maker::TakeZones() {
+  std::set<std::string> seen;
+  for (const ZoneSettings& row : settings_.zones) {
+    ZonePlan zone;
+    zone.file = row.file;
+    zone.where = TextOf(row.where);
+    auto name = dns::Name::FromText(row.name);
+    if (!name) {
+      AddError(row.where, "zone.name", name.error().message);
+      continue;
+    }
+    zone.name = *name;
+    dns::Name folded = *name;
+    folded.Fold();
+    if (!seen.insert(folded.ToText()).second) {
+      AddError(row.where, "zone.name", "two zones are called \"" + row.name + "\"");
+    }
+    if (row.dnssec) {
+      AddError(row.where, "zone.dnssec",
+               "signing is not supported yet: write dnssec = false, and have no DS record in the "
+               "parent");
+    }
+    for (const SteerSettings& steer : row.steers) TakeSteer(row, steer, &zone);
+    made_->zones.push_back(std::move(zone));
+  }
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Configuration>> Configuration::Make(const GeodnsSettings& settings) {
+  return Maker(settings).Make();
+}
+
+}  // namespace nearside::geodns

@@ -1,0 +1,82 @@
+#pragma once
+
+// The settings put together: names resolved to numbers, texts to values, all of it checked.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dns/name.h"
+#include "geodns/address.h"
+#include "geodns/place.h"
+#include "geodns/settings.h"
+#include "geodns/steering.h"
+#include "http/session/client.h"
+#include "net/address.h"
+#include "runtime/result.h"
+
+namespace nearside::geodns {
+
+/// One health check, of a point of presence or of fallback addresses.
+struct CheckPlan {
+  std::string
+      target;  ///< "frankfurt", "fallback demo.test www": for logs, metrics and the state file
+  std::string url;
+  http::Endpoint endpoint;
+  std::string path;       ///< with the query
+  std::string authority;  ///< for Host: the URL's
+  std::string ca;
+  milliseconds interval{};
+  milliseconds timeout{};
+  int rise = 1;
+  int fall = 1;
+};
+
+struct Pop {
+  std::string name;
+  std::vector<IpAddress> addresses;
+  std::optional<Coordinates> location;
+  uint32_t weight = 1;
+  std::optional<size_t> check;  ///< into Configuration::checks
+};
+
+/// One [[zone.steer]].
+struct Steering {
+  SteerRule rule;
+  uint32_t ttl = 0;
+  std::vector<IpAddress> fallback;
+  std::optional<size_t> fallback_check;
+  std::vector<std::vector<uint8_t>> names;  ///< absolute, wire form
+  std::string where;                        ///< "geodns.toml:31"
+};
+
+struct ZonePlan {
+  dns::Name name;
+  std::string file;
+  std::vector<Steering> steers;
+  std::string where;
+};
+
+/// Immutable; any thread.
+struct Configuration {
+  std::vector<net::SocketAddress> listen;
+  size_t threads = 1;
+  std::string state;
+  size_t tcp_connections = 0;
+  milliseconds tcp_idle_timeout{};
+  milliseconds drain_timeout{};
+  net::SocketAddress admin;  ///< unset: none
+  std::string admin_token;
+  std::vector<std::string> databases;
+  std::vector<Pop> pops;
+  std::vector<ZonePlan> zones;
+  std::vector<CheckPlan> checks;
+
+  /// Error: kOperator bad_settings, with file, line, key and expectation; all that was found, one a
+  /// line.
+  static Result<std::shared_ptr<const Configuration>> Make(const GeodnsSettings& settings);
+};
+
+}  // namespace nearside::geodns

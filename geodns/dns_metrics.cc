@@ -1,0 +1,96 @@
+#include "geodns/dns_metrics.h"
+
+#include <string>
+
+namespace nearside::geodns {
+namespace {
+
+namespace type = dns::type;
+
+constexpr std::array<uint16_t, 14> kNamedTypes = {
+    type::kA,   type::kAaaa, type::kNs,  type::kSoa, type::kMx,    type::kTxt,  type::kCname,
+    type::kSrv, type::kPtr,  type::kCaa, type::kDs,  type::kHttps, type::kSvcb, type::kAny};
+
+size_t PlaceOf(uint16_t qtype) {
+  switch (qtype) {  // the two that matter, without a search
+    case type::kA:
+      return 0;
+    case type::kAaaa:
+      return 1;
+    default:
+      break;
+  }
+  for (size_t i = 2; i < kNamedTypes.size(); ++i) {
+    if (kNamedTypes[i] == qtype) return i;
+  }
+  return kNamedTypes.size();
+}
+
+constexpr std::array<dns::Rcode, 7> kRcodesUsed = {
+    dns::Rcode::kNoError, dns::Rcode::kFormErr, dns::Rcode::kServFail, dns::Rcode::kNxDomain,
+    dns::Rcode::kNotImp,  dns::Rcode::kRefused, dns::Rcode::kBadVers};
+
+}  // namespace
+
+DnsMetrics::DnsMetrics(metrics::Registry& registry) {
+  static_assert(kNamedTypes.size() + 1 == kTypes);
+  const std::string kTransports[] = {"udp", "tcp"};
+  for (size_t transport = 0; transport < 2; ++transport) {
+    const std::string& name = kTransports[transport];
+    for (size_t i = 0; i < kTypes; ++i) {
+      std::string qtype = i < kNamedTypes.size() ? dns::TypeToText(kNamedTypes[i]) : "other";
+      queries_[transport][i] =
+          registry.Counter("nearside_dns_queries_total", "Queries answered, by type.",
+                           {{"transport", name}, {"type", qtype}});
+    }
+    for (dns::Rcode rcode : kRcodesUsed) {
+      answers_[transport][static_cast<size_t>(rcode)] =
+          registry.Counter("nearside_dns_answers_total", "Answers by response code.",
+                           {{"transport", name}, {"rcode", std::string(dns::RcodeName(rcode))}});
+    }
+  }
+  for (size_t i = 1; i < malformed_.size(); ++i) {
+    std::string reason(dns::MalformedName(static_cast<dns::Malformed>(i)));
+    malformed_[i] = registry.Counter("nearside_dns_malformed_total",
+                                     "Messages that are no proper query, by what is wrong.",
+                                     {{"reason", reason}});
+  }
+  for (size_t i = 0; i < steered_.size(); ++i) {
+    std::string reason(SteerReasonName(static_cast<SteerReason>(i)));
+    steered_[i] = registry.Counter("nearside_dns_steered_total",
+                                   "Answers for steered names, by how they were chosen.",
+                                   {{"reason", reason}});
+  }
+  truncated_ = registry.Counter("nearside_dns_truncated_total", "Answers with TC set.");
+  with_subnet_ =
+      registry.Counter("nearside_dns_client_subnet_total", "Queries with a client subnet.");
+  udp_ignored = registry.Counter("nearside_dns_udp_ignored_total",
+                                 "Datagrams from port 0 or from an address of our own.");
+  udp_send_failed = registry.Counter("nearside_dns_udp_send_failed_total",
+                                     "Answers that the socket did not take.");
+  udp_receive_failed =
+      registry.Counter("nearside_dns_udp_receive_failed_total", "Receive calls that failed.");
+  tcp_connections =
+      registry.Counter("nearside_dns_tcp_connections_total", "TCP connections accepted.");
+  tcp_refused = registry.Counter("nearside_dns_tcp_refused_total",
+                                 "TCP connections closed at once, over tcp_connections.");
+  tcp_idle_closed = registry.Counter("nearside_dns_tcp_idle_closed_total",
+                                     "TCP connections closed after tcp_idle_timeout.");
+  tcp_broken = registry.Counter("nearside_dns_tcp_broken_total",
+                                "TCP connections closed for bytes that cannot be a query.");
+}
+
+void DnsMetrics::Count(metrics::Cells& cells, const Tally& tally, Transport transport) const {
+  if (tally.malformed != dns::Malformed::kNone) {
+    cells.Add(malformed_[static_cast<size_t>(tally.malformed)]);
+  }
+  if (!tally.answered) return;
+  auto place = static_cast<size_t>(transport);
+  cells.Add(queries_[place][PlaceOf(tally.type)]);
+  cells.Add(answers_[place][static_cast<size_t>(tally.rcode)]);
+  if (tally.truncated) cells.Add(truncated_);
+  if (tally.has_subnet) cells.Add(with_subnet_);
+  if (tally.steered) cells.Add(steered_[static_cast<size_t>(*tally.steered)]);
+}
+
+}  // namespace nearside::geodns

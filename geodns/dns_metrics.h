@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "geodns/responder.h"
+#include "runtime/metrics.h"
+
+namespace nearside::geodns {
+
+/// The counters of answering, declared once; each worker counts in cells of its own.
+class DnsMetrics {
+ public:
+  explicit DnsMetrics(metrics::Registry& registry);
+
+  void Count(metrics::Cells& cells, const Tally& tally, Transport transport) const;
+
+  metrics::Id udp_ignored;      ///< datagrams from port 0 or from ourselves
+  metrics::Id udp_send_failed;  ///< answers that the socket did not take
+  metrics::Id udp_receive_failed;
+  metrics::Id tcp_connections;  ///< accepted
+  metrics::Id tcp_refused;      ///< over the limit
+  metrics::Id tcp_idle_closed;
+  metrics::Id tcp_broken;  ///< closed for what cannot be a query
+
+ private:
+  static constexpr size_t kTypes = 15;   ///< those with a name of their own, and "other"
+  static constexpr size_t kRcodes = 17;  ///< up to BADVERS
+
+  std::array<std::array<metrics::Id, kTypes>, 2> queries_;  ///< by transport and type
+  std::array<std::array<metrics::Id, kRcodes>, 2> answers_;
+  std::array<metrics::Id, dns::kMalformedCount> malformed_;
+  std::array<metrics::Id, kSteerReasonCount> steered_;
+  metrics::Id truncated_;
+  metrics::Id with_subnet_;
+};
+
+}  // namespace nearside::geodns

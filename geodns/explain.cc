@@ -1,0 +1,217 @@
+#include "geodns/explain.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "dns/rdata.h"
+#include "dns/record_type.h"
+
+namespace nearside::geodns {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kMaxCnameHops = 8;
+
+const Steering& SteeringOf(const World& world, uint32_t number) {
+  const auto* zone = world.configuration->zones.data();
+  while (number >= zone->steers.size()) number -= static_cast<uint32_t>((zone++)->steers.size());
+  return zone->steers[number];
+}
+
+/// To a tenth of a degree: databases are not better than that.
+double Tenths(double value) { return std::round(value * 10) / 10; }
+
+/// All that leads to one answer.
+class Explanation {
+ public:
+  Explanation(const World& world, const Snapshot& snapshot, std::span<const TargetHealth> targets,
+              const Network& client)
+      : world_(world), snapshot_(snapshot), targets_(targets), client_(client) {}
+
+  Json Tell(const Zone& zone, dns::NameView name);
+
+ private:
+  Json TellSteered(uint32_t number);
+  Json PlaceJson() const;
+  Json PopsJson(const Steering& steering, const Preference& preference, const Health& health,
+                const Pops& answered) const;
+  std::string LeftOut(const Steering& steering, const Preference& preference, const Health& health,
+                      uint8_t pop) const;
+  uint64_t MatchedNetworks(const SteerRule& rule) const;
+  Json AnswerJson(const Pops& pops, const Steering& steering) const;
+
+  const World& world_;
+  const Snapshot& snapshot_;
+  std::span<const TargetHealth> targets_;
+  const Network& client_;
+  GeoMap::Evidence evidence_;
+  SteerReason reason_ = SteerReason::kNearest;
+};
+
+Json Explanation::Tell(const Zone& zone, dns::NameView name) {
+  Json json = {{"name", name.ToText()},
+               {"client", client_.ToText()},
+               {"zone", zone.origin().ToText()},
+               {"serial", zone.serial()}};
+  dns::Name folded(name);
+  Json via = Json::array();
+  for (int hop = 0;; ++hop) {
+    folded.Fold();
+    Zone::Found found = zone.Find(folded);
+    bool ours = found.match == Zone::Match::kExact || found.match == Zone::Match::kWildcard;
+    if (ours && found.node->steer != Zone::kNone) {
+      if (!via.empty()) json["cname"] = via;
+      json.update(TellSteered(found.node->steer));
+      return json;
+    }
+    const Zone::RrSet* cname = ours ? zone.Find(*found.node, dns::type::kCname) : nullptr;
+    dns::NameView target;
+    if (cname != nullptr) {
+      auto rdata = zone.Record(*cname, 0).rdata;
+      target = {rdata.data(), rdata.size()};
+    }
+    if (cname != nullptr && hop < kMaxCnameHops && target.IsAtOrBelow(zone.origin())) {
+      via.push_back(target.ToText());
+      folded = dns::Name(target);
+      continue;
+    }
+    if (!via.empty()) json["cname"] = via;
+    json["steered"] = false;
+    json["found"] = found.match == Zone::Match::kNoSuchName  ? "no_such_name"
+                    : found.match == Zone::Match::kDelegated ? "delegated"
+                    : cname != nullptr                       ? "cname"
+                                                             : "static";
+    return json;
+  }
+}
+
+uint64_t Explanation::MatchedNetworks(const SteerRule& rule) const {
+  uint64_t matched = 0;
+  for (size_t i = 0; i < rule.overrides.size(); ++i) {
+    for (const Network& network : rule.overrides[i].networks) {
+      if (network.Contains(client_.address)) matched |= uint64_t{1} << i;
+    }
+  }
+  return matched;
+}
+
+Json Explanation::TellSteered(uint32_t number) {
+  const Steering& steering = SteeringOf(world_, number);
+  evidence_ = world_.map->Explain(client_.address);
+  auto bits = client_.address.bytes.data();
+  const Place& place =
+      world_.map->place(world_.map->trie(client_.address.is_ipv6).Find(bits).value);
+  Preference preference = Prefer(steering.rule, place, MatchedNetworks(steering.rule));
+  // What is answered is asked of the very table that answers.
+  SteerTable::Answer answer =
+      snapshot_.steers[number].table->Find(client_.address, client_.prefix_bits);
+  Pops answered(answer.pops.pops.begin(), answer.pops.pops.begin() + answer.pops.count);
+  reason_ = answer.reason;
+  Health health = HealthFor(*world_.configuration, steering, targets_);
+  Json json = {{"steered", true},
+               {"rule", steering.where},
+               {"policy", PolicyName(steering.rule.policy)},
+               {"place", PlaceJson()}};
+  if (preference.override_index >= 0) json["override"] = preference.override_index + 1;
+  json["reason"] = SteerReasonName(answer.reason);
+  json["pops"] = PopsJson(steering, preference, health, answered);
+  if (steering.rule.has_fallback) json["fallback"] = health.fallback_is_up ? "up" : "down";
+  json["answer"] = AnswerJson(answered, steering);
+  json["ttl"] = steering.ttl;
+  json["scope"] = answer.scope;
+  return json;
+}
+
+Json Explanation::PlaceJson() const {
+  if (evidence_.database == nullptr) return nullptr;
+  const Locality& locality = evidence_.locality;
+  Json json = {{"database", evidence_.database->path()},
+               {"network", evidence_.network.ToText()},
+               {"country", locality.country.ToText()},
+               {"continent", ContinentName(locality.continent)}};
+  if (locality.coordinates) {
+    json["latitude"] = Tenths(locality.coordinates->latitude);
+    json["longitude"] = Tenths(locality.coordinates->longitude);
+    json["coordinates_of"] = evidence_.coordinates_of_country ? "country" : "network";
+  }
+  return json;
+}
+
+/// Why a point that was not answered was not: the first reason that applies.
+std::string Explanation::LeftOut(const Steering& steering, const Preference& preference,
+                                 const Health& health, uint8_t pop) const {
+  auto in = [&](const Pops& pops) {
+    return std::find(pops.begin(), pops.end(), pop) != pops.end();
+  };
+  bool preferred = in(preference.first);
+  if (!preferred && !in(preference.then)) return "not in this rule";
+  if (health.pops[pop] != PopState::kUp) return std::string(PopStateName(health.pops[pop]));
+  if (!preferred && preference.override_index >= 0) return "the override prefers others";
+  if (!preferred) return "others are preferred where the place is unknown";
+  switch (steering.rule.policy) {
+    case Policy::kNearest:
+      return reason_ == SteerReason::kUnknown ? "later in the order" : "farther";
+    case Policy::kWeighted:
+      return "not drawn for this network";
+    case Policy::kFailover:
+      return "later in the order";
+  }
+  return "";
+}
+
+/// In the order in which they are wanted, then those that are not of this rule.
+Json Explanation::PopsJson(const Steering& steering, const Preference& preference,
+                           const Health& health, const Pops& answered) const {
+  Pops order = preference.first;
+  order.insert(order.end(), preference.then.begin(), preference.then.end());
+  for (size_t pop = 0; pop < world_.configuration->pops.size(); ++pop) {
+    auto number = static_cast<uint8_t>(pop);
+    if (std::find(order.begin(), order.end(), number) == order.end()) order.push_back(number);
+  }
+  Json list = Json::array();
+  for (uint8_t pop : order) {
+    const Pop& point = world_.configuration->pops[pop];
+    Json json = {{"name", point.name}};
+    if (point.location && evidence_.locality.coordinates) {
+      double km = DistanceKm(*point.location, *evidence_.locality.coordinates);
+      json["distance_km"] = std::lround(km);
+    }
+    json["state"] = PopStateName(health.pops[pop]);
+    bool chosen = std::find(answered.begin(), answered.end(), pop) != answered.end();
+    json["answered"] = chosen;
+    if (!chosen) json["left_out"] = LeftOut(steering, preference, health, pop);
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+Json Explanation::AnswerJson(const Pops& pops, const Steering& steering) const {
+  Json a = Json::array();
+  Json aaaa = Json::array();
+  auto add = [&](const std::vector<IpAddress>& addresses) {
+    for (const IpAddress& address : addresses)
+      (address.is_ipv6 ? aaaa : a).push_back(address.ToText());
+  };
+  for (uint8_t pop : pops) add(world_.configuration->pops[pop].addresses);
+  if (pops.empty()) add(steering.fallback);
+  return {{"A", a}, {"AAAA", aaaa}};
+}
+
+}  // namespace
+
+Result<std::string> Explain(const World& world, const Snapshot& snapshot,
+                            std::span<const TargetHealth> targets, dns::NameView name,
+                            const Network& client) {
+  dns::Name folded(name);
+  folded.Fold();
+  const Zone* zone = snapshot.zones.Find(folded);
+  if (zone == nullptr) {
+    return Fail(Fault::kClient, "not_our_zone", name.ToText() + " is in none of our zones");
+  }
+  Json json = Explanation(world, snapshot, targets, client).Tell(*zone, name);
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace nearside::geodns

@@ -1,0 +1,66 @@
+#pragma once
+
+// From an address to a place, and from a place to the order in which the points of presence are
+// near: worked out once for each distinct record when a database is loaded, so that a query costs a
+// walk of a trie.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "geodns/geo_database.h"
+#include "geodns/place.h"
+#include "geodns/prefix_trie.h"
+#include "runtime/result.h"
+
+namespace nearside::geodns {
+
+/// At most this many points of presence: a ranking is a string of bytes.
+inline constexpr size_t kMaxPops = 250;
+
+/// What steering knows of a client. Places with the same country, continent and ranking are one
+/// place.
+struct Place {
+  CountryCode country;
+  Continent continent = Continent::kNone;
+  /// Every point of presence, the nearest first; empty: where the client is, nobody knows.
+  std::vector<uint8_t> ranking;
+  bool operator==(const Place&) const = default;
+};
+
+/// Immutable; any thread.
+class GeoMap {
+ public:
+  /// Reads the databases; where several know an address, the first one named counts. `pops` are the
+  /// points of presence in the order of their numbers. Error: kOperator bad_database.
+  static Result<std::shared_ptr<const GeoMap>> Load(const std::vector<std::string>& files,
+                                                    std::span<const Coordinates> pops);
+
+  /// Values are numbers for place().
+  const PrefixTrie& trie(bool is_ipv6) const { return is_ipv6 ? ipv6_ : ipv4_; }
+  /// Number 0 is the unknown place.
+  const Place& place(uint32_t number) const { return places_[number]; }
+  size_t place_count() const { return places_.size(); }
+
+  /// The record behind an address's place, for explain.
+  struct Evidence {
+    const GeoDatabase* database = nullptr;  ///< null: no database knows the address
+    Network network;
+    Locality locality;  ///< completed: continent and coordinates may be the country's
+    bool coordinates_of_country = false;
+  };
+  Evidence Explain(const IpAddress& address) const;
+
+  std::span<const std::unique_ptr<GeoDatabase>> databases() const { return databases_; }
+  size_t memory_bytes() const { return ipv4_.memory_bytes() + ipv6_.memory_bytes(); }
+
+ private:
+  std::vector<std::unique_ptr<GeoDatabase>> databases_;
+  PrefixTrie ipv4_;
+  PrefixTrie ipv6_;
+  std::vector<Place> places_ = {Place()};
+};
+
+}  // namespace nearside::geodns

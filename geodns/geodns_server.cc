@@ -1,0 +1,331 @@
+#include "geodns/geodns_server.h"
+
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "geodns/admin.h"
+#include "geodns/dns_metrics.h"
+#include "geodns/health_checker.h"
+#include "geodns/worker.h"
+#include "geodns/world.h"
+#include "http/session/server.h"
+#include "net/listener.h"
+#include "net/resolver.h"
+#include "net/worker_group.h"
+#include "runtime/file.h"
+#include "runtime/log.h"
+
+namespace nearside::geodns {
+namespace {
+
+/// How long a start waits for the first checks of targets that nothing is known of.
+constexpr milliseconds kFirstChecksPatience{1500};
+constexpr milliseconds kFirstChecksLook{20};
+constexpr ByteSize kMostStateBytes = 16_MiB;
+constexpr size_t kAdminConnections = 1000;
+
+/// One log line for each line of an error: every one names a file and a line.
+void LogEach(std::string_view event, std::string_view message) {
+  while (!message.empty()) {
+    std::string_view line = message.substr(0, message.find('\n'));
+    message.remove_prefix(std::min(message.size(), line.size() + 1));
+    Log(Level::kError, event, {{"error", line}});
+  }
+}
+
+/// The process: a control loop on the main thread (signals, health checks, admin, reloads) and the
+/// workers.
+class GeodnsServer {
+ public:
+  GeodnsServer(std::string config_file, World world)
+      : config_file_(std::move(config_file)), world_(std::move(world)), started_(WallNow()) {}
+  ~GeodnsServer();
+  Status Start();
+  void Run() { control_->Run(); }
+
+ private:
+  Status StartChecks();
+  Status OpenWorkers();
+  Status OpenAdmin();
+  void ServeWhenChecked();
+  void Serve();
+  void OnHealthChange(size_t target, PopState before);
+  void Publish();
+  void SaveHealth();
+  HealthMemory LoadHealth() const;
+  void Reload();
+  void OnLoaded(Result<World>& loaded);
+  void TellWhatNeedsARestart(const Configuration& next) const;
+  void Terminate();
+  std::string HealthFile() const { return world_.configuration->state + "/health.json"; }
+
+  const std::string config_file_;
+  World world_;
+  const WallTime started_;
+  metrics::Registry registry_;
+  DnsMetrics metrics_{registry_};
+  std::unique_ptr<net::EventLoop> control_;
+  std::unique_ptr<net::WorkerGroup> group_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<net::Resolver> resolver_;
+  std::unique_ptr<HealthChecker> checker_;
+  std::unique_ptr<Admin> admin_;
+  std::unique_ptr<http::ServerSessions> admin_sessions_;
+  std::unique_ptr<net::Listener> admin_listener_;
+  std::unique_ptr<net::SignalWatch> signals_;
+  std::optional<net::Timer> first_checks_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::vector<net::SocketAddress> bound_;
+  std::thread loader_;
+  MonoTime wait_until_;
+  bool publish_posted_ = false;
+  bool loading_ = false;
+  bool reload_again_ = false;
+  bool serving_ = false;
+  bool terminating_ = false;
+  size_t drained_ = 0;
+};
+
+GeodnsServer::~GeodnsServer() {
+  if (loader_.joinable()) loader_.join();
+  if (group_) group_->Stop();
+  workers_.clear();  // their loops stand still
+}
+
+Status GeodnsServer::Start() {
+  auto control = net::EventLoop::Create();
+  if (!control) return tl::unexpected(std::move(control.error()));
+  control_ = std::move(*control);
+  if (auto started = StartChecks(); !started) return started;
+  snapshot_ = MakeSnapshot(world_, checker_->Targets());
+  if (auto opened = OpenWorkers(); !opened) return opened;
+  if (auto opened = OpenAdmin(); !opened) return opened;
+  auto signals = net::SignalWatch::Create(
+      *control_, {.on_terminate = [this] { Terminate(); }, .on_reload = [this] { Reload(); }});
+  if (!signals) return tl::unexpected(std::move(signals.error()));
+  signals_ = std::move(*signals);
+  wait_until_ = MonoNow() + kFirstChecksPatience;
+  first_checks_.emplace(*control_, [this] { ServeWhenChecked(); });
+  first_checks_->Arm(milliseconds(0));
+  return {};
+}
+
+Status GeodnsServer::StartChecks() {
+  const Configuration& configuration = *world_.configuration;
+  if (!configuration.state.empty()) {
+    if (auto made = MakeFolders(configuration.state); !made) {
+      return Fail(Fault::kOperator, "bad_state", "geodns.state: " + made.error().message);
+    }
+  }
+  auto resolver = net::Resolver::Create(*control_);
+  if (!resolver) return tl::unexpected(std::move(resolver.error()));
+  resolver_ = std::move(*resolver);
+  checker_ = std::make_unique<HealthChecker>(
+      *control_, *resolver_, registry_,
+      [this](size_t target, PopState before) { OnHealthChange(target, before); });
+  return checker_->SetPlans(configuration.checks, LoadHealth());
+}
+
+Status GeodnsServer::OpenWorkers() {
+  const Configuration& configuration = *world_.configuration;
+  auto group = net::WorkerGroup::Create(configuration.threads);
+  if (!group) return tl::unexpected(std::move(group.error()));
+  group_ = std::move(*group);
+  WorkerOptions options{configuration.tcp_connections, configuration.tcp_idle_timeout};
+  for (size_t i = 0; i < configuration.threads; ++i) {
+    workers_.push_back(std::make_unique<Worker>(group_->loop(i), metrics_, *registry_.MakeCells(),
+                                                snapshot_, options));
+  }
+  for (const net::SocketAddress& wanted : configuration.listen) {
+    if (wanted.port() != 0) {
+      if (auto is_free = UdpSocket::CheckFree(wanted); !is_free) return is_free;
+      if (auto is_free = net::Listener::CheckFree(wanted); !is_free) return is_free;
+    }
+    // With port 0 the first worker finds a port, and the others share it.
+    net::SocketAddress address = wanted;
+    for (auto& worker : workers_) {
+      auto bound = worker->Open(address);
+      if (!bound) return tl::unexpected(std::move(bound.error()));
+      address = *bound;
+    }
+    bound_.push_back(address);
+  }
+  return {};
+}
+
+Status GeodnsServer::OpenAdmin() {
+  const net::SocketAddress& address = world_.configuration->admin;
+  if (!address.is_set()) return {};
+  admin_ =
+      std::make_unique<Admin>(registry_, started_,
+                              Admin::Sources{.world = [this]() -> const World& { return world_; },
+                                             .snapshot = [this] { return snapshot_; },
+                                             .targets = [this] { return checker_->Targets(); },
+                                             .draining = [this] { return terminating_; }});
+  admin_sessions_ = http::ServerSessions::Create(*control_, *admin_, {});
+  auto listener = net::Listener::Open(
+      *control_, {.address = address, .reuse_port = false, .max_connections = kAdminConnections},
+      nullptr,
+      [this](std::unique_ptr<net::Stream> stream) { admin_sessions_->Adopt(std::move(stream)); });
+  if (!listener) return tl::unexpected(std::move(listener.error()).In("admin.address"));
+  admin_listener_ = std::move(*listener);
+  return {};
+}
+
+/// Clients are not sent to the dead for want of a first look: answers begin when every target is
+/// known.
+void GeodnsServer::ServeWhenChecked() {
+  bool known = true;
+  for (const TargetHealth& target : checker_->Targets()) known &= target.known;
+  if (known || MonoNow() >= wait_until_) return Serve();
+  first_checks_->Arm(kFirstChecksLook);
+}
+
+void GeodnsServer::Serve() {
+  if (terminating_ || serving_) return;
+  serving_ = true;
+  group_->Start([](size_t) {});
+  std::string addresses;
+  for (const net::SocketAddress& address : bound_) {
+    addresses += (addresses.empty() ? "" : ",") + address.ToString();
+  }
+  std::string admin = admin_listener_ ? admin_listener_->address().ToString() : "none";
+  Log(Level::kInfo, "ready",
+      {{"listen", addresses},
+       {"admin", admin},
+       {"threads", workers_.size()},
+       {"zones", world_.zones.size()},
+       {"places", world_.map->place_count()}});
+}
+
+void GeodnsServer::OnHealthChange(size_t target, PopState before) {
+  TargetHealth health = checker_->Targets()[target];
+  PopState now = health.state();
+  Log(now == PopState::kDown ? Level::kWarning : Level::kInfo, "health_changed",
+      {{"target", world_.configuration->checks[target].target},
+       {"was", PopStateName(before)},
+       {"is", PopStateName(now)},
+       {"error", health.error}});
+  // Targets that change together are published together.
+  if (std::exchange(publish_posted_, true)) return;
+  control_->Post([this] {
+    publish_posted_ = false;
+    Publish();
+    SaveHealth();
+  });
+}
+
+void GeodnsServer::Publish() {
+  snapshot_ = MakeSnapshot(world_, checker_->Targets());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    group_->loop(i).Post(
+        [worker = workers_[i].get(), snapshot = snapshot_] { worker->SetSnapshot(snapshot); });
+  }
+}
+
+void GeodnsServer::SaveHealth() {
+  if (world_.configuration->state.empty()) return;
+  constexpr mode_t kMode = 0644;
+  auto saved = WriteFileAtomically(HealthFile(), HealthMemoryToText(checker_->Memory()), kMode);
+  if (!saved) Log(Level::kError, "state_not_saved", {{"error", saved.error().message}});
+}
+
+HealthMemory GeodnsServer::LoadHealth() const {
+  if (world_.configuration->state.empty()) return {};
+  auto text = ReadFile(HealthFile(), kMostStateBytes);
+  if (!text) {
+    if (text.error().reason != "ENOENT") {
+      Log(Level::kWarning, "state_not_read", {{"error", text.error().message}});
+    }
+    return {};
+  }
+  auto memory = HealthMemoryFromText(*text);
+  if (memory) return std::move(*memory);
+  Log(Level::kWarning, "state_not_read",
+      {{"error", HealthFile() + ": " + memory.error().message + "; starting without it"}});
+  return {};
+}
+
+/// Reads on a thread of its own: a large database takes seconds, in which health checks go on.
+void GeodnsServer::Reload() {
+  if (terminating_) return;
+  if (loading_) {
+    reload_again_ = true;
+    return;
+  }
+  loading_ = true;
+  if (loader_.joinable()) loader_.join();
+  loader_ = std::thread([this] {
+    auto loaded = std::make_shared<Result<World>>(World::Load(config_file_));
+    control_->Post([this, loaded] { OnLoaded(*loaded); });
+  });
+}
+
+void GeodnsServer::OnLoaded(Result<World>& loaded) {
+  loading_ = false;
+  if (std::exchange(reload_again_, false)) return Reload();
+  Status checks;
+  if (loaded) checks = checker_->SetPlans(loaded->configuration->checks, {});
+  if (!loaded || !checks) {
+    LogEach("reload_refused", loaded ? checks.error().message : loaded.error().message);
+    return;
+  }
+  TellWhatNeedsARestart(*loaded->configuration);
+  world_ = std::move(*loaded);
+  Publish();
+  SaveHealth();
+  Log(Level::kInfo, "reloaded",
+      {{"zones", world_.zones.size()}, {"places", world_.map->place_count()}});
+}
+
+void GeodnsServer::TellWhatNeedsARestart(const Configuration& next) const {
+  const Configuration& now = *world_.configuration;
+  std::string keys;
+  auto add = [&](bool differs, std::string_view key) {
+    if (differs) keys += (keys.empty() ? "" : ",") + std::string(key);
+  };
+  add(next.listen != now.listen, "geodns.listen");
+  add(next.threads != now.threads, "geodns.threads");
+  add(next.tcp_connections != now.tcp_connections, "geodns.tcp_connections");
+  add(next.tcp_idle_timeout != now.tcp_idle_timeout, "geodns.tcp_idle_timeout");
+  add(!(next.admin == now.admin), "admin.address");
+  if (!keys.empty()) Log(Level::kWarning, "restart_needed", {{"keys", keys}});
+}
+
+void GeodnsServer::Terminate() {
+  if (std::exchange(terminating_, true)) return control_->Stop();  // asked twice: now
+  milliseconds deadline = world_.configuration->drain_timeout;
+  Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(deadline)}});
+  if (!serving_) return control_->Stop();
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    group_->loop(i).Post([this, worker = workers_[i].get(), deadline] {
+      worker->Drain(deadline, [this] {
+        control_->Post([this] {
+          if (++drained_ == workers_.size()) control_->Stop();
+        });
+      });
+    });
+  }
+}
+
+}  // namespace
+
+Status CheckGeodns(const std::string& config_file) {
+  auto world = World::Load(config_file);
+  if (!world) return tl::unexpected(std::move(world.error()));
+  return {};
+}
+
+Status RunGeodns(const std::string& config_file) {
+  StartLog("geodns", Level::kInfo);
+  auto world = World::Load(config_file);
+  if (!world) return tl::unexpected(std::move(world.error()));
+  GeodnsServer server(config_file, std::move(*world));
+  if (auto started = server.Start(); !started) return started;
+  server.Run();
+  Log(Level::kInfo, "stopped");
+  return {};
+}
+
+}  // namespace nearside::geodns

@@ -1,0 +1,216 @@
+#include "geodns/health_checker.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "net/tls.h"
+#include "runtime/crypto.h"
+#include "runtime/daemon.h"
+
+namespace nearside::geodns {
+namespace {
+
+/// Of an interval: checks of several daemons and targets spread instead of marching in step.
+constexpr double kJitter = 0.1;
+
+/// An interval shortened or lengthened by up to kJitter.
+milliseconds Jittered(milliseconds interval) {
+  uint16_t random = 0;
+  RandomBytes({reinterpret_cast<uint8_t*>(&random), sizeof random});
+  double factor = 1 - kJitter + 2 * kJitter * random / UINT16_MAX;
+  return milliseconds(static_cast<int64_t>(static_cast<double>(interval.count()) * factor));
+}
+
+std::optional<double> LoadFrom(const http::Fields& fields) {
+  auto text = fields.Get("nearside-load");
+  if (!text) return {};
+  double load = 0;
+  auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), load);
+  if (error != std::errc() || end != text->data() + text->size() || !(load >= 0)) return {};
+  return load;
+}
+
+}  // namespace
+
+/// The checks of one target.
+class HealthChecker::Probe final : public http::CallHandler {
+ public:
+  Probe(HealthChecker& checker, http::Client& client, size_t its_number, CheckPlan its_plan,
+        TargetHealth known)
+      : number(its_number),
+        plan(std::move(its_plan)),
+        health(std::move(known)),
+        rise_and_fall(plan.rise, plan.fall),
+        checker_(checker),
+        client_(client),
+        next_(checker.loop_, [this] { Start(); }),
+        timeout_(checker.loop_, [this] { OnTimeout(); }) {}
+
+  /// The first check comes at once, so that little is served on what is taken for granted.
+  void Begin() { next_.Arm(milliseconds(0)); }
+
+  void OnHead(http::ResponseHead&& head) override {
+    CheckResult result;
+    result.success = head.status >= 200 && head.status < 400;
+    if (!result.success) result.error = "status " + std::to_string(head.status);
+    result.drained = head.fields.Get("nearside-drain") == "1";
+    result.load = LoadFrom(head.fields);
+    Finish(std::move(result));
+  }
+  void OnBody(std::span<const uint8_t>) override {}
+  void OnEnd(const http::Fields&) override {}
+  void OnFailure(const Error& error) override { Finish({.error = error.message}); }
+
+  const size_t number;
+  const CheckPlan plan;
+  TargetHealth health;
+  RiseAndFall rise_and_fall;
+
+ private:
+  void Start() {
+    late_ = waiting_;  // one at a time: the next one begins when this one ends
+    if (late_) return;
+    next_.Arm(Jittered(plan.interval));
+    timeout_.Arm(plan.timeout);
+    started_ = MonoNow();
+    waiting_ = true;
+    http::RequestHead head;
+    head.method = "GET";
+    head.scheme = plan.endpoint.tls ? "https" : "http";
+    head.authority = plan.authority;
+    head.target = plan.path;
+    head.fields.Add("user-agent", "nearside-geodns/" + std::string(Version()));
+    call_ = client_.Start(plan.endpoint, head, nullptr, 0, this);
+  }
+
+  void OnTimeout() {
+    call_.reset();  // what is left of the body does not matter either
+    if (waiting_) Finish({.error = "no answer within " + FormatDuration(plan.timeout)});
+  }
+
+  void Finish(CheckResult result) {
+    if (!std::exchange(waiting_, false)) return;
+    result.took = std::chrono::ceil<milliseconds>(MonoNow() - started_);
+    if (late_) next_.Arm(milliseconds(0));
+    checker_.OnChecked(*this, result);
+  }
+
+  HealthChecker& checker_;
+  http::Client& client_;
+  net::Timer next_;
+  net::Timer timeout_;
+  std::unique_ptr<http::Call> call_;
+  MonoTime started_;
+  bool waiting_ = false;
+  bool late_ = false;  ///< the time of the next check has come while one was under way
+};
+
+HealthChecker::HealthChecker(net::EventLoop& loop, net::Resolver& resolver,
+                             metrics::Registry& registry, OnChange on_change)
+    : loop_(loop), resolver_(resolver), on_change_(std::move(on_change)) {
+  constexpr std::string_view kName = "nearside_dns_checks_total";
+  constexpr std::string_view kHelp = "Health checks finished.";
+  succeeded_ = registry.Counter(kName, kHelp, {{"result", "success"}});
+  failed_ = registry.Counter(kName, kHelp, {{"result", "failure"}});
+  seconds_ = registry.Histogram("nearside_dns_check_seconds", "Time that a health check took.",
+                                {0.01, 0.03, 0.1, 0.3, 1, 3, 10});
+  cells_ = registry.MakeCells();
+}
+
+HealthChecker::~HealthChecker() = default;
+
+Result<http::Client*> HealthChecker::ClientFor(const CheckPlan& plan) {
+  // Cleartext checks share the client of the system's store, which they do not use.
+  auto& client = clients_[plan.endpoint.tls ? plan.ca : ""];
+  if (client == nullptr) {
+    auto tls = net::TlsClient::Create(plan.endpoint.tls ? plan.ca : "", {"http/1.1"});
+    if (!tls) return tl::unexpected(std::move(tls.error()));
+    http::ClientLimits limits;
+    limits.connect_timeout = limits.head_timeout = limits.read_timeout = std::chrono::minutes(1);
+    limits.idle_connections = 0;
+    client = http::Client::Create(loop_, resolver_, std::move(*tls), limits);
+  }
+  return client.get();
+}
+
+Status HealthChecker::SetPlans(const std::vector<CheckPlan>& plans, const HealthMemory& memory) {
+  std::map<std::string, TargetHealth> known;
+  for (const auto& [target, remembered] : memory) {
+    known[target + " " + remembered.url] = {.up = remembered.up,
+                                            .drained = remembered.drained,
+                                            .known = true,
+                                            .changed = remembered.changed};
+  }
+  for (const auto& probe : probes_)
+    known[probe->plan.target + " " + probe->plan.url] = probe->health;
+  std::vector<std::unique_ptr<Probe>> probes;
+  auto old_clients = std::exchange(clients_, {});  // CA files may have been replaced
+  for (const CheckPlan& plan : plans) {
+    auto client = ClientFor(plan);
+    if (!client) {
+      clients_ = std::move(old_clients);
+      return tl::unexpected(std::move(client.error()));
+    }
+    probes.push_back(std::make_unique<Probe>(*this, **client, probes.size(), plan,
+                                             known[plan.target + " " + plan.url]));
+  }
+  probes_ = std::move(probes);  // the old ones end before the clients that they used
+  for (const auto& probe : probes_) probe->Begin();
+  return {};
+}
+
+void HealthChecker::OnChecked(Probe& probe, const CheckResult& result) {
+  cells_->Add(result.success ? succeeded_ : failed_);
+  cells_->Observe(seconds_, static_cast<double>(result.took.count()) / 1000);
+  ++checks_done_;
+  PopState before = probe.health.state();
+  if (probe.rise_and_fall.Take(result, WallNow(), &probe.health)) on_change_(probe.number, before);
+}
+
+std::vector<TargetHealth> HealthChecker::Targets() const {
+  std::vector<TargetHealth> targets;
+  for (const auto& probe : probes_) targets.push_back(probe->health);
+  return targets;
+}
+
+HealthMemory HealthChecker::Memory() const {
+  HealthMemory memory;
+  for (const auto& probe : probes_) {
+    if (!probe->health.known) continue;
+    memory[probe->plan.target] = {probe->plan.url, probe->health.up, probe->health.drained,
+                                  probe->health.changed};
+  }
+  return memory;
+}
+
+std::string HealthMemoryToText(const HealthMemory& memory) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [target, remembered] : memory) {
+    json[target] = {{"url", remembered.url},
+                    {"up", remembered.up},
+                    {"drained", remembered.drained},
+                    {"changed_ms", ToUnixMillis(remembered.changed)}};
+  }
+  using ErrorHandler = nlohmann::ordered_json::error_handler_t;
+  return json.dump(2, ' ', false, ErrorHandler::replace) + "\n";
+}
+
+Result<HealthMemory> HealthMemoryFromText(std::string_view text) {
+  auto bad = [] { return Fail(Fault::kSelf, "bad_state", "this is no file of health states"); };
+  auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return bad();
+  HealthMemory memory;
+  for (const auto& [target, item] : json.items()) {
+    bool whole = item.is_object() && item.contains("url") && item["url"].is_string() &&
+                 item.contains("up") && item["up"].is_boolean() && item.contains("drained") &&
+                 item["drained"].is_boolean() && item.contains("changed_ms") &&
+                 item["changed_ms"].is_number_integer();
+    if (!whole) return bad();
+    memory[target] = {item["url"].get<std::string>(), item["up"].get<bool>(),
+                      item["drained"].get<bool>(),
+                      FromUnixMillis(item["changed_ms"].get<int64_t>())};
+  }
+  return memory;
+}
+
+}  // namespace nearside::geodns

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "geodns/configuration.h"
+#include "geodns/target_health.h"
+#include "http/session/client.h"
+#include "net/event_loop.h"
+#include "net/resolver.h"
+#include "runtime/metrics.h"
+
+namespace nearside::geodns {
+
+/// What a state file remembers of a target.
+struct RememberedHealth {
+  std::string url;
+  bool up = true;
+  bool drained = false;
+  WallTime changed{};
+};
+using HealthMemory = std::map<std::string, RememberedHealth>;  ///< by CheckPlan::target
+
+/// Checks every target at its interval, each check on a connection of its own, so that TCP, TLS and
+/// the certificate are checked as well. Control loop's thread.
+class HealthChecker {
+ public:
+  /// Told of a target whose state changed; targets() has it already.
+  using OnChange = std::function<void(size_t target, PopState before)>;
+
+  /// `loop`, `resolver` and `registry` outlive it.
+  HealthChecker(net::EventLoop& loop, net::Resolver& resolver, metrics::Registry& registry,
+                OnChange on_change);
+  ~HealthChecker();
+
+  /// Checks these from now on. Targets of the same name and URL as before keep what is known of
+  /// them; others have it from `memory` if it remembers them. Error: kOperator bad_certificate (a
+  /// CA file).
+  Status SetPlans(const std::vector<CheckPlan>& plans, const HealthMemory& memory);
+
+  /// By number of the plan.
+  std::vector<TargetHealth> Targets() const;
+  HealthMemory Memory() const;
+  /// Checks finished so far, for those who wait for the first round.
+  uint64_t checks_done() const { return checks_done_; }
+
+ private:
+  class Probe;
+  Result<http::Client*> ClientFor(const CheckPlan& plan);
+  void OnChecked(Probe& probe, const CheckResult& result);
+
+  net::EventLoop& loop_;
+  net::Resolver& resolver_;
+  OnChange on_change_;
+  metrics::Cells* cells_;
+  metrics::Id succeeded_;
+  metrics::Id failed_;
+  metrics::HistogramId seconds_;
+  uint64_t checks_done_ = 0;
+  std::map<std::string, std::unique_ptr<http::Client>> clients_;  ///< by CA file
+  std::vector<std::unique_ptr<Probe>> probes_;
+};
+
+/// The state file as text, and back. Error: kSelf bad_state for what ToText did not write.
+std::string HealthMemoryToText(const HealthMemory& memory);
+Result<HealthMemory> HealthMemoryFromText(std::string_view text);
+
+}  // namespace nearside::geodns

@@ -1,0 +1,276 @@
+#include "geodns/responder.h"
+
+#include <algorithm>
+
+#include "dns/message.h"
+#include "dns/writer.h"
+
+namespace nearside::geodns {
+namespace {
+
+namespace type = dns::type;
+using dns::Malformed;
+using dns::NameView;
+using dns::Rcode;
+using dns::Section;
+
+/// CNAMEs followed inside a zone; a longer chain is left to the resolver.
+constexpr size_t kMaxCnameHops = 8;
+/// RFC 8482 §4.2: what stands for ANY. "RFC8482" and an empty string.
+constexpr uint8_t kAnyHinfo[] = {7, 'R', 'F', 'C', '8', '4', '8', '2', 0};
+constexpr uint32_t kAnyTtl = 3600;
+
+/// One query on its way to an answer; lives on the stack.
+class Response {
+ public:
+  Response(const Snapshot& snapshot, const IpAddress& client, std::span<uint8_t> out, Tally* tally)
+      : snapshot_(snapshot), client_(client), writer_(out), tally_(tally) {}
+
+  size_t Write(const dns::Query& query, Malformed malformed);
+
+ private:
+  enum class Step : uint8_t { kDone, kFollow };
+
+  Rcode Answer(const dns::Query& query, Malformed malformed);
+  Rcode AnswerQuestion(const dns::Question& question);
+  Rcode AnswerInZone(const Zone& zone, NameView folded, NameView owner);
+  Step AnswerAt(const Zone& zone, const Zone::Node& node);
+  void AnswerSteered(const Zone& zone, const Steer& steer);
+  void AddAddresses(const AddressRecords& records, uint32_t ttl);
+  void AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set);
+  void AddNegativeSoa(const Zone& zone);
+  void AddReferral(const Zone& zone, const Zone::Node& cut);
+  bool AddGlue(const Zone& zone, const Zone::Node& node);
+  void Truncate();
+
+  const Snapshot& snapshot_;
+  const IpAddress& client_;
+  dns::MessageWriter writer_;
+  Tally* tally_;
+  dns::MessageWriter::Place after_question_{};
+  const dns::Query* query_ = nullptr;
+  uint16_t type_ = 0;
+  NameView owner_;  ///< whose records are being answered: the question, or a CNAME's target
+  bool at_question_ = true;  ///< owner_ is the question's name
+  NameView target_;          ///< of the CNAME to follow
+  bool authoritative_ = false;
+  dns::EdnsAnswer edns_;
+};
+
+size_t Response::Write(const dns::Query& query, Malformed malformed) {
+  query_ = &query;
+  if (query.edns) {
+    edns_.dnssec_ok = query.edns->dnssec_ok;
+    if (malformed == Malformed::kNone) edns_.subnet = query.edns->subnet;
+    writer_.Reserve(edns_.wire_bytes());
+  }
+  if (query.question) {
+    writer_.AddQuestion(*query.question);
+    tally_->type = query.question->type;
+  }
+  after_question_ = writer_.Mark();
+  Rcode rcode = Answer(query, malformed);
+  if (query.edns) {
+    edns_.rcode = rcode;
+    writer_.AddEdns(edns_);
+  }
+  // The opcode is repeated, and RD and CD as they came (RFC 1035 §4.1.1, RFC 4035 §3.1.6).
+  unsigned flags = dns::flag::kResponse;
+  flags |=
+      query.header.flags & (0x7800 | dns::flag::kRecursionDesired | dns::flag::kCheckingDisabled);
+  if (authoritative_) flags |= dns::flag::kAuthoritative;
+  if (tally_->truncated) flags |= dns::flag::kTruncated;
+  tally_->answered = true;
+  tally_->rcode = rcode;
+  tally_->malformed = malformed;
+  tally_->has_subnet = edns_.subnet.has_value();
+  return writer_.Finish(query.header.id, static_cast<uint16_t>(flags), rcode);
+}
+
+Rcode Response::Answer(const dns::Query& query, Malformed malformed) {
+  // Other opcodes give the sections other meanings, so nothing in them can be called malformed.
+  if (query.header.opcode() != dns::Opcode::kQuery) return Rcode::kNotImp;
+  if (malformed != Malformed::kNone) return Rcode::kFormErr;
+  if (query.edns && query.edns->version != 0) return Rcode::kBadVers;
+  return AnswerQuestion(*query.question);
+}
+
+Rcode Response::AnswerQuestion(const dns::Question& question) {
+  type_ = question.type;
+  owner_ = question.name;
+  if (question.rr_class != dns::rr_class::kIn) return Rcode::kRefused;
+  if (type_ == type::kAxfr || type_ == type::kIxfr) return Rcode::kRefused;
+  if (dns::IsMetaType(type_) && type_ != type::kAny) return Rcode::kNotImp;
+  dns::Name folded(question.name);
+  folded.Fold();
+  const Zone* zone = snapshot_.zones.Find(folded);
+  // RFC 3658 §2.2.1.1: DS is a matter of the parent's zone, if that is ours as well.
+  if (zone != nullptr && type_ == type::kDs && zone->origin().size() == question.name.size()) {
+    const Zone* parent = snapshot_.zones.Find(folded.view().Parent());
+    if (parent != nullptr && !question.name.is_root()) zone = parent;
+  }
+  if (zone == nullptr) return Rcode::kRefused;
+  authoritative_ = true;
+  return AnswerInZone(*zone, folded, question.name);
+}
+
+Rcode Response::AnswerInZone(const Zone& zone, NameView folded, NameView owner) {
+  dns::Name target;
+  std::array<const Zone::Node*, kMaxCnameHops + 1> seen;
+  for (size_t hop = 0;; ++hop) {
+    owner_ = owner;
+    at_question_ = hop == 0;
+    Zone::Found found = zone.Find(folded);
+    auto* seen_end = seen.begin() + hop;
+    if (std::find(seen.begin(), seen_end, found.node) != seen_end)
+      return Rcode::kNoError;  // a loop
+    *seen_end = found.node;
+    if (found.match == Zone::Match::kNoSuchName) {
+      AddNegativeSoa(zone);
+      // RFC 6604 §3: the rcode is that of the last name of a chain.
+      return Rcode::kNxDomain;
+    }
+    if (found.match == Zone::Match::kDelegated && !(found.at_cut && type_ == type::kDs)) {
+      authoritative_ = hop > 0;  // AA speaks of the first owner (RFC 1034 §6.2.7, RFC 1035 §4.1.1)
+      AddReferral(zone, *found.node);
+      return Rcode::kNoError;
+    }
+    if (AnswerAt(zone, *found.node) == Step::kDone) return Rcode::kNoError;
+    if (tally_->truncated || hop == kMaxCnameHops) return Rcode::kNoError;
+    if (!target_.IsAtOrBelow(zone.origin())) return Rcode::kNoError;
+    owner = target_;
+    target = dns::Name(target_);
+    target.Fold();
+    folded = target;
+  }
+}
+
+/// Answers from a node that exists and is ours; kFollow leaves a CNAME's target in target_.
+Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
+  if (node.steer != Zone::kNone && (type_ == type::kA || type_ == type::kAaaa)) {
+    AnswerSteered(zone, snapshot_.steers[node.steer]);
+    return Step::kDone;
+  }
+  const Zone::RrSet* set = zone.Find(node, type_);
+  if (set == nullptr) set = zone.Find(node, type::kCname);
+  if (set != nullptr) {
+    AddSet(Section::kAnswer, owner_, zone, *set);
+    if (set->type != type::kCname || type_ == type::kCname || type_ == type::kAny)
+      return Step::kDone;
+    auto rdata = zone.Record(*set, 0).rdata;
+    target_ = NameView(rdata.data(), rdata.size());
+    return Step::kFollow;
+  }
+  bool has_data = node.rrset_count > 0 || node.steer != Zone::kNone;
+  if (type_ == type::kAny && has_data) {
+    if (!writer_.Add(Section::kAnswer, owner_, {type::kHinfo, kAnyTtl, kAnyHinfo})) Truncate();
+  } else {
+    AddNegativeSoa(zone);
+  }
+  return Step::kDone;
+}
+
+void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
+  IpAddress place = client_;
+  uint8_t known_bits = place.bits();
+  // Source 0 says "not my client's place": the resolver's own is all that is left, for everybody.
+  bool by_subnet = edns_.subnet && edns_.subnet->source > 0;
+  if (by_subnet) {
+    place.is_ipv6 = edns_.subnet->family == dns::ClientSubnet::kIpv6;
+    place.bytes = edns_.subnet->address;
+    known_bits = edns_.subnet->source;
+  }
+  SteerTable::Answer answer = steer.table->Find(place, known_bits);
+  if (by_subnet) edns_.subnet->scope = answer.scope;
+  tally_->steered = answer.reason;
+  size_t family = type_ == type::kAaaa ? 1 : 0;
+  uint16_t before = writer_.count(Section::kAnswer);
+  for (size_t i = 0; i < answer.pops.count; ++i) {
+    AddAddresses(steer.pops[answer.pops.pops[i]][family], steer.ttl);
+  }
+  if (answer.pops.count == 0) AddAddresses(steer.fallback[family], steer.ttl);
+  if (writer_.count(Section::kAnswer) == before && !tally_->truncated) AddNegativeSoa(zone);
+}
+
+void Response::AddAddresses(const AddressRecords& records, uint32_t ttl) {
+  if (tally_->truncated) return;
+  if (at_question_) {
+    if (!writer_.AddRendered(Section::kAnswer, records.rendered, records.count)) Truncate();
+    return;
+  }
+  constexpr size_t kFixedBytes = 12;
+  size_t step = records.record_bytes();
+  for (size_t i = 0; i < records.count; ++i) {
+    auto rdata = std::span(records.rendered).subspan(i * step, step).subspan(kFixedBytes);
+    if (!writer_.Add(Section::kAnswer, owner_, {type_, ttl, rdata})) return Truncate();
+  }
+}
+
+void Response::AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set) {
+  if (tally_->truncated) return;
+  bool owner_is_question = section == Section::kAnswer && at_question_;
+  if (owner_is_question && set.rendered_bytes != 0) {
+    if (!writer_.AddRendered(section, zone.Rendered(set), set.count)) Truncate();
+    return;
+  }
+  for (size_t i = 0; i < set.count; ++i) {
+    if (!writer_.Add(section, owner, zone.Record(set, i))) return Truncate();
+  }
+}
+
+void Response::AddNegativeSoa(const Zone& zone) {
+  if (tally_->truncated) return;
+  if (!writer_.Add(Section::kAuthority, zone.origin(), zone.NegativeSoa())) Truncate();
+}
+
+void Response::AddReferral(const Zone& zone, const Zone::Node& cut) {
+  AddSet(Section::kAuthority, zone.name(cut), zone, *zone.Find(cut, type::kNs));
+  for (size_t i = 0; i < zone.glue_count(cut) && !tally_->truncated; ++i) {
+    const Zone::Node& node = zone.Glue(cut, i);
+    bool whole = AddGlue(zone, node);
+    // RFC 9471: without the addresses of servers inside the delegated zone nobody gets there.
+    if (!whole && zone.name(node).IsAtOrBelow(zone.name(cut))) Truncate();
+  }
+}
+
+bool Response::AddGlue(const Zone& zone, const Zone::Node& node) {
+  for (uint16_t address_type : {type::kA, type::kAaaa}) {
+    const Zone::RrSet* set = zone.Find(node, address_type);
+    if (set == nullptr) continue;
+    auto before = writer_.Mark();
+    for (size_t i = 0; i < set->count; ++i) {
+      if (writer_.Add(Section::kAdditional, zone.name(node), zone.Record(*set, i))) continue;
+      writer_.Rollback(before);
+      return false;
+    }
+  }
+  return true;
+}
+
+/// RFC 2181 §9: what the question needs does not fit, so that the resolver has to come by TCP.
+void Response::Truncate() {
+  tally_->truncated = true;
+  writer_.Rollback(after_question_);
+}
+
+}  // namespace
+
+size_t Respond(const Snapshot& snapshot, std::span<const uint8_t> query, const IpAddress& client,
+               Transport transport, std::span<uint8_t> out, Tally* tally) {
+  *tally = Tally();
+  dns::Query parsed;
+  Malformed malformed = dns::ParseQuery(query, &parsed);
+  if (malformed == Malformed::kHeaderCutOff || malformed == Malformed::kIsResponse) {
+    tally->malformed = malformed;
+    return 0;
+  }
+  size_t limit = kTcpAnswerBytes;
+  if (transport == Transport::kUdp) {
+    limit = parsed.edns ? std::min(parsed.edns->payload_bytes, dns::kUdpPayloadBytes)
+                        : dns::kLeastUdpPayloadBytes;
+  }
+  return Response(snapshot, client, out.first(std::min(limit, out.size())), tally)
+      .Write(parsed, malformed);
+}
+
+}  // namespace nearside::geodns

@@ -1,0 +1,253 @@
+#include "geodns/settings.h"
+
+namespace nearside::geodns {
+namespace {
+
+using settings::Table;
+
+Table ServerTable() {
+  Table table;
+  table.Key(
+      "listen", &ServerSettings::listen,
+      {.required = true,
+       .least = "1",
+       .most = "64",
+       .prose = "Addresses and ports for UDP and TCP, as `192.0.2.1:53` or `[2001:db8::1]:53`. "
+                "On `0.0.0.0` and `[::]` each answer leaves from the address that was asked."});
+  table.Key("threads", &ServerSettings::threads,
+            {.fallback = "0",
+             .least = "0",
+             .most = "256",
+             .prose = "Threads that answer, each with sockets of its own. 0: one a core."});
+  table.Key(
+      "state", &ServerSettings::state,
+      {.fallback = "",
+       .prose = "Folder for what survives a restart (the health last seen), made when absent. "
+                "Empty: a start knows nothing until its first checks."});
+  table.Key("tcp_connections", &ServerSettings::tcp_connections,
+            {.fallback = "1000",
+             .least = "1",
+             .most = "1000000",
+             .prose = "TCP connections of one address on one thread; more are closed at once."});
+  table.Key(
+      "tcp_idle_timeout", &ServerSettings::tcp_idle_timeout,
+      {.fallback = "10s",
+       .least = "100ms",
+       .most = "10m",
+       .prose = "A TCP connection without a whole query for so long is closed (RFC 7766 §6.2.3)."});
+  table.Key("drain_timeout", &ServerSettings::drain_timeout,
+            {.fallback = "2s",
+             .least = "0s",
+             .most = "1m",
+             .prose = "How long SIGTERM waits for answers under way over TCP."});
+  table.Where(&ServerSettings::where);
+  return table;
+}
+
+Table AdminTable() {
+  Table table;
+  table.Key("address", &AdminSettings::address,
+            {.fallback = "",
+             .prose = "Address and port of `/healthz`, `/metrics`, `/status` and "
+                      "`/explain?name=&client=`. Empty: no admin listener. Off loopback it wants a "
+                      "token."});
+  table.Key("token_file", &AdminSettings::token_file,
+            {.fallback = "",
+             .prose = "File whose first line is the bearer token that POST requests must carry. "
+                      "Without one POST is refused."});
+  table.Where(&AdminSettings::where);
+  return table;
+}
+
+Table GeoTable() {
+  Table table;
+  table.Key(
+      "databases", &GeoSettings::databases,
+      {.fallback = "[]",
+       .most = "8",
+       .prose = "MMDB files that tell where a client is: MaxMind's GeoIP2 and GeoLite2 (City, "
+                "Country) or the flat layout (`country_code`, `latitude`, `longitude`). With "
+                "several, the first that knows an address counts. Replace them by renaming, "
+                "then SIGHUP."});
+  return table;
+}
+
+Table CheckTable() {
+  Table table;
+  table.Key("url", &CheckSettings::url,
+            {.required = true,
+             .prose = "What to GET: a status from 200 to 399 is a success. `Nearside-Drain: 1` in "
+                      "the answer keeps new clients away, `Nearside-Load` is shown in `/status`."});
+  table.Key(
+      "ca", &CheckSettings::ca,
+      {.fallback = "",
+       .prose = "PEM file of the authority that signed the certificate. Empty: the system's."});
+  table.Key(
+      "server_name", &CheckSettings::server_name,
+      {.fallback = "", .prose = "Name for SNI and verification. Empty: the host of the URL."});
+  table.Key("interval", &CheckSettings::interval,
+            {.fallback = "5s",
+             .least = "100ms",
+             .most = "1h",
+             .prose = "From one check to the next, give or take a tenth; one at a time."});
+  table.Key("timeout", &CheckSettings::timeout,
+            {.fallback = "2s",
+             .least = "10ms",
+             .most = "1m",
+             .prose = "Of a whole check: connection, TLS and answer."});
+  table.Key("rise", &CheckSettings::rise,
+            {.fallback = "2",
+             .least = "1",
+             .most = "100",
+             .prose = "Successes in a row that bring it up again."});
+  table.Key("fall", &CheckSettings::fall,
+            {.fallback = "3",
+             .least = "1",
+             .most = "100",
+             .prose = "Failures in a row that take it down."});
+  table.Where(&CheckSettings::where);
+  return table;
+}
+
+Table PopTable() {
+  Table table;
+  table.Key("name", &PopSettings::name,
+            {.required = true, .prose = "Name, for rules and metrics."});
+  table.Key("addresses", &PopSettings::addresses,
+            {.required = true,
+             .least = "1",
+             .most = "16",
+             .prose = "IPv4 and IPv6 addresses that clients get, all of them."});
+  table.Key(
+      "location", &PopSettings::location,
+      {.fallback = "[]",
+       .most = "2",
+       .prose = "Latitude and longitude in degrees, north and east positive: `[50.11, 8.68]`. "
+                "Needed where a rule of policy `nearest` names it."});
+  table.Key(
+      "weight", &PopSettings::weight,
+      {.fallback = "1",
+       .least = "0",
+       .most = "1000000",
+       .prose = "Share under policy `weighted`, relative to the others. 0: only when no other "
+                "is up."});
+  table.Sub("check", &PopSettings::check,
+            {.prose = "Health check, as `check = { url = … }`. Without one it is always up."},
+            CheckTable());
+  table.Where(&PopSettings::where);
+  return table;
+}
+
+Table OverrideTable() {
+  Table table;
+  table.Key("countries", &OverrideSettings::countries,
+            {.fallback = "[]", .prose = "ISO 3166 codes like `JP`."});
+  table.Key("continents", &OverrideSettings::continents,
+            {.fallback = "[]", .prose = "`AF`, `AN`, `AS`, `EU`, `NA`, `OC`, `SA`."});
+  table.Key("cidrs", &OverrideSettings::cidrs,
+            {.fallback = "[]", .prose = "Networks like `10.0.0.0/8` or `2001:db8::/32`."});
+  table.Key("asns", &OverrideSettings::asns,
+            {.fallback = "[]",
+             .prose = "Autonomous system numbers. Not supported yet: refused with a message."});
+  table.Key(
+      "pops", &OverrideSettings::pops,
+      {.required = true,
+       .least = "1",
+       .most = "250",
+       .prose = "Points of presence for these clients, in order or by the rule's policy. When "
+                "none of them is up, the rule's others."});
+  table.Where(&OverrideSettings::where);
+  return table;
+}
+
+Table SteeringTable() {
+  Table table;
+  table.Key(
+      "names", &SteerSettings::names,
+      {.required = true,
+       .least = "1",
+       .most = "100000",
+       .prose = "Names in the zone, relative (`www`, `@`, `*.cdn`) or absolute with a final dot. "
+                "Their A and AAAA come from here; other types from the zone file."});
+  table.Key("policy", &SteerSettings::policy,
+            {.fallback = "nearest",
+             .one_of = {"nearest", "weighted", "failover"},
+             .prose = "`nearest` by great-circle distance, `weighted` by weight and sticky for a "
+                      "client's /24 or /56, `failover` in the order of `pops`."});
+  table.Key("pops", &SteerSettings::pops,
+            {.required = true,
+             .least = "1",
+             .most = "250",
+             .prose = "Points of presence to choose from."});
+  table.Key("ttl", &SteerSettings::ttl,
+            {.fallback = "30",
+             .least = "0",
+             .most = "86400",
+             .prose = "TTL of the answers, in seconds."});
+  table.Key("answers", &SteerSettings::answers,
+            {.fallback = "1",
+             .least = "1",
+             .most = "16",
+             .prose = "Points of presence in one answer, each with all its addresses."});
+  table.Key("fallback", &SteerSettings::fallback,
+            {.fallback = "[]",
+             .most = "16",
+             .prose = "Addresses for when no point of presence is up: the origin's."});
+  table.Sub(
+      "fallback_check", &SteerSettings::fallback_check,
+      {.prose = "Health check of the fallback. When it fails as well, answers are given as if "
+                "all were well. Without one the fallback is always up."},
+      CheckTable());
+  table.Each("override", &SteerSettings::overrides,
+             {.most = "64", .prose = "Clients that go elsewhere; the first that matches wins."},
+             OverrideTable());
+  table.Key("unknown", &SteerSettings::unknown,
+            {.fallback = "[]",
+             .most = "250",
+             .prose = "Points of presence, in order, for clients whose place no database tells. "
+                      "Empty: `pops` in their order."});
+  table.Where(&SteerSettings::where);
+  return table;
+}
+
+Table ZoneTable() {
+  Table table;
+  table.Key("name", &ZoneSettings::name,
+            {.required = true, .prose = "Name of the zone: `demo.test`."});
+  table.Key("file", &ZoneSettings::file,
+            {.required = true, .prose = "Its zone file (RFC 1035), read again on SIGHUP."});
+  table.Key(
+      "dnssec", &ZoneSettings::dnssec,
+      {.fallback = "false", .prose = "Online signing. Not supported yet: refused with a message."});
+  table.Each("steer", &ZoneSettings::steers,
+             {.prose = "Names whose addresses depend on the client."}, SteeringTable());
+  table.Where(&ZoneSettings::where);
+  return table;
+}
+
+}  // namespace
+
+settings::Table GeodnsTable() {
+  Table table;
+  table.Sub("geodns", &GeodnsSettings::server, {.required = true, .prose = "The server itself."},
+            ServerTable());
+  table.Sub("admin", &GeodnsSettings::admin, {.prose = "For operators; never for the public."},
+            AdminTable());
+  table.Sub("geo", &GeodnsSettings::geo, {.prose = "Where clients are."}, GeoTable());
+  table.Each("pop", &GeodnsSettings::pops,
+             {.most = "250", .prose = "A point of presence: what names are steered to."},
+             PopTable());
+  table.Each("zone", &GeodnsSettings::zones,
+             {.least = "1", .prose = "A zone that this server answers for."}, ZoneTable());
+  return table;
+}
+
+Result<GeodnsSettings> ReadGeodnsSettings(const std::string& path) {
+  GeodnsSettings settings;
+  if (auto read = GeodnsTable().ReadFile(path, &settings); !read) {
+    return tl::unexpected<Error>(read.error());
+  }
+  return settings;
+}
+
+}  // namespace nearside::geodns

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/clock.h"
+#include "runtime/result.h"
+#include "runtime/settings.h"
+
+namespace nearside::geodns {
+
+struct ServerSettings {
+  std::vector<std::string> listen;
+  int threads = 0;
+  std::string state;
+  int tcp_connections = 0;
+  milliseconds tcp_idle_timeout{};
+  milliseconds drain_timeout{};
+  settings::Origin where;
+};
+
+struct AdminSettings {
+  std::string address;  ///< empty: no admin listener
+  std::string token_file;
+  settings::Origin where;
+};
+
+struct GeoSettings {
+  std::vector<std::string> databases;
+};
+
+struct CheckSettings {
+  std::string url;
+  std::string ca;
+  std::string server_name;
+  milliseconds interval{};
+  milliseconds timeout{};
+  int rise = 0;
+  int fall = 0;
+  settings::Origin where;
+};
+
+struct PopSettings {
+  std::string name;
+  std::vector<std::string> addresses;
+  std::vector<double> location;
+  uint32_t weight = 0;
+  std::optional<CheckSettings> check;
+  settings::Origin where;
+};
+
+struct OverrideSettings {
+  std::vector<std::string> countries;
+  std::vector<std::string> continents;
+  std::vector<std::string> cidrs;
+  std::vector<int64_t> asns;
+  std::vector<std::string> pops;
+  settings::Origin where;
+};
+
+struct SteerSettings {
+  std::vector<std::string> names;
+  std::string policy;
+  std::vector<std::string> pops;
+  uint32_t ttl = 0;
+  int answers = 0;
+  std::vector<std::string> fallback;
+  std::optional<CheckSettings> fallback_check;
+  std::vector<OverrideSettings> overrides;
+  std::vector<std::string> unknown;
+  settings::Origin where;
+};
+
+struct ZoneSettings {
+  std::string name;
+  std::string file;
+  bool dnssec = false;
+  std::vector<SteerSettings> steers;
+  settings::Origin where;
+};
+
+/// geodns.toml as it is written; `docs/configuration.md` has the prose of every key.
+struct GeodnsSettings {
+  ServerSettings server;
+  AdminSettings admin;
+  GeoSettings geo;
+  std::vector<PopSettings> pops;
+  std::vector<ZoneSettings> zones;
+};
+
+/// The rows behind GeodnsSettings.
+settings::Table GeodnsTable();
+
+/// Reads the file and checks each value on its own; Configuration::Make checks them together.
+/// Error: kOperator bad_settings with file, line, key and expectation.
+Result<GeodnsSettings> ReadGeodnsSettings(const std::string& path);
+
+}  // namespace nearside::geodns

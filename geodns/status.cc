@@ -1,0 +1,149 @@
+#include "geodns/status.h"
+
+#include <nlohmann/json.hpp>
+
+#include "runtime/daemon.h"
+
+namespace nearside::geodns {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json HealthJson(const TargetHealth& health, WallTime now) {
+  Json json = {{"state", PopStateName(health.state())}, {"known", health.known}};
+  auto ago = [&](WallTime then) {
+    return static_cast<double>(ToUnixMillis(now) - ToUnixMillis(then)) / 1000;
+  };
+  if (health.changed != WallTime()) json["changed_seconds_ago"] = ago(health.changed);
+  if (health.checked_at != WallTime()) {
+    json["checked_seconds_ago"] = ago(health.checked_at);
+    json["took_ms"] = health.took.count();
+  }
+  if (health.load) json["load"] = *health.load;
+  if (!health.error.empty()) json["error"] = health.error;
+  return json;
+}
+
+Json PopsJson(const Configuration& configuration, const std::vector<TargetHealth>& targets,
+              WallTime now) {
+  Json list = Json::array();
+  for (const Pop& pop : configuration.pops) {
+    Json json = {{"name", pop.name}};
+    Json addresses = Json::array();
+    for (const IpAddress& address : pop.addresses) addresses.push_back(address.ToText());
+    json["addresses"] = addresses;
+    json["weight"] = pop.weight;
+    if (pop.check) {
+      json["check"] = configuration.checks[*pop.check].url;
+      json.update(HealthJson(targets[*pop.check], now));
+    } else {
+      json["state"] = PopStateName(PopState::kUp);
+    }
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+Json FallbacksJson(const Configuration& configuration, const std::vector<TargetHealth>& targets,
+                   WallTime now) {
+  Json list = Json::array();
+  for (const ZonePlan& zone : configuration.zones) {
+    for (const Steering& steering : zone.steers) {
+      if (!steering.fallback_check) continue;
+      Json json = {{"name", configuration.checks[*steering.fallback_check].target},
+                   {"check", configuration.checks[*steering.fallback_check].url}};
+      json.update(HealthJson(targets[*steering.fallback_check], now));
+      list.push_back(std::move(json));
+    }
+  }
+  return list;
+}
+
+/// A label's value as the text format wants it.
+std::string Quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c == '\n' ? ' ' : c;
+  }
+  return quoted + "\"";
+}
+
+/// One family of gauges in the text format.
+class Family {
+ public:
+  Family(std::string_view name, std::string_view help)
+      : name_(name),
+        text_("# HELP " + name_ + " " + std::string(help) + "\n# TYPE " + name_ + " gauge\n") {}
+  void Add(std::string_view label, std::string_view value, double number) {
+    char formatted[32];
+    std::snprintf(formatted, sizeof formatted, "%.15g", number);
+    text_ += name_ + "{" + std::string(label) + "=" + Quoted(value) + "} " + formatted + "\n";
+    any_ = true;
+  }
+  std::string Text() const { return any_ ? text_ : ""; }
+
+ private:
+  std::string name_;
+  std::string text_;
+  bool any_ = false;
+};
+
+}  // namespace
+
+std::string StatusJson(const World& world, const std::vector<TargetHealth>& targets, WallTime now,
+                       WallTime started) {
+  const Configuration& configuration = *world.configuration;
+  Json json = {{"version", Version()},
+               {"uptime_seconds", (ToUnixMillis(now) - ToUnixMillis(started)) / 1000},
+               {"pops", PopsJson(configuration, targets, now)}};
+  if (Json fallbacks = FallbacksJson(configuration, targets, now); !fallbacks.empty()) {
+    json["fallbacks"] = std::move(fallbacks);
+  }
+  Json zones = Json::array();
+  for (const auto& zone : world.zones) {
+    zones.push_back({{"name", zone->origin().ToText()},
+                     {"serial", zone->serial()},
+                     {"records", zone->record_count()}});
+  }
+  json["zones"] = zones;
+  Json databases = Json::array();
+  for (const auto& database : world.map->databases()) {
+    databases.push_back({{"file", database->path()},
+                         {"type", database->type()},
+                         {"built_unix", ToUnixMillis(database->built()) / 1000},
+                         {"nodes", database->node_count()}});
+  }
+  json["databases"] = databases;
+  json["places"] = world.map->place_count();
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string WorldMetrics(const World& world, const std::vector<TargetHealth>& targets) {
+  Family up("nearside_dns_target_up", "1: the target of a health check is up.");
+  Family drained("nearside_dns_target_drained", "1: it is up and wants no new clients.");
+  Family load("nearside_dns_target_load", "Load that it reports, 1 being full.");
+  Family took("nearside_dns_target_check_seconds", "Time that its last check took.");
+  const auto& checks = world.configuration->checks;
+  for (size_t i = 0; i < checks.size(); ++i) {
+    up.Add("target", checks[i].target, targets[i].up ? 1 : 0);
+    drained.Add("target", checks[i].target, targets[i].drained ? 1 : 0);
+    if (targets[i].load) load.Add("target", checks[i].target, *targets[i].load);
+    took.Add("target", checks[i].target, static_cast<double>(targets[i].took.count()) / 1000);
+  }
+  Family serial("nearside_dns_zone_serial", "Serial of the SOA record that is served.");
+  Family records("nearside_dns_zone_records", "Records of the zone.");
+  for (const auto& zone : world.zones) {
+    serial.Add("zone", zone->origin().ToText(), zone->serial());
+    records.Add("zone", zone->origin().ToText(), static_cast<double>(zone->record_count()));
+  }
+  Family built("nearside_dns_database_built_timestamp_seconds", "When the database was made.");
+  for (const auto& database : world.map->databases()) {
+    built.Add("file", database->path(),
+              static_cast<double>(ToUnixMillis(database->built())) / 1000);
+  }
+  return up.Text() + drained.Text() + load.Text() + took.Text() + serial.Text() + records.Text() +
+         built.Text();
+}
+
+}  // namespace nearside::geodns

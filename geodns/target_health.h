@@ -1,0 +1,52 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "geodns/steering.h"
+#include "runtime/clock.h"
+
+namespace nearside::geodns {
+
+/// What is known of a checked target (a point of presence, or fallback addresses).
+struct TargetHealth {
+  bool up = true;
+  bool drained = false;  ///< it answers, and asks for no new clients
+  bool known =
+      false;  ///< told by a check, of this process or an earlier one; else taken for granted
+  WallTime changed{};  ///< when `up` or `drained` last changed; the epoch: never
+  WallTime checked_at{};
+  milliseconds took{};  ///< of the last check
+  std::optional<double> load;
+  std::string error;  ///< why the last check failed; empty: it did not
+
+  PopState state() const {
+    return !up ? PopState::kDown : drained ? PopState::kDrained : PopState::kUp;
+  }
+};
+
+/// What one check found.
+struct CheckResult {
+  bool success = false;
+  bool drained = false;
+  std::optional<double> load;
+  milliseconds took{};
+  std::string error;
+};
+
+/// Counts successes and failures in a row. A pure value.
+class RiseAndFall {
+ public:
+  RiseAndFall(int rise, int fall) : rise_(rise), fall_(fall) {}
+  /// Takes a result into `health`; returns whether the state changed. The first result of a target
+  /// that was never checked decides at once.
+  bool Take(const CheckResult& result, WallTime now, TargetHealth* health);
+
+ private:
+  int rise_;
+  int fall_;
+  int in_a_row_ = 0;  ///< results in a row that speak against the present state
+};
+
+}  // namespace nearside::geodns

@@ -1,0 +1,144 @@
+#include "geodns/tcp_session.h"
+
+#include <sys/socket.h>
+
+#include "dns/wire.h"
+
+namespace nearside::geodns {
+namespace {
+
+constexpr size_t kLengthBytes = 2;  // before each message (RFC 1035 §4.2.2)
+/// A longer query than this is none: questions have 259 bytes at most, options a few hundred.
+constexpr size_t kMaxQueryBytes = 4096;
+/// Answers that wait for a slow reader; beyond this its further queries wait.
+constexpr size_t kMaxUnsentBytes = 128 << 10;
+
+IpAddress AddressOf(const net::SocketAddress& peer) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(peer.bytes().data());
+  return peer.family() == AF_INET6 ? IpAddress::V6(bytes) : IpAddress::V4(bytes);
+}
+
+}  // namespace
+
+TcpSession::TcpSession(TcpContext& context, TcpSessionOwner& owner,
+                       std::unique_ptr<net::Stream> stream)
+    : context_(context),
+      owner_(owner),
+      stream_(std::move(stream)),
+      client_(AddressOf(stream_->peer())),
+      idle_(context.loop, [this] { OnIdle(); }),
+      last_query_(context.loop.now()) {
+  stream_->SetHandler(this);
+  idle_.Arm(context.idle_timeout);
+}
+
+void TcpSession::OnBytes(std::span<const uint8_t> bytes) {
+  if (ending_ || ended_) return;
+  if (unread_.empty()) {
+    size_t taken = AnswerWholeQueries(bytes);
+    if (ended_) return;
+    unread_.assign(bytes.begin() + static_cast<ptrdiff_t>(taken), bytes.end());
+  } else {
+    unread_.insert(unread_.end(), bytes.begin(), bytes.end());
+    AnswerUnread();
+  }
+}
+
+void TcpSession::AnswerUnread() {
+  size_t taken = AnswerWholeQueries(unread_);
+  if (ended_) return;
+  unread_.erase(unread_.begin(), unread_.begin() + static_cast<ptrdiff_t>(taken));
+}
+
+/// Answers the whole queries at the beginning of `bytes` until too many answers wait; returns the
+/// bytes taken.
+size_t TcpSession::AnswerWholeQueries(std::span<const uint8_t> bytes) {
+  size_t taken = 0;
+  while (bytes.size() - taken >= kLengthBytes) {
+    if (unsent_.size() - unsent_begin_ >= kMaxUnsentBytes) {
+      paused_ = true;
+      stream_->PauseReading();
+      break;
+    }
+    size_t length = dns::Load16(bytes.data() + taken);
+    bool possible = length >= dns::kHeaderBytes && length <= kMaxQueryBytes;
+    if (possible && bytes.size() - taken - kLengthBytes < length) break;
+    if (!possible || !AnswerQuery(bytes.subspan(taken + kLengthBytes, length))) {
+      context_.desk.Count(context_.desk.metrics().tcp_broken);
+      End();
+      return taken;
+    }
+    taken += kLengthBytes + length;
+  }
+  return taken;
+}
+
+/// False for what cannot be answered: such a peer speaks no DNS.
+bool TcpSession::AnswerQuery(std::span<const uint8_t> query) {
+  size_t size = context_.desk.Answer(query, client_, Transport::kTcp, context_.answer);
+  if (size == 0) return false;
+  uint8_t length[kLengthBytes];
+  dns::Store16(length, static_cast<uint16_t>(size));
+  unsent_.insert(unsent_.end(), length, length + kLengthBytes);
+  unsent_.insert(unsent_.end(), context_.answer.begin(),
+                 context_.answer.begin() + static_cast<ptrdiff_t>(size));
+  last_query_ = context_.loop.now();
+  stream_->WantWrite();
+  return true;
+}
+
+bool TcpSession::Produce(net::Output& output) {
+  if (ended_) return false;
+  size_t waiting = unsent_.size() - unsent_begin_;
+  size_t fits = std::min(waiting, output.room());
+  output.Append({unsent_.data() + unsent_begin_, fits});
+  unsent_begin_ += fits;
+  if (fits < waiting) return true;
+  unsent_.clear();
+  unsent_begin_ = 0;
+  return false;
+}
+
+void TcpSession::OnDrained() {
+  if (ended_) return;
+  if (std::exchange(paused_, false)) {
+    AnswerUnread();
+    if (ended_) return;
+    if (!paused_) stream_->ResumeReading();
+  }
+  EndIfDone();
+}
+
+void TcpSession::OnEnd() {
+  ending_ = true;
+  EndIfDone();
+}
+
+void TcpSession::Drain() {
+  ending_ = true;
+  EndIfDone();
+}
+
+/// Queries that wait behind a pause are answered before the end.
+void TcpSession::EndIfDone() {
+  if (!ending_ || ended_ || paused_) return;
+  if (unsent_.empty() && stream_->unsent_bytes() == 0) End();
+}
+
+void TcpSession::OnIdle() {
+  auto idle = std::chrono::ceil<milliseconds>(context_.loop.now() - last_query_);
+  if (idle < context_.idle_timeout) return idle_.Arm(context_.idle_timeout - idle);
+  context_.desk.Count(context_.desk.metrics().tcp_idle_closed);
+  End();
+}
+
+void TcpSession::OnClosed(const Error&) { End(); }
+
+void TcpSession::End() {
+  if (std::exchange(ended_, true)) return;
+  idle_.Disarm();
+  stream_->SetHandler(nullptr);
+  owner_.OnSessionEnd(this);
+}
+
+}  // namespace nearside::geodns

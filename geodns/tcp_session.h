@@ -1,0 +1,71 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "geodns/query_desk.h"
+#include "net/event_loop.h"
+#include "net/stream.h"
+
+namespace nearside::geodns {
+
+/// What the TCP connections of one worker share.
+struct TcpContext {
+  net::EventLoop& loop;
+  QueryDesk& desk;
+  milliseconds idle_timeout{};
+  std::vector<uint8_t> answer = std::vector<uint8_t>(kTcpAnswerBytes);  ///< scratch for one answer
+};
+
+class TcpSession;
+
+/// Told when a session has ended; it is destroyed after this turn.
+class TcpSessionOwner {
+ public:
+  virtual ~TcpSessionOwner() = default;
+  virtual void OnSessionEnd(TcpSession* session) = 0;
+};
+
+/// DNS over one TCP connection (RFC 7766): queries may be pipelined, each is answered as soon as it
+/// is whole. Input waits while answers do. Its loop's thread.
+class TcpSession final : public net::StreamHandler, public net::Disposable {
+ public:
+  TcpSession(TcpContext& context, TcpSessionOwner& owner, std::unique_ptr<net::Stream> stream);
+
+  void OnBytes(std::span<const uint8_t> bytes) override;
+  void OnEnd() override;
+  bool Produce(net::Output& output) override;
+  void OnDrained() override;
+  void OnClosed(const Error& why) override;
+
+  /// Ends as soon as what was asked is answered.
+  void Drain();
+  /// Ends at once.
+  void End();
+
+  std::list<std::unique_ptr<TcpSession>>::iterator place;  ///< the owner's
+
+ private:
+  size_t AnswerWholeQueries(std::span<const uint8_t> bytes);
+  bool AnswerQuery(std::span<const uint8_t> query);
+  void AnswerUnread();
+  void EndIfDone();
+  void OnIdle();
+
+  TcpContext& context_;
+  TcpSessionOwner& owner_;
+  std::unique_ptr<net::Stream> stream_;
+  IpAddress client_;
+  net::Timer idle_;
+  MonoTime last_query_;
+  std::vector<uint8_t> unread_;  ///< a query that is not whole, or queries that wait
+  std::vector<uint8_t> unsent_;  ///< answers that the stream has not taken
+  size_t unsent_begin_ = 0;
+  bool paused_ = false;
+  bool ending_ = false;  ///< no more input counts
+  bool ended_ = false;
+};
+
+}  // namespace nearside::geodns

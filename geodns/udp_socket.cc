@@ -1,0 +1,247 @@
+#include "geodns/udp_socket.h"
+
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace nearside::geodns {
+namespace {
+
+constexpr size_t kBatchMessages = 64;
+/// What a query may have; a longer one is cut off, and so is malformed.
+constexpr size_t kQueryBytes = 2048;
+/// Batches in one turn of the loop, so that TCP connections and tasks get their turn as well.
+constexpr int kBatchesPerTurn = 32;
+/// Bursts that come while the thread is busy wait here.
+constexpr int kReceiveBufferBytes = 4 << 20;
+
+using ControlBytes = std::array<uint8_t, CMSG_SPACE(sizeof(in6_pktinfo))>;
+
+void SetOption(int descriptor, int level, int name, int value) {
+  // Best effort: each of these makes things better and none is needed to answer.
+  setsockopt(descriptor, level, name, &value, sizeof value);
+}
+
+tl::unexpected<Error> FailBind(const net::SocketAddress& address, int error_number) {
+  std::string at = address.ToString();
+  switch (error_number) {
+    case EADDRINUSE:
+      return Fail(Fault::kOperator, "address_in_use",
+                  at + ": another program uses this UDP port; stop it or change geodns.listen");
+    case EACCES:
+      return Fail(Fault::kOperator, "no_permission",
+                  at + ": ports below 1024 need CAP_NET_BIND_SERVICE (or root)");
+    case EADDRNOTAVAIL:
+      return Fail(Fault::kOperator, "bad_address", at + ": no network interface has this address");
+    default:
+      return FailErrno("bind UDP " + at, error_number);
+  }
+}
+
+bool IsWildcard(const net::SocketAddress& address) {
+  for (char byte : address.bytes()) {
+    if (byte != 0) return false;
+  }
+  return true;
+}
+
+/// An answer to a client must come from the address that it asked, which a wildcard socket has to
+/// be told.
+void WantDestination(int descriptor, int family) {
+  if (family == AF_INET) {
+    SetOption(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
+  } else {
+    SetOption(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+  }
+}
+
+/// Makes the control message of a query that of its answer: the address it came to becomes the one
+/// it leaves from, by whatever interface routing says.
+void TurnAround(msghdr* header) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(header); c != nullptr; c = CMSG_NXTHDR(header, c)) {
+    if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO) continue;
+    in_pktinfo info;
+    std::memcpy(&info, CMSG_DATA(c), sizeof info);
+    info.ipi_spec_dst = info.ipi_addr;
+    info.ipi_ifindex = 0;
+    std::memcpy(CMSG_DATA(c), &info, sizeof info);
+  }
+}
+
+}  // namespace
+
+/// Buffers and headers of one batch; the answers' headers share names and control bytes with the
+/// queries'.
+struct UdpSocket::Batch {
+  std::array<std::array<uint8_t, kQueryBytes>, kBatchMessages> queries;
+  std::array<std::array<uint8_t, kUdpAnswerBytes>, kBatchMessages> answers;
+  std::array<sockaddr_in6, kBatchMessages> peers;  // an IPv4 address fits as well
+  std::array<ControlBytes, kBatchMessages> controls;
+  std::array<iovec, kBatchMessages> query_parts;
+  std::array<iovec, kBatchMessages> answer_parts;
+  std::array<mmsghdr, kBatchMessages> incoming{};
+  std::array<mmsghdr, kBatchMessages> outgoing{};
+  socklen_t peer_bytes;
+  size_t control_bytes;
+
+  Batch(int family, bool wildcard)
+      : peer_bytes(family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)),
+        control_bytes(wildcard ? sizeof(ControlBytes) : 0) {
+    for (size_t i = 0; i < kBatchMessages; ++i) {
+      query_parts[i] = {queries[i].data(), kQueryBytes};
+      answer_parts[i] = {nullptr, 0};
+      incoming[i].msg_hdr.msg_iov = &query_parts[i];
+      incoming[i].msg_hdr.msg_iovlen = 1;
+      incoming[i].msg_hdr.msg_name = &peers[i];
+      if (wildcard) incoming[i].msg_hdr.msg_control = controls[i].data();
+      Reset(i);
+    }
+  }
+  /// What the last receive has overwritten.
+  void Reset(size_t i) {
+    incoming[i].msg_hdr.msg_namelen = peer_bytes;
+    incoming[i].msg_hdr.msg_controllen = control_bytes;
+  }
+};
+
+Result<std::unique_ptr<UdpSocket>> UdpSocket::Open(net::EventLoop& loop,
+                                                   const net::SocketAddress& address,
+                                                   QueryDesk& desk) {
+  int descriptor = socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return FailErrno("UDP socket", errno);
+  SetOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+  SetOption(descriptor, SOL_SOCKET, SO_RCVBUF, kReceiveBufferBytes);
+  if (address.family() == AF_INET6) {
+    SetOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    SetOption(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
+  } else {
+    // Forged "fragmentation needed" messages must not make us send fragments.
+    SetOption(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+  }
+  if (IsWildcard(address)) WantDestination(descriptor, address.family());
+  if (bind(descriptor, address.get(), address.length()) != 0) {
+    int error_number = errno;
+    close(descriptor);
+    return FailBind(address, error_number);
+  }
+  sockaddr_storage bound{};
+  socklen_t length = sizeof bound;
+  getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &length);
+  std::unique_ptr<UdpSocket> made(new UdpSocket(
+      loop, descriptor, net::SocketAddress(reinterpret_cast<sockaddr*>(&bound), length), desk));
+  if (auto status = loop.Watch(descriptor, EPOLLIN, made.get()); !status) {
+    return tl::unexpected(std::move(status.error()));
+  }
+  return made;
+}
+
+Status UdpSocket::CheckFree(const net::SocketAddress& address) {
+  int descriptor = socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return FailErrno("UDP socket", errno);
+  if (address.family() == AF_INET6) SetOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  int error_number = bind(descriptor, address.get(), address.length()) == 0 ? 0 : errno;
+  close(descriptor);
+  if (error_number != 0) return FailBind(address, error_number);
+  return {};
+}
+
+UdpSocket::UdpSocket(net::EventLoop& loop, int descriptor, const net::SocketAddress& address,
+                     QueryDesk& desk)
+    : loop_(loop),
+      descriptor_(descriptor),
+      address_(address),
+      desk_(desk),
+      batch_(std::make_unique<Batch>(address.family(), IsWildcard(address))) {}
+
+UdpSocket::~UdpSocket() {
+  if (descriptor_ < 0) return;
+  loop_.Unwatch(descriptor_);
+  close(descriptor_);
+}
+
+void UdpSocket::OnReady(uint32_t) {
+  for (int i = 0; i < kBatchesPerTurn; ++i) {
+    if (!ServeBatch()) return;
+  }
+}
+
+void UdpSocket::Drain() {
+  if (descriptor_ < 0) return;
+  OnReady(EPOLLIN);
+  loop_.Unwatch(descriptor_);
+  close(descriptor_);
+  descriptor_ = -1;
+}
+
+/// Returns false when nothing is left to receive.
+bool UdpSocket::ServeBatch() {
+  int received =
+      recvmmsg(descriptor_, batch_->incoming.data(), kBatchMessages, MSG_DONTWAIT, nullptr);
+  if (received <= 0) {
+    // ECONNREFUSED and the like speak of an answer of ours that nobody took: the next one may go
+    // well.
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+    if (errno != EINTR) desk_.Count(desk_.metrics().udp_receive_failed);
+    return true;
+  }
+  SendBatch(AnswerBatch(static_cast<size_t>(received)));
+  return true;
+}
+
+/// Answers each query into the buffer of the same number and returns how many answers stand in
+/// `outgoing`.
+size_t UdpSocket::AnswerBatch(size_t received) {
+  Batch& batch = *batch_;
+  size_t count = 0;
+  for (size_t i = 0; i < received; ++i) {
+    msghdr& header = batch.incoming[i].msg_hdr;
+    const auto* peer4 = reinterpret_cast<const sockaddr_in*>(&batch.peers[i]);
+    bool is_ipv6 = batch.peers[i].sin6_family == AF_INET6;
+    IpAddress client = is_ipv6 ? IpAddress::V6(batch.peers[i].sin6_addr.s6_addr)
+                               : IpAddress::V4(reinterpret_cast<const uint8_t*>(&peer4->sin_addr));
+    uint16_t port = ntohs(is_ipv6 ? batch.peers[i].sin6_port : peer4->sin_port);
+    bool from_us =
+        port == address_.port() && net::SocketAddress(reinterpret_cast<sockaddr*>(&batch.peers[i]),
+                                                      header.msg_namelen) == address_;
+    size_t size = 0;
+    if (port == 0 || from_us) {
+      desk_.Count(desk_.metrics().udp_ignored);
+    } else {
+      size = desk_.Answer({batch.queries[i].data(), batch.incoming[i].msg_len}, client,
+                          Transport::kUdp, batch.answers[i]);
+    }
+    if (size != 0) {
+      batch.answer_parts[count] = {batch.answers[i].data(), size};
+      msghdr& out = batch.outgoing[count].msg_hdr;
+      out = header;
+      out.msg_iov = &batch.answer_parts[count];
+      out.msg_flags = 0;
+      if (batch.control_bytes != 0) TurnAround(&out);
+      ++count;
+    }
+    batch.Reset(i);
+  }
+  return count;
+}
+
+void UdpSocket::SendBatch(size_t count) {
+  for (size_t sent = 0; sent < count;) {
+    int n = sendmmsg(descriptor_, &batch_->outgoing[sent], static_cast<unsigned>(count - sent),
+                     MSG_DONTWAIT);
+    if (n > 0) {
+      sent += static_cast<size_t>(n);
+    } else if (errno != EINTR) {
+      // The first of the rest is not taken (no route, a full queue): it is lost, as datagrams may
+      // be.
+      desk_.Count(desk_.metrics().udp_send_failed);
+      ++sent;
+    }
+  }
+}
+
+}  // namespace nearside::geodns

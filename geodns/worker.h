@@ -1,0 +1,61 @@
+#pragma once
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "geodns/query_desk.h"
+#include "geodns/tcp_session.h"
+#include "geodns/udp_socket.h"
+#include "net/address.h"
+#include "net/event_loop.h"
+#include "net/listener.h"
+#include "runtime/result.h"
+
+namespace nearside::geodns {
+
+struct WorkerOptions {
+  size_t tcp_connections = 1000;  ///< of each listener
+  milliseconds tcp_idle_timeout = seconds(10);
+};
+
+/// One thread that answers: a UDP socket and a TCP listener for each address. Owned by its loop's
+/// thread, but for Open, which comes before the loop runs.
+class Worker final : private TcpSessionOwner {
+ public:
+  Worker(net::EventLoop& loop, const DnsMetrics& metrics, metrics::Cells& cells,
+         std::shared_ptr<const Snapshot> snapshot, const WorkerOptions& options);
+
+  /// Opens the sockets of one address and returns it with the port that was bound, the same for UDP
+  /// and TCP. Error: kOperator address_in_use, no_permission, bad_address.
+  Result<net::SocketAddress> Open(const net::SocketAddress& address);
+
+  void SetSnapshot(std::shared_ptr<const Snapshot> snapshot) {
+    desk_.SetSnapshot(std::move(snapshot));
+  }
+  /// Answers what has arrived, closes the sockets, and calls `on_drained` once when no TCP
+  /// connection is left or `deadline` has passed.
+  void Drain(milliseconds deadline, std::function<void()> on_drained);
+
+ private:
+  void OnSessionEnd(TcpSession* session) override;
+  Result<net::SocketAddress> OpenOnce(const net::SocketAddress& address);
+  void OnStream(std::unique_ptr<net::Stream> stream);
+  void CountRefused();
+  void EndDrain();
+
+  net::EventLoop& loop_;
+  WorkerOptions options_;
+  QueryDesk desk_;
+  TcpContext tcp_;
+  std::vector<std::unique_ptr<UdpSocket>> udp_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  std::vector<uint64_t> refused_;  ///< by listener: those counted
+  std::list<std::unique_ptr<TcpSession>> sessions_;
+  std::unique_ptr<net::Timer> drain_timer_;
+  std::function<void()> on_drained_;
+};
+
+}  // namespace nearside::geodns

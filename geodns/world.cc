@@ -1,0 +1,140 @@
+#include "geodns/world.h"
+
+#include <algorithm>
+
+#include "net/tls.h"
+#include "runtime/file.h"
+
+namespace nearside::geodns {
+namespace {
+
+tl::unexpected<Error> At(std::string_view where, std::string_view key, const Error& error) {
+  return Fail(Fault::kOperator, error.reason,
+              std::string(where) + ": " + std::string(key) + ": " + error.message);
+}
+
+/// Steers are numbered through all zones: `first_steer` is the number of this zone's first.
+Result<Zone> LoadZone(const ZonePlan& plan, uint32_t first_steer) {
+  auto text = ReadFile(plan.file, {kMaxZoneFileBytes + 1});
+  if (!text) return At(plan.where, "zone.file", text.error());
+  auto records = ParseZoneFile(*text, plan.file, plan.name);
+  if (!records) return tl::unexpected(std::move(records.error()));
+  std::vector<SteeredName> steered;
+  for (size_t i = 0; i < plan.steers.size(); ++i) {
+    for (const auto& name : plan.steers[i].names) {
+      steered.push_back({name, first_steer + static_cast<uint32_t>(i), plan.steers[i].where});
+    }
+  }
+  return Zone::Build(plan.name, plan.file, std::move(*records), std::move(steered));
+}
+
+Status CheckAuthorities(const Configuration& configuration) {
+  for (const CheckPlan& check : configuration.checks) {
+    if (!check.endpoint.tls) continue;
+    auto made = net::TlsClient::Create(check.ca, {"http/1.1"});
+    if (!made) return At("check of " + check.target, "ca", made.error());
+  }
+  return {};
+}
+
+std::vector<Coordinates> LocationsOf(const Configuration& configuration) {
+  std::vector<Coordinates> locations;
+  for (const Pop& pop : configuration.pops)
+    locations.push_back(pop.location.value_or(Coordinates()));
+  return locations;
+}
+
+/// Makes the table of each rule, once for rules that are alike.
+class Tables {
+ public:
+  Tables(const World& world, std::span<const TargetHealth> targets)
+      : world_(world), targets_(targets), weights_(WeightsOf(*world.configuration)) {}
+
+  std::shared_ptr<const SteerTable> For(const Steering& steering) {
+    Health health = HealthFor(*world_.configuration, steering, targets_);
+    for (const Made& made : made_) {
+      if (made.rule == steering.rule && made.fallback_is_up == health.fallback_is_up)
+        return made.table;
+    }
+    auto table = SteerTable::Make(steering.rule, *world_.map, health, weights_);
+    made_.push_back({steering.rule, health.fallback_is_up, table});
+    return table;
+  }
+
+ private:
+  struct Made {
+    SteerRule rule;
+    bool fallback_is_up;
+    std::shared_ptr<const SteerTable> table;
+  };
+  const World& world_;
+  std::span<const TargetHealth> targets_;
+  std::vector<uint32_t> weights_;
+  std::vector<Made> made_;
+};
+
+Steer::Families Render(std::span<const IpAddress> addresses, uint32_t ttl) {
+  return {AddressRecords::Render(addresses, false, ttl),
+          AddressRecords::Render(addresses, true, ttl)};
+}
+
+}  // namespace
+
+Result<World> World::Load(const std::string& config_file) {
+  auto settings = ReadGeodnsSettings(config_file);
+  if (!settings) return tl::unexpected(std::move(settings.error()));
+  auto configuration = Configuration::Make(*settings);
+  if (!configuration) return tl::unexpected(std::move(configuration.error()));
+  World world;
+  world.configuration = std::move(*configuration);
+  if (auto ok = CheckAuthorities(*world.configuration); !ok)
+    return tl::unexpected(std::move(ok.error()));
+  uint32_t steers = 0;
+  for (const ZonePlan& plan : world.configuration->zones) {
+    auto zone = LoadZone(plan, steers);
+    if (!zone) return tl::unexpected(std::move(zone.error()));
+    world.zones.push_back(std::make_shared<const Zone>(std::move(*zone)));
+    steers += static_cast<uint32_t>(plan.steers.size());
+  }
+  auto map = GeoMap::Load(world.configuration->databases, LocationsOf(*world.configuration));
+  if (!map) return tl::unexpected(std::move(map.error()));
+  world.map = std::move(*map);
+  return world;
+}
+
+Health HealthFor(const Configuration& configuration, const Steering& steering,
+                 std::span<const TargetHealth> targets) {
+  Health health;
+  for (const Pop& pop : configuration.pops) {
+    health.pops.push_back(pop.check ? targets[*pop.check].state() : PopState::kUp);
+  }
+  if (steering.fallback_check) health.fallback_is_up = targets[*steering.fallback_check].up;
+  return health;
+}
+
+std::shared_ptr<const Snapshot> MakeSnapshot(const World& world,
+                                             std::span<const TargetHealth> targets) {
+  const Configuration& configuration = *world.configuration;
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->zones = ZoneIndex(world.zones);
+  Tables tables(world, targets);
+  for (const ZonePlan& zone : configuration.zones) {
+    for (const Steering& steering : zone.steers) {
+      Steer steer{.table = tables.For(steering), .ttl = steering.ttl};
+      for (const Pop& pop : configuration.pops) {
+        steer.pops.push_back(Render(pop.addresses, steering.ttl));
+      }
+      steer.fallback = Render(steering.fallback, steering.ttl);
+      snapshot->steers.push_back(std::move(steer));
+    }
+  }
+  return snapshot;
+}
+
+std::vector<uint32_t> WeightsOf(const Configuration& configuration) {
+  std::vector<uint32_t> weights;
+  for (const Pop& pop : configuration.pops) weights.push_back(pop.weight);
+  return weights;
+}
+
+}  // namespace nearside::geodns

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "geodns/configuration.h"
+#include "geodns/geo_map.h"
+#include "geodns/snapshot.h"
+#include "geodns/target_health.h"
+#include "geodns/zone.h"
+#include "runtime/result.h"
+
+namespace nearside::geodns {
+
+/// The settings and everything they name, read and checked. Immutable; any thread.
+struct World {
+  std::shared_ptr<const Configuration> configuration;
+  std::vector<std::shared_ptr<const Zone>> zones;  ///< as Configuration::zones
+  std::shared_ptr<const GeoMap> map;
+
+  /// Blocks for as long as reading takes (seconds for a large database). Error: kOperator with file
+  /// and line.
+  static Result<World> Load(const std::string& config_file);
+};
+
+/// The state of every point of presence, and for one rule of its fallback. `targets` is by
+/// Configuration::checks; what has no check is up.
+Health HealthFor(const Configuration& configuration, const Steering& steering,
+                 std::span<const TargetHealth> targets);
+
+/// Works the rules out for the health of the moment.
+std::shared_ptr<const Snapshot> MakeSnapshot(const World& world,
+                                             std::span<const TargetHealth> targets);
+
+/// One weight for each point of presence.
+std::vector<uint32_t> WeightsOf(const Configuration& configuration);
+
+}  // namespace nearside::geodns

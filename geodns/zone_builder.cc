@@ -1,0 +1,277 @@
+#include "geodns/zone_builder.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "dns/wire.h"
+#include "runtime/hash.h"
+
+namespace nearside::geodns {
+namespace {
+
+namespace type = dns::type;
+
+constexpr size_t kSoaMinimumBytes = 4;  // the last field
+constexpr size_t kSoaSerialFromEnd = 20;
+constexpr size_t kRecordFixedBytes = 12;  // pointer, type, class, TTL, length
+
+std::vector<uint8_t> Folded(dns::NameView name) {
+  dns::Name folded(name);
+  folded.Fold();
+  auto bytes = folded.view().bytes();
+  return {bytes.begin(), bytes.end()};
+}
+
+dns::NameView ViewOf(const std::vector<uint8_t>& wire) { return {wire.data(), wire.size()}; }
+
+/// Names in these types' data may be compressed, so they are written record by record.
+bool IsRendered(uint16_t record_type) {
+  const dns::RecordLayout* layout = dns::LayoutOf(record_type);
+  return layout == nullptr || !layout->compressible;
+}
+
+bool HoldsAddresses(const std::vector<ZoneRecord>& records) {
+  return std::any_of(records.begin(), records.end(), [](const ZoneRecord& r) {
+    return r.type == type::kA || r.type == type::kAaaa;
+  });
+}
+
+bool Holds(const std::vector<ZoneRecord>& records, uint16_t record_type) {
+  return std::any_of(records.begin(), records.end(),
+                     [&](const ZoneRecord& r) { return r.type == record_type; });
+}
+
+}  // namespace
+
+ZoneBuilder::ZoneBuilder(dns::NameView origin, std::string_view file_name)
+    : origin_(origin), file_name_(file_name) {
+  At(origin_);
+}
+
+ZoneBuilder::Content& ZoneBuilder::At(dns::NameView name) {
+  Content& content = contents_[Folded(name)];
+  if (content.owner.empty()) content.owner.assign(name.data(), name.data() + name.size());
+  return content;
+}
+
+const ZoneBuilder::Content* ZoneBuilder::Lookup(dns::NameView name) const {
+  auto at = contents_.find(Folded(name));
+  return at == contents_.end() ? nullptr : &at->second;
+}
+
+void ZoneBuilder::AddError(int line, std::string_view message) {
+  AddError(file_name_ + ":" + std::to_string(line), message);
+}
+
+void ZoneBuilder::AddError(std::string_view where, std::string_view message) {
+  if (error_count_ == kMaxZoneErrors) return;
+  if (error_count_++ > 0) errors_ += '\n';
+  errors_ += std::string(where) + ": " + std::string(message);
+}
+
+void ZoneBuilder::Add(std::vector<ZoneRecord> records) {
+  for (ZoneRecord& record : records) {
+    Content& content = At(record.owner_name());
+    content.records.push_back(std::move(record));
+  }
+}
+
+void ZoneBuilder::Add(std::vector<SteeredName> steered) {
+  for (SteeredName& name : steered) {
+    if (!ViewOf(name.name).IsAtOrBelow(origin_)) {
+      AddError(name.where, ViewOf(name.name).ToText() + " is not in the zone " + origin_.ToText());
+      continue;
+    }
+    Content& content = At(ViewOf(name.name));
+    if (content.steer != Zone::kNone) {
+      AddError(name.where,
+               ViewOf(name.name).ToText() + " is already steered at " + content.steered_where);
+    }
+    content.steer = name.steer;
+    content.steered_where = name.where;
+  }
+}
+
+Result<Zone> ZoneBuilder::Build() {
+  AddAncestors();
+  CheckApex();
+  CheckContents();
+  if (error_count_ > 0) return Fail(Fault::kOperator, "bad_zone", std::move(errors_));
+  PlaceNodes();
+  LinkCutsAndWildcards();
+  LinkGlue();
+  FillTable();
+  return std::move(zone_);
+}
+
+/// Every name between a record's owner and the apex exists (RFC 4592 §2.2.2).
+void ZoneBuilder::AddAncestors() {
+  std::vector<std::vector<uint8_t>> owners;
+  for (const auto& [folded, content] : contents_) owners.push_back(content.owner);
+  for (const auto& owner : owners) {
+    dns::NameView name = ViewOf(owner);
+    while (name.size() > origin_.view().size()) {
+      name = name.Parent();
+      if (Lookup(name) != nullptr) break;
+      At(name);
+    }
+  }
+}
+
+void ZoneBuilder::CheckApex() {
+  const Content& apex = *Lookup(origin_);
+  if (!Holds(apex.records, type::kSoa)) {
+    AddError(file_name_, "the zone has no SOA record at " + origin_.ToText());
+  }
+  if (!Holds(apex.records, type::kNs)) {
+    AddError(file_name_, "the zone has no NS record at " + origin_.ToText());
+  }
+}
+
+void ZoneBuilder::CheckContents() {
+  for (auto& [folded, content] : contents_) {
+    // Sets stand together, in the order of the file; the same record twice is one record (RFC 2181
+    // §5).
+    std::stable_sort(content.records.begin(), content.records.end(),
+                     [](const ZoneRecord& a, const ZoneRecord& b) { return a.type < b.type; });
+    std::vector<ZoneRecord> unique;
+    for (ZoneRecord& record : content.records) {
+      bool twice = std::any_of(unique.begin(), unique.end(), [&](const ZoneRecord& u) {
+        return u.type == record.type && u.rdata == record.rdata;
+      });
+      if (!twice) unique.push_back(std::move(record));
+    }
+    content.records = std::move(unique);
+    CheckContent(content);
+  }
+}
+
+void ZoneBuilder::CheckContent(Content& content) {
+  bool is_apex = content.owner.size() == origin_.view().size();
+  std::string name = ViewOf(content.owner).ToText();
+  bool has_cname = Holds(content.records, type::kCname);
+  int soa_count = 0;
+  for (const ZoneRecord& record : content.records) {
+    if (record.type == type::kSoa && !is_apex) AddError(record.line, "a SOA record below the apex");
+    if (record.type == type::kSoa && ++soa_count == 2) AddError(record.line, "a second SOA record");
+    if (record.type == type::kNs && ViewOf(content.owner).is_wildcard()) {
+      AddError(record.line, "a wildcard cannot be delegated (RFC 4592 §4.2)");
+    }
+    if (has_cname && content.records.size() > 1 && &record == &content.records[1]) {
+      AddError(record.line, name + " has a CNAME beside other records (RFC 1034 §3.6.2)");
+    }
+  }
+  if (content.steer == Zone::kNone) return;
+  if (has_cname)
+    AddError(content.steered_where, name + " is a CNAME in the zone file: remove it there");
+  for (dns::NameView at = ViewOf(content.owner); at.size() > origin_.view().size();
+       at = at.Parent()) {
+    if (!Holds(Lookup(at)->records, type::kNs)) continue;
+    AddError(content.steered_where, name + " is delegated away at " + at.ToText());
+  }
+}
+
+uint32_t ZoneBuilder::Keep(std::span<const uint8_t> bytes) {
+  auto at = static_cast<uint32_t>(zone_.bytes_.size());
+  zone_.bytes_.insert(zone_.bytes_.end(), bytes.begin(), bytes.end());
+  return at;
+}
+
+void ZoneBuilder::PlaceNodes() {
+  std::vector<uint8_t> apex = Folded(origin_);
+  PlaceNode(apex, contents_[apex]);
+  for (auto& [folded, content] : contents_) {
+    if (content.node == Zone::kNone) PlaceNode(folded, content);
+  }
+  dns::RecordView soa = zone_.Record(*zone_.Find(zone_.apex(), type::kSoa), 0);
+  const uint8_t* end = soa.rdata.data() + soa.rdata.size();
+  zone_.serial_ = dns::Load32(end - kSoaSerialFromEnd);
+  zone_.negative_ttl_ = std::min(soa.ttl, dns::Load32(end - kSoaMinimumBytes));
+}
+
+void ZoneBuilder::PlaceNode(const std::vector<uint8_t>& folded, Content& content) {
+  content.node = static_cast<uint32_t>(zone_.nodes_.size());
+  Zone::Node node;
+  node.name_at = Keep(content.owner);
+  node.name_bytes = static_cast<uint8_t>(folded.size());
+  node.first_rrset = static_cast<uint32_t>(zone_.rrsets_.size());
+  node.steer = content.steer;
+  std::span<const ZoneRecord> rest = content.records;
+  while (!rest.empty()) {
+    size_t count = 1;
+    while (count < rest.size() && rest[count].type == rest[0].type) ++count;
+    PlaceRrSet(rest.first(count));
+    rest = rest.subspan(count);
+    ++node.rrset_count;
+  }
+  zone_.nodes_.push_back(node);
+  zone_.most_labels_ = std::max(zone_.most_labels_, ViewOf(folded).labels());
+}
+
+void ZoneBuilder::PlaceRrSet(std::span<const ZoneRecord> records) {
+  Zone::RrSet set;
+  set.type = records[0].type;
+  set.count = static_cast<uint16_t>(records.size());
+  set.ttl = UINT32_MAX;
+  for (const ZoneRecord& record : records) set.ttl = std::min(set.ttl, record.ttl);
+  set.first_record = static_cast<uint32_t>(zone_.records_.size());
+  for (const ZoneRecord& record : records) {
+    zone_.records_.push_back({Keep(record.rdata), static_cast<uint16_t>(record.rdata.size())});
+  }
+  if (IsRendered(set.type)) {
+    set.rendered_at = static_cast<uint32_t>(zone_.bytes_.size());
+    for (const ZoneRecord& record : records) {
+      uint8_t fixed[kRecordFixedBytes];
+      std::copy(dns::kPointerToQuestion.begin(), dns::kPointerToQuestion.end(), fixed);
+      dns::Store16(fixed + 2, set.type);
+      dns::Store16(fixed + 4, dns::rr_class::kIn);
+      dns::Store32(fixed + 6, set.ttl);
+      dns::Store16(fixed + 10, static_cast<uint16_t>(record.rdata.size()));
+      Keep(fixed);
+      Keep(record.rdata);
+    }
+    set.rendered_bytes = static_cast<uint32_t>(zone_.bytes_.size()) - set.rendered_at;
+  }
+  zone_.rrsets_.push_back(set);
+}
+
+void ZoneBuilder::LinkCutsAndWildcards() {
+  for (auto& [folded, content] : contents_) {
+    Zone::Node& node = zone_.nodes_[content.node];
+    dns::NameView name = ViewOf(folded);
+    // The highest cut on the way to the apex hides what is below it.
+    for (dns::NameView at = name; at.size() > origin_.view().size(); at = at.Parent()) {
+      const Content* above = Lookup(at);
+      if (Holds(above->records, type::kNs)) node.cut = above->node;
+    }
+    if (name.is_wildcard() && content.node != 0) {
+      zone_.nodes_[Lookup(name.Parent())->node].wildcard = content.node;
+    }
+  }
+}
+
+void ZoneBuilder::LinkGlue() {
+  for (auto& [folded, content] : contents_) {
+    Zone::Node& node = zone_.nodes_[content.node];
+    if (node.cut != content.node) continue;
+    node.first_glue = static_cast<uint32_t>(zone_.glue_.size());
+    for (const ZoneRecord& record : content.records) {
+      if (record.type != type::kNs) continue;
+      const Content* target = Lookup(ViewOf(record.rdata));
+      if (target != nullptr && HoldsAddresses(target->records)) zone_.glue_.push_back(target->node);
+    }
+    node.glue_count = static_cast<uint32_t>(zone_.glue_.size()) - node.first_glue;
+  }
+}
+
+void ZoneBuilder::FillTable() {
+  zone_.slots_.resize(std::bit_ceil(contents_.size() * 2));
+  for (const auto& [folded, content] : contents_) {
+    uint64_t hash = Xxh64(folded);
+    size_t i = hash & (zone_.slots_.size() - 1);
+    while (zone_.slots_[i].node != Zone::kNone) i = (i + 1) & (zone_.slots_.size() - 1);
+    zone_.slots_[i] = {static_cast<uint32_t>(hash >> 32), content.node};
+  }
+}
+
+}  // namespace nearside::geodns

@@ -1,0 +1,144 @@
+#include "http/field_list.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "http/characters.h"
+
+namespace nearside::http {
+
+namespace {
+
+// In alphabetical order.
+constexpr std::array<std::string_view, 29> kNotInTrailers = {"age",
+                                                             "authorization",
+                                                             "cache-control",
+                                                             "connection",
+                                                             "content-encoding",
+                                                             "content-length",
+                                                             "content-range",
+                                                             "content-type",
+                                                             "cookie",
+                                                             "date",
+                                                             "expect",
+                                                             "expires",
+                                                             "host",
+                                                             "keep-alive",
+                                                             "location",
+                                                             "max-forwards",
+                                                             "proxy-authenticate",
+                                                             "proxy-authorization",
+                                                             "proxy-connection",
+                                                             "range",
+                                                             "retry-after",
+                                                             "set-cookie",
+                                                             "te",
+                                                             "trailer",
+                                                             "transfer-encoding",
+                                                             "upgrade",
+                                                             "vary",
+                                                             "warning",
+                                                             "www-authenticate"};
+
+/// Bytes of `text` up to the first `separator` outside of quotes.
+size_t MemberSize(std::string_view text, char separator) {
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (c == separator && !quoted) {
+      return i;
+    }
+  }
+  return text.size();
+}
+
+}  // namespace
+
+std::optional<std::string_view> ListReader::Next() {
+  while (!rest_.empty()) {
+    const size_t size = MemberSize(rest_, separator_);
+    const std::string_view member = TrimSpace(rest_.substr(0, size));
+    rest_.remove_prefix(std::min(size + 1, rest_.size()));
+    if (!member.empty()) return member;
+  }
+  return std::nullopt;
+}
+
+Argument SplitArgument(std::string_view member) {
+  const size_t equals = member.find('=');
+  if (equals == std::string_view::npos) return {TrimSpace(member), std::nullopt};
+  return {TrimSpace(member.substr(0, equals)), TrimSpace(member.substr(equals + 1))};
+}
+
+std::optional<std::string> Unquote(std::string_view text) {
+  if (text.size() < 2 || text.front() != '"') return std::nullopt;
+  std::string plain;
+  for (size_t i = 1; i < text.size(); ++i) {
+    if (text[i] == '"') return i + 1 == text.size() ? std::optional(plain) : std::nullopt;
+    if (text[i] == '\\' && ++i == text.size()) break;
+    plain += text[i];
+  }
+  return std::nullopt;
+}
+
+std::string UnquoteIfQuoted(std::string_view text) {
+  std::optional<std::string> plain = Unquote(text);
+  return plain ? *std::move(plain) : std::string(text);
+}
+
+std::string Quote(std::string_view text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (!kFieldValueCharacters[static_cast<uint8_t>(c)]) continue;
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted += '"';
+}
+
+bool ListHas(const Fields& fields, std::string_view name, std::string_view token) {
+  for (const FieldLine& line : fields.lines()) {
+    if (line.name != name) continue;
+    ListReader members(line.value);
+    while (const auto member = members.Next()) {
+      if (EqualsIgnoringCase(*member, token)) return true;
+    }
+  }
+  return false;
+}
+
+void RemoveHopByHop(Fields* fields) {
+  static constexpr std::array<std::string_view, 7> kAlways = {
+      "connection", "keep-alive",        "proxy-connection", "te",
+      "trailer",    "transfer-encoding", "upgrade"};
+  const bool any =
+      std::any_of(fields->lines().begin(), fields->lines().end(), [](const FieldLine& line) {
+        return std::find(kAlways.begin(), kAlways.end(), line.name) != kAlways.end();
+      });
+  if (!any) return;
+  std::vector<std::string> named;
+  for (const FieldLine& line : fields->lines()) {
+    if (line.name != "connection") continue;
+    ListReader members(line.value);
+    while (const auto member = members.Next()) named.push_back(LowerName(*member));
+  }
+  // A client may name thousands: look each line up in them, not each of them in the lines.
+  std::sort(named.begin(), named.end());
+  std::vector<std::string_view> doomed;
+  for (const FieldLine& line : fields->lines()) {
+    if (std::binary_search(named.begin(), named.end(), line.name)) doomed.push_back(line.name);
+  }
+  for (std::string_view name : doomed) fields->Remove(name);
+  for (std::string_view name : kAlways) fields->Remove(name);
+}
+
+bool MayBeTrailer(std::string_view name) {
+  return !std::binary_search(kNotInTrailers.begin(), kNotInTrailers.end(), name);
+}
+
+}  // namespace nearside::http

@@ -1,0 +1,75 @@
+#include "http/http1_framing.h"
+
+#include <optional>
+
+#include "http/characters.h"
+#include "http/field_list.h"
+
+namespace nearside::http {
+
+namespace {
+
+constexpr size_t kLengthDigits = 18;  // below 10^18: adding to it cannot overflow
+
+std::optional<uint64_t> ParseLength(std::string_view text) {
+  if (text.empty() || text.size() > kLengthDigits) return std::nullopt;
+  uint64_t length = 0;
+  for (char c : text) {
+    if (!IsDigit(c)) return std::nullopt;
+    length = length * 10 + static_cast<uint64_t>(c - '0');
+  }
+  return length;
+}
+
+void ReadConnection(std::string_view value, bool* close, bool* keep_alive) {
+  ListReader members(value);
+  while (const auto member = members.Next()) {
+    if (EqualsIgnoringCase(*member, "close")) *close = true;
+    if (EqualsIgnoringCase(*member, "keep-alive")) *keep_alive = true;
+  }
+}
+
+}  // namespace
+
+Refusal ReadFraming(const Fields& fields, Http1Framing* framing) {
+  std::optional<std::string_view> length;
+  std::optional<std::string_view> coding;
+  bool close = false;
+  bool keep_alive = false;
+  for (const FieldLine& line : fields.lines()) {
+    if (line.name == "content-length") {
+      if (length) return Refusal::kSeveralLengths;
+      length = line.value;
+    } else if (line.name == "transfer-encoding") {
+      if (coding) return Refusal::kUnknownCoding;
+      coding = line.value;
+    } else if (line.name == "connection") {
+      ReadConnection(line.value, &close, &keep_alive);
+    }
+  }
+  framing->keep_alive = !close && (keep_alive || !framing->http10);
+  if (coding) {
+    if (framing->http10) return Refusal::kCodingInHttp10;
+    if (length) return Refusal::kLengthAndCoding;
+    if (!EqualsIgnoringCase(*coding, "chunked")) return Refusal::kUnknownCoding;
+    framing->body = BodyFraming::kChunked;
+  } else if (length) {
+    // A list of equal lengths might be taken as one (RFC 9110 §8.6); nobody honest sends it.
+    if (length->find(',') != std::string_view::npos) return Refusal::kSeveralLengths;
+    const auto value = ParseLength(*length);
+    if (!value) return Refusal::kBadLength;
+    framing->body = BodyFraming::kLength;
+    framing->length = *value;
+  }
+  return Refusal::kNone;
+}
+
+bool ReadVersion(std::string_view text, bool* http10, bool* is_version) {
+  *is_version = text.size() == 8 && text.starts_with("HTTP/") && IsDigit(text[5]) &&
+                text[6] == '.' && IsDigit(text[7]);
+  if (!*is_version || text[5] != '1') return false;
+  *http10 = text[7] == '0';
+  return true;
+}
+
+}  // namespace nearside::http

@@ -1,0 +1,265 @@
+// The sending half of an HTTP/1.1 connection.
+
+#include <algorithm>
+#include <charconv>
+
+#include "http/http1_writer.h"
+#include "http/session/http1_connection.h"
+#include "runtime/fatal.h"
+
+namespace nearside::http {
+
+namespace {
+
+/// Below this a turn's output is full: smaller pieces are not worth their chunk headers.
+constexpr size_t kLeastRoom = 64;
+/// Chunk header and the CRLF behind the chunk.
+constexpr size_t kChunkOverhead = kChunkHeaderBytes + 2;
+
+std::optional<uint64_t> ToNumber(std::string_view digits) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+bool Http1Connection::Produce(net::Output& output) {
+  bool more = false;
+  while (phase_ == Phase::kOpen && !aborted_) {
+    if (!AppendHead(output)) {
+      more = true;
+      break;
+    }
+    if (!active_ || !responded_) break;
+    const Sent sent = SendBody(output);
+    more = sent == Sent::kNoRoom;
+    if (sent == Sent::kFailed) {
+      Reset("body_failed");
+      return false;
+    }
+    if (sent != Sent::kAll) break;
+    FinishExchange({true, body_sent_, ""});
+    AfterResponse();
+    if (!pending_.empty()) ParsePending();
+    CheckInputEnd();
+  }
+  if (phase_ == Phase::kLastAnswer) {
+    more = !AppendHead(output);
+    if (!more) Close();
+  }
+  if (phase_ != Phase::kClosing) WatchSending();
+  return more && !ended();
+}
+
+bool Http1Connection::AppendHead(net::Output& output) {
+  const size_t size = std::min(head_.size() - head_sent_, output.room());
+  output.Append(AsBytes(std::string_view(head_).substr(head_sent_, size)));
+  head_sent_ += size;
+  if (head_sent_ < head_.size()) return false;
+  head_.clear();
+  head_sent_ = 0;
+  return true;
+}
+
+Http1Connection::Sent Http1Connection::SendBody(net::Output& output) {
+  body_waits_ = false;
+  if (body_ == nullptr || omit_body_) return Sent::kAll;
+  while (!last_chunk_written_) {
+    if (left_ == 0) return Sent::kAll;
+    if (output.room() < kLeastRoom) return Sent::kNoRoom;
+    std::span<const uint8_t> piece;
+    switch (body_->Peek(&piece)) {
+      case BodySource::State::kWait:
+        body_waits_ = true;
+        return Sent::kWaiting;
+      case BodySource::State::kFailed:
+        return Sent::kFailed;
+      case BodySource::State::kEnd:
+        if (left_) return Sent::kFailed;  // shorter than announced
+        if (!chunked_) return Sent::kAll;
+        AppendLastChunk(body_->Trailers(), &head_);
+        last_chunk_written_ = true;
+        break;
+      case BodySource::State::kReady: {
+        const Sent sent = SendPiece(piece, output);
+        if (sent != Sent::kAll) return sent;
+        break;
+      }
+    }
+  }
+  return AppendHead(output) ? Sent::kAll : Sent::kNoRoom;
+}
+
+/// Sends as much of the piece as there is room for.
+Http1Connection::Sent Http1Connection::SendPiece(std::span<const uint8_t> piece,
+                                                 net::Output& output) {
+  size_t size = std::min(piece.size(), output.room() - (chunked_ ? kChunkOverhead : 0));
+  if (left_) size = static_cast<size_t>(std::min<uint64_t>(size, *left_));
+  if (chunked_) {
+    char buffer[kChunkHeaderBytes];
+    output.Append(AsBytes(FormatChunkHeader(size, buffer)));
+    output.Append(piece.first(size));
+    output.Append(AsBytes("\r\n"));
+  } else {
+    output.Append(piece.first(size));
+  }
+  if (left_) *left_ -= size;
+  body_sent_ += size;
+  body_->Consume(size);
+  return Sent::kAll;
+}
+
+bool Http1Connection::OutputWaits() const {
+  if (phase_ == Phase::kClosing) return false;
+  if (head_sent_ < head_.size()) return true;
+  return active_ && responded_ && !body_waits_;
+}
+
+void Http1Connection::Respond(int status, std::span<const FieldLine> prepared,
+                              std::span<const FieldLine> extra, std::unique_ptr<BodySource> body) {
+  if (!active_ || responded_) Fatal("Respond was called twice, or after the exchange's end");
+  responded_ = true;
+  std::optional<std::string_view> length;
+  bool dated = false;
+  for (const std::span<const FieldLine> lines : {prepared, extra}) {
+    for (const FieldLine& line : lines) {
+      if (line.name == "content-length") length = line.value;
+      if (line.name == "date") dated = true;
+    }
+  }
+  body_ = std::move(body);
+  ChooseFraming(status, length);
+  const bool unread = receiving_body_ && has_body_ && awaits_continue_;
+  if (unread || draining_)
+    keep_alive_ = false;  // RFC 9110 §10.1.1: it may or may not send the body
+  const ResponseFraming framing = {
+      .chunked = chunked_,
+      .zero_length = !omit_body_ && !length && body_ == nullptr,
+      .close = !keep_alive_,
+      .keep_alive = keep_alive_ && parser_.framing().http10,
+      .date = dated ? std::string_view() : context().dates.At(context().loop.wall_now())};
+  AppendResponseHead(status, prepared, extra, framing, &head_);
+  Connection::stream().WantWrite();
+}
+
+void Http1Connection::ChooseFraming(int status, std::optional<std::string_view> length) {
+  omit_body_ = request_.method == "HEAD" || StatusHasNoContent(status);
+  chunked_ = false;
+  last_chunk_written_ = false;
+  left_.reset();
+  if (omit_body_ || body_ == nullptr) return;
+  if (length) left_ = ToNumber(*length);
+  if (left_) return;
+  chunked_ = !parser_.framing().http10;
+  if (!chunked_) keep_alive_ = false;  // its end is the connection's
+}
+
+/// An answer of the session's own to the exchange under way.
+void Http1Connection::Answer(int status, std::string_view reason) {
+  const std::string text = OwnAnswerText(status, reason);
+  const std::string length = std::to_string(text.size());
+  const FieldLine length_line = {"content-length", length};
+  Respond(status, OwnAnswerLines(status), {&length_line, 1}, TextBody(text));
+}
+
+/// The same where there is no exchange (any more), as the last thing on the connection.
+void Http1Connection::AnswerAndClose(int status, std::string_view reason) {
+  const std::string text = OwnAnswerText(status, reason);
+  const std::string length = std::to_string(text.size());
+  const FieldLine length_line = {"content-length", length};
+  const ResponseFraming framing = {.close = true,
+                                   .date = context().dates.At(context().loop.wall_now())};
+  AppendResponseHead(status, OwnAnswerLines(status), {&length_line, 1}, framing, &head_);
+  head_ += text;
+  phase_ = Phase::kLastAnswer;
+  pending_.clear();
+  for (const Wait wait : {Wait::kIdle, Wait::kHead, Wait::kBody}) Forget(wait);
+  Connection::stream().WantWrite();
+}
+
+void Http1Connection::SendInterim(int status, const Fields& fields) {
+  if (responded_ || parser_.framing().http10) return;  // RFC 9110 §15.2: not to HTTP/1.0
+  AppendInterimHead(status, fields, &head_);
+  Connection::stream().WantWrite();
+}
+
+void Http1Connection::WantBody() {
+  if (!awaits_continue_ || responded_) return;
+  awaits_continue_ = false;
+  AppendInterimHead(100, {}, &head_);
+  Expect(Wait::kBody, limits().body_timeout);
+  Connection::stream().WantWrite();
+}
+
+void Http1Connection::Resume() { Connection::stream().WantWrite(); }
+
+void Http1Connection::Abort() {
+  aborted_ = true;
+  loop().AtTurnEnd(&later_);
+}
+
+void Http1Connection::FinishExchange(const ExchangeOutcome& outcome) {
+  if (!active_) return;
+  active_ = false;
+  --context().open_exchanges;
+  if (handler_ != nullptr) {
+    handler_->OnFinished(outcome);
+    handler_.reset();
+  }
+  body_.reset();
+  unconsumed_ = 0;
+}
+
+/// The response is out: on to the next request, or the end.
+void Http1Connection::AfterResponse() {
+  if (phase_ != Phase::kOpen) return;
+  if (!receiving_body_) {
+    if (!keep_alive_) {
+      Close();
+    } else {
+      BeginRequest();
+    }
+    return;
+  }
+  // Its body has not been read to the end: drop a little, for the sake of the connection.
+  const bool small = parser_.framing().length <= kDiscardBytes;
+  if (!keep_alive_ || awaits_continue_ || !small) {
+    Close();
+  } else {
+    Expect(Wait::kBody, limits().body_timeout);
+    UpdateReading();
+  }
+}
+
+/// The exchange cannot go on: answers `status` if nothing was answered yet, else breaks off.
+void Http1Connection::FailExchange(int status, std::string_view reason) {
+  const bool answer = !responded_;
+  FinishExchange({false, body_sent_, reason});
+  if (answer) {
+    AnswerAndClose(status, reason);
+  } else {
+    Reset(reason);
+  }
+}
+
+/// Ends at once and so that the client notices: an answer cut off must not look whole.
+void Http1Connection::Reset(std::string_view reason) {
+  phase_ = Phase::kClosing;
+  FinishExchange({false, body_sent_, reason});
+  if (ended()) return;
+  CountBytes();
+  Connection::stream().Abort();
+  End();
+}
+
+void Http1Connection::Close() {
+  if (phase_ == Phase::kClosing) return;
+  phase_ = Phase::kClosing;
+  pending_.clear();
+  for (const Wait wait : {Wait::kIdle, Wait::kHead, Wait::kBody, Wait::kSend}) Forget(wait);
+  Connection::stream().Close();
+}
+
+}  // namespace nearside::http

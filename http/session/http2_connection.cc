@@ -1,0 +1,276 @@
+#include "http/session/http2_connection.h"
+
+#include <algorithm>
+#include <array>
+
+#include "http/session/http2_callbacks.h"
+#include "runtime/fatal.h"
+
+namespace nearside::http {
+
+namespace {
+
+/// Exchanges kept for later streams of the connection.
+constexpr size_t kFreeExchanges = 32;
+/// A client that does not answer our PING is told the last stream after this (RFC 9113 §6.8).
+constexpr seconds kGoawayPatience{1};
+constexpr std::array<uint8_t, 8> kDrainPing = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
+constexpr int32_t kMaxStreamId = 0x7fffffff;
+
+void PutBigEndian(uint32_t value, size_t bytes, std::string* out) {
+  for (size_t i = bytes; i > 0; --i) *out += static_cast<char>(value >> (8 * (i - 1)) & 0xff);
+}
+
+/// RFC 9113 §6.8, for when nghttp2's session cannot be used any more.
+void AppendGoaway(int32_t last_stream_id, uint32_t error_code, std::string* out) {
+  PutBigEndian(8, 3, out);
+  PutBigEndian(NGHTTP2_GOAWAY, 1, out);
+  PutBigEndian(0, 1, out);
+  PutBigEndian(0, 4, out);
+  PutBigEndian(static_cast<uint32_t>(last_stream_id), 4, out);
+  PutBigEndian(error_code, 4, out);
+}
+
+}  // namespace
+
+std::unique_ptr<Connection> MakeHttp2Connection(SessionContext& context,
+                                                std::unique_ptr<net::Stream> stream,
+                                                const SessionLimits& limits) {
+  return std::make_unique<Http2Connection>(context, std::move(stream), limits);
+}
+
+Http2Connection::Http2Connection(SessionContext& context, std::unique_ptr<net::Stream> stream,
+                                 const SessionLimits& limits)
+    : Connection(context, std::move(stream), limits),
+      budget_(limits.abuse_budget, limits.abuse_refill, context.loop.now()) {
+  nghttp2_session* session = nullptr;
+  if (nghttp2_session_server_new2(&session, Http2Callbacks::Get(), this,
+                                  Http2Callbacks::Options()) != 0) {
+    Fatal("out of memory");
+  }
+  session_.reset(session);
+}
+
+Http2Connection::~Http2Connection() {
+  FinishAll("shutdown");
+  loop().CancelTurnEnd(&later_);
+}
+
+void Http2Connection::Start(std::span<const uint8_t> early) {
+  const auto setting = [](int32_t id, uint64_t value) {
+    return nghttp2_settings_entry{id,
+                                  static_cast<uint32_t>(std::min<uint64_t>(value, kMaxStreamId))};
+  };
+  // RFC 9113 §6.5.2: without MAX_CONCURRENT_STREAMS there is no limit, and before its ACK nghttp2
+  // holds to it too. RFC 9218: the old priority tree is not for us.
+  const std::array<nghttp2_settings_entry, 4> settings = {
+      setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits().concurrent_streams),
+      setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits().stream_window),
+      setting(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits().fields.bytes),
+      setting(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1)};
+  nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, settings.data(), settings.size());
+  nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<int32_t>(limits().connection_window));
+  Expect(Wait::kHead, limits().head_timeout);
+  Expect(Wait::kIdle, limits().idle_timeout);
+  stream().SetHandler(this);
+  stream().WantWrite();
+  if (!early.empty()) OnBytes(early);
+}
+
+void Http2Connection::OnBytes(std::span<const uint8_t> bytes) {
+  CountBytes();
+  if (silent_ || closing_ || nghttp2_session_want_read(session_.get()) == 0) return;
+  const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes.data(), bytes.size());
+  if (taken < 0) OnFatal(static_cast<int>(taken));
+  ProcessDone();
+  if (ended() || closing_) return;
+  if (live_.empty() && !Expects(Wait::kIdle)) Expect(Wait::kIdle, limits().idle_timeout);
+  stream().WantWrite();
+}
+
+void Http2Connection::OnFatal(int nghttp2_error) {
+  const bool flood = nghttp2_error == NGHTTP2_ERR_FLOODED ||
+                     nghttp2_error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ||
+                     nghttp2_error == NGHTTP2_ERR_TOO_MANY_SETTINGS;
+  if (abuse_ || flood) {
+    ++counters().abuse_closed;
+    Fail(NGHTTP2_ENHANCE_YOUR_CALM, "abuse");
+  } else {
+    ++counters().protocol_errors;
+    Fail(NGHTTP2_PROTOCOL_ERROR, "protocol_error");
+  }
+}
+
+void Http2Connection::OnEnd() {
+  input_ended_ = true;
+  for (const auto& exchange : live_) {
+    if (!exchange->request_ended) Break(exchange.get(), "client_gone");
+  }
+  ProcessDone();
+}
+
+void Http2Connection::OnClosed(const Error& why) {
+  FinishAll(why.reason == "close_timeout" ? "timeout" : "client_gone");
+  End();
+}
+
+void Http2Connection::OnTimeout(Wait wait) {
+  switch (wait) {
+    case Wait::kIdle:
+      if (live_.empty()) Terminate(NGHTTP2_NO_ERROR, "timeout");
+      return;
+    case Wait::kDrain:
+      SendSecondGoaway();
+      return;
+    case Wait::kHead:
+      ++counters().timeouts;
+      Terminate(NGHTTP2_NO_ERROR, "timeout");
+      return;
+    case Wait::kSend:
+      ++counters().timeouts;
+      Kill("timeout");
+      return;
+    case Wait::kBody:
+      break;
+  }
+  bool others = false;
+  const MonoTime now = loop().now();
+  for (const auto& exchange : live_) {
+    const bool awaited = exchange->dispatched && !exchange->request_ended && !exchange->responded &&
+                         !exchange->done_queued && !exchange->awaits_continue &&
+                         exchange->unconsumed < limits().stream_window;
+    if (!awaited || now - exchange->last_input < limits().body_timeout) {
+      others = others || !exchange->request_ended;
+      continue;
+    }
+    ++counters().timeouts;
+    FailBody(exchange.get(), 408, "timeout");
+  }
+  if (others) Expect(Wait::kBody, limits().body_timeout);
+  ProcessDone();
+}
+
+void Http2Connection::Drain() {
+  if (draining_ || closing_ || silent_) return;
+  draining_ = true;
+  if (live_.empty()) {
+    Terminate(NGHTTP2_NO_ERROR, "shutdown");
+    return;
+  }
+  nghttp2_submit_shutdown_notice(session_.get());
+  nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, kDrainPing.data());
+  Expect(Wait::kDrain, kGoawayPatience);
+  stream().WantWrite();
+}
+
+/// A round trip after the first: what the client had under way has arrived.
+void Http2Connection::SendSecondGoaway() {
+  if (!draining_ || goaway_final_ || silent_) return;
+  goaway_final_ = true;
+  Forget(Wait::kDrain);
+  nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(session_.get()), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
+  stream().WantWrite();
+}
+
+void Http2Connection::Kill(std::string_view reason) {
+  if (ended()) return;
+  closing_ = true;
+  FinishAll(reason);
+  CountBytes();
+  stream().Abort();
+  End();
+}
+
+/// GOAWAY through nghttp2, then the end.
+void Http2Connection::Terminate(uint32_t error_code, std::string_view reason) {
+  if (silent_ || closing_ || terminated_) return;
+  terminated_ = true;  // FinishAll comes back here when no exchange is left
+  nghttp2_session_terminate_session(session_.get(), error_code);
+  FinishAll(reason);
+  stream().WantWrite();
+}
+
+/// The same without nghttp2, whose session is not to be used after a fatal error.
+void Http2Connection::Fail(uint32_t error_code, std::string_view reason) {
+  if (silent_ || closing_) return;
+  silent_ = true;
+  AppendGoaway(nghttp2_session_get_last_proc_stream_id(session_.get()), error_code, &unsent_);
+  FinishAll(reason);
+  stream().WantWrite();
+}
+
+Http2Exchange* Http2Connection::Find(int32_t stream_id) {
+  return static_cast<Http2Exchange*>(
+      nghttp2_session_get_stream_user_data(session_.get(), stream_id));
+}
+
+Http2Exchange* Http2Connection::Acquire(int32_t stream_id) {
+  std::unique_ptr<Http2Exchange> exchange;
+  if (free_.empty()) {
+    exchange = std::make_unique<Http2Exchange>(*this);
+  } else {
+    exchange = std::move(free_.back());
+    free_.pop_back();
+  }
+  exchange->Reset(stream_id);
+  exchange->place = live_.size();
+  Forget(Wait::kIdle);
+  return live_.emplace_back(std::move(exchange)).get();
+}
+
+void Http2Connection::Release(Http2Exchange* exchange) {
+  if (exchange == receiving_head_) receiving_head_ = nullptr;
+  const size_t freed = exchange->place;
+  std::swap(live_[freed], live_.back());
+  live_[freed]->place = freed;
+  exchange->body.reset();
+  if (free_.size() < kFreeExchanges) free_.push_back(std::move(live_.back()));
+  live_.pop_back();
+}
+
+void Http2Connection::QueueDone(Http2Exchange* exchange, bool complete, std::string_view reason) {
+  if (exchange->done_queued) return;
+  exchange->done_queued = true;
+  exchange->outcome = {complete, exchange->sent, reason};
+  if (exchange->responded && !exchange->deferred) --ready_;
+  done_.push_back(exchange);
+}
+
+/// Tells handlers of the end of their exchanges: never from inside nghttp2.
+void Http2Connection::ProcessDone() {
+  if (processing_done_) return;
+  processing_done_ = true;
+  for (size_t i = 0; i < done_.size(); ++i) {
+    Http2Exchange* exchange = done_[i];
+    exchange->finished = true;
+    if (exchange->dispatched) --context().open_exchanges;
+    if (exchange->handler != nullptr) {
+      exchange->handler->OnFinished(exchange->outcome);
+      exchange->handler.reset();
+    }
+    // nghttp2 still has pointers into prepared lines of a head it has not sent: the body that keeps
+    // them goes with the stream.
+    if (exchange->headers_sent) exchange->body.reset();
+    if (exchange->unconsumed > 0 && !silent_) {
+      nghttp2_session_consume_connection(session_.get(), exchange->unconsumed);
+    }
+    if (exchange->closed) Release(exchange);
+  }
+  done_.clear();
+  processing_done_ = false;
+  if (!ended() && live_.empty()) {
+    if (input_ended_) Terminate(NGHTTP2_NO_ERROR, "");
+    if (!Expects(Wait::kIdle)) Expect(Wait::kIdle, limits().idle_timeout);
+    stream().WantWrite();  // perhaps that was the last: CloseWhenDone
+  }
+}
+
+void Http2Connection::FinishAll(std::string_view reason) {
+  for (const auto& exchange : live_) QueueDone(exchange.get(), false, reason);
+  ProcessDone();
+}
+
+}  // namespace nearside::http

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "http/session/exchange.h"
+
+namespace nearside::http {
+
+class Http2Connection;
+
+/// One stream of an HTTP/2 connection as an Exchange. Made by its connection and used again for
+/// later streams; the plain members are the connection's to keep.
+class Http2Exchange final : public Exchange {
+ public:
+  explicit Http2Exchange(Http2Connection& connection) : connection_(connection) {}
+  /// As new, but for the memory of strings and fields.
+  void Reset(int32_t stream);
+
+  const RequestHead& request() const override { return head; }
+  bool has_body() const override { return has_request_body; }
+  Version version() const override { return Version::kHttp2; }
+  const net::Stream& stream() const override;
+  uint64_t id() const override { return number; }
+  MonoTime started() const override { return begun; }
+  void SetHandler(std::unique_ptr<ExchangeHandler> h) override { handler = std::move(h); }
+  void ConsumedBody(size_t n) override;
+  void SendInterim(int status, const Fields& fields) override;
+  void WantBody() override;
+  void Respond(int status, std::span<const FieldLine> prepared, std::span<const FieldLine> extra,
+               std::unique_ptr<BodySource> source) override;
+  void Resume() override;
+  void Abort() override;
+
+  int32_t stream_id = 0;
+  size_t place = 0;  ///< among the connection's live ones
+
+  // The request.
+  RequestHead head;
+  Fields trailers;
+  std::string host;    ///< the Host field, which HTTP/2 may have as well
+  std::string cookie;  ///< crumbs joined (RFC 9113 §8.2.3)
+  bool has_host = false;
+  bool has_cookie = false;
+  bool has_authority = false;
+  bool bad_expectation = false;
+  bool awaits_continue = false;
+  bool target_too_long = false;
+  bool fields_too_large = false;
+  size_t field_bytes = 0;
+  size_t field_lines = 0;
+  uint64_t number = 0;
+  MonoTime begun;
+  MonoTime last_input;
+  bool dispatched = false;  ///< the application has been told of it, or we answered
+  bool has_request_body = false;
+  bool request_ended = false;
+  uint64_t received = 0;  ///< of the body
+  size_t unconsumed = 0;
+  std::unique_ptr<ExchangeHandler> handler;
+
+  // The response.
+  bool responded = false;
+  bool headers_sent = false;
+  bool deferred = false;         ///< the source said kWait, and nghttp2 was told
+  std::optional<uint64_t> left;  ///< of Content-Length
+  std::unique_ptr<BodySource> body;
+  std::span<const uint8_t> piece;  ///< peeked for the DATA frame under way
+  uint64_t sent = 0;
+
+  // The end.
+  bool reset_by_client = false;
+  bool done_queued = false;
+  bool finished = false;  ///< the handler has been told
+  bool closed = false;    ///< nghttp2 has forgotten the stream
+  ExchangeOutcome outcome;
+
+ private:
+  Http2Connection& connection_;
+};
+
+}  // namespace nearside::http

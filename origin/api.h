@@ -1,0 +1,102 @@
+#pragma once
+
+// The API: every route, without a connection. docs/origin.md describes it from outside.
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "http/message.h"
+#include "origin/answer.h"
+#include "origin/fleet.h"
+#include "origin/node.h"
+#include "origin/request_body.h"
+#include "origin/route.h"
+
+namespace nearside::origin {
+
+/// Waiting for edges longer than this is not promised.
+inline constexpr milliseconds kLongestWait = seconds(60);
+inline constexpr size_t kSmallBody = 1 << 20;     ///< JSON bodies other than manifests
+inline constexpr size_t kReportBytes = 64 << 10;  ///< of an edge
+
+struct ApiRequest {
+  const http::RequestHead& head;
+  std::string_view client;  ///< address, for logs
+  RequestBody& body;
+};
+
+/// The request becomes a stream of events.
+struct FollowLog {
+  std::optional<storage::LogPosition> after;
+};
+
+/// The answer comes when the edges have applied a position, or when it has been waited for long enough.
+struct AwaitEdges {
+  storage::LogPosition position;
+  WallTime since;
+  milliseconds patience{0};
+  int status = 200;
+  std::string members;  ///< JSON members of the answer beside the receipt's
+};
+
+using ApiOutcome = std::variant<Answer, FollowLog, AwaitEdges>;
+
+/// The JSON answer to what was waited for: `members` and the receipt.
+Answer ReceiptAnswer(const AwaitEdges& awaited, const Receipt& receipt);
+
+/// Whether a request is one of those that take long to come in, and so have threads of their own.
+bool IsUpload(const http::RequestHead& head);
+
+/// Any thread; blocks on disk and on the request's body.
+class Api {
+ public:
+  explicit Api(Node& node) : node_(node) {}
+  ApiOutcome Handle(const ApiRequest& request);
+
+ private:
+  ApiOutcome Dispatch(const Route& route, const ApiRequest& request);
+  Status Authorize(RouteKind kind, const ApiRequest& request) const;
+
+  // api_assets.cc
+  ApiOutcome GetAsset(const Route& route, const ApiRequest& request);
+  ApiOutcome PutAsset(const Route& route, const ApiRequest& request);
+  ApiOutcome DeleteAsset(const Route& route, const ApiRequest& request);
+  ApiOutcome ListAssets(const Route& route, const ApiRequest& request);
+  ApiOutcome GetBlob(const Route& route, const ApiRequest& request);
+  ApiOutcome PutBlob(const Route& route, const ApiRequest& request);
+  Result<storage::StoredBlob> Receive(const ApiRequest& request,
+                                      const storage::BlobExpectation& expected);
+
+  // api_releases.cc
+  ApiOutcome ListReleases(const Route& route, const ApiRequest& request);
+  ApiOutcome CreateRelease(const Route& route, const ApiRequest& request);
+  ApiOutcome GetRelease(const Route& route);
+  ApiOutcome Activate(const Route& route, const ApiRequest& request);
+
+  // api_sites.cc
+  ApiOutcome ListSites();
+  ApiOutcome CreateSite(const ApiRequest& request);
+  ApiOutcome GetSite(const Route& route);
+  ApiOutcome PutSite(const Route& route, const ApiRequest& request);
+  ApiOutcome DeleteSite(const Route& route, const ApiRequest& request);
+
+  // api_fleet.cc
+  ApiOutcome Purge(const ApiRequest& request);
+  ApiOutcome Events(const ApiRequest& request);
+  ApiOutcome ListEdges();
+  ApiOutcome GetEdge(const Route& route);
+  ApiOutcome ReportEdge(const Route& route, const ApiRequest& request);
+  ApiOutcome RemoveEdge(const Route& route);
+
+  /// The end of every change: visitors and followers are told, and the answer carries the position, or
+  /// waits for the edges when the request says ?wait=.
+  ApiOutcome Changed(const ApiRequest& request, int status, storage::LogPosition position,
+                     WallTime since, std::string members);
+  void LogChange(std::string_view what, const ApiRequest& request, const std::string& site,
+                 storage::LogPosition position) const;
+
+  Node& node_;
+};
+
+}  // namespace nearside::origin

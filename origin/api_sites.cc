@@ -1,0 +1,88 @@
+#include <nlohmann/json.hpp>
+
+#include "origin/api.h"
+#include "origin/event.h"
+#include "origin/manifest.h"
+
+namespace nearside::origin {
+namespace {
+
+nlohmann::ordered_json SiteJson(const storage::Site& site) {
+  nlohmann::ordered_json json = {{"name", site.name},
+                                 {"hosts", site.hosts},
+                                 {"created", ToUnixMillis(site.created)},
+                                 {"changed", ToUnixMillis(site.changed)}};
+  if (site.active != storage::kNoRelease) json["release"] = std::to_string(site.active);
+  return json;
+}
+
+/// The members of the answer to a site's change.
+std::string SiteMembers(const storage::SiteDraft& draft) {
+  std::string text = nlohmann::ordered_json{{"name", draft.name}, {"hosts", draft.hosts}}.dump();
+  return text.substr(1, text.size() - 2);
+}
+
+}  // namespace
+
+ApiOutcome Api::ListSites() {
+  Result<std::vector<storage::Site>> sites = node_.metadata->Sites();
+  if (!sites) return ProblemAnswer(sites.error());
+  nlohmann::ordered_json json;
+  json["sites"] = nlohmann::ordered_json::array();
+  for (const storage::Site& site : *sites) json["sites"].push_back(SiteJson(site));
+  return JsonAnswer(200, json.dump());
+}
+
+ApiOutcome Api::CreateSite(const ApiRequest& request) {
+  Result<std::string> text = ReadWhole(request.body, kSmallBody);
+  if (!text) return ProblemAnswer(text.error());
+  Result<storage::SiteDraft> draft = ParseSite(*text, "", node_.settings.node.name);
+  if (!draft) return ProblemAnswer(draft.error());
+  if (auto wait = QueryWait(request.head.query(), kLongestWait); !wait) {
+    return ProblemAnswer(wait.error());
+  }
+  Result<storage::LogPosition> position = node_.metadata->CreateSite(
+      *draft, [](const storage::Change& change) { return AnnounceSite(change, false); });
+  if (!position) return ProblemAnswer(position.error());
+  LogChange("site_created", request, draft->name, *position);
+  return Changed(request, 201, *position, WallNow(), SiteMembers(*draft));
+}
+
+ApiOutcome Api::GetSite(const Route& route) {
+  Result<storage::Site> site = node_.metadata->FindSite(route.site);
+  if (!site) return ProblemAnswer(site.error());
+  return JsonAnswer(200, SiteJson(*site).dump());
+}
+
+ApiOutcome Api::PutSite(const Route& route, const ApiRequest& request) {
+  Result<std::string> text = ReadWhole(request.body, kSmallBody);
+  if (!text) return ProblemAnswer(text.error());
+  Result<storage::SiteDraft> draft = ParseSite(*text, route.site, node_.settings.node.name);
+  if (!draft) return ProblemAnswer(draft.error());
+  if (auto wait = QueryWait(request.head.query(), kLongestWait); !wait) {
+    return ProblemAnswer(wait.error());
+  }
+  const auto announce = [](const storage::Change& change) { return AnnounceSite(change, false); };
+  bool created = false;
+  Result<storage::LogPosition> position = node_.metadata->ReplaceSite(*draft, announce);
+  if (!position && position.error().reason == "no_such_site") {
+    created = true;
+    position = node_.metadata->CreateSite(*draft, announce);
+  }
+  if (!position) return ProblemAnswer(position.error());
+  LogChange("site_put", request, draft->name, *position);
+  return Changed(request, created ? 201 : 200, *position, WallNow(), SiteMembers(*draft));
+}
+
+ApiOutcome Api::DeleteSite(const Route& route, const ApiRequest& request) {
+  if (auto wait = QueryWait(request.head.query(), kLongestWait); !wait) {
+    return ProblemAnswer(wait.error());
+  }
+  Result<storage::LogPosition> position = node_.metadata->DeleteSite(
+      route.site, [](const storage::Change& change) { return AnnounceSite(change, true); });
+  if (!position) return ProblemAnswer(position.error());
+  LogChange("site_deleted", request, route.site, *position);
+  return Changed(request, 200, *position, WallNow(), "");
+}
+
+}  // namespace nearside::origin

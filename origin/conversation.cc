@@ -1,0 +1,269 @@
+#include "origin/conversation.h"
+
+#include <Poco/Net/HTTPServerParams.h>
+#include <Poco/Net/HTTPServerRequestImpl.h>
+#include <Poco/Net/HTTPServerResponseImpl.h>
+#include <Poco/Net/HTTPServerSession.h>
+#include <Poco/Net/NetException.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <optional>
+#include <sstream>
+
+namespace nearside::origin {
+namespace {
+
+constexpr size_t kReceiveBytes = 64 << 10;
+constexpr size_t kSendBytes = 256 << 10;
+/// An unread rest of a body up to this is read and dropped to keep the connection.
+constexpr size_t kDropBytes = 256 << 10;
+
+Poco::Timespan SpanOf(milliseconds duration) { return Poco::Timespan(duration.count() * 1000); }
+
+Poco::Net::HTTPServerParams::Ptr Params(const ConversationLimits& limits) {
+  Poco::Net::HTTPServerParams::Ptr params = new Poco::Net::HTTPServerParams;
+  params->setTimeout(SpanOf(limits.body_timeout));
+  params->setKeepAlive(true);
+  return params;
+}
+
+/// Opens what HTTPSession keeps for its streams: raw reading behind the head, and whether more has come.
+class Session final : public Poco::Net::HTTPServerSession {
+ public:
+  using HTTPServerSession::HTTPServerSession;
+  using HTTPSession::buffered;
+  using HTTPSession::read;
+};
+
+bool TooSlow(const ConversationLimits& limits, uint64_t bytes, MonoTime since) {
+  const auto elapsed = std::chrono::duration_cast<milliseconds>(MonoNow() - since);
+  if (elapsed < limits.least_rate_after) return false;
+  return bytes * 1000 / static_cast<uint64_t>(elapsed.count()) < limits.least_bytes_per_second;
+}
+
+}  // namespace
+
+struct Conversation::Poco_ {
+  Poco_(const Poco::Net::StreamSocket& stream_socket, const ConversationLimits& limits)
+      : socket(stream_socket), params(Params(limits)) {}
+  Poco::Net::StreamSocket socket;
+  Poco::Net::HTTPServerParams::Ptr params;
+  std::optional<Session> session;
+  std::optional<Poco::Net::HTTPServerResponseImpl> response;
+  std::optional<Poco::Net::HTTPServerRequestImpl> request;
+};
+
+Conversation::Conversation(const Poco::Net::StreamSocket& socket, Head head,
+                           const ConversationLimits& limits)
+    : head_(std::move(head)),
+      limits_(limits),
+      started_(MonoNow()),
+      poco_(std::make_unique<Poco_>(socket, limits)) {
+  body_.Start(head_.framing.body, head_.framing.length, http::Http1Limits());
+  body_done_ = !present();
+  try {
+    client_ = poco_->socket.peerAddress().host().toString();
+  } catch (const Poco::Exception&) {
+    client_ = "unknown";  // it has left already
+  }
+}
+
+Conversation::~Conversation() {
+  // The session would close the socket, which the gate may want to keep.
+  poco_->request.reset();
+  poco_->response.reset();
+  if (poco_->session) poco_->session->detachSocket();
+}
+
+void Conversation::CutOff() { ::shutdown(poco_->socket.impl()->sockfd(), SHUT_RDWR); }
+
+Poco::Net::StreamSocket& Conversation::socket() { return poco_->socket; }
+
+/// Lets Poco read the head, which is whole in the socket. False when the client has left.
+bool Conversation::Begin() {
+  if (poco_->request) return true;
+  try {
+    poco_->socket.setBlocking(true);
+    poco_->socket.setReceiveTimeout(SpanOf(limits_.body_timeout));
+    poco_->socket.setSendTimeout(SpanOf(limits_.send_timeout));
+    poco_->session.emplace(poco_->socket, poco_->params);
+    poco_->response.emplace(*poco_->session);
+    poco_->request.emplace(*poco_->response, *poco_->session, poco_->params.get());
+    return true;
+  } catch (const Poco::Exception&) {
+    poco_->request.reset();
+    return false;
+  }
+}
+
+std::optional<uint64_t> Conversation::announced_bytes() const {
+  if (head_.framing.body == http::BodyFraming::kChunked) return std::nullopt;
+  return head_.framing.body == http::BodyFraming::kLength ? head_.framing.length : 0;
+}
+
+Result<size_t> Conversation::Receive() {
+  try {
+    if (std::exchange(head_.expects_continue, false)) poco_->response->sendContinue();
+    input_.resize(kReceiveBytes);
+    const int n = poco_->session->read(reinterpret_cast<char*>(input_.data()),
+                                       static_cast<std::streamsize>(input_.size()));
+    if (n > 0) return static_cast<size_t>(n);
+    return Fail(Fault::kClient, "body_cut_off", "the connection ended inside the content");
+  } catch (const Poco::TimeoutException&) {
+    return Fail(Fault::kClient, "body_timeout", "the content stopped coming");
+  } catch (const Poco::Exception& error) {
+    return Fail(Fault::kClient, "body_cut_off",
+                "the connection broke inside the content: " + error.displayText());
+  }
+}
+
+Result<size_t> Conversation::Read(std::span<uint8_t> out) {
+  const auto fail = [&](tl::unexpected<Error> error) -> Result<size_t> {
+    body_failed_ = true;
+    return error;
+  };
+  if (!Begin()) return fail(Fail(Fault::kClient, "body_cut_off", "the client has left"));
+  while (piece_.empty() && !body_done_) {
+    switch (body_.Next(&input_left_)) {
+      case http::Http1BodyReader::State::kPiece:
+        piece_ = body_.piece();
+        break;
+      case http::Http1BodyReader::State::kEnd:
+        body_done_ = true;
+        break;
+      case http::Http1BodyReader::State::kRefused:
+        return fail(Fail(Fault::kClient, "bad_body",
+                         "the content's chunks are malformed: " +
+                             std::string(http::RefusalName(body_.refusal()))));
+      case http::Http1BodyReader::State::kMore: {
+        if (TooSlow(limits_, received_, started_)) {
+          return fail(Fail(Fault::kClient, "too_slow",
+                           "the content comes slower than " +
+                               std::to_string(limits_.least_bytes_per_second) +
+                               " bytes a second"));
+        }
+        Result<size_t> n = Receive();
+        if (!n) return fail(unexpected(std::move(n.error())));
+        received_ += *n;
+        input_left_ = {reinterpret_cast<const char*>(input_.data()), *n};
+        break;
+      }
+    }
+  }
+  const size_t n = std::min(out.size(), piece_.size());
+  std::copy_n(piece_.begin(), n, out.begin());
+  piece_ = piece_.subspan(n);
+  return n;
+}
+
+/// Reads what is left of a body, if it is little. Whether the body is done.
+bool Conversation::DropRest() {
+  if (body_done_) return true;
+  if (body_failed_ || head_.expects_continue || !announced_bytes()) return false;
+  if (*announced_bytes() - std::min(*announced_bytes(), received_) > kDropBytes) return false;
+  std::vector<uint8_t> dropped(kReceiveBytes);
+  while (!body_done_) {
+    if (!Read(dropped)) return false;
+  }
+  return true;
+}
+
+bool Conversation::MayKeep() {
+  if (closing_ || !head_.framing.keep_alive || !DropRest()) return false;
+  // A client that sent the next request already (pipelining) asks again on a new connection (RFC 9112
+  // §9.3.2): each head is to pass the gate.
+  return poco_->session->buffered() == 0 && input_left_.empty();
+}
+
+void Conversation::SendBytes(const void* data, size_t size) {
+  poco_->session->socket().sendBytes(data, static_cast<int>(size));
+  sent_ += size;
+}
+
+Status Conversation::SendPiece(const BodyPiece& piece) {
+  if (!piece.blob) {
+    SendBytes(piece.text.data(), piece.text.size());
+    return {};
+  }
+  std::vector<uint8_t> buffer(std::min<uint64_t>(kSendBytes, piece.bytes));
+  for (uint64_t done = 0; done < piece.bytes;) {
+    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(buffer.size(), piece.bytes - done));
+    Result<size_t> n = piece.reader->ReadAt(piece.first + done, std::span(buffer).first(wanted));
+    if (!n) return unexpected(std::move(n.error()));
+    if (*n == 0) return Fail(Fault::kSelf, "blob_truncated", "a blob ended early");
+    SendBytes(buffer.data(), *n);
+    done += *n;
+    if (TooSlow(limits_, sent_, started_)) {
+      return Fail(Fault::kClient, "too_slow", "the client takes the response too slowly");
+    }
+  }
+  return {};
+}
+
+Status Conversation::SendBody(const Answer& answer) {
+  Poco::Net::HTTPServerResponseImpl& response = *poco_->response;
+  const bool no_content = http::StatusHasNoContent(answer.status);
+  const uint64_t bytes = answer.body_bytes();
+  if (!no_content) response.setContentLength64(static_cast<Poco::Int64>(bytes));
+  std::ostream& out = response.send();
+  const bool head_alone = no_content || head_.request.method == "HEAD";
+  if (!head_alone && answer.body.size() == 1 && !answer.body[0].blob) {
+    // Head and a small content in one packet.
+    out.write(answer.body[0].text.data(), static_cast<std::streamsize>(bytes));
+    sent_ += bytes;
+  }
+  out.flush();
+  if (head_alone || sent_ > 0) return {};
+  for (const BodyPiece& piece : answer.body) {
+    if (Status sent = SendPiece(piece); !sent) return sent;
+  }
+  return {};
+}
+
+void Conversation::PrepareHead(const Answer& answer, bool keep) {
+  Poco::Net::HTTPServerResponseImpl& response = *poco_->response;
+  response.setStatusAndReason(static_cast<Poco::Net::HTTPResponse::HTTPStatus>(answer.status),
+                              std::string(http::ReasonPhrase(answer.status)));
+  response.setDate(Poco::Timestamp());
+  response.setVersion("HTTP/1.1");
+  response.setKeepAlive(keep);
+  for (const http::FieldLine& line : answer.fields.lines()) {
+    response.add(std::string(line.name), std::string(line.value));
+  }
+}
+
+void Conversation::Respond(const Answer& answer) {
+  afterwards_ = Afterwards::kClose;
+  if (!Begin()) return;
+  const bool keep = MayKeep();
+  try {
+    PrepareHead(answer, keep);
+    // A body that ends early is told by the connection's end, short of Content-Length.
+    if (!SendBody(answer)) return;
+    afterwards_ = keep ? Afterwards::kKeep : Afterwards::kLinger;
+  } catch (const Poco::Exception&) {
+    afterwards_ = Afterwards::kClose;  // the client has left, or takes nothing any more
+  }
+}
+
+net::Descriptor Conversation::StartStream(const Answer& answer) {
+  afterwards_ = Afterwards::kClose;
+  if (!Begin()) return {};
+  try {
+    PrepareHead(answer, /*keep=*/false);
+    // Not by send(): the stream that it makes shuts the connection down when it dies.
+    std::ostringstream head;
+    poco_->response->write(head);
+    const std::string text = head.str();
+    poco_->session->socket().sendBytes(text.data(), static_cast<int>(text.size()));
+    net::Descriptor copy(::fcntl(poco_->socket.impl()->sockfd(), F_DUPFD_CLOEXEC, 0));
+    if (copy.is_open()) ::fcntl(copy.get(), F_SETFL, O_NONBLOCK);
+    return copy;
+  } catch (const Poco::Exception&) {
+    return {};
+  }
+}
+
+}  // namespace nearside::origin

@@ -1,0 +1,84 @@
+#pragma once
+
+// The edges as they report themselves, and who waits for what they apply: the receipts of purges and
+// activations.
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "runtime/clock.h"
+#include "storage/metadata.h"
+
+namespace nearside::origin {
+
+/// An edge that has not reported for this long counts as unreachable.
+inline constexpr seconds kEdgeLost{10};
+/// Receipts that may be waited for at once.
+inline constexpr size_t kWaitingReceipts = 1000;
+
+struct ReceiptLine {
+  std::string edge;
+  storage::LogPosition applied;
+  bool done = false;       ///< has applied the position
+  bool reachable = false;  ///< has reported lately
+  milliseconds took{0};    ///< from the change to the edge's report of it
+  WallTime seen_at;
+};
+
+struct Receipt {
+  storage::LogPosition position;
+  std::vector<ReceiptLine> edges;
+  bool complete = false;  ///< every edge has applied it
+};
+
+/// Any thread.
+class Fleet {
+ public:
+  explicit Fleet(storage::Metadata& metadata) : metadata_(metadata) {}
+
+  /// Takes the edges that another origin, or this one before its restart, was told of.
+  Status Load();
+  /// An edge has applied `position`; `report` is opaque JSON. Kept in memory at once, in metadata when the position
+  /// is new or some seconds have passed.
+  Status Report(const std::string& edge, storage::LogPosition position, std::string report,
+                WallTime now);
+  Status Remove(const std::string& edge);
+  std::vector<storage::EdgeReport> Edges() const;
+
+  /// Calls `done` once, on a thread that reports or ticks: when every reachable edge has applied
+  /// `position`, or at `deadline`. `since` is when the change was made. False: too many wait already.
+  bool WhenApplied(storage::LogPosition position, WallTime since, MonoTime deadline,
+                   std::function<void(Receipt)> done);
+  Receipt ReceiptOf(storage::LogPosition position, WallTime since, WallTime now) const;
+  /// Ends what has waited long enough, and looks at what edges told other origins. Called every few
+  /// milliseconds while waiting() is true.
+  void Tick(MonoTime mono_now, WallTime now);
+  bool waiting() const;
+  /// Ends every wait now, with what is known (drain).
+  void EndWaits(WallTime now);
+
+ private:
+  struct Waiter {
+    storage::LogPosition position;
+    WallTime since;
+    MonoTime deadline;
+    std::function<void(Receipt)> done;
+  };
+  struct Edge {
+    storage::EdgeReport report;
+    WallTime stored_at;
+  };
+  Receipt ReceiptLocked(storage::LogPosition position, WallTime since, WallTime now) const;
+  /// Takes out the waiters that are done and runs them without the lock.
+  void Settle(WallTime now, const std::function<bool(const Waiter&)>& ended);
+
+  storage::Metadata& metadata_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Edge> edges_;
+  std::vector<Waiter> waiters_;
+};
+
+}  // namespace nearside::origin

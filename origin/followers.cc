@@ -1,0 +1,246 @@
+#include "origin/followers.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "origin/event.h"
+#include "runtime/log.h"
+
+namespace nearside::origin {
+namespace {
+
+constexpr size_t kWindowEvents = 256;
+constexpr size_t kBatchEvents = 64;  ///< read from the log at once for a follower that is behind
+constexpr size_t kBatchBytes = 256 << 10;
+
+}  // namespace
+
+/// One stream. At most one batch of messages waits in memory for a slow reader.
+class Followers::Follower final : public net::Watcher {
+ public:
+  Follower(Followers& owner, net::Descriptor socket, uint64_t after)
+      : owner_(owner),
+        socket_(std::move(socket)),
+        after_(after),
+        heartbeat_(*owner.loop_, [this] { OnHeartbeat(); }) {}
+  ~Follower() override { Unwatch(); }
+
+  /// No event reaches it from now on.
+  void Unwatch() {
+    if (std::exchange(watched_, false)) owner_.loop_->Unwatch(socket_.get());
+  }
+
+  bool Open(std::string first) {
+    out_ = std::move(first);
+    watched_ = owner_.loop_
+                   ->Watch(socket_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, this)
+                   .has_value();
+    heartbeat_.Arm(owner_.options_.heartbeat);
+    return watched_;
+  }
+
+  /// Sends what there is. The stream may be gone afterwards.
+  void Pump() {
+    while (true) {
+      while (sent_ < out_.size()) {
+        const ssize_t n = ::send(socket_.get(), out_.data() + sent_, out_.size() - sent_,
+                                 MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) return;
+        if (n <= 0) return owner_.Remove(this);
+        sent_ += static_cast<size_t>(n);
+      }
+      out_.clear();
+      sent_ = 0;
+      const uint64_t before = after_;
+      if (!Fill()) return owner_.Remove(this);
+      if (after_ == before) return;
+      heartbeat_.Arm(owner_.options_.heartbeat);
+    }
+  }
+
+  void OnReady(uint32_t events) override {
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 && !StillThere()) {
+      return owner_.Remove(this);
+    }
+    if ((events & EPOLLOUT) != 0) Pump();
+  }
+
+ private:
+  bool Fill() {
+    const uint64_t last = owner_.log_.last.sequence;
+    if (after_ >= last) return true;
+    const uint64_t first_known = last - owner_.window_.size();  // the window begins behind it
+    if (after_ < first_known) return FillFromLog();
+    for (uint64_t i = after_ - first_known; i < owner_.window_.size(); ++i) {
+      out_ += owner_.window_[i];
+      ++after_;
+      ++owner_.sent_events_;
+      if (out_.size() >= kBatchBytes) break;
+    }
+    return true;
+  }
+
+  bool FillFromLog() {
+    auto events = owner_.metadata_.Events(after_, kBatchEvents);
+    // A gap: what comes next was trimmed meanwhile. The follower asks again and is told so.
+    if (!events || events->empty() || events->front().position.sequence != after_ + 1) return false;
+    for (const storage::Event& event : *events) {
+      out_ += EventMessage(event);
+      after_ = event.position.sequence;
+      ++owner_.sent_events_;
+      if (out_.size() >= kBatchBytes) break;
+    }
+    return true;
+  }
+
+  /// A follower sends nothing; what it sends is dropped, and its end ends the stream.
+  bool StillThere() {
+    char dropped[512];
+    while (true) {
+      const ssize_t n = ::recv(socket_.get(), dropped, sizeof dropped, MSG_DONTWAIT);
+      if (n > 0 || (n < 0 && errno == EINTR)) continue;
+      return n < 0 && errno == EAGAIN;
+    }
+  }
+
+  void OnHeartbeat() {
+    heartbeat_.Arm(owner_.options_.heartbeat);
+    if (!out_.empty()) return;  // it does not read what it has
+    out_ = ": heartbeat\n\n";
+    Pump();
+  }
+
+  Followers& owner_;
+  net::Descriptor socket_;
+  uint64_t after_;
+  net::Timer heartbeat_;
+  std::string out_;
+  size_t sent_ = 0;
+  bool watched_ = false;
+};
+
+Followers::Followers(storage::Metadata& metadata, const FollowersOptions& options,
+                     std::function<void()> on_news, std::function<void()> on_tick)
+    : metadata_(metadata),
+      options_(options),
+      on_news_(std::move(on_news)),
+      on_tick_(std::move(on_tick)) {}
+
+Result<std::unique_ptr<Followers>> Followers::Start(storage::Metadata& metadata,
+                                                    const FollowersOptions& options,
+                                                    std::function<void()> on_news,
+                                                    std::function<void()> on_tick) {
+  std::unique_ptr<Followers> followers(
+      new Followers(metadata, options, std::move(on_news), std::move(on_tick)));
+  if (Status opened = followers->Open(); !opened) return unexpected(std::move(opened.error()));
+  return followers;
+}
+
+Status Followers::Open() {
+  Result<std::unique_ptr<net::EventLoop>> loop = net::EventLoop::Create();
+  if (!loop) return unexpected(std::move(loop.error()));
+  loop_ = std::move(*loop);
+  Result<storage::LogState> log = metadata_.Log();
+  if (!log) return unexpected(std::move(log.error()));
+  log_ = *log;
+  timer_ = std::make_unique<net::Timer>(*loop_, [this] { Tick(); });
+  timer_->Arm(options_.poll);
+  thread_ = std::thread([this] { loop_->Run(); });
+  return {};
+}
+
+Followers::~Followers() {
+  if (thread_.joinable()) {
+    loop_->Stop();
+    thread_.join();
+  }
+  followers_.clear();
+  timer_.reset();
+}
+
+void Followers::Tick() {
+  timer_->Arm(options_.poll);
+  Look();
+  on_tick_();
+}
+
+void Followers::Look() {
+  Result<storage::LogState> log = metadata_.Log();
+  if (!log) return;  // tried again in a moment; the API tells of it
+  if (log->last == log_.last) return;
+  if (log->last.epoch != log_.last.epoch || log->last.sequence < log_.last.sequence) {
+    // The database was replaced under us: nobody may be told a sequence of two logs as one.
+    Log(Level::kError, "event_log_replaced", {{"epoch", log->last.epoch}});
+    window_.clear();
+    log_ = *log;
+    on_news_();
+    while (!followers_.empty()) Remove(followers_.begin()->first);
+    return;
+  }
+  Result<std::vector<storage::Event>> events =
+      metadata_.Events(log_.last.sequence, kWindowEvents);
+  if (!events) return;
+  for (const storage::Event& event : *events) {
+    if (event.position.sequence != log_.last.sequence + 1) window_.clear();  // trimmed meanwhile
+    window_.push_back(EventMessage(event));
+    if (window_.size() > kWindowEvents) window_.pop_front();
+    log_.last = event.position;
+  }
+  log_.first = log->first;
+  on_news_();
+  std::vector<Follower*> all;
+  for (const auto& [follower, owner] : followers_) all.push_back(follower);
+  for (Follower* follower : all) {
+    if (followers_.contains(follower)) follower->Pump();
+  }
+  if (events->size() == kWindowEvents) Wake();  // there may be more
+}
+
+void Followers::Follow(net::Descriptor socket, std::optional<storage::LogPosition> after) {
+  ++count_;
+  auto shared = std::make_shared<net::Descriptor>(std::move(socket));
+  loop_->Post([this, shared, after] { Add(std::move(*shared), after); });
+}
+
+void Followers::Add(net::Descriptor socket, std::optional<storage::LogPosition> after) {
+  Look();
+  const uint64_t begin = after ? after->sequence : log_.last.sequence;
+  auto owner = std::make_unique<Follower>(*this, std::move(socket), begin);
+  Follower* follower = owner.get();
+  followers_.emplace(follower, std::move(owner));
+  std::string first = ": nearside event log\n\n" + PositionMessage(log_.last, loop_->wall_now());
+  if (!follower->Open(std::move(first))) return Remove(follower);
+  follower->Pump();
+}
+
+namespace {
+
+template <typename T>
+struct Later final : net::Disposable {
+  explicit Later(std::unique_ptr<T> o) : object(std::move(o)) {}
+  std::unique_ptr<T> object;
+};
+
+}  // namespace
+
+void Followers::Remove(Follower* follower) {
+  const auto found = followers_.find(follower);
+  if (found == followers_.end()) return;
+  --count_;
+  follower->Unwatch();
+  loop_->DisposeLater(std::make_unique<Later<Follower>>(std::move(found->second)));
+  followers_.erase(found);
+}
+
+void Followers::Wake() {
+  loop_->Post([this] { Look(); });
+}
+
+void Followers::CloseAll() {
+  loop_->Post([this] {
+    while (!followers_.empty()) Remove(followers_.begin()->first);
+  });
+}
+
+}  // namespace nearside::origin

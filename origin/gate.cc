@@ -1,0 +1,375 @@
+#include "origin/gate.h"
+
+#include <Poco/Net/NetException.h>
+#include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/StreamSocket.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <thread>
+#include <unordered_map>
+
+#include "http/http1_parser.h"
+#include "http/http1_writer.h"
+#include "net/event_loop.h"
+#include "runtime/log.h"
+
+namespace nearside::origin {
+namespace {
+
+constexpr int kBacklog = 1024;
+constexpr milliseconds kLingerTime{2000};
+constexpr milliseconds kAcceptPause{100};  ///< after EMFILE and its like
+constexpr int kAcceptsInTurn = 64;
+/// Poco's reader refuses longer values (MessageHeader::MAX_VALUE_LENGTH).
+constexpr size_t kFieldValueBytes = 8000;
+
+struct AtomicCounters {
+  std::atomic<uint64_t> accepted{0}, refused_full{0}, bad_requests{0}, timeouts{0}, open{0};
+};
+
+class EpollGate;
+
+/// A connection that waits for a head, or lingers. The gate's thread.
+class Waiting final : public net::Watcher {
+ public:
+  Waiting(EpollGate& gate, const Poco::Net::StreamSocket& socket);
+  void AwaitHead(milliseconds timeout);
+  void Linger();
+  void OnReady(uint32_t events) override;
+  int fd() const { return socket_.impl()->sockfd(); }
+  const Poco::Net::StreamSocket& socket() const { return socket_; }
+  bool idle() const { return !lingering_ && seen_ == 0; }
+
+ private:
+  void LookAtHead(uint32_t events);
+  void DropInput();
+  void OnHead();
+  void Refuse(int status, std::string_view why);
+
+  EpollGate& gate_;
+  Poco::Net::StreamSocket socket_;
+  net::Timer timer_;
+  http::Http1RequestParser parser_;
+  http::RequestHead head_;
+  size_t seen_ = 0;  ///< bytes of the head that the parser has had
+  bool lingering_ = false;
+};
+
+class EpollGate final : public Gate {
+ public:
+  EpollGate(const GateOptions& options, OnRequest on_request)
+      : options_(options), on_request_(std::move(on_request)) {}
+  ~EpollGate() override;
+  Status Bind(const std::vector<net::SocketAddress>& addresses);
+
+  void Start() override {
+    thread_ = std::thread([this] { loop_->Run(); });
+  }
+  void GiveBack(std::unique_ptr<Conversation> conversation) override;
+  void Drain() override;
+  const std::vector<net::SocketAddress>& addresses() const override { return addresses_; }
+  GateCounters counters() const override;
+
+  net::EventLoop& loop() { return *loop_; }
+  const GateOptions& options() const { return options_; }
+  AtomicCounters& atomic_counters() { return counters_; }
+  /// Watches a waiting connection. False when the system has no room for it.
+  bool Watch(Waiting* waiting);
+  /// The connection leaves the gate; the object dies at the end of the turn.
+  std::unique_ptr<Waiting> Release(Waiting* waiting);
+  void Close(Waiting* waiting);
+  void HandOver(Waiting* waiting, Conversation::Head head);
+
+ private:
+  class Listening;
+  Status Listen(const net::SocketAddress& address);
+  void Accept(Poco::Net::ServerSocket& socket, net::Timer& pause, int fd, net::Watcher* watcher);
+  void Admit(const Poco::Net::StreamSocket& socket, milliseconds timeout);
+  void TakeBack(Conversation& conversation);
+
+  const GateOptions options_;
+  const OnRequest on_request_;
+  std::unique_ptr<net::EventLoop> loop_;
+  std::vector<net::SocketAddress> addresses_;
+  std::vector<std::unique_ptr<Listening>> listening_;
+  std::unordered_map<Waiting*, std::unique_ptr<Waiting>> waiting_;
+  AtomicCounters counters_;
+  bool draining_ = false;
+  std::thread thread_;
+};
+
+/// A listening socket.
+class EpollGate::Listening final : public net::Watcher {
+ public:
+  Listening(EpollGate& gate, const Poco::Net::ServerSocket& socket)
+      : gate_(gate), socket_(socket), pause_(gate.loop(), [this] { Watch(); }) {}
+  ~Listening() override { gate_.loop().Unwatch(fd()); }
+  Status Watch() { return gate_.loop().Watch(fd(), EPOLLIN, this); }
+  void OnReady(uint32_t) override;
+
+ private:
+  int fd() const { return socket_.impl()->sockfd(); }
+  EpollGate& gate_;
+  Poco::Net::ServerSocket socket_;
+  net::Timer pause_;
+};
+
+void EpollGate::Listening::OnReady(uint32_t) {
+  try {
+    for (int i = 0; i < kAcceptsInTurn && socket_.poll(0, Poco::Net::Socket::SELECT_READ); ++i) {
+      Poco::Net::StreamSocket socket = socket_.acceptConnection();
+      if (gate_.counters_.open.load() >= gate_.options_.connections) {
+        ++gate_.counters_.refused_full;
+        continue;
+      }
+      ++gate_.counters_.accepted;
+      ++gate_.counters_.open;
+      socket.setNoDelay(true);
+      gate_.Admit(socket, gate_.options_.head_timeout);
+    }
+  } catch (const Poco::Exception& error) {
+    Log(Level::kWarning, "accept_failed", {{"error", error.displayText()}});
+    gate_.loop().Unwatch(fd());
+    pause_.Arm(kAcceptPause);
+  }
+}
+
+Waiting::Waiting(EpollGate& gate, const Poco::Net::StreamSocket& socket)
+    : gate_(gate),
+      socket_(socket),
+      timer_(gate.loop(),
+             [this] {
+               if (!lingering_ && seen_ > 0) ++gate_.atomic_counters().timeouts;
+               gate_.Close(this);
+             }),
+      parser_(gate.options().head) {
+  parser_.Start(&head_);
+}
+
+void Waiting::AwaitHead(milliseconds timeout) { timer_.Arm(timeout); }
+
+void Waiting::Linger() {
+  lingering_ = true;
+  ::shutdown(fd(), SHUT_WR);
+  timer_.Arm(kLingerTime);
+}
+
+void Waiting::OnReady(uint32_t events) {
+  if (lingering_) {
+    DropInput();
+  } else {
+    LookAtHead(events);
+  }
+}
+
+void Waiting::DropInput() {
+  const std::span<uint8_t> scratch = gate_.loop().input_scratch();
+  while (true) {
+    const ssize_t n = ::recv(fd(), scratch.data(), scratch.size(), MSG_DONTWAIT);
+    if (n > 0) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    return gate_.Close(this);
+  }
+}
+
+/// The head stays in the socket: whoever serves the connection reads it from there.
+void Waiting::LookAtHead(uint32_t events) {
+  const std::span<uint8_t> scratch = gate_.loop().input_scratch();
+  const ssize_t n = ::recv(fd(), scratch.data(), scratch.size(), MSG_PEEK | MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0 || static_cast<size_t>(n) < seen_) return gate_.Close(this);
+  if (static_cast<size_t>(n) == seen_) {
+    // The peer has sent its end inside a head, or an event came for bytes that were seen already.
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) gate_.Close(this);
+    return;
+  }
+  if (seen_ == 0) timer_.Arm(gate_.options().head_timeout);
+  std::string_view input(reinterpret_cast<const char*>(scratch.data()), static_cast<size_t>(n));
+  input.remove_prefix(seen_);
+  seen_ = static_cast<size_t>(n);
+  switch (parser_.Next(&input)) {
+    case http::ParseEvent::kMore:
+      return;
+    case http::ParseEvent::kHead:
+      return OnHead();
+    default:
+      return Refuse(http::RefusalStatus(parser_.refusal()), http::RefusalName(parser_.refusal()));
+  }
+}
+
+void Waiting::OnHead() {
+  for (const http::FieldLine& line : head_.fields.lines()) {
+    if (line.value.size() > kFieldValueBytes) return Refuse(431, "field_too_large");
+  }
+  head_.scheme = "http";
+  gate_.HandOver(this, {std::move(head_), parser_.framing(), parser_.expects_continue()});
+}
+
+void Waiting::Refuse(int status, std::string_view why) {
+  ++gate_.atomic_counters().bad_requests;
+  const std::string text = std::string(http::ReasonPhrase(status)) + ": " + std::string(why) + "\n";
+  const std::string length = std::to_string(text.size());
+  const http::FieldLine lines[] = {{"content-type", "text/plain; charset=utf-8"},
+                                   {"content-length", length}};
+  std::string out;
+  http::AppendResponseHead(status, lines, {}, {.close = true}, &out);
+  out += text;
+  // Into a fresh socket this always fits; a client that does not read loses nothing but this.
+  (void)::send(fd(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  Linger();
+  DropInput();
+}
+
+EpollGate::~EpollGate() {
+  if (thread_.joinable()) {
+    loop_->Stop();
+    thread_.join();
+  }
+  for (auto& [waiting, owner] : waiting_) loop_->Unwatch(waiting->fd());
+  waiting_.clear();
+  listening_.clear();
+}
+
+Status EpollGate::Listen(const net::SocketAddress& address) {
+  try {
+    Poco::Net::ServerSocket socket;
+    socket.bind(Poco::Net::SocketAddress(address.get(), address.length()), /*reuseAddress=*/true,
+                /*reusePort=*/false);
+    socket.listen(kBacklog);
+    const Poco::Net::SocketAddress bound = socket.address();
+    addresses_.emplace_back(bound.addr(), bound.length());
+    listening_.push_back(std::make_unique<Listening>(*this, socket));
+    return {};
+  } catch (const Poco::Exception& error) {
+    const bool in_use = error.code() == EADDRINUSE;
+    return Fail(Fault::kOperator, in_use ? "address_in_use" : "bad_address",
+                address.ToString() + ": " +
+                    (in_use ? std::string("address already in use: expected a free one")
+                            : error.displayText() + ": expected an address of this machine"));
+  }
+}
+
+Status EpollGate::Bind(const std::vector<net::SocketAddress>& addresses) {
+  Result<std::unique_ptr<net::EventLoop>> loop = net::EventLoop::Create();
+  if (!loop) return unexpected(std::move(loop.error()));
+  loop_ = std::move(*loop);
+  for (const net::SocketAddress& address : addresses) {
+    if (Status listening = Listen(address); !listening) return listening;
+  }
+  for (const auto& listening : listening_) {
+    if (Status watched = listening->Watch(); !watched) return watched;
+  }
+  return {};
+}
+
+void EpollGate::Admit(const Poco::Net::StreamSocket& socket, milliseconds timeout) {
+  auto owner = std::make_unique<Waiting>(*this, socket);
+  Waiting* waiting = owner.get();
+  if (!Watch(waiting)) {
+    --counters_.open;
+    return;
+  }
+  waiting_.emplace(waiting, std::move(owner));
+  waiting->AwaitHead(timeout);
+}
+
+bool EpollGate::Watch(Waiting* waiting) {
+  // Edge-triggered: bytes of half a head stay in the socket, and would make a level-triggered one spin.
+  const Status watched =
+      loop_->Watch(waiting->fd(), EPOLLIN | EPOLLRDHUP | EPOLLET, waiting);
+  if (!watched) Log(Level::kWarning, "watch_failed", {{"error", watched.error().ToString()}});
+  return watched.has_value();
+}
+
+std::unique_ptr<Waiting> EpollGate::Release(Waiting* waiting) {
+  loop_->Unwatch(waiting->fd());
+  auto found = waiting_.find(waiting);
+  std::unique_ptr<Waiting> owner = std::move(found->second);
+  waiting_.erase(found);
+  return owner;
+}
+
+namespace {
+
+/// Keeps a connection's object alive until the turn that is using it has ended.
+struct Farewell final : net::Disposable {
+  explicit Farewell(std::unique_ptr<Waiting> w) : waiting(std::move(w)) {}
+  std::unique_ptr<Waiting> waiting;
+};
+
+}  // namespace
+
+void EpollGate::Close(Waiting* waiting) {
+  --counters_.open;
+  loop_->DisposeLater(std::make_unique<Farewell>(Release(waiting)));
+}
+
+void EpollGate::HandOver(Waiting* waiting, Conversation::Head head) {
+  std::unique_ptr<Waiting> owner = Release(waiting);
+  auto conversation =
+      std::make_unique<Conversation>(owner->socket(), std::move(head), options_.conversation);
+  loop_->DisposeLater(std::make_unique<Farewell>(std::move(owner)));
+  if (draining_) conversation->CloseAfterwards();
+  on_request_(std::move(conversation));
+}
+
+void EpollGate::GiveBack(std::unique_ptr<Conversation> conversation) {
+  // std::function wants to be copied.
+  std::shared_ptr<Conversation> shared = std::move(conversation);
+  loop_->Post([this, shared] { TakeBack(*shared); });
+}
+
+void EpollGate::TakeBack(Conversation& conversation) {
+  const Afterwards afterwards = conversation.afterwards();
+  if (afterwards == Afterwards::kClose || (afterwards == Afterwards::kKeep && draining_)) {
+    --counters_.open;
+    return;
+  }
+  auto owner = std::make_unique<Waiting>(*this, conversation.socket());
+  Waiting* waiting = owner.get();
+  if (!Watch(waiting)) {
+    --counters_.open;
+    return;
+  }
+  waiting_.emplace(waiting, std::move(owner));
+  if (afterwards == Afterwards::kLinger) {
+    waiting->Linger();
+  } else {
+    waiting->AwaitHead(options_.idle_timeout);
+  }
+}
+
+void EpollGate::Drain() {
+  loop_->Post([this] {
+    draining_ = true;
+    listening_.clear();
+    std::vector<Waiting*> idle;
+    for (const auto& [waiting, owner] : waiting_) {
+      if (waiting->idle()) idle.push_back(waiting);
+    }
+    for (Waiting* waiting : idle) Close(waiting);
+  });
+}
+
+GateCounters EpollGate::counters() const {
+  return {.accepted = counters_.accepted.load(),
+          .refused_full = counters_.refused_full.load(),
+          .bad_requests = counters_.bad_requests.load(),
+          .timeouts = counters_.timeouts.load(),
+          .open = counters_.open.load()};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Gate>> Gate::Open(const std::vector<net::SocketAddress>& addresses,
+                                         const GateOptions& options, OnRequest on_request) {
+  auto gate = std::make_unique<EpollGate>(options, std::move(on_request));
+  if (Status bound = gate->Bind(addresses); !bound) {
+    return unexpected(std::move(bound.error()));
+  }
+  return std::unique_ptr<Gate>(std::move(gate));
+}
+
+}  // namespace nearside::origin

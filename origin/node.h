@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "origin/fleet.h"
+#include "origin/settings.h"
+#include "origin/site_table.h"
+#include "origin/tokens.h"
+#include "runtime/metrics.h"
+#include "storage/blob_store.h"
+#include "storage/metadata.h"
+
+namespace nearside::origin {
+
+/// What a request was, for counters.
+enum class RequestKind { kVisitor, kApi, kUpload, kEvents };
+inline constexpr size_t kRequestKinds = 4;
+
+/// Counts of what was answered. Any thread: an origin's requests are few enough for shared atomics.
+struct NodeCounters {
+  std::array<std::array<std::atomic<uint64_t>, 6>, kRequestKinds> answers{};  ///< by kind, status / 100
+  std::atomic<uint64_t> received_bytes{0};
+  std::atomic<uint64_t> sent_bytes{0};
+  std::atomic<uint64_t> stored_blobs{0};
+  std::atomic<uint64_t> stored_bytes{0};
+  std::atomic<uint64_t> failed_uploads{0};
+  std::atomic<uint64_t> refused_busy{0};    ///< 503: the queue of the kind's threads was full
+  std::atomic<uint64_t> denied{0};          ///< 401 and 403
+  void Count(RequestKind kind, int status);
+};
+
+/// Everything that the parts of an origin share. Any thread.
+struct Node {
+  Node(OriginSettings s, std::unique_ptr<storage::Metadata> m, std::unique_ptr<storage::BlobStore> b,
+       Tokens t);
+
+  /// Opens what the settings name. Errors: kOperator, with file, line and key.
+  static Result<std::unique_ptr<Node>> Open(const OriginSettings& settings, Tokens tokens);
+
+  std::shared_ptr<const Tokens> tokens() const;
+  void SetTokens(Tokens tokens);
+  /// After a change of ours: visitors see it and edges are told, before the change is answered.
+  void Changed();
+
+  const OriginSettings settings;
+  const std::unique_ptr<storage::Metadata> metadata;
+  const std::unique_ptr<storage::BlobStore> blobs;
+  SiteTable sites;
+  Fleet fleet;
+  NodeCounters counters;
+  metrics::Registry registry;
+  std::atomic<bool> draining{false};
+  std::function<double()> load = [] { return 0.0; };  ///< set before serving
+  std::function<void()> wake_followers = [] {};       ///< set before serving
+  std::function<bool()> followers_full = [] { return false; };
+
+ private:
+  mutable std::mutex tokens_mutex_;
+  std::shared_ptr<const Tokens> tokens_;
+};
+
+}  // namespace nearside::origin

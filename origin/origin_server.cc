@@ -1,0 +1,201 @@
+#include "origin/origin_server.h"
+
+#include <optional>
+
+#include "http/session/server.h"
+#include "net/event_loop.h"
+#include "net/listener.h"
+#include "net/worker_group.h"
+#include "origin/admin.h"
+#include "origin/api_server.h"
+#include "origin/node.h"
+#include "origin/settings.h"
+#include "origin/visitor_listeners.h"
+#include "runtime/log.h"
+
+namespace nearside::origin {
+namespace {
+
+constexpr milliseconds kDrainStep{20};
+
+/// What the settings name, read and checked.
+struct Loaded {
+  OriginSettings settings;
+  std::vector<net::Certificate> certificates;
+  Tokens tokens;
+};
+
+Result<Loaded> Load(const std::string& config) {
+  Loaded loaded;
+  Result<OriginSettings> settings = ReadOriginSettings(config);
+  if (!settings) return unexpected(std::move(settings.error()));
+  loaded.settings = std::move(*settings);
+  for (const CertificateSettings& row : loaded.settings.certificates) {
+    auto certificate = net::LoadCertificate(row.chain, row.key);
+    if (!certificate) return FailAt(row.where, "certificate", certificate.error());
+    loaded.certificates.push_back(std::move(*certificate));
+  }
+  const AuthSettings& auth = loaded.settings.auth;
+  Result<Tokens> tokens = Tokens::Load(auth.token_file, "");
+  if (!tokens) return FailAt(auth.where, "auth.token_file", tokens.error());
+  tokens = Tokens::Load(auth.token_file, auth.fleet_token_file);
+  if (!tokens) return FailAt(auth.where, "auth.fleet_token_file", tokens.error());
+  loaded.tokens = std::move(*tokens);
+  return loaded;
+}
+
+/// The process: a control loop (signals, admin) on the main thread, and the servers on theirs.
+class OriginServer {
+ public:
+  OriginServer(std::string config, Loaded loaded)
+      : config_(std::move(config)), loaded_(std::move(loaded)) {}
+  Status Start();
+  void Run() { control_->Run(); }
+
+ private:
+  Status OpenAdmin();
+  void DeclareMetrics();
+  void Reload();
+  void Terminate();
+  void WaitForIdle();
+
+  const std::string config_;
+  Loaded loaded_;
+  std::unique_ptr<net::EventLoop> control_;
+  std::unique_ptr<Node> node_;
+  std::unique_ptr<ApiServer> api_;
+  std::unique_ptr<VisitorListeners> visitors_;
+  std::unique_ptr<Admin> admin_;
+  std::unique_ptr<http::ServerSessions> admin_sessions_;
+  std::unique_ptr<net::Listener> admin_listener_;
+  std::unique_ptr<net::SignalWatch> signals_;
+  std::optional<net::Timer> drain_timer_;
+  MonoTime drain_deadline_;
+  bool visitors_drained_ = false;
+  bool terminating_ = false;
+};
+
+Status OriginServer::Start() {
+  auto control = net::EventLoop::Create();
+  if (!control) return unexpected(std::move(control.error()));
+  control_ = std::move(*control);
+  auto node = Node::Open(loaded_.settings, std::move(loaded_.tokens));
+  if (!node) return unexpected(std::move(node.error()));
+  node_ = std::move(*node);
+  std::vector<net::SocketAddress> addresses;
+  for (const std::string& text : loaded_.settings.node.api) {
+    addresses.push_back(*net::SocketAddress::Parse(text));  // checked with the settings
+  }
+  auto api = ApiServer::Open(*node_, addresses);
+  if (!api) return FailAt(loaded_.settings.node.where, "origin.api", api.error());
+  api_ = std::move(*api);
+  auto visitors = VisitorListeners::Open(*node_, loaded_.certificates);
+  if (!visitors) return unexpected(std::move(visitors.error()));
+  visitors_ = std::move(*visitors);
+  DeclareMetrics();
+  if (Status opened = OpenAdmin(); !opened) return opened;
+  auto signals = net::SignalWatch::Create(
+      *control_, {.on_terminate = [this] { Terminate(); }, .on_reload = [this] { Reload(); }});
+  if (!signals) return unexpected(std::move(signals.error()));
+  signals_ = std::move(*signals);
+  drain_timer_.emplace(*control_, [this] { WaitForIdle(); });
+  api_->Start();
+  visitors_->Start();
+  std::string listening;
+  for (const auto& address : api_->addresses()) {
+    listening += (listening.empty() ? "" : ",") + address.ToString();
+  }
+  std::string visited;
+  for (const auto& address : visitors_->addresses()) {
+    visited += (visited.empty() ? "" : ",") + address.ToString();
+  }
+  Log(Level::kInfo, "ready",
+      {{"name", node_->settings.node.name}, {"api", listening}, {"listen", visited},
+       {"sites", node_->sites.size()}});
+  return {};
+}
+
+void OriginServer::DeclareMetrics() {
+  api_->ExportMetrics(node_->registry);
+  visitors_->ExportMetrics(node_->registry);
+  node_->registry.Gauge("nearside_origin_sites", "Sites.", {},
+                        [this] { return static_cast<double>(node_->sites.size()); });
+  node_->registry.Gauge("nearside_origin_log_seq", "The newest event's number.", {}, [this] {
+    const auto log = node_->metadata->Log();
+    return log ? static_cast<double>(log->last.sequence) : 0.0;
+  });
+  node_->registry.Gauge("nearside_origin_edges_reachable", "Edges that have reported lately.", {},
+                        [this] {
+                          const WallTime now = WallNow();
+                          double reachable = 0;
+                          for (const auto& edge : node_->fleet.Edges()) {
+                            if (now - edge.seen_at < kEdgeLost) ++reachable;
+                          }
+                          return reachable;
+                        });
+}
+
+Status OriginServer::OpenAdmin() {
+  const AdminSettings& settings = loaded_.settings.admin;
+  if (settings.address.empty()) return {};
+  admin_ = std::make_unique<Admin>(*node_);
+  admin_sessions_ = http::ServerSessions::Create(*control_, *admin_, {});
+  auto address = net::SocketAddress::Parse(settings.address);
+  if (!address) return FailAt(settings.where, "admin.address", address.error());
+  auto listener = net::Listener::Open(
+      *control_, {.address = *address, .reuse_port = false, .max_connections = 1000}, nullptr,
+      [this](std::unique_ptr<net::Stream> stream) { admin_sessions_->Adopt(std::move(stream)); });
+  if (!listener) return FailAt(settings.where, "admin.address", listener.error());
+  admin_listener_ = std::move(*listener);
+  return {};
+}
+
+void OriginServer::Reload() {
+  Result<Loaded> loaded = Load(config_);
+  if (!loaded) {
+    Log(Level::kError, "reload_refused", {{"error", loaded.error().message}});
+    return;
+  }
+  node_->SetTokens(std::move(loaded->tokens));
+  if (!loaded->certificates.empty()) visitors_->UseCertificates(std::move(loaded->certificates));
+  Log(Level::kInfo, "reloaded", {{"certificates", loaded->settings.certificates.size()}});
+}
+
+void OriginServer::Terminate() {
+  if (terminating_) return control_->Stop();  // asked twice: now
+  terminating_ = true;
+  node_->draining.store(true);
+  const milliseconds patience = loaded_.settings.node.drain_timeout;
+  Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(patience)}});
+  drain_deadline_ = MonoNow() + patience;
+  api_->Drain();
+  visitors_->Drain(patience, [this] {
+    control_->Post([this] { visitors_drained_ = true; });
+  });
+  WaitForIdle();
+}
+
+void OriginServer::WaitForIdle() {
+  if ((visitors_drained_ && api_->idle()) || MonoNow() >= drain_deadline_) return control_->Stop();
+  drain_timer_->Arm(kDrainStep);
+}
+
+}  // namespace
+
+Status CheckOrigin(const std::string& config) {
+  Result<Loaded> loaded = Load(config);
+  return loaded ? Status() : Status(unexpected(std::move(loaded.error())));
+}
+
+Status RunOrigin(const std::string& config) {
+  StartLog("origin", Level::kInfo);
+  Result<Loaded> loaded = Load(config);
+  if (!loaded) return unexpected(std::move(loaded.error()));
+  OriginServer server(config, std::move(*loaded));
+  if (Status started = server.Start(); !started) return started;
+  server.Run();
+  Log(Level::kInfo, "stopped");
+  return {};
+}
+
+}  // namespace nearside::origin

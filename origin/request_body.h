@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "runtime/result.h"
+
+namespace nearside::origin {
+
+/// The content of a request, read as it arrives. Blocks; one thread.
+class RequestBody {
+ public:
+  virtual ~RequestBody() = default;
+  /// Fills the front of `out`; 0 bytes: the content is whole. Errors: kClient body_cut_off, body_timeout,
+  /// too_slow, bad_body (chunk framing), never an end that is none.
+  virtual Result<size_t> Read(std::span<uint8_t> out) = 0;
+  /// Content-Length; nullopt when the content is chunked.
+  virtual std::optional<uint64_t> announced_bytes() const = 0;
+  /// Whether any content was announced, be it 0 bytes long.
+  virtual bool present() const = 0;
+};
+
+/// The whole content, for small ones. Errors: those of Read, and kClient body_too_large.
+Result<std::string> ReadWhole(RequestBody& body, size_t limit);
+
+}  // namespace nearside::origin

@@ -1,0 +1,201 @@
+#include "origin/route.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "http/uri.h"
+#include "origin/asset_path.h"
+#include "origin/manifest.h"
+#include "runtime/units.h"
+
+namespace nearside::origin {
+namespace {
+
+constexpr size_t kEdgeNameBytes = 63;
+
+tl::unexpected<Error> NoSuchRoute(std::string_view path) {
+  return Fail(Fault::kClient, "no_such_route",
+              "the API has no \"" + std::string(path.substr(0, 200)) +
+                  "\": docs/origin.md lists what it has");
+}
+
+tl::unexpected<Error> BadQuery(std::string message) {
+  return Fail(Fault::kClient, "bad_query", std::move(message));
+}
+
+/// Takes one segment off the front of *rest ("demo/assets/…" → "demo", "assets/…").
+std::string_view TakeSegment(std::string_view* rest) {
+  const size_t end = std::min(rest->find('/'), rest->size());
+  const std::string_view segment = rest->substr(0, end);
+  rest->remove_prefix(std::min(end + 1, rest->size()));
+  return segment;
+}
+
+std::optional<uint64_t> ParseNumber(std::string_view text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+Result<Route> ParseReleases(Route route, std::string_view rest, std::string_view path) {
+  route.kind = RouteKind::kReleases;
+  if (rest.empty()) return route;
+  const std::optional<uint64_t> id = ParseNumber(TakeSegment(&rest));
+  if (!id || *id > uint64_t{INT64_MAX}) return NoSuchRoute(path);
+  route.release = static_cast<storage::ReleaseId>(*id);
+  route.kind = RouteKind::kRelease;
+  if (rest.empty()) return route;
+  route.kind = RouteKind::kActivation;
+  if (rest == "activate") return route;
+  return NoSuchRoute(path);
+}
+
+Result<Route> ParseSites(std::string_view rest, std::string_view path) {
+  Route route;
+  route.kind = RouteKind::kSites;
+  if (rest.empty()) return route;
+  route.kind = RouteKind::kSite;
+  route.site = TakeSegment(&rest);
+  if (Status good = CheckSiteName(route.site); !good) return NoSuchRoute(path);
+  const bool whole = path.ends_with("/" + route.site);
+  if (whole && rest.empty()) return route;
+  const std::string_view what = TakeSegment(&rest);
+  if (what == "releases") return ParseReleases(std::move(route), rest, path);
+  if (what != "assets") return NoSuchRoute(path);
+  route.kind = RouteKind::kAssets;
+  if (rest.empty()) return route;
+  route.kind = RouteKind::kAsset;
+  Result<std::string> asset = DecodeAssetPath(rest);
+  if (!asset) return unexpected(std::move(asset.error()));
+  route.path = std::move(*asset);
+  return route;
+}
+
+Result<Route> ParseEdge(std::string_view name, std::string_view path) {
+  const bool characters = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '.' || c == '_' || c == '-';
+  });
+  if (!characters || name.size() > kEdgeNameBytes) return NoSuchRoute(path);
+  Route route;
+  route.kind = name.empty() ? RouteKind::kEdges : RouteKind::kEdge;
+  route.name = name;
+  return route;
+}
+
+}  // namespace
+
+Result<Route> ParseRoute(std::string_view path) {
+  constexpr std::string_view kBase = "/v1/";
+  Route route;
+  if (path == "/healthz") return route;
+  if (!path.starts_with(kBase)) return NoSuchRoute(path);
+  std::string_view rest = path.substr(kBase.size());
+  const std::string_view what = TakeSegment(&rest);
+  if (what == "sites") return ParseSites(rest, path);
+  if (what == "edges") return ParseEdge(rest, path);
+  if (what == "blobs" && !rest.empty()) {
+    route.kind = RouteKind::kBlob;
+    route.name = rest;
+    return route;
+  }
+  if (what == "purge" && rest.empty()) {
+    route.kind = RouteKind::kPurge;
+    return route;
+  }
+  if (what == "events" && rest.empty()) {
+    route.kind = RouteKind::kEvents;
+    return route;
+  }
+  return NoSuchRoute(path);
+}
+
+std::string_view MethodsOf(RouteKind kind) {
+  switch (kind) {
+    case RouteKind::kHealth: return "GET, HEAD";
+    case RouteKind::kAsset: return "GET, HEAD, PUT, DELETE";
+    case RouteKind::kAssets: return "GET, HEAD";
+    case RouteKind::kReleases: return "GET, HEAD, POST";
+    case RouteKind::kRelease: return "GET, HEAD";
+    case RouteKind::kActivation: return "POST";
+    case RouteKind::kBlob: return "GET, HEAD, PUT";
+    case RouteKind::kPurge: return "POST";
+    case RouteKind::kEvents: return "GET";
+    case RouteKind::kEdges: return "GET, HEAD";
+    case RouteKind::kEdge: return "GET, HEAD, POST, DELETE";
+    case RouteKind::kSites: return "GET, HEAD, POST";
+    case RouteKind::kSite: return "GET, HEAD, PUT, DELETE";
+  }
+  return "";
+}
+
+bool Allows(std::string_view methods, std::string_view method) {
+  for (size_t at = 0; at < methods.size();) {
+    const size_t end = std::min(methods.find(", ", at), methods.size());
+    if (methods.substr(at, end - at) == method) return true;
+    at = end + 2;
+  }
+  return false;
+}
+
+std::optional<std::string> QueryValue(std::string_view query, std::string_view key) {
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(pair.size() + 1, query.size()));
+    const size_t equals = std::min(pair.find('='), pair.size());
+    if (pair.substr(0, equals) != key) continue;
+    return http::PercentDecode(pair.substr(std::min(equals + 1, pair.size())));
+  }
+  return std::nullopt;
+}
+
+Result<size_t> QueryLimit(std::string_view query, size_t fallback, size_t most) {
+  const std::optional<std::string> text = QueryValue(query, "limit");
+  if (!text) return fallback;
+  const std::optional<uint64_t> limit = ParseNumber(*text);
+  if (!limit || *limit == 0 || *limit > most) {
+    return BadQuery("limit: expected a number from 1 to " + std::to_string(most));
+  }
+  return static_cast<size_t>(*limit);
+}
+
+Result<std::optional<milliseconds>> QueryWait(std::string_view query, milliseconds most) {
+  const std::optional<std::string> text = QueryValue(query, "wait");
+  if (!text) return std::nullopt;
+  Result<milliseconds> wait = ParseDuration(*text);
+  if (!wait || *wait > most) {
+    return BadQuery("wait: expected a duration up to " + FormatDuration(most) +
+                    ", for example wait=2s");
+  }
+  return *wait;
+}
+
+Result<EventsQuery> ParseEventsQuery(std::string_view query, std::string_view last_event_id) {
+  EventsQuery wanted;
+  std::optional<std::string> after = QueryValue(query, "after");
+  if (!after && !last_event_id.empty()) after = std::string(last_event_id);
+  const std::optional<std::string> epoch = QueryValue(query, "epoch");
+  if (epoch) {
+    wanted.epoch = ParseNumber(*epoch);
+    if (!wanted.epoch) return BadQuery("epoch: expected a number");
+  }
+  if (!after) {
+    if (epoch) return BadQuery("epoch alone says no place: expected after=N beside it");
+    return wanted;
+  }
+  std::string_view place = *after;
+  if (const size_t colon = place.find(':'); colon != std::string_view::npos) {
+    const std::optional<uint64_t> of_place = ParseNumber(place.substr(0, colon));
+    if (!of_place || (wanted.epoch && wanted.epoch != of_place)) {
+      return BadQuery("after: expected EPOCH:N, with the same epoch as epoch= if that is given");
+    }
+    wanted.epoch = of_place;
+    place.remove_prefix(colon + 1);
+  }
+  wanted.after = ParseNumber(place);
+  if (!wanted.after) return BadQuery("after: expected EPOCH:N or N");
+  return wanted;
+}
+
+}  // namespace nearside::origin

@@ -1,0 +1,312 @@
+#include "origin/settings.h"
+
+#include "net/address.h"
+
+namespace nearside::origin {
+namespace {
+
+using settings::Table;
+
+std::string CheckAddress(std::string_view text) {
+  return net::SocketAddress::Parse(text) ? "" : "an address and port like \"127.0.0.1:9000\"";
+}
+
+std::string CheckOptionalAddress(std::string_view text) {
+  return text.empty() ? "" : CheckAddress(text);
+}
+
+/// For URLs whose engine is chosen by scheme: `now` is what this version has, `later` what the design names.
+std::string CheckScheme(std::string_view url, std::string_view now, std::string_view later) {
+  if (url.starts_with(now) && url.size() > now.size()) return "";
+  std::string expected = "a URL like \"" + std::string(now) + "var/origin/…\"";
+  if (url.starts_with(later)) {
+    expected += " (\"" + std::string(later) + "\" is not supported by this version)";
+  }
+  return expected;
+}
+
+Table NodeTable() {
+  Table table;
+  table.Where(&NodeSettings::where);
+  table.Key("name", &NodeSettings::name,
+            {.required = true,
+             .prose = "Name of this node, in logs and `/status`. A request whose host it is "
+                      "gets `/healthz` answered."});
+  table.Key("api", &NodeSettings::api,
+            {.required = true,
+             .least = "1",
+             .most = "16",
+             .prose = "Addresses and ports of the API and the event log. The same addresses serve "
+                      "the sites, by `Host`, to edges."});
+  table.Key("cleartext_api", &NodeSettings::cleartext_api,
+            {.fallback = "false",
+             .prose = "Tokens travel in clear on the API's addresses, so these must be on "
+                      "loopback unless this is true: say so only for a private network or "
+                      "behind something that speaks TLS."});
+  table.Key("drain_timeout", &NodeSettings::drain_timeout,
+            {.fallback = "30s",
+             .least = "0s",
+             .most = "1h",
+             .prose = "How long SIGTERM waits for uploads and responses under way before it cuts "
+                      "them off."});
+  return table;
+}
+
+Table ListenTable() {
+  Table table;
+  table.Where(&ListenSettings::where);
+  table.Key("address", &ListenSettings::address,
+            {.required = true,
+             .prose = "Address and port for visitors, where DNS leads when no edge is left: the "
+                      "sites and nothing else.",
+             .check = CheckAddress});
+  table.Key("tls", &ListenSettings::tls,
+            {.fallback = "true",
+             .prose = "TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 by ALPN. Without it: HTTP/1.1, "
+                      "and HTTP/2 by prior knowledge."});
+  return table;
+}
+
+Table CertificateTable() {
+  Table table;
+  table.Where(&CertificateSettings::where);
+  table.Key("chain", &CertificateSettings::chain,
+            {.required = true, .prose = "PEM file: the certificate, then its intermediates."});
+  table.Key("key", &CertificateSettings::key, {.required = true, .prose = "PEM file of its key."});
+  return table;
+}
+
+Table AdminTable() {
+  Table table;
+  table.Where(&AdminSettings::where);
+  table.Key("address", &AdminSettings::address,
+            {.fallback = "",
+             .prose = "Address and port of `/healthz`, `/metrics` and `/status`. Empty: no admin "
+                      "listener.",
+             .check = CheckOptionalAddress});
+  return table;
+}
+
+Table StorageTable() {
+  Table table;
+  table.Where(&StorageSettings::where);
+  table.Key("metadata", &StorageSettings::metadata,
+            {.required = true,
+             .prose = "Sites, releases, event log: `sqlite:FILE`. Several origins on one machine "
+                      "may share it. (`postgresql:` comes with a later version.)",
+             .check = [](auto url) { return CheckScheme(url, "sqlite:", "postgresql:"); }});
+  table.Key("blobs", &StorageSettings::blobs,
+            {.required = true,
+             .prose = "Contents by SHA-256: `file:FOLDER`. (`s3:` comes with a later version.)",
+             .check = [](auto url) { return CheckScheme(url, "file:", "s3:"); }});
+  table.Key("sessions", &StorageSettings::sessions,
+            {.fallback = "",
+             .prose = "Sessions of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
+                      "used yet: that tier is not part of this version.",
+             .check = [](auto url) {
+               return url.empty() ? "" : CheckScheme(url, "lmdb:", "redis:");
+             }});
+  table.Key("queue", &StorageSettings::queue,
+            {.fallback = "",
+             .prose = "Jobs of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
+                      "used yet, like `sessions`.",
+             .check = [](auto url) {
+               return url.empty() ? "" : CheckScheme(url, "lmdb:", "amqp:");
+             }});
+  return table;
+}
+
+Table AuthTable() {
+  Table table;
+  table.Where(&AuthSettings::where);
+  table.Key("token_file", &AuthSettings::token_file,
+            {.required = true,
+             .prose = "File with the bearer token that may do everything, 16 characters or more, one a "
+                      "line (several while one is being replaced). Read again on SIGHUP."});
+  table.Key("fleet_token_file", &AuthSettings::fleet_token_file,
+            {.fallback = "",
+             .prose = "File with the token of the edges: it reads events, sites and edges, and "
+                      "reports as an edge, nothing more. Empty: edges use the one above."});
+  return table;
+}
+
+Table ThreadTable() {
+  Table table;
+  table.Key("visitors", &ThreadSettings::visitors,
+            {.fallback = "16",
+             .least = "1",
+             .most = "1024",
+             .prose = "Threads that answer edges' and visitors' requests on the API's addresses."});
+  table.Key("api", &ThreadSettings::api,
+            {.fallback = "8",
+             .least = "1",
+             .most = "1024",
+             .prose = "Threads for API requests with small bodies, edges' reports among them."});
+  table.Key("uploads", &ThreadSettings::uploads,
+            {.fallback = "16",
+             .least = "1",
+             .most = "1024",
+             .prose = "Threads that take uploads and manifests: as many at once; more wait."});
+  table.Key("disk", &ThreadSettings::disk,
+            {.fallback = "4",
+             .least = "1",
+             .most = "256",
+             .prose = "Threads that read for the visitors of `[[listen]]`, so that its event loop "
+                      "never waits for a disk."});
+  return table;
+}
+
+Table EventTable() {
+  Table table;
+  table.Key("keep", &EventSettings::keep,
+            {.fallback = "100000",
+             .least = "100",
+             .most = "100000000",
+             .prose = "Events kept. An edge that is further behind is answered 410 and validates "
+                      "everything it holds."});
+  table.Key("heartbeat", &EventSettings::heartbeat,
+            {.fallback = "5s",
+             .least = "100ms",
+             .most = "1m",
+             .prose = "A stream of events that had nothing to say for this long says so."});
+  table.Key("followers", &EventSettings::followers,
+            {.fallback = "1000",
+             .least = "1",
+             .most = "100000",
+             .prose = "Streams of events at once; more are answered 503."});
+  return table;
+}
+
+Table ReleaseTable() {
+  Table table;
+  table.Key("keep_hashed", &ReleaseSettings::keep_hashed,
+            {.fallback = "3",
+             .least = "0",
+             .most = "16",
+             .prose = "In how many earlier releases a file with a hash in its name is still found, "
+                      "so that a page that is open in a browser never loses its scripts and "
+                      "styles."});
+  return table;
+}
+
+Table LimitTable() {
+  Table table;
+  table.Key("asset", &LimitSettings::asset,
+            {.fallback = "50GiB", .least = "1KiB", .most = "1TiB", .prose = "Bytes of one asset. More: 413."});
+  table.Key("json_body", &LimitSettings::json_body,
+            {.fallback = "64MiB",
+             .least = "64KiB",
+             .most = "1GiB",
+             .prose = "Bytes of a manifest; other JSON bodies are held to 1 MiB. More: 413."});
+  table.Key("connections", &LimitSettings::connections,
+            {.fallback = "10000",
+             .least = "8",
+             .most = "1000000",
+             .prose = "Connections on the API's addresses together; more are closed at once."});
+  table.Key("queue", &LimitSettings::queue,
+            {.fallback = "1000",
+             .least = "1",
+             .most = "100000",
+             .prose = "Requests that wait for a thread of their kind; more are answered 503."});
+  table.Key("head_timeout", &LimitSettings::head_timeout,
+            {.fallback = "10s",
+             .least = "100ms",
+             .most = "10m",
+             .prose = "From a connection's beginning, or the first byte of a head, to its last."});
+  table.Key("idle_timeout", &LimitSettings::idle_timeout,
+            {.fallback = "2m",
+             .least = "100ms",
+             .most = "1d",
+             .prose = "A connection without a request under way is closed after this. Holds no "
+                      "thread meanwhile."});
+  table.Key("body_timeout", &LimitSettings::body_timeout,
+            {.fallback = "30s",
+             .least = "100ms",
+             .most = "1h",
+             .prose = "Without one byte of an upload."});
+  table.Key("send_timeout", &LimitSettings::send_timeout,
+            {.fallback = "30s",
+             .least = "100ms",
+             .most = "1h",
+             .prose = "Without the client taking one byte that waits for it."});
+  table.Key("least_rate", &LimitSettings::least_rate,
+            {.fallback = "1KiB",
+             .least = "0B",
+             .most = "1GiB",
+             .prose = "Bytes a second that an upload or a download on the API's addresses must "
+                      "reach on average after its first 20 seconds, or it is cut off."});
+  return table;
+}
+
+Status CheckAcross(const OriginSettings& settings) {
+  const auto bad = [](const settings::Origin& where, std::string_view key, std::string message) {
+    return FailAt(where, key, Error{Fault::kOperator, "bad_settings", std::move(message)});
+  };
+  for (const std::string& address : settings.node.api) {
+    if (std::string expected = CheckAddress(address); !expected.empty()) {
+      return bad(settings.node.where, "origin.api",
+                 "expected " + expected + ", got \"" + address + "\"");
+    }
+    if (!settings.node.cleartext_api && !net::SocketAddress::Parse(address)->IsLoopback()) {
+      return bad(settings.node.where, "origin.api",
+                 address + " is not on loopback, and tokens would travel in clear: expected "
+                 "a loopback address, or cleartext_api = true for a private network");
+    }
+  }
+  for (const ListenSettings& listen : settings.listen) {
+    if (listen.tls && settings.certificates.empty()) {
+      return bad(listen.where, "listen.tls", "expected a [[certificate]] for a TLS listener");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+settings::Table OriginTable() {
+  Table table;
+  table.Sub("origin", &OriginSettings::node, {.required = true, .prose = "The node."}, NodeTable());
+  table.Each("listen", &OriginSettings::listen,
+             {.most = "16", .prose = "Listeners for visitors; none is needed."}, ListenTable());
+  table.Each("certificate", &OriginSettings::certificates,
+             {.most = "1000",
+              .prose = "Certificates of the TLS listeners, chosen by SNI; the first one serves "
+                       "clients that name none. Reloaded on SIGHUP."},
+             CertificateTable());
+  table.Sub("admin", &OriginSettings::admin, {.prose = "What operators and Prometheus read."},
+            AdminTable());
+  table.Sub("storage", &OriginSettings::storage,
+            {.required = true,
+             .prose = "All state, by URL: each has an engine inside the process, and a larger one "
+                      "for when one machine is too small."},
+            StorageTable());
+  table.Sub("auth", &OriginSettings::auth,
+            {.required = true, .prose = "Who may use the API."}, AuthTable());
+  table.Sub("threads", &OriginSettings::threads,
+            {.prose = "Each kind of work has threads of its own, so that none keeps another waiting."},
+            ThreadTable());
+  table.Sub("events", &OriginSettings::events, {.prose = "The event log that edges follow."},
+            EventTable());
+  table.Sub("releases", &OriginSettings::releases, {.prose = "Releases of sites."}, ReleaseTable());
+  table.Sub("limits", &OriginSettings::limits,
+            {.prose = "Every limit has one outcome and is counted."}, LimitTable());
+  return table;
+}
+
+Result<OriginSettings> ReadOriginSettings(const std::string& path) {
+  OriginSettings settings;
+  if (Status read = OriginTable().ReadFile(path, &settings); !read) {
+    return unexpected(std::move(read.error()));
+  }
+  if (Status good = CheckAcross(settings); !good) return unexpected(std::move(good.error()));
+  return settings;
+}
+
+tl::unexpected<Error> FailAt(const settings::Origin& where, std::string_view key,
+                             const Error& error) {
+  return Fail(Fault::kOperator, error.reason,
+              where.file + ":" + std::to_string(where.line) + ": " + std::string(key) + ": " +
+                  error.message);
+}
+
+}  // namespace nearside::origin

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/clock.h"
+#include "runtime/result.h"
+#include "runtime/settings.h"
+#include "runtime/units.h"
+
+namespace nearside::origin {
+
+struct NodeSettings {
+  std::string name;
+  std::vector<std::string> api;
+  bool cleartext_api = false;
+  milliseconds drain_timeout{};
+  settings::Origin where;
+};
+
+struct ListenSettings {
+  std::string address;
+  bool tls = true;
+  settings::Origin where;
+};
+
+struct CertificateSettings {
+  std::string chain;
+  std::string key;
+  settings::Origin where;
+};
+
+struct AdminSettings {
+  std::string address;  ///< "": no admin listener
+  settings::Origin where;
+};
+
+struct StorageSettings {
+  std::string metadata;
+  std::string blobs;
+  std::string sessions;
+  std::string queue;
+  settings::Origin where;
+};
+
+struct AuthSettings {
+  std::string token_file;
+  std::string fleet_token_file;
+  settings::Origin where;
+};
+
+struct ThreadSettings {
+  int visitors = 0;
+  int api = 0;
+  int uploads = 0;
+  int disk = 0;
+};
+
+struct EventSettings {
+  int64_t keep = 0;
+  milliseconds heartbeat{};
+  int followers = 0;
+};
+
+struct ReleaseSettings {
+  int keep_hashed = 0;
+};
+
+struct LimitSettings {
+  ByteSize asset;
+  ByteSize json_body;
+  int connections = 0;
+  int queue = 0;
+  milliseconds head_timeout{};
+  milliseconds idle_timeout{};
+  milliseconds body_timeout{};
+  milliseconds send_timeout{};
+  ByteSize least_rate;
+};
+
+/// origin.toml as it is written; `docs/configuration.md` has the prose of every key.
+struct OriginSettings {
+  NodeSettings node;
+  std::vector<ListenSettings> listen;
+  std::vector<CertificateSettings> certificates;
+  AdminSettings admin;
+  StorageSettings storage;
+  AuthSettings auth;
+  ThreadSettings threads;
+  EventSettings events;
+  ReleaseSettings releases;
+  LimitSettings limits;
+};
+
+/// The rows behind OriginSettings.
+settings::Table OriginTable();
+
+/// Reads the file and checks what can be told without touching anything it names.
+/// Error: kOperator bad_settings with file, line, key and expectation.
+Result<OriginSettings> ReadOriginSettings(const std::string& path);
+
+/// "origin.toml:12: listen.address: MESSAGE" as a kOperator error with the reason of `error`.
+tl::unexpected<Error> FailAt(const settings::Origin& where, std::string_view key,
+                             const Error& error);
+
+}  // namespace nearside::origin

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "origin/visitor.h"
+#include "storage/metadata.h"
+
+namespace nearside::origin {
+
+/// The sites by their hosts, as of the newest change: what visitors' requests are looked up in. Any thread.
+class SiteTable {
+ public:
+  explicit SiteTable(storage::Metadata& metadata) : metadata_(metadata) {}
+  /// Reads the sites anew; an error leaves the old ones.
+  Status Refresh();
+  /// Null when no site has this host (lower case, no port).
+  std::shared_ptr<const storage::Site> FindHost(std::string_view host) const;
+  size_t size() const;
+
+ private:
+  using ByHost = std::unordered_map<std::string, std::shared_ptr<const storage::Site>>;
+  struct Snapshot {
+    ByHost by_host;
+    size_t sites = 0;
+  };
+  std::shared_ptr<const Snapshot> snapshot() const;
+
+  storage::Metadata& metadata_;
+  std::mutex refresh_mutex_;  ///< an older reading never replaces a newer one
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<Snapshot>();
+};
+
+/// The assets of the release that was active when the request was read.
+class ReleaseContent final : public SiteContent {
+ public:
+  /// `keep_hashed`: in how many earlier releases hashed names are looked up.
+  ReleaseContent(storage::Metadata& metadata, std::shared_ptr<const storage::Site> site,
+                 size_t keep_hashed)
+      : metadata_(metadata), site_(std::move(site)), keep_hashed_(keep_hashed) {}
+  Result<std::optional<storage::Asset>> Find(const std::string& path) override;
+  Result<std::optional<storage::Asset>> FindEarlier(const std::string& path) override;
+
+ private:
+  storage::Metadata& metadata_;
+  const std::shared_ptr<const storage::Site> site_;
+  const size_t keep_hashed_;
+};
+
+}  // namespace nearside::origin

@@ -1,0 +1,190 @@
+#include "origin/visitor.h"
+
+#include "http/conditional.h"
+#include "http/date.h"
+#include "http/media_type.h"
+#include "http/range.h"
+#include "http/uri.h"
+#include "origin/asset_path.h"
+#include "runtime/crypto.h"
+
+namespace nearside::origin {
+namespace {
+
+constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
+constexpr size_t kTagDigits = 32;  ///< 128 of the digest's bits
+
+std::string_view LifetimeOf(const storage::Asset& asset) {
+  if (HasHashedName(asset.path)) return lifetime::kHashed;
+  return asset.content_type.starts_with("text/html") ? lifetime::kPage : lifetime::kOther;
+}
+
+/// What all answers about an asset carry, 304 included (RFC 9110 §15.4.5).
+http::Fields CommonFields(const storage::Asset& asset) {
+  http::Fields fields;
+  fields.Add("etag", EntityTagOf(asset.blob));
+  fields.Add("last-modified", http::FormatDate(asset.modified));
+  fields.Add("cache-control", LifetimeOf(asset));
+  std::string tags;
+  for (const std::string& tag : asset.tags) tags += (tags.empty() ? "" : " ") + tag;
+  if (!tags.empty()) fields.Add("surrogate-key", tags);
+  for (const auto& [name, value] : asset.headers) fields.Set(name, value);
+  return fields;
+}
+
+Answer WholeAsset(const storage::Asset& asset, int status) {
+  Answer answer;
+  answer.status = status;
+  answer.fields = CommonFields(asset);
+  answer.fields.Add("content-type", asset.content_type);
+  answer.body.push_back(BodyPiece::Blob(asset.blob, 0, asset.bytes));
+  return answer;
+}
+
+/// RFC 9110 §14.6.
+void AddMultipart(const storage::Asset& asset, const std::vector<http::ByteRange>& ranges,
+                  Answer* answer) {
+  const std::string boundary = "nearside-" + storage::BlobName(asset.blob).substr(0, 24);
+  for (const http::ByteRange& range : ranges) {
+    answer->body.push_back(BodyPiece::Text(
+        "\r\n--" + boundary + "\r\nContent-Type: " + asset.content_type + "\r\nContent-Range: " +
+        http::FormatContentRange({range, asset.bytes}) + "\r\n\r\n"));
+    answer->body.push_back(BodyPiece::Blob(asset.blob, range.first, range.size()));
+  }
+  answer->body.push_back(BodyPiece::Text("\r\n--" + boundary + "--\r\n"));
+  answer->fields.Add("content-type", "multipart/byteranges; boundary=" + boundary);
+}
+
+Answer RangeOfAsset(const storage::Asset& asset, const http::RangeSelection& selection) {
+  Answer answer;
+  answer.fields = CommonFields(asset);
+  if (selection.outcome == http::RangeOutcome::kUnsatisfiable) {
+    answer.status = 416;
+    answer.fields.Set("cache-control", "no-store");
+    answer.fields.Add("content-range", http::FormatContentRange({std::nullopt, asset.bytes}));
+    return answer;
+  }
+  answer.status = 206;
+  if (selection.ranges.size() > 1) {
+    AddMultipart(asset, selection.ranges, &answer);
+    return answer;
+  }
+  const http::ByteRange& range = selection.ranges.front();
+  answer.fields.Add("content-type", asset.content_type);
+  answer.fields.Add("content-range", http::FormatContentRange({range, asset.bytes}));
+  answer.body.push_back(BodyPiece::Blob(asset.blob, range.first, range.size()));
+  return answer;
+}
+
+Answer Redirect(const http::RequestHead& request, std::string location) {
+  if (request.target.find('?') != std::string::npos) location += "?" + std::string(request.query());
+  Answer answer = TextAnswer(301, "Moved to " + location + "\n");
+  answer.fields.Add("location", location);
+  answer.fields.Add("cache-control", lifetime::kRedirect);
+  return answer;
+}
+
+/// 404, with the site's own page when it has one.
+Result<Answer> Missing(SiteContent& content, const std::string& path) {
+  const std::string_view lifetime =
+      HasHashedName(path) ? lifetime::kMissingHashed : lifetime::kMissing;
+  Result<std::optional<storage::Asset>> page = content.Find("404.html");
+  if (!page) return unexpected(std::move(page.error()));
+  Answer answer = *page ? WholeAsset(**page, 404) : TextAnswer(404, "Nothing is here.\n");
+  answer.fields.Set("cache-control", lifetime);
+  answer.fields.Remove("etag");
+  answer.fields.Remove("last-modified");
+  return answer;
+}
+
+Result<Answer> ServePath(const http::RequestHead& request, SiteContent& content,
+                         const std::string& path, WallTime now) {
+  const bool folder = path.empty() || path.back() == '/';
+  const std::string name = folder ? path + "index.html" : path;
+  Result<std::optional<storage::Asset>> asset = content.Find(name);
+  if (!asset) return unexpected(std::move(asset.error()));
+  if (*asset) return ServeAsset(request, **asset, now);
+  if (!folder) {
+    Result<std::optional<storage::Asset>> index = content.Find(path + "/index.html");
+    if (!index) return unexpected(std::move(index.error()));
+    // Relative to the host, never "//…", which would be another host: a path begins with no slash.
+    if (*index) return Redirect(request, AssetUrl(path) + "/");
+  }
+  if (HasHashedName(name)) {
+    Result<std::optional<storage::Asset>> earlier = content.FindEarlier(name);
+    if (!earlier) return unexpected(std::move(earlier.error()));
+    if (*earlier) return ServeAsset(request, **earlier, now);
+  }
+  return Missing(content, name);
+}
+
+}  // namespace
+
+std::string EntityTagOf(const storage::BlobId& id) {
+  return "\"" + storage::BlobName(id).substr(0, kTagDigits) + "\"";
+}
+
+Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset, WallTime now) {
+  const std::string tag = EntityTagOf(asset.blob);
+  http::Validators validators;
+  validators.etag = http::ParseEntityTag(tag);
+  validators.last_modified = asset.modified;
+  validators.date = now;
+  switch (http::EvaluatePreconditions(request.method, request.fields, validators, now)) {
+    case http::Precondition::kNotModified: {
+      Answer answer;
+      answer.status = 304;
+      answer.fields = CommonFields(asset);
+      return answer;
+    }
+    case http::Precondition::kFailed: {
+      Answer answer = TextAnswer(412, "The asset is not the one that the request names.\n");
+      answer.fields.Add("cache-control", "no-store");
+      answer.fields.Add("etag", tag);
+      return answer;
+    }
+    case http::Precondition::kNone:
+    case http::Precondition::kHolds:
+      break;
+  }
+  const std::optional<std::string_view> range = request.fields.Get("range");
+  if (request.method == "GET" && range && http::IfRangeHolds(request.fields, validators, now)) {
+    const http::RangeSelection selection = http::SelectRanges(*range, asset.bytes);
+    if (selection.outcome != http::RangeOutcome::kIgnored) return RangeOfAsset(asset, selection);
+  }
+  Answer answer = WholeAsset(asset, 200);
+  answer.fields.Add("accept-ranges", "bytes");
+  return answer;
+}
+
+Result<Answer> ServeVisitor(const http::RequestHead& request, SiteContent& content, WallTime now) {
+  if (request.method == "OPTIONS") {
+    Answer answer;
+    answer.status = 204;
+    answer.fields.Add("allow", kMethods);
+    return answer;
+  }
+  if (request.method != "GET" && request.method != "HEAD") {
+    Answer answer = TextAnswer(405, "Only GET, HEAD and OPTIONS are served here.\n");
+    answer.fields.Add("allow", kMethods);
+    return answer;
+  }
+  if (request.path().size() > 3 * kAssetPathBytes) {
+    return TextAnswer(414, "The path is longer than any that is served here.\n");
+  }
+  Result<std::string> normal = http::NormalizeTarget(request.path());
+  if (!normal || !normal->starts_with('/')) {
+    return TextAnswer(400, (normal ? "a path was expected" : normal.error().message) + "\n");
+  }
+  // What cannot be a name of an asset (an encoded slash, "//", bytes that are not UTF-8) is not there.
+  const std::string_view encoded = std::string_view(*normal).substr(1);
+  const bool folder = encoded.ends_with('/');
+  const std::string_view file = encoded.substr(0, encoded.size() - (folder ? 1 : 0));
+  Result<std::string> path = file.empty() && !folder ? std::string() : DecodeAssetPath(file);
+  if (!path) return Missing(content, "");
+  const std::string url = path->empty() ? "/" : AssetUrl(*path) + (folder ? "/" : "");
+  if (url != *normal) return Redirect(request, url);
+  return ServePath(request, content, *path + (folder ? "/" : ""), now);
+}
+
+}  // namespace nearside::origin

@@ -1,0 +1,47 @@
+#pragma once
+
+// What a visitor (or an edge on a visitor's behalf) gets for a request: from the head and the assets of the
+// site's active release to a plan of the response. The same for both listeners.
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "http/message.h"
+#include "origin/answer.h"
+#include "runtime/clock.h"
+#include "storage/metadata.h"
+
+namespace nearside::origin {
+
+/// Lifetimes that answers state where neither manifest nor upload said something else.
+namespace lifetime {
+inline constexpr std::string_view kHashed = "public, max-age=31536000, immutable";
+inline constexpr std::string_view kPage = "public, max-age=60, stale-while-revalidate=600";
+inline constexpr std::string_view kOther = "public, max-age=3600";
+inline constexpr std::string_view kRedirect = "public, max-age=60";
+inline constexpr std::string_view kMissing = "public, max-age=10";
+/// Of a hashed name that is missing: it is about to be published, or to come back by a rollback. A cached
+/// 404 of such a file breaks pages long after it is there.
+inline constexpr std::string_view kMissingHashed = "public, max-age=1";
+}  // namespace lifetime
+
+/// Where the assets of a site are found: one release for the whole of a response.
+class SiteContent {
+ public:
+  virtual ~SiteContent() = default;
+  virtual Result<std::optional<storage::Asset>> Find(const std::string& path) = 0;
+  /// In the releases that were active before: for pages that are still open in a browser.
+  virtual Result<std::optional<storage::Asset>> FindEarlier(const std::string& path) = 0;
+};
+
+/// The entity tag of a content: strong, from its SHA-256.
+std::string EntityTagOf(const storage::BlobId& id);
+
+/// Answers a request for one asset that was found, as status 200, 206, 304, 412 or 416. Pure.
+Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset, WallTime now);
+
+/// Answers a visitor's request. Pure but for `content`; its errors are the only ones.
+Result<Answer> ServeVisitor(const http::RequestHead& request, SiteContent& content, WallTime now);
+
+}  // namespace nearside::origin

@@ -1,0 +1,58 @@
+#pragma once
+
+// [[listen]]: visitors over TLS with HTTP/2 and HTTP/1.1, where DNS leads when no edge is left. One event
+// loop; whatever blocks (metadata, blobs) happens on the disk pool's threads.
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "http/session/server.h"
+#include "net/event_loop.h"
+#include "net/listener.h"
+#include "origin/node.h"
+#include "origin/pool.h"
+
+namespace nearside::origin {
+
+/// Owned by the main thread, which opens and destroys it; all between happens on its own.
+class VisitorListeners final : public http::Application {
+ public:
+  /// Listens, but accepts nothing yet. `certificates` may be empty when no listener has TLS. Errors: kOperator, with
+  /// file, line and key.
+  static Result<std::unique_ptr<VisitorListeners>> Open(
+      Node& node, const std::vector<net::Certificate>& certificates);
+  ~VisitorListeners() override;
+  void Start();
+
+  /// New connections use these. Any thread.
+  void UseCertificates(std::vector<net::Certificate> certificates);
+  /// Stops accepting, lets responses under way finish, runs `done` once on the loop's thread.
+  void Drain(milliseconds deadline, std::function<void()> done);
+  std::vector<net::SocketAddress> addresses() const;
+  /// Any thread; as of a moment ago.
+  http::SessionCounters counters() const;
+  void ExportMetrics(metrics::Registry& registry) const;
+
+  void OnRequest(http::Exchange& exchange) override;
+
+ private:
+  class Visit;
+  explicit VisitorListeners(Node& node);
+  Status OpenListener(const ListenSettings& settings, std::shared_ptr<net::TlsServer> tls);
+  void PublishCounters();
+
+  Node& node_;
+  Pool disk_;
+  const net::TicketKeys ticket_keys_ = net::TicketKeys::Random();
+  std::unique_ptr<net::EventLoop> loop_;
+  std::unique_ptr<http::ServerSessions> sessions_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  std::vector<net::Listener*> tls_listeners_;
+  std::unique_ptr<net::Timer> counting_;
+  mutable std::mutex counters_mutex_;
+  http::SessionCounters counters_;
+  std::thread thread_;
+};
+
+}  // namespace nearside::origin

@@ -1,0 +1,249 @@
+#include "storage/blob_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "runtime/crypto.h"
+#include "runtime/file.h"
+#include "runtime/log.h"
+
+namespace nearside::storage {
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  ~Descriptor() { Close(); }
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void Close() {
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  }
+
+ private:
+  int fd_;
+};
+
+struct BlobPath {
+  std::string outer;   ///< FOLDER/ab
+  std::string folder;  ///< FOLDER/ab/cd
+  std::string file;    ///< FOLDER/ab/cd/abcd…
+};
+
+BlobPath PathOf(const std::string& root, const BlobId& id) {
+  const std::string name = BlobName(id);
+  BlobPath path;
+  path.outer = root + "/" + name.substr(0, 2);
+  path.folder = path.outer + "/" + name.substr(2, 2);
+  path.file = path.folder + "/" + name;
+  return path;
+}
+
+Status SyncFolder(const std::string& folder) {
+  Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) return FailErrno(folder, errno);
+  return {};
+}
+
+/// Makes `folder` when it is absent, durably: its entry in `parent` is on the disk when this returns.
+Status MakeDurableFolder(const std::string& parent, const std::string& folder) {
+  if (::mkdir(folder.c_str(), 0755) == 0) return SyncFolder(parent);
+  if (errno == EEXIST) return {};
+  return FailErrno(folder, errno);
+}
+
+class FileReader final : public BlobReader {
+ public:
+  FileReader(Descriptor fd, uint64_t size) : fd_(std::move(fd)), size_(size) {}
+
+  uint64_t size() const override { return size_; }
+
+  Result<size_t> ReadAt(uint64_t offset, std::span<uint8_t> out) const override {
+    const uint64_t left = offset < size_ ? size_ - offset : 0;
+    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(left, out.size()));
+    size_t done = 0;
+    while (done < wanted) {
+      const ssize_t n = ::pread(fd_.get(), out.data() + done, wanted - done,
+                                static_cast<off_t>(offset + done));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return FailErrno("reading a blob", errno);
+      if (n == 0) {
+        return Fail(Fault::kSelf, "blob_truncated",
+                    "a blob's file is shorter than when it was opened");
+      }
+      done += static_cast<size_t>(n);
+    }
+    return done;
+  }
+
+ private:
+  Descriptor fd_;
+  uint64_t size_;
+};
+
+class FileWriter final : public BlobWriter {
+ public:
+  FileWriter(std::string root, std::string temporary, Descriptor fd)
+      : root_(std::move(root)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
+  ~FileWriter() override {
+    // Unlinked while the lock is still held: a sweeper never meets the name unlocked.
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  }
+
+  Status Append(std::span<const uint8_t> bytes) override {
+    size_t done = 0;
+    while (done < bytes.size()) {
+      const ssize_t n = ::write(fd_.get(), bytes.data() + done, bytes.size() - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return FailErrno(temporary_, errno);
+      done += static_cast<size_t>(n);
+    }
+    hash_.Update(bytes);
+    bytes_ += bytes.size();
+    return {};
+  }
+
+  uint64_t bytes() const override { return bytes_; }
+
+  Result<StoredBlob> Commit(const BlobExpectation& expected) override {
+    StoredBlob stored;
+    stored.id.bytes = hash_.Finish();
+    stored.bytes = bytes_;
+    if (Status fits = CheckExpectation(stored, expected); !fits) {
+      return unexpected(std::move(fits.error()));
+    }
+    if (Status landed = Land(stored.id); !landed) return unexpected(std::move(landed.error()));
+    return stored;
+  }
+
+ private:
+  static Status CheckExpectation(const StoredBlob& stored, const BlobExpectation& expected) {
+    if (expected.bytes && *expected.bytes != stored.bytes) {
+      return Fail(Fault::kClient, "length_mismatch",
+                  "the content has " + std::to_string(stored.bytes) + " bytes, but " +
+                      std::to_string(*expected.bytes) + " were announced");
+    }
+    if (expected.id && *expected.id != stored.id) {
+      return Fail(Fault::kClient, "digest_mismatch",
+                  "the content's SHA-256 is " + BlobName(stored.id) + ", but " +
+                      BlobName(*expected.id) + " was announced");
+    }
+    return {};
+  }
+
+  /// fsync before rename: after a power loss the name never stands for other bytes than its digest's.
+  Status Land(const BlobId& id) {
+    const BlobPath path = PathOf(root_, id);
+    if (::fsync(fd_.get()) != 0) return FailErrno(temporary_, errno);
+    if (::fchmod(fd_.get(), 0644) != 0) return FailErrno(temporary_, errno);
+    if (Status made = MakeDurableFolder(root_, path.outer); !made) return made;
+    if (Status made = MakeDurableFolder(path.outer, path.folder); !made) return made;
+    if (::rename(temporary_.c_str(), path.file.c_str()) != 0) return FailErrno(path.file, errno);
+    temporary_.clear();
+    fd_.Close();
+    return SyncFolder(path.folder);
+  }
+
+  const std::string root_;
+  std::string temporary_;  ///< "" once it has been renamed
+  Descriptor fd_;
+  Sha256 hash_;
+  uint64_t bytes_ = 0;
+};
+
+class BlobFiles final : public BlobStore {
+ public:
+  explicit BlobFiles(std::string root) : root_(std::move(root)), incoming_(root_ + "/incoming") {}
+
+  Status Start() {
+    if (Status made = MakeFolders(incoming_); !made) return made;
+    if (::access(incoming_.c_str(), W_OK | X_OK) != 0) return FailErrno(incoming_, errno);
+    return Sweep();
+  }
+
+  Result<std::unique_ptr<BlobWriter>> Begin() override {
+    constexpr int kTries = 100;  // each lost to a sweeper that met our file before we had locked it
+    for (int i = 0; i < kTries; ++i) {
+      std::array<uint8_t, 16> random;
+      RandomBytes(random);
+      std::string path = incoming_ + "/" + HexEncode(random);
+      Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+      if (!fd) return FailErrno(path, errno);
+      struct stat about{};
+      if (::flock(fd.get(), LOCK_EX) == 0 && ::fstat(fd.get(), &about) == 0 && about.st_nlink > 0) {
+        return std::make_unique<FileWriter>(root_, std::move(path), std::move(fd));
+      }
+    }
+    return Fail(Fault::kSelf, "no_temporary_file", incoming_ + ": cannot lock a temporary file");
+  }
+
+  Result<std::shared_ptr<const BlobReader>> Read(const BlobId& id) const override {
+    const std::string path = PathOf(root_, id).file;
+    Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd && errno == ENOENT) {
+      return Fail(Fault::kClient, "no_such_blob", "no blob " + BlobName(id) + " is stored");
+    }
+    struct stat about{};
+    if (!fd || ::fstat(fd.get(), &about) != 0) return FailErrno(path, errno);
+    return std::make_shared<const FileReader>(std::move(fd), static_cast<uint64_t>(about.st_size));
+  }
+
+  Result<std::optional<uint64_t>> Find(const BlobId& id) const override {
+    const std::string path = PathOf(root_, id).file;
+    struct stat about{};
+    if (::stat(path.c_str(), &about) == 0) return static_cast<uint64_t>(about.st_size);
+    if (errno == ENOENT) return std::nullopt;
+    return FailErrno(path, errno);
+  }
+
+  Status Remove(const BlobId& id) override {
+    const std::string path = PathOf(root_, id).file;
+    if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+    return FailErrno(path, errno);
+  }
+
+ private:
+  Status Sweep() {
+    DIR* folder = ::opendir(incoming_.c_str());
+    if (folder == nullptr) return FailErrno(incoming_, errno);
+    uint64_t removed = 0;
+    while (const dirent* entry = ::readdir(folder)) {
+      if (entry->d_name[0] != '.' && SweepOne(incoming_ + "/" + entry->d_name)) ++removed;
+    }
+    ::closedir(folder);
+    if (removed > 0) {
+      Log(Level::kInfo, "uploads_swept", {{"folder", incoming_}, {"files", removed}});
+    }
+    return {};
+  }
+
+  /// Removes a file whose writer is dead: a living one holds its lock.
+  static bool SweepOne(const std::string& path) {
+    Descriptor fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return false;
+    return ::unlink(path.c_str()) == 0;
+  }
+
+  const std::string root_;
+  const std::string incoming_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<BlobStore>> OpenBlobFiles(std::string folder) {
+  auto store = std::make_unique<BlobFiles>(folder);
+  if (Status started = store->Start(); !started) {
+    return Fail(Fault::kOperator, "folder_unwritable",
+                started.error().message + ": expected a folder for blobs that can be written");
+  }
+  return std::unique_ptr<BlobStore>(std::move(store));
+}
+
+}  // namespace nearside::storage

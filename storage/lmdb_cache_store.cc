@@ -1,0 +1,394 @@
+#include "storage/lmdb_cache_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/chunk_codec.h"
+#include "storage/chunk_table.h"
+#include "storage/object_writer.h"
+
+namespace nearside::storage {
+
+namespace {
+
+/// Purge marks take up to a quarter of the heads' map, at 64 bytes each.
+constexpr uint64_t kMarkShare = 4;
+constexpr uint64_t kMarkBytes = 64;
+constexpr uint64_t kMostMarks = 1 << 20;
+/// A load that is overtaken again and again is answered as a miss.
+constexpr int kMostLoadTries = 8;
+
+size_t MostMarks(const StoreLayout& layout) {
+  return std::min(kMostMarks, layout.heads_map_bytes / kMarkShare / kMarkBytes);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CacheStore>> LmdbCacheStore::Open(const CacheOptions& options,
+                                                         PayloadDecoder decoder) {
+  Result<std::unique_ptr<StoreDisk>> disk = StoreDisk::Open({.path = options.path,
+                                                             .disk = options.disk,
+                                                             .reserve = options.reserve_disk,
+                                                             .readers = options.reader_threads});
+  if (!disk) return tl::unexpected(disk.error());
+  std::unique_ptr<LmdbCacheStore> store(
+      new LmdbCacheStore(options, std::move(decoder), std::move(*disk)));
+  store->writer_.Start();
+  return store;
+}
+
+LmdbCacheStore::LmdbCacheStore(CacheOptions options, PayloadDecoder decoder,
+                               std::unique_ptr<StoreDisk> disk)
+    : disk_(std::move(disk)),
+      parts_(std::move(options), std::move(decoder), BatchLimits(disk_->layout()),
+             MostMarks(disk_->layout())),
+      readers_(*disk_, parts_.options.reader_threads, parts_.options.read_queue),
+      writer_(parts_, *disk_, readers_),
+      metrics_(this) {
+  parts_.purges.Load(disk_->meta().purges, disk_->TakeMarks());
+  parts_.position = disk_->meta().position;
+}
+
+LmdbCacheStore::~LmdbCacheStore() {
+  metrics_.Detach();
+  readers_.Stop();
+  writer_.Stop();
+  if (!parts_.pass_through.load()) disk_->MarkSound();
+}
+
+HeadRef LmdbCacheStore::Find(const Key256& key) {
+  HeadRef head = parts_.ram.FindHead(key);
+  if (head == nullptr) {
+    if (!parts_.presence.MayContain(key)) StoreCounters::Add(parts_.counters.head_misses);
+    return nullptr;
+  }
+  if (parts_.purges.Check(*head) != Validity::kGone) return head;
+  RemoveObject(key, head->head.object_id);
+  StoreCounters::Add(parts_.counters.head_misses);
+  return nullptr;
+}
+
+bool LmdbCacheStore::MayBeOnDisk(const Key256& key) const { return parts_.presence.MayContain(key); }
+
+/// Forgets this object and no other that may have taken its key meanwhile.
+void LmdbCacheStore::RemoveObject(const Key256& key, uint64_t object_id) {
+  HeadIndex::Slot slot = parts_.index.Lock(key);
+  parts_.ram.EraseHead(key, object_id);
+  const std::optional<HeadRef> pending = slot.pending();
+  if (pending && (*pending == nullptr || (*pending)->head.object_id != object_id)) return;
+  const Ticket ticket = parts_.queue.PushRemoval({.key = key, .object_id = object_id});
+  slot.SetPending(ticket, nullptr);
+}
+
+void LmdbCacheStore::Remove(const Key256& key) {
+  HeadIndex::Slot slot = parts_.index.Lock(key);
+  parts_.ram.EraseHead(key, std::nullopt);
+  if (!parts_.presence.MayContain(key)) {
+    slot.Overtake();
+    return;
+  }
+  const Ticket ticket = parts_.queue.PushRemoval({.key = key});
+  slot.SetPending(ticket, nullptr);
+}
+
+// ---- Loads
+
+void LmdbCacheStore::Load(const Key256& key, Executor& executor,
+                          std::function<void(HeadRef)> done) {
+  HeadRef found;
+  bool decided = true;
+  {
+    HeadIndex::Slot slot = parts_.index.Lock(key);
+    found = parts_.ram.PeekHead(key);
+    const std::optional<HeadRef> pending = slot.pending();
+    if (found == nullptr && pending) {
+      // RAM has evicted it already, or it is being removed.
+      found = *pending;
+      if (found != nullptr) parts_.ram.InsertHead(found, ChargeOf(*found));
+    } else if (found == nullptr && parts_.presence.MayContain(key)) {
+      decided = false;
+      if (!slot.JoinLoad({.executor = &executor, .done = done})) return;
+    }
+  }
+  if (!decided) {
+    if (readers_.Push([this, key](ReadSession* session) { ReadHeadJob(key, session); })) return;
+    StoreCounters::Add(parts_.counters.reads_refused);
+    ReadHeadJob(key, nullptr);
+    return;
+  }
+  if (found != nullptr && parts_.purges.Check(*found) == Validity::kGone) {
+    RemoveObject(key, found->head.object_id);
+    found = nullptr;
+  }
+  if (found == nullptr) StoreCounters::Add(parts_.counters.head_misses);
+  executor.Post([done = std::move(done), found = std::move(found)] { done(found); });
+}
+
+/// Reads until what was read is still what is stored, then answers everyone who waits for the key. Without a
+/// session the answer is null.
+void LmdbCacheStore::ReadHeadJob(const Key256& key, ReadSession* session) {
+  std::vector<HeadIndex::Waiter> waiters;
+  HeadRef found;
+  for (int tries = 0; waiters.empty(); ++tries) {
+    found = session != nullptr ? ReadStored(key, *session) : nullptr;
+    HeadIndex::Slot slot = parts_.index.Lock(key);
+    const std::optional<HeadRef> pending = slot.pending();
+    HeadRef in_ram = parts_.ram.PeekHead(key);
+    if (in_ram != nullptr || pending) {
+      // It was put, or removed, since the load began: that is newer than what was read.
+      found = in_ram != nullptr ? std::move(in_ram) : *pending;
+    } else if (slot.overtaken()) {
+      found = nullptr;
+      if (session != nullptr && tries + 1 < kMostLoadTries) {
+        slot.RestartLoad();
+        continue;
+      }
+    }
+    if (found != nullptr) parts_.ram.InsertHead(found, ChargeOf(*found));
+    waiters = slot.FinishLoad();
+    if (waiters.empty()) return;
+  }
+  if (found != nullptr) {
+    StoreCounters::Add(parts_.counters.head_loads);
+    parts_.touches.Add(key);
+  } else {
+    StoreCounters::Add(parts_.counters.head_misses);
+  }
+  for (HeadIndex::Waiter& waiter : waiters) {
+    waiter.executor->Post([done = std::move(waiter.done), found] { done(found); });
+  }
+}
+
+/// The head as it is on disk now, or null; what is broken, expired or purged is removed.
+HeadRef LmdbCacheStore::ReadStored(const Key256& key, ReadSession& session) {
+  std::optional<HeadRecord> record;
+  ChunkRef body;
+  const Status read = session.WithHeads([&](const LmdbTxn& txn) -> Status {
+    auto stored = ReadHead(txn, disk_->head_tables().heads, key);
+    if (!stored) return tl::unexpected(stored.error());
+    record = std::move(*stored);
+    if (record && record->inline_body) {
+      if (!record->inline_body->empty()) body = Chunk::Copy(*record->inline_body);
+      record->inline_body = Bytes{};  // the page goes with the snapshot
+    }
+    return {};
+  });
+  if (!read) {
+    RemoveObject(key, 0);  // whichever it is: the writer erases and counts a record that cannot be read
+    return nullptr;
+  }
+  if (!record) return nullptr;
+  const bool in_chunk = !record->inline_body && record->head.body_bytes > 0 &&
+                        record->head.body_bytes <= kInlineBody;
+  if (in_chunk) {
+    const ChunkName name{.object_id = record->head.object_id, .index = 0};
+    CopiedChunk copy;
+    const Status copied = session.WithChunks([&](const LmdbTxn& txn) -> Status {
+      auto chunk = CopyChunk(txn, disk_->chunk_tables().chunks, name,
+                             static_cast<uint32_t>(record->head.body_bytes));
+      if (!chunk) return tl::unexpected(chunk.error());
+      copy = std::move(*chunk);
+      return {};
+    });
+    Result<ChunkRef> verified = copied ? VerifyChunk(name, std::move(copy))
+                                       : Result<ChunkRef>(tl::unexpected(copied.error()));
+    if (!verified) {
+      if (verified.error().reason == "bad_checksum") {
+        StoreCounters::Add(parts_.counters.checksum_failures);
+      }
+      RemoveObject(key, record->head.object_id);
+      return nullptr;
+    }
+    body = std::move(*verified);
+  }
+  return MakeLoaded(key, std::move(*record), std::move(body));
+}
+
+HeadRef LmdbCacheStore::MakeLoaded(const Key256& key, HeadRecord record, ChunkRef body) {
+  const uint64_t object_id = record.head.object_id;
+  const bool expired = record.head.drop_at <= WallNow();
+  if (expired || parts_.purges.Judge(record.head) == Validity::kGone) {
+    RemoveObject(key, object_id);
+    return nullptr;
+  }
+  std::shared_ptr<StoredHead> head =
+      MakeStoredHead(parts_, std::move(record.head), std::move(body));
+  if (head == nullptr) RemoveObject(key, object_id);
+  return head;
+}
+
+ChunkRef LmdbCacheStore::FindChunk(const CachedHead& head, uint32_t index) {
+  if (head.inline_body) return index == 0 ? head.inline_body : ChunkRef();
+  return parts_.ram.FindChunk({.object_id = head.head.object_id, .index = index});
+}
+
+void LmdbCacheStore::LoadChunk(HeadRef head, uint32_t index, Executor& executor,
+                               std::function<void(Result<ChunkRef>)> done) {
+  const ChunkName name{.object_id = head->head.object_id, .index = index};
+  ChunkRef chunk = FindChunk(*head, index);
+  if (!chunk) chunk = parts_.queue.FindChunk(name);
+  if (!chunk) {
+    auto job = [this, head, index, &executor, done](ReadSession* session) {
+      Result<ChunkRef> result = ReadChunkJob(*head, index, session);
+      executor.Post([done, head, result = std::move(result)]() mutable { done(std::move(result)); });
+    };
+    if (readers_.Push(std::move(job))) return;
+    StoreCounters::Add(parts_.counters.reads_refused);
+    executor.Post([done = std::move(done), head = std::move(head)] {
+      done(Fail(Fault::kSelf, "queue_full", "too many cold reads wait for the disk"));
+    });
+    return;
+  }
+  executor.Post([done = std::move(done), head = std::move(head), chunk = std::move(chunk)] {
+    done(chunk);
+  });
+}
+
+Result<ChunkRef> LmdbCacheStore::ReadChunkJob(const CachedHead& head, uint32_t index,
+                                              ReadSession* session) {
+  const ChunkName name{.object_id = head.head.object_id, .index = index};
+  if (ChunkRef chunk = parts_.ram.FindChunk(name)) return chunk;  // someone else read it meanwhile
+  if (session == nullptr) return Fail(Fault::kSelf, "read_failed", "the store is closing");
+  if (index >= ChunkCount(head.head.body_bytes)) {
+    return Fail(Fault::kSelf, "gone", "the body has no such chunk");
+  }
+  CopiedChunk copy;
+  const Status copied = session->WithChunks([&](const LmdbTxn& txn) -> Status {
+    auto chunk = CopyChunk(txn, disk_->chunk_tables().chunks, name,
+                           ChunkLength(head.head.body_bytes, index));
+    if (!chunk) return tl::unexpected(chunk.error());
+    copy = std::move(*chunk);
+    return {};
+  });
+  Result<ChunkRef> result = copied ? VerifyChunk(name, std::move(copy))
+                                   : Result<ChunkRef>(tl::unexpected(copied.error()));
+  if (result) {
+    StoreCounters::Add(parts_.counters.chunk_loads);
+    parts_.ram.InsertChunk(name, *result);
+    return result;
+  }
+  if (result.error().reason == "bad_checksum") {
+    StoreCounters::Add(parts_.counters.checksum_failures);
+  } else if (result.error().reason != "gone") {
+    result.error().reason = "read_failed";
+  }
+  // A body with a hole is no body: the object is fetched anew.
+  RemoveObject(head.head.key, head.head.object_id);
+  return result;
+}
+
+// ---- Writing
+
+std::unique_ptr<ObjectWriter> LmdbCacheStore::Begin(std::optional<uint64_t> known_bytes) {
+  if (known_bytes.value_or(0) > LargestObject(parts_.options, parts_.options.disk)) {
+    parts_.counters.Refuse(NotStored::kTooLarge);
+    return nullptr;
+  }
+  if (parts_.pass_through.load()) {
+    parts_.counters.Refuse(NotStored::kDiskFull);
+    return nullptr;
+  }
+  return std::make_unique<LmdbObjectWriter>(parts_);
+}
+
+HeadRef LmdbCacheStore::Refresh(const HeadRef& old, Head head) {
+  head.key = old->head.key;
+  head.object_id = old->head.object_id;
+  head.body_bytes = old->head.body_bytes;
+  const size_t inline_bytes = old->inline_body ? old->inline_body->size() : 0;
+  if (parts_.pass_through.load() || HeadTooLong(head, inline_bytes) ||
+      !parts_.purges.MayStore(head)) {
+    return nullptr;
+  }
+  std::shared_ptr<StoredHead> stored = MakeStoredHead(parts_, std::move(head), old->inline_body);
+  if (stored == nullptr) return nullptr;
+  const Key256& key = stored->head.key;
+  const uint64_t charge = ChargeOf(*stored);
+  HeadIndex::Slot slot = parts_.index.Lock(key);
+  // What RAM has, or the writer is about to store, is the newest; anything else cannot be known without a read.
+  const std::optional<HeadRef> pending = slot.pending();
+  if (parts_.ram.PeekHead(key) != old && !(pending && *pending == old)) return nullptr;
+  const std::optional<Ticket> ticket = parts_.queue.PushHead({.head = stored, .charge = charge});
+  if (!ticket) return nullptr;
+  slot.SetPending(*ticket, stored);
+  parts_.ram.InsertHead(stored, charge);
+  // As after a fill: see LmdbObjectWriter::CommitHead. The writer thread refuses it too.
+  if (!parts_.purges.MayStore(stored->head)) {
+    parts_.ram.EraseThisHead(*stored);
+    return nullptr;
+  }
+  return stored;
+}
+
+// ---- Purges
+
+uint64_t LmdbCacheStore::Purge(const std::vector<ScopeHash>& scopes, bool soft,
+                               std::optional<LogPosition> position, Executor* executor,
+                               std::function<void()> on_durable) {
+  const uint64_t sequence = parts_.purges.Apply(scopes, soft);
+  parts_.queue.PushDurable(
+      {.position = position, .executor = executor, .done = std::move(on_durable)});
+  return sequence;
+}
+
+void LmdbCacheStore::Advance(LogPosition position, Executor* executor,
+                             std::function<void()> on_durable) {
+  parts_.queue.PushDurable(
+      {.position = position, .executor = executor, .done = std::move(on_durable)});
+}
+
+uint64_t LmdbCacheStore::PurgeAll(bool soft) {
+  const uint64_t sequence = parts_.purges.ApplyToAll(soft);
+  parts_.queue.PushDurable({});
+  return sequence;
+}
+
+Validity LmdbCacheStore::Check(const CachedHead& head) const { return parts_.purges.Check(head); }
+uint64_t LmdbCacheStore::purge_sequence() const { return parts_.purges.sequence(); }
+LogPosition LmdbCacheStore::log_position() const { return parts_.durable_position(); }
+
+// ---- Figures
+
+CacheStats LmdbCacheStore::Stats() const {
+  const RamTier::Figures ram = parts_.ram.Read();
+  const StoreCounters& counters = parts_.counters;
+  CacheStats stats;
+  stats.memory_bytes = ram.bytes;
+  stats.memory_heads = ram.heads;
+  stats.memory_chunks = ram.chunks;
+  stats.head_hits = ram.head_hits;
+  stats.chunk_hits = ram.chunk_hits;
+  stats.evicted_memory = ram.evicted;
+  stats.disk_bytes = counters.disk_bytes;
+  stats.disk_objects = counters.disk_objects;
+  stats.disk_limit_bytes = parts_.options.disk.bytes;
+  stats.head_loads = counters.head_loads;
+  stats.head_misses = counters.head_misses;
+  stats.chunk_loads = counters.chunk_loads;
+  stats.stored = counters.stored;
+  stats.not_stored = counters.AllNotStored();
+  for (size_t i = 0; i < kNotStoredReasons; ++i) stats.not_stored_by[i] = counters.not_stored[i];
+  stats.evicted_disk = counters.evicted_disk;
+  stats.expired = counters.expired;
+  stats.checksum_failures = counters.checksum_failures;
+  stats.write_errors = counters.write_errors;
+  stats.orphans_swept = counters.orphans_swept;
+  stats.reads_refused = counters.reads_refused;
+  stats.write_queue_bytes = parts_.queue.bytes();
+  stats.read_queue_length = readers_.length();
+  stats.presence_bytes = parts_.presence.memory_bytes();
+  stats.purge_marks = parts_.purges.scopes();
+  stats.retired_bytes = counters.retired_bytes;
+  stats.free_list_pages = counters.free_list_pages;
+  stats.pinned_pages = counters.pinned_pages;
+  stats.oldest_read = readers_.oldest().age;
+  stats.walked = parts_.presence.complete();
+  stats.pass_through = parts_.pass_through;
+  return stats;
+}
+
+void LmdbCacheStore::ExportMetrics(metrics::Registry& registry) { metrics_.Declare(registry); }
+
+void LmdbCacheStore::Flush() { parts_.queue.Flush(); }
+
+}  // namespace nearside::storage

@@ -1,0 +1,77 @@
+#pragma once
+
+// The cache without a disk: whole objects in RAM, gone with the process.
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "storage/cache_store.h"
+#include "storage/purge_table.h"
+#include "storage/ram_tier.h"
+#include "storage/store_counters.h"
+#include "storage/store_metrics.h"
+
+namespace nearside::storage {
+
+/// A head with its body: whoever has the head can serve all of it, whatever is evicted meanwhile. The chunks of
+/// a freshened head are those of the one before.
+struct MemoryObject : CachedHead {
+  std::vector<ChunkRef> chunks;
+};
+
+class MemoryCacheStore final : public CacheStore {
+ public:
+  MemoryCacheStore(const CacheOptions& options, PayloadDecoder decoder);
+  ~MemoryCacheStore() override;
+
+  HeadRef Find(const Key256& key) override;
+  bool MayBeOnDisk(const Key256& key) const override;
+  void Load(const Key256& key, Executor& executor, std::function<void(HeadRef)> done) override;
+  ChunkRef FindChunk(const CachedHead& head, uint32_t index) override;
+  void LoadChunk(HeadRef head, uint32_t index, Executor& executor,
+                 std::function<void(Result<ChunkRef>)> done) override;
+  std::unique_ptr<ObjectWriter> Begin(std::optional<uint64_t> known_bytes) override;
+  HeadRef Refresh(const HeadRef& old, Head head) override;
+  void Remove(const Key256& key) override;
+  uint64_t Purge(const std::vector<ScopeHash>& scopes, bool soft,
+                 std::optional<LogPosition> position, Executor* executor,
+                 std::function<void()> on_durable) override;
+  void Advance(LogPosition position, Executor* executor,
+               std::function<void()> on_durable) override;
+  uint64_t PurgeAll(bool soft) override;
+  Validity Check(const CachedHead& head) const override;
+  uint64_t purge_sequence() const override;
+  LogPosition log_position() const override;
+  CacheStats Stats() const override;
+  void ExportMetrics(metrics::Registry& registry) override;
+  void Flush() override;
+
+ private:
+  class Writer;
+  void NoteExpiry(const Head& head);
+  void RunSweeper();
+  void Sweep();
+
+  const CacheOptions options_;
+  const PayloadDecoder decoder_;
+  RamTier ram_;
+  PurgeTable purges_;
+  StoreCounters counters_;
+  std::atomic<uint64_t> next_id_{1};
+  MetricsSource metrics_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable stopping_;
+  bool stop_ = false;
+  LogPosition position_;
+  /// When which object is to be dropped; rows of objects gone before are dropped with them in time.
+  std::set<std::tuple<WallTime, uint64_t, Key256>> expiry_;
+  std::thread sweeper_;
+};
+
+}  // namespace nearside::storage

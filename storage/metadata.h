@@ -1,0 +1,207 @@
+#pragma once
+
+// What an origin knows beside bytes: sites, releases with their manifests, the event log, the edges'
+// reports. Every change that visitors can see and the events that tell the edges of it are one transaction.
+//
+// Releases. A published release never changes. A change of a single asset (PutAsset, RemoveAsset) needs a
+// *live* release: when the active one is published, or has been returned to by a rollback, the change first
+// makes a live copy of it, active from then on; further changes edit that copy in place. So a rollback to
+// any release that was active before brings back exactly what it held when it was left.
+//
+// Times are milliseconds since 1970, paths are as people write them ("docs/index.html": UTF-8, no leading
+// slash); texts hold no NUL. The folder knows neither HTTP nor JSON: event bodies, settings and reports are opaque.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "runtime/clock.h"
+#include "runtime/result.h"
+#include "storage/blob_store.h"
+#include "storage/cache_store.h"
+
+namespace nearside::storage {
+
+using ReleaseId = int64_t;
+inline constexpr ReleaseId kNoRelease = 0;
+
+struct SiteDraft {
+  std::string name;
+  std::vector<std::string> hosts;  ///< lower case, no port; a host belongs to one site
+  std::string settings;            ///< opaque
+};
+
+struct Site {
+  std::string name;
+  std::vector<std::string> hosts;
+  std::string settings;
+  ReleaseId active = kNoRelease;
+  /// Releases that were active before, the last one first, kEarlierReleases at most.
+  std::vector<ReleaseId> earlier;
+  WallTime created;
+  WallTime changed;
+};
+inline constexpr size_t kEarlierReleases = 16;
+
+/// One row of a manifest.
+struct Asset {
+  std::string path;
+  BlobId blob;
+  uint64_t bytes = 0;
+  std::string content_type;
+  /// Extra fields of the answer; names in lower case, values without line breaks.
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::string> tags;  ///< without spaces
+  /// When this content came to stand at this path; kept while the content stays. Given by the store.
+  WallTime modified;
+};
+
+enum class ReleaseKind { kPublished, kLive };
+enum class ReleaseState {
+  kOpen,    ///< never activated
+  kActive,
+  kPast,
+};
+
+struct Release {
+  ReleaseId id = kNoRelease;
+  std::string site;
+  ReleaseKind kind = ReleaseKind::kPublished;
+  ReleaseState state = ReleaseState::kOpen;
+  WallTime created;
+  WallTime activated;  ///< the last time; 0 when never
+  uint64_t assets = 0;
+  uint64_t bytes = 0;
+};
+
+/// An event to be appended; the log gives it its position and time.
+struct NewEvent {
+  std::string type;
+  std::string site;
+  std::string body;
+};
+
+struct Event {
+  LogPosition position;
+  WallTime time;
+  std::string type;
+  std::string site;
+  std::string body;
+};
+
+/// Where the log begins and ends; first > last.sequence: it holds nothing.
+struct LogState {
+  LogPosition last;
+  uint64_t first = 1;
+};
+
+/// What a transaction is about to change, for the events that announce it.
+struct Change {
+  const Site& site;                       ///< as it will be
+  ReleaseId release = kNoRelease;         ///< active after the change
+  const std::vector<std::string>& paths;  ///< whose answer changes, appears or disappears
+};
+/// Makes the events of a change, inside its transaction: must be quick, and calls nothing of the store.
+using Announce = std::function<std::vector<NewEvent>(const Change&)>;
+/// Looks at the asset that stands at a path (if any) inside the transaction that would replace it; its error is
+/// the transaction's.
+using Precondition = std::function<Status(const std::optional<Asset>&)>;
+
+struct Activation {
+  LogPosition position;
+  ReleaseId previous = kNoRelease;
+  uint64_t changed_paths = 0;
+};
+
+struct AssetChange {
+  LogPosition position;
+  bool replaced = false;  ///< something stood at the path before
+  WallTime modified;
+};
+
+struct AssetRange {
+  std::string prefix;
+  std::string after;  ///< exclusive
+  size_t limit = 1000;
+};
+
+struct EdgeReport {
+  std::string name;
+  LogPosition applied;
+  WallTime applied_at;  ///< when `applied` was first reported
+  WallTime seen_at;
+  std::string report;   ///< opaque
+};
+
+struct MetadataOptions {
+  uint64_t keep_events = 100'000;
+  std::function<WallTime()> clock = WallNow;
+};
+
+/// Any thread; calls block on the disk. Several processes may share one store. Errors beside those named:
+/// kSelf database_failed, database_busy (another process held the write lock for 10 s).
+class Metadata {
+ public:
+  /// By URL: "sqlite:FILE" (made when absent, migrated when older). Errors: kOperator bad_url, cannot_open,
+  /// newer_schema.
+  static Result<std::unique_ptr<Metadata>> Open(std::string_view url, const MetadataOptions& options);
+  virtual ~Metadata() = default;
+
+  /// Errors: kClient site_exists, host_taken.
+  virtual Result<LogPosition> CreateSite(const SiteDraft& draft, const Announce& announce) = 0;
+  /// Replaces hosts and settings. Errors: kClient no_such_site, host_taken.
+  virtual Result<LogPosition> ReplaceSite(const SiteDraft& draft, const Announce& announce) = 0;
+  /// With its releases. Error: kClient no_such_site.
+  virtual Result<LogPosition> DeleteSite(const std::string& name, const Announce& announce) = 0;
+  virtual Result<std::vector<Site>> Sites() = 0;
+  /// Error: kClient no_such_site.
+  virtual Result<Site> FindSite(const std::string& name) = 0;
+
+  /// A new, open release; paths are distinct. Errors: kClient no_such_site, bytes_mismatch (a blob is stored with another length).
+  virtual Result<Release> CreateRelease(const std::string& site, std::span<const Asset> assets) = 0;
+  /// Blobs that the release names and nobody has stored, each once.
+  virtual Result<std::vector<StoredBlob>> MissingBlobs(ReleaseId release) = 0;
+  /// Errors: kClient no_such_site, no_such_release, missing_blobs, bytes_mismatch.
+  virtual Result<Activation> ActivateRelease(const std::string& site, ReleaseId release,
+                                             const Announce& announce) = 0;
+  /// The newest first. Error: kClient no_such_site.
+  virtual Result<std::vector<Release>> Releases(const std::string& site, size_t limit) = 0;
+  /// Error: kClient no_such_release (also when it is another site's).
+  virtual Result<Release> FindRelease(const std::string& site, ReleaseId release) = 0;
+
+  virtual Result<std::optional<Asset>> FindAsset(ReleaseId release, const std::string& path) = 0;
+  /// In the order of the paths' bytes.
+  virtual Result<std::vector<Asset>> ListAssets(ReleaseId release, const AssetRange& range) = 0;
+  /// In the active release; the blob must have been added. Errors: kClient no_such_site, missing_blobs, and the precondition's.
+  virtual Result<AssetChange> PutAsset(const std::string& site, const Asset& asset,
+                                       const Precondition& precondition, const Announce& announce) = 0;
+  /// Errors: kClient no_such_site, no_such_asset, and the precondition's.
+  virtual Result<AssetChange> RemoveAsset(const std::string& site, const std::string& path,
+                                          const Precondition& precondition,
+                                          const Announce& announce) = 0;
+
+  /// Says that the blob store holds the blob.
+  virtual Status AddBlob(const StoredBlob& blob) = 0;
+  /// Its length; nullopt when nobody has added it.
+  virtual Result<std::optional<uint64_t>> FindBlob(const BlobId& id) = 0;
+
+  virtual Result<LogState> Log() = 0;
+  /// The position of the last; all get consecutive numbers.
+  virtual Result<LogPosition> Append(std::span<const NewEvent> events) = 0;
+  /// The events behind `after`, in order; the caller has compared `after` with Log().
+  virtual Result<std::vector<Event>> Events(uint64_t after, size_t limit) = 0;
+
+  /// Not made durable at once: an edge reports again within a second.
+  virtual Status ReportEdge(const EdgeReport& report) = 0;
+  virtual Result<std::vector<EdgeReport>> Edges() = 0;
+  /// Removing what is not there succeeds.
+  virtual Status RemoveEdge(const std::string& name) = 0;
+};
+
+}  // namespace nearside::storage

@@ -1,0 +1,125 @@
+#include <algorithm>
+
+#include "storage/metadata_sql.h"
+
+namespace nearside::storage {
+
+Result<LogState> ReadLog(SqlSession& session) {
+  Result<SqlRows> rows = session.Query("SELECT epoch, first_seq, last_seq FROM log");
+  if (!rows) return unexpected(std::move(rows.error()));
+  if (rows->size() != 1) {
+    return Fail(Fault::kSelf, "database_failed", "metadata: the table log does not have one row");
+  }
+  const SqlRow& row = (*rows)[0];
+  LogState state;
+  state.last = {static_cast<uint64_t>(row.Int(0)), static_cast<uint64_t>(row.Int(2))};
+  state.first = static_cast<uint64_t>(row.Int(1));
+  return state;
+}
+
+Result<LogPosition> SqlMetadata::AppendIn(SqlSession& session, std::span<const NewEvent> events) {
+  Result<LogState> log = ReadLog(session);
+  if (!log) return unexpected(std::move(log.error()));
+  if (events.empty()) return log->last;
+  const int64_t now = ToUnixMillis(Now());
+  for (const NewEvent& event : events) {
+    const auto sequence = static_cast<int64_t>(++log->last.sequence);
+    const SqlValue row[] = {sequence, now, event.type, event.site, event.body};
+    Status added = session.Run(
+        "INSERT INTO events (seq, time, type, site, body) VALUES (?, ?, ?, ?, ?)", row);
+    if (!added) return unexpected(std::move(added.error()));
+  }
+  const SqlValue last[] = {static_cast<int64_t>(log->last.sequence)};
+  if (Status set = session.Run("UPDATE log SET last_seq = ?", last); !set) {
+    return unexpected(std::move(set.error()));
+  }
+  if (Status trimmed = TrimIn(session, *log); !trimmed) {
+    return unexpected(std::move(trimmed.error()));
+  }
+  return log->last;
+}
+
+Status SqlMetadata::TrimIn(SqlSession& session, const LogState& state) {
+  // A tenth more than asked for may stand there, so that trimming is rare and its deletes come in bulk.
+  const uint64_t keep = std::max<uint64_t>(options_.keep_events, 1);
+  const uint64_t held = state.last.sequence + 1 - state.first;
+  if (held <= keep + keep / 10) return {};
+  const auto first = static_cast<int64_t>(state.last.sequence + 1 - keep);
+  const SqlValue value[] = {first};
+  if (Status gone = session.Run("DELETE FROM events WHERE seq < ?", value); !gone) return gone;
+  return session.Run("UPDATE log SET first_seq = ?", value);
+}
+
+Result<LogState> SqlMetadata::Log() {
+  return Reading([](SqlSession& session) { return ReadLog(session); });
+}
+
+Result<LogPosition> SqlMetadata::Append(std::span<const NewEvent> events) {
+  return Writing([&](SqlSession& session) { return AppendIn(session, events); });
+}
+
+Result<std::vector<Event>> SqlMetadata::Events(uint64_t after, size_t limit) {
+  return Reading([&](SqlSession& session) -> Result<std::vector<Event>> {
+    const SqlValue which[] = {static_cast<int64_t>(after), static_cast<int64_t>(limit)};
+    Result<SqlRows> rows = session.Query(
+        "SELECT l.epoch, e.seq, e.time, e.type, e.site, e.body FROM events e, log l "
+        "WHERE e.seq > ? ORDER BY e.seq LIMIT ?",
+        which);
+    if (!rows) return unexpected(std::move(rows.error()));
+    std::vector<Event> events;
+    events.reserve(rows->size());
+    for (const SqlRow& row : *rows) {
+      Event event;
+      event.position = {static_cast<uint64_t>(row.Int(0)), static_cast<uint64_t>(row.Int(1))};
+      event.time = FromUnixMillis(row.Int(2));
+      event.type = row.Text(3);
+      event.site = row.Text(4);
+      event.body = row.Text(5);
+      events.push_back(std::move(event));
+    }
+    return events;
+  });
+}
+
+Status SqlMetadata::ReportEdge(const EdgeReport& report) {
+  std::lock_guard lock(reports_mutex_);
+  const SqlValue row[] = {report.name,
+                          static_cast<int64_t>(report.applied.epoch),
+                          static_cast<int64_t>(report.applied.sequence),
+                          ToUnixMillis(report.applied_at),
+                          ToUnixMillis(report.seen_at),
+                          report.report};
+  return reports_->Run(
+      "INSERT INTO edges (name, epoch, seq, applied_at, seen_at, report) "
+      "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, "
+      "seq = excluded.seq, applied_at = excluded.applied_at, seen_at = excluded.seen_at, "
+      "report = excluded.report",
+      row);
+}
+
+Result<std::vector<EdgeReport>> SqlMetadata::Edges() {
+  return Reading([](SqlSession& session) -> Result<std::vector<EdgeReport>> {
+    Result<SqlRows> rows = session.Query(
+        "SELECT name, epoch, seq, applied_at, seen_at, report FROM edges ORDER BY name");
+    if (!rows) return unexpected(std::move(rows.error()));
+    std::vector<EdgeReport> edges;
+    for (const SqlRow& row : *rows) {
+      EdgeReport report;
+      report.name = row.Text(0);
+      report.applied = {static_cast<uint64_t>(row.Int(1)), static_cast<uint64_t>(row.Int(2))};
+      report.applied_at = FromUnixMillis(row.Int(3));
+      report.seen_at = FromUnixMillis(row.Int(4));
+      report.report = row.Text(5);
+      edges.push_back(std::move(report));
+    }
+    return edges;
+  });
+}
+
+Status SqlMetadata::RemoveEdge(const std::string& name) {
+  std::lock_guard lock(reports_mutex_);
+  const SqlValue which[] = {name};
+  return reports_->Run("DELETE FROM edges WHERE name = ?", which);
+}
+
+}  // namespace nearside::storage

@@ -1,0 +1,90 @@
+#include <span>
+#include <string>
+
+#include "runtime/crypto.h"
+#include "storage/metadata_sql.h"
+
+namespace nearside::storage {
+namespace {
+
+// Every step is run once, in order, and never edited after it was released: a change of the schema is a
+// further step. BIGINT and not INTEGER: Poco reads INTEGER as 32 bits.
+constexpr const char* kStep1[] = {
+    "CREATE TABLE log (epoch BIGINT NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL, "
+    "last_release BIGINT NOT NULL)",
+    "CREATE TABLE sites (name TEXT NOT NULL PRIMARY KEY, settings TEXT NOT NULL, "
+    "active BIGINT NOT NULL, created BIGINT NOT NULL, changed BIGINT NOT NULL)",
+    "CREATE TABLE hosts (host TEXT NOT NULL PRIMARY KEY, site TEXT NOT NULL, "
+    "place BIGINT NOT NULL)",
+    "CREATE INDEX hosts_by_site ON hosts (site)",
+    "CREATE TABLE releases (id BIGINT NOT NULL PRIMARY KEY, site TEXT NOT NULL, "
+    "kind TEXT NOT NULL, created BIGINT NOT NULL, activated BIGINT NOT NULL, "
+    "activation BIGINT NOT NULL, activations BIGINT NOT NULL, assets BIGINT NOT NULL, "
+    "bytes BIGINT NOT NULL)",
+    "CREATE INDEX releases_by_site ON releases (site, activation)",
+    "CREATE TABLE assets (release BIGINT NOT NULL, path TEXT NOT NULL, blob TEXT NOT NULL, "
+    "bytes BIGINT NOT NULL, content_type TEXT NOT NULL, headers TEXT NOT NULL, "
+    "tags TEXT NOT NULL, modified BIGINT NOT NULL, PRIMARY KEY (release, path))",
+    "CREATE INDEX assets_by_blob ON assets (blob)",
+    "CREATE TABLE blobs (sha256 TEXT NOT NULL PRIMARY KEY, bytes BIGINT NOT NULL, "
+    "added BIGINT NOT NULL)",
+    "CREATE TABLE events (seq BIGINT NOT NULL PRIMARY KEY, time BIGINT NOT NULL, "
+    "type TEXT NOT NULL, site TEXT NOT NULL, body TEXT NOT NULL)",
+    "CREATE TABLE edges (name TEXT NOT NULL PRIMARY KEY, epoch BIGINT NOT NULL, "
+    "seq BIGINT NOT NULL, applied_at BIGINT NOT NULL, seen_at BIGINT NOT NULL, "
+    "report TEXT NOT NULL)",
+};
+
+constexpr std::span<const char* const> kSteps[] = {kStep1};
+constexpr int64_t kVersion = std::size(kSteps);
+
+/// Below 2^53, so that it survives programs whose JSON numbers are doubles; never 0.
+int64_t RandomEpoch() {
+  uint64_t random = 0;
+  RandomBytes({reinterpret_cast<uint8_t*>(&random), sizeof random});
+  return static_cast<int64_t>((random >> 12) | 1);
+}
+
+Result<int64_t> ReadVersion(SqlSession& session) {
+  Status made =
+      session.Run("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)");
+  if (!made) return unexpected(std::move(made.error()));
+  Result<SqlRows> rows = session.Query("SELECT version FROM schema_version");
+  if (!rows) return unexpected(std::move(rows.error()));
+  if (!rows->empty()) return (*rows)[0].Int(0);
+  if (Status noted = session.Run("INSERT INTO schema_version (version) VALUES (0)"); !noted) {
+    return unexpected(std::move(noted.error()));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Status MigrateSchema(SqlSession& session) {
+  Result<SqlTransaction> transaction = SqlTransaction::Begin(session);
+  if (!transaction) return unexpected(std::move(transaction.error()));
+  Result<int64_t> version = ReadVersion(session);
+  if (!version) return unexpected(std::move(version.error()));
+  if (*version > kVersion) {
+    return Fail(Fault::kOperator, "newer_schema",
+                "the database has schema version " + std::to_string(*version) +
+                    ", this program knows versions up to " + std::to_string(kVersion) +
+                    ": run the newer program, or restore a backup");
+  }
+  for (int64_t step = *version; step < kVersion; ++step) {
+    for (const char* statement : kSteps[step]) {
+      if (Status ran = session.Run(statement); !ran) return ran;
+    }
+  }
+  if (*version == 0) {
+    const SqlValue epoch[] = {RandomEpoch()};
+    Status begun = session.Run(
+        "INSERT INTO log (epoch, first_seq, last_seq, last_release) VALUES (?, 1, 0, 0)", epoch);
+    if (!begun) return begun;
+  }
+  const SqlValue noted[] = {kVersion};
+  if (Status set = session.Run("UPDATE schema_version SET version = ?", noted); !set) return set;
+  return transaction->Commit();
+}
+
+}  // namespace nearside::storage

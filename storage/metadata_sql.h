@@ -1,0 +1,133 @@
+#pragma once
+
+// Metadata over SQL. The statements keep to what SQLite and PostgreSQL share; what differs (how a database
+// is opened, how a write transaction begins) is in metadata_session.
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "storage/metadata.h"
+#include "storage/metadata_session.h"
+
+namespace nearside::storage {
+
+/// Makes or migrates the tables in one transaction. Errors: kOperator newer_schema; kSelf database_*.
+Status MigrateSchema(SqlSession& session);
+
+/// Lists and pairs as texts: one a line. ("cache-control: no-store\nlink: …", "tag-a\ntag-b").
+std::string EncodeHeaders(const std::vector<std::pair<std::string, std::string>>& headers);
+std::vector<std::pair<std::string, std::string>> DecodeHeaders(std::string_view text);
+std::string EncodeLines(const std::vector<std::string>& lines);
+std::vector<std::string> DecodeLines(std::string_view text);
+
+class SqlMetadata final : public Metadata {
+ public:
+  static Result<std::unique_ptr<Metadata>> OpenSqlite(const std::string& file,
+                                                      const MetadataOptions& options);
+
+  Result<LogPosition> CreateSite(const SiteDraft& draft, const Announce& announce) override;
+  Result<LogPosition> ReplaceSite(const SiteDraft& draft, const Announce& announce) override;
+  Result<LogPosition> DeleteSite(const std::string& name, const Announce& announce) override;
+  Result<std::vector<Site>> Sites() override;
+  Result<Site> FindSite(const std::string& name) override;
+
+  Result<Release> CreateRelease(const std::string& site, std::span<const Asset> assets) override;
+  Result<std::vector<StoredBlob>> MissingBlobs(ReleaseId release) override;
+  Result<Activation> ActivateRelease(const std::string& site, ReleaseId release,
+                                     const Announce& announce) override;
+  Result<std::vector<Release>> Releases(const std::string& site, size_t limit) override;
+  Result<Release> FindRelease(const std::string& site, ReleaseId release) override;
+
+  Result<std::optional<Asset>> FindAsset(ReleaseId release, const std::string& path) override;
+  Result<std::vector<Asset>> ListAssets(ReleaseId release, const AssetRange& range) override;
+  Result<AssetChange> PutAsset(const std::string& site, const Asset& asset,
+                               const Precondition& precondition, const Announce& announce) override;
+  Result<AssetChange> RemoveAsset(const std::string& site, const std::string& path,
+                                  const Precondition& precondition,
+                                  const Announce& announce) override;
+
+  Status AddBlob(const StoredBlob& blob) override;
+  Result<std::optional<uint64_t>> FindBlob(const BlobId& id) override;
+
+  Result<LogState> Log() override;
+  Result<LogPosition> Append(std::span<const NewEvent> events) override;
+  Result<std::vector<Event>> Events(uint64_t after, size_t limit) override;
+
+  Status ReportEdge(const EdgeReport& report) override;
+  Result<std::vector<EdgeReport>> Edges() override;
+  Status RemoveEdge(const std::string& name) override;
+
+ private:
+  /// A session borrowed from the pool for one call.
+  class Borrowed;
+  using SessionPointer = std::unique_ptr<SqlSession>;
+
+  SqlMetadata(std::string file, const MetadataOptions& options)
+      : file_(std::move(file)), options_(options) {}
+  WallTime Now() const { return options_.clock(); }
+  Result<SessionPointer> Take();
+  void Give(SessionPointer session);
+
+  /// `work(SqlSession&) → Result<T>` with a session of its own.
+  template <typename Work>
+  auto Reading(Work work) -> decltype(work(std::declval<SqlSession&>()));
+  /// The same inside a write transaction, committed when `work` succeeds. Writers of this process queue
+  /// here, so that only other processes are met by the database's busy timeout.
+  template <typename Work>
+  auto Writing(Work work) -> decltype(work(std::declval<SqlSession&>()));
+
+  Result<LogPosition> AppendIn(SqlSession& session, std::span<const NewEvent> events);
+  Status TrimIn(SqlSession& session, const LogState& state);
+  /// The active release, made editable in place: see the head of metadata.h.
+  Result<ReleaseId> LiveReleaseIn(SqlSession& session, const Site& site);
+
+  const std::string file_;
+  const MetadataOptions options_;
+  std::mutex pool_mutex_;
+  std::vector<SessionPointer> pool_;
+  std::mutex write_mutex_;
+  std::mutex reports_mutex_;
+  SessionPointer reports_;  ///< commits without fsync: edges' reports come again within a second
+};
+
+// Pieces shared by the files that implement SqlMetadata; all run inside the caller's transaction.
+Result<Site> ReadSite(SqlSession& session, const std::string& name);
+Result<LogState> ReadLog(SqlSession& session);
+Result<std::optional<Asset>> ReadAsset(SqlSession& session, ReleaseId release,
+                                       const std::string& path);
+Result<Release> ReadRelease(SqlSession& session, const std::string& site, ReleaseId release);
+Result<ReleaseId> NextReleaseId(SqlSession& session);
+/// Notes that `release` is the site's active one from now on.
+Status SwitchRelease(SqlSession& session, const std::string& site, ReleaseId release, WallTime now);
+Status InsertAssets(SqlSession& session, ReleaseId release, std::span<const Asset> assets,
+                    WallTime now);
+tl::unexpected<Error> NoSuchSite(const std::string& name);
+
+template <typename Work>
+auto SqlMetadata::Reading(Work work) -> decltype(work(std::declval<SqlSession&>())) {
+  Result<SessionPointer> session = Take();
+  if (!session) return unexpected(std::move(session.error()));
+  auto result = work(**session);
+  Give(std::move(*session));
+  return result;
+}
+
+template <typename Work>
+auto SqlMetadata::Writing(Work work) -> decltype(work(std::declval<SqlSession&>())) {
+  std::lock_guard lock(write_mutex_);
+  return Reading([&](SqlSession& session) -> decltype(work(session)) {
+    Result<SqlTransaction> transaction = SqlTransaction::Begin(session);
+    if (!transaction) return unexpected(std::move(transaction.error()));
+    auto result = work(session);
+    if (!result) return result;
+    if (Status committed = transaction->Commit(); !committed) {
+      return unexpected(std::move(committed.error()));
+    }
+    return result;
+  });
+}
+
+}  // namespace nearside::storage

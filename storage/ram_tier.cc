@@ -1,0 +1,381 @@
+#include "storage/ram_tier.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace nearside::storage {
+
+namespace {
+
+constexpr uint8_t kMostFrequency = 3;
+/// Accesses that an entry of the small queue needs to move on to the main one: "more than one" in the paper.
+constexpr uint8_t kPromoteAbove = 1;
+/// The small queue's share of the bytes: a tenth, as in the paper.
+constexpr uint64_t kSmallShare = 10;
+/// Second chances given under one hold of a lock: then others get their turn before the search goes on. It ends,
+/// as each chance uses up an access.
+constexpr int kMostChances = 64;
+constexpr uint64_t kLeastShardBytes = 8 << 20;
+constexpr uint64_t kMostShards = 32;
+/// A bucket for this many bytes of the limit: chains stay short down to heads of a few hundred bytes.
+constexpr uint64_t kBytesPerBucket = 2048;
+constexpr size_t kMostTouched = 256;
+constexpr uint64_t kAllocatorBytes = 32;  // malloc's own, for an entry and a head's control block
+
+uint64_t ShardCount(uint64_t limit) {
+  return std::bit_floor(std::clamp<uint64_t>(limit / kLeastShardBytes, 1, kMostShards));
+}
+
+}  // namespace
+
+/// What an entry is found by: a head's key, or a chunk's name in the same 32 bytes.
+struct RamTier::Name {
+  explicit Name(const Key256& head_key) : hash(Spread(head_key.word())), key(head_key) {}
+  explicit Name(ChunkName name) : hash(name.hash()), is_chunk(true) {
+    std::memcpy(key.bytes.data(), &name.object_id, sizeof name.object_id);
+    std::memcpy(key.bytes.data() + sizeof name.object_id, &name.index, sizeof name.index);
+  }
+  bool operator==(const Name&) const = default;
+  // A key's word is uniform already; the multiplication lets shard, bucket and ghost take any of its bits.
+  static uint64_t Spread(uint64_t word) { return std::rotl(word * 0x9e3779b97f4a7c15u, 32); }
+
+  uint64_t hash;
+  Key256 key;
+  bool is_chunk = false;
+};
+
+struct RamTier::Entry {
+  explicit Entry(const Name& n) : name(n) {}
+  Name name;
+  Entry* chain = nullptr;  ///< next in the bucket
+  Entry* newer = nullptr;
+  Entry* older = nullptr;
+  HeadRef head;
+  ChunkRef chunk;
+  uint64_t charge = 0;
+  uint8_t frequency = 0;
+  bool in_main = false;
+};
+
+/// An intrusive queue with its bytes. Owns nothing: the bucket's chains do.
+struct RamTier::Fifo {
+  Entry* newest = nullptr;
+  Entry* oldest = nullptr;
+  uint64_t bytes = 0;
+  uint64_t entries = 0;
+
+  void Push(Entry* entry) {
+    entry->older = newest;
+    entry->newer = nullptr;
+    (newest != nullptr ? newest->newer : oldest) = entry;
+    newest = entry;
+    bytes += entry->charge;
+    ++entries;
+  }
+  void Remove(Entry* entry) {
+    (entry->newer != nullptr ? entry->newer->older : newest) = entry->older;
+    (entry->older != nullptr ? entry->older->newer : oldest) = entry->newer;
+    bytes -= entry->charge;
+    --entries;
+  }
+};
+
+struct alignas(64) RamTier::Shard {
+  Shard(size_t bucket_count, size_t ghosts) : buckets(bucket_count, nullptr), ghost(ghosts) {
+    touched.reserve(kMostTouched);
+  }
+  ~Shard() {
+    for (Entry* entry : buckets) {
+      while (entry != nullptr) delete std::exchange(entry, entry->chain);
+    }
+  }
+
+  Entry** Slot(const Name& name) {
+    // Low bits choose the bucket, high ones have chosen the shard.
+    Entry** slot = &buckets[name.hash & (buckets.size() - 1)];
+    while (*slot != nullptr && !((*slot)->name == name)) slot = &(*slot)->chain;
+    return slot;
+  }
+  /// What was evicted a short while ago, or replaces something in the main queue, goes to the main queue.
+  void Link(std::unique_ptr<Entry> owned) {
+    Entry* entry = owned.release();
+    Entry*& bucket = buckets[entry->name.hash & (buckets.size() - 1)];
+    entry->chain = bucket;
+    bucket = entry;
+    const uint64_t window = std::max(main.entries, small.entries);
+    entry->in_main = entry->in_main || ghost.Take(entry->name.hash, window);
+    (entry->in_main ? main : small).Push(entry);
+    ++(entry->name.is_chunk ? chunks : heads);
+  }
+  std::unique_ptr<Entry> Unlink(Entry** slot) {
+    std::unique_ptr<Entry> entry(*slot);
+    *slot = entry->chain;
+    (entry->in_main ? main : small).Remove(entry.get());
+    --(entry->name.is_chunk ? chunks : heads);
+    return entry;
+  }
+  void Access(Entry* entry) {
+    if (entry->frequency == 0 && !entry->name.is_chunk && touched.size() < kMostTouched) {
+      touched.push_back(entry->name.key);
+    }
+    if (entry->frequency < kMostFrequency) ++entry->frequency;
+  }
+  struct Search {
+    std::unique_ptr<Entry> victim;
+    bool unfinished = false;  ///< no victim yet, but chances were used up
+  };
+  Search Evict();
+
+  mutable std::mutex mutex;
+  std::vector<Entry*> buckets;
+  Fifo small;
+  Fifo main;
+  GhostTable ghost;
+  std::vector<Key256> touched;
+  uint64_t heads = 0, chunks = 0;
+  uint64_t head_hits = 0, head_misses = 0, chunk_hits = 0, chunk_misses = 0, evicted = 0;
+};
+
+RamTier::Shard::Search RamTier::Shard::Evict() {
+  for (int chances = 0; chances < kMostChances; ++chances) {
+    const bool from_small =
+        main.oldest == nullptr || small.bytes * kSmallShare >= small.bytes + main.bytes;
+    Entry* oldest = from_small ? small.oldest : main.oldest;
+    if (oldest == nullptr) return {};
+    if (from_small && oldest->frequency > kPromoteAbove) {
+      small.Remove(oldest);
+      oldest->frequency = 0;
+      oldest->in_main = true;
+      main.Push(oldest);
+    } else if (!from_small && oldest->frequency > 0) {
+      --oldest->frequency;
+      main.Remove(oldest);
+      main.Push(oldest);
+    } else {
+      if (from_small) ghost.Add(oldest->name.hash);
+      ++evicted;
+      return {.victim = Unlink(Slot(oldest->name))};
+    }
+  }
+  return {.unfinished = true};
+}
+
+uint64_t ChargeOf(const CachedHead& head) {
+  uint64_t charge = sizeof(CachedHead) + kAllocatorBytes;
+  charge += head.head.scopes.capacity() * sizeof(ScopeHash) + head.head.meta.capacity();
+  if (head.payload != nullptr) charge += head.payload->charge();
+  if (head.inline_body) charge += head.inline_body->charge();
+  return charge;
+}
+
+RamTier::RamTier(ByteSize limit) : limit_(limit.bytes) {
+  const uint64_t shards = ShardCount(limit_);
+  const uint64_t buckets = std::bit_ceil(std::max<uint64_t>(limit_ / shards / kBytesPerBucket, 64));
+  for (uint64_t i = 0; i < shards; ++i) {
+    shards_.push_back(std::make_unique<Shard>(buckets, buckets));
+  }
+}
+
+RamTier::~RamTier() = default;
+
+RamTier::Shard& RamTier::ShardOf(uint64_t hash) const {
+  return *shards_[(hash >> 40) & (shards_.size() - 1)];
+}
+
+HeadRef RamTier::FindHead(const Key256& key) {
+  const Name name(key);
+  Shard& shard = ShardOf(name.hash);
+  const std::lock_guard lock(shard.mutex);
+  Entry* entry = *shard.Slot(name);
+  ++(entry != nullptr ? shard.head_hits : shard.head_misses);
+  if (entry == nullptr) return nullptr;
+  shard.Access(entry);
+  return entry->head;
+}
+
+HeadRef RamTier::PeekHead(const Key256& key) const {
+  const Name name(key);
+  Shard& shard = ShardOf(name.hash);
+  const std::lock_guard lock(shard.mutex);
+  const Entry* entry = *shard.Slot(name);
+  return entry != nullptr ? entry->head : nullptr;
+}
+
+ChunkRef RamTier::FindChunk(ChunkName chunk_name) {
+  const Name name(chunk_name);
+  Shard& shard = ShardOf(name.hash);
+  const std::lock_guard lock(shard.mutex);
+  Entry* entry = *shard.Slot(name);
+  ++(entry != nullptr ? shard.chunk_hits : shard.chunk_misses);
+  if (entry == nullptr) return {};
+  shard.Access(entry);
+  return entry->chunk;
+}
+
+/// `may_replace` is asked, under the lock, with the entry that has the name, or null. Whether it was linked.
+template <typename MayReplace>
+bool RamTier::Insert(std::unique_ptr<Entry> entry, MayReplace may_replace) {
+  const Name name = entry->name;
+  const bool fits = MakeRoom(entry->charge);
+  Shard& shard = ShardOf(name.hash);
+  std::unique_ptr<Entry> replaced;  // destroyed without the lock, as is what was not linked
+  bool wanted = false;
+  {
+    const std::lock_guard lock(shard.mutex);
+    Entry** slot = shard.Slot(name);
+    wanted = may_replace(*slot);
+    if (wanted && *slot != nullptr) {  // what replaces is as popular as what it replaces
+      entry->frequency = (*slot)->frequency;
+      entry->in_main = (*slot)->in_main;
+      replaced = shard.Unlink(slot);
+    }
+    if (wanted && fits) shard.Link(std::move(entry));
+  }
+  if (replaced != nullptr) Destroy(std::move(replaced));
+  if (entry != nullptr && fits) Destroy(std::move(entry));
+  return wanted && fits;
+}
+
+bool RamTier::InsertHead(HeadRef head, uint64_t charge) {
+  auto entry = std::make_unique<Entry>(Name(head->head.key));
+  entry->charge = charge + sizeof(Entry) + kAllocatorBytes;
+  entry->head = std::move(head);
+  return Insert(std::move(entry), [](const Entry*) { return true; });
+}
+
+bool RamTier::ReplaceHead(const CachedHead& old, HeadRef head, uint64_t charge) {
+  auto entry = std::make_unique<Entry>(Name(head->head.key));
+  entry->charge = charge + sizeof(Entry) + kAllocatorBytes;
+  entry->head = std::move(head);
+  return Insert(std::move(entry), [&old](const Entry* there) {
+    return there != nullptr && there->head.get() == &old;
+  });
+}
+
+void RamTier::InsertChunk(ChunkName name, ChunkRef chunk) {
+  auto entry = std::make_unique<Entry>(Name(name));
+  entry->charge = chunk->charge() + sizeof(Entry) + kAllocatorBytes;
+  entry->chunk = std::move(chunk);
+  Insert(std::move(entry), [](const Entry* there) { return there == nullptr; });
+}
+
+bool RamTier::MakeRoom(uint64_t charge) {
+  if (charge > limit_) return false;
+  uint64_t used = bytes_.load(std::memory_order_relaxed);
+  while (true) {
+    if (used + charge <= limit_) {
+      if (bytes_.compare_exchange_weak(used, used + charge, std::memory_order_relaxed)) return true;
+    } else {
+      if (!EvictOne()) return false;
+      used = bytes_.load(std::memory_order_relaxed);
+    }
+  }
+}
+
+bool RamTier::EvictOne() {
+  // Round the shards, so that all of them age alike; empty ones are passed over.
+  for (size_t tries = 0; tries < shards_.size(); ++tries) {
+    const uint32_t turn = next_victim_shard_.fetch_add(1, std::memory_order_relaxed);
+    Shard& shard = *shards_[turn & (shards_.size() - 1)];
+    Shard::Search search;
+    do {
+      const std::lock_guard lock(shard.mutex);
+      search = shard.Evict();
+    } while (search.unfinished);
+    if (search.victim == nullptr) continue;
+    Destroy(std::move(search.victim));
+    return true;
+  }
+  return false;
+}
+
+void RamTier::Destroy(std::unique_ptr<Entry> entry) {
+  const uint64_t charge = entry->charge;
+  entry.reset();
+  Release(charge);
+}
+
+bool RamTier::Reserve(uint64_t bytes) { return MakeRoom(bytes); }
+
+template <typename Match>
+bool RamTier::Erase(const Name& name, Match match) {
+  Shard& shard = ShardOf(name.hash);
+  std::unique_ptr<Entry> out;
+  {
+    const std::lock_guard lock(shard.mutex);
+    Entry** slot = shard.Slot(name);
+    if (*slot == nullptr || !match(**slot)) return false;
+    out = shard.Unlink(slot);
+  }
+  Destroy(std::move(out));
+  return true;
+}
+
+bool RamTier::EraseHead(const Key256& key, std::optional<uint64_t> object_id) {
+  return Erase(Name(key), [object_id](const Entry& entry) {
+    return !object_id || entry.head->head.object_id == *object_id;
+  });
+}
+
+bool RamTier::EraseThisHead(const CachedHead& head) {
+  return Erase(Name(head.head.key),
+               [&head](const Entry& entry) { return entry.head.get() == &head; });
+}
+
+void RamTier::EraseChunks(uint64_t object_id, uint64_t count) {
+  for (uint64_t i = 0; i < count; ++i) {
+    Erase(Name(ChunkName{.object_id = object_id, .index = static_cast<uint32_t>(i)}),
+          [](const Entry&) { return true; });
+  }
+}
+
+void RamTier::Clear() {
+  for (const auto& shard : shards_) {
+    while (true) {
+      std::unique_ptr<Entry> out;
+      {
+        const std::lock_guard lock(shard->mutex);
+        Fifo& fifo = shard->small.oldest != nullptr ? shard->small : shard->main;
+        if (fifo.oldest != nullptr) out = shard->Unlink(shard->Slot(fifo.oldest->name));
+      }
+      if (out == nullptr) break;
+      Destroy(std::move(out));
+    }
+  }
+}
+
+bool RamTier::TakeAccess(const Key256& key) {
+  const Name name(key);
+  Shard& shard = ShardOf(name.hash);
+  const std::lock_guard lock(shard.mutex);
+  Entry* entry = *shard.Slot(name);
+  if (entry == nullptr || entry->frequency == 0) return false;
+  --entry->frequency;
+  return true;
+}
+
+void RamTier::DrainTouched(std::vector<Key256>& out) {
+  for (const auto& shard : shards_) {
+    const std::lock_guard lock(shard->mutex);
+    out.insert(out.end(), shard->touched.begin(), shard->touched.end());
+    shard->touched.clear();
+  }
+}
+
+RamTier::Figures RamTier::Read() const {
+  Figures figures{.bytes = bytes()};
+  for (const auto& shard : shards_) {
+    const std::lock_guard lock(shard->mutex);
+    figures.heads += shard->heads;
+    figures.chunks += shard->chunks;
+    figures.head_hits += shard->head_hits;
+    figures.head_misses += shard->head_misses;
+    figures.chunk_hits += shard->chunk_hits;
+    figures.chunk_misses += shard->chunk_misses;
+    figures.evicted += shard->evicted;
+  }
+  return figures;
+}
+
+}  // namespace nearside::storage

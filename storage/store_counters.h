@@ -1,0 +1,33 @@
+#pragma once
+
+// What the LMDB store counts, for CacheStats. Any thread; relaxed.
+
+#include <atomic>
+#include <cstdint>
+
+#include "storage/cache_store.h"
+
+namespace nearside::storage {
+
+struct StoreCounters {
+  using Counter = std::atomic<uint64_t>;
+  Counter stored{0};
+  Counter not_stored[kNotStoredReasons]{};
+  Counter head_loads{0}, head_misses{0}, chunk_loads{0}, reads_refused{0};
+  Counter evicted_disk{0}, expired{0}, checksum_failures{0}, write_errors{0}, orphans_swept{0};
+  Counter batches{0}, batch_bytes{0};
+  // Gauges that the writer sets.
+  Counter disk_bytes{0}, disk_objects{0}, retired_bytes{0}, free_list_pages{0}, pinned_pages{0};
+
+  void Refuse(NotStored reason) { Add(not_stored[static_cast<size_t>(reason)]); }
+  static void Add(Counter& counter, uint64_t n = 1) {
+    counter.fetch_add(n, std::memory_order_relaxed);
+  }
+  uint64_t AllNotStored() const {
+    uint64_t sum = 0;
+    for (const Counter& counter : not_stored) sum += counter.load(std::memory_order_relaxed);
+    return sum;
+  }
+};
+
+}  // namespace nearside::storage

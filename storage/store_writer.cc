@@ -1,0 +1,249 @@
+#include "storage/store_writer.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "runtime/log.h"
+
+namespace nearside::storage {
+
+namespace {
+
+constexpr size_t kMostChunksInBatch = 256;
+constexpr milliseconds kBatchWindow{20};
+constexpr milliseconds kTick{1000};
+/// Pace of the walk after purges: 20,000 heads a second.
+constexpr milliseconds kReclaimPace{100};
+constexpr milliseconds kLeastBackoff{1000};
+constexpr milliseconds kMostBackoff{60'000};
+constexpr milliseconds kReadersPatience{5000};
+constexpr milliseconds kStuckReader{10'000};
+constexpr std::chrono::minutes kReaderAlarmPeriod{1};
+/// Retries of a map that is full although nothing is put any more, before the store starts over.
+constexpr int kWedgedAfter = 8;
+constexpr size_t kMostTouched = 4096;
+/// Objects that were replaced while clients read them may keep this part of the disk.
+constexpr uint64_t kRetiredShare = 8;
+/// Removals that wait for a failing disk; beyond it, all that is on it counts as purged.
+constexpr size_t kMostWaitingRemovals = 65'536;
+/// Up to this part of their map, heads take small bodies in any case.
+constexpr double kRoomyHeads = 0.5;
+constexpr size_t kGhosts = 1 << 17;
+
+}  // namespace
+
+WriteQueue::Limits BatchLimits(const StoreLayout& layout) {
+  return {.chunk_bytes = layout.batch_bytes,
+          .chunks = kMostChunksInBatch,
+          .heads = layout.batch_heads,
+          .window = kBatchWindow};
+}
+
+StoreWriter::StoreWriter(StoreParts& parts, StoreDisk& disk, ReadPool& readers)
+    : parts_(parts),
+      disk_(disk),
+      readers_(readers),
+      walk_(parts, disk, reaper_),
+      ghost_(kGhosts) {}
+
+StoreWriter::~StoreWriter() { Stop(); }
+
+void StoreWriter::Start() {
+  ReadDisk();
+  parts_.next_id.store(meta_.next_id);
+  parts_.presence.Expect(disk_.stored_heads());
+  walk_.BeginFirst(meta_.next_id);
+  thread_ = std::thread([this] { Run(); });
+}
+
+void StoreWriter::Stop() {
+  parts_.queue.Stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+/// Takes over what a newly opened disk holds.
+void StoreWriter::ReadDisk() {
+  meta_ = disk_.meta();
+  page_bytes_ = disk_.heads().page_bytes();
+  const Result<LmdbReadTxn> heads = disk_.heads().BeginRead();
+  const Result<LmdbReadTxn> chunks = disk_.chunks().BeginRead();
+  if (!heads || !chunks) return;  // the first batch will meet the same error and say so
+  heads_used_pages_ = heads->UsedPages();
+  chunks_used_pages_ = chunks->UsedPages();
+  first_expiry_ = FirstExpiry(*heads, disk_.head_tables().expiry).value_or(std::nullopt);
+  parts_.counters.disk_objects.store(heads->Entries(disk_.head_tables().heads));
+  UpdateGauges();
+}
+
+void StoreWriter::Run() {
+  while (true) {
+    WriteBatch batch = parts_.queue.Take(NextTurn());
+    const bool done = deferred_.empty() && reaper_.idle() && touched_.empty();
+    const bool last = batch.stop && batch.empty() && (done || parts_.pass_through.load());
+    RunBatch(std::move(batch));
+    if (last) break;
+    WatchReaders();
+    if (!disk_.is_open() || parts_.pass_through.load()) continue;
+    walk_.MaybeBeginReclaim(MonoNow());
+    if (Status walked = walk_.Step(); !walked) HandleFailure(walked.error());
+  }
+  parts_.queue.FinishFlushes(~uint64_t{0});
+}
+
+MonoTime StoreWriter::NextTurn() const {
+  const MonoTime now = MonoNow();
+  if (parts_.pass_through.load()) return std::min(retry_at_, now + kTick);
+  const bool expiry_due = first_expiry_ && *first_expiry_ <= WallNow();
+  if (!deferred_.empty() || walk_.first() || walk_.has_removals() || expiry_due ||
+      !reaper_.idle()) {
+    return now;
+  }
+  return now + (walk_.active() ? kReclaimPace : kTick);
+}
+
+void StoreWriter::RunBatch(WriteBatch batch) {
+  for (const uint64_t object_id : batch.abandoned) reaper_.Add(object_id, 0);
+  std::move(batch.durable.begin(), batch.durable.end(), std::back_inserter(requests_));
+  flushes_ = std::max(flushes_, batch.flushes);
+  CollectTouches();
+  if (batch.stop) next_touch_ = {};  // the last chance to keep them
+  reaper_.CollectReleased(*parts_.live, MonoNow(),
+                          disk_.layout().chunks_map_bytes / kRetiredShare);
+  if (parts_.pass_through.load()) {
+    const bool too_early = MonoNow() < retry_at_ && !batch.stop;
+    const Error lost{.reason = "damaged", .message = "the store's files could not be opened"};
+    if (too_early || (!disk_.is_open() && !StartOver(lost))) {
+      Decline(batch);
+      return;
+    }
+    probing_ = true;
+  }
+  const uint64_t incoming_bytes = DiskBytes(batch.chunks);
+  // Without chunks of its own a batch need not wait for the next to store its heads.
+  const bool heads_now = batch.chunks.empty();
+  if (heads_now) std::move(batch.heads.begin(), batch.heads.end(), std::back_inserter(deferred_));
+  Status status = CommitHeads(incoming_bytes);
+  if (status) {
+    status = CommitChunks(batch.chunks);
+  } else {
+    FailChunks(batch.chunks);
+  }
+  parts_.queue.FinishChunks(batch.chunks);
+  if (!heads_now) std::move(batch.heads.begin(), batch.heads.end(), std::back_inserter(deferred_));
+  if (!status) {
+    HandleFailure(status.error());
+  } else if (probing_) {
+    LeavePassThrough();
+  }
+  probing_ = false;
+  if (deferred_.empty() || !status) parts_.queue.FinishFlushes(flushes_);
+  UpdateGauges();
+}
+
+void StoreWriter::CollectTouches() {
+  std::vector<Key256> keys;
+  parts_.ram.DrainTouched(keys);
+  parts_.touches.Drain(keys);
+  for (const Key256& key : keys) {
+    parts_.presence.Mark(key);
+    if (touched_.size() < kMostTouched) touched_.push_back(key);
+  }
+}
+
+void StoreWriter::Decline(WriteBatch& batch) {
+  FailChunks(batch.chunks);
+  parts_.queue.FinishChunks(batch.chunks);
+  std::move(batch.heads.begin(), batch.heads.end(), std::back_inserter(deferred_));
+  FailWrites();
+  if (deferred_.size() > kMostWaitingRemovals) {
+    // Nothing that was removed may come back, and the list must not grow for as long as the disk fails.
+    parts_.purges.ApplyToAll(/*soft=*/false);
+    for (const HeadOperation& operation : std::exchange(deferred_, {})) {
+      const auto& removal = std::get<HeadRemoval>(operation);
+      parts_.index.Lock(removal.key).FinishPending(removal.ticket);
+      walk_.NoteFinished(removal.ticket);
+    }
+    Log(Level::kError, "store_purged_whole",
+        {{"path", parts_.options.path}, {"reason", "too many removals wait for a failing disk"}});
+  }
+  parts_.queue.FinishFlushes(flushes_);
+}
+
+void StoreWriter::HandleFailure(const Error& error) {
+  StoreCounters::Add(parts_.counters.write_errors);
+  FailWrites();
+  full_in_a_row_ = error.reason == "map_full" ? full_in_a_row_ + 1 : 0;
+  if ((IsDamage(error) || full_in_a_row_ >= kWedgedAfter) && StartOver(error)) return;
+  EnterPassThrough(error);
+}
+
+void StoreWriter::EnterPassThrough(const Error& error) {
+  const MonoTime now = MonoNow();
+  const bool calm = !parts_.pass_through.load() && now - left_pass_through_ > kMostBackoff;
+  backoff_ = calm ? kLeastBackoff : std::clamp(backoff_ * 2, kLeastBackoff, kMostBackoff);
+  retry_at_ = now + backoff_;
+  if (parts_.pass_through.exchange(true)) return;
+  Log(Level::kError, "store_pass_through",
+      {{"path", parts_.options.path},
+       {"error", error.ToString()},
+       {"effect", "nothing is stored on disk until it works again"}});
+}
+
+void StoreWriter::LeavePassThrough() {
+  full_in_a_row_ = 0;
+  left_pass_through_ = MonoNow();
+  parts_.pass_through.store(false);
+  Log(Level::kInfo, "store_back", {{"path", parts_.options.path}});
+}
+
+bool StoreWriter::StartOver(const Error& error) {
+  if (!readers_.Suspend(kReadersPatience)) return false;
+  // From here on nothing that was stored is there. First what is on its way is told, then RAM is emptied, so
+  // that no head stays whose chunks are gone.
+  parts_.generation.fetch_add(1);
+  FailWrites();
+  const Status opened = disk_.StartOver(error.message);
+  parts_.index.ForgetPending();
+  deferred_.clear();
+  reaper_.Clear();
+  parts_.ram.Clear();
+  parts_.presence.Clear();
+  parts_.purges.UnsaveAll();
+  if (opened) {
+    const LogPosition position = meta_.position;
+    ReadDisk();
+    meta_.position = position;
+    meta_.next_id = parts_.next_id.load();
+    walk_.SetDone();
+    full_in_a_row_ = 0;
+  }
+  readers_.Resume();
+  return opened.has_value();
+}
+
+void StoreWriter::UpdateGauges() {
+  StoreCounters& counters = parts_.counters;
+  counters.disk_bytes.store((heads_used_pages_ + chunks_used_pages_) * page_bytes_,
+                            std::memory_order_relaxed);
+  counters.retired_bytes.store(reaper_.retired_bytes(), std::memory_order_relaxed);
+  // Small bodies go where there is more room: heads first, as one read is cheaper than two.
+  const double heads_full = static_cast<double>(heads_used_pages_ * page_bytes_) /
+                            static_cast<double>(disk_.layout().heads_map_bytes);
+  const double chunks_full = static_cast<double>(chunks_used_pages_ * page_bytes_) /
+                             static_cast<double>(disk_.layout().chunks_map_bytes);
+  parts_.inline_on_disk.store(heads_full < kRoomyHeads || heads_full <= chunks_full);
+}
+
+void StoreWriter::WatchReaders() {
+  const milliseconds age = readers_.oldest().age;
+  const MonoTime now = MonoNow();
+  if (age < kStuckReader || now < next_reader_alarm_) return;
+  next_reader_alarm_ = now + kReaderAlarmPeriod;
+  Log(Level::kError, "store_reader_stuck",
+      {{"path", parts_.options.path},
+       {"seconds", std::chrono::duration_cast<seconds>(age).count()},
+       {"effect", "space is not given back; nothing is stored once it runs out"}});
+}
+
+}  // namespace nearside::storage

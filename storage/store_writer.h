@@ -1,0 +1,123 @@
+#pragma once
+
+// The one thread that writes to LMDB. It gathers what waits into batches and commits each to the two
+// environments in an order that leaves nothing dangling, whenever it is killed:
+//
+//   1. heads: those whose chunks the batch before has committed go in; removed, expired and evicted ones go
+//      out; purges and the log position with them
+//   2. chunks: those of the heads that went out are erased; new ones are put
+//
+// so that a head on disk always has its chunks on disk. Between batches it walks the store (StoreWalk).
+
+#include <optional>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "storage/chunk_reaper.h"
+#include "storage/ghost_table.h"
+#include "storage/head_table.h"
+#include "storage/read_pool.h"
+#include "storage/store_disk.h"
+#include "storage/store_parts.h"
+#include "storage/store_walk.h"
+
+namespace nearside::storage {
+
+/// Limits of a batch for this disk.
+WriteQueue::Limits BatchLimits(const StoreLayout& layout);
+
+class StoreWriter {
+ public:
+  /// `disk` is open. Nothing runs before Start.
+  StoreWriter(StoreParts& parts, StoreDisk& disk, ReadPool& readers);
+  ~StoreWriter();
+  void Start();
+  /// Commits what is queued, as far as the disk takes it, and ends the thread.
+  void Stop();
+
+ private:
+  /// What one transaction on the heads is to do, and what came of it.
+  struct HeadsPlan {
+    bool only_make_room = false;       ///< a few evictions and nothing else
+    size_t evict_heads = 0;            ///< how many of these
+    uint64_t evict_chunk_bytes = 0;    ///< how much of bodies is to be evicted
+    std::vector<StoreWalk::Removal> removals;
+    std::vector<const HeadWrite*> stored;   ///< of deferred_: in the transaction
+    std::vector<const HeadWrite*> refused;  ///< of deferred_: purged meanwhile, or their object is gone
+    std::optional<WallTime> first_expiry;
+    uint64_t heads = 0, used_pages = 0;
+  };
+
+  void Run();
+  MonoTime NextTurn() const;
+  void RunBatch(WriteBatch batch);
+  void CollectTouches();
+  /// The state in which the disk is left alone until retry_at_.
+  void Decline(WriteBatch& batch);
+
+  // Heads.
+  bool HeadsHaveWork(uint64_t incoming_bytes) const;
+  Status CommitHeads(uint64_t incoming_bytes);
+  Status TryHeads(HeadsPlan& plan);
+  Status MakeRoomForHeads();
+  Status FillHeads(HeadBatch& batch, HeadsPlan& plan);
+  Status ApplyAll(HeadBatch& batch, HeadsPlan& plan);
+  Status ApplyWrite(HeadBatch& batch, const HeadWrite& write, HeadsPlan& plan);
+  Status Promote(HeadBatch& batch);
+  Status Evict(HeadBatch& batch, const HeadsPlan& plan);
+  uint64_t EvictionGoal(uint64_t incoming_bytes) const;
+  void FinishHeads(const HeadBatch& batch, const HeadsPlan& plan);
+  void FinishRemoved(const RemovedObject& removed);
+  void FinishRequests();
+  void FailWrites();
+  void DropHead(const HeadWrite& write, bool removal_waits);
+  void Doom(uint64_t object_id, uint64_t body_bytes);
+
+  // Chunks.
+  Status CommitChunks(const std::vector<ChunkWrite>& chunks);
+  Status TryChunks(const std::vector<ChunkWrite>& chunks);
+  Status MakeRoomForChunks(uint64_t evict_bytes);
+  uint64_t DiskBytes(const std::vector<ChunkWrite>& chunks) const;
+  bool HasRoomFor(uint64_t incoming_bytes);
+  void FailChunks(const std::vector<ChunkWrite>& chunks);
+
+  // Failure.
+  void HandleFailure(const Error& error);
+  void EnterPassThrough(const Error& error);
+  void LeavePassThrough();
+  bool StartOver(const Error& error);
+  void ReadDisk();
+  void UpdateGauges();
+  void WatchReaders();
+
+  StoreParts& parts_;
+  StoreDisk& disk_;
+  ReadPool& readers_;
+  std::thread thread_;
+
+  StoreMeta meta_;  ///< as last committed
+  /// Head operations, in order, whose chunks are on disk; after a failure the removals among them.
+  std::vector<HeadOperation> deferred_;
+  std::vector<DurableRequest> requests_;
+  uint64_t flushes_ = 0;
+  ChunkReaper reaper_;
+  StoreWalk walk_;
+  GhostTable ghost_;
+  std::vector<Key256> touched_;
+  MonoTime next_touch_{};
+  std::optional<WallTime> first_expiry_;
+  uint64_t page_bytes_ = 4096;  ///< LMDB takes the machine's
+  uint64_t heads_used_pages_ = 0;
+  uint64_t chunks_used_pages_ = 0;
+
+
+  MonoTime retry_at_{};
+  MonoTime left_pass_through_{};
+  milliseconds backoff_{0};
+  int full_in_a_row_ = 0;
+  bool probing_ = false;  ///< the first batch after a pause: writes to both environments to see whether it can
+  MonoTime next_reader_alarm_{};
+};
+
+}  // namespace nearside::storage

@@ -1,0 +1,396 @@
+// The two transactions of a batch (store_writer.h says in which order, and why).
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/store_writer.h"
+
+namespace nearside::storage {
+
+namespace {
+
+// Eviction keeps the chunks' map between these, so that a batch finds free pages whatever a reader pins.
+constexpr uint64_t kHighPercent = 90;
+constexpr uint64_t kLowPercent = 89;
+/// The heads' tree is changed at random places: each batch copies many of its pages. It also shrinks slowly, page by
+/// page as they run empty: more than this many victims for a head that is put would empty it.
+constexpr uint64_t kHeadsHighPercent = 75;
+constexpr size_t kVictimsPerHead = 2;
+constexpr size_t kVictimsToMakeRoom = 8;
+constexpr int kMostRoomRounds = 4;
+constexpr uint64_t kFragmentedPercent = 2;
+/// Erasing and evicting stay within this many times of what a batch puts.
+constexpr uint64_t kRemovalFactor = 4;
+constexpr size_t kMostChunksErased = 256 * kRemovalFactor;
+constexpr milliseconds kTouchPeriod{1000};
+/// A read that takes longer holds pages back: then new chunks are refused rather than what is stored evicted.
+constexpr milliseconds kStalledRead{250};
+/// Pages that a commit of chunks needs beside them: the path in the tree, the free list.
+constexpr uint64_t kSparePages = 64;
+
+bool IsFull(const Error& error) {
+  return error.reason == "map_full" || error.reason == "txn_full";
+}
+
+}  // namespace
+
+// ---- Heads
+
+bool StoreWriter::HeadsHaveWork(uint64_t incoming_bytes) const {
+  return probing_ || !deferred_.empty() || !requests_.empty() || parts_.purges.HasUnsaved() ||
+         walk_.has_removals() || (first_expiry_ && *first_expiry_ <= WallNow()) ||
+         (!touched_.empty() && MonoNow() >= next_touch_) || EvictionGoal(incoming_bytes) > 0;
+}
+
+uint64_t StoreWriter::EvictionGoal(uint64_t incoming_bytes) const {
+  const uint64_t map = disk_.layout().chunks_map_bytes;
+  const uint64_t used = chunks_used_pages_ * page_bytes_;
+  const uint64_t projected = used - std::min(used, reaper_.doomed_bytes()) + incoming_bytes;
+  if (projected <= map / 100 * kHighPercent) return 0;
+  return std::min(projected - map / 100 * kLowPercent,
+                  kRemovalFactor * disk_.layout().batch_bytes + incoming_bytes);
+}
+
+Status StoreWriter::CommitHeads(uint64_t incoming_bytes) {
+  if (!HeadsHaveWork(incoming_bytes)) return {};
+  const uint64_t evict_chunk_bytes = EvictionGoal(incoming_bytes);
+  for (int rounds = 0;; ++rounds) {
+    HeadsPlan plan{.evict_chunk_bytes = evict_chunk_bytes};
+    Status status = TryHeads(plan);
+    if (status || !IsFull(status.error()) || rounds == kMostRoomRounds) return status;
+    if (Status room = MakeRoomForHeads(); !room) return room;
+  }
+}
+
+/// A small commit: it needs few pages, and each makes those that the one before it freed usable.
+Status StoreWriter::MakeRoomForHeads() {
+  StoreCounters::Add(parts_.counters.write_errors);
+  HeadsPlan plan{.only_make_room = true, .evict_heads = kVictimsToMakeRoom};
+  return TryHeads(plan);
+}
+
+Status StoreWriter::TryHeads(HeadsPlan& plan) {
+  std::optional<PurgeTable::Changes> changes;
+  if (!plan.only_make_room) {
+    plan.removals = walk_.TakeRemovals();
+    // After the head operations were taken from the queue: a head that knows a purge is never stored before it.
+    if (parts_.purges.HasUnsaved()) changes = parts_.purges.TakeUnsaved();
+  }
+  const auto attempt = [&]() -> Status {
+    Result<HeadBatch> batch = HeadBatch::Begin(disk_.heads(), disk_.head_tables(), meta_);
+    if (!batch) return tl::unexpected(batch.error());
+    if (changes) {
+      if (Status s = batch->SavePurges(*changes); !s) return s;
+    }
+    if (Status s = FillHeads(*batch, plan); !s) return s;
+    if (Status s = batch->Commit(); !s) return s;
+    FinishHeads(*batch, plan);
+    return {};
+  };
+  Status status = attempt();
+  if (!status) {
+    if (changes) parts_.purges.Unsave(*changes);
+    walk_.ReturnRemovals(plan.removals);
+  }
+  return status;
+}
+
+Status StoreWriter::FillHeads(HeadBatch& batch, HeadsPlan& plan) {
+  if (!plan.only_make_room) {
+    if (Status s = ApplyAll(batch, plan); !s) return s;
+  }
+  if (Status s = Evict(batch, plan); !s) return s;
+  const Result<std::optional<WallTime>> first = batch.FirstExpiry();
+  if (!first) return tl::unexpected(first.error());
+  plan.first_expiry = *first;
+  plan.heads = batch.Entries();
+  plan.used_pages = batch.UsedPages();
+  batch.meta().next_id = parts_.next_id.load();
+  return {};
+}
+
+Status StoreWriter::ApplyAll(HeadBatch& batch, HeadsPlan& plan) {
+  for (const DurableRequest& request : requests_) {
+    if (request.position) batch.meta().position = *request.position;
+  }
+  for (HeadOperation& operation : deferred_) {
+    if (const auto* write = std::get_if<HeadWrite>(&operation)) {
+      if (Status s = ApplyWrite(batch, *write, plan); !s) return s;
+      continue;
+    }
+    const auto& removal = std::get<HeadRemoval>(operation);
+    const auto removed = batch.Remove(removal.key, removal.object_id, Removal::kRemoved);
+    if (!removed) return tl::unexpected(removed.error());
+  }
+  for (const StoreWalk::Removal& removal : plan.removals) {
+    const Result<bool> removed = batch.Remove(removal.key, removal.object_id, Removal::kRemoved);
+    if (!removed) return tl::unexpected(removed.error());
+  }
+  if (Status s = Promote(batch); !s) return s;
+  const Result<size_t> expired = batch.Expire(WallNow(), disk_.layout().batch_heads);
+  if (!expired) return tl::unexpected(expired.error());
+  return {};
+}
+
+Status StoreWriter::ApplyWrite(HeadBatch& batch, const HeadWrite& write, HeadsPlan& plan) {
+  const Head& head = write.head->head;
+  const bool lost = write.fill != nullptr &&
+                    (write.fill->failed.load() || write.fill->generation != parts_.generation);
+  if (lost || !parts_.purges.MayStore(head)) {
+    plan.refused.push_back(&write);
+    // What it was to replace is older than what has been served already: it must not come back.
+    const Result<bool> removed = batch.Remove(head.key, std::nullopt, Removal::kRemoved);
+    return removed ? Status{} : tl::unexpected(removed.error());
+  }
+  walk_.NotePut(head);
+  if (write.fill == nullptr) {
+    const Result<bool> refreshed = batch.Refresh(head);
+    if (!refreshed) return tl::unexpected(refreshed.error());
+    (*refreshed ? plan.stored : plan.refused).push_back(&write);
+    return {};
+  }
+  std::optional<Bytes> body;
+  if (write.inline_on_disk) body = write.head->inline_body ? write.head->inline_body->bytes() : Bytes{};
+  // What comes back soon after it was evicted was evicted too early.
+  const bool known = ghost_.Take(head.key.word(), std::max<uint64_t>(batch.Entries(), 1));
+  const QueuePlace place{.segment = known ? Segment::kMain : Segment::kProbation,
+                         .position = parts_.next_id.fetch_add(1)};
+  if (Status s = batch.Put(head, body, place); !s) return s;
+  plan.stored.push_back(&write);
+  return {};
+}
+
+/// Moves what was asked for again out of probation, so that popularity outlives a restart.
+Status StoreWriter::Promote(HeadBatch& batch) {
+  next_touch_ = MonoNow() + kTouchPeriod;
+  const size_t count = std::min(touched_.size(), disk_.layout().batch_heads / 2);
+  const std::vector<Key256> keys(touched_.end() - static_cast<ptrdiff_t>(count), touched_.end());
+  touched_.resize(touched_.size() - count);
+  for (const Key256& key : keys) {
+    const Result<bool> moved = batch.Promote(key, parts_.next_id.fetch_add(1));
+    if (!moved) return tl::unexpected(moved.error());
+  }
+  return {};
+}
+
+Status StoreWriter::Evict(HeadBatch& batch, const HeadsPlan& plan) {
+  const auto accessed = [this](const Key256& key) {
+    return parts_.presence.TakeMark(key) || parts_.ram.TakeAccess(key);
+  };
+  const auto next_position = [this] { return parts_.next_id.fetch_add(1); };
+  const uint64_t most_pages =
+      disk_.layout().heads_map_bytes / page_bytes_ * kHeadsHighPercent / 100;
+  const size_t most_for_heads =
+      plan.only_make_room ? plan.evict_heads : kVictimsPerHead * (plan.stored.size() + 1);
+  const size_t most_for_chunks = kRemovalFactor * disk_.layout().batch_heads;
+  uint64_t freed_bytes = 0;
+  for (size_t victims = 0;; ++victims) {
+    const bool for_chunks = freed_bytes < plan.evict_chunk_bytes && victims < most_for_chunks;
+    const bool for_heads = (plan.only_make_room || batch.UsedPages() > most_pages) &&
+                           victims < most_for_heads;
+    if (!for_chunks && !for_heads) return {};
+    const Result<bool> evicted = batch.EvictOne(accessed, next_position);
+    if (!evicted) return tl::unexpected(evicted.error());
+    if (!*evicted) return {};
+    const RemovedObject& victim = batch.removed().back();
+    if (victim.in_chunks) freed_bytes += BodyPages(victim.body_bytes, page_bytes_) * page_bytes_;
+  }
+}
+
+/// The transaction is durable: RAM and those who wait learn of it.
+void StoreWriter::FinishHeads(const HeadBatch& batch, const HeadsPlan& plan) {
+  for (const RemovedObject& removed : batch.removed()) FinishRemoved(removed);
+  for (const HeadWrite* write : plan.stored) {
+    const Key256& key = write->head->head.key;
+    HeadIndex::Slot slot = parts_.index.Lock(key);
+    slot.FinishPending(write->ticket);
+    walk_.NoteFinished(write->ticket);
+    // The walk will count it when it gets there; until now it was counted as on its way.
+    if (write->fill != nullptr && !walk_.Counted(key)) parts_.presence.Drop(key);
+  }
+  for (const HeadWrite* write : plan.refused) DropHead(*write, /*removal_waits=*/false);
+  meta_ = batch.meta();
+  first_expiry_ = plan.first_expiry;
+  heads_used_pages_ = plan.used_pages;
+  parts_.counters.disk_objects.store(plan.heads, std::memory_order_relaxed);
+  if (plan.only_make_room) return;
+  for (const HeadOperation& operation : std::exchange(deferred_, {})) {
+    if (const auto* removal = std::get_if<HeadRemoval>(&operation)) {
+      parts_.index.Lock(removal->key).FinishPending(removal->ticket);
+      walk_.NoteFinished(removal->ticket);
+    }
+  }
+  FinishRequests();
+}
+
+void StoreWriter::FinishRemoved(const RemovedObject& removed) {
+  {
+    HeadIndex::Slot slot = parts_.index.Lock(removed.key);
+    if (removed.object_id != 0) parts_.ram.EraseHead(removed.key, removed.object_id);
+    slot.Overtake();
+    if (walk_.Counted(removed.key)) parts_.presence.Drop(removed.key);
+  }
+  if (removed.in_chunks) Doom(removed.object_id, removed.body_bytes);
+  StoreCounters& counters = parts_.counters;
+  switch (removed.why) {
+    case Removal::kEvicted:
+      if (removed.segment == Segment::kProbation) ghost_.Add(removed.key.word());
+      StoreCounters::Add(counters.evicted_disk);
+      break;
+    case Removal::kExpired:
+      StoreCounters::Add(counters.expired);
+      break;
+    case Removal::kBroken:
+      StoreCounters::Add(counters.checksum_failures);
+      break;
+    case Removal::kReplaced:
+    case Removal::kRemoved:
+      break;
+  }
+}
+
+void StoreWriter::Doom(uint64_t object_id, uint64_t body_bytes) {
+  if (parts_.live->Contains(object_id)) {
+    reaper_.AddWhenReleased(object_id, body_bytes, MonoNow());
+    return;
+  }
+  parts_.ram.EraseChunks(object_id, ChunkCount(body_bytes));
+  reaper_.Add(object_id, body_bytes);
+}
+
+void StoreWriter::FinishRequests() {
+  {
+    const std::lock_guard lock(parts_.position_mutex);
+    parts_.position = meta_.position;
+  }
+  for (DurableRequest& request : std::exchange(requests_, {})) {
+    if (request.executor != nullptr && request.done) request.executor->Post(std::move(request.done));
+  }
+}
+
+/// A head that will not be on disk must not stay in RAM either: its chunks will be gone.
+void StoreWriter::DropHead(const HeadWrite& write, bool removal_waits) {
+  const Head& head = write.head->head;
+  {
+    HeadIndex::Slot slot = parts_.index.Lock(head.key);
+    if (removal_waits) {
+      slot.TurnToRemoval(write.ticket);
+    } else {
+      slot.FinishPending(write.ticket);
+      walk_.NoteFinished(write.ticket);
+    }
+    slot.Overtake();
+    parts_.ram.EraseHead(head.key, head.object_id);
+    if (write.fill != nullptr) parts_.presence.Drop(head.key);
+  }
+  if (write.fill != nullptr && !write.inline_on_disk) Doom(head.object_id, head.body_bytes);
+}
+
+/// What was to be written will not be, and nothing of it is on disk: removals wait in the place of new objects, as
+/// what these were to replace must not come back. A refreshed head's object stays as it was.
+void StoreWriter::FailWrites() {
+  std::vector<HeadOperation> removals;
+  for (HeadOperation& operation : deferred_) {
+    const auto* write = std::get_if<HeadWrite>(&operation);
+    if (write == nullptr) {
+      removals.push_back(std::move(operation));
+      continue;
+    }
+    const bool removal_waits = write->fill != nullptr;
+    DropHead(*write, removal_waits);
+    if (removal_waits) {
+      removals.emplace_back(HeadRemoval{.key = write->head->head.key, .ticket = write->ticket});
+    }
+  }
+  deferred_ = std::move(removals);
+}
+
+// ---- Chunks
+
+Status StoreWriter::CommitChunks(const std::vector<ChunkWrite>& chunks) {
+  const auto wanted = [](const ChunkWrite& write) { return !write.fill->failed.load(); };
+  const bool any = std::any_of(chunks.begin(), chunks.end(), wanted);
+  if (!any && reaper_.idle() && !probing_) return {};
+  const uint64_t incoming_bytes = DiskBytes(chunks);
+  for (int rounds = 0; rounds < kMostRoomRounds; ++rounds) {
+    uint64_t evict_bytes = EvictionGoal(incoming_bytes);
+    if (HasRoomFor(incoming_bytes)) {
+      Status status = TryChunks(chunks);
+      if (status || !IsFull(status.error())) return status;
+      // Pages there are, but not in a row.
+      evict_bytes = disk_.layout().chunks_map_bytes / 100 * kFragmentedPercent;
+    } else if (readers_.oldest().age > kStalledRead) {
+      break;  // each commit would only add to what the reader pins
+    }
+    if (Status room = MakeRoomForChunks(evict_bytes); !room) return room;
+  }
+  // A reader hangs, or objects under way fill the disk.
+  FailChunks(chunks);
+  return HasRoomFor(0) ? TryChunks({}) : Status{};
+}
+
+/// Evicts and erases ahead of chunks that find no room. What one commit frees, the one after the next can use.
+Status StoreWriter::MakeRoomForChunks(uint64_t evict_bytes) {
+  if (evict_bytes > 0) {
+    HeadsPlan plan{.only_make_room = true, .evict_chunk_bytes = evict_bytes};
+    if (Status heads = TryHeads(plan); !heads) return heads;
+  }
+  for (int commits = 0; commits < 2; ++commits) {
+    if (Status status = TryChunks({}); !status) return status;
+  }
+  return {};
+}
+
+uint64_t StoreWriter::DiskBytes(const std::vector<ChunkWrite>& chunks) const {
+  uint64_t pages = 0;
+  for (const ChunkWrite& write : chunks) pages += ChunkPages(write.chunk->size(), page_bytes_);
+  return pages * page_bytes_;
+}
+
+bool StoreWriter::HasRoomFor(uint64_t incoming_bytes) {
+  const Result<LmdbSpace> space = disk_.chunks().MeasureSpace(readers_.oldest().chunks);
+  if (!space) return true;  // the commit will meet the error and say so
+  parts_.counters.free_list_pages.store(space->listed_pages, std::memory_order_relaxed);
+  parts_.counters.pinned_pages.store(space->pinned_pages, std::memory_order_relaxed);
+  return incoming_bytes / page_bytes_ + kSparePages <= space->free();
+}
+
+Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {
+  Result<LmdbWriteTxn> txn = disk_.chunks().BeginWrite();
+  if (!txn) return tl::unexpected(txn.error());
+  const LmdbTable table = disk_.chunk_tables().chunks;
+  const auto attempt = [&]() -> Status {
+    if (Result<size_t> erased = reaper_.Step(*txn, table, kMostChunksErased); !erased) {
+      return tl::unexpected(erased.error());
+    }
+    for (const ChunkWrite& write : chunks) {
+      if (write.fill->failed.load() || write.fill->generation != parts_.generation) continue;
+      const ChunkName name{.object_id = write.fill->object_id, .index = write.index};
+      if (Status s = PutChunk(*txn, table, name, write.chunk->bytes()); !s) return s;
+    }
+    // Written in every batch, so that one without chunks tries the disk as well.
+    if (Status s = WriteMeta(*txn, disk_.chunk_tables().meta, meta_); !s) return s;
+    const uint64_t used_pages = txn->UsedPages();
+    if (Status s = txn->Commit(); !s) return s;
+    chunks_used_pages_ = used_pages;
+    return {};
+  };
+  Status status = attempt();
+  if (!status) {
+    reaper_.Undo();
+    return status;
+  }
+  reaper_.Confirm();
+  StoreCounters::Add(parts_.counters.batches);
+  return status;
+}
+
+void StoreWriter::FailChunks(const std::vector<ChunkWrite>& chunks) {
+  for (const ChunkWrite& write : chunks) {
+    if (write.fill->failed.exchange(true)) continue;
+    StoreCounters::Add(parts_.counters.write_errors);
+    reaper_.Add(write.fill->object_id, 0);
+  }
+}
+
+}  // namespace nearside::storage

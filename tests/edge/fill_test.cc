@@ -1,0 +1,420 @@
+#include "edge/fill.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "tests/edge/messages.h"
+#include "tests/edge/patterns.h"
+#include "tests/edge/queue_executor.h"
+
+namespace nearside::edge {
+namespace {
+
+using State = Fill::Piece::State;
+
+constexpr uint64_t kWindow = 4 * kChunkBytes;
+
+Key256 KeyOf(uint8_t n) {
+  Key256 key;
+  key.bytes.fill(n);
+  return key;
+}
+
+std::string NameOf(State state) {
+  constexpr std::string_view kNames[] = {"ready", "not yet", "end", "failed"};
+  return std::string(kNames[static_cast<size_t>(state)]);
+}
+
+class FillTest : public testing::Test {
+ protected:
+  struct Reader {
+    int wakes = 0;
+    std::unique_ptr<FillReader> reader;
+  };
+
+  FillTest() {
+    fill_->SetResume([this] { ++resumes_; });
+    fill_->SetAbandoned([this] { ++abandoned_; });
+  }
+  std::unique_ptr<Reader> Join() {
+    auto joined = std::make_unique<Reader>();
+    joined->reader =
+        std::make_unique<FillReader>(fill_, executor_, [raw = joined.get()] { ++raw->wakes; });
+    return joined;
+  }
+  void Begin(std::optional<uint64_t> body_bytes = std::nullopt, bool shared = true) {
+    FillHead head;
+    head.response = std::make_shared<StoredResponse>();
+    head.body_bytes = body_bytes;
+    head.shared = shared;
+    fill_->SetHead(std::move(head));
+  }
+  /// Appends `size` bytes of the pattern.
+  std::vector<ChunkRef> Grow(uint64_t size) {
+    const std::string bytes = Pattern(size, fill_->published());
+    return fill_->Append(BytesOf(bytes));
+  }
+
+  std::shared_ptr<Fill> fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 7);
+  QueueExecutor executor_;
+  int resumes_ = 0;
+  int abandoned_ = 0;
+};
+
+TEST_F(FillTest, BeginsWithNothing) {
+  EXPECT_EQ(fill_->phase(), Fill::Phase::kPending);
+  EXPECT_EQ(fill_->key(), KeyOf(1));
+  EXPECT_EQ(fill_->purge_sequence(), 7u);
+  EXPECT_EQ(fill_->published(), 0u);
+  EXPECT_EQ(fill_->readers(), 0u);
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "not yet");
+  EXPECT_TRUE(fill_->joinable());
+}
+
+TEST_F(FillTest, HeadThenBodyThenTheEnd) {
+  Begin();
+  EXPECT_EQ(fill_->phase(), Fill::Phase::kStreaming);
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "not yet");
+  Grow(10);
+  const Fill::Piece piece = fill_->Look(4);
+  EXPECT_EQ(NameOf(piece.state), "ready");
+  EXPECT_EQ(piece.valid, 10u);
+  EXPECT_EQ(NameOf(fill_->Look(10).state), "not yet");
+  fill_->Finish();
+  EXPECT_EQ(fill_->phase(), Fill::Phase::kWhole);
+  EXPECT_EQ(NameOf(fill_->Look(9).state), "ready");
+  EXPECT_EQ(NameOf(fill_->Look(10).state), "end");
+}
+
+TEST_F(FillTest, AFailureKeepsWhatHadCome) {
+  Begin();
+  Grow(10);
+  fill_->Fail(Reason::kOriginTimeout, Error{Fault::kOrigin, "read_timeout", "slow"});
+  EXPECT_EQ(fill_->phase(), Fill::Phase::kFailed);
+  EXPECT_EQ(fill_->reason(), Reason::kOriginTimeout);
+  EXPECT_EQ(fill_->error().reason, "read_timeout");
+  EXPECT_EQ(NameOf(fill_->Look(9).state), "ready");
+  EXPECT_EQ(NameOf(fill_->Look(10).state), "failed");
+  EXPECT_FALSE(fill_->joinable());
+}
+
+TEST_F(FillTest, AStoredResponseStandsForABody) {
+  auto head = std::make_shared<storage::CachedHead>();
+  auto reader = Join();
+  fill_->FinishStored(head, Reason::kValidated);
+  EXPECT_EQ(fill_->phase(), Fill::Phase::kStored);
+  EXPECT_EQ(fill_->stored(), head);
+  EXPECT_EQ(fill_->reason(), Reason::kValidated);
+  executor_.Run();
+  EXPECT_EQ(reader->wakes, 1);
+}
+
+TEST_F(FillTest, ReadersAreWokenOnceForAllProgressSinceTheyLooked) {
+  auto first = Join();
+  auto second = Join();
+  Begin();
+  Grow(1);
+  Grow(1);
+  EXPECT_EQ(executor_.Run(), 2u);
+  EXPECT_EQ(first->wakes, 1);
+  EXPECT_EQ(second->wakes, 1);
+  EXPECT_EQ(executor_.Run(), 0u);
+  Grow(1);
+  fill_->Finish();
+  EXPECT_EQ(executor_.Run(), 2u);
+  EXPECT_EQ(first->wakes, 2);
+  auto late = Join();
+  EXPECT_EQ(executor_.Run(), 0u);
+}
+
+TEST_F(FillTest, AReaderThatLeftIsNotWoken) {
+  auto reader = Join();
+  Begin();
+  reader->reader.reset();
+  EXPECT_EQ(executor_.Run(), 1u);
+  EXPECT_EQ(reader->wakes, 0);
+  Grow(1);
+  EXPECT_EQ(executor_.Run(), 0u);
+}
+
+TEST_F(FillTest, AReaderMayLeaveInItsOwnWake) {
+  std::unique_ptr<FillReader> reader;
+  auto alive = std::make_shared<int>(0);
+  reader = std::make_unique<FillReader>(fill_, executor_, [&reader, alive] {
+    reader.reset();
+    ++*alive;  // what it captured is still there
+  });
+  Begin();
+  Grow(1);
+  executor_.Run();
+  EXPECT_EQ(*alive, 1);
+  EXPECT_EQ(fill_->readers(), 0u);
+}
+
+TEST_F(FillTest, BodiesOfEverySizeComeOutAsTheyWentInWholeChunkByWholeChunk) {
+  const uint64_t bodies[] = {
+      0, 1, kChunkBytes - 1, kChunkBytes, kChunkBytes + 1, 2 * kChunkBytes, 3 * kChunkBytes + 7};
+  for (const uint64_t body : bodies) {
+    for (const uint64_t piece :
+         {uint64_t{1000}, uint64_t{16384}, kChunkBytes, uint64_t{65536}, uint64_t{1} << 20}) {
+      for (const bool known : {true, false}) {
+        SCOPED_TRACE(std::to_string(body) + " by " + std::to_string(piece));
+        fill_ = std::make_shared<Fill>(KeyOf(1), uint64_t{1} << 30, 0);
+        Begin(known ? std::optional(body) : std::nullopt);
+        std::vector<ChunkRef> chunks;
+        while (fill_->published() < body) {
+          for (ChunkRef& chunk : Grow(std::min(piece, body - fill_->published()))) {
+            EXPECT_EQ(chunk->size(), kChunkBytes);
+            chunks.push_back(std::move(chunk));
+          }
+        }
+        EXPECT_EQ(chunks.size(), body / kChunkBytes);
+        if (ChunkRef tail = fill_->TakeTail()) {
+          EXPECT_EQ(tail->size(), body % kChunkBytes);
+          // Hardly more memory than bytes, whether the length was known or not.
+          EXPECT_LE(tail->capacity() - tail->size(), tail->capacity() / 8);
+          chunks.push_back(std::move(tail));
+        } else {
+          EXPECT_EQ(body % kChunkBytes, 0u);
+        }
+        fill_->Finish();
+        std::string stored;
+        for (const ChunkRef& chunk : chunks) stored += chunk->text();
+        const std::string expected = Pattern(body);
+        EXPECT_TRUE(stored == expected);
+        EXPECT_TRUE(ReadAll(*fill_) == expected);
+        EXPECT_EQ(NameOf(fill_->Look(body).state), "end");
+      }
+    }
+  }
+}
+
+TEST_F(FillTest, LooksAtAnyPosition) {
+  Begin();
+  const uint64_t body = 2 * kChunkBytes + 100;
+  Grow(body);
+  const std::string all = Pattern(body);
+  for (const uint64_t position :
+       {uint64_t{0}, uint64_t{1}, kChunkBytes - 1, kChunkBytes, kChunkBytes + 1,
+        2 * kChunkBytes - 1, 2 * kChunkBytes, body - 1}) {
+    EXPECT_TRUE(ReadAll(*fill_, position) == all.substr(position)) << position;
+  }
+  EXPECT_EQ(fill_->Look(0).valid, kChunkBytes);
+  EXPECT_EQ(fill_->Look(2 * kChunkBytes + 5).valid, 100u);
+}
+
+TEST_F(FillTest, MoreThanAnnouncedIsLeft) {
+  Begin(10);
+  Grow(8);
+  const std::string rest = Pattern(100, 8);
+  fill_->Append(BytesOf(rest));
+  EXPECT_EQ(fill_->published(), 10u);
+  EXPECT_EQ(ReadAll(*fill_), Pattern(10));
+}
+
+TEST_F(FillTest, PausesAWindowAheadAndGoesOnAtHalf) {
+  auto reader = Join();
+  Begin();
+  Grow(kWindow - 1);
+  EXPECT_FALSE(fill_->ShouldPause());
+  Grow(1);
+  EXPECT_TRUE(fill_->ShouldPause());
+  reader->reader->Advance(kWindow / 2 - 1);
+  EXPECT_EQ(resumes_, 0);
+  reader->reader->Advance(kWindow / 2);
+  EXPECT_EQ(resumes_, 1);
+  reader->reader->Advance(kWindow);
+  EXPECT_EQ(resumes_, 1);
+  Grow(kWindow);
+  EXPECT_TRUE(fill_->ShouldPause());
+  reader->reader->Advance(kWindow + kWindow / 2);
+  EXPECT_EQ(resumes_, 2);
+  EXPECT_TRUE(ReadAll(*fill_, kWindow + kWindow / 2) ==
+              Pattern(kWindow / 2, kWindow + kWindow / 2));
+}
+
+TEST_F(FillTest, WaitsForItsSlowestReader) {
+  auto fast = Join();
+  auto slow = Join();
+  Begin();
+  Grow(kWindow);
+  EXPECT_TRUE(fill_->ShouldPause());
+  fast->reader->Advance(kWindow);
+  EXPECT_EQ(resumes_, 0);
+  slow->reader->Advance(kWindow);
+  EXPECT_EQ(resumes_, 1);
+}
+
+TEST_F(FillTest, TheSlowestReaderLeavesAndTheFillGoesOn) {
+  auto fast = Join();
+  auto slow = Join();
+  Begin();
+  Grow(kWindow);
+  fast->reader->Advance(kWindow);
+  EXPECT_TRUE(fill_->ShouldPause());
+  slow->reader.reset();
+  EXPECT_EQ(resumes_, 1);
+  EXPECT_EQ(abandoned_, 0);
+}
+
+TEST_F(FillTest, WithoutReadersItRunsFree) {
+  Begin();
+  Grow(3 * kWindow);
+  EXPECT_FALSE(fill_->ShouldPause());
+}
+
+TEST_F(FillTest, MemoryIsGivenBackBehindTheSlowestReader) {
+  auto reader = Join();
+  Begin();
+  Grow(kWindow);
+  reader->reader->Advance(kWindow);
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "ready");  // the first window is for late requests
+  Grow(kChunkBytes);
+  EXPECT_FALSE(fill_->ShouldPause());
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "failed");
+  EXPECT_EQ(NameOf(fill_->Look(kWindow).state), "ready");
+}
+
+TEST_F(FillTest, LateRequestsJoinUntilTheBeginningIsGone) {
+  auto reader = Join();
+  Begin();
+  Grow(kWindow);
+  reader->reader->Advance(kWindow);
+  EXPECT_TRUE(fill_->joinable());
+  auto late = Join();
+  EXPECT_TRUE(ReadAll(*fill_) == Pattern(kWindow));
+  // It holds the beginning from now on.
+  Grow(kChunkBytes);
+  EXPECT_TRUE(fill_->ShouldPause());
+  EXPECT_TRUE(fill_->joinable());
+  late->reader.reset();
+  EXPECT_FALSE(fill_->joinable());
+}
+
+TEST_F(FillTest, AReaderOfARangeNeedsNothingBeforeIt) {
+  auto reader = Join();
+  reader->reader->Advance(2 * kWindow);
+  Begin();
+  Grow(2 * kWindow);
+  EXPECT_FALSE(fill_->ShouldPause());
+  Grow(kWindow);
+  EXPECT_TRUE(fill_->ShouldPause());
+  EXPECT_TRUE(ReadAll(*fill_, 2 * kWindow) == Pattern(kWindow, 2 * kWindow));
+}
+
+TEST_F(FillTest, TellsWhenTheLastReaderHasLeft) {
+  auto first = Join();
+  auto second = Join();
+  first->reader.reset();
+  EXPECT_EQ(abandoned_, 0);
+  second->reader.reset();
+  EXPECT_EQ(abandoned_, 1);
+  auto third = Join();
+  third->reader.reset();
+  EXPECT_EQ(abandoned_, 2);
+  fill_->SetAbandoned(nullptr);
+  Join()->reader.reset();
+  EXPECT_EQ(abandoned_, 2);
+}
+
+TEST_F(FillTest, APausedFillThatIsAbandonedIsNotAskedToPauseAgain) {
+  auto reader = Join();
+  Begin();
+  Grow(kWindow);
+  EXPECT_TRUE(fill_->ShouldPause());
+  reader->reader.reset();
+  EXPECT_EQ(abandoned_, 1);
+  EXPECT_EQ(resumes_, 0);  // who is told that it is abandoned decides
+  Grow(kWindow);
+  EXPECT_FALSE(fill_->ShouldPause());
+}
+
+TEST_F(FillTest, MayBeJoinedInTheseStates) {
+  EXPECT_TRUE(fill_->joinable());
+  Begin(std::nullopt, /*shared=*/true);
+  EXPECT_TRUE(fill_->joinable());
+  fill_->Finish();
+  EXPECT_TRUE(fill_->joinable());
+  fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 0);
+  Begin(std::nullopt, /*shared=*/false);
+  EXPECT_FALSE(fill_->joinable());
+  fill_->Finish();
+  EXPECT_FALSE(fill_->joinable());
+  fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 0);
+  fill_->FinishStored(std::make_shared<storage::CachedHead>(), Reason::kFresh);
+  EXPECT_TRUE(fill_->joinable());
+}
+
+class FillTableTest : public testing::Test {
+ protected:
+  FillTable::Claim Claim(const Key256& key, uint64_t purge_sequence = 0) {
+    return table_->ClaimFill(key, kWindow, purge_sequence);
+  }
+  std::unique_ptr<FillTable> table_ = std::make_unique<FillTable>();  // too large for a stack
+};
+
+TEST_F(FillTableTest, TheFirstLeadsAndOthersJoin) {
+  const FillTable::Claim first = Claim(KeyOf(1));
+  EXPECT_TRUE(first.lead);
+  const FillTable::Claim second = Claim(KeyOf(1));
+  EXPECT_FALSE(second.lead);
+  EXPECT_EQ(second.fill, first.fill);
+  EXPECT_TRUE(Claim(KeyOf(2)).lead);
+  EXPECT_EQ(table_->size(), 2u);
+  EXPECT_TRUE(table_->IsFilling(KeyOf(1)));
+  EXPECT_FALSE(table_->IsFilling(KeyOf(3)));
+}
+
+TEST_F(FillTableTest, AfterRemoveTheNextLeads) {
+  const FillTable::Claim first = Claim(KeyOf(1));
+  table_->Remove(first.fill);
+  EXPECT_EQ(table_->size(), 0u);
+  EXPECT_FALSE(table_->IsFilling(KeyOf(1)));
+  const FillTable::Claim second = Claim(KeyOf(1));
+  EXPECT_TRUE(second.lead);
+  EXPECT_NE(second.fill, first.fill);
+  table_->Remove(first.fill);  // not its place any more
+  EXPECT_EQ(Claim(KeyOf(1)).fill, second.fill);
+}
+
+TEST_F(FillTableTest, WhatCannotBeJoinedIsReplaced) {
+  const FillTable::Claim first = Claim(KeyOf(1));
+  first.fill->Fail(Reason::kOriginBroken, {});
+  const FillTable::Claim second = Claim(KeyOf(1));
+  EXPECT_TRUE(second.lead);
+  EXPECT_EQ(table_->size(), 1u);
+}
+
+TEST_F(FillTableTest, WhatBeganBeforeAPurgeIsNotJoinedAfterIt) {
+  const FillTable::Claim before = Claim(KeyOf(1), 5);
+  EXPECT_FALSE(Claim(KeyOf(1), 5).lead);
+  EXPECT_FALSE(Claim(KeyOf(1), 4).lead);  // it is newer than this one asks for
+  const FillTable::Claim after = Claim(KeyOf(1), 6);
+  EXPECT_TRUE(after.lead);
+  EXPECT_EQ(after.fill->purge_sequence(), 6u);
+  EXPECT_EQ(Claim(KeyOf(1), 6).fill, after.fill);
+  table_->Remove(before.fill);
+  EXPECT_EQ(table_->size(), 1u);
+}
+
+TEST_F(FillTableTest, RemembersForAWhileWhatIsNotShared) {
+  const MonoTime now{};
+  EXPECT_FALSE(table_->IsNotShared(KeyOf(1), now));
+  table_->MarkNotShared(KeyOf(1), now + seconds(10));
+  EXPECT_TRUE(table_->IsNotShared(KeyOf(1), now + seconds(10) - milliseconds(1)));
+  EXPECT_FALSE(table_->IsNotShared(KeyOf(1), now + seconds(10)));
+  EXPECT_FALSE(table_->IsNotShared(KeyOf(2), now));
+}
+
+TEST_F(FillTableTest, ANewerKeyMayDisplaceAnOlderOneAndNothingElse) {
+  Key256 older = KeyOf(1), newer = KeyOf(1);
+  newer.bytes[8] = 9;  // another key in the same slot
+  table_->MarkNotShared(older, MonoTime::max());
+  table_->MarkNotShared(newer, MonoTime::max());
+  EXPECT_TRUE(table_->IsNotShared(newer, MonoTime{}));
+  EXPECT_FALSE(table_->IsNotShared(older, MonoTime{}));
+}
+
+}  // namespace
+}  // namespace nearside::edge

@@ -1,0 +1,178 @@
+#include "edge/origin_request.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/edge/messages.h"
+
+namespace nearside::edge {
+namespace {
+
+using http::Fields;
+
+class OriginRequestTest : public testing::Test {
+ protected:
+  OriginRequestTest() { site_.settings = DefaultSite(); }
+
+  http::RequestHead Make(Fields fields, OriginMode mode = OriginMode::kFill,
+                         const StoredResponse* stored = nullptr) {
+    return OriginRequest(RequestFor(method_, url_, std::move(fields)), "/normal", site_, asker_,
+                         mode, stored);
+  }
+  /// The fields sent, without those that every request has.
+  std::string Sent(Fields fields, OriginMode mode = OriginMode::kFill,
+                   const StoredResponse* stored = nullptr) {
+    http::Fields sent = Make(std::move(fields), mode, stored).fields;
+    for (std::string_view name :
+         {"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"}) {
+      EXPECT_EQ(sent.Remove(name), 1u) << name;
+    }
+    return TextOf(sent);
+  }
+
+  std::string method_ = "GET";
+  std::string url_ = "https://www.demo.test/a?b=c";
+  Site site_;
+  Asker asker_{.address = "192.0.2.7", .version = http::Version::kHttp2, .edge = "frankfurt"};
+};
+
+TEST_F(OriginRequestTest, ControlDataIsTheClientsAndTheTargetIsTheCallers) {
+  method_ = "POST";
+  const http::RequestHead head = Make({}, OriginMode::kPass);
+  EXPECT_EQ(head.method, "POST");
+  EXPECT_EQ(head.scheme, "https");
+  EXPECT_EQ(head.authority, "www.demo.test");
+  EXPECT_EQ(head.target, "/normal");
+  EXPECT_EQ(head.protocol, "");
+}
+
+TEST_F(OriginRequestTest, OriginHostStandsForTheClients) {
+  site_.settings.origin_host = "internal.example:9000";
+  const http::RequestHead head = Make({});
+  EXPECT_EQ(head.authority, "internal.example:9000");
+  EXPECT_EQ(head.fields.Joined("x-forwarded-host"), "www.demo.test");
+}
+
+TEST_F(OriginRequestTest, WhoAskedIsToldInBothManners) {
+  struct Row {
+    std::string_view url, address, forwarded;
+  };
+  constexpr Row kRows[] = {
+      {"https://www.demo.test/", "192.0.2.7", "for=192.0.2.7;proto=https;host=\"www.demo.test\""},
+      {"http://www.demo.test:8080/", "2001:db8::1",
+       "for=\"[2001:db8::1]\";proto=http;host=\"www.demo.test:8080\""},
+      {"http://[::1]:8080/", "::1", "for=\"[::1]\";proto=http;host=\"[::1]:8080\""},
+  };
+  for (const Row& row : kRows) {
+    url_ = row.url;
+    asker_.address = row.address;
+    const http::RequestHead head = Make({});
+    EXPECT_EQ(head.fields.Joined("forwarded"), row.forwarded);
+    EXPECT_EQ(head.fields.Joined("x-forwarded-for"), row.address);
+    EXPECT_EQ(head.fields.Joined("x-forwarded-proto"), head.scheme);
+    EXPECT_EQ(head.fields.Joined("x-forwarded-host"), head.authority);
+  }
+}
+
+TEST_F(OriginRequestTest, ViaNamesTheVersionReceivedAndTheEdge) {
+  EXPECT_EQ(Make({}).fields.Joined("via"), "2.0 frankfurt");
+  asker_.version = http::Version::kHttp11;
+  EXPECT_EQ(Make({}).fields.Joined("via"), "1.1 frankfurt");
+  EXPECT_EQ(Make({{"via", "1.0 fred"}}).fields.Joined("via"), "1.0 fred, 1.1 frankfurt");
+}
+
+// Cache poisoning by fields that shape a response and are in no key.
+TEST_F(OriginRequestTest, AClientCannotSpeakForOthers) {
+  for (std::string_view name :
+       {"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
+        "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Scheme", "X-Forwarded-Ssl",
+        "X-Forwarded-Path", "X-Forwarded-By", "X-Forwarded-User", "X-Forwarded-Anything",
+        "X-Real-IP", "X-Original-URL", "X-Original-Host", "X-Rewrite-URL", "X-HTTP-Method-Override",
+        "X-HTTP-Method", "X-Method-Override", "X-Host",
+        // CGI and WSGI read an underscore as a hyphen.
+        "X_Forwarded_For", "X-Forwarded_Host", "X_Original_URL", "x_real_ip"}) {
+    for (const OriginMode mode : {OriginMode::kFill, OriginMode::kPass}) {
+      const Fields sent = Make({{name, "evil"}, {name, "again"}}, mode).fields;
+      EXPECT_EQ(TextOf(sent).find("evil"), std::string::npos) << name;
+      EXPECT_EQ(TextOf(sent).find("again"), std::string::npos) << name;
+    }
+  }
+}
+
+TEST_F(OriginRequestTest, OtherFieldsGoAsTheyCame) {
+  EXPECT_EQ(Sent({{"accept", "text/html"},
+                  {"cookie", "a=b"},
+                  {"x-forwarded", "1"},
+                  {"x-originally", "2"},
+                  {"x_custom", "3"},
+                  {"accept", "*/*"},
+                  {"authorization", "Bearer x"},
+                  {"cache-control", "no-cache"},
+                  {"pragma", "no-cache"}}),
+            "accept: text/html\ncookie: a=b\nx-forwarded: 1\nx-originally: 2\nx_custom: 3\n"
+            "accept: */*\nauthorization: Bearer x\ncache-control: no-cache\npragma: no-cache\n");
+}
+
+TEST_F(OriginRequestTest, FramingIsTheSessions) {
+  EXPECT_EQ(Sent({{"host", "evil"}, {"content-length", "5"}, {"expect", "100-continue"}}), "");
+}
+
+// RFC 9110 §7.6.1.
+TEST_F(OriginRequestTest, HopByHopFieldsEndHere) {
+  EXPECT_EQ(Sent({{"connection", "close, X-Mine"},
+                  {"x-mine", "1"},
+                  {"connection", "x-also"},
+                  {"x-also", "2"},
+                  {"keep-alive", "timeout=5"},
+                  {"proxy-connection", "keep-alive"},
+                  {"te", "trailers"},
+                  {"trailer", "x"},
+                  {"transfer-encoding", "chunked"},
+                  {"upgrade", "h2c"},
+                  {"x-stays", "3"}}),
+            "x-stays: 3\n");
+}
+
+TEST_F(OriginRequestTest, AClientCannotNameOurFieldsAway) {
+  const Fields sent =
+      Make({{"connection", "forwarded, x-forwarded-for, x-forwarded-proto, via, if-none-match"}})
+          .fields;
+  EXPECT_TRUE(sent.Has("forwarded"));
+  EXPECT_TRUE(sent.Has("x-forwarded-for"));
+  EXPECT_TRUE(sent.Has("x-forwarded-proto"));
+  EXPECT_EQ(sent.Joined("via"), "2.0 frankfurt");
+}
+
+const Fields& ClientsConditions() {
+  static const Fields fields = {{"range", "bytes=0-1"},
+                                {"if-range", "\"a\""},
+                                {"if-match", "\"a\""},
+                                {"if-none-match", "\"a\""},
+                                {"if-modified-since", DateAt(0)},
+                                {"if-unmodified-since", DateAt(0)}};
+  return fields;
+}
+
+TEST_F(OriginRequestTest, AFillIsWholeAndUnconditional) {
+  EXPECT_EQ(Sent(ClientsConditions(), OriginMode::kFill), "");
+}
+
+TEST_F(OriginRequestTest, APassKeepsWhatTheClientAskedFor) {
+  EXPECT_EQ(Sent(ClientsConditions(), OriginMode::kPass), TextOf(ClientsConditions()));
+}
+
+// RFC 9111 §4.3.1.
+TEST_F(OriginRequestTest, AValidationCarriesTheStoredValidators) {
+  StoredResponse stored;
+  stored.fields = {{"etag", "W/\"v\""}, {"last-modified", DateAt(-9)}, {"content-type", "x"}};
+  EXPECT_EQ(Sent(ClientsConditions(), OriginMode::kFill, &stored),
+            "if-none-match: W/\"v\"\nif-modified-since: " + DateAt(-9) + "\n");
+  stored.fields = {{"etag", "\"v\""}};
+  EXPECT_EQ(Sent({}, OriginMode::kFill, &stored), "if-none-match: \"v\"\n");
+  stored.fields = {{"last-modified", DateAt(-9)}};
+  EXPECT_EQ(Sent({}, OriginMode::kFill, &stored), "if-modified-since: " + DateAt(-9) + "\n");
+  stored.fields = {};
+  EXPECT_EQ(Sent({}, OriginMode::kFill, &stored), "");
+}
+
+}  // namespace
+}  // namespace nearside::edge

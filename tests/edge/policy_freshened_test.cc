@@ -1,0 +1,223 @@
+// Freshened: what a 304 makes of a stored response (RFC 9111 §3.2, §4.3.4).
+
+#include <gtest/gtest.h>
+
+#include "tests/edge/answered.h"
+
+namespace nearside::edge {
+namespace {
+
+using http::Fields;
+
+constexpr std::string_view kVia = "1.1 frankfurt";
+
+/// A 200 stored an hour before kNow.
+std::unique_ptr<StoredResponse> StoredOf(Fields fields) {
+  const http::RequestHead request = GetFor("https://www.demo.test/a");
+  const http::ResponseHead response{.status = 200, .fields = std::move(fields)};
+  const SiteSettings site = DefaultSite();
+  const Exchanged exchanged{.request = request,
+                            .response = response,
+                            .request_time = After(seconds(-3600)),
+                            .response_time = After(seconds(-3600)),
+                            .site = site};
+  return MakeStored(exchanged, DecideStore(exchanged), "https://www.demo.test/a", kVia);
+}
+
+/// Its fields after a 304 with `fresh`, a line each; behind them the decision.
+std::string After304(const StoredResponse& stored, const Answered& answered) {
+  StoreDecision decision;
+  const auto freshened = Freshened(stored, answered.exchanged(), kVia, &decision);
+  EXPECT_EQ(freshened->status, stored.status);
+  EXPECT_EQ(freshened->url, stored.url);
+  EXPECT_EQ(Describe(freshened->freshness), Describe(decision.freshness));
+  return TextOf(freshened->fields) + Describe(decision);
+}
+
+TEST(PolicyFreshenedTest, FieldsOfThe304ReplaceThoseOfTheSameName) {
+  const auto stored = StoredOf({{"cache-control", "max-age=60"},
+                                {"x-a", "1"},
+                                {"x-a", "2"},
+                                {"x-b", "3"},
+                                {"etag", "\"v\""},
+                                {"date", DateAt(-3600)}});
+  EXPECT_EQ(After304(*stored, Answered({{"x-a", "4"},
+                                        {"cache-control", "max-age=90"},
+                                        {"x-c", "5"},
+                                        {"x-c", "6"},
+                                        {"etag", "\"v\""},
+                                        {"date", DateAt(0)}},
+                                       304)),
+            "x-b: 3\netag: \"v\"\nx-a: 4\ncache-control: max-age=90\nx-c: 5\nx-c: 6\ndate: " +
+                DateAt(0) + "\nvia: 1.1 frankfurt\nstored 1m30s validator");
+}
+
+TEST(PolicyFreshenedTest, FieldsThatDescribeTheBodyStay) {
+  const auto stored = StoredOf({{"cache-control", "max-age=60"},
+                                {"content-length", "36"},
+                                {"content-encoding", "gzip"},
+                                {"content-type", "text/html"},
+                                {"content-language", "de"},
+                                {"etag", "\"v\""}});
+  EXPECT_EQ(After304(*stored, Answered({{"content-length", "0"},
+                                        {"content-encoding", "br"},
+                                        {"content-type", "text/plain"},
+                                        {"content-language", "en"},
+                                        {"content-range", "bytes 0-1/2"},
+                                        {"content-location", "/b"},
+                                        {"etag", "\"v\""}},
+                                       304)),
+            "cache-control: max-age=60\ncontent-length: 36\ncontent-encoding: gzip\n"
+            "content-type: text/html\ncontent-language: de\netag: \"v\"\ndate: " +
+                DateAt(0) + "\ncontent-location: /b\nvia: 1.1 frankfurt\nstored 1m validator");
+}
+
+TEST(PolicyFreshenedTest, A304WithoutDateIsOfNow) {
+  const auto stored = StoredOf({{"cache-control", "max-age=60"}, {"date", DateAt(-3600)}});
+  EXPECT_EQ(After304(*stored, Answered(Fields(), 304)),
+            "cache-control: max-age=60\ndate: " + DateAt(0) + "\nvia: 1.1 frankfurt\nstored 1m");
+}
+
+TEST(PolicyFreshenedTest, FreshnessIsReckonedAnew) {
+  struct Row {
+    const char* name;
+    Fields stored, fresh;
+    std::string decision;
+  };
+  const Row rows[] = {
+      {"from the stored Cache-Control", {{"cache-control", "max-age=60"}}, {}, "stored 1m"},
+      {"from the new one",
+       {{"cache-control", "max-age=60"}},
+       {{"cache-control", "max-age=5"}},
+       "stored 5s"},
+      {"with the Age of the 304",
+       {{"cache-control", "max-age=60"}},
+       {{"age", "7"}},
+       "stored 1m age=7s"},
+      {"with its Date",
+       {{"cache-control", "max-age=60"}},
+       {{"date", DateAt(-9)}},
+       "stored 1m age=9s"},
+      {"a new Expires", {{"expires", DateAt(-3000)}}, {{"expires", DateAt(60)}}, "stored 1m"},
+      {"a new guess", {{"last-modified", DateAt(-4600)}}, {}, "stored 7m40s guess validator"},
+      {"the site's own words stay in force",
+       {{"nearside-cache-control", "max-age=60"}, {"cache-control", "no-store"}},
+       {},
+       "stored 1m"},
+      {"until they are replaced",
+       {{"nearside-cache-control", "max-age=60"}, {"cache-control", "no-store"}},
+       {{"nearside-cache-control", "max-age=5"}},
+       "stored 5s"},
+      {"a targeted field stays too",
+       {{"cdn-cache-control", "max-age=60"}, {"cache-control", "no-store"}},
+       {},
+       "stored 1m"},
+      {"a targeted field appears",
+       {{"cache-control", "max-age=60"}},
+       {{"cdn-cache-control", "max-age=5"}},
+       "stored 5s"},
+      {"it became private",
+       {{"cache-control", "max-age=60"}},
+       {{"cache-control", "private"}},
+       "private"},
+      {"it became no-store",
+       {{"cache-control", "max-age=60"}},
+       {{"cache-control", "no-store"}},
+       "no_store"},
+      {"it sets a cookie now",
+       {{"cache-control", "max-age=60"}},
+       {{"set-cookie", "a=b"}},
+       "set_cookie"},
+      {"it became no-cache",
+       {{"cache-control", "max-age=60"}, {"etag", "\"v\""}},
+       {{"cache-control", "no-cache"}},
+       "stored 0s always-validate guess validator"},
+  };
+  for (const Row& row : rows) {
+    const std::string text = After304(*StoredOf(row.stored), Answered(row.fresh, 304));
+    EXPECT_EQ(text.substr(text.rfind('\n') + 1), row.decision) << row.name;
+  }
+}
+
+TEST(PolicyFreshenedTest, TheSitesOwnWordsOutliveSeveral304s) {
+  auto stored = StoredOf({{"nearside-cache-control", "max-age=60"}, {"cache-control", "no-store"}});
+  for (int i = 0; i < 3; ++i) {
+    StoreDecision decision;
+    stored = Freshened(*stored, Answered(Fields(), 304).exchanged(), kVia, &decision);
+    EXPECT_EQ(Describe(decision), "stored 1m");
+    // … also by way of the disk.
+    stored = DecodeStored(EncodeStored(*stored));
+    EXPECT_EQ(stored->fields.Joined("nearside-cache-control"), "");
+  }
+}
+
+// RFC 9111 §4.3.4: with another strong validator it is about another representation.
+TEST(PolicyFreshenedTest, A304OfAnotherRepresentationFreshensNothing) {
+  struct Row {
+    std::string_view stored, fresh, decision;
+  };
+  constexpr Row kRows[] = {
+      {"\"a\"", "\"a\"", "stored 1m validator"},     {"\"a\"", "\"b\"", "uncacheable_status"},
+      {"W/\"a\"", "W/\"a\"", "stored 1m validator"}, {"\"a\"", "W/\"a\"", "stored 1m validator"},
+      {"W/\"a\"", "\"a\"", "stored 1m validator"},   {"W/\"a\"", "W/\"b\"", "stored 1m validator"},
+      {"\"a\"", "no tag", "stored 1m validator"},    {"no tag", "\"a\"", "stored 1m validator"},
+  };
+  for (const Row& row : kRows) {
+    const auto stored = StoredOf({{"cache-control", "max-age=60"}, {"etag", row.stored}});
+    const std::string text = After304(*stored, Answered({{"etag", row.fresh}}, 304));
+    EXPECT_EQ(text.substr(text.rfind('\n') + 1), row.decision) << row.stored << " " << row.fresh;
+  }
+}
+
+// What is stored stands under a key that its Vary made.
+TEST(PolicyFreshenedTest, A304ThatChangesVaryEndsTheStoredResponse) {
+  const auto decision_of = [](Fields stored, Fields fresh) {
+    stored.Add("cache-control", "max-age=60");
+    const std::string text =
+        After304(*StoredOf(std::move(stored)), Answered(std::move(fresh), 304));
+    return text.substr(text.rfind('\n') + 1);
+  };
+  EXPECT_EQ(decision_of({{"vary", "accept"}}, {}), "stored 1m");
+  EXPECT_EQ(decision_of({{"vary", "accept, cookie"}}, {{"vary", "Cookie,Accept"}}), "stored 1m");
+  EXPECT_EQ(decision_of({}, {{"vary", "accept"}}), "vary_star");
+  EXPECT_EQ(decision_of({{"vary", "accept"}}, {{"vary", "accept, cookie"}}), "vary_star");
+  EXPECT_EQ(decision_of({{"vary", "accept"}}, {{"vary", "*"}}), "vary_star");
+}
+
+TEST(PolicyFreshenedTest, TagsStayUnlessNewOnesCome) {
+  const auto stored = StoredOf({{"cache-control", "max-age=60"}, {"surrogate-key", "a b"}});
+  const auto tags_after = [&](Fields fresh) {
+    StoreDecision decision;
+    return Freshened(*stored, Answered(std::move(fresh), 304).exchanged(), kVia, &decision)->tags;
+  };
+  EXPECT_EQ(tags_after({}), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(tags_after({{"cache-tag", "c"}}), std::vector<std::string>{"c"});
+}
+
+TEST(PolicyFreshenedTest, FieldsThatMustNotBeReusedAreNotTakenOverFromA304) {
+  const auto stored = StoredOf({{"cache-control", "max-age=60, private=\"x-account\""}});
+  EXPECT_EQ(After304(*stored, Answered({{"x-account", "7"}, {"x-b", "8"}}, 304)),
+            "cache-control: max-age=60, private=\"x-account\"\ndate: " + DateAt(0) +
+                "\nx-b: 8\nvia: 1.1 frankfurt\nstored 1m");
+}
+
+TEST(PolicyFreshenedTest, ViaOfTheWayHereIsKeptOnceAndOursIsLast) {
+  const auto stored = StoredOf({{"cache-control", "max-age=60"}, {"via", "1.1 mid"}});
+  EXPECT_EQ(After304(*stored, Answered({{"via", "1.1 other"}}, 304)),
+            "cache-control: max-age=60\ndate: " + DateAt(0) +
+                "\nvia: 1.1 other\nvia: 1.1 frankfurt\nstored 1m");
+  EXPECT_EQ(After304(*stored, Answered(Fields(), 304)),
+            "cache-control: max-age=60\nvia: 1.1 mid\ndate: " + DateAt(0) +
+                "\nvia: 1.1 frankfurt\nstored 1m");
+}
+
+TEST(PolicyFreshenedTest, TheRequestThatValidatedMayNotBeStoredFor) {
+  const auto stored = StoredOf({{"cache-control", "max-age=60"}});
+  const Answered answered = Answered(Fields(), 304).To({{"authorization", "x"}});
+  StoreDecision decision;
+  Freshened(*stored, answered.exchanged(), kVia, &decision);
+  EXPECT_EQ(Describe(decision), "authorization");
+}
+
+}  // namespace
+}  // namespace nearside::edge

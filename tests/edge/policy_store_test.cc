@@ -1,0 +1,247 @@
+// DecideStore: what may be stored (RFC 9111 §3).
+
+#include <gtest/gtest.h>
+
+#include "edge/purge.h"
+#include "tests/edge/answered.h"
+
+namespace nearside::edge {
+namespace {
+
+using http::Fields;
+
+struct Row {
+  Fields response;
+  std::string expected;
+  Fields request = {};
+  int status = 200;
+};
+
+void ExpectRows(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    const Answered answered = Answered(row.response, row.status).To(row.request);
+    EXPECT_EQ(Decide(answered), row.expected) << row.status << "\n"
+                                              << TextOf(row.response) << "to\n"
+                                              << TextOf(row.request);
+  }
+}
+
+TEST(PolicyStoreTest, CacheControlForbidsAndAllows) {
+  ExpectRows({
+      {{{"cache-control", "max-age=60"}}, "stored 1m"},
+      {{{"cache-control", "no-store"}}, "no_store"},
+      {{{"cache-control", "max-age=60, No-StOrE"}}, "no_store"},
+      {{{"cache-control", "max-age=60"}, {"cache-control", "no-store"}}, "no_store"},
+      {{{"cache-control", "no-store=x, max-age=60"}}, "no_store"},
+      {{{"cache-control", "max-age=60, x=\"no-store\""}}, "stored 1m"},
+      {{{"cache-control", "no-stored, max-age=60"}}, "stored 1m"},
+      {{{"cache-control", "private, max-age=60"}}, "private"},
+      {{{"cache-control", "public, private, max-age=60"}}, "private"},
+      {{{"cache-control", "private, s-maxage=60"}}, "private"},
+      {{{"cache-control", "private=\"\", max-age=60"}}, "private"},
+      {{{"cache-control", "private=\"x-account\", max-age=60"}}, "stored 1m"},
+      {{{"cache-control", "no-cache, max-age=60"}, {"etag", "\"a\""}},
+       "stored 1m always-validate validator"},
+      {{{"cache-control", "no-cache, max-age=60"}}, "no_freshness"},
+      {{{"cache-control", "no-cache=\"x-account\", max-age=60"}}, "stored 1m"},
+      {{{"cache-control", "must-revalidate, max-age=60"}}, "stored 1m must-revalidate"},
+      {{{"cache-control", "proxy-revalidate, max-age=60"}}, "stored 1m must-revalidate"},
+      {{{"cache-control", "immutable, no-transform, max-age=60"}}, "stored 1m"},
+      {{{"pragma", "no-cache"}, {"cache-control", "max-age=60"}}, "stored 1m"},
+      {{{"pragma", "no-cache"}, {"expires", DateAt(60)}}, "stored 1m"},
+  });
+}
+
+TEST(PolicyStoreTest, TheRequestMayForbid) {
+  const Fields minute = {{"cache-control", "max-age=60"}};
+  ExpectRows({
+      {minute, "no_store", {{"cache-control", "no-store"}}},
+      {minute, "no_store", {{"cache-control", "max-age=0, NO-STORE"}}},
+      {minute, "stored 1m", {{"cache-control", "no-cache"}}},
+      {minute, "stored 1m", {{"cache-control", "max-age=0"}}},
+      {minute, "stored 1m", {{"pragma", "no-cache"}}},
+      {minute, "stored 1m", {{"cookie", "a=b"}}},
+  });
+}
+
+// RFC 9111 §3.5.
+TEST(PolicyStoreTest, AuthorizationNeedsTheOriginsWord) {
+  const Fields asks = {{"authorization", "Bearer x"}};
+  ExpectRows({
+      {{{"cache-control", "max-age=60"}}, "authorization", asks},
+      {{{"expires", DateAt(60)}}, "authorization", asks},
+      {{{"cache-control", "max-age=60, proxy-revalidate"}}, "authorization", asks},
+      {{{"cache-control", "max-age=60, public"}}, "stored 1m", asks},
+      {{{"cache-control", "max-age=60, must-revalidate"}}, "stored 1m must-revalidate", asks},
+      {{{"cache-control", "s-maxage=60"}}, "stored 1m must-revalidate", asks},
+      {{{"cache-control", "max-age=9, public"}, {"cdn-cache-control", "max-age=60"}},
+       "authorization",
+       asks},
+      {{{"cdn-cache-control", "max-age=60, public"}}, "stored 1m", asks},
+      {{{"cache-control", "max-age=60"}}, "stored 1m", {{"proxy-authorization", "x"}}},
+  });
+}
+
+TEST(PolicyStoreTest, SetCookieIsTheSitesChoice) {
+  Answered answered({{"cache-control", "max-age=60"}, {"set-cookie", "a=b"}});
+  EXPECT_EQ(Decide(answered), "set_cookie");
+  answered.site.set_cookie = "store";
+  EXPECT_EQ(Decide(answered), "stored 1m");
+  answered.response.fields.Add("cache-control", "private");
+  EXPECT_EQ(Decide(answered), "private");
+}
+
+// RFC 9111 §4.1.
+TEST(PolicyStoreTest, VaryThatNoRequestCanMatchForbids) {
+  const auto with = [](std::string_view vary) {
+    return Fields{{"cache-control", "max-age=60"}, {"vary", vary}};
+  };
+  ExpectRows({
+      {with("*"), "vary_star"},
+      {with("accept, *"), "vary_star"},
+      {with(", *"), "vary_star"},
+      {{{"cache-control", "max-age=60"}, {"vary", ""}, {"vary", "*"}}, "vary_star"},
+      {with(""), "stored 1m"},
+      {with("Accept-Encoding, Cookie"), "stored 1m"},
+      {with("x-*"), "stored 1m"},
+      // What we tell origins about each client is in no key.
+      {with("X-Forwarded-For"), "vary_star"},
+      {with("accept, Forwarded"), "vary_star"},
+      {with("X-Forwarded-Proto, X-Forwarded-Host"), "stored 1m"},
+  });
+}
+
+// RFC 9111 §3, §5.2.2.3.
+TEST(PolicyStoreTest, StatusesThatMayBeStoredWithExplicitFreshness) {
+  const Fields minute = {{"cache-control", "max-age=60"}};
+  for (int status :
+       {200, 201, 202, 203, 204, 205, 207, 299, 300, 301, 302, 303, 307, 308, 399, 400,
+        401, 403, 404, 405, 410, 418, 429, 451, 499, 500, 501, 502, 503, 504, 511, 599}) {
+    ExpectRows({{minute, "stored 1m", {}, status}});
+  }
+  ExpectRows({
+      {minute, "partial", {}, 206},
+      {minute, "uncacheable_status", {}, 304},
+      {minute, "uncacheable_status", {}, 103},
+  });
+}
+
+TEST(PolicyStoreTest, MustUnderstandStandsAboveNoStore) {
+  const Fields both = {{"cache-control", "max-age=60, no-store, must-understand"}};
+  const Fields alone = {{"cache-control", "max-age=60, must-understand"}};
+  for (int status : {200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414,
+                     417, 421, 422, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 511}) {
+    ExpectRows({{both, "stored 1m", {}, status}, {alone, "stored 1m", {}, status}});
+  }
+  for (int status : {209, 299, 399, 418, 499, 506, 599}) {
+    ExpectRows(
+        {{both, "uncacheable_status", {}, status}, {alone, "uncacheable_status", {}, status}});
+  }
+  ExpectRows({{both, "no_store", {{"cache-control", "no-store"}}}});
+}
+
+TEST(PolicyStoreTest, StatusesThatMayBeStoredWithoutExplicitFreshness) {
+  const Fields old = {{"last-modified", DateAt(-1000)}};
+  for (int status : {200, 203, 204, 300, 301, 308}) {  // RFC 9110 §15.1
+    ExpectRows({{old, "stored 1m40s guess validator", {}, status}});
+  }
+  for (int status : {404, 405, 410, 414, 501}) {
+    ExpectRows(
+        {{old, "stored 5s guess validator", {}, status}, {{}, "stored 5s guess", {}, status}});
+  }
+  for (int status :
+       {201, 202, 205, 207, 299, 302, 303, 305, 307, 400, 401, 402, 403, 406, 408, 409, 411,
+        412, 413, 415, 416, 417, 421, 422, 429, 451, 499, 500, 502, 503, 504, 505, 511, 599}) {
+    ExpectRows({{old, "uncacheable_status", {}, status}});
+    // RFC 9111 §3, §4.2.2: "public" marks them as cacheable.
+    Fields marked = old;
+    marked.Add("cache-control", "public");
+    ExpectRows({{marked, "stored 1m40s guess validator", {}, status}});
+  }
+}
+
+TEST(PolicyStoreTest, WhatCouldNeverBeUsedIsNotStored) {
+  ExpectRows({
+      {{}, "no_freshness"},
+      {{{"cache-control", "max-age=0"}}, "no_freshness"},
+      {{{"expires", "0"}}, "no_freshness"},
+      {{{"cache-control", "max-age=60"}, {"age", "60"}}, "no_freshness"},
+      {{{"cache-control", "max-age=60"}, {"age", "59"}}, "stored 1m age=59s"},
+      {{{"cache-control", "max-age=0"}, {"etag", "\"a\""}}, "stored 0s validator"},
+      {{{"cache-control", "max-age=0"}, {"last-modified", DateAt(-9)}}, "stored 0s validator"},
+      {{{"etag", "W/\"a\""}}, "stored 0s guess validator"},
+      {{{"cache-control", "max-age=0, stale-while-revalidate=9"}}, "stored 0s swr=9s"},
+      {{{"cache-control", "max-age=0, stale-while-revalidate=9, must-revalidate"}}, "no_freshness"},
+      {{{"cache-control", "s-maxage=0, stale-while-revalidate=9"}}, "no_freshness"},
+      // Older than all its windows: nothing could be done with it.
+      {{{"cache-control", "max-age=60"}, {"etag", "\"a\""}, {"age", "999999"}}, "no_freshness"},
+      {{{"cache-control", "max-age=0, stale-while-revalidate=9"}, {"age", "100000"}},
+       "no_freshness"},
+  });
+}
+
+TEST(PolicyStoreTest, MoreTagsThanAPurgeCanFollowForbid) {
+  const auto with = [](size_t tags) {
+    std::string value;
+    for (size_t i = 0; i < tags; ++i) value += "tag-" + std::to_string(i) + " ";
+    return Answered({{"cache-control", "max-age=60"}, {"surrogate-key", value}});
+  };
+  EXPECT_EQ(Decide(with(kMaxTags)), "stored 1m");
+  EXPECT_EQ(Decide(with(kMaxTags + 1)), "store_refused");
+}
+
+// RFC 9213 §2.2.
+TEST(PolicyStoreTest, TheFirstValidTargetedFieldStandsForCacheControl) {
+  ExpectRows({
+      {{{"cdn-cache-control", "max-age=60"}, {"cache-control", "no-store"}}, "stored 1m"},
+      {{{"cdn-cache-control", "no-store"}, {"cache-control", "max-age=60"}}, "no_store"},
+      {{{"cdn-cache-control", "private"}, {"cache-control", "max-age=60"}}, "private"},
+      {{{"nearside-cache-control", "max-age=60"}, {"cdn-cache-control", "no-store"}}, "stored 1m"},
+      {{{"nearside-cache-control", "no-store"}, {"cdn-cache-control", "max-age=60"}}, "no_store"},
+      {{{"nearside-cache-control", "max-age="}, {"cdn-cache-control", "max-age=60"}}, "stored 1m"},
+      {{{"nearside-cache-control", ""}, {"cdn-cache-control", "max-age=60"}}, "stored 1m"},
+      {{{"cdn-cache-control", ""}, {"cache-control", "max-age=60"}}, "stored 1m"},
+      {{{"cdn-cache-control", "max-age=9, &"}, {"cache-control", "max-age=60"}}, "stored 1m"},
+      {{{"cdn-cache-control", "Max-Age=9"}, {"cache-control", "max-age=60"}}, "stored 1m"},
+      {{{"cdn-cache-control", "max-age=9"}, {"cdn-cache-control", "no-store"}}, "no_store"},
+      {{{"cdn-cache-control", "must-revalidate"}, {"cache-control", "max-age=60"}}, "no_freshness"},
+      {{{"cdn-cache-control", "must-understand, no-store, max-age=60"}}, "stored 1m"},
+      {{{"surrogate-control", "max-age=60"}}, "no_freshness"},
+      {{{"other-cdn-cache-control", "max-age=60"}}, "no_freshness"},
+  });
+}
+
+TEST(PolicyStoreTest, WhatIsInTheResponseItselfKeepsItFromEveryone) {
+  struct ProofRow {
+    const char* name;
+    Answered answered;
+    bool proven;
+  };
+  const ProofRow rows[] = {
+      {"stored", Answered({{"cache-control", "max-age=60"}}), false},
+      {"no-store", Answered({{"cache-control", "no-store"}}), true},
+      {"private", Answered({{"cache-control", "private"}}), true},
+      {"set-cookie", Answered({{"cache-control", "max-age=60"}, {"set-cookie", "a"}}), true},
+      {"vary", Answered({{"cache-control", "max-age=60"}, {"vary", "*"}}), true},
+      {"no freshness", Answered(Fields()), true},
+      {"status", Answered(Fields(), 302), true},
+      // Of this request alone: the next one without it may be stored.
+      {"request no-store",
+       Answered({{"cache-control", "max-age=60"}}).To({{"cache-control", "no-store"}}), false},
+      {"authorization", Answered({{"cache-control", "max-age=60"}}).To({{"authorization", "x"}}),
+       false},
+      {"private to authorization",
+       Answered({{"cache-control", "private"}}).To({{"authorization", "x"}}), true},
+      {"no-store both ways",
+       Answered({{"cache-control", "no-store"}}).To({{"cache-control", "no-store"}}), true},
+      // Over in a moment.
+      {"500", Answered(Fields(), 500), false},
+      {"503", Answered({{"cache-control", "no-store"}}, 503), false},
+  };
+  for (const ProofRow& row : rows) {
+    EXPECT_EQ(DecideStore(row.answered.exchanged()).unshareable, row.proven) << row.name;
+  }
+}
+
+}  // namespace
+}  // namespace nearside::edge

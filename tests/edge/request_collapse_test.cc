@@ -1,0 +1,265 @@
+// Several requests for one thing: one fetch, and nobody gets what was made for another.
+
+#include "tests/edge/patterns.h"
+#include "tests/edge/request_fixture.h"
+
+namespace nearside::edge {
+namespace {
+
+using ::testing::StartsWith;
+
+constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
+
+class RequestCollapseTest : public RequestTest {
+ protected:
+  /// As many requests that wait for what was asked first.
+  std::vector<FakeExchange*> GetMany(int n, std::string_view target, http::Fields fields = {}) {
+    std::vector<FakeExchange*> clients;
+    for (int i = 0; i < n; ++i) clients.push_back(&Get(target, fields));
+    return clients;
+  }
+};
+
+TEST_F(RequestCollapseTest, OneFetchServesAllWhoWait) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  const auto others = GetMany(50, "/a");
+  asked.Answer("200 OK", kMinute, "hello");
+  EXPECT_EQ(AnswerNow(leader), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  for (FakeExchange* other : others) {
+    EXPECT_EQ(AnswerNow(*other), "200 fwd=uri-miss; fwd-status=200; stored; collapsed|hello");
+  }
+  EXPECT_EQ(origin_.count(), 1u);
+  EXPECT_EQ(Sum(node_->metrics.collapsed), 50u);
+}
+
+TEST_F(RequestCollapseTest, TheyStreamWhileItGrowsAndLateOnesGetItAll) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nhello");
+  EXPECT_TRUE(thread_.Await([&] { return leader.body == "hello"; }));
+  FakeExchange& late = Get("/a");
+  EXPECT_TRUE(thread_.Await([&] { return late.body == "hello"; }));
+  asked.Send("world");
+  EXPECT_THAT(AnswerNow(leader), StartsWith("200 fwd=uri-miss; fwd-status=200; stored|helloworld"));
+  EXPECT_EQ(AnswerNow(late), "200 fwd=uri-miss; fwd-status=200; stored; collapsed|helloworld");
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
+TEST_F(RequestCollapseTest, EachGetsThePartItAskedFor) {
+  Start();
+  FakeExchange& leader = Get("/a", {{"range", "bytes=1-2"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& whole = Get("/a");
+  FakeExchange& known = Get("/a", {{"if-none-match", "\"v\""}});
+  FakeExchange& head = Head("/a");
+  asked.Answer("200 OK", "Cache-Control: max-age=60\nETag: \"v\"\n", "hello");
+  EXPECT_EQ(AnswerNow(leader), "206 fwd=uri-miss; fwd-status=200; stored|el");
+  EXPECT_EQ(AnswerNow(whole), "200 fwd=uri-miss; fwd-status=200; stored; collapsed|hello");
+  EXPECT_EQ(AnswerNow(known), "304 fwd=uri-miss; fwd-status=200; stored; collapsed|");
+  origin_.Next().Answer("200 OK", "", "");  // a HEAD of what is not stored goes by itself
+  EXPECT_EQ(AnswerNow(head), "200 fwd=uri-miss; fwd-status=200|");
+}
+
+TEST_F(RequestCollapseTest, AValidationServesAllWhoWait) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60\nAge: 100\nETag: \"v\"\n", "hello");
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  asked.Answer("304 Not Modified", kMinute, "");
+  EXPECT_EQ(AnswerNow(leader), "200 fwd=stale; fwd-status=304; detail=validated|hello");
+  EXPECT_EQ(AnswerNow(other), "200 fwd=stale; fwd-status=304; collapsed; detail=validated|hello");
+  EXPECT_EQ(origin_.count(), 2u);
+}
+
+TEST_F(RequestCollapseTest, APrivateReplyLetsAllWhoWaitGoAtOnce) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  const auto others = GetMany(3, "/a");
+  // Its head alone is enough.
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 6\r\n\r\nfor");
+  for (size_t i = 0; i < others.size(); ++i) {
+    origin_.Next().Answer("200 OK", "Cache-Control: private\n", "other");
+  }
+  for (FakeExchange* other : others) {
+    EXPECT_EQ(AnswerNow(*other), "200 fwd=bypass; fwd-status=200; detail=not_shared|other");
+  }
+  asked.Send("one");
+  EXPECT_EQ(Answer(leader), "200 fwd=uri-miss; fwd-status=200; detail=private|forone");
+  // Remembered: the next two do not wait for one another.
+  FakeExchange& fifth = Get("/a");
+  FakeExchange& sixth = Get("/a");
+  ScriptedOrigin::Asked one = origin_.Next();
+  ScriptedOrigin::Asked two = origin_.Next();
+  one.Answer("200 OK", kMinute, "x");
+  two.Answer("200 OK", kMinute, "x");
+  EXPECT_EQ(AnswerNow(fifth), "200 fwd=bypass; fwd-status=200; detail=not_shared|x");
+  EXPECT_EQ(AnswerNow(sixth), "200 fwd=bypass; fwd-status=200; detail=not_shared|x");
+}
+
+TEST_F(RequestCollapseTest, AReplyPrivateToItsRequestMakesAnotherWhoWaitsTheLeader) {
+  Start();
+  for (const auto& [name, value] :
+       {std::pair{"authorization", "Bearer x"}, std::pair{"cache-control", "no-store"}}) {
+    SCOPED_TRACE(name);
+    const std::string target = std::string("/") + name;
+    FakeExchange& leader = Get(target, {{name, value}});
+    ScriptedOrigin::Asked asked = origin_.Next();
+    const auto others = GetMany(5, target);
+    asked.Answer("200 OK", kMinute, "for one");
+    ScriptedOrigin::Asked again = origin_.Next();
+    EXPECT_EQ(again.Field(name), "");
+    again.Answer("200 OK", kMinute, "for all");
+    EXPECT_THAT(AnswerNow(leader), StartsWith("200 fwd=uri-miss; fwd-status=200; detail="));
+    for (FakeExchange* other : others) {
+      const std::string answer = AnswerNow(*other);
+      EXPECT_EQ(answer.substr(answer.find('|')), "|for all");
+    }
+    Settle();
+    EXPECT_EQ(Answer(Get(target)), "200 hit|for all");
+  }
+  EXPECT_EQ(origin_.count(), 4u);
+}
+
+TEST_F(RequestCollapseTest, APassingFailureIsNotRemembered) {
+  Start();
+  EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"),
+            "503 fwd=uri-miss; fwd-status=503; detail=uncacheable_status|error");
+  EXPECT_EQ(Fill("/a", kMinute, "hello"), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|hello");
+}
+
+TEST_F(RequestCollapseTest, AllWhoWaitGetTheirStaleCopyWhenTheOriginFails) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60\nAge: 100\nETag: \"v\"\n", "old");
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  const auto others = GetMany(5, "/a");
+  asked.Answer("503 X", "", "error");
+  EXPECT_EQ(AnswerNow(leader), "200 hit; detail=stale_if_error|old");
+  for (FakeExchange* other : others) {
+    EXPECT_THAT(AnswerNow(*other), StartsWith("200 hit; "));
+  }
+  EXPECT_EQ(origin_.count(), 2u);
+}
+
+TEST_F(RequestCollapseTest, AReplyThatVariesGoesToThoseItIsFor) {
+  Start();
+  FakeExchange& german = Get("/a", {{"accept-language", "de"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& german_too = Get("/a", {{"accept-language", "de"}});
+  FakeExchange& english = Get("/a", {{"accept-language", "en"}});
+  FakeExchange& english_too = Get("/a", {{"accept-language", "en"}});
+  const std::string lines = "Cache-Control: max-age=60\nVary: Accept-Language\n";
+  asked.Answer("200 OK", lines, "hallo");
+  ScriptedOrigin::Asked again = origin_.Next();
+  EXPECT_EQ(again.Field("accept-language"), "en");
+  again.Answer("200 OK", lines, "hello");
+  EXPECT_EQ(AnswerNow(german), "200 fwd=uri-miss; fwd-status=200; stored|hallo");
+  EXPECT_EQ(AnswerNow(german_too), "200 fwd=uri-miss; fwd-status=200; stored; collapsed|hallo");
+  EXPECT_EQ(AnswerNow(english),
+            "200 fwd=vary-miss; fwd-status=200; stored; detail=vary_miss|hello");
+  EXPECT_EQ(AnswerNow(english_too),
+            "200 fwd=vary-miss; fwd-status=200; stored; collapsed; detail=vary_miss|hello");
+  EXPECT_EQ(origin_.count(), 2u);
+}
+
+TEST_F(RequestCollapseTest, WithheldFieldsAreForTheLeaderAlone) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  asked.Answer("200 OK", "Cache-Control: max-age=60, private=\"x-account\"\nX-Account: 7\n", "x");
+  AnswerNow(leader);
+  AnswerNow(other);
+  EXPECT_EQ(leader.Field("x-account"), "7");
+  EXPECT_EQ(other.Field("x-account"), "");
+}
+
+TEST_F(RequestCollapseTest, WhenTheLeadersClientLeavesTheFillGoesOn) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  Leave(leader);
+  asked.Answer("200 OK", kMinute, "hello");
+  EXPECT_EQ(Answer(other), "200 fwd=uri-miss; fwd-status=200; stored; collapsed|hello");
+}
+
+TEST_F(RequestCollapseTest, WhatMayBeStoredIsFetchedEvenWhenAllLeave) {
+  Start();
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  Leave(client);
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nhello");
+  Turn();
+  asked.Send("world");
+  Settle();
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|helloworld");
+}
+
+TEST_F(RequestCollapseTest, WhatNobodyWantsAndNobodyStoresIsCancelled) {
+  Start();
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 10\r\n\r\nhello");
+  EXPECT_TRUE(thread_.Await([&] { return client.body == "hello"; }));
+  Leave(client);
+  asked.AwaitClosed();
+  Settle();
+}
+
+TEST_F(RequestCollapseTest, AnOriginThatDiesHalfWayCutsEverybodyOff) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nhello");
+  EXPECT_TRUE(thread_.Await([&] { return leader.body == "hello" && other.body == "hello"; }));
+  asked.Close();
+  EXPECT_EQ(AnswerNow(leader), "200 fwd=uri-miss; fwd-status=200; stored|hello [cut off]");
+  EXPECT_EQ(AnswerNow(other),
+            "200 fwd=uri-miss; fwd-status=200; stored; collapsed|hello [cut off]");
+  EXPECT_EQ(Fill("/a", kMinute, "whole"), "200 fwd=uri-miss; fwd-status=200; stored|whole");
+}
+
+TEST_F(RequestCollapseTest, ASlowReaderHoldsTheFillAndALateRequestGoesByItself) {
+  Start();
+  const std::string body = Pattern(40 * kChunkBytes);  // the window is 1 MiB
+  FakeExchange& slow = Ask(GetFor("https://www.demo.test/big"),
+                           [](FakeExchange& exchange) { exchange.pull_at_once = false; });
+  ScriptedOrigin::Asked asked = origin_.Next();
+  std::thread sender([&] { asked.Answer("200 OK", kMinute, body); });
+  // It takes more than a window: its beginning is gone.
+  EXPECT_TRUE(thread_.Await([&] {
+    if (slow.status != 0)
+      slow.Pull((25 * kChunkBytes) - std::min<uint64_t>(slow.body.size(), 25 * kChunkBytes));
+    return slow.body.size() == 25 * kChunkBytes;
+  }));
+  FakeExchange& late = Get("/big");
+  ScriptedOrigin::Asked again = origin_.Next();
+  std::thread second([&] { again.Answer("200 OK", kMinute, body); });
+  EXPECT_TRUE(AnswerNow(late) == "200 fwd=uri-miss; fwd-status=200; stored|" + body);
+  On([&] {
+    slow.pull_at_once = true;
+    slow.Pull();
+  });
+  EXPECT_TRUE(Answer(slow) == "200 fwd=uri-miss; fwd-status=200; stored|" + body);
+  sender.join();
+  second.join();
+}
+
+TEST_F(RequestCollapseTest, AFillThatEndsWhileTheEdgeStopsIsNoHarm) {
+  Start();
+  Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nhello");
+  // The fixture takes the worker down with the client and the fetch under way.
+}
+
+}  // namespace
+}  // namespace nearside::edge

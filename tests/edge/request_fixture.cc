@@ -1,0 +1,108 @@
+#include "tests/edge/request_fixture.h"
+
+#include <regex>
+#include <utility>
+
+#include "runtime/fatal.h"
+
+namespace nearside::edge {
+
+RequestTest::~RequestTest() {
+  On([this] {
+    exchanges_.clear();
+    worker_.reset();
+  });
+  thread_.Stop();
+}
+
+std::unique_ptr<storage::CacheStore> RequestTest::MemoryStore() {
+  storage::CacheOptions options;
+  options.memory = 64_MiB;
+  auto store = storage::CacheStore::Open(
+      options, [](const storage::Head& head) { return DecodeStored(head.meta); });
+  if (!store) Fatal(store.error().message);
+  return std::move(*store);
+}
+
+void RequestTest::Start(std::string_view site) { StartWith(site, {origin_.url()}); }
+
+void RequestTest::StartWith(std::string_view site, const std::vector<std::string>& origins,
+                            std::unique_ptr<storage::CacheStore> store) {
+  EdgeSettings settings = SettingsWith(site);
+  settings.listen.clear();  // clients come by OnRequest
+  settings.sites[0].origins = origins;
+  settings.cache.fill_window = {1 << 20};
+  node_ = std::make_unique<Node>("frankfurt", store ? std::move(store) : MemoryStore(),
+                                 std::move(*AccessLog::Open(dir_.In("access.log"))));
+  On([&] {
+    worker_ = std::make_unique<Worker>(*node_, thread_.loop(),
+                                       std::make_shared<const Configuration>(std::move(settings)));
+    const Status opened = worker_->Open({}, net::TicketKeys::Random());
+    if (!opened) Fatal(opened.error().message);
+  });
+}
+
+FakeExchange& RequestTest::Ask(http::RequestHead head, std::function<void(FakeExchange&)> before) {
+  return *On([&] {
+    exchanges_.push_back(std::make_unique<FakeExchange>(std::move(head), &thread_.loop()));
+    FakeExchange* exchange = exchanges_.back().get();
+    exchange->pull_at_once = true;
+    if (before) before(*exchange);
+    worker_->OnRequest(*exchange);
+    return exchange;
+  });
+}
+
+FakeExchange& RequestTest::Get(std::string_view target, http::Fields fields) {
+  return Ask(GetFor("https://www.demo.test" + std::string(target), std::move(fields)));
+}
+
+FakeExchange& RequestTest::Head(std::string_view target, http::Fields fields) {
+  return Ask(RequestFor("HEAD", "https://www.demo.test" + std::string(target), std::move(fields)));
+}
+
+std::string RequestTest::AnswerNow(FakeExchange& exchange) {
+  EXPECT_TRUE(thread_.Await([&] {
+    return exchange.status != 0 && (exchange.state == "end" || exchange.state == "failed");
+  })) << "no whole answer; state: "
+      << exchange.state;
+  return On([&] {
+    exchange.Finish(exchange.state == "end");
+    static const std::regex kVaries("^\"frankfurt\"(; )?|; ttl=-?[0-9]+");
+    std::string text = std::to_string(exchange.status) + " " +
+                       std::regex_replace(exchange.Field("cache-status"), kVaries, "") + "|" +
+                       exchange.body;
+    if (exchange.state == "failed") text += " [cut off]";
+    EXPECT_EQ(exchange.responses, 1);
+    return text;
+  });
+}
+
+std::string RequestTest::Answer(FakeExchange& exchange) {
+  const std::string answer = AnswerNow(exchange);
+  Settle();
+  return answer;
+}
+
+std::string RequestTest::Fill(std::string_view target, std::string_view lines,
+                              std::string_view body, http::Fields fields, std::string_view status) {
+  FakeExchange& exchange = Get(target, std::move(fields));
+  origin_.Next().Answer(status, lines, body);
+  return Answer(exchange);
+}
+
+void RequestTest::Settle() {
+  EXPECT_TRUE(thread_.Await([&] { return node_->fills.size() == 0; })) << "a fill never ends";
+}
+
+void RequestTest::Leave(FakeExchange& exchange) {
+  On([&] { exchange.Finish(false); });
+}
+
+uint64_t RequestTest::Counted(Reason reason) const {
+  const auto index = static_cast<size_t>(reason);
+  return Sum(reason < Reason::kStored ? node_->metrics.requests[index]
+                                      : node_->metrics.stored[index]);
+}
+
+}  // namespace nearside::edge

@@ -1,0 +1,278 @@
+// The request state machine where the cache does not decide: passing on, invalidation, errors, the
+// log.
+
+#include <algorithm>
+
+#include "tests/edge/patterns.h"
+#include "tests/edge/request_fixture.h"
+
+namespace nearside::edge {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
+
+class RequestPassTest : public RequestTest {
+ protected:
+  FakeExchange& Post(std::string_view target, std::string_view body, bool with_length = true) {
+    http::Fields fields;
+    if (with_length) fields.Add("content-length", std::to_string(body.size()));
+    FakeExchange& client =
+        Ask(RequestFor("POST", "https://www.demo.test" + std::string(target), std::move(fields)),
+            [](FakeExchange& exchange) { exchange.has_request_body = true; });
+    On([&] {
+      client.Send(body.substr(0, body.size() / 2));
+      client.Send(body.substr(body.size() / 2));
+      client.EndBody();
+    });
+    return client;
+  }
+};
+
+TEST_F(RequestPassTest, ABodyGoesThroughWithItsLengthOrInChunks) {
+  Start();
+  for (const bool with_length : {true, false}) {
+    FakeExchange& client = Post("/form?a=%7e", "name=value", with_length);
+    EXPECT_TRUE(On([&] { return client.wanted_body; }));
+    ScriptedOrigin::Asked asked = origin_.Next();
+    EXPECT_EQ(asked.first_line(), "POST /form?a=%7e HTTP/1.1");  // as it came
+    EXPECT_EQ(asked.body(), "name=value");
+    EXPECT_EQ(asked.Field("content-length"), with_length ? "10" : "");
+    asked.Answer("201 Created", kMinute, "made");
+    EXPECT_EQ(Answer(client), "201 fwd=method; fwd-status=201; detail=method|made");
+    EXPECT_EQ(On([&] { return client.consumed; }), 10u);
+  }
+  EXPECT_EQ(Counted(Reason::kMethod), 2u);
+}
+
+TEST_F(RequestPassTest, AnswersToOtherMethodsAreNotStored) {
+  Start();
+  FakeExchange& client = Ask(RequestFor("OPTIONS", "https://www.demo.test/a"));
+  origin_.Next().Answer("200 OK", kMinute, "options");
+  Answer(client);
+  EXPECT_EQ(Fill("/a", kMinute, "hello"), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+}
+
+TEST_F(RequestPassTest, AGetWithABodyIsNeverCached) {
+  Start();
+  for (int i = 0; i < 2; ++i) {
+    FakeExchange& client = Ask(GetFor("https://www.demo.test/a", {{"content-length", "1"}}),
+                               [](FakeExchange& exchange) { exchange.has_request_body = true; });
+    On([&] {
+      client.Send("x");
+      client.EndBody();
+    });
+    origin_.Next().Answer("200 OK", kMinute, "hello");
+    EXPECT_EQ(Answer(client), "200 fwd=method; fwd-status=200; detail=method|hello");
+  }
+}
+
+// RFC 9111 §4.4.
+TEST_F(RequestPassTest, UnsafeRequestsThatSucceedInvalidate) {
+  Start();
+  struct Row {
+    std::string_view method, status;
+    bool invalidates;
+  };
+  constexpr Row kRows[] = {
+      {"POST", "200 OK", true},          {"PUT", "204 No Content", true},
+      {"DELETE", "303 See Other", true}, {"M-SEARCH", "200 OK", true},
+      {"POST", "404 Not Found", false},  {"POST", "500 X", false},
+      {"OPTIONS", "200 OK", false},
+  };
+  int n = 0;
+  for (const Row& row : kRows) {
+    SCOPED_TRACE(std::string(row.method) + " " + std::string(row.status));
+    const std::string target = "/" + std::to_string(n++);
+    Fill(target, kMinute, "old");
+    FakeExchange& unsafe = Ask(RequestFor(row.method, "https://www.demo.test" + target));
+    origin_.Next().Answer(row.status, "", "");
+    Answer(unsafe);
+    const size_t before = origin_.count();
+    FakeExchange& next = Get(target);
+    EXPECT_TRUE(thread_.Await([&] { return next.status != 0 || origin_.count() > before; }));
+    EXPECT_EQ(origin_.count() > before, row.invalidates);
+    if (origin_.count() > before) origin_.Next().Answer("200 OK", kMinute, "new");
+    Answer(next);
+  }
+}
+
+TEST_F(RequestPassTest, AChangeOvertakesWhatIsOnItsWay) {
+  Start();
+  FakeExchange& read = Get("/a");
+  ScriptedOrigin::Asked reading = origin_.Next();  // has left the origin's mind before the change
+  FakeExchange& change = Post("/a", "x");
+  origin_.Next().Answer("200 OK", "", "");
+  AnswerNow(change);
+  reading.Answer("200 OK", kMinute, "old");
+  AnswerNow(read);
+  EXPECT_EQ(Fill("/a", kMinute, "new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
+}
+
+TEST_F(RequestPassTest, AClientThatLeavesInTheMiddleOfItsBodyCutsItOffAtTheOrigin) {
+  Start();
+  FakeExchange& client =
+      Ask(RequestFor("POST", "https://www.demo.test/form", {{"content-length", "10"}}),
+          [](FakeExchange& exchange) { exchange.has_request_body = true; });
+  On([&] { client.Send("half"); });
+  EXPECT_TRUE(thread_.Await([&] { return client.consumed == 4; }));
+  Leave(client);
+  Turn();
+  EXPECT_EQ(origin_.count(), 0u);  // never whole
+  EXPECT_EQ(Sum(node_->metrics.aborted_responses), 1u);
+}
+
+TEST_F(RequestPassTest, AnOriginThatAnswersEarlyLetsTheClientSendIntoNothing) {
+  Start();
+  FakeExchange& client = Ask(RequestFor("POST", "https://www.demo.test/form"),
+                             [](FakeExchange& exchange) { exchange.has_request_body = true; });
+  On([&] { client.Send("some"); });
+  EXPECT_TRUE(thread_.Await([&] { return client.consumed == 4; }));
+  Leave(client);
+}
+
+TEST_F(RequestPassTest, UnknownHostsAreToldSo) {
+  Start();
+  FakeExchange& client = Ask(GetFor("https://other.test/a"));
+  const std::string answer = Answer(client);
+  EXPECT_THAT(answer, StartsWith("421 detail=unknown_host|421 Misdirected Request\n\n"));
+  EXPECT_THAT(answer, HasSubstr("\"other.test\""));
+  EXPECT_THAT(answer, HasSubstr("reason: unknown_host\nrequest: 17\n"));
+  EXPECT_EQ(client.Field("content-type"), "text/plain; charset=utf-8");
+  EXPECT_EQ(Counted(Reason::kUnknownHost), 1u);
+}
+
+TEST_F(RequestPassTest, AHostThatTheCertificateDoesNotCoverIsMisdirected) {
+  Start();
+  const auto ask = [&](std::string asked, std::string covered) {
+    FakeExchange& client =
+        Ask(GetFor("https://www.demo.test/a", {{"cache-control", "only-if-cached"}}),
+            [&](FakeExchange& exchange) {
+              exchange.fake_stream().asked_name = asked;
+              exchange.fake_stream().covered_name = covered;
+            });
+    return Answer(client).substr(0, 30);
+  };
+  EXPECT_EQ(ask("img.demo.test", "img.demo.test"), "421 detail=wrong_certificate|4");
+  EXPECT_EQ(ask("img.demo.test", "www.demo.test"), "504 detail=only_if_cached|504 ");
+  EXPECT_EQ(ask("www.demo.test", ""), "504 detail=only_if_cached|504 ");
+  EXPECT_EQ(ask("", ""), "504 detail=only_if_cached|504 ");
+}
+
+TEST_F(RequestPassTest, ABadTargetIsABadRequest) {
+  Start();
+  for (const char* target : {"/../a", "/%zz", "/%00"}) {
+    http::RequestHead head = GetFor("https://www.demo.test/");
+    head.target = target;
+    EXPECT_THAT(Answer(Ask(std::move(head))), StartsWith("400 detail=bad_request|400 Bad Request"));
+  }
+  EXPECT_EQ(origin_.count(), 0u);
+}
+
+TEST_F(RequestPassTest, TheNodeAnswersForItself) {
+  Start();
+  node_->load_permille = 250;
+  node_->draining = true;
+  for (const char* url :
+       {"http://127.0.0.1/healthz", "http://[::1]:8080/healthz", "https://frankfurt/healthz?x"}) {
+    FakeExchange& client = Ask(GetFor(url));
+    EXPECT_EQ(AnswerNow(client), "200 |ok\n") << url;
+    EXPECT_EQ(client.Field("nearside-load"), "0.250");
+    EXPECT_EQ(client.Field("nearside-drain"), "1");
+    EXPECT_EQ(client.Field("nearside-lag"), "0.0");
+    EXPECT_EQ(client.Field("cache-control"), "no-store");
+  }
+  EXPECT_EQ(Counted(Reason::kNodeRequest), 3u);
+  // Of a site it is the site's.
+  FakeExchange& site = Get("/healthz");
+  origin_.Next().Answer("200 OK", "", "site");
+  EXPECT_THAT(Answer(site), HasSubstr("|site"));
+}
+
+TEST_F(RequestPassTest, AnOriginThatRefusesIsUnreachable) {
+  std::string gone;
+  {
+    ScriptedOrigin other;
+    gone = other.url();
+  }
+  StartWith("", {gone});
+  const std::string answer = Answer(Get("/a"));
+  EXPECT_THAT(answer, StartsWith("502 fwd=uri-miss; detail=origin_unreachable|502 Bad Gateway"));
+  EXPECT_THAT(answer, HasSubstr("no copy that may be served"));
+  EXPECT_EQ(Sum(node_->metrics.origin_failures), 1u);
+  EXPECT_EQ(Counted(Reason::kOriginUnreachable), 1u);
+}
+
+TEST_F(RequestPassTest, TheNextOriginIsAskedWhenOneRefuses) {
+  std::string gone;
+  {
+    ScriptedOrigin other;
+    gone = other.url();
+  }
+  StartWith("", {gone, origin_.url()});
+  EXPECT_EQ(Fill("/a", kMinute, "hello"), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  EXPECT_EQ(Sum(node_->metrics.origin_failures), 1u);
+  EXPECT_EQ(Sum(node_->metrics.origin_requests), 2u);
+}
+
+TEST_F(RequestPassTest, AnUploadIsNotRepeatedAtTheNextOrigin) {
+  std::string gone;
+  {
+    ScriptedOrigin other;
+    gone = other.url();
+  }
+  StartWith("", {gone, origin_.url()});
+  EXPECT_THAT(Answer(Post("/a", "x")), StartsWith("502 "));
+  EXPECT_EQ(origin_.count(), 0u);
+}
+
+TEST_F(RequestPassTest, AnOriginThatSaysNothingIsTimedOut) {
+  Start("origin_timeout = \"20ms\"\n");
+  FakeExchange& client = Get("/a");
+  origin_.Next();
+  EXPECT_THAT(Answer(client), StartsWith("504 fwd=uri-miss; detail=origin_timeout|504 Gateway"));
+}
+
+TEST_F(RequestPassTest, AnOriginThatSpeaksNonsenseIsBroken) {
+  Start();
+  FakeExchange& client = Get("/a");
+  origin_.Next().Send("SSH-2.0-OpenSSH_9.2\r\n\r\n");
+  EXPECT_THAT(Answer(client), StartsWith("502 fwd=uri-miss; detail=origin_broken|502 Bad"));
+}
+
+TEST_F(RequestPassTest, ABodyThatIsCutOffIsNeverWholeAndNeverStored) {
+  Start();
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nhello");
+  EXPECT_TRUE(thread_.Await([&] { return client.body == "hello"; }));
+  asked.Close();
+  EXPECT_EQ(Answer(client), "200 fwd=uri-miss; fwd-status=200; stored|hello [cut off]");
+  EXPECT_EQ(Fill("/a", kMinute, "whole"), "200 fwd=uri-miss; fwd-status=200; stored|whole");
+}
+
+TEST_F(RequestPassTest, RequestsAreLoggedAndWhatWasCutOffSaysSo) {
+  Start();
+  Fill("/a", kMinute, "hello");
+  Answer(Get("/a?\xff"));
+  FakeExchange& leaves = Get("/b");
+  origin_.Next();
+  Leave(leaves);
+  On([this] {
+    exchanges_.clear();
+    worker_.reset();
+  });
+  node_.reset();
+  const std::string log = dir_.Read("access.log");
+  EXPECT_THAT(log, HasSubstr(R"("client":"192.0.2.7","protocol":"HTTP/2","method":"GET",)"
+                             R"("scheme":"https","host":"www.demo.test","target":"/a",)"
+                             R"("site":"demo","status":200,"result":"miss","reason":"uri_miss",)"
+                             R"("bytes":5,)"));
+  EXPECT_THAT(log, HasSubstr(R"("complete":false,"ended":"client_gone"})"));
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 3);
+}
+
+}  // namespace
+}  // namespace nearside::edge

@@ -1,0 +1,377 @@
+// The request state machine from its first line to its last, where the cache decides: hits, misses,
+// validation, stale answers, variants, invalidation.
+
+#include "edge/request.h"
+
+#include "tests/edge/patterns.h"
+#include "tests/edge/request_fixture.h"
+
+namespace nearside::edge {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
+/// Arrives stale, may be validated, and served if the origin fails.
+constexpr std::string_view kStale = "Cache-Control: max-age=60\nAge: 100\nETag: \"v\"\n";
+
+TEST_F(RequestTest, AMissIsStoredAndThenAHit) {
+  Start();
+  EXPECT_EQ(Fill("/a", kMinute, "hello"), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  FakeExchange& hit = Get("/a");
+  EXPECT_EQ(Answer(hit), "200 hit|hello");
+  EXPECT_EQ(hit.Field("age"), "0");
+  EXPECT_EQ(hit.Field("content-length"), "5");
+  EXPECT_EQ(hit.Field("via"), "1.1 frankfurt");
+  EXPECT_FALSE(hit.Field("date").empty());
+  EXPECT_EQ(origin_.count(), 1u);
+  EXPECT_EQ(Counted(Reason::kUriMiss), 1u);
+  EXPECT_EQ(Counted(Reason::kStored), 1u);
+  EXPECT_EQ(Counted(Reason::kFresh), 1u);
+}
+
+TEST_F(RequestTest, OneSpellingOfAUrlIsAskedForAndAllAreHits) {
+  Start();
+  FakeExchange& first = Get("/x/../%61?b=%7e");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.first_line(), "GET /a?b=~ HTTP/1.1");
+  asked.Answer("200 OK", kMinute, "hello");
+  Answer(first);
+  EXPECT_EQ(Answer(Get("/a?b=~")), "200 hit|hello");
+}
+
+TEST_F(RequestTest, TheOriginIsAskedAsTheEdge) {
+  Start();
+  FakeExchange& client = Get("/a", {{"x-forwarded-for", "1.1.1.1"},
+                                    {"cookie", "a=b"},
+                                    {"if-none-match", "\"x\""},
+                                    {"range", "bytes=0-1"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("host"), "www.demo.test");
+  EXPECT_EQ(asked.Field("x-forwarded-for"), "192.0.2.7");
+  EXPECT_EQ(asked.Field("cookie"), "a=b");
+  EXPECT_EQ(asked.Field("via"), "2.0 frankfurt");
+  EXPECT_EQ(asked.Field("if-none-match"), "");
+  EXPECT_EQ(asked.Field("range"), "");
+  asked.Answer("200 OK", kMinute, "hello");
+  EXPECT_EQ(Answer(client), "206 fwd=uri-miss; fwd-status=200; stored|he");
+}
+
+TEST_F(RequestTest, ConditionsAndRangesAreAnsweredFromTheCache) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60\nETag: \"v\"\n", "hello");
+  EXPECT_EQ(Answer(Get("/a", {{"if-none-match", "\"v\""}})), "304 hit|");
+  FakeExchange& part = Get("/a", {{"range", "bytes=1-3"}});
+  EXPECT_EQ(Answer(part), "206 hit|ell");
+  EXPECT_EQ(part.Field("content-range"), "bytes 1-3/5");
+  EXPECT_EQ(part.Field("content-length"), "3");
+  FakeExchange& beyond = Get("/a", {{"range", "bytes=9-"}});
+  EXPECT_EQ(Answer(beyond), "416 hit|");
+  EXPECT_EQ(beyond.Field("content-range"), "bytes */5");
+  EXPECT_EQ(Answer(Get("/a", {{"if-match", "\"w\""}})), "412 hit|");
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
+TEST_F(RequestTest, HeadIsAnsweredFromAGetAndPassedOtherwise) {
+  Start();
+  FakeExchange& miss = Head("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.first_line(), "HEAD /a HTTP/1.1");
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\n");
+  EXPECT_EQ(Answer(miss), "200 fwd=uri-miss; fwd-status=200|");
+  EXPECT_EQ(miss.Field("content-length"), "5");
+  Fill("/a", kMinute, "hello");
+  FakeExchange& hit = Head("/a");
+  EXPECT_EQ(Answer(hit), "200 hit|");
+  EXPECT_EQ(hit.Field("content-length"), "5");
+}
+
+TEST_F(RequestTest, BodiesOfManyChunksComeOutAsTheyWentIn) {
+  Start();
+  const std::string body = Pattern(5 * kChunkBytes + 321);
+  FakeExchange& miss = Get("/big");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  std::thread sender([&] { asked.Answer("200 OK", kMinute, body); });
+  EXPECT_TRUE(Answer(miss) == "200 fwd=uri-miss; fwd-status=200; stored|" + body);
+  sender.join();
+  EXPECT_TRUE(Answer(Get("/big")) == "200 hit|" + body);
+  EXPECT_TRUE(Answer(Get("/big", {{"range", "bytes=65000-200000"}})) ==
+              "206 hit|" + body.substr(65'000, 135'001));
+}
+
+TEST_F(RequestTest, ABodyOfUnknownLengthIsStoredWithItsLength) {
+  Start();
+  FakeExchange& miss = Get("/a");
+  origin_.Next().Send(
+      "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "5\r\nhello\r\n0\r\n\r\n");
+  EXPECT_EQ(Answer(miss), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  EXPECT_EQ(miss.Field("content-length"), "");
+  FakeExchange& hit = Get("/a");
+  EXPECT_EQ(Answer(hit), "200 hit|hello");
+  EXPECT_EQ(hit.Field("content-length"), "5");
+}
+
+// RFC 9110 §8.6.
+TEST_F(RequestTest, A204IsStoredWithoutALength) {
+  Start();
+  EXPECT_EQ(Fill("/a", kMinute, "", {}, "204 No Content"),
+            "204 fwd=uri-miss; fwd-status=204; stored|");
+  FakeExchange& hit = Get("/a");
+  EXPECT_EQ(Answer(hit), "204 hit|");
+  EXPECT_EQ(hit.Field("content-length"), "");
+}
+
+TEST_F(RequestTest, WhatIsNotStoredSaysWhy) {
+  Start();
+  EXPECT_EQ(Fill("/private", "Cache-Control: private\n", "x"),
+            "200 fwd=uri-miss; fwd-status=200; detail=private|x");
+  EXPECT_EQ(Fill("/no-store", "Cache-Control: no-store\n", "x"),
+            "200 fwd=uri-miss; fwd-status=200; detail=no_store|x");
+  EXPECT_EQ(Fill("/cookie", "Cache-Control: max-age=60\nSet-Cookie: a=b\n", "x"),
+            "200 fwd=uri-miss; fwd-status=200; detail=set_cookie|x");
+  EXPECT_EQ(Fill("/302", "Location: /b\n", "", {}, "302 Found"),
+            "302 fwd=uri-miss; fwd-status=302; detail=uncacheable_status|");
+  EXPECT_EQ(Counted(Reason::kPrivate), 1u);
+  EXPECT_EQ(Counted(Reason::kSetCookie), 1u);
+}
+
+TEST_F(RequestTest, FieldsWithheldFromTheCacheReachTheOneWhoAsked) {
+  Start();
+  FakeExchange& first = Get("/a");
+  origin_.Next().Answer(
+      "200 OK", "Cache-Control: max-age=60, private=\"x-account\"\nX-Account: 7\n", "hello");
+  Answer(first);
+  EXPECT_EQ(first.Field("x-account"), "7");
+  FakeExchange& second = Get("/a");
+  EXPECT_EQ(Answer(second), "200 hit|hello");
+  EXPECT_EQ(second.Field("x-account"), "");
+}
+
+TEST_F(RequestTest, SurrogateFieldsStayHere) {
+  Start();
+  for (int i = 0; i < 2; ++i) {
+    FakeExchange& client = Get("/a");
+    if (i == 0) {
+      origin_.Next().Answer("200 OK", "Nearside-Cache-Control: max-age=60\nSurrogate-Key: a b\n",
+                            "hello");
+    }
+    Answer(client);
+    EXPECT_EQ(client.Field("surrogate-key") + client.Field("nearside-cache-control"), "");
+  }
+  node_->store->Purge({ScopeOf(storage::ScopeKind::kTag, "demo", "b")}, false, std::nullopt,
+                      nullptr, nullptr);
+  EXPECT_EQ(Fill("/a", kMinute, "new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
+}
+
+// RFC 9111 §4.3.
+TEST_F(RequestTest, AStaleResponseIsValidatedAndFreshAgain) {
+  Start();
+  Fill("/a", kStale, "hello");
+  FakeExchange& validated = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
+  asked.Answer("304 Not Modified", "Cache-Control: max-age=60\nETag: \"v\"\nX-New: 1\n", "");
+  EXPECT_EQ(Answer(validated), "200 fwd=stale; fwd-status=304; detail=validated|hello");
+  FakeExchange& hit = Get("/a");
+  EXPECT_EQ(Answer(hit), "200 hit|hello");
+  EXPECT_EQ(hit.Field("x-new"), "1");
+  EXPECT_EQ(Sum(node_->metrics.validations), 1u);
+}
+
+TEST_F(RequestTest, AStaleResponseIsReplacedByANewOne) {
+  Start();
+  Fill("/a", kStale, "old");
+  EXPECT_EQ(Fill("/a", kMinute, "new"),
+            "200 fwd=stale; fwd-status=200; stored; detail=expired|new");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+}
+
+TEST_F(RequestTest, AClientsOwnConditionIsAnsweredAfterValidation) {
+  Start();
+  Fill("/a", kStale, "hello");
+  FakeExchange& client = Get("/a", {{"if-none-match", "\"v\""}});
+  origin_.Next().Answer("304 Not Modified", kMinute, "");
+  EXPECT_EQ(Answer(client), "304 fwd=stale; fwd-status=304; detail=validated|");
+}
+
+TEST_F(RequestTest, A304ThatForbidsStoringEndsTheStoredResponse) {
+  Start();
+  Fill("/a", kStale, "hello");
+  EXPECT_EQ(Fill("/a", "Cache-Control: no-store\n", "", {}, "304 Not Modified"),
+            "200 fwd=stale; fwd-status=304; detail=validated|hello");
+  EXPECT_EQ(Fill("/a", kMinute, "new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
+}
+
+TEST_F(RequestTest, A304ToAnAuthorizedRequestEndsNothing) {
+  Start();
+  Fill("/a", kStale, "hello");
+  EXPECT_EQ(Fill("/a", kMinute, "", {{"authorization", "x"}}, "304 Not Modified"),
+            "200 fwd=stale; fwd-status=304; detail=validated|hello");
+  FakeExchange& next = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");  // still there
+  asked.Answer("304 Not Modified", kMinute, "");
+  Answer(next);
+}
+
+// RFC 5861 §3.
+TEST_F(RequestTest, StaleWhileRevalidateServesAndValidatesBehind) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60, stale-while-revalidate=600\nAge: 100\nETag: \"v\"\n",
+       "old");
+  EXPECT_EQ(AnswerNow(Get("/a")), "200 hit; detail=stale_while_revalidate|old");
+  EXPECT_EQ(AnswerNow(Get("/a")), "200 hit; detail=stale_while_revalidate|old");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
+  EXPECT_EQ(origin_.count(), 2u);
+  asked.Answer("200 OK", kMinute, "new");
+  Settle();
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+}
+
+// RFC 5861 §4.
+TEST_F(RequestTest, StaleIfErrorWhenTheOriginSends5xx) {
+  Start();
+  Fill("/a", kStale, "old");
+  for (const char* status : {"500 X", "502 X", "503 X", "504 X"}) {
+    EXPECT_EQ(Fill("/a", "", "error", {}, status), "200 hit; detail=stale_if_error|old");
+  }
+  EXPECT_EQ(Fill("/a", "", "not here", {}, "404 Not Found"),
+            "404 fwd=stale; fwd-status=404; stored; detail=expired|not here");
+}
+
+TEST_F(RequestTest, A5xxThatMayBeStoredDoesNotDisplaceWhatIsStored) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60, must-revalidate\nAge: 100\nETag: \"v\"\n", "old");
+  EXPECT_EQ(Fill("/a", kMinute, "error", {}, "503 X"),
+            "503 fwd=stale; fwd-status=503; detail=uncacheable_status|error");
+  EXPECT_EQ(Counted(Reason::kStored), 1u);
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
+  asked.Answer("304 Not Modified", "", "");
+  EXPECT_EQ(Answer(client), "200 fwd=stale; fwd-status=304; detail=validated|old");
+}
+
+TEST_F(RequestTest, StaleIfErrorWhenTheOriginIsCutOffBeforeItsHead) {
+  Start();
+  Fill("/a", kStale, "old");
+  FakeExchange& client = Get("/a");
+  origin_.Next().Close();
+  // The client session asks once more on a new connection.
+  EXPECT_TRUE(thread_.Await([&] { return client.status != 0 || origin_.count() > 2; }));
+  if (origin_.count() > 2) origin_.Next().Close();
+  EXPECT_EQ(Answer(client), "200 hit; detail=stale_if_error|old");
+  EXPECT_EQ(Counted(Reason::kStaleIfError), 1u);
+}
+
+TEST_F(RequestTest, MustRevalidateWinsOverAnOutage) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60, must-revalidate\nAge: 100\nETag: \"v\"\n", "old");
+  EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"),
+            "503 fwd=stale; fwd-status=503; detail=uncacheable_status|error");
+}
+
+TEST_F(RequestTest, AReloadDuringAnOutageGetsTheFreshCopy) {
+  Start();
+  Fill("/a", "Cache-Control: s-maxage=60\n", "hello");
+  EXPECT_EQ(Fill("/a", "", "error", {{"cache-control", "no-cache"}}, "503 X"),
+            "200 hit; detail=stale_if_error|hello");
+}
+
+TEST_F(RequestTest, AReloadFetchesAnew) {
+  Start();
+  Fill("/a", kMinute, "old");
+  EXPECT_EQ(Fill("/a", kMinute, "new", {{"cache-control", "no-cache"}}),
+            "200 fwd=request; fwd-status=200; stored; detail=request_no_cache|new");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+}
+
+TEST_F(RequestTest, OnlyIfCachedNeverAsksTheOrigin) {
+  Start();
+  FakeExchange& client = Get("/a", {{"cache-control", "only-if-cached"}});
+  EXPECT_THAT(Answer(client), HasSubstr("504 detail=only_if_cached|504 Gateway Timeout"));
+  EXPECT_EQ(client.Field("cache-control"), "no-store");
+  EXPECT_EQ(origin_.count(), 0u);
+  Fill("/a", kMinute, "hello");
+  EXPECT_EQ(Answer(Get("/a", {{"cache-control", "only-if-cached"}})), "200 hit|hello");
+}
+
+// RFC 9111 §4.1.
+TEST_F(RequestTest, VariantsAreStoredAndSelected) {
+  Start();
+  const std::string lines = "Cache-Control: max-age=60\nVary: Accept-Language\n";
+  EXPECT_EQ(Fill("/a", lines, "hallo", {{"accept-language", "de"}}),
+            "200 fwd=uri-miss; fwd-status=200; stored|hallo");
+  EXPECT_EQ(Fill("/a", lines, "hello", {{"accept-language", "en"}}),
+            "200 fwd=vary-miss; fwd-status=200; stored; detail=vary_miss|hello");
+  EXPECT_EQ(Answer(Get("/a", {{"accept-language", "de"}})), "200 hit|hallo");
+  EXPECT_EQ(Answer(Get("/a", {{"accept-language", "en"}})), "200 hit|hello");
+  EXPECT_EQ(Fill("/a", lines, "none", {}),
+            "200 fwd=vary-miss; fwd-status=200; stored; detail=vary_miss|none");
+  EXPECT_EQ(Answer(Get("/a", {{"accept-language", "de"}})), "200 hit|hallo");
+  EXPECT_EQ(origin_.count(), 3u);
+}
+
+TEST_F(RequestTest, AVariantIsValidatedAlone) {
+  Start();
+  const std::string lines = std::string(kStale) + "Vary: Accept-Language\n";
+  Fill("/a", lines, "hallo", {{"accept-language", "de"}});
+  Fill("/a", "Cache-Control: max-age=60\nVary: Accept-Language\n", "hello",
+       {{"accept-language", "en"}});
+  FakeExchange& client = Get("/a", {{"accept-language", "de"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
+  asked.Answer("304 Not Modified", kMinute, "");
+  EXPECT_EQ(Answer(client), "200 fwd=stale; fwd-status=304; detail=validated|hallo");
+  EXPECT_EQ(Answer(Get("/a", {{"accept-language", "de"}})), "200 hit|hallo");
+  EXPECT_EQ(Answer(Get("/a", {{"accept-language", "en"}})), "200 hit|hello");
+}
+
+TEST_F(RequestTest, AResponseWithoutVaryStandsForAllVariants) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60\nVary: Accept-Language\n", "hallo",
+       {{"accept-language", "de"}});
+  Fill("/a", kMinute, "one for all", {{"accept-language", "en"}});
+  EXPECT_EQ(Answer(Get("/a", {{"accept-language", "de"}})), "200 hit|one for all");
+}
+
+TEST_F(RequestTest, HardPurgedIsNeverServedAndSoftPurgedIsValidated) {
+  Start();
+  const auto purge = [&](bool soft) {
+    node_->store->Purge({ScopeOf(storage::ScopeKind::kUrl, "demo", "/a")}, soft, std::nullopt,
+                        nullptr, nullptr);
+  };
+  Fill("/a", "Cache-Control: max-age=60\nETag: \"v\"\n", "old");
+  purge(/*soft=*/true);
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
+  asked.Answer("304 Not Modified", "", "");
+  EXPECT_EQ(Answer(client), "200 fwd=stale; fwd-status=304; detail=validated|old");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|old");
+  purge(/*soft=*/true);
+  EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"), "200 hit; detail=stale_if_error|old");
+  purge(/*soft=*/false);
+  EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"),
+            "503 fwd=uri-miss; fwd-status=503; detail=uncacheable_status|error");
+}
+
+TEST_F(RequestTest, AFillThatAPurgeOvertookIsNotStored) {
+  Start();
+  FakeExchange& before = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  node_->store->Purge({ScopeOf(storage::ScopeKind::kUrl, "demo", "/a")}, false, std::nullopt,
+                      nullptr, nullptr);
+  FakeExchange& after = Get("/a");  // does not join what began before
+  ScriptedOrigin::Asked again = origin_.Next();
+  asked.Answer("200 OK", kMinute, "old");
+  EXPECT_EQ(AnswerNow(before), "200 fwd=uri-miss; fwd-status=200; stored|old");
+  again.Answer("200 OK", kMinute, "new");
+  EXPECT_EQ(Answer(after), "200 fwd=uri-miss; fwd-status=200; stored|new");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+}
+
+}  // namespace
+}  // namespace nearside::edge

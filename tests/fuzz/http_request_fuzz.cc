@@ -1,0 +1,18 @@
+// The request parser: whatever comes, it neither crashes nor depends on how the input is cut.
+
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "tests/http/http1_trace.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace nearside::http;
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  const Http1Limits limits = {.first_line_bytes = 256, .field_bytes = 2048, .field_lines = 20};
+  const std::string whole = TraceRequests({input}, limits);
+  for (const size_t piece : {size_t{1}, size_t{7}}) {
+    if (TraceRequests(PiecesOf(input, piece), limits) != whole) std::abort();
+  }
+  return 0;
+}

@@ -1,0 +1,188 @@
+#include "geodns/explain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "geodns/status.h"
+#include "tests/geodns/mmdb_writer.h"
+#include "tests/support/temp_dir.h"
+
+namespace nearside::geodns {
+namespace {
+
+using testing::HasSubstr;
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kSettings = R"([geodns]
+listen = ["127.0.0.1:0"]
+[geo]
+databases = ["DIR/geo.mmdb"]
+[[pop]]
+name = "frankfurt"
+addresses = ["127.0.1.1", "::1"]
+location = [50.11, 8.68]
+check = { url = "http://127.0.1.1/" }
+[[pop]]
+name = "tokyo"
+addresses = ["127.0.3.1"]
+location = [35.7, 139.7]
+check = { url = "http://127.0.3.1/" }
+[[pop]]
+name = "sydney"
+addresses = ["127.0.4.1"]
+[[zone]]
+name = "demo.test"
+file = "DIR/zone"
+[[zone.steer]]
+names = ["www"]
+pops = ["frankfurt", "tokyo"]
+fallback = ["127.0.0.1"]
+fallback_check = { url = "http://127.0.0.1/" }
+override = [{ cidrs = ["10.0.0.0/8"], pops = ["tokyo"] }]
+[[zone.steer]]
+names = ["order"]
+policy = "failover"
+pops = ["sydney", "tokyo"]
+)";
+
+class ExplainTest : public testing::Test {
+ protected:
+  ExplainTest() {
+    dir_.Write("zone",
+               "$TTL 9\n@ SOA ns h 42 1 1 1 1\n@ NS ns\nns A 127.0.0.1\nalias CNAME www\n"
+               "out CNAME x.other.\nsub NS ns.other.\n");
+    dir_.Write("geo.mmdb",
+               MmdbWriter(6).AddFlat("133.0.0.0/8", "JP").AddFlat("192.0.0.0/8", "DE").Bytes());
+    std::string text(kSettings);
+    for (size_t at; (at = text.find("DIR")) != std::string::npos;) text.replace(at, 3, dir_.path());
+    auto world = World::Load(dir_.Write("geodns.toml", text));
+    EXPECT_TRUE(world) << world.error().message;
+    world_ = std::move(*world);
+    targets_.resize(3);
+  }
+  Json Ask(std::string_view name, std::string_view client) {
+    auto snapshot = MakeSnapshot(world_, targets_);
+    auto text =
+        Explain(world_, *snapshot, targets_, *dns::Name::FromText(name), *Network::Parse(client));
+    return text ? Json::parse(*text) : Json(text.error().reason);
+  }
+  /// "tokyo frankfurt:farther sydney:not in this rule"
+  static std::string PopsOf(const Json& json) {
+    std::string text;
+    for (const auto& pop : json["pops"]) {
+      text += (text.empty() ? "" : " ") + pop["name"].get<std::string>();
+      if (!pop["answered"].get<bool>()) text += ":" + pop["left_out"].get<std::string>();
+    }
+    return text;
+  }
+  test::TempDir dir_;
+  World world_;
+  std::vector<TargetHealth> targets_;
+};
+
+TEST_F(ExplainTest, TellsPlaceRankingAnswerAndScope) {
+  Json json = Ask("www.demo.test.", "133.11.0.0/16");
+  EXPECT_EQ(json["zone"], "demo.test.");
+  EXPECT_EQ(json["serial"], 42);
+  EXPECT_EQ(json["steered"], true);
+  EXPECT_EQ(json["policy"], "nearest");
+  EXPECT_EQ(json["place"]["country"], "JP");
+  EXPECT_EQ(json["place"]["network"], "133.0.0.0/8");
+  EXPECT_EQ(json["place"]["coordinates_of"], "country");
+  EXPECT_EQ(json["reason"], "nearest");
+  EXPECT_EQ(PopsOf(json), "tokyo frankfurt:farther sydney:not in this rule");
+  EXPECT_NEAR(json["pops"][1]["distance_km"].get<double>(), 9250, 100);
+  EXPECT_FALSE(json["pops"][2].contains("distance_km")) << "sydney has no location";
+  EXPECT_EQ(json["answer"]["A"], Json({"127.0.3.1"}));
+  EXPECT_EQ(json["answer"]["AAAA"], Json::array());
+  EXPECT_EQ(json["ttl"], 30);
+  EXPECT_EQ(json["scope"], 8);
+}
+
+TEST_F(ExplainTest, TellsWhyPointsWereLeftOut) {
+  const struct {
+    std::string_view name, client, reason, pops;
+    std::string_view states;  // of frankfurt, tokyo, fallback
+  } kRows[] = {
+      {"www.demo.test.", "133.11.0.1", "nearest", "tokyo:down frankfurt sydney:not in this rule",
+       "udu"},
+      {"www.demo.test.", "133.11.0.1", "nearest", "tokyo:drained frankfurt sydney:not in this rule",
+       "uxu"},
+      {"www.demo.test.", "133.11.0.1", "fallback",
+       "tokyo:down frankfurt:down sydney:not in this rule", "ddu"},
+      {"www.demo.test.", "133.11.0.1", "fail_open", "tokyo frankfurt:down sydney:not in this rule",
+       "ddd"},
+      {"www.demo.test.", "10.0.0.1", "override",
+       "tokyo frankfurt:the override prefers others sydney:not in this rule", "uuu"},
+      {"www.demo.test.", "10.0.0.1", "spare", "tokyo:down frankfurt sydney:not in this rule",
+       "udu"},
+      {"www.demo.test.", "203.0.113.1", "unknown_place",
+       "frankfurt tokyo:later in the order sydney:not in this rule", "uuu"},
+      {"order.demo.test.", "203.0.113.1", "failover",
+       "sydney tokyo:later in the order frankfurt:not in this rule", "uuu"},
+  };
+  for (const auto& row : kRows) {
+    for (size_t i = 0; i < 3; ++i) {
+      targets_[i].up = row.states[i] != 'd';
+      targets_[i].drained = row.states[i] == 'x';
+    }
+    Json json = Ask(row.name, row.client);
+    EXPECT_EQ(json["reason"], row.reason) << row.client;
+    EXPECT_EQ(PopsOf(json), row.pops) << row.reason;
+  }
+}
+
+TEST_F(ExplainTest, FollowsAliasesAndNamesWhatIsNotSteered) {
+  Json json = Ask("Alias.demo.test.", "133.11.0.1");
+  EXPECT_EQ(json["cname"], Json({"www.demo.test."}));
+  EXPECT_EQ(json["reason"], "nearest");
+  EXPECT_EQ(Ask("ns.demo.test.", "133.11.0.1")["found"], "static");
+  EXPECT_EQ(Ask("out.demo.test.", "133.11.0.1")["found"], "cname");
+  EXPECT_EQ(Ask("no.demo.test.", "133.11.0.1")["found"], "no_such_name");
+  EXPECT_EQ(Ask("x.sub.demo.test.", "133.11.0.1")["found"], "delegated");
+  EXPECT_EQ(Ask("www.other.", "133.11.0.1"), "not_our_zone");
+  EXPECT_EQ(Ask("www.demo.test.", "203.0.113.0/24")["place"], nullptr);
+}
+
+TEST_F(ExplainTest, StatusListsPopsZonesAndDatabases) {
+  targets_[0] = {.up = false,
+                 .known = true,
+                 .changed = FromUnixMillis(1000),
+                 .checked_at = FromUnixMillis(4500),
+                 .took = milliseconds(3),
+                 .error = "refused \"x\""};
+  targets_[1].load = 0.25;
+  Json json = Json::parse(StatusJson(world_, targets_, FromUnixMillis(5000), FromUnixMillis(0)));
+  EXPECT_EQ(json["uptime_seconds"], 5);
+  EXPECT_EQ(json["pops"][0]["state"], "down");
+  EXPECT_EQ(json["pops"][0]["changed_seconds_ago"], 4.0);
+  EXPECT_EQ(json["pops"][0]["checked_seconds_ago"], 0.5);
+  EXPECT_EQ(json["pops"][0]["error"], "refused \"x\"");
+  EXPECT_EQ(json["pops"][1]["load"], 0.25);
+  EXPECT_EQ(json["pops"][2]["state"], "up");
+  EXPECT_EQ(json["fallbacks"][0]["name"], "fallback demo.test www");
+  EXPECT_EQ(json["zones"][0]["serial"], 42);
+  EXPECT_EQ(json["databases"][0]["built_unix"], 1'790'000'000);
+}
+
+TEST_F(ExplainTest, MetricsOfTheWorldFollowHealth) {
+  targets_[0].up = false;
+  targets_[1].drained = true;
+  targets_[1].load = 0.5;
+  std::string text = WorldMetrics(world_, targets_);
+  for (std::string_view line :
+       {"# TYPE nearside_dns_target_up gauge\n", "nearside_dns_target_up{target=\"frankfurt\"} 0\n",
+        "nearside_dns_target_up{target=\"tokyo\"} 1\n",
+        "nearside_dns_target_drained{target=\"tokyo\"} 1\n",
+        "nearside_dns_target_load{target=\"tokyo\"} 0.5\n",
+        "nearside_dns_target_up{target=\"fallback demo.test www\"} 1\n",
+        "nearside_dns_zone_serial{zone=\"demo.test.\"} 42\n",
+        "nearside_dns_database_built_timestamp_seconds{file=\""}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
+}  // namespace
+}  // namespace nearside::geodns

@@ -1,0 +1,215 @@
+#include "geodns/geo_map.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "geodns/countries.h"
+#include "tests/geodns/mmdb_writer.h"
+#include "tests/support/temp_dir.h"
+
+namespace nearside::geodns {
+namespace {
+
+using testing::HasSubstr;
+
+const Coordinates kPops[] = {
+    {50.11, 8.68}, {38.9, -77.4}, {35.7, 139.7}};  // Frankfurt, Virginia, Tokyo
+
+/// Writes databases and tells places as text: "JP AS 2,0,1 /8".
+class GeoMapTest : public testing::Test {
+ protected:
+  std::string Load(const std::vector<std::string>& databases) {
+    std::vector<std::string> files;
+    for (const std::string& bytes : databases) {
+      files.push_back(dir_.Write("db" + std::to_string(files.size()) + ".mmdb", bytes));
+    }
+    auto map = GeoMap::Load(files, kPops);
+    if (!map) return map.error().message;
+    map_ = *map;
+    return "";
+  }
+  std::string At(std::string_view address) {
+    IpAddress ip = *IpAddress::Parse(address);
+    auto match = map_->trie(ip.is_ipv6).Find(ip.bytes.data());
+    const Place& place = map_->place(match.value);
+    if (place == Place()) return "nowhere /" + std::to_string(match.scope);
+    std::string text =
+        place.country.ToText() + " " + std::string(ContinentName(place.continent)) + " ";
+    for (uint8_t pop : place.ranking) text += (text.back() == ' ' ? "" : ",") + std::to_string(pop);
+    return text + " /" + std::to_string(match.scope);
+  }
+  test::TempDir dir_;
+  std::shared_ptr<const GeoMap> map_;
+};
+
+TEST_F(GeoMapTest, BothLayoutsAllRecordSizesAndBothAddressFamiliesAreRead) {
+  for (int bits : {24, 28, 32}) {
+    MmdbWriter nested(6, bits);
+    nested.AddCity("133.0.0.0/8", "JP", 35.6, 139.7).AddCity("2001:200::/32", "JP", 35.6, 139.7);
+    ASSERT_EQ(Load({nested.Bytes()}), "");
+    EXPECT_EQ(At("133.11.0.1"), "JP AS 2,0,1 /8") << bits;
+    EXPECT_EQ(At("2001:200::1"), "JP AS 2,0,1 /32") << bits;
+    EXPECT_EQ(At("132.0.0.1"), "nowhere /8") << bits;
+    MmdbWriter flat(4, bits);
+    flat.AddFlat("133.0.0.0/8", "JP", 35.6F, 139.7F);
+    ASSERT_EQ(Load({flat.Bytes()}), "");
+    EXPECT_EQ(At("133.11.0.1"), "JP AS 2,0,1 /8") << bits;
+    EXPECT_EQ(At("2001:200::1"), "nowhere /0") << "no IPv6 in an IPv4 file";
+  }
+}
+
+TEST_F(GeoMapTest, CountriesWithoutCoordinatesHaveThoseOfTheTable) {
+  MmdbWriter writer(6);
+  writer.AddFlat("1.0.0.0/8", "de").AddCountry("2.0.0.0/8", "US").AddFlat("3.0.0.0/8", "JP");
+  writer.AddFlat("4.0.0.0/8", "ZZ").AddFlat("5.0.0.0/8", "").AddFlat("6.0.0.0/8", "XYZ");
+  ASSERT_EQ(Load({writer.Bytes()}), "");
+  EXPECT_EQ(At("1.0.0.1"), "DE EU 0,1,2 /8");
+  EXPECT_EQ(At("2.0.0.1"), "US NA 1,0,2 /8");
+  EXPECT_EQ(At("3.0.0.1"), "JP AS 2,0,1 /8");
+  EXPECT_EQ(At("4.0.0.1"), "ZZ   /8") << "a country of no table";
+  EXPECT_EQ(At("5.0.0.1"), "nowhere /8");
+  EXPECT_EQ(At("6.0.0.1"), "nowhere /7");
+}
+
+TEST_F(GeoMapTest, CoordinatesOfTheRecordCountMoreThanTheCountrys) {
+  MmdbWriter writer(6);
+  // Hawaii is nearer to Tokyo than to Virginia.
+  writer.AddCity("1.0.0.0/8", "US", 21.3, -157.8).AddCity("2.0.0.0/8", "US", 40.7, -74.0);
+  ASSERT_EQ(Load({writer.Bytes()}), "");
+  EXPECT_EQ(At("1.0.0.1"), "US NA 2,1,0 /8");
+  EXPECT_EQ(At("2.0.0.1"), "US NA 1,0,2 /8");
+}
+
+TEST_F(GeoMapTest, ImpossibleCoordinatesAreNoCoordinates) {
+  MmdbWriter writer(6);
+  writer.AddCity("1.0.0.0/8", "DE", 91, 0).AddCity("2.0.0.0/8", "DE", 0, 181);
+  writer.AddCity("4.0.0.0/8", "DE", std::numeric_limits<double>::quiet_NaN(), 0);
+  ASSERT_EQ(Load({writer.Bytes()}), "");
+  for (auto address : {"1.0.0.1", "2.0.0.1", "4.0.0.1"})
+    EXPECT_EQ(At(address).substr(0, 8), "DE EU 0,");
+}
+
+TEST_F(GeoMapTest, NeighboursWithTheSamePlaceAreMerged) {
+  MmdbWriter writer(6);
+  // Different cities of Germany rank alike, and countries differ.
+  writer.AddCity("10.0.0.0/16", "DE", 50, 8).AddCity("10.1.0.0/16", "DE", 52.5, 13.4);
+  writer.AddCity("10.2.0.0/15", "DE", 48.1, 11.6).AddCity("10.4.0.0/14", "AT", 48.2, 16.4);
+  ASSERT_EQ(Load({writer.Bytes()}), "");
+  EXPECT_EQ(At("10.0.0.1"), "DE EU 0,1,2 /14");
+  EXPECT_EQ(At("10.4.0.1"), "AT EU 0,1,2 /14");
+  EXPECT_EQ(map_->place_count(), 3U);
+}
+
+TEST_F(GeoMapTest, FilesAreMergedAndTheFirstThatKnowsCounts) {
+  MmdbWriter ipv4(4), ipv6(6), second(6);
+  ipv4.AddFlat("1.0.0.0/8", "DE").AddFlat("2.0.0.0/8", "");
+  ipv6.AddFlat("2001:db8::/32", "JP");
+  second.AddFlat("1.0.0.0/8", "US").AddFlat("2.0.0.0/8", "US").AddFlat("2001:db8::/33", "US");
+  ASSERT_EQ(Load({ipv4.Bytes(), ipv6.Bytes(), second.Bytes()}), "");
+  EXPECT_EQ(At("1.0.0.1").substr(0, 2), "DE");
+  EXPECT_EQ(At("2.0.0.1").substr(0, 2), "US");
+  EXPECT_EQ(At("2001:db8::1").substr(0, 2), "JP");
+  auto evidence = map_->Explain(*IpAddress::Parse("2.0.0.1"));
+  ASSERT_NE(evidence.database, nullptr);
+  EXPECT_EQ(evidence.locality.country.ToText(), "US")
+      << "an empty record leaves the word to the next file";
+}
+
+TEST_F(GeoMapTest, ExplainTellsNetworkAndSource) {
+  MmdbWriter writer(6);
+  writer.AddFlat("133.0.0.0/8", "JP").AddCity("10.1.0.0/16", "DE", 50, 8);
+  ASSERT_EQ(Load({writer.Bytes()}), "");
+  auto japan = map_->Explain(*IpAddress::Parse("133.11.0.1"));
+  EXPECT_EQ(japan.network.ToText(), "133.0.0.0/8");
+  EXPECT_TRUE(japan.coordinates_of_country);
+  EXPECT_EQ(japan.locality.continent, Continent::kAsia);
+  EXPECT_EQ(japan.database->type(), "Test-City");
+  EXPECT_EQ(ToUnixMillis(japan.database->built()), 1'790'000'000'000);
+  auto germany = map_->Explain(*IpAddress::Parse("10.1.2.3"));
+  EXPECT_FALSE(germany.coordinates_of_country);
+  EXPECT_EQ(germany.locality.coordinates, (Coordinates{50, 8}));
+  EXPECT_EQ(map_->Explain(*IpAddress::Parse("192.0.2.1")).database, nullptr);
+}
+
+TEST_F(GeoMapTest, AFileWithNeitherCountryNorCoordinatesSaysWhatItHas) {
+  MmdbWriter writer(6, 24, "Test-ASN");
+  writer.Add("1.0.0.0/8",
+             {{"autonomous_system_number", 13335U}, {"autonomous_system_organization", "Example"}});
+  std::string error = Load({writer.Bytes()});
+  EXPECT_THAT(error, HasSubstr("db0.mmdb: no record has a country"));
+  EXPECT_THAT(error, HasSubstr("\"Test-ASN\""));
+  EXPECT_THAT(error, HasSubstr("autonomous_system_number, autonomous_system_organization"));
+  EXPECT_THAT(Load({MmdbWriter(6).Bytes()}), HasSubstr("it has no records"));
+}
+
+TEST_F(GeoMapTest, DamagedFilesAreRefused) {
+  MmdbWriter writer(6);
+  writer.AddFlat("133.0.0.0/8", "JP").AddFlat("2001:200::/32", "JP");
+  std::string whole = writer.Bytes();
+  EXPECT_THAT(Load({""}), HasSubstr("db0.mmdb: "));
+  EXPECT_THAT(Load({"no database"}), HasSubstr("no usable MMDB file"));
+  size_t refused = 0;
+  for (size_t size = 0; size < whole.size(); size += 3)
+    refused += !Load({whole.substr(0, size)}).empty();
+  EXPECT_EQ(refused, (whole.size() + 2) / 3) << "every cut-off file";
+  std::string looped = whole;
+  looped.replace(0, 6, std::string(6, '\0'));  // the root leads to itself
+  EXPECT_THAT(Load({looped}), HasSubstr("damaged"));
+  auto missing = GeoMap::Load({dir_.In("missing.mmdb")}, kPops);
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().message, HasSubstr("No such file"));
+}
+
+TEST_F(GeoMapTest, WithoutFilesNobodyIsAnywhere) {
+  ASSERT_EQ(Load({}), "");
+  EXPECT_EQ(At("133.11.0.1"), "nowhere /0");
+}
+
+TEST(CountriesTest, RowsAreSortedCompleteAndPlausible) {
+  auto rows = AllCountries();
+  EXPECT_EQ(rows.size(), 250U) << "249 of ISO 3166-1 and Kosovo";
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_TRUE(i == 0 || rows[i - 1].code < rows[i].code) << i;
+    EXPECT_EQ(FindCountry(rows[i].code), &rows[i]);
+    EXPECT_NE(rows[i].continent, Continent::kNone);
+    EXPECT_LE(std::abs(rows[i].center.latitude), 90);
+    EXPECT_LE(std::abs(rows[i].center.longitude), 180);
+  }
+  EXPECT_EQ(FindCountry(CountryCode('Z', 'Z')), nullptr);
+  EXPECT_EQ(FindCountry(CountryCode()), nullptr);
+}
+
+/// A centre on the wrong side of the world (a lost minus) would be far from its neighbours.
+TEST(CountriesTest, CentresLieOnTheirContinents) {
+  const struct {
+    Continent continent;
+    Coordinates middle;
+    double within_km;
+  } kRows[] = {
+      {Continent::kAfrica, {3, 18}, 5500},          {Continent::kEurope, {51, 15}, 3600},
+      {Continent::kAsia, {28, 85}, 7400},           {Continent::kNorthAmerica, {28, -85}, 5500},
+      {Continent::kSouthAmerica, {-16, -62}, 4200}, {Continent::kOceania, {-12, 175}, 6200}};
+  for (const Country& country : AllCountries()) {
+    for (const auto& row : kRows) {
+      if (row.continent != country.continent) continue;
+      EXPECT_LT(DistanceKm(country.center, row.middle), row.within_km) << country.code.ToText();
+    }
+  }
+}
+
+TEST(PlaceTest, DistancesAreThoseOfTheGlobe) {
+  EXPECT_NEAR(DistanceKm({50.11, 8.68}, {38.9, -77.4}), 6560, 60);
+  EXPECT_NEAR(DistanceKm({0, 179}, {0, -179}), 222, 2) << "across the date line";
+  EXPECT_NEAR(DistanceKm({90, 0}, {-90, 77}), 20015, 1);
+  EXPECT_EQ(DistanceKm({1, 2}, {1, 2}), 0);
+}
+
+TEST(PlaceTest, CodesAreRead) {
+  EXPECT_EQ(CountryCode::Parse("jp")->ToText(), "JP");
+  for (auto text : {"", "J", "JPN", "J1", "@@"}) EXPECT_FALSE(CountryCode::Parse(text)) << text;
+  EXPECT_EQ(ContinentFromText("EU"), Continent::kEurope);
+  for (auto text : {"", "eu", "XX"}) EXPECT_FALSE(ContinentFromText(text)) << text;
+}
+
+}  // namespace
+}  // namespace nearside::geodns

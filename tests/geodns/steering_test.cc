@@ -1,0 +1,332 @@
+#include "geodns/steering.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "geodns/steer_table.h"
+#include "tests/geodns/mmdb_writer.h"
+#include "tests/support/temp_dir.h"
+
+namespace nearside::geodns {
+namespace {
+
+// Points of presence of all tests: 0 frankfurt, 1 virginia, 2 tokyo, 3 sydney.
+constexpr uint8_t kFrankfurt = 0, kVirginia = 1, kTokyo = 2, kSydney = 3;
+
+Place Germany() { return {CountryCode('D', 'E'), Continent::kEurope, {0, 1, 2, 3}}; }
+Place Japan() { return {CountryCode('J', 'P'), Continent::kAsia, {2, 3, 0, 1}}; }
+Place Nowhere() { return {}; }
+
+/// "udx." for up, down, drained.
+Health Now(std::string_view states, bool fallback_is_up = true) {
+  Health health;
+  for (char c : states) {
+    health.pops.push_back(c == 'u'   ? PopState::kUp
+                          : c == 'd' ? PopState::kDown
+                                     : PopState::kDrained);
+  }
+  health.fallback_is_up = fallback_is_up;
+  return health;
+}
+
+std::string Text(const Choice& choice) {
+  std::string text(SteerReasonName(choice.reason));
+  for (uint8_t pop : choice.pops) text += " " + std::to_string(pop);
+  return text;
+}
+
+std::string Chosen(const SteerRule& rule, const Place& place, const Health& health,
+                   uint64_t matched_networks = 0) {
+  const uint32_t weights[] = {1, 1, 1, 1};
+  return Text(Choose(rule, Prefer(rule, place, matched_networks), health, weights, 42));
+}
+
+struct Row {
+  std::string_view name;
+  SteerRule rule;
+  Place place;
+  Health health;
+  std::string_view want;
+  uint64_t networks = 0;
+};
+
+void CheckRows(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    EXPECT_EQ(Chosen(row.rule, row.place, row.health, row.networks), row.want) << row.name;
+  }
+}
+
+TEST(SteeringTest, Nearest) {
+  SteerRule rule{
+      .pops = {kFrankfurt, kVirginia, kTokyo}, .unknown = {kVirginia}, .has_fallback = true};
+  SteerRule two = rule;
+  two.answers = 2;
+  SteerRule no_unknown = rule;
+  no_unknown.unknown = {};
+  SteerRule no_fallback = rule;
+  no_fallback.has_fallback = false;
+  CheckRows({
+      {"the nearest", rule, Germany(), Now("uuuu"), "nearest 0"},
+      {"the nearest of the rule's", rule, Japan(), Now("uuuu"), "nearest 2"},
+      {"the next when it is down", rule, Germany(), Now("duuu"), "nearest 1"},
+      {"the next of the rule's, not of all", rule, Japan(), Now("uudu"), "nearest 0"},
+      {"the next when it is drained", rule, Germany(), Now("xuuu"), "nearest 1"},
+      {"several", two, Germany(), Now("uuuu"), "nearest 0 1"},
+      {"several, as many as there are", two, Germany(), Now("udxu"), "nearest 0"},
+      {"unknown place", rule, Nowhere(), Now("uuuu"), "unknown_place 1"},
+      {"unknown place without a list", no_unknown, Nowhere(), Now("uuuu"), "unknown_place 0"},
+      {"unknown place, its point down", rule, Nowhere(), Now("uduu"), "spare 0"},
+      {"all down", rule, Germany(), Now("dddu"), "fallback"},
+      {"all down or drained", rule, Germany(), Now("dxdu"), "fallback"},
+      {"all and the fallback down", rule, Germany(), Now("dddu", false), "fail_open 0"},
+      {"drained before fail open", rule, Germany(), Now("ddxu", false), "drained 2"},
+      {"no fallback, drained", no_fallback, Germany(), Now("dxxu"), "drained 1"},
+      {"no fallback, all down", no_fallback, Japan(), Now("dddu"), "fail_open 2"},
+      {"no fallback, unknown place, all down", no_fallback, Nowhere(), Now("dddu"), "fail_open 1"},
+  });
+}
+
+TEST(SteeringTest, Failover) {
+  SteerRule rule{.policy = Policy::kFailover, .pops = {kTokyo, kFrankfurt}, .has_fallback = true};
+  SteerRule two = rule;
+  two.answers = 2;
+  CheckRows({
+      {"in order", rule, Germany(), Now("uuuu"), "failover 2"},
+      {"second", rule, Germany(), Now("uudu"), "failover 0"},
+      {"place does not matter", rule, Nowhere(), Now("uuuu"), "failover 2"},
+      {"drained", rule, Germany(), Now("uuxu"), "failover 0"},
+      {"several", two, Germany(), Now("uuuu"), "failover 2 0"},
+      {"all down", rule, Germany(), Now("dudu"), "fallback"},
+      {"all and the fallback down", rule, Germany(), Now("dudu", false), "fail_open 2"},
+  });
+}
+
+TEST(SteeringTest, OverridesMatchInOrderAndLeaveTheRestAsSpares) {
+  SteerRule rule{
+      .pops = {kFrankfurt, kVirginia, kTokyo},
+      .overrides = {{.countries = {CountryCode('J', 'P')}, .pops = {kSydney}},
+                    {.continents = {Continent::kAsia}, .pops = {kVirginia}},
+                    {.networks = {*Network::Parse("10.0.0.0/8")}, .pops = {kTokyo, kFrankfurt}}},
+      .has_fallback = true};
+  Place korea{CountryCode('K', 'R'), Continent::kAsia, {2, 3, 0, 1}};
+  SteerRule failover = rule;
+  failover.policy = Policy::kFailover;
+  CheckRows({
+      {"country", rule, Japan(), Now("uuuu"), "override 3"},
+      {"continent", rule, korea, Now("uuuu"), "override 1"},
+      {"network", rule, Nowhere(), Now("uuuu"), "override 2", 1U << 2},
+      {"network, nearest of its points", rule, Germany(), Now("uuuu"), "override 0", 1U << 2},
+      {"network, in order", failover, Germany(), Now("uuuu"), "override 2", 1U << 2},
+      {"the first match wins", rule, Japan(), Now("uuuu"), "override 3", 1U << 2},
+      {"no match", rule, Germany(), Now("uuuu"), "nearest 0"},
+      {"its point down: the rule's nearest", rule, Japan(), Now("uuud"), "spare 2"},
+      {"its point drained: the rule's nearest", rule, Japan(), Now("uuux"), "spare 2"},
+      {"everything down", rule, Japan(), Now("dddd"), "fallback"},
+      {"everything and the fallback down", rule, Japan(), Now("dddd", false), "fail_open 3"},
+      {"unset country and continent match nothing", rule, Nowhere(), Now("uuuu"),
+       "unknown_place 0"},
+  });
+}
+
+TEST(SteeringTest, EveryReasonPolicyAndStateHasAName) {
+  for (size_t i = 0; i < kSteerReasonCount; ++i) {
+    EXPECT_NE(SteerReasonName(static_cast<SteerReason>(i)), "unknown") << i;
+  }
+  EXPECT_EQ(PolicyName(Policy::kWeighted), "weighted");
+  EXPECT_EQ(PopStateName(PopState::kDrained), "drained");
+}
+
+/// How 100,000 client networks are shared out.
+std::map<int, int> Shares(const SteerRule& rule, const Health& health,
+                          const std::vector<uint32_t>& weights) {
+  std::map<int, int> shares;
+  Preference preference = Prefer(rule, Nowhere(), 0);
+  for (uint32_t i = 0; i < 100'000; ++i) {
+    uint8_t bytes[4] = {static_cast<uint8_t>(i >> 16), static_cast<uint8_t>(i >> 8),
+                        static_cast<uint8_t>(i), 77};
+    uint64_t hash = HashOfNetwork(IpAddress::V4(bytes), kStickyBits4);
+    Choice choice = Choose(rule, preference, health, weights, hash);
+    ++shares[choice.pops.empty() ? -1 : choice.pops[0]];
+  }
+  return shares;
+}
+
+TEST(WeightedTest, SharesAreWithinOnePercent) {
+  SteerRule rule{.policy = Policy::kWeighted, .pops = {kFrankfurt, kVirginia}};
+  auto shares = Shares(rule, Now("uuuu"), {70, 30, 1, 1});
+  EXPECT_NEAR(shares[kFrankfurt], 70'000, 1000);
+  EXPECT_NEAR(shares[kVirginia], 30'000, 1000);
+  rule.pops = {kFrankfurt, kVirginia, kTokyo};
+  shares = Shares(rule, Now("uuuu"), {5, 0, 3, 1});
+  EXPECT_NEAR(shares[kFrankfurt], 62'500, 1000);
+  EXPECT_EQ(shares[kVirginia], 0) << "weight 0 takes none";
+  shares = Shares(rule, Now("dudu"), {5, 0, 3, 1});
+  EXPECT_EQ(shares[kVirginia], 100'000) << "unless nobody else is there";
+}
+
+TEST(WeightedTest, OnlyClientsOfThePointThatFailsMove) {
+  SteerRule rule{.policy = Policy::kWeighted, .pops = {kFrankfurt, kVirginia, kTokyo}};
+  const uint32_t weights[] = {2, 1, 1, 1};
+  Preference preference = Prefer(rule, Nowhere(), 0);
+  std::map<int, int> moved_to;
+  for (uint64_t hash = 0; hash < 100'000; ++hash) {
+    uint8_t before = Choose(rule, preference, Now("uuuu"), weights, hash).pops[0];
+    uint8_t after = Choose(rule, preference, Now("uduu"), weights, hash).pops[0];
+    if (before != kVirginia) {
+      ASSERT_EQ(before, after);
+    } else {
+      ++moved_to[after];
+    }
+  }
+  // They spread by weight over what is left.
+  EXPECT_NEAR(moved_to[kFrankfurt], 2.0 / 3 * 25'000, 500);
+  EXPECT_NEAR(moved_to[kTokyo], 1.0 / 3 * 25'000, 500);
+}
+
+TEST(WeightedTest, OneNetworkAlwaysGetsTheSame) {
+  auto hash = [](std::string_view address, uint8_t bits) {
+    return HashOfNetwork(*IpAddress::Parse(address), bits);
+  };
+  EXPECT_EQ(hash("192.0.2.1", 24), hash("192.0.2.254", 24));
+  EXPECT_NE(hash("192.0.2.1", 24), hash("192.0.3.1", 24));
+  EXPECT_EQ(hash("2001:db8:0:1::1", 56), hash("2001:db8:0:ff::2", 56));
+  EXPECT_NE(hash("2001:db8:0:1::1", 56), hash("2001:db8:0:101::1", 56));
+}
+
+TEST(WeightedTest, SeveralAnswersAreDistinct) {
+  SteerRule rule{.policy = Policy::kWeighted, .pops = {0, 1, 2, 3}, .answers = 3};
+  const uint32_t weights[] = {9, 1, 1, 0};
+  for (uint64_t hash = 0; hash < 1000; ++hash) {
+    Choice choice = Choose(rule, Prefer(rule, Nowhere(), 0), Now("uuuu"), weights, hash);
+    ASSERT_EQ(choice.pops.size(), 3U);
+    ASSERT_EQ(std::set<uint8_t>(choice.pops.begin(), choice.pops.end()).size(), 3U);
+  }
+}
+
+TEST(WeightedTest, FallbackAndFailOpenAsElsewhere) {
+  SteerRule rule{.policy = Policy::kWeighted, .pops = {0, 1}, .has_fallback = true};
+  EXPECT_EQ(Chosen(rule, Nowhere(), Now("dduu")), "fallback");
+  EXPECT_EQ(Chosen(rule, Nowhere(), Now("dxuu", false)), "drained 1");
+  EXPECT_EQ(Chosen(rule, Nowhere(), Now("dduu", false)).substr(0, 9), "fail_open");
+  EXPECT_EQ(Chosen(rule, Nowhere(), Now("uduu")), "weighted 0");
+}
+
+/// A table worked out for all addresses of a small world.
+class SteerTableTest : public testing::Test {
+ protected:
+  SteerTableTest() {
+    MmdbWriter writer(6);
+    writer.AddFlat("10.0.0.0/9", "DE")
+        .AddFlat("10.128.0.0/10", "AT")
+        .AddFlat("10.192.0.0/10", "US");
+    writer.AddFlat("133.0.0.0/8", "JP").AddFlat("2001:db8::/32", "JP").AddFlat("2a00::/16", "DE");
+    const Coordinates pops[] = {{50.11, 8.68}, {38.9, -77.4}, {35.7, 139.7}, {-33.9, 151.2}};
+    auto map = GeoMap::Load({dir_.Write("geo.mmdb", writer.Bytes())}, pops);
+    EXPECT_TRUE(map);
+    map_ = *map;
+  }
+  /// "nearest 0 /8"
+  std::string At(const SteerRule& rule, const Health& health, std::string_view address,
+                 uint8_t known_bits = 128) {
+    auto table = SteerTable::Make(rule, *map_, health, {1, 1, 1, 1});
+    IpAddress client = *IpAddress::Parse(address);
+    auto answer = table->Find(client, std::min(known_bits, client.bits()));
+    std::string text(SteerReasonName(answer.reason));
+    for (size_t i = 0; i < answer.pops.count; ++i)
+      text += " " + std::to_string(answer.pops.pops[i]);
+    return text + " /" + std::to_string(answer.scope);
+  }
+  test::TempDir dir_;
+  std::shared_ptr<const GeoMap> map_;
+};
+
+TEST_F(SteerTableTest, ScopeIsTheTrueWidthOfTheAnswer) {
+  SteerRule rule{.pops = {kFrankfurt, kVirginia, kTokyo}, .unknown = {kVirginia}};
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.1.2.3"), "nearest 0 /9");
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.129.2.3"), "nearest 0 /10") << "Austria is no neighbour leaf";
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.193.2.3"), "nearest 1 /10");
+  EXPECT_EQ(At(rule, Now("uuuu"), "133.11.0.1"), "nearest 2 /8");
+  // What is not known gets Virginia; 11.0.0.0/8 is the neighbour of 10.0.0.0/8.
+  EXPECT_EQ(At(rule, Now("uuuu"), "11.0.0.1"), "unknown_place 1 /8");
+  EXPECT_EQ(At(rule, Now("uuuu"), "2001:db8::1"), "nearest 2 /32");
+  EXPECT_EQ(At(rule, Now("uuuu"), "133.11.0.1", 4), "nearest 2 /4")
+      << "never longer than the source";
+}
+
+TEST_F(SteerTableTest, ScopeWidensWhereDifferentReasonsAnswerTheSame) {
+  // Germans and Austrians by nearness, Americans by override, the rest unknown: Frankfurt for all
+  // but Japan.
+  SteerRule rule{.pops = {kFrankfurt, kTokyo},
+                 .overrides = {{.countries = {CountryCode('U', 'S')}, .pops = {kFrankfurt}}},
+                 .unknown = {kFrankfurt}};
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.1.2.3"), "nearest 0 /1");
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.193.2.3"), "override 0 /1");
+  EXPECT_EQ(At(rule, Now("uuuu"), "11.0.0.1"), "unknown_place 0 /1");
+  EXPECT_EQ(At(rule, Now("uuuu"), "133.11.0.1"), "nearest 2 /8");
+  EXPECT_EQ(At(rule, Now("uudu"), "133.11.0.1"), "nearest 0 /0") << "the same for everybody";
+  EXPECT_EQ(At(rule, Now("dddd"), "133.11.0.1"), "fail_open 2 /8");
+}
+
+TEST_F(SteerTableTest, NetworksOfOverridesCutThroughPlaces) {
+  SteerRule rule{
+      .pops = {kFrankfurt, kVirginia, kTokyo},
+      .overrides = {{.networks = {*Network::Parse("10.64.0.0/16")}, .pops = {kTokyo}},
+                    {.networks = {*Network::Parse("2001:db8:1::/48")}, .pops = {kVirginia}}}};
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.64.1.1"), "override 2 /16");
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.65.1.1"), "nearest 0 /16");
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.1.1.1"), "nearest 0 /10");
+  EXPECT_EQ(At(rule, Now("uuuu"), "2001:db8:1::1"), "override 1 /48");
+}
+
+TEST_F(SteerTableTest, PoliciesWithoutPlacesHaveNoWidth) {
+  SteerRule failover{.policy = Policy::kFailover, .pops = {kTokyo, kFrankfurt}};
+  EXPECT_EQ(At(failover, Now("uuuu"), "10.1.2.3"), "failover 2 /0");
+  SteerRule weighted{.policy = Policy::kWeighted, .pops = {kTokyo}};
+  EXPECT_EQ(At(weighted, Now("uuuu"), "10.1.2.3"), "weighted 2 /24")
+      << "the prefix that was hashed";
+  EXPECT_EQ(At(weighted, Now("uuuu"), "10.1.2.3", 16), "weighted 2 /16");
+  EXPECT_EQ(At(weighted, Now("uuuu"), "2001:db8::1"), "weighted 2 /56");
+  weighted.has_fallback = true;
+  EXPECT_EQ(At(weighted, Now("dddd"), "10.1.2.3"), "fallback /0");
+}
+
+/// The table must say what the pure choice says, for every place and state of health.
+TEST_F(SteerTableTest, AgreesWithTheChoiceForEveryHealth) {
+  std::vector<SteerRule> rules;
+  for (Policy policy : {Policy::kNearest, Policy::kWeighted, Policy::kFailover}) {
+    for (size_t answers : {1, 2}) {
+      rules.push_back({.policy = policy,
+                       .pops = {kFrankfurt, kVirginia, kTokyo},
+                       .answers = answers,
+                       .overrides = {{.countries = {CountryCode('J', 'P')}, .pops = {kTokyo}}},
+                       .unknown = {kVirginia, kFrankfurt},
+                       .has_fallback = policy != Policy::kFailover});
+    }
+  }
+  const std::vector<uint32_t> weights = {1, 2, 3, 4};
+  for (int states = 0; states < 2 * 81; ++states) {
+    Health health;
+    int rest = states / 2;
+    for (int i = 0; i < 4; ++i, rest /= 3) health.pops.push_back(static_cast<PopState>(rest % 3));
+    health.fallback_is_up = states % 2 == 0;
+    for (const SteerRule& rule : rules) {
+      auto table = SteerTable::Make(rule, *map_, health, weights);
+      for (auto address : {"10.1.2.3", "10.129.0.1", "10.193.0.1", "133.1.1.1", "9.9.9.9",
+                           "2001:db8::1", "2a00::1", "fe80::1"}) {
+        IpAddress client = *IpAddress::Parse(address);
+        const Place& place =
+            map_->place(map_->trie(client.is_ipv6).Find(client.bytes.data()).value);
+        uint64_t hash = HashOfNetwork(client, StickyBits(client));
+        Choice want = Choose(rule, Prefer(rule, place, 0), health, weights, hash);
+        auto got = table->Find(client, client.bits());
+        Choice answer{{got.pops.pops.begin(), got.pops.pops.begin() + got.pops.count}, got.reason};
+        ASSERT_EQ(Text(answer), Text(want)) << address << " states " << states;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nearside::geodns

@@ -1,0 +1,138 @@
+#include "geodns/zone_file.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "dns/rdata.h"
+#include "dns/record_type.h"
+
+namespace nearside::geodns {
+namespace {
+
+dns::Name Origin() { return *dns::Name::FromText("demo.test."); }
+
+/// Every record as "owner TTL TYPE data", one a line; or the error.
+std::string Parse(std::string_view text) {
+  auto records = ParseZoneFile(text, "z", Origin());
+  if (!records) return records.error().message;
+  std::string out;
+  for (const ZoneRecord& record : *records) {
+    out += record.owner_name().ToText() + " " + std::to_string(record.ttl) + " " +
+           dns::TypeToText(record.type) + " " + dns::RdataToText(record.type, record.rdata) + "\n";
+  }
+  return out;
+}
+
+TEST(ZoneFileTest, AWholeZoneIsRead) {
+  EXPECT_EQ(
+      Parse("$TTL 1h\n"
+            "$ORIGIN demo.test.\n"
+            "@  IN SOA ns1 hostmaster (\n"
+            "     2026112001 ; serial\n"
+            "     2h 30m\n"
+            "     2w 5m )\n"
+            "   IN NS ns1\n"
+            "   NS ns2.other.test.\n"
+            "ns1 300 IN A 192.0.2.1\n"
+            "    IN 60 AAAA 2001:db8::1\n"
+            "www CNAME @ ; an alias\n"
+            "\n"
+            "$ORIGIN sub.demo.test.\n"
+            "*.a TXT \"one; two\" (three\n\t\"f(o)ur\")\n"
+            "b.demo.test. MX 10 mx\n"
+            "c\\.d TYPE65280 \\# 2 00ff\n"),
+      "demo.test. 3600 SOA ns1.demo.test. hostmaster.demo.test. 2026112001 7200 1800 1209600 300\n"
+      "demo.test. 3600 NS ns1.demo.test.\n"
+      "demo.test. 3600 NS ns2.other.test.\n"
+      "ns1.demo.test. 300 A 192.0.2.1\n"
+      "ns1.demo.test. 60 AAAA 2001:db8::1\n"
+      "www.demo.test. 3600 CNAME demo.test.\n"
+      "*.a.sub.demo.test. 3600 TXT \"one; two\" \"three\" \"f(o)ur\"\n"
+      "b.demo.test. 3600 MX 10 mx.sub.demo.test.\n"
+      "c\\.d.sub.demo.test. 3600 TYPE65280 \\# 2 00ff\n");
+}
+
+TEST(ZoneFileTest, TtlComesFromTheRecordThenTheDirectiveThenTheLastRecordThenSoa) {
+  EXPECT_EQ(Parse("a 7 A 192.0.2.1\nb A 192.0.2.2\n$TTL 9\nc A 192.0.2.3\nd 5 A 192.0.2.4\n"
+                  "e A 192.0.2.5\n"),
+            "a.demo.test. 7 A 192.0.2.1\nb.demo.test. 7 A 192.0.2.2\nc.demo.test. 9 A 192.0.2.3\n"
+            "d.demo.test. 5 A 192.0.2.4\ne.demo.test. 9 A 192.0.2.5\n");
+  EXPECT_EQ(
+      Parse("@ SOA n h 1 2 3 4 77\na A 192.0.2.1\n"),
+      "demo.test. 77 SOA n.demo.test. h.demo.test. 1 2 3 4 77\na.demo.test. 77 A 192.0.2.1\n");
+}
+
+TEST(ZoneFileTest, LineEndsAndBlanksDoNotMatter) {
+  EXPECT_EQ(Parse("a 5 A 192.0.2.1"), "a.demo.test. 5 A 192.0.2.1\n");
+  EXPECT_EQ(Parse("a\t5\tIN\tA 192.0.2.1\r\n\r\n   \r\n; end\r\n"), "a.demo.test. 5 A 192.0.2.1\n");
+  EXPECT_EQ(Parse(""), "");
+  EXPECT_EQ(Parse("  ; only a comment\n( )\n"), "");
+  EXPECT_EQ(Parse("a in 5 a 192.0.2.1 ;c"), "a.demo.test. 5 A 192.0.2.1\n");
+}
+
+TEST(ZoneFileTest, ErrorsNameFileAndLine) {
+  const struct {
+    std::string_view text, want;
+  } kRows[] = {
+      {"a 5 A 192.0.2\n", "z:1: A: expected an IPv4 address, got \"192.0.2\""},
+      {"\n\n  5 A 192.0.2.1\n", "z:3: a record without a name, and no record before it"},
+      {"a 5 B 1\n", "z:1: \"B\" is no type of record"},
+      {"a 5\n", "z:1: a record without a type"},
+      {"a\n", "z:1: a record without a type"},
+      {"a A 192.0.2.1\n", "z:1: no TTL: write $TTL 300 at the top of the file"},
+      {"a 5x A 192.0.2.1\n", "z:1: expected a time up to 2147483647 like 300 or 1h30m, got \"5x\""},
+      {"a 5 CH A 192.0.2.1\n", "z:1: class CH is not served: only IN is"},
+      {"a.other. 5 A 192.0.2.1\n", "z:1: a.other. is not in the zone demo.test."},
+      {"a..b 5 A 192.0.2.1\n", "z:1: \"a..b\" is no domain name: a label is empty"},
+      {"$TTL\n", "z:1: expected one word after $TTL"},
+      {"$TTL x\n", "z:1: expected a time up to 2147483647 like 300 or 1h30m, got \"x\""},
+      {"$ORIGIN a b\n", "z:1: expected one word after $ORIGIN"},
+      {"$ORIGIN a..b\n", "z:1: \"a..b\" is no domain name: a label is empty"},
+      {"$INCLUDE x\n", "z:1: $INCLUDE is not supported: $ORIGIN and $TTL are"},
+      {"a 5 TXT \"open\n", "z:1: a quote that is not closed on its line"},
+      {"a 5 TXT \"open", "z:1: a quote that is not closed on its line"},
+      {"\na 5 A ( 192.0.2.1\n\n", "z:4: the parenthesis of line 2 is never closed"},
+      {"a 5 A ) 192.0.2.1\n", "z:1: a closing parenthesis without an opening one"},
+      {"a 5 A (( 192.0.2.1 ))\n", "z:1: a parenthesis inside parentheses"},
+      {"a 5 RRSIG x\n", "z:1: RRSIG comes from a signed zone: give the unsigned one"},
+      {"a 5 DNAME b\n",
+       "z:1: DNAME is not supported: write the names out, or use a wildcard CNAME"},
+      {"a 5 ANY x\n", "z:1: ANY is a type of question, not of record"},
+      {"a 5 HTTPS 1 .\n",
+       "z:1: HTTPS: data of type HTTPS is written as \\# LENGTH HEXADECIMAL (RFC 3597)"},
+      // Several errors, and the line where an entry of several lines begins.
+      {"a 5 A x\nb 5 MX (10\n a b)\nc 5 A 192.0.2.1\nd 5 A y\n",
+       "z:1: A: expected an IPv4 address, got \"x\"\n"
+       "z:2: MX: there is more data than type MX has\n"
+       "z:5: A: expected an IPv4 address, got \"y\""},
+  };
+  for (const auto& row : kRows) EXPECT_EQ(Parse(row.text), row.want) << row.text;
+}
+
+TEST(ZoneFileTest, ErrorsEndSomewhere) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "a 5 A x\n";
+  std::string errors = Parse(text);
+  EXPECT_EQ(static_cast<size_t>(std::count(errors.begin(), errors.end(), '\n')) + 1,
+            kMaxZoneErrors);
+}
+
+TEST(ZoneFileTest, EveryBeginningOfAFileIsReadOrRefused) {
+  const std::string text =
+      "$TTL 1h\n$ORIGIN demo.test.\n@ IN SOA ns1 h ( 1\n 2h 3 4 5 ) ; c\n a TXT \"x\\\"y\" z\\010\n"
+      "*.w 5 CNAME \\@.b\n";
+  for (size_t size = 0; size <= text.size(); ++size) Parse(text.substr(0, size));
+  std::mt19937 random(5);
+  for (int round = 0; round < 20'000; ++round) {
+    std::string mutated = text;
+    for (unsigned i = 0; i < 1 + random() % 4; ++i) {
+      static constexpr std::string_view kBytes = " \t\n\r;()\"\\@$.*0a\0\xff";
+      mutated[random() % mutated.size()] = kBytes[random() % kBytes.size()];
+    }
+    Parse(mutated);
+  }
+}
+
+}  // namespace
+}  // namespace nearside::geodns

@@ -1,0 +1,225 @@
+#include "geodns/zone.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+
+#include "dns/rdata.h"
+#include "dns/record_type.h"
+#include "geodns/zone_index.h"
+
+namespace nearside::geodns {
+namespace {
+
+constexpr std::string_view kHead =
+    "$TTL 300\n@ SOA ns1 hostmaster 7 1h 1h 1w 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+
+Result<Zone> Build(std::string_view text, std::vector<std::string> steered = {},
+                   std::string_view origin = "demo.test.") {
+  auto name = dns::Name::FromText(origin);
+  auto records = ParseZoneFile(text, "z", *name);
+  if (!records) return tl::unexpected(records.error());
+  std::vector<SteeredName> names;
+  for (const std::string& text_name : steered) {
+    auto wire = dns::Name::FromText(text_name, *name)->view().bytes();
+    names.push_back({{wire.begin(), wire.end()},
+                     static_cast<uint32_t>(names.size()),
+                     "geodns.toml:" + std::to_string(names.size() + 1)});
+  }
+  return Zone::Build(*name, "z", std::move(*records), std::move(names));
+}
+
+/// "exact www.demo.test." and so on.
+std::string Find(const Zone& zone, std::string_view text) {
+  dns::Name name = *dns::Name::FromText(text);
+  name.Fold();
+  auto found = zone.Find(name);
+  static const char* const kMatches[] = {"exact ", "wildcard ", "delegated ", "none "};
+  return kMatches[static_cast<int>(found.match)] + zone.name(*found.node).ToText() +
+         (found.at_cut ? " at_cut" : "");
+}
+
+TEST(ZoneTest, NamesAreFoundAsRfc1034And4592Say) {
+  auto zone = Build(std::string(kHead) +
+                    "www A 192.0.2.1\n"
+                    "a.b.ent A 192.0.2.2\n"
+                    "*.wild A 192.0.2.3\n"
+                    "host.wild A 192.0.2.4\n"
+                    "*.x.host.wild A 192.0.2.5\n"
+                    "sub NS ns.sub\nsub NS ns1\nns.sub A 192.0.2.6\ndeep.sub NS other.test.\n"
+                    "*.sub A 192.0.2.7\n");
+  ASSERT_TRUE(zone) << zone.error().message;
+  const struct {
+    std::string_view name, want;
+  } kRows[] = {
+      {"demo.test.", "exact demo.test."},
+      {"WWW.Demo.TEST.", "exact www.demo.test."},
+      {"nothing.demo.test.", "none demo.test."},
+      {"x.www.demo.test.", "none www.demo.test."},
+      {"ent.demo.test.", "exact ent.demo.test."},
+      {"b.ent.demo.test.", "exact b.ent.demo.test."},
+      {"c.ent.demo.test.", "none ent.demo.test."},
+      {"wild.demo.test.", "exact wild.demo.test."},
+      {"any.wild.demo.test.", "wildcard *.wild.demo.test."},
+      {"a.b.c.wild.demo.test.", "wildcard *.wild.demo.test."},
+      {"*.wild.demo.test.", "exact *.wild.demo.test."},
+      // A name that exists, even as an empty non-terminal, shuts the wildcard out (RFC 4592
+      // §2.2.1).
+      {"host.wild.demo.test.", "exact host.wild.demo.test."},
+      {"y.host.wild.demo.test.", "none host.wild.demo.test."},
+      {"y.x.host.wild.demo.test.", "wildcard *.x.host.wild.demo.test."},
+      {"x.host.wild.demo.test.", "exact x.host.wild.demo.test."},
+      // Nothing at or below a cut is ours, whatever the file says there.
+      {"sub.demo.test.", "delegated sub.demo.test. at_cut"},
+      {"ns.sub.demo.test.", "delegated sub.demo.test."},
+      {"any.sub.demo.test.", "delegated sub.demo.test."},
+      {"a.deep.sub.demo.test.", "delegated sub.demo.test."},
+      {"a.b.c.d.e.f.g.h.demo.test.", "none demo.test."},
+  };
+  for (const auto& row : kRows) EXPECT_EQ(Find(*zone, row.name), row.want) << row.name;
+  EXPECT_EQ(zone->serial(), 7U);
+}
+
+TEST(ZoneTest, SetsHoldDistinctRecordsAndTheLeastTtl) {
+  auto zone =
+      Build(std::string(kHead) + "www 9 A 192.0.2.1\nwww 5 A 192.0.2.2\nwww 7 A 192.0.2.1\n");
+  ASSERT_TRUE(zone);
+  dns::Name name = *dns::Name::FromText("www.demo.test.");
+  const Zone::RrSet* set = zone->Find(*zone->Find(name).node, dns::type::kA);
+  ASSERT_NE(set, nullptr);
+  EXPECT_EQ(set->count, 2);
+  EXPECT_EQ(set->ttl, 5U);
+  EXPECT_EQ(set->rendered_bytes, 2U * 16);
+  EXPECT_EQ(zone->Find(*zone->Find(name).node, dns::type::kAaaa), nullptr);
+  EXPECT_EQ(zone->NegativeSoa().ttl, 60U) << "the minimum, which is less than its TTL";
+}
+
+TEST(ZoneTest, GlueIsFoundForServersInTheZone) {
+  auto zone = Build(
+      std::string(kHead) +
+      "sub NS ns.sub\nsub NS ns1\nsub NS ns.other.test.\nsub NS missing\nns.sub A 192.0.2.6\n");
+  ASSERT_TRUE(zone);
+  dns::Name name = *dns::Name::FromText("sub.demo.test.");
+  const Zone::Node& cut = *zone->Find(name).node;
+  ASSERT_EQ(zone->glue_count(cut), 2U);
+  EXPECT_EQ(zone->name(zone->Glue(cut, 0)).ToText(), "ns.sub.demo.test.");
+  EXPECT_EQ(zone->name(zone->Glue(cut, 1)).ToText(), "ns1.demo.test.");
+}
+
+TEST(ZoneTest, WrongZonesAreRefusedWithTheirLines) {
+  const struct {
+    std::string text, want;
+    std::vector<std::string> steered;
+  } kRows[] = {
+      {"",
+       "z: the zone has no SOA record at demo.test.\nz: the zone has no NS record at demo.test.",
+       {}},
+      {std::string(kHead) + "@ SOA ns1 h 8 1 1 1 1\n", "z:5: a second SOA record", {}},
+      {std::string(kHead) + "a SOA ns1 h 8 1 1 1 1\n", "z:5: a SOA record below the apex", {}},
+      {std::string(kHead) + "a CNAME b\na A 192.0.2.1\n",
+       "z:5: a.demo.test. has a CNAME beside other records (RFC 1034 §3.6.2)",
+       {}},
+      {std::string(kHead) + "a CNAME b\na CNAME c\n",
+       "z:6: a.demo.test. has a CNAME beside other records (RFC 1034 §3.6.2)",
+       {}},
+      {std::string(kHead) + "* NS b\n", "z:5: a wildcard cannot be delegated (RFC 4592 §4.2)", {}},
+      {std::string(kHead) + "www CNAME b\n",
+       "geodns.toml:1: www.demo.test. is a CNAME in the zone file: remove it there",
+       {"www"}},
+      {std::string(kHead) + "sub NS b\n",
+       "geodns.toml:1: www.sub.demo.test. is delegated away at sub.demo.test.",
+       {"www.sub"}},
+      {std::string(kHead),
+       "geodns.toml:1: www.other. is not in the zone demo.test.",
+       {"www.other."}},
+      {std::string(kHead),
+       "geodns.toml:2: WWW.demo.test. is already steered at geodns.toml:1",
+       {"www", "WWW"}},
+  };
+  for (const auto& row : kRows) {
+    auto zone = Build(row.text, row.steered);
+    EXPECT_EQ(zone ? "built" : zone.error().message, row.want) << row.text;
+  }
+}
+
+TEST(ZoneTest, SteeredNamesNeedNotBeInTheFile) {
+  auto zone = Build(std::string(kHead) + "www A 192.0.2.1\n", {"@", "www", "a.new", "*.cdn"});
+  ASSERT_TRUE(zone) << zone.error().message;
+  auto steer_of = [&](std::string_view text) {
+    dns::Name name = *dns::Name::FromText(text);
+    return zone->Find(name).node->steer;
+  };
+  EXPECT_EQ(steer_of("demo.test."), 0U);
+  EXPECT_EQ(steer_of("www.demo.test."), 1U);
+  EXPECT_EQ(steer_of("a.new.demo.test."), 2U);
+  EXPECT_EQ(steer_of("x.y.cdn.demo.test."), 3U);
+  EXPECT_EQ(steer_of("new.demo.test."), Zone::kNone) << "only exists";
+  EXPECT_EQ(steer_of("ns1.demo.test."), Zone::kNone);
+}
+
+TEST(ZoneTest, RandomZonesAnswerLikeASearchOfAllNames) {
+  constexpr unsigned kSeed = 11;
+  std::mt19937 random(kSeed);
+  auto label = [&] { return std::string(1, "abc*"[random() % 4]); };
+  for (int round = 0; round < 200; ++round) {
+    std::string text(kHead);
+    std::set<std::string> names = {"demo.test."};
+    for (unsigned i = 0; i < random() % 12; ++i) {
+      std::string name = "demo.test.";
+      for (unsigned j = 0; j <= random() % 3; ++j) {
+        name = label() + "." + name;
+        names.insert(name);
+      }
+      text += name + " A 192.0.2.1\n";
+    }
+    names.insert("ns1.demo.test.");
+    auto zone = Build(text);
+    ASSERT_TRUE(zone);
+    for (int query = 0; query < 50; ++query) {
+      std::string name = "demo.test.";
+      for (unsigned j = 0; j < random() % 5; ++j) name = label() + "." + name;
+      std::string encloser = name;
+      while (!names.count(encloser)) encloser = encloser.substr(encloser.find('.') + 1);
+      std::string want = encloser == name               ? "exact " + name
+                         : names.count("*." + encloser) ? "wildcard *." + encloser
+                                                        : "none " + encloser;
+      ASSERT_EQ(Find(*zone, name), want) << "seed " << kSeed << "\n" << text << name;
+    }
+  }
+}
+
+TEST(ZoneIndexTest, TheLongestOriginWins) {
+  std::vector<std::shared_ptr<const Zone>> zones;
+  for (auto origin : {"demo.test.", "sub.demo.test.", "a.b.c.other."}) {
+    zones.push_back(std::make_shared<Zone>(*Build(kHead, {}, origin)));
+  }
+  ZoneIndex index(zones);
+  auto find = [&](std::string_view text) -> std::string {
+    dns::Name name = *dns::Name::FromText(text);
+    const Zone* zone = index.Find(name);
+    return zone == nullptr ? "none" : zone->origin().ToText();
+  };
+  EXPECT_EQ(find("demo.test."), "demo.test.");
+  EXPECT_EQ(find("x.y.demo.test."), "demo.test.");
+  EXPECT_EQ(find("sub.demo.test."), "sub.demo.test.");
+  EXPECT_EQ(find("a.sub.demo.test."), "sub.demo.test.");
+  EXPECT_EQ(find("xdemo.test."), "none");
+  EXPECT_EQ(find("test."), "none");
+  EXPECT_EQ(find("."), "none");
+  EXPECT_EQ(find("c.other."), "none");
+  EXPECT_EQ(find("q.a.b.c.other."), "a.b.c.other.");
+  dns::Name name = *dns::Name::FromText("x.test.");
+  EXPECT_EQ(ZoneIndex().Find(name), nullptr);
+}
+
+TEST(ZoneIndexTest, TheRootCanBeServed) {
+  std::vector<std::shared_ptr<const Zone>> zones = {std::make_shared<Zone>(*Build(kHead, {}, "."))};
+  ZoneIndex index(zones);
+  dns::Name name = *dns::Name::FromText("x.test.");
+  ASSERT_NE(index.Find(name), nullptr);
+  EXPECT_EQ(index.Find(name)->origin().ToText(), ".");
+}
+
+}  // namespace
+}  // namespace nearside::geodns

@@ -1,0 +1,230 @@
+#include "origin/gate.h"
+
+#include <thread>
+
+#include "tests/origin/origin_fixture.h"
+
+namespace nearside::origin::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+using GateTest = OriginTest;
+
+TEST_F(GateTest, AConnectionServesManyRequests) {
+  RawClient client(port());
+  for (int i = 0; i < 3; ++i) {
+    client.Send(Text("GET /healthz", "", ""));
+    EXPECT_EQ(client.Read().status, 200);
+  }
+  EXPECT_EQ(server_->gate_counters().accepted, 1u);
+}
+
+TEST_F(GateTest, AHeadInAnyPiecesIsTheSameHead) {
+  const std::string request = Text("GET /healthz", "x-a: b\r\n", "");
+  RawClient client(port());
+  for (char c : request) client.Send({&c, 1});
+  EXPECT_EQ(client.Read().status, 200);
+}
+
+TEST_F(GateTest, MalformedRequestsAreRefusedAndTheConnectionClosed) {
+  const std::pair<std::string, int> rows[] = {
+      {"nonsense\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\n\r\n", 400},                                                  // no Host
+      {"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", 501},
+      {"GET / HTTP/1.1\nhost: a\n\n", 400},
+      {"GET / HTTP/1.1\r\nhost : a\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nhost: a\r\nx: 1\r\n 2\r\n\r\n", 400},
+      {"GET / HTTP/2.0\r\nhost: a\r\n\r\n", 505},
+      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
+      {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\nhost: a\r\n\r\n", 414},
+      {"GET / HTTP/1.1\r\nhost: a\r\nx: " + std::string(8500, 'a') + "\r\n\r\n", 431},
+      {"GET / HTTP/1.1\r\nhost: a\r\nx: " + std::string(20'000, 'a') + "\r\n\r\n", 431},
+      {std::string("GET / HTTP/1.1\r\nhost: a\r\nx: a\0b\r\n\r\n", 37), 400},
+  };
+  for (const auto& [request, status] : rows) {
+    RawClient client(port());
+    client.Send(request);
+    EXPECT_EQ(client.Read().status, status) << request.substr(0, 70);
+    EXPECT_TRUE(client.Ends()) << request.substr(0, 70);
+  }
+  EXPECT_EQ(server_->gate_counters().bad_requests, std::size(rows));
+}
+
+TEST_F(GateTest, TooManyFieldsAreRefused) {
+  std::string fields;
+  for (int i = 0; i < 95; ++i) fields += "x-" + std::to_string(i) + ": 1\r\n";
+  EXPECT_EQ(Request("GET /healthz", fields).status, 431);
+}
+
+TEST_F(GateTest, IdleConnectionsAndHalfHeadsHoldNoThread) {
+  Restart("[threads]\napi = 1\nvisitors = 1\nuploads = 1\n");
+  std::vector<std::unique_ptr<RawClient>> idle;
+  for (int i = 0; i < 100; ++i) {
+    idle.push_back(std::make_unique<RawClient>(port()));
+    if (i % 2 == 0) idle.back()->Send("GET / HTTP/1.1\r\nhost: ");
+  }
+  EXPECT_EQ(Request("GET /healthz", "").status, 200);
+  EXPECT_EQ(server_->gate_counters().open, 101u);
+}
+
+TEST_F(GateTest, AHeadThatDoesNotComeInTimeEndsTheConnection) {
+  Restart("[limits]\nhead_timeout = \"100ms\"\n");
+  RawClient client(port());
+  client.Send("GET / HTTP/1.1\r\nhost: ");
+  EXPECT_TRUE(client.Ends());
+  EXPECT_EQ(server_->gate_counters().timeouts, 1u);
+}
+
+TEST_F(GateTest, AnIdleConnectionEndsAfterItsTime) {
+  Restart("[limits]\nidle_timeout = \"100ms\"\n");
+  RawClient client(port());
+  client.Send(Text("GET /healthz", "", ""));
+  EXPECT_EQ(client.Read().status, 200);
+  EXPECT_TRUE(client.Ends());
+  EXPECT_EQ(server_->gate_counters().timeouts, 0u);
+}
+
+TEST_F(GateTest, ConnectionsAreLimited) {
+  Restart("[limits]\nconnections = 8\n");
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients.back()->Send(Text("GET /healthz", "", ""));
+    EXPECT_EQ(clients.back()->Read().status, 200);
+  }
+  RawClient refused(port());
+  EXPECT_TRUE(refused.Ends());
+  EXPECT_EQ(server_->gate_counters().refused_full, 1u);
+}
+
+TEST_F(GateTest, APipelinedSecondRequestIsAskedForAgain) {
+  RawClient client(port());
+  const std::string request = Text("GET /healthz", "", "");
+  client.Send(request + request);
+  const Reply first = client.Read();
+  EXPECT_EQ(first.status, 200);
+  EXPECT_EQ(first.Field("connection"), "Close");
+  EXPECT_TRUE(client.Ends());
+}
+
+TEST_F(GateTest, ASmallUnreadContentKeepsTheConnection) {
+  RawClient client(port());
+  client.Send(Text("POST /v1/purge", "", std::string(1000, 'x')));  // no token: not read
+  EXPECT_EQ(client.Read().status, 401);
+  client.Send(Text("GET /healthz", "", ""));
+  EXPECT_EQ(client.Read().status, 200);
+}
+
+TEST_F(GateTest, ALargeUnreadContentEndsTheConnectionAfterTheAnswer) {
+  RawClient client(port());
+  client.Send("PUT /v1/blobs/x HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000\r\n\r\n");
+  client.Send(std::string(100'000, 'x'));
+  EXPECT_EQ(client.Read().status, 401);  // and not a reset before it
+  EXPECT_TRUE(client.Ends());
+}
+
+TEST_F(GateTest, AnOldClientIsServedAndItsConnectionEnds) {
+  RawClient client(port());
+  client.Send("GET /healthz HTTP/1.0\r\nhost: 127.0.0.1\r\n\r\n");
+  EXPECT_EQ(client.Read().status, 200);
+  EXPECT_TRUE(client.Ends());
+}
+
+TEST_F(GateTest, AClientThatSendsItsEndIsStillAnswered) {
+  RawClient client(port());
+  client.Send(Text("GET /healthz", "", ""));
+  client.EndSending();
+  EXPECT_EQ(client.Read().status, 200);
+}
+
+TEST_F(GateTest, ASlowUploadIsCutOff) {
+  Restart("[limits]\nbody_timeout = \"100ms\"\n");
+  MakeSite();
+  RawClient client(port());
+  client.Send("PUT /v1/sites/demo/assets/a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " +
+              std::string(kAdminToken) + "\r\ncontent-length: 10\r\n\r\nhalf");
+  const Reply reply = client.Read();
+  EXPECT_EQ(reply.status, 408);
+  EXPECT_EQ(Reason(reply), "body_timeout");
+}
+
+TEST_F(GateTest, UploadsThatWaitDoNotKeepVisitorsWaiting) {
+  Restart("[threads]\nuploads = 2\n[limits]\nqueue = 2\n");
+  MakeSite();
+  Publish({{"index.html", "home"}});
+  const std::string upload = "PUT /v1/sites/demo/assets/a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " +
+                             std::string(kAdminToken) +
+                             "\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n";
+  std::vector<std::unique_ptr<RawClient>> uploads;
+  for (int i = 0; i < 2; ++i) {
+    uploads.push_back(std::make_unique<RawClient>(port()));
+    uploads.back()->Send(upload);
+    EXPECT_EQ(uploads.back()->Read().status, 100);  // now it holds a thread
+  }
+  for (int i = 0; i < 2; ++i) {
+    uploads.push_back(std::make_unique<RawClient>(port()));
+    uploads.back()->Send(upload);
+  }
+  while (server_->gate_counters().accepted < 9) std::this_thread::yield();
+  EXPECT_EQ(Visit("/").body, "home");
+  RawClient over(port());
+  over.Send(upload);
+  EXPECT_EQ(over.Read().status, 503);
+  EXPECT_EQ(node_->counters.refused_busy.load(), 1u);
+  for (int i = 0; i < 4; ++i) {
+    RawClient& upload_client = *uploads[static_cast<size_t>(i)];
+    const int before = i < 2 ? 100 : upload_client.Read().status;
+    EXPECT_EQ(before, 100);
+    upload_client.Send("0123456789");
+    EXPECT_EQ(upload_client.Read().status / 100, 2);
+  }
+}
+
+TEST_F(GateTest, DrainingLetsWhatRunsFinishAndAcceptsNothingNew) {
+  MakeSite();
+  RawClient idle(port());
+  idle.Send(Text("GET /healthz", "", ""));
+  EXPECT_EQ(idle.Read().status, 200);
+  RawClient upload(port());
+  upload.Send("PUT /v1/sites/demo/assets/a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " +
+              std::string(kAdminToken) + "\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n");
+  EXPECT_EQ(upload.Read().status, 100);
+  const uint16_t old_port = port();
+  node_->draining = true;
+  server_->Drain();
+  EXPECT_TRUE(idle.Ends());
+  EXPECT_EQ(Ask(old_port, Text("GET /healthz", "", "")).status, 0);
+  EXPECT_FALSE(server_->idle());
+  upload.Send("done");
+  const Reply reply = upload.Read();
+  EXPECT_EQ(reply.status, 201);
+  EXPECT_EQ(reply.Field("connection"), "Close");
+  while (!server_->idle()) std::this_thread::yield();
+  EXPECT_TRUE(upload.Ends());
+}
+
+TEST_F(GateTest, WhatDoesNotFinishIsCutOffAndNothingIsStored) {
+  MakeSite();
+  RawClient upload(port());
+  upload.Send("PUT /v1/sites/demo/assets/a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " +
+              std::string(kAdminToken) + "\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n");
+  EXPECT_EQ(upload.Read().status, 100);
+  Restart();  // would wait 30 s for the body otherwise
+  EXPECT_TRUE(upload.Ends());
+  EXPECT_EQ(Admin("GET /v1/sites/demo/assets/a").status, 404);
+}
+
+TEST_F(GateTest, ABusyAddressIsTheOperatorsFault) {
+  auto second = ApiServer::Open(*node_, {server_->addresses().front()});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().reason, "address_in_use");
+  EXPECT_EQ(second.error().fault, Fault::kOperator);
+  EXPECT_THAT(second.error().message, HasSubstr(server_->addresses().front().ToString()));
+}
+
+}  // namespace
+}  // namespace nearside::origin::test

@@ -1,0 +1,110 @@
+#include "origin/route.h"
+
+#include <gtest/gtest.h>
+
+namespace nearside::origin {
+namespace {
+
+/// "kind site path release name" of a route, or the reason why there is none.
+std::string Shown(std::string_view path) {
+  constexpr std::string_view kNames[] = {"health", "asset", "assets", "releases", "release",
+                                         "activation", "blob", "purge", "events", "edges",
+                                         "edge", "sites", "site"};
+  const Result<Route> route = ParseRoute(path);
+  if (!route) return route.error().reason;
+  std::string text(kNames[static_cast<size_t>(route->kind)]);
+  if (!route->site.empty()) text += " " + route->site;
+  if (!route->path.empty()) text += " " + route->path;
+  if (route->release != 0) text += " " + std::to_string(route->release);
+  if (!route->name.empty()) text += " " + route->name;
+  return text;
+}
+
+TEST(RouteTest, EveryPathHasItsRoute) {
+  const std::pair<std::string, std::string> rows[] = {
+      {"/healthz", "health"},
+      {"/v1/sites", "sites"},
+      {"/v1/sites/demo", "site demo"},
+      {"/v1/sites/demo/assets", "assets demo"},
+      {"/v1/sites/demo/assets/a/b%20c.html", "asset demo a/b c.html"},
+      {"/v1/sites/demo/assets/../x", "bad_path"},
+      {"/v1/sites/demo/assets/" + std::string(10'000, 'x'), "path_too_long"},
+      {"/v1/sites/demo/releases", "releases demo"},
+      {"/v1/sites/demo/releases/12", "release demo 12"},
+      {"/v1/sites/demo/releases/12/activate", "activation demo 12"},
+      {"/v1/blobs/abc", "blob abc"},
+      {"/v1/purge", "purge"},
+      {"/v1/events", "events"},
+      {"/v1/edges", "edges"},
+      {"/v1/edges/frank-furt_1.a", "edge frank-furt_1.a"},
+      {"/", "no_such_route"},
+      {"/v1", "no_such_route"},
+      {"/v1/", "no_such_route"},
+      {"/v2/sites", "no_such_route"},
+      {"/v1/sites/Demo", "no_such_route"},
+      {"/v1/sites/../demo", "no_such_route"},
+      {"/v1/sites/demo/other", "no_such_route"},
+      {"/v1/sites/demo/releases/x", "no_such_route"},
+      {"/v1/sites/demo/releases/-1", "no_such_route"},
+      {"/v1/sites/demo/releases/99999999999999999999", "no_such_route"},
+      {"/v1/sites/demo/releases/12/other", "no_such_route"},
+      {"/v1/sites/demo/releases/12/activate/x", "no_such_route"},
+      {"/v1/purge/x", "no_such_route"},
+      {"/v1/events/x", "no_such_route"},
+      {"/v1/edges/a/b", "no_such_route"},
+      {"/v1/edges/" + std::string(64, 'a'), "no_such_route"},
+      {"/v1/blobs", "no_such_route"},
+  };
+  for (const auto& [path, shown] : rows) EXPECT_EQ(Shown(path), shown) << path.substr(0, 60);
+}
+
+TEST(RouteTest, MethodsAreWholeWords) {
+  EXPECT_TRUE(Allows("GET, HEAD, PUT", "HEAD"));
+  EXPECT_FALSE(Allows("GET, HEAD, PUT", "EAD"));
+  EXPECT_FALSE(Allows("GET, HEAD", "GET, HEAD"));
+  EXPECT_FALSE(Allows("GET", ""));
+}
+
+TEST(QueryTest, ValuesAreDecodedAndTheFirstCounts) {
+  EXPECT_EQ(QueryValue("a=1&b=%2Fx&a=2", "a"), "1");
+  EXPECT_EQ(QueryValue("a=1&b=%2Fx", "b"), "/x");
+  EXPECT_EQ(QueryValue("a&b", "a"), "");
+  EXPECT_EQ(QueryValue("ab=1", "a"), std::nullopt);
+  EXPECT_EQ(QueryValue("a=%zz", "a"), std::nullopt);
+}
+
+TEST(QueryTest, LimitsAndWaitsAreBounded) {
+  EXPECT_EQ(QueryLimit("", 10, 100).value(), 10u);
+  EXPECT_EQ(QueryLimit("limit=100", 10, 100).value(), 100u);
+  for (const char* query : {"limit=0", "limit=101", "limit=x", "limit=", "limit=-1"}) {
+    EXPECT_FALSE(QueryLimit(query, 10, 100)) << query;
+  }
+  EXPECT_EQ(QueryWait("", seconds(60)).value(), std::nullopt);
+  EXPECT_EQ(QueryWait("wait=2s", seconds(60)).value(), milliseconds(2000));
+  for (const char* query : {"wait=2", "wait=61s", "wait=", "wait=x"}) {
+    EXPECT_FALSE(QueryWait(query, seconds(60))) << query;
+  }
+}
+
+TEST(EventsQueryTest, APlaceHasThreeSpellings) {
+  const auto shown = [](std::string_view query, std::string_view id = "") -> std::string {
+    const Result<EventsQuery> wanted = ParseEventsQuery(query, id);
+    if (!wanted) return wanted.error().reason;
+    return (wanted->epoch ? std::to_string(*wanted->epoch) : "-") + ":" +
+           (wanted->after ? std::to_string(*wanted->after) : "-");
+  };
+  EXPECT_EQ(shown("after=7:42"), "7:42");
+  EXPECT_EQ(shown("after=7%3A42"), "7:42");
+  EXPECT_EQ(shown("after=42&epoch=7"), "7:42");
+  EXPECT_EQ(shown("", "7:42"), "7:42");
+  EXPECT_EQ(shown("after=7:43", "7:42"), "7:43");
+  EXPECT_EQ(shown("after=42"), "-:42");
+  EXPECT_EQ(shown(""), "-:-");
+  for (const char* query : {"epoch=7", "after=", "after=x", "after=7:", "after=:42", "after=7:42:1",
+                            "after=7:42&epoch=8", "after=-1", "epoch=x&after=1"}) {
+    EXPECT_EQ(shown(query), "bad_query") << query;
+  }
+}
+
+}  // namespace
+}  // namespace nearside::origin

@@ -1,0 +1,245 @@
+#include "origin/visitor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "http/date.h"
+#include "runtime/crypto.h"
+
+namespace nearside::origin {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const WallTime kModified = FromUnixMillis(1'700'000'000'000);
+const WallTime kNow = FromUnixMillis(1'800'000'000'000);
+
+/// A site in memory; counts what is looked up.
+class FakeContent final : public SiteContent {
+ public:
+  Result<std::optional<storage::Asset>> Find(const std::string& path) override {
+    return In(now, path);
+  }
+  Result<std::optional<storage::Asset>> FindEarlier(const std::string& path) override {
+    ++earlier_lookups;
+    return In(earlier, path);
+  }
+  static storage::Asset Make(std::string path, std::string_view text,
+                             std::string type = "text/html; charset=utf-8") {
+    storage::Asset asset;
+    asset.path = std::move(path);
+    asset.blob = storage::BlobId{Sha256Of(text)};
+    asset.bytes = text.size();
+    asset.content_type = std::move(type);
+    asset.modified = kModified;
+    return asset;
+  }
+  void Add(const storage::Asset& asset) { now[asset.path] = asset; }
+
+  std::map<std::string, storage::Asset> now;
+  std::map<std::string, storage::Asset> earlier;
+  int earlier_lookups = 0;
+  bool broken = false;
+
+ private:
+  Result<std::optional<storage::Asset>> In(const std::map<std::string, storage::Asset>& assets,
+                                           const std::string& path) const {
+    if (broken) return Fail(Fault::kSelf, "database_failed", "gone");
+    const auto found = assets.find(path);
+    if (found == assets.end()) return std::nullopt;
+    return found->second;
+  }
+};
+
+class VisitorTest : public testing::Test {
+ protected:
+  VisitorTest() {
+    content_.Add(FakeContent::Make("index.html", "home"));
+    content_.Add(FakeContent::Make("docs/index.html", "docs"));
+    content_.Add(FakeContent::Make("a b(1).css", "0123456789", "text/css"));
+    content_.Add(FakeContent::Make("main.5f3c1b2e.js", "js", "text/javascript"));
+  }
+  Answer Ask(const std::string& target, std::initializer_list<http::FieldLine> fields = {},
+             const std::string& method = "GET") {
+    http::RequestHead request;
+    request.method = method;
+    request.target = target;
+    request.fields = http::Fields(fields);
+    Result<Answer> answer = ServeVisitor(request, content_, kNow);
+    EXPECT_TRUE(answer) << answer.error().ToString();
+    return answer ? *answer : Answer{};
+  }
+  static std::string Field(const Answer& answer, std::string_view name) {
+    return std::string(answer.fields.Get(name).value_or(""));
+  }
+  /// "status first+bytes" of an answer whose body is one piece of a blob.
+  static std::string Shape(const Answer& answer) {
+    if (answer.body.empty()) return std::to_string(answer.status);
+    return std::to_string(answer.status) + " " + std::to_string(answer.body[0].first) + "+" +
+           std::to_string(answer.body[0].bytes);
+  }
+  FakeContent content_;
+};
+
+TEST_F(VisitorTest, FilesFoldersRedirectsAndErrorsHaveTheirStatus) {
+  const std::pair<std::string, int> rows[] = {
+      {"/", 200},
+      {"/index.html", 200},
+      {"/?x=1", 200},
+      {"/docs/", 200},
+      {"/docs", 301},
+      {"/docs/index.html", 200},
+      {"/a%20b(1).css", 200},
+      {"/a%20b%281%29.css", 301},  // another spelling of the same
+      {"/%61%20b(1).css", 200},    // the same after normalisation
+      {"/./docs/../index.html", 200},
+      {"/nothing", 404},
+      {"/nothing/", 404},
+      {"//", 404},
+      {"/docs//", 404},
+      {"/docs%2Findex.html", 404},
+      {"/%FF", 404},
+      {"/a%5Cb", 404},
+      {"/../etc/passwd", 400},
+      {"/%2e%2e/etc/passwd", 400},
+      {"/a%00b", 400},
+      {"/a%", 400},
+      {"/" + std::string(10'000, 'a'), 414},
+  };
+  for (const auto& [target, status] : rows) EXPECT_EQ(Ask(target).status, status) << target.substr(0, 60);
+}
+
+TEST_F(VisitorTest, ARedirectKeepsTheQueryAndNamesThePathAlone) {
+  EXPECT_EQ(Field(Ask("/docs?a=1&b=2"), "location"), "/docs/?a=1&b=2");
+  EXPECT_EQ(Field(Ask("/a%20b%281%29.css"), "location"), "/a%20b(1).css");
+  EXPECT_EQ(Field(Ask("/docs"), "cache-control"), lifetime::kRedirect);
+}
+
+TEST_F(VisitorTest, LifetimesFollowTheKindOfFile) {
+  EXPECT_EQ(Field(Ask("/"), "cache-control"), lifetime::kPage);
+  EXPECT_EQ(Field(Ask("/a%20b(1).css"), "cache-control"), lifetime::kOther);
+  EXPECT_EQ(Field(Ask("/main.5f3c1b2e.js"), "cache-control"), lifetime::kHashed);
+  EXPECT_EQ(Field(Ask("/nothing"), "cache-control"), lifetime::kMissing);
+  EXPECT_EQ(Field(Ask("/main.99999999f.js"), "cache-control"), lifetime::kMissingHashed);
+}
+
+TEST_F(VisitorTest, TheManifestsHeadersWinAndTagsAreOneField) {
+  storage::Asset asset = FakeContent::Make("x.html", "x");
+  asset.headers = {{"cache-control", "no-store"}, {"link", "</a>; rel=preload"}};
+  asset.tags = {"product-7", "news"};
+  content_.Add(asset);
+  const Answer answer = Ask("/x.html");
+  EXPECT_EQ(answer.fields.Joined("cache-control"), "no-store");
+  EXPECT_EQ(Field(answer, "link"), "</a>; rel=preload");
+  EXPECT_EQ(Field(answer, "surrogate-key"), "product-7 news");
+}
+
+TEST_F(VisitorTest, AnAnswerHasTypeValidatorsAndLength) {
+  const Answer answer = Ask("/");
+  EXPECT_EQ(Field(answer, "content-type"), "text/html; charset=utf-8");
+  EXPECT_EQ(Field(answer, "etag"), EntityTagOf(storage::BlobId{Sha256Of("home")}));
+  EXPECT_EQ(Field(answer, "last-modified"), http::FormatDate(kModified));
+  EXPECT_EQ(Field(answer, "accept-ranges"), "bytes");
+  EXPECT_EQ(answer.body_bytes(), 4u);
+}
+
+TEST_F(VisitorTest, ConditionalsAreAnsweredFromTheValidators) {
+  const std::string tag = Field(Ask("/"), "etag");
+  const std::string weak = "W/" + tag;
+  const std::string date = http::FormatDate(kModified);
+  EXPECT_EQ(Ask("/", {{"if-none-match", tag}}).status, 304);
+  EXPECT_EQ(Ask("/", {{"if-none-match", weak}}).status, 304);
+  EXPECT_EQ(Ask("/", {{"if-none-match", "*"}}).status, 304);
+  EXPECT_EQ(Ask("/", {{"if-none-match", "\"other\""}}).status, 200);
+  EXPECT_EQ(Ask("/", {{"if-modified-since", date}}).status, 304);
+  EXPECT_EQ(Ask("/", {{"if-match", "\"other\""}}).status, 412);
+  EXPECT_EQ(Ask("/", {{"if-match", tag}}).status, 200);
+  // The entity tag is the better witness (RFC 9110 §13.2.2).
+  EXPECT_EQ(Ask("/", {{"if-none-match", "\"other\""}, {"if-modified-since", date}}).status, 200);
+}
+
+TEST_F(VisitorTest, NotModifiedCarriesWhatACacheUpdatesAndNoContent) {
+  const std::string tag = Field(Ask("/"), "etag");
+  const Answer answer = Ask("/", {{"if-none-match", tag}});
+  EXPECT_TRUE(answer.body.empty());
+  EXPECT_EQ(Field(answer, "etag"), tag);
+  EXPECT_EQ(Field(answer, "cache-control"), lifetime::kPage);
+  EXPECT_FALSE(answer.fields.Has("content-type"));
+}
+
+TEST_F(VisitorTest, RangesAreParts) {
+  const std::string path = "/a%20b(1).css";
+  EXPECT_EQ(Shape(Ask(path, {{"range", "bytes=2-5"}})), "206 2+4");
+  EXPECT_EQ(Field(Ask(path, {{"range", "bytes=2-5"}}), "content-range"), "bytes 2-5/10");
+  EXPECT_EQ(Shape(Ask(path, {{"range", "bytes=-3"}})), "206 7+3");
+  EXPECT_EQ(Shape(Ask(path, {{"range", "bytes=8-99"}})), "206 8+2");
+  EXPECT_EQ(Shape(Ask(path, {{"range", "bytes=10-"}})), "416");
+  EXPECT_EQ(Field(Ask(path, {{"range", "bytes=10-"}}), "content-range"), "bytes */10");
+  EXPECT_EQ(Shape(Ask(path, {{"range", "lines=1-2"}})), "200 0+10");
+  EXPECT_EQ(Shape(Ask(path, {{"range", "bytes=5-2"}})), "200 0+10");
+  EXPECT_EQ(Shape(Ask(path, {{"range", "bytes=0-0"}}, "HEAD")), "200 0+10");
+}
+
+TEST_F(VisitorTest, ARangeOfAnotherVersionIsTheWhole) {
+  const std::string path = "/a%20b(1).css";
+  const std::string tag = Field(Ask(path), "etag");
+  EXPECT_EQ(Shape(Ask(path, {{"range", "bytes=2-5"}, {"if-range", tag}})), "206 2+4");
+  EXPECT_EQ(Shape(Ask(path, {{"range", "bytes=2-5"}, {"if-range", "\"old\""}})), "200 0+10");
+}
+
+TEST_F(VisitorTest, SeveralRangesAreOneMultipartBody) {
+  const Answer answer = Ask("/a%20b(1).css", {{"range", "bytes=0-1,8-9"}});
+  EXPECT_EQ(answer.status, 206);
+  EXPECT_THAT(Field(answer, "content-type"), HasSubstr("multipart/byteranges; boundary="));
+  ASSERT_EQ(answer.body.size(), 5u);
+  EXPECT_THAT(answer.body[0].text, HasSubstr("Content-Range: bytes 0-1/10\r\n\r\n"));
+  EXPECT_EQ(answer.body[1].first, 0u);
+  EXPECT_EQ(answer.body[1].bytes, 2u);
+  EXPECT_THAT(answer.body[2].text, HasSubstr("Content-Range: bytes 8-9/10"));
+  EXPECT_EQ(answer.body[3].first, 8u);
+  EXPECT_TRUE(answer.body[4].text.ends_with("--\r\n"));
+}
+
+TEST_F(VisitorTest, TheSitesOwnPageIsServedWhereNothingIs) {
+  content_.Add(FakeContent::Make("404.html", "nope"));
+  const Answer answer = Ask("/nothing");
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.body_bytes(), 4u);
+  EXPECT_EQ(Field(answer, "cache-control"), lifetime::kMissing);
+  EXPECT_FALSE(answer.fields.Has("etag"));
+  EXPECT_EQ(Ask("/404.html").status, 200);
+}
+
+TEST_F(VisitorTest, HashedNamesOfEarlierReleasesAreStillThereAndOtherNamesAreNot) {
+  content_.earlier["old.1a2b3c4d.js"] = FakeContent::Make("old.1a2b3c4d.js", "old", "text/javascript");
+  content_.earlier["old.html"] = FakeContent::Make("old.html", "old");
+  EXPECT_EQ(Shape(Ask("/old.1a2b3c4d.js")), "200 0+3");
+  EXPECT_EQ(Field(Ask("/old.1a2b3c4d.js"), "cache-control"), lifetime::kHashed);
+  content_.earlier_lookups = 0;
+  EXPECT_EQ(Ask("/old.html").status, 404);
+  EXPECT_EQ(content_.earlier_lookups, 0);
+}
+
+TEST_F(VisitorTest, OtherMethodsAreRefusedWithWhatIsAllowed) {
+  EXPECT_EQ(Ask("/", {}, "OPTIONS").status, 204);
+  for (const char* method : {"POST", "PUT", "DELETE", "PATCH", "TRACE"}) {
+    const Answer answer = Ask("/", {}, method);
+    EXPECT_EQ(answer.status, 405) << method;
+    EXPECT_EQ(Field(answer, "allow"), "GET, HEAD, OPTIONS");
+  }
+  EXPECT_EQ(Ask("*", {}, "OPTIONS").status, 204);
+}
+
+TEST_F(VisitorTest, AFailureOfTheStoreIsAnErrorAndNo404) {
+  content_.broken = true;
+  http::RequestHead request;
+  request.method = "GET";
+  request.target = "/";
+  EXPECT_FALSE(ServeVisitor(request, content_, kNow));
+}
+
+}  // namespace
+}  // namespace nearside::origin

@@ -1,0 +1,185 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/chunk_codec.h"
+#include "storage/head_codec.h"
+#include "storage/store_meta.h"
+#include "storage/stored_integer.h"
+#include "tests/storage/cache_fixture.h"
+
+namespace nearside::storage {
+namespace {
+
+Bytes B(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+HeadRecord SampleRecord(size_t scopes, std::string meta, std::optional<Bytes> body) {
+  HeadRecord record;
+  record.head.key = KeyOf("sample");
+  record.head.object_id = 0x0102030405060708;
+  record.head.body_bytes = body ? body->size() : 123'456'789'012;
+  record.head.stored_at = FromUnixMillis(1'700'000'000'123);
+  record.head.drop_at = FromUnixMillis(-5);
+  record.head.purge_sequence = 42;
+  for (size_t i = 0; i < scopes; ++i) record.head.scopes.push_back(~i);
+  record.head.meta = std::move(meta);
+  record.place = {.segment = Segment::kMain, .position = 99};
+  record.inline_body = body;
+  return record;
+}
+
+std::string Text(const HeadRecord& record) {
+  std::string text = std::to_string(record.head.object_id) + " " +
+                     std::to_string(record.head.body_bytes) + " " +
+                     std::to_string(ToUnixMillis(record.head.stored_at)) + " " +
+                     std::to_string(ToUnixMillis(record.head.drop_at)) + " " +
+                     std::to_string(record.head.purge_sequence) + " [";
+  for (const ScopeHash scope : record.head.scopes) text += std::to_string(scope) + " ";
+  text += "] " + record.head.meta + " " +
+          std::to_string(static_cast<int>(record.place.segment)) + "/" +
+          std::to_string(record.place.position);
+  if (record.inline_body) {
+    text += " body=" + std::string(record.inline_body->begin(), record.inline_body->end());
+  }
+  return text;
+}
+
+TEST(HeadCodecTest, DecodesWhatItEncoded) {
+  const std::string body = "the body";
+  const std::string big(kInlineBody, 'b');
+  const HeadRecord rows[] = {
+      SampleRecord(0, "", std::nullopt),          SampleRecord(0, "", Bytes{}),
+      SampleRecord(1, "meta", std::nullopt),      SampleRecord(2, "meta", B(body)),
+      SampleRecord(kMostScopes, "m", B(big)),     SampleRecord(3, std::string(50'000, 'm'), B(body)),
+  };
+  for (const HeadRecord& row : rows) {
+    const std::string encoded = EncodeHead(row);
+    EXPECT_EQ(encoded.size(),
+              EncodedBytes(row.head, row.inline_body ? row.inline_body->size() : 0));
+    const Result<HeadRecord> decoded = DecodeHead(row.head.key, B(encoded));
+    ASSERT_TRUE(decoded) << decoded.error().ToString();
+    EXPECT_EQ(Text(*decoded), Text(row));
+  }
+}
+
+TEST(HeadCodecTest, EveryShortLengthIsRefused) {
+  const std::string encoded = EncodeHead(SampleRecord(2, "meta", std::nullopt));
+  for (size_t length = 0; length < encoded.size(); ++length) {
+    EXPECT_FALSE(DecodeHead(KeyOf("sample"), B(encoded).first(length))) << length;
+  }
+  EXPECT_FALSE(DecodeHead(KeyOf("sample"), B(encoded + "x")));
+}
+
+TEST(HeadCodecTest, EveryFlippedByteIsRefused) {
+  std::string encoded = EncodeHead(SampleRecord(2, "meta", std::nullopt));
+  for (char& byte : encoded) {
+    byte ^= 0x10;
+    const Result<HeadRecord> decoded = DecodeHead(KeyOf("sample"), B(encoded));
+    ASSERT_FALSE(decoded);
+    EXPECT_EQ(decoded.error().reason, "bad_checksum");
+    byte ^= 0x10;
+  }
+  EXPECT_TRUE(DecodeHead(KeyOf("sample"), B(encoded)));
+}
+
+TEST(HeadCodecTest, ARecordUnderAnotherKeyIsRefused) {
+  const std::string encoded = EncodeHead(SampleRecord(0, "meta", std::nullopt));
+  const Result<HeadRecord> decoded = DecodeHead(KeyOf("other"), B(encoded));
+  ASSERT_FALSE(decoded);
+  EXPECT_EQ(decoded.error().reason, "bad_checksum");
+}
+
+TEST(ChunkCodecTest, KeysSortByIdThenIndex) {
+  const ChunkName rows[] = {{1, 0}, {1, 1}, {1, 256}, {2, 0}, {256, 0}, {~0ull, ~0u}};
+  std::optional<ChunkKey> before;
+  for (const ChunkName& name : rows) {
+    const ChunkKey key = EncodeChunkKey(name, {.low = ~0ull, .high = 7});
+    if (before) {
+      EXPECT_LT(*before, key);
+    }
+    before = key;
+    const auto decoded = DecodeChunkKey(key);
+    ASSERT_TRUE(decoded);
+    EXPECT_EQ(decoded->name, name);
+    EXPECT_EQ(decoded->checksum, (Hash128{.low = ~0ull, .high = 7}));
+    EXPECT_TRUE(std::equal(key.begin(), key.begin() + kChunkPrefixBytes,
+                           EncodeChunkPrefix(name).begin()));
+  }
+  EXPECT_FALSE(DecodeChunkKey(Bytes(*before).first(kChunkKeyBytes - 1)));
+}
+
+TEST(ChunkCodecTest, ChecksumBindsIdIndexLengthAndBytes) {
+  const std::string bytes = "some bytes";
+  const Hash128 sum = ChunkChecksum({1, 2}, B(bytes));
+  EXPECT_EQ(sum, ChunkChecksum({1, 2}, B(bytes)));
+  EXPECT_NE(sum, ChunkChecksum({1, 3}, B(bytes)));
+  EXPECT_NE(sum, ChunkChecksum({2, 2}, B(bytes)));
+  EXPECT_NE(sum, ChunkChecksum({1, 2}, B(bytes).first(9)));
+  EXPECT_NE(sum, ChunkChecksum({1, 2}, B("some bytez")));
+}
+
+TEST(ChunkCodecTest, NumbersOfABodyInChunks) {
+  struct Row {
+    uint64_t body_bytes, chunks;
+    uint32_t last_length;
+    uint64_t pages;
+  };
+  const Row rows[] = {{0, 0, 0, 0},
+                      {1, 1, 1, 1},
+                      {4080, 1, 4080, 1},
+                      {4081, 1, 4081, 2},
+                      {kChunkBytes - 1, 1, kChunkBytes - 1, 16},
+                      {kChunkBytes, 1, kChunkBytes, 16},
+                      {kChunkBytes + 1, 2, 1, 17},
+                      {2ull << 30, 32'777, 128, 32'776 * 16 + 1}};
+  for (const Row& row : rows) {
+    EXPECT_EQ(ChunkCount(row.body_bytes), row.chunks) << row.body_bytes;
+    EXPECT_EQ(BodyPages(row.body_bytes, 4096), row.pages) << row.body_bytes;
+    if (row.chunks > 0) {
+      EXPECT_EQ(ChunkLength(row.body_bytes, static_cast<uint32_t>(row.chunks - 1)),
+                row.last_length)
+          << row.body_bytes;
+    }
+  }
+}
+
+TEST(StoreMetaTest, DecodesWhatItEncoded) {
+  StoreMeta meta;
+  meta.store_id = {1, 2, 3};
+  meta.next_id = 4;
+  meta.purges = {.sequence = 5, .all = {.soft = 6, .hard = 7}, .refused = 8};
+  meta.position = {.epoch = 9, .sequence = 10};
+  meta.totals = {.probation_bytes = 11, .main_bytes = 12};
+  std::string encoded = EncodeMeta(meta);
+  const Result<StoreMeta> decoded = DecodeMeta(B(encoded));
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(*decoded, meta);
+  for (size_t length = 0; length < encoded.size(); ++length) {
+    EXPECT_FALSE(DecodeMeta(B(encoded).first(length))) << length;
+  }
+  encoded[30] ^= 1;
+  EXPECT_EQ(DecodeMeta(B(encoded)).error().reason, "damaged");
+  encoded[0] ^= 1;
+  EXPECT_EQ(DecodeMeta(B(encoded)).error().reason, "unknown_version");
+}
+
+TEST(StoreMetaTest, AMarkIsBoundToItsScope) {
+  const PurgeMark mark{.soft = 1, .hard = 2};
+  const std::string encoded = EncodeMark(77, mark);
+  EXPECT_EQ(DecodeMark(77, B(encoded)).value(), mark);
+  EXPECT_FALSE(DecodeMark(78, B(encoded)));
+  EXPECT_FALSE(DecodeMark(77, B(encoded).first(23)));
+}
+
+TEST(StoredIntegerTest, BigEndianSortsAsNumbersDo) {
+  uint8_t bytes[8];
+  PutBig<uint64_t>(bytes, 0x0102030405060708);
+  EXPECT_THAT(bytes, testing::ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
+  EXPECT_EQ(GetBig<uint64_t>(bytes), 0x0102030405060708u);
+  PutBig<uint32_t>(bytes, 1);
+  EXPECT_EQ(bytes[3], 1);
+}
+
+}  // namespace
+}  // namespace nearside::storage

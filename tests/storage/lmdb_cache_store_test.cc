@@ -1,0 +1,590 @@
+// What only the store with a disk does: eviction, damage, cold reads, a full disk, being opened twice.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+
+#include "storage/lmdb_env.h"
+#include "storage/store_disk.h"
+#include "tests/storage/cache_fixture.h"
+#include "tests/support/temp_dir.h"
+
+namespace nearside::storage {
+namespace {
+
+class LmdbCacheStoreTest : public testing::Test {
+ protected:
+  LmdbCacheStoreTest() {
+    options_.path = folder_.In("cache");
+    options_.disk = 32_MiB;
+    options_.memory = 4_MiB;
+    options_.write_queue = 64_MiB;
+  }
+  void Open() { store_ = OpenStore(options_); }
+  void Reopen() {
+    store_.reset();
+    Open();
+  }
+  std::string OpenError() {
+    const auto store = CacheStore::Open(options_, DecodeTestPayload);
+    if (store) return "opened";
+    return std::string(FaultName(store.error().fault)) + " " + store.error().reason;
+  }
+  std::string Asked(const std::string& name, size_t size) {
+    return Ask(*store_, name, BodyOf(name, size));
+  }
+  HeadRef PutOne(const std::string& name, size_t size) {
+    return Put(*store_, name, BodyOf(name, size));
+  }
+  bool FinishWalk() {
+    return FlushUntil(*store_, [&] { return store_->Stats().walked; });
+  }
+  std::string In(const std::string& file) const { return options_.path + "/" + file; }
+
+  test::TempDir folder_;
+  CacheOptions options_;
+  std::unique_ptr<CacheStore> store_;
+};
+
+// ---- Opening
+
+TEST_F(LmdbCacheStoreTest, ASecondOpenOfTheSameFolderIsRefused) {
+  Open();
+  EXPECT_EQ(OpenError(), "operator in_use");
+  store_.reset();
+  EXPECT_EQ(OpenError(), "opened");
+}
+
+TEST_F(LmdbCacheStoreTest, AFolderThatCannotBeMadeIsTheOperatorsFault) {
+  options_.path = folder_.Write("file", "x") + "/cache";
+  EXPECT_EQ(OpenError(), "operator folder_unwritable");
+}
+
+TEST_F(LmdbCacheStoreTest, ADiskLimitBelowTheLeastIsRefused) {
+  options_.disk = 15_MiB;
+  EXPECT_EQ(OpenError(), "operator disk_too_small");
+}
+
+TEST_F(LmdbCacheStoreTest, TheDiskIsReservedAtStart) {
+  Open();
+  const auto bytes =
+      std::filesystem::file_size(In("heads.mdb")) + std::filesystem::file_size(In("chunks.mdb"));
+  EXPECT_GT(bytes, options_.disk.bytes - (256 << 10));
+  EXPECT_LE(bytes, options_.disk.bytes);
+}
+
+TEST_F(LmdbCacheStoreTest, GarbageFilesAreMovedAsideAndTheStoreStartsEmpty) {
+  for (const char* file : {"heads.mdb", "chunks.mdb"}) {
+    Open();
+    PutOne("a", 100'000);
+    store_.reset();
+    std::ofstream(In(file), std::ios::trunc) << std::string(200'000, 'g');
+    Open();
+    ASSERT_NE(store_, nullptr) << file;
+    EXPECT_EQ(Asked("a", 100'000), "miss");
+    ASSERT_NE(PutOne("b", 100'000), nullptr);
+    store_->Flush();
+    EXPECT_EQ(Asked("b", 100'000), "body");
+    store_.reset();
+  }
+  EXPECT_FALSE(std::filesystem::exists(In("heads.mdb.broken-1"))) << "the newest alone is kept";
+  EXPECT_TRUE(std::filesystem::exists(In("heads.mdb.broken-2")));
+  EXPECT_TRUE(std::filesystem::exists(In("chunks.mdb.broken-2")));
+}
+
+TEST_F(LmdbCacheStoreTest, ATruncatedFileIsMovedAside) {
+  Open();
+  for (int i = 0; i < 10; ++i) PutOne(std::to_string(i), 500'000);
+  store_.reset();
+  std::filesystem::resize_file(In("chunks.mdb"), 1 << 20);
+  Open();
+  EXPECT_EQ(Asked("0", 500'000), "miss");
+  EXPECT_TRUE(std::filesystem::exists(In("chunks.mdb.broken-1")));
+}
+
+TEST_F(LmdbCacheStoreTest, FilesOfTwoStoresDoNotGoTogether) {
+  Open();
+  PutOne("a", 100'000);
+  store_.reset();
+  std::filesystem::rename(In("chunks.mdb"), folder_.In("chunks.mdb"));
+  std::filesystem::remove(In("heads.mdb"));
+  Open();
+  store_.reset();
+  std::filesystem::rename(folder_.In("chunks.mdb"), In("chunks.mdb"));
+  Open();
+  EXPECT_EQ(Asked("a", 100'000), "miss");
+  EXPECT_TRUE(std::filesystem::exists(In("heads.mdb.broken-1")));
+}
+
+TEST_F(LmdbCacheStoreTest, AnotherSchemaVersionIsMovedAside) {
+  Open();
+  PutOne("a", 1000);
+  store_.reset();
+  {
+    auto env = LmdbEnv::Open({.file = In("heads.mdb"), .map_bytes = 16 << 20});
+    ASSERT_TRUE(env);
+    auto txn = (*env)->BeginWrite();
+    const LmdbTable meta = txn->MakeTable("meta").value();
+    const uint8_t future[4] = {99, 0, 0, 0};
+    const std::string key = "store";
+    ASSERT_TRUE(txn->Put(meta, {reinterpret_cast<const uint8_t*>(key.data()), key.size()}, future));
+    ASSERT_TRUE(txn->Commit());
+  }
+  Open();
+  EXPECT_EQ(Asked("a", 1000), "miss");
+  EXPECT_TRUE(std::filesystem::exists(In("heads.mdb.broken-1")));
+}
+
+TEST_F(LmdbCacheStoreTest, ALargerLimitKeepsTheContentASmallerOneDoesWhenItFits) {
+  Open();
+  PutOne("a", 100'000);
+  store_.reset();
+  options_.disk = 64_MiB;
+  Open();
+  EXPECT_EQ(Asked("a", 100'000), "body");
+  store_.reset();
+  options_.disk = 24_MiB;
+  Open();
+  EXPECT_EQ(Asked("a", 100'000), "body");
+  for (int i = 0; i < 30; ++i) PutOne(std::to_string(i), 500'000);
+  store_.reset();
+  options_.disk = 16_MiB;
+  Open();
+  EXPECT_EQ(Asked("a", 100'000), "miss");
+  ASSERT_NE(PutOne("b", 100'000), nullptr);
+  EXPECT_EQ(Asked("b", 100'000), "body");
+}
+
+TEST_F(LmdbCacheStoreTest, AStoreThatKillsWhoeverReadsItIsMovedAside) {
+  Open();
+  PutOne("a", 1000);
+  store_.reset();
+  std::ofstream(In("unsound-opens")) << "5";
+  Open();
+  EXPECT_EQ(Asked("a", 1000), "miss");
+  ASSERT_TRUE(FinishWalk());
+  EXPECT_FALSE(std::filesystem::exists(In("unsound-opens"))) << "the walk has seen all of it";
+  EXPECT_TRUE(std::filesystem::exists(In("heads.mdb.broken-1")));
+}
+
+// ---- Wrong bytes
+
+/// Flips a byte in the middle of the `which`-th place where `needle` stands in the file.
+bool FlipByte(const std::string& file, const std::string& needle) {
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+  const size_t at = bytes.find(needle);
+  if (at == std::string::npos) return false;
+  stream.clear();
+  stream.seekp(static_cast<std::streamoff>(at + needle.size() / 2));
+  stream.put(static_cast<char>(bytes[at + needle.size() / 2] ^ 1));
+  return true;
+}
+
+TEST_F(LmdbCacheStoreTest, AFlippedByteInAChunkIsAMissCountedAndRemoved) {
+  Open();
+  const std::string body = BodyOf("a", 300'000);
+  PutOne("a", 300'000);
+  PutOne("b", 300'000);
+  store_.reset();
+  ASSERT_TRUE(FlipByte(In("chunks.mdb"), body.substr(150'000, 64)));
+  Open();
+  EXPECT_EQ(Asked("a", 300'000), "error bad_checksum");
+  EXPECT_EQ(store_->Stats().checksum_failures, 1u);
+  EXPECT_EQ(Asked("a", 300'000), "miss");
+  EXPECT_EQ(Asked("b", 300'000), "body");
+  store_->Flush();
+  EXPECT_EQ(store_->Stats().disk_objects, 1u);
+  ASSERT_NE(PutOne("a", 300'000), nullptr) << "it is fetched anew";
+  Reopen();
+  EXPECT_EQ(Asked("a", 300'000), "body");
+}
+
+TEST_F(LmdbCacheStoreTest, AFlippedByteInAHeadIsAMissCountedAndRemoved) {
+  Open();
+  PutOne("a", 100);
+  PutOne("b", 100);
+  store_.reset();
+  ASSERT_TRUE(FlipByte(In("heads.mdb"), "meta of a"));
+  Open();
+  EXPECT_EQ(Asked("a", 100), "miss");
+  EXPECT_EQ(Asked("b", 100), "body");
+  ASSERT_TRUE(FlushUntil(*store_, [&] { return store_->Stats().checksum_failures > 0; }));
+  EXPECT_EQ(store_->Stats().checksum_failures, 1u);
+  EXPECT_EQ(store_->Stats().disk_objects, 1u);
+}
+
+TEST_F(LmdbCacheStoreTest, AMetaFormatThatTheEdgeDoesNotKnowIsAMissAndRemoved) {
+  Open();
+  PutOne("a", 100);
+  store_.reset();
+  store_ = OpenStore(options_, [](const Head&) { return nullptr; });
+  EXPECT_EQ(Asked("a", 100), "miss");
+  store_->Flush();
+  EXPECT_EQ(store_->Stats().disk_objects, 0u);
+}
+
+// ---- Eviction
+
+TEST_F(LmdbCacheStoreTest, TheLimitHoldsAndNothingIsRefusedWhileObjectsPourThrough) {
+  Open();
+  constexpr int kObjects = 1500;
+  const auto size_of = [](int i) { return static_cast<size_t>(i * 7919 % 150'000); };
+  int refused = 0;
+  for (int i = 0; i < kObjects; ++i) {
+    if (PutOne(std::to_string(i), size_of(i)) == nullptr) ++refused;
+    if (i % 20 == 19) store_->Flush();
+    const CacheStats stats = store_->Stats();
+    ASSERT_LE(stats.disk_bytes, options_.disk.bytes);
+    ASSERT_FALSE(stats.pass_through);
+  }
+  store_->Flush();
+  const CacheStats stats = store_->Stats();
+  EXPECT_EQ(refused, 0);
+  EXPECT_EQ(stats.write_errors, 0u);
+  EXPECT_GT(stats.evicted_disk, 500u);
+  EXPECT_GT(stats.disk_bytes, options_.disk.bytes / 2) << "the limit is used, not only kept";
+  int kept = 0;
+  for (int i = 0; i < kObjects; ++i) {
+    const std::string answer = Asked(std::to_string(i), size_of(i));
+    ASSERT_TRUE(answer == "body" || answer == "miss") << i << ": " << answer;
+    kept += answer == "body" ? 1 : 0;
+  }
+  EXPECT_GT(kept, 100);
+  EXPECT_EQ(Asked(std::to_string(kObjects - 1), size_of(kObjects - 1)), "body");
+}
+
+TEST_F(LmdbCacheStoreTest, ManySmallObjectsFillBothEnvironments) {
+  options_.disk = 16_MiB;
+  Open();
+  // Heads have 4 MiB; with their bodies inside they would be full after about 1,500 of these.
+  constexpr int kObjects = 6000;
+  for (int i = 0; i < kObjects; ++i) {
+    ASSERT_NE(PutOne(std::to_string(i), 1800), nullptr);
+    if (i % 100 == 99) store_->Flush();
+  }
+  const CacheStats stats = store_->Stats();
+  EXPECT_EQ(stats.write_errors, 0u);
+  EXPECT_GT(stats.disk_objects, 3000u);
+  Reopen();
+  int kept = 0;
+  for (int i = 0; i < kObjects; ++i) {
+    const std::string answer = Asked(std::to_string(i), 1800);
+    ASSERT_TRUE(answer == "body" || answer == "miss") << i << ": " << answer;
+    kept += answer == "body" ? 1 : 0;
+  }
+  EXPECT_GT(kept, 3000);
+  EXPECT_EQ(store_->Stats().checksum_failures, 0u);
+}
+
+TEST_F(LmdbCacheStoreTest, HotObjectsSurviveAScanAndPopularityARestart) {
+  Open();
+  const auto use = [&](const std::string& name) { return Asked(name, 100'000) == "body"; };
+  for (int i = 0; i < 20; ++i) PutOne("hot" + std::to_string(i), 100'000);
+  store_->Flush();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(use("hot" + std::to_string(i)));
+  store_->Flush();
+  store_->Flush();
+  Reopen();
+  ASSERT_TRUE(FinishWalk());
+  for (int i = 0; i < 600; ++i) {
+    PutOne("scan" + std::to_string(i), 100'000);
+    if (i % 10 == 9) store_->Flush();
+  }
+  int kept = 0;
+  for (int i = 0; i < 20; ++i) kept += use("hot" + std::to_string(i)) ? 1 : 0;
+  EXPECT_EQ(kept, 20);
+  EXPECT_GT(store_->Stats().evicted_disk, 300u);
+}
+
+TEST_F(LmdbCacheStoreTest, AnObjectLargerThanMemoryIsKeptOnDisk) {
+  options_.memory = 1_MiB;
+  Open();
+  ASSERT_NE(PutOne("large", 10 << 20), nullptr);
+  store_->Flush();
+  EXPECT_EQ(Asked("large", 10 << 20), "body");
+  EXPECT_GT(store_->Stats().chunk_loads, 100u);
+  EXPECT_LE(store_->Stats().memory_bytes, options_.memory.bytes);
+}
+
+TEST_F(LmdbCacheStoreTest, AnObjectThatOvertakesTheWriterIsGivenUp) {
+  options_.write_queue = ByteSize{100'000};
+  Open();
+  auto writer = store_->Begin(std::nullopt);
+  for (ChunkRef& chunk : ChunksOf(BodyOf("a", 2 << 20))) writer->Append(std::move(chunk));
+  EXPECT_EQ(writer->Commit(HeadOf("a", *store_)), nullptr);
+  EXPECT_EQ(store_->Stats().not_stored_by[static_cast<size_t>(NotStored::kQueueFull)], 1u);
+  store_->Flush();
+  EXPECT_EQ(Asked("a", 2 << 20), "miss");
+  EXPECT_NE(PutOne("b", 50'000), nullptr);
+}
+
+// ---- Reading
+
+TEST_F(LmdbCacheStoreTest, WhatMemoryEvictedBeforeItWasWrittenIsFoundAmongWhatWaits) {
+  options_.memory = ByteSize{70'000};
+  Open();
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = std::to_string(i);
+    ASSERT_NE(PutOne(name, 200'000), nullptr);
+    EXPECT_EQ(Asked(name, 200'000), "body") << i;
+  }
+}
+
+/// Holds the reader threads inside the decoder until the test lets them go.
+class Gate {
+ public:
+  std::unique_ptr<const HeadPayload> Decode(const Head& head) {
+    std::unique_lock lock(mutex_);
+    ++inside_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return open_; });
+    return DecodeTestPayload(head);
+  }
+  void WaitForReader() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return inside_ > 0; });
+  }
+  void Open() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  int inside() const {
+    const std::lock_guard lock(mutex_);
+    return inside_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  int inside_ = 0;
+  bool open_ = false;
+};
+
+TEST_F(LmdbCacheStoreTest, ReadsBeyondTheQueueAreRefusedAndServiceGoesOn) {
+  Open();
+  for (int i = 0; i < 10; ++i) PutOne(std::to_string(i), 1000);
+  store_.reset();
+  options_.reader_threads = 1;
+  options_.read_queue = 4;
+  Gate gate;
+  store_ = OpenStore(options_, [&](const Head& head) { return gate.Decode(head); });
+  TestExecutor executor;
+  int found = 0;
+  int refused = 0;
+  const auto load = [&](int i) {
+    store_->Load(KeyOf(std::to_string(i)), executor,
+                 [&](HeadRef head) { ++(head != nullptr ? found : refused); });
+  };
+  load(0);
+  gate.WaitForReader();
+  for (int i = 1; i < 10; ++i) load(i);
+  // The reader hangs; what is in RAM and what is refused is answered all the same.
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(executor.RunOne());
+  EXPECT_EQ(refused, 5);
+  EXPECT_EQ(found, 0);
+  EXPECT_EQ(store_->Stats().reads_refused, 5u);
+  EXPECT_EQ(store_->Stats().read_queue_length, 4u);
+  EXPECT_EQ(store_->Find(KeyOf("9")), nullptr);
+  store_->Remove(KeyOf("9"));
+  store_->Flush();  // the writer is not held up
+  gate.Open();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(executor.RunOne());
+  EXPECT_EQ(found, 5);
+  EXPECT_EQ(store_->Stats().read_queue_length, 0u);
+}
+
+TEST_F(LmdbCacheStoreTest, LoadsOfOneKeyShareOneReadAndOneHead) {
+  Open();
+  PutOne("a", 1000);
+  store_.reset();
+  Gate gate;
+  store_ = OpenStore(options_, [&](const Head& head) { return gate.Decode(head); });
+  TestExecutor executor;
+  std::vector<HeadRef> heads;
+  for (int i = 0; i < 10; ++i) {
+    store_->Load(KeyOf("a"), executor, [&](HeadRef head) { heads.push_back(head); });
+  }
+  gate.Open();
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(executor.RunOne());
+  EXPECT_THAT(heads, testing::Each(testing::AllOf(testing::NotNull(), heads.front())));
+  EXPECT_EQ(gate.inside(), 1);
+}
+
+TEST_F(LmdbCacheStoreTest, AHeadReadBeforeAReplacementIsNotBroughtBackAfterIt) {
+  for (const bool remove : {false, true}) {
+    Open();
+    PutOne("a", 1000);
+    store_.reset();
+    Gate gate;
+    std::atomic<int> calls{0};
+    store_ = OpenStore(options_, [&](const Head& head) {
+      return calls++ == 0 ? gate.Decode(head) : DecodeTestPayload(head);
+    });
+    TestExecutor executor;
+    HeadRef loaded;
+    store_->Load(KeyOf("a"), executor, [&](HeadRef head) { loaded = std::move(head); });
+    gate.WaitForReader();  // the old head has been read and is being decoded
+    HeadRef replacement;
+    if (remove) {
+      store_->Remove(KeyOf("a"));
+    } else {
+      replacement = Put(*store_, "a", "replacement");
+    }
+    store_->Flush();
+    gate.Open();
+    ASSERT_TRUE(executor.RunOne());
+    EXPECT_EQ(loaded, replacement);
+    EXPECT_EQ(Ask(*store_, "a", "replacement"), remove ? "miss" : "body");
+    store_.reset();
+  }
+}
+
+TEST_F(LmdbCacheStoreTest, LoadsThatWaitWhenTheStoreClosesAreAnswered) {
+  Open();
+  for (int i = 0; i < 5; ++i) PutOne(std::to_string(i), 100'000);
+  store_.reset();
+  options_.reader_threads = 1;
+  Gate gate;
+  store_ = OpenStore(options_, [&](const Head& head) { return gate.Decode(head); });
+  TestExecutor executor;
+  int answers = 0;
+  for (int i = 0; i < 5; ++i) {
+    store_->Load(KeyOf(std::to_string(i)), executor, [&](HeadRef) { ++answers; });
+  }
+  gate.Open();
+  store_.reset();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(executor.RunOne());
+  EXPECT_EQ(answers, 5);
+}
+
+// ---- Purges
+
+TEST_F(LmdbCacheStoreTest, TheSpaceOfHardPurgedObjectsIsReclaimedUnasked) {
+  Open();
+  for (int i = 0; i < 50; ++i) {
+    const std::string name = std::to_string(i);
+    Put(*store_, name, BodyOf(name, 100'000), {i % 2 == 0 ? 5ull : 6ull});
+  }
+  store_->Flush();
+  ASSERT_TRUE(FinishWalk());
+  const uint64_t before = store_->Stats().disk_bytes;
+  store_->Purge({5}, /*soft=*/false, std::nullopt, nullptr, nullptr);
+  ASSERT_TRUE(FlushUntil(*store_, [&] { return store_->Stats().disk_objects == 25; }));
+  ASSERT_TRUE(FlushUntil(*store_, [&] { return store_->Stats().disk_bytes < before * 6 / 10; }));
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(Asked(std::to_string(i), 100'000), i % 2 == 0 ? "miss" : "body") << i;
+  }
+}
+
+// ---- A full disk
+
+class FullDiskTest : public LmdbCacheStoreTest {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "mounting a tmpfs needs root";
+    options_.path = folder_.In("mount") + "/cache";
+    std::filesystem::create_directory(folder_.In("mount"));
+    if (mount("tmpfs", folder_.In("mount").c_str(), "tmpfs", 0, "size=24m") != 0) {
+      GTEST_SKIP() << "no tmpfs can be mounted: " << std::strerror(errno);
+    }
+    mounted_ = true;
+  }
+  void TearDown() override {
+    store_.reset();
+    if (mounted_) {
+      EXPECT_EQ(umount(folder_.In("mount").c_str()), 0);
+    }
+  }
+  void WriteBallast(size_t bytes) {
+    std::ofstream(folder_.In("mount") + "/ballast") << std::string(bytes, 'b');
+  }
+  void DropBallast() { std::filesystem::remove(folder_.In("mount") + "/ballast"); }
+  bool mounted_ = false;
+};
+
+TEST_F(FullDiskTest, IsAnErrorAtStart) {
+  EXPECT_EQ(OpenError(), "operator disk_too_small");
+  options_.disk = 16_MiB;
+  EXPECT_EQ(OpenError(), "opened") << "what the failed start had reserved was given back";
+}
+
+TEST_F(FullDiskTest, OldBrokenFilesMakeRoomFirst) {
+  options_.disk = 16_MiB;
+  Open();
+  PutOne("a", 100'000);
+  store_.reset();
+  std::ofstream(In("heads.mdb"), std::ios::in | std::ios::out) << std::string(100'000, 'g');
+  Open();
+  ASSERT_NE(store_, nullptr);
+  EXPECT_EQ(Asked("a", 100'000), "miss");
+  EXPECT_FALSE(std::filesystem::exists(In("chunks.mdb.broken-1")));
+}
+
+TEST_F(FullDiskTest, MeansPassThroughWithACounterAndBackByItself) {
+  options_.disk = 64_MiB;
+  options_.reserve_disk = false;
+  options_.memory = 1_MiB;
+  Open();
+  ASSERT_NE(PutOne("before", 200'000), nullptr);
+  ASSERT_NE(PutOne("replaced", 200'000), nullptr);
+  store_->Flush();
+  WriteBallast(20 << 20);
+  bool stopped = false;
+  for (int i = 0; i < 100 && !stopped; ++i) {
+    PutOne(std::to_string(i), 500'000);
+    if (Put(*store_, "replaced", BodyOf(std::to_string(i), 300'000)) != nullptr) {
+      EXPECT_NE(Asked("replaced", 200'000), "body");
+    }
+    store_->Flush();
+    stopped = store_->Stats().pass_through;
+    EXPECT_NE(Asked("replaced", 200'000), "body") << "an older body comes back";
+  }
+  ASSERT_TRUE(stopped);
+  EXPECT_GT(store_->Stats().write_errors, 0u);
+  EXPECT_EQ(store_->Begin(1000), nullptr);
+  EXPECT_GE(store_->Stats().not_stored_by[static_cast<size_t>(NotStored::kDiskFull)], 1u);
+  EXPECT_EQ(Asked("before", 200'000), "body") << "serving goes on";
+  store_->Purge({1}, false, LogPosition{1, 1}, nullptr, nullptr);
+  store_->Remove(KeyOf("before"));
+  EXPECT_EQ(Asked("before", 200'000), "miss");
+  DropBallast();
+  ASSERT_TRUE(FlushUntil(*store_, [&] { return !store_->Stats().pass_through; }));
+  ASSERT_NE(PutOne("after", 200'000), nullptr);
+  store_->Flush();
+  EXPECT_EQ(Asked("after", 200'000), "body");
+  EXPECT_EQ(store_->log_position(), (LogPosition{1, 1})) << "the purge was kept and made durable";
+  Reopen();
+  EXPECT_EQ(Asked("after", 200'000), "body");
+  EXPECT_EQ(Asked("before", 200'000), "miss");
+  EXPECT_NE(Asked("replaced", 200'000), "body");
+  for (int i = 0; i < 100; ++i) {
+    const std::string answer = Asked(std::to_string(i), 500'000);
+    ASSERT_TRUE(answer == "body" || answer == "miss") << i << ": " << answer;
+  }
+}
+
+TEST(StoreLayoutTest, DividesTheDiskAndFitsTheBatches) {
+  EXPECT_FALSE(PlanStore(ByteSize{kLeastDisk.bytes - 1}));
+  for (const ByteSize disk : {kLeastDisk, 64_MiB, 1_GiB, 10_GiB, 16384_GiB}) {
+    const StoreLayout layout = PlanStore(disk).value();
+    EXPECT_LE(layout.heads_map_bytes + layout.chunks_map_bytes, disk.bytes);
+    EXPECT_GT(layout.heads_map_bytes + layout.chunks_map_bytes, disk.bytes - (128 << 10));
+    EXPECT_EQ(layout.heads_map_bytes % 65536, 0u);
+    EXPECT_EQ(layout.chunks_map_bytes % 65536, 0u);
+    EXPECT_GE(layout.heads_map_bytes, disk.bytes / 6);
+    EXPECT_LE(layout.batch_bytes * 3, layout.chunks_map_bytes / 10) << "three batches of headroom";
+    EXPECT_GE(layout.batch_bytes, kChunkBytes);
+  }
+}
+
+}  // namespace
+}  // namespace nearside::storage

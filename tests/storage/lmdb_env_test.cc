@@ -1,0 +1,162 @@
+#include "storage/lmdb_env.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include "tests/support/temp_dir.h"
+
+namespace nearside::storage {
+namespace {
+
+Bytes B(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+std::string T(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+class LmdbEnvTest : public testing::Test {
+ protected:
+  std::string file() const { return folder_.In("test.mdb"); }
+  std::unique_ptr<LmdbEnv> OpenEnv(uint64_t map_bytes = 4 << 20) {
+    auto env = LmdbEnv::Open({.file = file(), .map_bytes = map_bytes});
+    EXPECT_TRUE(env) << (env ? "" : env.error().ToString());
+    return env ? std::move(*env) : nullptr;
+  }
+  LmdbTable MakeTable(LmdbEnv& env) {
+    auto txn = env.BeginWrite();
+    const LmdbTable table = txn->MakeTable("t").value();
+    EXPECT_TRUE(txn->Commit());
+    return table;
+  }
+  void Put(LmdbEnv& env, LmdbTable table, std::string_view key, std::string_view value) {
+    auto txn = env.BeginWrite();
+    ASSERT_TRUE(txn->Put(table, B(key), B(value)));
+    ASSERT_TRUE(txn->Commit());
+  }
+  test::TempDir folder_;
+};
+
+TEST_F(LmdbEnvTest, CommittedRowsAreThereAfterReopening) {
+  {
+    auto env = OpenEnv();
+    Put(*env, MakeTable(*env), "key", "value");
+  }
+  auto env = OpenEnv();
+  const LmdbTable table = MakeTable(*env);
+  auto txn = env->BeginRead();
+  const auto value = txn->Get(table, B("key"));
+  ASSERT_TRUE(value && *value);
+  EXPECT_EQ(T(**value), "value");
+  EXPECT_EQ(txn->Get(table, B("other")).value(), std::nullopt);
+}
+
+TEST_F(LmdbEnvTest, ATransactionThatIsNotCommittedLeavesNothing) {
+  auto env = OpenEnv();
+  const LmdbTable table = MakeTable(*env);
+  {
+    auto txn = env->BeginWrite();
+    ASSERT_TRUE(txn->Put(table, B("key"), B("value")));
+  }
+  EXPECT_EQ(env->BeginRead()->Get(table, B("key")).value(), std::nullopt);
+}
+
+TEST_F(LmdbEnvTest, CursorsWalkInOrderAndEraseWhatTheyStandOn) {
+  auto env = OpenEnv();
+  const LmdbTable table = MakeTable(*env);
+  for (const char* key : {"b", "d", "a", "c"}) Put(*env, table, key, key);
+  auto txn = env->BeginWrite();
+  {
+    auto cursor = txn->Open(table);
+    EXPECT_EQ(T(cursor->First().value()->key), "a");
+    EXPECT_EQ(T(cursor->AtOrAfter(B("bb")).value()->key), "c");
+    ASSERT_TRUE(cursor->Erase());
+    EXPECT_EQ(T(cursor->Next().value()->key), "d");
+    EXPECT_EQ(T(cursor->Previous().value()->key), "b");
+    EXPECT_EQ(T(cursor->Last().value()->key), "d");
+    EXPECT_EQ(cursor->Next().value(), std::nullopt);
+  }
+  EXPECT_EQ(txn->Entries(table), 3u);
+  EXPECT_TRUE(txn->Erase(table, B("a")).value());
+  EXPECT_FALSE(txn->Erase(table, B("a")).value());
+}
+
+TEST_F(LmdbEnvTest, AFullMapIsAnErrorAndTheMapGoesOn) {
+  auto env = OpenEnv(256 << 10);
+  const LmdbTable table = MakeTable(*env);
+  {
+    auto txn = env->BeginWrite();
+    const Status full = txn->Put(table, B("key"), B(std::string(512 << 10, 'x')));
+    ASSERT_FALSE(full);
+    EXPECT_EQ(full.error().reason, "map_full");
+    EXPECT_FALSE(IsDamage(full.error()));
+  }
+  Put(*env, table, "key", "small");
+}
+
+TEST_F(LmdbEnvTest, ASnapshotPinsWhatIsFreedAfterIt) {
+  auto env = OpenEnv();
+  const LmdbTable table = MakeTable(*env);
+  Put(*env, table, "key", std::string(1 << 20, 'x'));
+  auto reader = env->BeginRead();
+  const uint64_t snapshot = reader->id();
+  {
+    auto txn = env->BeginWrite();
+    ASSERT_TRUE(txn->Erase(table, B("key")).value());
+    ASSERT_TRUE(txn->Commit());
+  }
+  // Some commits later the pages would be free for all but the reader.
+  for (int i = 0; i < 3; ++i) Put(*env, table, "other", std::to_string(i));
+  const LmdbSpace pinned = env->MeasureSpace(snapshot).value();
+  EXPECT_GE(pinned.pinned_pages, 256u);
+  reader->Reset();
+  const LmdbSpace freed = env->MeasureSpace(std::nullopt).value();
+  EXPECT_LT(freed.pinned_pages, 10u);
+  EXPECT_GE(freed.listed_pages, 256u);
+  EXPECT_GE(freed.free(), pinned.free() + 256u);
+  EXPECT_EQ(freed.map_pages * freed.page_bytes, 4u << 20);
+}
+
+TEST_F(LmdbEnvTest, ResetAndRenewSeeNewerRows) {
+  auto env = OpenEnv();
+  const LmdbTable table = MakeTable(*env);
+  auto reader = env->BeginRead();
+  Put(*env, table, "key", "value");
+  EXPECT_EQ(reader->Get(table, B("key")).value(), std::nullopt);
+  reader->Reset();
+  ASSERT_TRUE(reader->Renew());
+  EXPECT_TRUE(reader->Get(table, B("key")).value().has_value());
+}
+
+TEST_F(LmdbEnvTest, GarbageIsDamage) {
+  std::ofstream(file()) << std::string(16 << 10, 'g');
+  const auto env = LmdbEnv::Open({.file = file(), .map_bytes = 1 << 20});
+  ASSERT_FALSE(env);
+  EXPECT_TRUE(IsDamage(env.error())) << env.error().ToString();
+}
+
+TEST_F(LmdbEnvTest, AFileShorterThanItsPagesIsDamage) {
+  {
+    auto env = OpenEnv();
+    Put(*env, MakeTable(*env), "key", std::string(1 << 20, 'x'));
+  }
+  std::filesystem::resize_file(file(), 64 << 10);
+  const auto env = LmdbEnv::Open({.file = file(), .map_bytes = 4 << 20});
+  ASSERT_FALSE(env);
+  EXPECT_TRUE(IsDamage(env.error())) << env.error().ToString();
+}
+
+TEST_F(LmdbEnvTest, ReserveGivesTheFileItsBlocks) {
+  auto env = OpenEnv();
+  const Status reserved = env->Reserve();
+  if (!reserved) GTEST_SKIP() << reserved.error().ToString();
+  EXPECT_EQ(std::filesystem::file_size(file()), 4u << 20);
+}
+
+}  // namespace
+}  // namespace nearside::storage

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/crypto.h"
+#include "storage/metadata.h"
+#include "tests/support/temp_dir.h"
+
+namespace nearside::storage::test {
+
+inline BlobId IdOf(std::string_view text) { return BlobId{Sha256Of(text)}; }
+
+/// An asset whose content is `text`.
+inline Asset AssetOf(std::string path, std::string_view text) {
+  Asset asset;
+  asset.path = std::move(path);
+  asset.blob = IdOf(text);
+  asset.bytes = text.size();
+  asset.content_type = "text/plain";
+  return asset;
+}
+
+inline Status Anything(const std::optional<Asset>&) { return {}; }
+
+/// One event that names the paths of the change.
+inline std::vector<NewEvent> Tell(const Change& change) {
+  NewEvent event{"activate", change.site.name, ""};
+  for (const std::string& path : change.paths) event.body += "/" + path + " ";
+  return {event};
+}
+
+class MetadataTest : public testing::Test {
+ protected:
+  void SetUp() override { metadata_ = OpenStore(); }
+
+  std::unique_ptr<Metadata> OpenStore(uint64_t keep_events = 1000) {
+    MetadataOptions options;
+    options.keep_events = keep_events;
+    options.clock = [this] { return now_; };
+    auto metadata = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options);
+    EXPECT_TRUE(metadata) << metadata.error().ToString();
+    return metadata ? std::move(*metadata) : nullptr;
+  }
+
+  void MakeSite(const std::string& name = "demo",
+                std::vector<std::string> hosts = {"www.demo.test"}) {
+    auto made = metadata_->CreateSite({name, std::move(hosts), "{}"}, Tell);
+    ASSERT_TRUE(made) << made.error().ToString();
+  }
+
+  void AddContent(std::string_view text) {
+    ASSERT_TRUE(metadata_->AddBlob({IdOf(text), text.size()}));
+  }
+
+  /// A release of these paths and contents, with the contents added and the release activated.
+  ReleaseId Publish(const std::vector<std::pair<std::string, std::string>>& files) {
+    std::vector<Asset> assets;
+    for (const auto& [path, text] : files) {
+      AddContent(text);
+      assets.push_back(AssetOf(path, text));
+    }
+    auto release = metadata_->CreateRelease("demo", assets);
+    EXPECT_TRUE(release) << release.error().ToString();
+    auto activation = metadata_->ActivateRelease("demo", release->id, Tell);
+    EXPECT_TRUE(activation) << activation.error().ToString();
+    return release->id;
+  }
+
+  ReleaseId Active() { return metadata_->FindSite("demo").value().active; }
+
+  /// "path=first letters of the content's digest" for each asset, joined by spaces.
+  std::string ContentOf(ReleaseId release) {
+    std::string text;
+    const auto assets = metadata_->ListAssets(release, {}).value();
+    for (const Asset& asset : assets) {
+      text += asset.path + "=" + BlobName(asset.blob).substr(0, 4) + " ";
+    }
+    return text;
+  }
+  static std::string Short(std::string_view text) { return BlobName(IdOf(text)).substr(0, 4); }
+
+  std::string LastEvent() {
+    const LogState log = metadata_->Log().value();
+    auto events = metadata_->Events(log.last.sequence - 1, 10).value();
+    return events.empty() ? "" : events.back().type + " " + events.back().body;
+  }
+
+  nearside::test::TempDir dir_;
+  WallTime now_ = FromUnixMillis(1'000'000);
+  std::unique_ptr<Metadata> metadata_;
+};
+
+}  // namespace nearside::storage::test

@@ -1,0 +1,222 @@
+"""Uploads, releases and purges, by the API and by the command-line client, down to the edges."""
+
+import base64
+import hashlib
+import json
+import random
+import re
+import socket
+
+from fleet import SITE_HOST, TOKEN, CacheTest, FleetTest, Origin
+from nearside_harness import LONG, main, wait_until
+
+# A sparse file costs no time to make; only the size counts here.
+UPLOAD_BYTES = (1 << 30) if LONG else (256 << 20)
+MOST_GROWTH_KIB = 48 << 10
+
+
+class UploadTest(CacheTest):
+    def setUp(self):
+        super().setUp()
+        self.origin = Origin(self).start()
+        created = self.origin.call("POST", "/v1/sites", json.dumps({"name": "demo", "hosts": [SITE_HOST]}).encode())
+        self.assertIn(created.status, (200, 201), created)
+
+    def put(self, path: str, body: bytes, **options):
+        return self.origin.call("PUT", f"/v1/sites/demo/assets/{path}", body, **options)
+
+    def get(self, path: str, **options):
+        return self.origin.call("GET", f"/v1/sites/demo/assets/{path}", **options)
+
+    def test_uploaded_asset_comes_back_byte_for_byte(self):
+        body = random.Random(11).randbytes(300_000)
+        self.assertIn(self.put("a/picture.webp", body).status, (200, 201, 204))
+        self.assertEqual(body, self.expect(self.get("a/picture.webp"), 200).body)
+        visited = self.expect(self.origin.visit("/a/picture.webp"), 200)
+        self.assertEqual((body, "image/webp"), (visited.body, visited.field("content-type")))
+        self.assertIsNotNone(visited.field("etag"))
+        head = self.expect(self.origin.call("HEAD", "/v1/sites/demo/assets/a/picture.webp"), 200)
+        self.assertEqual(str(len(body)), head.field("content-length"))
+
+    def test_without_the_token_nothing_is_stored(self):
+        for token in (None, "wrong", TOKEN + "x", ""):
+            with self.subTest(token=token):
+                refused = self.expect(self.put("secret.txt", b"x", token=token), 401)
+                self.assertIn("application/problem+json", refused.field("content-type"))
+        self.expect(self.get("secret.txt"), 404)
+
+    def test_replaced_and_deleted(self):
+        self.put("page.html", b"one")
+        self.put("page.html", b"two")
+        self.assertEqual(b"two", self.get("page.html").body)
+        self.assertIn(self.origin.call("DELETE", "/v1/sites/demo/assets/page.html").status, (200, 204))
+        self.expect(self.get("page.html"), 404)
+        self.expect(self.origin.visit("/page.html"), 404)
+
+    def test_large_upload_needs_constant_memory(self):
+        large = self.folder / "large.iso"
+        with open(large, "wb") as file:
+            file.truncate(UPLOAD_BYTES)
+        self.put("warm-up", b"x" * (4 << 20))
+        before = self.origin.daemon.resident_kib("VmHWM")
+        stored = self.origin.call("PUT", "/v1/sites/demo/assets/large.iso", large, timeout=300)
+        self.assertIn(stored.status, (200, 201, 204), stored)
+        self.assertLess(self.origin.daemon.resident_kib("VmHWM") - before, MOST_GROWTH_KIB)
+        self.assertEqual(str(UPLOAD_BYTES), self.origin.visit("/large.iso", method="HEAD").field("content-length"))
+
+    def test_paths_that_lead_elsewhere_are_refused(self):
+        for path in ("../etc/passwd", "a/../../b", "a/%2e%2e/b", "a%00b", "a%0ab", "./a", "a//b", "a/", "%2e%2e/x",
+                     "a" * 10_000):
+            with self.subTest(path=path[:40]):
+                response = self.put(path, b"x", options=("--path-as-is",))
+                self.assertIn(response.status, (400, 414, 422), response)
+        self.assertEqual([], [path for path in self.folder.rglob("passwd")])
+
+    def test_wrong_digest_is_refused_and_the_right_one_is_stored(self):
+        def digest(body: bytes) -> dict:
+            return {"Repr-Digest": f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"}
+
+        refused = self.put("digest.txt", b"hello", fields=digest(b"other"))
+        self.assertIn(refused.status, (400, 422), refused)
+        self.expect(self.get("digest.txt"), 404)
+        self.assertIn(self.put("digest.txt", b"hello", fields=digest(b"hello")).status, (200, 201, 204))
+
+    def begin_upload(self, connection: socket.socket, framing: bytes):
+        """Half of a body of 100,000 bytes, and no more."""
+        connection.sendall(b"PUT /v1/sites/demo/assets/half.bin HTTP/1.1\r\nHost: origin\r\n"
+                           b"Authorization: Bearer " + TOKEN.encode() + b"\r\n" + framing)
+
+    def half_files(self) -> list:
+        return [path for path in self.origin.folder.rglob("*") if path.is_file() and path.stat().st_size == 50_000]
+
+    def test_upload_cut_off_half_way_stores_nothing(self):
+        for framing in (b"Content-Length: 100000\r\n\r\n" + b"x" * 50_000,
+                        b"Transfer-Encoding: chunked\r\n\r\nc350\r\n" + b"x" * 50_000 + b"\r\n"):
+            with self.subTest(framing[:20]):
+                with socket.create_connection(self.origin.api, timeout=20) as connection:
+                    self.begin_upload(connection, framing)
+                self.put("after.txt", b"x")
+                self.expect(self.get("half.bin"), 404)
+        wait_until(lambda: not self.half_files(), "nothing half is left on disk")
+
+    def test_killed_in_an_upload_the_origin_starts_clean(self):
+        self.put("before.txt", b"kept")
+        with socket.create_connection(self.origin.api, timeout=20) as connection:
+            self.begin_upload(connection, b"Content-Length: 100000\r\n\r\n" + b"x" * 50_000)
+            self.origin.daemon.kill()
+        self.origin.start()
+        self.assertEqual(b"kept", self.get("before.txt").body)
+        self.expect(self.get("half.bin"), 404)
+
+
+class PublishTest(FleetTest):
+    def setUp(self):
+        super().setUp()
+        self.site = self.folder / "site"
+        (self.site / "styles").mkdir(parents=True)
+        (self.site / "docs").mkdir()
+        (self.site / "index.html").write_text("<!doctype html><title>first edition</title>")
+        (self.site / "docs/index.html").write_text("<!doctype html><title>docs</title>")
+        (self.site / "styles/site.3f9a1c2e.css").write_text("body { color: black }")
+        (self.site / "picture.webp").write_bytes(random.Random(12).randbytes(200_000))
+
+    def test_folder_is_published_and_served_by_every_edge(self):
+        self.publish(self.site)
+        for edge in self.edges.values():
+            for path in (path for path in self.site.rglob("*") if path.is_file()):
+                target = "/" + path.relative_to(self.site).as_posix()
+                for expect in (self.expect_miss, self.expect_hit):
+                    response = expect(self.expect(edge.get(target), 200))
+                    self.assertEqual(path.read_bytes(), response.body, target)
+            self.assertIn(b"first edition", edge.get("/").body)
+            self.assertIn(b"docs", edge.get("/docs/").body)
+            self.expect(edge.get("/nothing.html"), 404)
+
+    def test_content_types_and_lifetimes_are_sensible(self):
+        self.publish(self.site)
+        edge = self.edges["frankfurt"]
+        page, style = edge.get("/"), edge.get("/styles/site.3f9a1c2e.css")
+        self.assertIn("text/html", page.field("content-type"))
+        self.assertIn("text/css", style.field("content-type"))
+        self.assertIn("immutable", style.field("cache-control"))
+        self.assertGreaterEqual(int(re.search(r"max-age=(\d+)", style.field("cache-control"))[1]), 31_536_000)
+        page_age = re.search(r"max-age=(\d+)", page.field("cache-control") or "")
+        self.assertTrue(page_age is None or int(page_age[1]) <= 3600, page)
+
+    def test_second_publish_sends_only_what_is_new_and_reaches_the_edges(self):
+        self.publish(self.site)
+        edge = self.edges["tokyo"]
+        self.assertIn(b"first edition", edge.get("/").body)
+        (self.site / "index.html").write_text("<!doctype html><title>second edition</title>")
+        self.publish(self.site)
+        for edge in self.edges.values():
+            wait_until(lambda: b"second edition" in edge.get("/").body, f"{edge.name} has the second edition")
+
+    def test_wrong_token_publishes_nothing(self):
+        wrong = self.folder / "wrong.token"
+        wrong.write_text("wrong\n")
+        self.origin.token_path = wrong
+        result = self.origin.client("publish", self.site, "--site", "demo", "--host", SITE_HOST)
+        self.assertNotEqual(0, result.returncode)
+        self.assertTrue(re.search("401|token", result.stdout + result.stderr), result.stdout + result.stderr)
+
+    def test_purge_reaches_every_edge_and_tells_who_confirmed(self):
+        self.publish(self.site)
+        for edge in self.edges.values():
+            edge.get("/picture.webp")
+            self.expect_hit(edge.get("/picture.webp"))
+        result = self.origin.client("purge", "--site", "demo", f"https://{SITE_HOST}/picture.webp")
+        self.assertEqual(0, result.returncode, result.stdout + result.stderr)
+        for name, edge in self.edges.items():
+            self.assertRegex(result.stdout, rf"{name}.*\d+(\.\d+)? ?ms")
+            self.expect_miss(edge.get("/picture.webp"))
+            self.expect_hit(edge.get("/picture.webp"))
+
+    def test_purge_while_an_edge_is_away_counts_when_it_is_back(self):
+        self.publish(self.site)
+        tokyo = self.edges["tokyo"]
+        tokyo.get("/picture.webp")
+        tokyo.wait_until_stored()
+        tokyo.daemon.kill()
+        result = self.origin.client("purge", "--site", "demo", f"https://{SITE_HOST}/picture.webp")
+        self.assertIn("tokyo", result.stdout + result.stderr, "the one that has not confirmed is named")
+        tokyo.start()
+        self.expect_miss(tokyo.get("/picture.webp"))
+
+    def test_receipt_of_the_api(self):
+        self.publish(self.site)
+        order = json.dumps({"site": "demo", "urls": ["/picture.webp"]}).encode()
+        purged = self.expect(self.origin.call("POST", "/v1/purge?wait=5s", order), 200)
+        receipt = json.loads(purged.body)
+        self.assertGreater(receipt["seq"], 0)
+        self.assertEqual(set(self.edges), {edge["name"] for edge in receipt["edges"]}, receipt)
+
+    def test_status_shows_the_fleet_on_one_screen(self):
+        self.publish(self.site)
+        for _ in range(3):
+            self.edges["tokyo"].get("/")
+        result = self.origin.client("status")
+        self.assertEqual(0, result.returncode, result.stdout + result.stderr)
+        for name in self.edges:
+            self.assertIn(name, result.stdout)
+        self.assertLessEqual(len(result.stdout.splitlines()), 40)
+        self.assertLessEqual(max(map(len, result.stdout.splitlines())), 120)
+
+    def test_no_progress_bar_and_no_colour_in_a_pipe(self):
+        output = self.publish(self.site)
+        self.assertNotIn("\x1b", output.stdout + output.stderr)
+        self.assertNotIn("\r", output.stdout + output.stderr)
+
+
+class ClientTest(CacheTest):
+    def test_unreachable_origin_is_a_clear_error(self):
+        origin = Origin(self)
+        (self.folder / "site").mkdir()
+        (self.folder / "site/index.html").write_text("a page")
+        result = origin.client("publish", self.folder / "site", "--site", "demo")
+        self.assertNotEqual(0, result.returncode)
+        self.assertIn(origin.api[0], result.stdout + result.stderr)
+
+
+if __name__ == "__main__":
+    main()
