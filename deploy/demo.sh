@@ -57,6 +57,26 @@ fail() {
 }
 usage() { sed -n '2,22s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
+# Runs a long step in a process group of its own and waits, so that a signal to this script ends the step and
+# all it has started at once.
+step_pid=''
+run_step() {
+  local code=0
+  set -m
+  "$@" &
+  step_pid=$!
+  set +m
+  wait "$step_pid" || code=$?
+  step_pid=''
+  return "$code"
+}
+
+abandon_step() {
+  trap '' INT TERM HUP
+  [[ -z $step_pid ]] || kill -TERM -- "-$step_pid" 2>/dev/null || true
+  exit 130
+}
+
 # --- ready to start --------------------------------------------------------------------------------------------
 
 install_and_build() {
@@ -64,14 +84,18 @@ install_and_build() {
   [[ -n ${NEARSIDE_SKIP_DEPS:-} ]] || "$root/deploy/install-deps.sh" --build --demo
   local log=$state/log/build.log
   step "building (log: $log)"
+  run_step build "$log" || {
+    tail -n 30 "$log" >&2
+    fail "the build failed (log: $log)"
+  }
+}
+
+build() {
   (
     cd "$root"
     [[ -f build/release/build.ninja ]] || cmake --preset release
     cmake --build --preset release --target nearside-edge nearside-geodns nearside-origin nearside
-  ) 2>&1 | build_progress "$log" || {
-    tail -n 30 "$log" >&2
-    fail "the build failed (log: $log)"
-  }
+  ) 2>&1 | build_progress "$1"
 }
 
 # Keeps the build's output in a log; on a terminal one moving line shows how far it is.
@@ -282,8 +306,8 @@ stop_all() {
 
 make_site() {
   step "assembling the sample site"
-  "$python" "$root/deploy/demo/make-site.py" "$state/site" --work "$state/download/site" --network "$network" \
-    --dns-port "$dns_port" --tls-port "$tls_port"
+  run_step "$python" "$root/deploy/demo/make-site.py" "$state/site" --work "$state/download/site" \
+    --network "$network" --dns-port "$dns_port" --tls-port "$tls_port" || fail "the site could not be made"
 }
 
 # The stamp lies beside the origin's data, so that an emptied origin is filled again.
@@ -421,6 +445,7 @@ main() {
   esac
   mkdir -p "$state"/{run,log,etc,download,origin}
   state=$(cd "$state" && pwd)
+  trap abandon_step INT TERM HUP
   lock_state
   install_and_build
   require_executables

@@ -61,7 +61,7 @@ class NameView {
 /// A name by value, without allocation: 256 bytes, so do not keep thousands of them.
 class Name {
  public:
-  Name() = default;
+  Name() { wire_[0] = 0; }  // the root; the rest is never read
   explicit Name(NameView name);
   /// Presentation form: "www.demo.test." is absolute, "www" is completed by `origin`, "@" is the
   /// origin; \X and \DDD are unescaped (RFC 1035 §5.1). Error: kOperator bad_name, saying what is
@@ -78,7 +78,7 @@ class Name {
 
  private:
   friend Malformed ReadName(std::span<const uint8_t> message, size_t* offset, Name* name);
-  std::array<uint8_t, kMaxNameBytes> wire_{};
+  std::array<uint8_t, kMaxNameBytes> wire_;
   uint8_t size_ = 1;
 };
 

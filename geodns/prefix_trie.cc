@@ -66,10 +66,29 @@ PrefixTrie TrieBuilder::Finish(Ref root) {
       trie.nodes_.push_back(node);
     }
     trie.root_ = root & PrefixTrie::kAlike;
+    trie.MakeTop();
   }
   nodes_ = {};
   node_groups_ = {};
   return trie;
+}
+
+void PrefixTrie::MakeTop() {
+  if (nodes_.size() < kTopFromNodes) return;
+  constexpr uint32_t kEntries = 1U << kTopBits;
+  top_.resize(kEntries);
+  top_scopes_.resize(kEntries, kMixedScope);
+  for (uint32_t begin = 0; begin < kEntries; ++begin) {
+    uint32_t ref = root_;
+    for (unsigned depth = 0;; ++depth) {
+      if ((ref & (kLeaf | kAlike)) != 0 && top_scopes_[begin] == kMixedScope) {
+        top_scopes_[begin] = static_cast<uint8_t>(depth);
+      }
+      if ((ref & kLeaf) != 0 || depth == kTopBits) break;
+      ref = nodes_[ref & kIndex][begin >> (kTopBits - 1 - depth) & 1U];
+    }
+    top_[begin] = ref;
+  }
 }
 
 PrefixTrie PrefixTrie::Combine(const PrefixTrie& a, const PrefixTrie& b, const Combination& combine,

@@ -31,18 +31,29 @@ class PrefixTrie {
   Match Find(const uint8_t* address) const {
     uint32_t ref = root_;
     unsigned depth = 0;
+    uint8_t known_scope = kMixedScope;
+    if (!top_.empty()) {
+      size_t begin = static_cast<size_t>(address[0] << 8 | address[1]);
+      ref = top_[begin];
+      known_scope = top_scopes_[begin];
+      depth = kTopBits;
+    }
     auto step = [&] {
       ref = nodes_[ref & kIndex][address[depth / 8] >> (7 - depth % 8) & 1U];
       ++depth;
     };
-    while ((ref & (kLeaf | kAlike)) == 0) step();
-    auto scope = static_cast<uint8_t>(depth);
+    if (known_scope == kMixedScope) {
+      while ((ref & (kLeaf | kAlike)) == 0) step();
+      known_scope = static_cast<uint8_t>(depth);
+    }
     while ((ref & kLeaf) == 0) step();
-    return {ref & kIndex, scope};
+    return {ref & kIndex, known_scope};
   }
 
   size_t node_count() const { return nodes_.size(); }
-  size_t memory_bytes() const { return nodes_.capacity() * sizeof nodes_[0]; }
+  size_t memory_bytes() const {
+    return nodes_.capacity() * sizeof nodes_[0] + top_.size() * sizeof top_[0] + top_scopes_.size();
+  }
 
   /// The trie in which an address has combine(its value in `a`, its value in `b`): neighbours that
   /// become alike are merged. `groups`, if given, has the group of each value by the time combine
@@ -56,8 +67,17 @@ class PrefixTrie {
   static constexpr uint32_t kAlike = 0x4000'0000;  ///< a node whose leaves are all of one group
   static constexpr uint32_t kIndex = kAlike - 1;
 
+  static constexpr unsigned kTopBits = 16;
+  static constexpr size_t kTopFromNodes = 32'768;  ///< smaller tries stay in the cache anyway
+  static constexpr uint8_t kMixedScope = 255;
+  void MakeTop();
+
   std::vector<std::array<uint32_t, 2>> nodes_;
   uint32_t root_ = kLeaf;
+  /// Where the first kTopBits lead, so that a large trie costs a few cache misses less; empty for a
+  /// small one.
+  std::vector<uint32_t> top_;
+  std::vector<uint8_t> top_scopes_;  ///< kMixedScope: not known yet at that depth
 };
 
 /// Builds a trie from the leaves up.

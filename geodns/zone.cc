@@ -1,5 +1,7 @@
 #include "geodns/zone.h"
 
+#include <cstring>
+
 #include "geodns/zone_builder.h"
 #include "runtime/hash.h"
 
@@ -19,7 +21,11 @@ const Zone::Node* Zone::Lookup(dns::NameView folded) const {
   for (size_t i = hash;; ++i) {
     const Slot& slot = slots_[i & (slots_.size() - 1)];
     if (slot.node == kNone) return nullptr;
-    if (slot.tag == tag && name(nodes_[slot.node]).Equals(folded)) return &nodes_[slot.node];
+    if (slot.tag != tag) continue;
+    const Node& node = nodes_[slot.node];
+    bool same = node.name_bytes == folded.size() &&
+                std::memcmp(bytes_.data() + node.folded_at, folded.data(), folded.size()) == 0;
+    if (same) return &node;
   }
 }
 

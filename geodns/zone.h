@@ -41,7 +41,8 @@ class Zone {
   };
   /// A name that exists, perhaps only because something below it does (an empty non-terminal).
   struct Node {
-    uint32_t name_at = 0;  ///< into bytes_: case as written
+    uint32_t name_at = 0;    ///< into bytes_: case as written
+    uint32_t folded_at = 0;  ///< the same in lower case
     uint8_t name_bytes = 0;
     uint16_t rrset_count = 0;
     uint32_t first_rrset = 0;

@@ -193,6 +193,7 @@ void ZoneBuilder::PlaceNode(const std::vector<uint8_t>& folded, Content& content
   content.node = static_cast<uint32_t>(zone_.nodes_.size());
   Zone::Node node;
   node.name_at = Keep(content.owner);
+  node.folded_at = Keep(folded);
   node.name_bytes = static_cast<uint8_t>(folded.size());
   node.first_rrset = static_cast<uint32_t>(zone_.rrsets_.size());
   node.steer = content.steer;

@@ -10,7 +10,7 @@ namespace nearside::geodns {
 ZoneIndex::ZoneIndex(std::vector<std::shared_ptr<const Zone>> zones) : zones_(std::move(zones)) {
   slots_.assign(std::bit_ceil(zones_.size() * 2 + 1), {});
   for (size_t number = 0; number < zones_.size(); ++number) {
-    dns::Name origin(zones_[number]->origin());
+    dns::Name& origin = origins_.emplace_back(zones_[number]->origin());
     origin.Fold();
     most_labels_ = std::max(most_labels_, origin.view().labels());
     uint64_t hash = Xxh64(origin.view().bytes());
@@ -28,8 +28,10 @@ const Zone* ZoneIndex::Find(dns::NameView folded) const {
     for (size_t i = hash;; ++i) {
       const Slot& slot = slots_[i & (slots_.size() - 1)];
       if (slot.zone == UINT32_MAX) break;
-      const Zone* zone = zones_[slot.zone].get();
-      if (slot.tag == static_cast<uint32_t>(hash >> 32) && zone->origin().Equals(rest)) return zone;
+      if (slot.tag != static_cast<uint32_t>(hash >> 32)) continue;
+      if (std::ranges::equal(origins_[slot.zone].view().bytes(), rest.bytes())) {
+        return zones_[slot.zone].get();
+      }
     }
     if (rest.is_root()) return nullptr;
   }

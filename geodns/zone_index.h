@@ -26,6 +26,7 @@ class ZoneIndex {
     uint32_t zone = UINT32_MAX;
   };
   std::vector<std::shared_ptr<const Zone>> zones_;
+  std::vector<dns::Name> origins_;                  ///< in lower case
   std::vector<Slot> slots_ = std::vector<Slot>(1);  ///< a power of two, never full
   size_t most_labels_ = 0;
 };

@@ -2,7 +2,6 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,19 +25,6 @@ constexpr size_t kOutputBytes = size_t{512} << 10;  // one send
 constexpr uint64_t kWakeKey = ~uint64_t{0};         // the eventfd among epoll's events
 
 thread_local EventLoop* running_loop = nullptr;
-
-/// A few milliseconds late and never early, for the price of a memory read: a turn may have lasted,
-/// and a timer must count from the moment it is armed.
-MonoTime ArmingTime() {
-  static const auto resolution = [] {
-    timespec step{};
-    clock_getres(CLOCK_MONOTONIC_COARSE, &step);
-    return seconds(step.tv_sec) + std::chrono::nanoseconds(step.tv_nsec);
-  }();
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-  return MonoTime(seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec) + resolution);
-}
 
 }  // namespace
 
@@ -274,7 +260,7 @@ Timer::~Timer() {
 
 void Timer::Arm(milliseconds after) {
   Disarm();
-  loop_.state_->wheel.Insert(this, ArmingTime() + std::max(after, milliseconds(0)));
+  loop_.state_->wheel.Insert(this, MonoNow() + std::max(after, milliseconds(0)));
   armed_ = true;
 }
 

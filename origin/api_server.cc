@@ -250,8 +250,8 @@ void ApiServer::Await(RequestKind kind, const AwaitEdges& awaited,
 void ApiServer::Finish(RequestKind kind, const Answer& answer,
                        std::unique_ptr<Conversation> conversation) {
   if (node_.draining.load()) conversation->CloseAfterwards();
+  node_.counters.Count(kind, answer.status);  // before anybody can have seen the answer
   conversation->Respond(answer);
-  node_.counters.Count(kind, answer.status);
   node_.counters.received_bytes += conversation->received_bytes();
   node_.counters.sent_bytes += conversation->sent_bytes();
   GiveBack(std::move(conversation));

@@ -63,13 +63,13 @@ class HeadPayload {
 
 /// A head in RAM: immutable, shared, alive as long as anyone serves it, whatever the store does meanwhile.
 struct CachedHead {
+  /// The newest purge_sequence at which this head was found valid: equal to the store's newest means that
+  /// no scope has to be looked at again. First, so that it shares a cache line with the reference count.
+  mutable std::atomic<uint64_t> checked_sequence{0};
   Head head;
   std::unique_ptr<const HeadPayload> payload;
   /// The whole body when it is small (up to kInlineBody bytes it is stored inside the head), else empty.
   ChunkRef inline_body;
-  /// The newest purge_sequence at which this head was found valid: equal to the store's newest means that
-  /// no scope has to be looked at again.
-  mutable std::atomic<uint64_t> checked_sequence{0};
 };
 using HeadRef = std::shared_ptr<const CachedHead>;
 inline constexpr size_t kInlineBody = 2048;

@@ -31,31 +31,40 @@ uint64_t ShardCount(uint64_t limit) {
 
 /// What an entry is found by: a head's key, or a chunk's name in the same 32 bytes.
 struct RamTier::Name {
-  explicit Name(const Key256& head_key) : hash(Spread(head_key.word())), key(head_key) {}
-  explicit Name(ChunkName name) : hash(name.hash()), is_chunk(true) {
+  explicit Name(const Key256& head_key) : key(head_key) {}
+  explicit Name(ChunkName name) : is_chunk(true) {
     std::memcpy(key.bytes.data(), &name.object_id, sizeof name.object_id);
     std::memcpy(key.bytes.data() + sizeof name.object_id, &name.index, sizeof name.index);
   }
   bool operator==(const Name&) const = default;
-  // A key's word is uniform already; the multiplication lets shard, bucket and ghost take any of its bits.
-  static uint64_t Spread(uint64_t word) { return std::rotl(word * 0x9e3779b97f4a7c15u, 32); }
+  uint64_t hash() const {
+    // A key's word is uniform already, a chunk's id and index are small numbers. The multiplications let shard,
+    // bucket and ghost take any bits.
+    uint64_t word = key.word();
+    if (is_chunk) {
+      uint32_t index;
+      std::memcpy(&index, key.bytes.data() + sizeof word, sizeof index);
+      word = ChunkName{.object_id = word, .index = index}.hash();
+    }
+    return std::rotl(word * 0x9e3779b97f4a7c15u, 32);
+  }
 
-  uint64_t hash;
   Key256 key;
   bool is_chunk = false;
 };
 
-struct RamTier::Entry {
+/// A lookup reads the first cache line alone: the members are in this order for that.
+struct alignas(64) RamTier::Entry {
   explicit Entry(const Name& n) : name(n) {}
-  Name name;
   Entry* chain = nullptr;  ///< next in the bucket
-  Entry* newer = nullptr;
-  Entry* older = nullptr;
   HeadRef head;
-  ChunkRef chunk;
-  uint64_t charge = 0;
+  Name name;
   uint8_t frequency = 0;
   bool in_main = false;
+  ChunkRef chunk;
+  Entry* newer = nullptr;
+  Entry* older = nullptr;
+  uint64_t charge = 0;
 };
 
 /// An intrusive queue with its bytes. Owns nothing: the bucket's chains do.
@@ -91,20 +100,22 @@ struct alignas(64) RamTier::Shard {
     }
   }
 
-  Entry** Slot(const Name& name) {
-    // Low bits choose the bucket, high ones have chosen the shard.
-    Entry** slot = &buckets[name.hash & (buckets.size() - 1)];
+  // Low bits choose the bucket, high ones have chosen the shard.
+  Entry** BucketOf(uint64_t hash) { return &buckets[hash & (buckets.size() - 1)]; }
+  Entry** Slot(const Name& name, uint64_t hash) {
+    Entry** slot = BucketOf(hash);
     while (*slot != nullptr && !((*slot)->name == name)) slot = &(*slot)->chain;
     return slot;
   }
   /// What was evicted a short while ago, or replaces something in the main queue, goes to the main queue.
   void Link(std::unique_ptr<Entry> owned) {
     Entry* entry = owned.release();
-    Entry*& bucket = buckets[entry->name.hash & (buckets.size() - 1)];
-    entry->chain = bucket;
-    bucket = entry;
+    const uint64_t hash = entry->name.hash();
+    Entry** bucket = BucketOf(hash);
+    entry->chain = *bucket;
+    *bucket = entry;
     const uint64_t window = std::max(main.entries, small.entries);
-    entry->in_main = entry->in_main || ghost.Take(entry->name.hash, window);
+    entry->in_main = entry->in_main || ghost.Take(hash, window);
     (entry->in_main ? main : small).Push(entry);
     ++(entry->name.is_chunk ? chunks : heads);
   }
@@ -114,6 +125,9 @@ struct alignas(64) RamTier::Shard {
     (entry->in_main ? main : small).Remove(entry.get());
     --(entry->name.is_chunk ? chunks : heads);
     return entry;
+  }
+  std::unique_ptr<Entry> UnlinkOldest(const Fifo& fifo) {
+    return Unlink(Slot(fifo.oldest->name, fifo.oldest->name.hash()));
   }
   void Access(Entry* entry) {
     if (entry->frequency == 0 && !entry->name.is_chunk && touched.size() < kMostTouched) {
@@ -153,9 +167,9 @@ RamTier::Shard::Search RamTier::Shard::Evict() {
       main.Remove(oldest);
       main.Push(oldest);
     } else {
-      if (from_small) ghost.Add(oldest->name.hash);
+      if (from_small) ghost.Add(oldest->name.hash());
       ++evicted;
-      return {.victim = Unlink(Slot(oldest->name))};
+      return {.victim = UnlinkOldest(from_small ? small : main)};
     }
   }
   return {.unfinished = true};
@@ -185,9 +199,10 @@ RamTier::Shard& RamTier::ShardOf(uint64_t hash) const {
 
 HeadRef RamTier::FindHead(const Key256& key) {
   const Name name(key);
-  Shard& shard = ShardOf(name.hash);
+  const uint64_t hash = name.hash();
+  Shard& shard = ShardOf(hash);
   const std::lock_guard lock(shard.mutex);
-  Entry* entry = *shard.Slot(name);
+  Entry* entry = *shard.Slot(name, hash);
   ++(entry != nullptr ? shard.head_hits : shard.head_misses);
   if (entry == nullptr) return nullptr;
   shard.Access(entry);
@@ -196,17 +211,19 @@ HeadRef RamTier::FindHead(const Key256& key) {
 
 HeadRef RamTier::PeekHead(const Key256& key) const {
   const Name name(key);
-  Shard& shard = ShardOf(name.hash);
+  const uint64_t hash = name.hash();
+  Shard& shard = ShardOf(hash);
   const std::lock_guard lock(shard.mutex);
-  const Entry* entry = *shard.Slot(name);
+  const Entry* entry = *shard.Slot(name, hash);
   return entry != nullptr ? entry->head : nullptr;
 }
 
 ChunkRef RamTier::FindChunk(ChunkName chunk_name) {
   const Name name(chunk_name);
-  Shard& shard = ShardOf(name.hash);
+  const uint64_t hash = name.hash();
+  Shard& shard = ShardOf(hash);
   const std::lock_guard lock(shard.mutex);
-  Entry* entry = *shard.Slot(name);
+  Entry* entry = *shard.Slot(name, hash);
   ++(entry != nullptr ? shard.chunk_hits : shard.chunk_misses);
   if (entry == nullptr) return {};
   shard.Access(entry);
@@ -218,12 +235,13 @@ template <typename MayReplace>
 bool RamTier::Insert(std::unique_ptr<Entry> entry, MayReplace may_replace) {
   const Name name = entry->name;
   const bool fits = MakeRoom(entry->charge);
-  Shard& shard = ShardOf(name.hash);
+  const uint64_t hash = name.hash();
+  Shard& shard = ShardOf(hash);
   std::unique_ptr<Entry> replaced;  // destroyed without the lock, as is what was not linked
   bool wanted = false;
   {
     const std::lock_guard lock(shard.mutex);
-    Entry** slot = shard.Slot(name);
+    Entry** slot = shard.Slot(name, hash);
     wanted = may_replace(*slot);
     if (wanted && *slot != nullptr) {  // what replaces is as popular as what it replaces
       entry->frequency = (*slot)->frequency;
@@ -300,11 +318,12 @@ bool RamTier::Reserve(uint64_t bytes) { return MakeRoom(bytes); }
 
 template <typename Match>
 bool RamTier::Erase(const Name& name, Match match) {
-  Shard& shard = ShardOf(name.hash);
+  const uint64_t hash = name.hash();
+  Shard& shard = ShardOf(hash);
   std::unique_ptr<Entry> out;
   {
     const std::lock_guard lock(shard.mutex);
-    Entry** slot = shard.Slot(name);
+    Entry** slot = shard.Slot(name, hash);
     if (*slot == nullptr || !match(**slot)) return false;
     out = shard.Unlink(slot);
   }
@@ -337,7 +356,7 @@ void RamTier::Clear() {
       {
         const std::lock_guard lock(shard->mutex);
         Fifo& fifo = shard->small.oldest != nullptr ? shard->small : shard->main;
-        if (fifo.oldest != nullptr) out = shard->Unlink(shard->Slot(fifo.oldest->name));
+        if (fifo.oldest != nullptr) out = shard->UnlinkOldest(fifo);
       }
       if (out == nullptr) break;
       Destroy(std::move(out));
@@ -347,9 +366,10 @@ void RamTier::Clear() {
 
 bool RamTier::TakeAccess(const Key256& key) {
   const Name name(key);
-  Shard& shard = ShardOf(name.hash);
+  const uint64_t hash = name.hash();
+  Shard& shard = ShardOf(hash);
   const std::lock_guard lock(shard.mutex);
-  Entry* entry = *shard.Slot(name);
+  Entry* entry = *shard.Slot(name, hash);
   if (entry == nullptr || entry->frequency == 0) return false;
   --entry->frequency;
   return true;

@@ -4,7 +4,7 @@
 #   tests/long.sh [tidy] [system] [fuzz]      all three by default
 #
 #   tidy     clang-tidy over every source
-#   system   the system tests with hundreds of kills, uploads of a gigabyte, thousands of bent requests, each three times
+#   system   the system tests with hundreds of kills, gigabyte uploads, thousands of bent requests, three times
 #   fuzz     30 minutes of fuzzing (NEARSIDE_FUZZ_SECONDS)
 set -uo pipefail
 

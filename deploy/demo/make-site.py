@@ -34,6 +34,8 @@ NAVIGATION = (("trails", "Trails"), ("gallery", "Gallery"), ("journey", "Journey
 EDGE_NUMBERS = {"frankfurt": 1, "virginia": 2, "tokyo": 3}
 PICTURE_WIDTHS = (640, 1280, 1920)
 JPEG_WIDTH = 1280
+WEBP_OPTIONS = ("-quiet", "-m", "4", "-q", "90")
+JPEG_OPTIONS = ("-quality", "85", "-optimize", "-progressive")
 SITE_URL = "https://www.demo.test"
 # family → npm package, file inside, what the tarball must be
 FONTS = {
@@ -151,15 +153,16 @@ def paint(painter: pathlib.Path, scene: str, folder: pathlib.Path) -> None:
         full.write_bytes(run(painter, scene, str(PICTURE_WIDTHS[-1]), str(PICTURE_WIDTHS[-1] * 5 // 8)))
         for width in PICTURE_WIDTHS:
             target = folder / f"{scene}-{width}.webp"
-            run("cwebp", "-quiet", "-m", "4", "-q", "90", "-resize", str(width), "0", full, "-o", target)
+            run("cwebp", *WEBP_OPTIONS, "-resize", str(width), "0", full, "-o", target)
         small = pathlib.Path(scratch) / "small.ppm"
         run("dwebp", "-quiet", "-ppm", folder / f"{scene}-{JPEG_WIDTH}.webp", "-o", small)
         target = folder / f"{scene}-{JPEG_WIDTH}.jpg"
-        run("cjpeg", "-quality", "85", "-optimize", "-progressive", "-outfile", target, small)
+        run("cjpeg", *JPEG_OPTIONS, "-outfile", target, small)
 
 
 def add_pictures(site: Site, work: pathlib.Path) -> None:
-    recipe = hashlib.sha256((HERE / "panorama.cc").read_bytes() + pathlib.Path(__file__).read_bytes()).hexdigest()[:16]
+    settings = repr((PICTURE_WIDTHS, JPEG_WIDTH, WEBP_OPTIONS, JPEG_OPTIONS))
+    recipe = hashlib.sha256((HERE / "panorama.cc").read_bytes() + settings.encode()).hexdigest()[:16]
     folder = work / f"pictures-{recipe}"
     if not (folder / "complete").exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -21,21 +21,11 @@ namespace {
 struct Vec3 {
   float x = 0, y = 0, z = 0;
 };
-Vec3 operator+(Vec3 a, Vec3 b) {
-  return {a.x + b.x, a.y + b.y, a.z + b.z};
-}
-Vec3 operator*(Vec3 a, Vec3 b) {
-  return {a.x * b.x, a.y * b.y, a.z * b.z};
-}
-Vec3 operator*(Vec3 a, float k) {
-  return {a.x * k, a.y * k, a.z * k};
-}
-Vec3 Mix(Vec3 a, Vec3 b, float t) {
-  return a * (1 - t) + b * t;
-}
-float Clamp01(float v) {
-  return std::clamp(v, 0.0F, 1.0F);
-}
+Vec3 operator+(Vec3 a, Vec3 b) { return {a.x + b.x, a.y + b.y, a.z + b.z}; }
+Vec3 operator*(Vec3 a, Vec3 b) { return {a.x * b.x, a.y * b.y, a.z * b.z}; }
+Vec3 operator*(Vec3 a, float k) { return {a.x * k, a.y * k, a.z * k}; }
+Vec3 Mix(Vec3 a, Vec3 b, float t) { return a * (1 - t) + b * t; }
+float Clamp01(float v) { return std::clamp(v, 0.0F, 1.0F); }
 float SmoothStep(float low, float high, float v) {
   const float t = Clamp01((v - low) / (high - low));
   return t * t * (3 - 2 * t);
@@ -484,7 +474,9 @@ class Painter {
         is_water_(pixels_.size()) {}
 
   void Paint() {
-    for (int y = 0; y < height_; ++y) {
+    // What lies below the horizon is ground or water from edge to edge.
+    const int sky_rows = std::min(height_, static_cast<int>(horizon_) + 2);
+    for (int y = 0; y < sky_rows; ++y) {
       for (int x = 0; x < width_; ++x)
         Pixel(x, y) = Sky(static_cast<float>(x), static_cast<float>(y));
     }

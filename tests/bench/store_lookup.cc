@@ -60,6 +60,7 @@ HeadRef Put(CacheStore& store, size_t number, size_t body_bytes) {
   Head head;
   head.key = KeyOf(number);
   head.drop_at = WallNow() + std::chrono::hours(24);
+  head.purge_sequence = store.purge_sequence();
   head.scopes = {1, 2, 3, number};
   head.meta.assign(350, 'm');
   return writer->Commit(std::move(head));

@@ -124,15 +124,6 @@ TEST_F(RequestPassTest, AClientThatLeavesInTheMiddleOfItsBodyCutsItOffAtTheOrigi
   EXPECT_EQ(Sum(node_->metrics.aborted_responses), 1u);
 }
 
-TEST_F(RequestPassTest, AnOriginThatAnswersEarlyLetsTheClientSendIntoNothing) {
-  Start();
-  FakeExchange& client = Ask(RequestFor("POST", "https://www.demo.test/form"),
-                             [](FakeExchange& exchange) { exchange.has_request_body = true; });
-  On([&] { client.Send("some"); });
-  EXPECT_TRUE(thread_.Await([&] { return client.consumed == 4; }));
-  Leave(client);
-}
-
 TEST_F(RequestPassTest, UnknownHostsAreToldSo) {
   Start();
   FakeExchange& client = Ask(GetFor("https://other.test/a"));

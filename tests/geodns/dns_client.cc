@@ -1,5 +1,6 @@
 #include "tests/geodns/dns_client.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -71,9 +72,10 @@ bool DnsClient::IsEnded() {
 }
 
 std::vector<uint8_t> Framed(std::span<const uint8_t> message) {
-  std::vector<uint8_t> framed = {static_cast<uint8_t>(message.size() >> 8),
-                                 static_cast<uint8_t>(message.size())};
-  framed.insert(framed.end(), message.begin(), message.end());
+  std::vector<uint8_t> framed(2 + message.size());
+  framed[0] = static_cast<uint8_t>(message.size() >> 8);
+  framed[1] = static_cast<uint8_t>(message.size());
+  std::copy(message.begin(), message.end(), framed.begin() + 2);
   return framed;
 }
 

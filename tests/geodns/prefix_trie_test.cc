@@ -124,6 +124,48 @@ TEST(PrefixTrieTest, AgreesWithASearchThroughAllNetworks) {
   }
 }
 
+/// A trie that is large enough for its shortcut over the first bits, against a small one of the
+/// same networks.
+TEST(PrefixTrieTest, LargeTriesFindTheSame) {
+  std::mt19937 random(17);
+  std::vector<TaggedNetwork> networks;
+  for (int i = 0; i < 12'000; ++i) {
+    uint32_t bits = static_cast<uint32_t>(random());
+    uint8_t bytes[4] = {static_cast<uint8_t>(bits >> 24), static_cast<uint8_t>(bits >> 16),
+                        static_cast<uint8_t>(bits >> 8), static_cast<uint8_t>(bits)};
+    uint8_t length = static_cast<uint8_t>(i % 50 == 0 ? 3 + random() % 14 : 17 + random() % 16);
+    networks.push_back(
+        {Network::Of(IpAddress::V4(bytes), length), static_cast<uint8_t>(random() % 5)});
+  }
+  std::vector<uint64_t> sets;
+  PrefixTrie trie = TrieOfTags(networks, false, &sets);
+  std::vector<uint32_t> groups;
+  for (uint32_t i = 0; i < sets.size(); ++i) groups.push_back(i % 2);
+  auto same = [](uint32_t a, uint32_t) { return a; };
+  PrefixTrie grouped = PrefixTrie::Combine(trie, PrefixTrie(), same, &groups);
+  ASSERT_GT(grouped.node_count(), 100'000U);
+  EXPECT_GT(grouped.memory_bytes(), grouped.node_count() * 8) << "it has the shortcut";
+  for (int i = 0; i < 20'000; ++i) {
+    // Near the networks' edges, where mistakes would be.
+    IpAddress address = networks[random() % networks.size()].network.address;
+    address.bytes[random() % 4] ^= static_cast<uint8_t>(1U << random() % 8);
+    PrefixTrie::Match plain = trie.Find(address.bytes.data());
+    PrefixTrie::Match match = grouped.Find(address.bytes.data());
+    ASSERT_EQ(match.value, plain.value);
+    // All addresses that differ only beyond the scope are of the same group, and one beside them is
+    // not.
+    ASSERT_LE(match.scope, plain.scope);
+    for (int j = 0; j < 4; ++j) {
+      IpAddress other = address;
+      for (unsigned bit = match.scope; bit < 32; ++bit) {
+        if (random() % 2) other.bytes[bit / 8] ^= static_cast<uint8_t>(0x80 >> bit % 8);
+      }
+      ASSERT_EQ(grouped.Find(other.bytes.data()).scope, match.scope) << other.ToText();
+      ASSERT_EQ(groups[trie.Find(other.bytes.data()).value], groups[plain.value]);
+    }
+  }
+}
+
 TEST(NetworkTest, ParsesAndRefuses) {
   const struct {
     std::string_view text, want;

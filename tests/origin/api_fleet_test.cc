@@ -235,7 +235,7 @@ TEST_F(ApiFleetTest, WrongReportsAreRefused) {
   }
   EXPECT_EQ(Reason(Fleet("POST /v1/edges/tokyo", "nonsense")), "bad_json");
   EXPECT_EQ(Fleet("POST /v1/edges/tokyo", std::string(70'000, ' ')).status, 413);
-  EXPECT_EQ(Fleet("POST /v1/edges/to%20kyo", "{}").status, 404);
+  EXPECT_EQ(Admin("POST /v1/edges/to%20kyo", "{}").status, 404);
   EXPECT_TRUE(Json(Admin("GET /v1/edges"))["edges"].empty());
 }
 

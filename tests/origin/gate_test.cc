@@ -68,7 +68,8 @@ TEST_F(GateTest, IdleConnectionsAndHalfHeadsHoldNoThread) {
     if (i % 2 == 0) idle.back()->Send("GET / HTTP/1.1\r\nhost: ");
   }
   EXPECT_EQ(Request("GET /healthz", "").status, 200);
-  EXPECT_EQ(server_->gate_counters().open, 101u);
+  EXPECT_EQ(server_->gate_counters().accepted, 101u);
+  EXPECT_GE(server_->gate_counters().open, 100u);
 }
 
 TEST_F(GateTest, AHeadThatDoesNotComeInTimeEndsTheConnection) {

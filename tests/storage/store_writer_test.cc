@@ -101,8 +101,8 @@ TEST_F(StoreWriterTest, AReaderThatHangsStopsAdmissionsButNeitherServiceNorExpir
   PutMany("before", 20, 100'000);
   HangReader();
   EXPECT_TRUE(readers_->oldest().chunks.has_value());
-  // Ten times what the map holds: every page that is freed stays pinned.
-  PutMany("meanwhile", 1200, 100'000);
+  // Thirty megabytes through a map of twelve: every page that is freed stays pinned.
+  PutMany("meanwhile", 300, 100'000);
   EXPECT_GT(parts_->counters.write_errors, 0u) << "what finds no page is refused";
   EXPECT_FALSE(parts_->pass_through) << "it is no failure of the disk";
   // Heads alone need no page of the chunks' map: small objects are stored, and expire.
@@ -121,11 +121,11 @@ TEST_F(StoreWriterTest, AReaderThatHangsStopsAdmissionsButNeitherServiceNorExpir
 }
 
 TEST_F(StoreWriterTest, NoHeadOnDiskIsEverWithoutItsChunks) {
-  PutMany("object", 400, 120'000);
-  EXPECT_GT(parts_->counters.evicted_disk, 100u);
+  PutMany("object", 200, 120'000);
+  EXPECT_GT(parts_->counters.evicted_disk, 50u);
   EXPECT_EQ(parts_->counters.write_errors, 0u);
   int whole = 0;
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < 200; ++i) {
     const std::string stored = Stored("object" + std::to_string(i));
     EXPECT_NE(stored, "dangling") << i;
     whole += stored == "whole" ? 1 : 0;

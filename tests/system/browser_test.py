@@ -107,6 +107,7 @@ class BrowserTest(CacheTest):
         self.assertLessEqual({"document", "stylesheet", "script", "font", "image", "fetch"}, kinds)
         self.assertEqual("tokyo", report["live"]["edge"])
         self.assertGreater(int(report["live"]["parts"]), 60)
+        self.assertEqual("100 %", report["live"]["hits"], "measured a second time all of it is a hit")
         print(f"screenshots: {OUTPUT}/browser-*.png")
 
     def test_second_visitor_is_served_from_the_cache(self):

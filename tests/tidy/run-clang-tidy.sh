@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 [[ -f build/dev/compile_commands.json ]] || cmake --preset dev >/dev/null
 if [[ ${1:-} == --changed ]]; then
-  mapfile -t files < <({ git diff --name-only HEAD && git ls-files --others --exclude-standard; } | grep '\.cc$' || true)
+  mapfile -t files < <(git diff --name-only HEAD -- '*.cc' && git ls-files --others --exclude-standard -- '*.cc')
 elif (($# > 0)); then
   files=("$@")
 else

@@ -473,10 +473,15 @@ TEST_F(ClientTest, IdleConnectionsAreClosedInTime) {
   EXPECT_TRUE(AwaitOpen(0));
 }
 
-TEST_F(ClientTest, Timeouts) {
-  Make({.head_timeout = milliseconds(40), .read_timeout = milliseconds(40)});
+TEST_F(ClientTest, AServerThatDoesNotAnswerTimesOut) {
+  Make({.head_timeout = milliseconds(40)});
   ScriptedOrigin silent([](OriginConnection& connection) { connection.AwaitEnd(); });
   EXPECT_EQ(Get(silent.url())->failure, "head_timeout");
+  EXPECT_EQ(open(), 0u);
+}
+
+TEST_F(ClientTest, AServerThatStopsInsideItsAnswerTimesOut) {
+  Make({.read_timeout = milliseconds(40)});
   ScriptedOrigin half([](OriginConnection& connection) {
     connection.ReadHead();
     connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");

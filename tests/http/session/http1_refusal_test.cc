@@ -96,7 +96,7 @@ TEST(Http1RefusalTest, SlowHeadsTimeOut) {
 }
 
 TEST(Http1RefusalTest, SilentConnectionsAreClosed) {
-  TestServer server({.limits = {.idle_timeout = milliseconds(30)}});
+  TestServer server({.limits = {.idle_timeout = milliseconds(500)}});
   EXPECT_EQ(server.Converse(""), "");
   const auto peer = server.Connect();
   peer->Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

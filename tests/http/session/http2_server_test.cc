@@ -347,7 +347,7 @@ TEST(Http2ServerTest, AnApplicationThatDoesNothingGivesA500) {
 }
 
 TEST(Http2ServerTest, IdleConnectionsEndWithGoaway) {
-  TestServer server({.limits = {.idle_timeout = milliseconds(30)}});
+  TestServer server({.limits = {.idle_timeout = milliseconds(500)}});
   Http2Peer client(server.Connect());
   EXPECT_EQ(client.Get("/").status, 200);
   client.AwaitClose();

@@ -17,9 +17,13 @@ function kind(verdict) {
   return verdict === "stale" ? "stale" : "miss";
 }
 
+// Past the browser's cache, but not past the edge's: "no-store" alone would also send "no-cache", and the
+// edge would ask the origin each time.
+const options = { cache: "no-store", headers: { "Cache-Control": "max-age=31536000" } };
+
 async function measure(path) {
   const began = performance.now();
-  const response = await fetch(path, { cache: "no-store" });
+  const response = await fetch(path, options);
   const body = await response.arrayBuffer();
   return {
     path,

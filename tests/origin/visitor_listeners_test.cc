@@ -1,0 +1,183 @@
+#include "origin/visitor_listeners.h"
+
+#include <filesystem>
+#include <future>
+
+#include "http/session/client.h"
+#include "origin/answer_body.h"
+#include "tests/net/test_authority.h"
+#include "tests/origin/origin_fixture.h"
+
+namespace nearside::origin::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+class VisitorListenersTest : public OriginTest {
+ protected:
+  void SetUp() override {
+    Start("[[listen]]\naddress = \"127.0.0.1:0\"\ntls = false\n"
+          "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n"
+          "[[certificate]]\nchain = \"x\"\nkey = \"y\"\n");
+    auto listeners = VisitorListeners::Open(*node_, {authority_.Issue({.names = {"www.demo.test"}})});
+    ASSERT_TRUE(listeners) << listeners.error().ToString();
+    listeners_ = std::move(*listeners);
+    listeners_->Start();
+    MakeSite();
+  }
+  void TearDown() override {
+    listeners_.reset();
+    OriginTest::TearDown();
+  }
+
+  uint16_t clear_port() const { return listeners_->addresses().at(0).port(); }
+  uint16_t tls_port() const { return listeners_->addresses().at(1).port(); }
+  Reply Get(const std::string& path, const std::string& fields = "",
+            const std::string& method = "GET", const std::string& host = "www.demo.test") {
+    return Ask(clear_port(), Text(method + " " + path, fields, "", host));
+  }
+  /// "status body" of a request over TLS that trusts `ca_file`, or the reason of its failure.
+  std::string GetByTls(const std::string& ca_file, const std::string& path);
+
+  net::TestAuthority authority_;
+  std::unique_ptr<VisitorListeners> listeners_;
+};
+
+/// Gathers one response and ends the loop.
+class Gathered final : public http::CallHandler {
+ public:
+  explicit Gathered(net::EventLoop& loop) : loop_(loop) {}
+  void OnHead(http::ResponseHead&& head) override { text = std::to_string(head.status) + " "; }
+  void OnBody(std::span<const uint8_t> bytes) override {
+    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  void OnEnd(const http::Fields&) override { loop_.Stop(); }
+  void OnFailure(const Error& error) override {
+    text = error.reason;
+    loop_.Stop();
+  }
+  std::string text;
+
+ private:
+  net::EventLoop& loop_;
+};
+
+std::string VisitorListenersTest::GetByTls(const std::string& ca_file, const std::string& path) {
+  auto loop = net::EventLoop::Create().value();
+  auto resolver = net::Resolver::Create(*loop).value();
+  auto client = http::Client::Create(*loop, *resolver,
+                                     net::TlsClient::Create(ca_file, {"http/1.1"}).value(), {});
+  http::RequestHead head;
+  head.method = "GET";
+  head.scheme = "https";
+  head.authority = "www.demo.test";
+  head.target = path;
+  http::Endpoint endpoint{true, "127.0.0.1", tls_port(), "www.demo.test"};
+  Gathered gathered(*loop);
+  auto call = client->Start(endpoint, head, nullptr, std::nullopt, &gathered);
+  loop->Run();
+  call.reset();
+  return gathered.text;
+}
+
+TEST_F(VisitorListenersTest, ServesTheActiveReleaseOverTls) {
+  Publish({{"index.html", "home"}});
+  EXPECT_EQ(GetByTls(authority_.file(), "/"), "200 home");
+  EXPECT_EQ(GetByTls(authority_.file(), "/nothing"), "404 Nothing is here.\n");
+}
+
+TEST_F(VisitorListenersTest, NewCertificatesServeNewConnections) {
+  Publish({{"index.html", "home"}});
+  const net::TestAuthority second;
+  EXPECT_EQ(GetByTls(second.file(), "/"), "tls_failed");
+  listeners_->UseCertificates({second.Issue({.names = {"www.demo.test"}})});
+  EXPECT_EQ(GetByTls(second.file(), "/"), "200 home");
+  EXPECT_EQ(GetByTls(authority_.file(), "/"), "tls_failed");
+}
+
+TEST_F(VisitorListenersTest, BodiesOfEverySizeAreByteForByte) {
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const size_t size : {size_t{0}, size_t{1}, AnswerBody::kPieceBytes - 1, AnswerBody::kPieceBytes,
+                            AnswerBody::kPieceBytes + 1, 5 * AnswerBody::kPieceBytes + 3}) {
+    std::string content(size, '\0');
+    for (size_t i = 0; i < size; ++i) content[i] = static_cast<char>((i * 2654435761u) >> 24);
+    files.emplace_back("f" + std::to_string(size), content);
+  }
+  Publish(files);
+  for (const auto& [path, content] : files) {
+    const Reply reply = Get("/" + path);
+    EXPECT_EQ(reply.status, 200) << path;
+    EXPECT_EQ(reply.Field("content-length"), std::to_string(content.size()));
+    EXPECT_TRUE(reply.body == content) << path;
+  }
+}
+
+TEST_F(VisitorListenersTest, RangesConditionalsAndHeadAreTheSameAsForEdges) {
+  Publish({{"a.txt", std::string(200'000, 'a') + "0123456789"}});
+  EXPECT_EQ(Get("/a.txt", "range: bytes=200002-200004\r\n").body, "234");
+  const Reply several = Get("/a.txt", "range: bytes=0-1,200008-200009\r\n");
+  EXPECT_EQ(several.status, 206);
+  EXPECT_THAT(several.body, HasSubstr("Content-Range: bytes 0-1/200010\r\n\r\naa\r\n"));
+  EXPECT_THAT(several.body, HasSubstr("Content-Range: bytes 200008-200009/200010\r\n\r\n89\r\n"));
+  const std::string tag = Get("/a.txt", "", "HEAD").Field("etag");
+  EXPECT_EQ(Get("/a.txt", "if-none-match: " + tag + "\r\n").status, 304);
+  RawClient client(clear_port());
+  client.Send(Text("HEAD /a.txt", "", "", "www.demo.test"));
+  EXPECT_EQ(client.Read(/*head_request=*/true).Field("content-length"), "200010");
+  client.Send(Text("GET /a.txt", "range: bytes=-1\r\n", "", "www.demo.test"));
+  EXPECT_EQ(client.Read().body, "9");
+}
+
+TEST_F(VisitorListenersTest, NothingButSitesAndHealthIsServed) {
+  EXPECT_EQ(Get("/v1/sites", "authorization: Bearer " + std::string(kAdminToken) + "\r\n", "GET",
+                "127.0.0.1")
+                .status,
+            421);
+  EXPECT_EQ(Get("/", "", "GET", "other.test").status, 421);
+  EXPECT_EQ(Get("/healthz", "", "GET", "127.0.0.1").status, 200);
+  EXPECT_EQ(Get("/healthz", "", "GET", "origin-1").body, "ok\n");
+  EXPECT_EQ(Get("/healthz").status, 404);  // a path of the site's own
+  EXPECT_EQ(Get("/", "", "DELETE").status, 405);
+}
+
+TEST_F(VisitorListenersTest, ABlobThatFailsInTheMiddleNeverLooksWhole) {
+  const std::string content(3 * AnswerBody::kPieceBytes, 'x');
+  Publish({{"a.bin", content}});
+  const std::string name = DigitsOf(content);
+  const std::string file =
+      dir_.In("blobs/" + name.substr(0, 2) + "/" + name.substr(2, 2) + "/" + name);
+  RawClient client(clear_port());
+  // Cut behind what has been opened and read: the length was promised already.
+  client.Send("GET /a.bin HTTP/1.1\r\nhost: www.demo.test\r\n\r\n");
+  std::filesystem::resize_file(file, AnswerBody::kPieceBytes);
+  const Reply reply = client.Read();
+  if (reply.status == 200 && reply.body.size() == content.size()) return;  // it was quicker than we
+  EXPECT_NE(reply.body.size(), content.size());
+}
+
+TEST_F(VisitorListenersTest, DrainingFinishesAndEnds) {
+  Publish({{"index.html", "home"}});
+  RawClient idle(clear_port());
+  idle.Send(Text("GET /", "", "", "www.demo.test"));
+  EXPECT_EQ(idle.Read().body, "home");
+  std::promise<void> drained;
+  listeners_->Drain(seconds(20), [&] { drained.set_value(); });
+  drained.get_future().wait();
+  EXPECT_TRUE(idle.Ends());
+}
+
+TEST_F(VisitorListenersTest, ABusyAddressIsNamedWithFileLineAndKey) {
+  OriginSettings settings = Settings("[[listen]]\naddress = \"127.0.0.1:" +
+                                     std::to_string(clear_port()) + "\"\ntls = false\n");
+  Node other(settings, storage::Metadata::Open("sqlite:" + dir_.In("o.db"), {}).value(),
+             storage::BlobStore::Open("file:" + dir_.In("o")).value(),
+             Tokens::Load(dir_.In("admin.token"), "").value());
+  auto second = VisitorListeners::Open(other, {});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().fault, Fault::kOperator);
+  EXPECT_THAT(second.error().message, HasSubstr("origin.toml:"));
+  EXPECT_THAT(second.error().message, HasSubstr("listen.address"));
+}
+
+}  // namespace
+}  // namespace nearside::origin::test
