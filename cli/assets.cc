@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include <cerrno>
 #include <cstring>
@@ -19,7 +20,7 @@ std::string TargetOf(const AssetsOptions& options) {
 
 /// A regular file's length. Error: kOperator cannot_read.
 Result<uint64_t> LengthOf(const std::string& file) {
-  struct stat about{};
+  struct stat about {};
   if (::stat(file.c_str(), &about) != 0) {
     return Fail(Fault::kOperator, "cannot_read", file + ": " + std::string(std::strerror(errno)));
   }
@@ -34,8 +35,8 @@ void AddConditions(const AssetsOptions& options, HttpRequest* request) {
   if (!options.match.empty()) request->fields.Set("if-match", options.match);
 }
 
-/// Where GetAsset writes: standard output, or a file beside the wanted one that takes its place at the end, so that a
-/// download that breaks off leaves what was there.
+/// Where GetAsset writes: standard output, or a file beside the wanted one that takes its place at
+/// the end, so that a download that breaks off leaves what was there.
 class Download {
  public:
   explicit Download(const std::string& file)
@@ -88,10 +89,9 @@ Exit PutAsset(CommandContext& context, const AssetsOptions& options) {
   request.target = TargetOf(options);
   request.file = options.file;
   request.file_bytes = *bytes;
-  request.fields.Set("repr-digest",
-                     "sha-256=:" +
-                         Base64Encode({reinterpret_cast<const uint8_t*>(raw.data()), raw.size()}) +
-                         ":");
+  request.fields.Set(
+      "repr-digest",
+      "sha-256=:" + Base64Encode({reinterpret_cast<const uint8_t*>(raw.data()), raw.size()}) + ":");
   if (!options.content_type.empty()) request.fields.Set("content-type", options.content_type);
   if (!options.cache_control.empty()) request.fields.Set("cache-control", options.cache_control);
   std::string tags;
@@ -134,9 +134,9 @@ Exit ListAssets(CommandContext& context, const AssetsOptions& options) {
   Json all = Json::array();
   std::string after;
   do {
-    Result<Json> page =
-        api->Get("/v1/sites/" + EncodePath(options.site) + "/assets?limit=1000&prefix=" +
-                 EncodePath(options.prefix) + "&after=" + EncodePath(after));
+    Result<Json> page = api->Get("/v1/sites/" + EncodePath(options.site) +
+                                 "/assets?limit=1000&prefix=" + EncodePath(options.prefix) +
+                                 "&after=" + EncodePath(after));
     if (!page) return context.Failed(page.error());
     for (const Json& asset : ListOf(*page, "assets")) {
       table.Add({Printable(TextOf(asset, "path")),

@@ -14,10 +14,10 @@ struct AssetsOptions {
   std::string content_type;  ///< put: "" by extension
   std::string cache_control;
   std::vector<std::string> tags;
-  bool only_new = false;     ///< put: If-None-Match: *
-  std::string match;         ///< put, rm: If-Match
-  std::string prefix;        ///< ls
-  bool json = false;         ///< ls
+  bool only_new = false;  ///< put: If-None-Match: *
+  std::string match;      ///< put, rm: If-Match
+  std::string prefix;     ///< ls
+  bool json = false;      ///< ls
 };
 
 Exit PutAsset(CommandContext& context, const AssetsOptions& options);

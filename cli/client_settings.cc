@@ -42,8 +42,8 @@ std::string ClientSettingsPath() {
 Result<ClientSettings> ReadClientSettings(const std::string& path) {
   ClientSettings settings;
   const bool there = ::access(path.c_str(), F_OK) == 0;
-  const Status read = there ? ClientTable().ReadFile(path, &settings)
-                            : ClientTable().ReadText("", path, &settings);
+  const Status read =
+      there ? ClientTable().ReadFile(path, &settings) : ClientTable().ReadText("", path, &settings);
   if (!read) return unexpected(read.error());
   return settings;
 }
@@ -51,8 +51,10 @@ Result<ClientSettings> ReadClientSettings(const std::string& path) {
 Result<std::string> ReadToken(const std::string& file) {
   const auto fail = [](const std::string& why) {
     return Fail(Fault::kOperator, "no_token",
-                why + ": expected a file with the origin's token, named by --token-file or by "
-                      "token_file = \"…\" in " + ClientSettingsPath());
+                why +
+                    ": expected a file with the origin's token, named by --token-file or by "
+                    "token_file = \"…\" in " +
+                    ClientSettingsPath());
   };
   if (file.empty()) return fail("no token file is named");
   Result<std::string> text = ReadFile(file, 64_KiB);

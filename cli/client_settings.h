@@ -22,7 +22,8 @@ std::string ClientSettingsPath();
 /// The file's settings, or the defaults when there is no file. Error: kOperator bad_settings.
 Result<ClientSettings> ReadClientSettings(const std::string& path);
 
-/// The first line of the file that is neither empty nor a comment. Error: kOperator no_token, saying how to name the file.
+/// The first line of the file that is neither empty nor a comment. Error: kOperator no_token,
+/// saying how to name the file.
 Result<std::string> ReadToken(const std::string& file);
 
 }  // namespace nearside::cli

@@ -1,5 +1,7 @@
 #include "cli/command.h"
 
+#include <nlohmann/json.hpp>
+
 namespace nearside::cli {
 
 Result<OriginApi> CommandContext::Api() const {

@@ -29,7 +29,8 @@ struct CommandContext {
   Exit Failed(const Error& error) const;
 };
 
-/// Prints a line an edge (name, seq, ms or why not). kDone when all have confirmed, else kUnconfirmed.
+/// Prints a line an edge (name, seq, ms or why not). kDone when all have confirmed, else
+/// kUnconfirmed.
 Exit PrintReceipt(const Json& answer, Terminal& terminal);
 
 }  // namespace nearside::cli

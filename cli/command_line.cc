@@ -122,7 +122,8 @@ void CommandLine::AddPublish() {
   command->footer(kPublishExamples);
   command->add_option("folder", publish.folder, "The folder")->type_name("DIR")->required();
   Site(command, &publish.site);
-  command->add_option("--host", publish.hosts, "Make the site, with these hosts, or change its hosts")
+  command
+      ->add_option("--host", publish.hosts, "Make the site, with these hosts, or change its hosts")
       ->type_name("HOST");
   command->add_flag("--dry-run", publish.dry_run, "Say what would change, send nothing");
   command->add_option("--jobs", publish.jobs, "Uploads at once")
@@ -203,8 +204,8 @@ void CommandLine::AddSites() {
   CLI::App* group = app.add_subcommand("sites", "The sites of the origin");
   group->fallthrough();
   group->require_subcommand(1);
-  CLI::App* list = Command(group, "ls", "List them",
-                           [this](CommandContext& c) { return ListSites(c, sites); });
+  CLI::App* list =
+      Command(group, "ls", "List them", [this](CommandContext& c) { return ListSites(c, sites); });
   list->add_flag("--json", sites.json, "Print JSON");
   CLI::App* put = Command(group, "put", "Make a site, or change its hosts",
                           [this](CommandContext& c) { return PutSite(c, sites); });

@@ -20,9 +20,10 @@ struct Folder {
   std::vector<std::string> skipped;  ///< hidden files and folders, which are left out
 };
 
-/// Every file below `root`. Hidden ones (".git") are left out, but for ".well-known". Symbolic links are followed where
-/// they stay inside; one that leaves the folder, a loop, a pipe or a device is an error: a published
-/// folder must not carry what lies elsewhere on the machine. Errors: kOperator bad_folder, naming the path.
+/// Every file below `root`. Hidden ones (".git") are left out, but for ".well-known". Symbolic
+/// links are followed where they stay inside; one that leaves the folder, a loop, a pipe or a
+/// device is an error: a published folder must not carry what lies elsewhere on the machine.
+/// Errors: kOperator bad_folder, naming the path.
 Result<Folder> WalkFolder(const std::string& root);
 
 /// The SHA-256 of a file's bytes. Error: kOperator cannot_read.

@@ -59,11 +59,12 @@ Result<ServerUrl> ServerUrl::Parse(std::string_view url) {
                 uri.error().message + "; expected for example http://127.0.0.1:9000");
   }
   if (uri->scheme == "https") {
-    return Fail(Fault::kOperator, "https_unsupported",
-                "\"" + std::string(url) +
-                    "\": this version of the client does not speak TLS. Reach the origin by http over a "
-                    "tunnel, for example: ssh -L 9000:127.0.0.1:9000 HOST, then --origin "
-                    "http://127.0.0.1:9000");
+    return Fail(
+        Fault::kOperator, "https_unsupported",
+        "\"" + std::string(url) +
+            "\": this version of the client does not speak TLS. Reach the origin by http over a "
+            "tunnel, for example: ssh -L 9000:127.0.0.1:9000 HOST, then --origin "
+            "http://127.0.0.1:9000");
   }
   if ((!uri->path.empty() && uri->path != "/") || uri->has_query) {
     return Fail(Fault::kOperator, "bad_url",
@@ -101,8 +102,7 @@ Status HttpClient::Connect() {
     const int fd =
         ::socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, one->ai_protocol);
     if (fd < 0) continue;
-    const bool started =
-        ::connect(fd, one->ai_addr, one->ai_addrlen) == 0 || errno == EINPROGRESS;
+    const bool started = ::connect(fd, one->ai_addr, one->ai_addrlen) == 0 || errno == EINPROGRESS;
     why = started ? FinishConnect(fd) : std::strerror(errno);
     if (why.empty()) {
       fd_ = fd;
@@ -242,8 +242,7 @@ Status HttpClient::Exchange::Take(std::string_view input) {
         break;
       case http::ParseEvent::kBody: {
         const std::span<const uint8_t> piece = parser_.body();
-        Status taken =
-            TakeBody({reinterpret_cast<const char*>(piece.data()), piece.size()});
+        Status taken = TakeBody({reinterpret_cast<const char*>(piece.data()), piece.size()});
         if (!taken) return taken;
         break;
       }

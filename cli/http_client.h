@@ -1,7 +1,7 @@
 #pragma once
 
-// A small blocking HTTP/1.1 client over POSIX sockets, for one server. TLS is not spoken here: an origin on
-// another machine is reached through its private network or a tunnel.
+// A small blocking HTTP/1.1 client over POSIX sockets, for one server. TLS is not spoken here: an
+// origin on another machine is reached through its private network or a tunnel.
 
 #include <cstdint>
 #include <functional>
@@ -20,8 +20,8 @@ struct ServerUrl {
   std::string host;
   uint16_t port = 0;
   static Result<ServerUrl> Parse(std::string_view url);
-  std::string ToString() const;  ///< "http://127.0.0.1:9000"
-  std::string Authority() const; ///< "127.0.0.1:9000"
+  std::string ToString() const;   ///< "http://127.0.0.1:9000"
+  std::string Authority() const;  ///< "127.0.0.1:9000"
 };
 
 struct HttpRequest {
@@ -33,7 +33,8 @@ struct HttpRequest {
   uint64_t file_bytes = 0;
   /// Told of each piece of content sent.
   std::function<void(uint64_t bytes)> on_sent;
-  /// Takes the response's content of a 2xx in pieces instead of HttpResponse::body. Its error ends the request.
+  /// Takes the response's content of a 2xx in pieces instead of HttpResponse::body. Its error ends
+  /// the request.
   std::function<Status(std::string_view)> on_body;
   milliseconds timeout = seconds(120);  ///< without a byte either way
 };
@@ -51,9 +52,9 @@ class HttpClient {
   ~HttpClient();
   HttpClient(HttpClient&& other) noexcept;
 
-  /// Errors: kOrigin unreachable, timeout, bad_response; kOperator for a file that cannot be read; kClient
-  /// file_changed when a file is shorter than file_bytes. An answer that comes before all content was
-  /// sent ends the sending.
+  /// Errors: kOrigin unreachable, timeout, bad_response; kOperator for a file that cannot be read;
+  /// kClient file_changed when a file is shorter than file_bytes. An answer that comes before all
+  /// content was sent ends the sending.
   Result<HttpResponse> Send(const HttpRequest& request);
   const ServerUrl& server() const { return server_; }
 

@@ -1,5 +1,7 @@
 #include "cli/origin_api.h"
 
+#include <nlohmann/json.hpp>
+
 #include "http/uri.h"
 
 namespace nearside::cli {
@@ -19,7 +21,8 @@ Error ErrorOf(const HttpResponse& response, const ServerUrl& server) {
                     ": is this the API of a Nearside origin?";
   }
   if (response.status == 401) {
-    error.message += ". --token-file, or token_file in ~/.config/nearside/client.toml, names the token";
+    error.message +=
+        ". --token-file, or token_file in ~/.config/nearside/client.toml, names the token";
   }
   return error;
 }

@@ -2,7 +2,7 @@
 
 // The origin's API as the commands use it: JSON in and out, problem details as errors.
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 

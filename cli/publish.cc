@@ -3,6 +3,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
@@ -140,8 +141,8 @@ Result<std::map<std::string, std::string>> ActiveAssets(OriginApi& api, const st
   std::map<std::string, std::string> assets;
   std::string after;
   while (true) {
-    Result<Json> page = api.Get("/v1/sites/" + EncodePath(site) +
-                                "/assets?limit=10000&after=" + EncodePath(after));
+    Result<Json> page =
+        api.Get("/v1/sites/" + EncodePath(site) + "/assets?limit=10000&after=" + EncodePath(after));
     if (!page) return unexpected(std::move(page.error()));
     for (const Json& asset : ListOf(*page, "assets")) {
       assets[TextOf(asset, "path")] = TextOf(asset, "sha256");
@@ -205,14 +206,14 @@ Exit Publish(CommandContext& context, const PublishOptions& options) {
   if (!folder) return context.Failed(folder.error());
   Terminal& terminal = context.terminal;
   if (folder->files.empty()) {
-    return context.Failed(Error{Fault::kOperator, "empty_folder",
-                                options.folder + ": holds no file to publish"});
+    return context.Failed(
+        Error{Fault::kOperator, "empty_folder", options.folder + ": holds no file to publish"});
   }
   if (!folder->skipped.empty()) {
-    terminal.Line(terminal.Paint(
-        Colour::kDim, "left out " + Count(folder->skipped.size(), "hidden name") + " (" +
-                          Printable(folder->skipped.front()) +
-                          (folder->skipped.size() > 1 ? ", …)" : ")")));
+    terminal.Line(terminal.Paint(Colour::kDim, "left out " +
+                                                   Count(folder->skipped.size(), "hidden name") +
+                                                   " (" + Printable(folder->skipped.front()) +
+                                                   (folder->skipped.size() > 1 ? ", …)" : ")")));
   }
   if (Status hashed = HashFiles(&folder->files, terminal, options.jobs); !hashed) {
     return context.Failed(hashed.error());

@@ -16,8 +16,8 @@ struct PublishOptions {
   int jobs = 4;
 };
 
-/// Publishes a folder as a new release of a site: hashes, sends the manifest, uploads what the origin
-/// lacks, switches, prints the receipt.
+/// Publishes a folder as a new release of a site: hashes, sends the manifest, uploads what the
+/// origin lacks, switches, prints the receipt.
 Exit Publish(CommandContext& context, const PublishOptions& options);
 
 }  // namespace nearside::cli

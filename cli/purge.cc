@@ -1,10 +1,13 @@
 #include "cli/purge.h"
 
+#include <nlohmann/json.hpp>
+
 namespace nearside::cli {
 
 Exit Purge(CommandContext& context, const PurgeOptions& options) {
   if (options.urls.empty() && options.prefixes.empty() && options.tags.empty() && !options.all) {
-    context.terminal.Error("nothing to purge: expected URLs, --prefix, --tag or --all; --help shows examples");
+    context.terminal.Error(
+        "nothing to purge: expected URLs, --prefix, --tag or --all; --help shows examples");
     return Exit::kUsage;
   }
   Result<OriginApi> api = context.Api();

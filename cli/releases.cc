@@ -1,5 +1,7 @@
 #include "cli/releases.h"
 
+#include <nlohmann/json.hpp>
+
 namespace nearside::cli {
 
 Exit ListReleases(CommandContext& context, const ReleasesOptions& options) {
@@ -16,11 +18,12 @@ Exit ListReleases(CommandContext& context, const ReleasesOptions& options) {
   for (const Json& release : ListOf(*answer, "releases")) {
     const std::string state = TextOf(release, "state");
     const int64_t activated = IntOf(release, "activated");
-    table.Add({TextOf(release, "id"), state, TextOf(release, "kind"),
-               HumanTime(IntOf(release, "created")), activated == 0 ? "never" : HumanTime(activated),
-               std::to_string(IntOf(release, "assets")),
-               HumanBytes(static_cast<uint64_t>(IntOf(release, "bytes")))},
-              state == "active" ? Colour::kGreen : Colour::kNone);
+    table.Add(
+        {TextOf(release, "id"), state, TextOf(release, "kind"),
+         HumanTime(IntOf(release, "created")), activated == 0 ? "never" : HumanTime(activated),
+         std::to_string(IntOf(release, "assets")),
+         HumanBytes(static_cast<uint64_t>(IntOf(release, "bytes")))},
+        state == "active" ? Colour::kGreen : Colour::kNone);
   }
   table.Print(context.terminal);
   return Exit::kDone;

@@ -1,5 +1,7 @@
 #include "cli/rollback.h"
 
+#include <nlohmann/json.hpp>
+
 namespace nearside::cli {
 namespace {
 

@@ -1,5 +1,7 @@
 #include "cli/sites.h"
 
+#include <nlohmann/json.hpp>
+
 namespace nearside::cli {
 
 Exit ListSites(CommandContext& context, const SitesOptions& options) {

@@ -1,6 +1,7 @@
 #include "cli/status.h"
 
 #include <map>
+#include <nlohmann/json.hpp>
 
 namespace nearside::cli {
 namespace {
@@ -62,14 +63,16 @@ void AddEdge(TextTable* table, const Json& edge, const Pops& pops, bool geodns_a
   const std::string dns = DnsState(pops, name, geodns_asked);
   const std::string state = !reachable ? "silent" : BoolOf(report, "draining") ? "draining" : "up";
   const bool worry = state != "up" || (geodns_asked && dns != "up") || IntOf(edge, "behind") > 0;
-  table->Add({Printable(name), state, dns, Load(report),
-              std::to_string(static_cast<int64_t>(requests)),
-              Ratio(NumberOf(report, "hits"), requests),
-              Ratio(hit_bytes, hit_bytes + NumberOf(report, "miss_bytes")), Behind(edge),
-              HumanDuration(milliseconds(
-                  std::max<int64_t>(0, ToUnixMillis(WallNow()) - IntOf(edge, "seen")))),
-              Printable(TextOf(report, "address"))},
-             !reachable ? Colour::kRed : worry ? Colour::kYellow : Colour::kGreen);
+  table->Add(
+      {Printable(name), state, dns, Load(report), std::to_string(static_cast<int64_t>(requests)),
+       Ratio(NumberOf(report, "hits"), requests),
+       Ratio(hit_bytes, hit_bytes + NumberOf(report, "miss_bytes")), Behind(edge),
+       HumanDuration(
+           milliseconds(std::max<int64_t>(0, ToUnixMillis(WallNow()) - IntOf(edge, "seen")))),
+       Printable(TextOf(report, "address"))},
+      !reachable ? Colour::kRed
+      : worry    ? Colour::kYellow
+                 : Colour::kGreen);
 }
 
 /// Points of presence that DNS knows and that never reported here.
@@ -144,8 +147,8 @@ Exit ShowStatus(CommandContext& context, const StatusOptions& options) {
   }
   const Json& list = edges ? ListOf(*edges, "edges") : Json::array();
   if (!list.empty() || !pops.empty()) {
-    TextTable table({"POP", "STATE", "DNS", "LOAD", "REQUESTS", "HITS", "BYTES HIT", "BEHIND", "SEEN",
-                     "ADDRESS"});
+    TextTable table({"POP", "STATE", "DNS", "LOAD", "REQUESTS", "HITS", "BYTES HIT", "BEHIND",
+                     "SEEN", "ADDRESS"});
     for (const Json& edge : list) AddEdge(&table, edge, pops, asked);
     AddUnreported(&table, list, pops);
     table.Print(terminal);

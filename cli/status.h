@@ -11,7 +11,8 @@ struct StatusOptions {
   bool json = false;
 };
 
-/// One screen: origin, points of presence as they report and as DNS sees them, hit ratio, purge lag.
+/// One screen: origin, points of presence as they report and as DNS sees them, hit ratio, purge
+/// lag.
 Exit ShowStatus(CommandContext& context, const StatusOptions& options);
 /// Forgets an edge that is gone for good, so that receipts do not wait for it.
 Exit ForgetEdge(CommandContext& context, const std::string& name);

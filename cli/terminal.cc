@@ -16,21 +16,26 @@ constexpr size_t kBarCells = 24;
 
 std::string_view Code(Colour colour) {
   switch (colour) {
-    case Colour::kGreen: return "\x1b[32m";
-    case Colour::kYellow: return "\x1b[33m";
-    case Colour::kRed: return "\x1b[31m";
-    case Colour::kDim: return "\x1b[2m";
-    case Colour::kBold: return "\x1b[1m";
-    case Colour::kNone: break;
+    case Colour::kGreen:
+      return "\x1b[32m";
+    case Colour::kYellow:
+      return "\x1b[33m";
+    case Colour::kRed:
+      return "\x1b[31m";
+    case Colour::kDim:
+      return "\x1b[2m";
+    case Colour::kBold:
+      return "\x1b[1m";
+    case Colour::kNone:
+      break;
   }
   return "";
 }
 
 /// Characters on the screen, for UTF-8 without wide ones.
 size_t CellsOf(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<uint8_t>(c) & 0xC0) != 0x80;
-  }));
+  return static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
 }
 
 std::string Format(const char* format, double value, const char* unit) {
@@ -44,7 +49,8 @@ std::string Format(const char* format, double value, const char* unit) {
 Terminal::Terminal(std::FILE* out, std::FILE* errors) : out_(out), errors_(errors) {
   const char* term = std::getenv("TERM");
   const char* no_colour = std::getenv("NO_COLOR");
-  is_terminal_ = ::isatty(::fileno(out)) == 1 && term != nullptr && std::string_view(term) != "dumb";
+  is_terminal_ =
+      ::isatty(::fileno(out)) == 1 && term != nullptr && std::string_view(term) != "dumb";
   colours_ = is_terminal_ && (no_colour == nullptr || *no_colour == '\0');
 }
 
@@ -120,12 +126,13 @@ void Progress::Draw(bool last) {
   const bool due = now - drawn_ >= kRedraw;
   if (!last && (!terminal_.is_terminal() || !due)) return;
   drawn_ = now;
-  const double share = total_bytes_ == 0 ? 1.0
-                                         : static_cast<double>(bytes_) / static_cast<double>(total_bytes_);
+  const double share =
+      total_bytes_ == 0 ? 1.0 : static_cast<double>(bytes_) / static_cast<double>(total_bytes_);
   const double elapsed = std::chrono::duration<double>(now - started_).count();
   std::string line = label_ + "  " + std::to_string(items_) + "/" + std::to_string(total_items_) +
                      " files  " + HumanBytes(bytes_);
-  if (elapsed > 0.2) line += "  " + HumanBytes(static_cast<uint64_t>(static_cast<double>(bytes_) / elapsed)) + "/s";
+  if (elapsed > 0.2)
+    line += "  " + HumanBytes(static_cast<uint64_t>(static_cast<double>(bytes_) / elapsed)) + "/s";
   if (terminal_.is_terminal()) {
     const auto filled = static_cast<size_t>(share * static_cast<double>(kBarCells));
     std::string bar = "[" + std::string(filled, '=') + std::string(kBarCells - filled, ' ') + "] ";

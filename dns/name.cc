@@ -124,9 +124,7 @@ bool Name::Prepend(std::span<const uint8_t> label) {
   return true;
 }
 
-void Name::Fold() {
-  std::transform(wire_.begin(), wire_.begin() + size_, wire_.begin(), FoldCase);
-}
+void Name::Fold() { std::transform(wire_.begin(), wire_.begin() + size_, wire_.begin(), FoldCase); }
 
 Malformed ReadName(std::span<const uint8_t> message, size_t* offset, Name* name) {
   size_t at = *offset;

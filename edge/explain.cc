@@ -14,9 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double Seconds(milliseconds span) {
-  return static_cast<double>(span.count()) / 1000.0;
-}
+double Seconds(milliseconds span) { return static_cast<double>(span.count()) / 1000.0; }
 
 std::string_view ValidityName(storage::Validity validity) {
   switch (validity) {

@@ -58,21 +58,13 @@ constexpr bool RowsAreInOrder() {
 }
 static_assert(RowsAreInOrder());
 
-const Row& RowOf(Reason reason) {
-  return kRows[static_cast<size_t>(reason)];
-}
+const Row& RowOf(Reason reason) { return kRows[static_cast<size_t>(reason)]; }
 
 }  // namespace
 
-std::string_view ReasonName(Reason reason) {
-  return RowOf(reason).name;
-}
-std::optional<ForwardReason> ForwardOf(Reason reason) {
-  return RowOf(reason).forward;
-}
-ResultClass ClassOf(Reason reason) {
-  return RowOf(reason).result;
-}
+std::string_view ReasonName(Reason reason) { return RowOf(reason).name; }
+std::optional<ForwardReason> ForwardOf(Reason reason) { return RowOf(reason).forward; }
+ResultClass ClassOf(Reason reason) { return RowOf(reason).result; }
 
 std::string_view ResultClassName(ResultClass result) {
   constexpr std::array<std::string_view, kResultClassCount> kNames = {"hit",  "stale", "miss",

@@ -6,9 +6,7 @@
 namespace nearside::edge {
 
 // Hosts come from clients, so the table is keyed by SipHash.
-size_t SiteTable::Hash::operator()(std::string_view text) const {
-  return SipHash(text);
-}
+size_t SiteTable::Hash::operator()(std::string_view text) const { return SipHash(text); }
 
 SiteTable::SiteTable(const std::vector<SiteSettings>& settings) {
   for (const SiteSettings& row : settings) {

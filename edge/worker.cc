@@ -8,9 +8,7 @@
 
 namespace nearside::edge {
 
-std::vector<std::string> PublicAlpn() {
-  return {"h2", "http/1.1"};
-}
+std::vector<std::string> PublicAlpn() { return {"h2", "http/1.1"}; }
 
 Worker::Worker(Node& node, net::EventLoop& loop, std::shared_ptr<const Configuration> configuration)
     : node_(node),
@@ -66,9 +64,7 @@ Status Worker::OpenListener(const ListenSettings& settings, std::shared_ptr<net:
   return {};
 }
 
-void Worker::OnRequest(http::Exchange& exchange) {
-  Request::Serve(*this, exchange);
-}
+void Worker::OnRequest(http::Exchange& exchange) { Request::Serve(*this, exchange); }
 
 void Worker::Reload(std::shared_ptr<const Configuration> configuration,
                     std::shared_ptr<net::TlsServer> tls) {

@@ -8,8 +8,9 @@
 
 namespace nearside::origin {
 
-/// The admin listener's requests: GET /healthz, /metrics and /status. The control loop's thread; reads
-/// metadata for /status, which blocks for a moment, and nothing but this listener is served by that loop.
+/// The admin listener's requests: GET /healthz, /metrics and /status. The control loop's thread;
+/// reads metadata for /status, which blocks for a moment, and nothing but this listener is served
+/// by that loop.
 class Admin final : public http::Application {
  public:
   explicit Admin(Node& node) : node_(node), started_(WallNow()) {}

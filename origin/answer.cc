@@ -15,20 +15,34 @@ struct ReasonStatus {
 };
 
 constexpr std::array kReasons = {
-    ReasonStatus{"unauthorized", 401},        ReasonStatus{"forbidden", 403},
-    ReasonStatus{"no_such_site", 404},        ReasonStatus{"no_such_release", 404},
-    ReasonStatus{"no_such_asset", 404},       ReasonStatus{"no_such_blob", 404},
-    ReasonStatus{"no_such_route", 404},       ReasonStatus{"method_not_allowed", 405},
-    ReasonStatus{"body_timeout", 408},        ReasonStatus{"too_slow", 408},
-    ReasonStatus{"site_exists", 409},         ReasonStatus{"host_taken", 409},
-    ReasonStatus{"missing_blobs", 409},       ReasonStatus{"precondition_failed", 412},
-    ReasonStatus{"body_too_large", 413},      ReasonStatus{"path_too_long", 414},
-    ReasonStatus{"unsupported_coding", 415},  ReasonStatus{"digest_mismatch", 422},
-    ReasonStatus{"length_mismatch", 422},     ReasonStatus{"bytes_mismatch", 422},
-    ReasonStatus{"bad_manifest", 422},        ReasonStatus{"bad_site", 422},
-    ReasonStatus{"bad_purge", 422},           ReasonStatus{"bad_report", 422},
-    ReasonStatus{"database_busy", 503},       ReasonStatus{"too_many_followers", 503},
-    ReasonStatus{"ENOSPC", 507},              ReasonStatus{"EDQUOT", 507},
+    ReasonStatus{"unauthorized", 401},
+    ReasonStatus{"forbidden", 403},
+    ReasonStatus{"no_such_site", 404},
+    ReasonStatus{"no_such_release", 404},
+    ReasonStatus{"no_such_asset", 404},
+    ReasonStatus{"no_such_blob", 404},
+    ReasonStatus{"no_such_route", 404},
+    ReasonStatus{"method_not_allowed", 405},
+    ReasonStatus{"body_timeout", 408},
+    ReasonStatus{"too_slow", 408},
+    ReasonStatus{"site_exists", 409},
+    ReasonStatus{"host_taken", 409},
+    ReasonStatus{"missing_blobs", 409},
+    ReasonStatus{"precondition_failed", 412},
+    ReasonStatus{"body_too_large", 413},
+    ReasonStatus{"path_too_long", 414},
+    ReasonStatus{"unsupported_coding", 415},
+    ReasonStatus{"digest_mismatch", 422},
+    ReasonStatus{"length_mismatch", 422},
+    ReasonStatus{"bytes_mismatch", 422},
+    ReasonStatus{"bad_manifest", 422},
+    ReasonStatus{"bad_site", 422},
+    ReasonStatus{"bad_purge", 422},
+    ReasonStatus{"bad_report", 422},
+    ReasonStatus{"database_busy", 503},
+    ReasonStatus{"too_many_followers", 503},
+    ReasonStatus{"ENOSPC", 507},
+    ReasonStatus{"EDQUOT", 507},
     ReasonStatus{"EFBIG", 507},
 };
 
@@ -64,7 +78,8 @@ Status OpenBody(const storage::BlobStore& blobs, Answer* answer) {
     if (!piece.blob || piece.reader) continue;
     auto reader = blobs.Read(*piece.blob);
     if (!reader) {
-      return Fail(Fault::kSelf, "blob_lost", "metadata names content that is not there: " + reader.error().message);
+      return Fail(Fault::kSelf, "blob_lost",
+                  "metadata names content that is not there: " + reader.error().message);
     }
     if ((*reader)->size() < piece.first + piece.bytes) {
       return Fail(Fault::kSelf, "blob_truncated",

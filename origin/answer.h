@@ -25,23 +25,25 @@ struct BodyPiece {
   static BodyPiece Blob(const storage::BlobId& id, uint64_t first, uint64_t bytes);
 };
 
-/// A response before it meets a connection: the same for Poco's server and for http/session. A value.
+/// A response before it meets a connection: the same for Poco's server and for http/session. A
+/// value.
 struct Answer {
   int status = 200;
-  http::Fields fields;           ///< without framing and Date
-  std::vector<BodyPiece> body;   ///< also for HEAD: whoever sends it leaves it out
-  std::string reason;            ///< of an error, for logs and metrics; "" when all is well
+  http::Fields fields;          ///< without framing and Date
+  std::vector<BodyPiece> body;  ///< also for HEAD: whoever sends it leaves it out
+  std::string reason;           ///< of an error, for logs and metrics; "" when all is well
 
   uint64_t body_bytes() const;
 };
 
-/// Opens the blobs of the body. An error (kSelf) means that metadata and blobs disagree, or the disk fails.
+/// Opens the blobs of the body. An error (kSelf) means that metadata and blobs disagree, or the
+/// disk fails.
 Status OpenBody(const storage::BlobStore& blobs, Answer* answer);
 
 Answer TextAnswer(int status, std::string_view text);
 Answer JsonAnswer(int status, std::string json);
-/// RFC 9457 problem details: what happened and, in the error's message, what to do about it. `members` is JSON
-/// to add ("\"epoch\":7"), or "".
+/// RFC 9457 problem details: what happened and, in the error's message, what to do about it.
+/// `members` is JSON to add ("\"epoch\":7"), or "".
 Answer ProblemAnswer(int status, const Error& error, std::string_view members = "");
 /// The same with the status that the error's reason stands for.
 Answer ProblemAnswer(const Error& error);

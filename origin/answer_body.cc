@@ -18,9 +18,7 @@ void ReadPiece(Pool& disk, net::EventLoop& loop, const BodyPiece& piece, uint64_
     loop.Post([done, read = std::move(read)]() mutable { done(std::move(read)); });
   };
   if (disk.Submit(std::move(work))) return;
-  loop.Post([done] {
-    done(Fail(Fault::kSelf, "queue_full", "too many reads wait for the disk"));
-  });
+  loop.Post([done] { done(Fail(Fault::kSelf, "queue_full", "too many reads wait for the disk")); });
 }
 
 AnswerBody::AnswerBody(std::vector<BodyPiece> pieces, std::vector<uint8_t> first, Pool& disk,

@@ -101,23 +101,32 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request) {
   const std::string& method = request.head.method;
   const bool reads = method == "GET" || method == "HEAD";
   switch (route.kind) {
-    case RouteKind::kHealth: return HealthAnswer(node_);
+    case RouteKind::kHealth:
+      return HealthAnswer(node_);
     case RouteKind::kAsset:
       if (reads) return GetAsset(route, request);
       return method == "PUT" ? PutAsset(route, request) : DeleteAsset(route, request);
-    case RouteKind::kAssets: return ListAssets(route, request);
+    case RouteKind::kAssets:
+      return ListAssets(route, request);
     case RouteKind::kReleases:
       return reads ? ListReleases(route, request) : CreateRelease(route, request);
-    case RouteKind::kRelease: return GetRelease(route);
-    case RouteKind::kActivation: return Activate(route, request);
-    case RouteKind::kBlob: return reads ? GetBlob(route, request) : PutBlob(route, request);
-    case RouteKind::kPurge: return Purge(request);
-    case RouteKind::kEvents: return Events(request);
-    case RouteKind::kEdges: return ListEdges();
+    case RouteKind::kRelease:
+      return GetRelease(route);
+    case RouteKind::kActivation:
+      return Activate(route, request);
+    case RouteKind::kBlob:
+      return reads ? GetBlob(route, request) : PutBlob(route, request);
+    case RouteKind::kPurge:
+      return Purge(request);
+    case RouteKind::kEvents:
+      return Events(request);
+    case RouteKind::kEdges:
+      return ListEdges();
     case RouteKind::kEdge:
       if (reads) return GetEdge(route);
       return method == "POST" ? ReportEdge(route, request) : RemoveEdge(route);
-    case RouteKind::kSites: return reads ? ListSites() : CreateSite(request);
+    case RouteKind::kSites:
+      return reads ? ListSites() : CreateSite(request);
     case RouteKind::kSite:
       if (reads) return GetSite(route);
       return method == "PUT" ? PutSite(route, request) : DeleteSite(route, request);
@@ -131,8 +140,8 @@ ApiOutcome Api::Changed(const ApiRequest& request, int status, storage::LogPosit
   // Its syntax was checked before the change was made.
   const auto wait = QueryWait(request.head.query(), kLongestWait);
   if (wait && *wait) return AwaitEdges{position, since, **wait, status, std::move(members)};
-  return JsonAnswer(status, "{" + members + (members.empty() ? "" : ",") +
-                                PositionMembers(position) + "}");
+  return JsonAnswer(status,
+                    "{" + members + (members.empty() ? "" : ",") + PositionMembers(position) + "}");
 }
 
 void Api::LogChange(std::string_view what, const ApiRequest& request, const std::string& site,

@@ -31,7 +31,8 @@ struct FollowLog {
   std::optional<storage::LogPosition> after;
 };
 
-/// The answer comes when the edges have applied a position, or when it has been waited for long enough.
+/// The answer comes when the edges have applied a position, or when it has been waited for long
+/// enough.
 struct AwaitEdges {
   storage::LogPosition position;
   WallTime since;
@@ -89,8 +90,8 @@ class Api {
   ApiOutcome ReportEdge(const Route& route, const ApiRequest& request);
   ApiOutcome RemoveEdge(const Route& route);
 
-  /// The end of every change: visitors and followers are told, and the answer carries the position, or
-  /// waits for the edges when the request says ?wait=.
+  /// The end of every change: visitors and followers are told, and the answer carries the position,
+  /// or waits for the edges when the request says ?wait=.
   ApiOutcome Changed(const ApiRequest& request, int status, storage::LogPosition position,
                      WallTime since, std::string members);
   void LogChange(std::string_view what, const ApiRequest& request, const std::string& site,

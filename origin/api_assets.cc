@@ -17,7 +17,8 @@ constexpr size_t kListDefault = 1000;
 constexpr size_t kListMost = 10'000;
 
 /// If-Match and If-None-Match of a PUT or DELETE against what stands at the path (RFC 9110 §13.1).
-Status CheckPreconditions(const http::RequestHead& head, const std::optional<storage::Asset>& there) {
+Status CheckPreconditions(const http::RequestHead& head,
+                          const std::optional<storage::Asset>& there) {
   http::Validators validators;
   validators.exists = there.has_value();
   std::string tag;
@@ -78,8 +79,7 @@ std::string Dump(const nlohmann::ordered_json& json) {
 ApiOutcome Api::GetAsset(const Route& route, const ApiRequest& request) {
   Result<storage::Site> site = node_.metadata->FindSite(route.site);
   if (!site) return ProblemAnswer(site.error());
-  Result<std::optional<storage::Asset>> asset =
-      node_.metadata->FindAsset(site->active, route.path);
+  Result<std::optional<storage::Asset>> asset = node_.metadata->FindAsset(site->active, route.path);
   if (!asset) return ProblemAnswer(asset.error());
   if (!*asset) {
     return ProblemAnswer(Error{Fault::kClient, "no_such_asset",
@@ -140,8 +140,7 @@ ApiOutcome Api::PutAsset(const Route& route, const ApiRequest& request) {
   // Once before the content is read, for what is refused in any case; the transaction asks again.
   Result<storage::Site> site = node_.metadata->FindSite(route.site);
   if (!site) return fail(site.error());
-  Result<std::optional<storage::Asset>> there =
-      node_.metadata->FindAsset(site->active, route.path);
+  Result<std::optional<storage::Asset>> there = node_.metadata->FindAsset(site->active, route.path);
   if (!there) return fail(there.error());
   if (Status good = CheckPreconditions(request.head, *there); !good) return fail(good.error());
   Result<storage::StoredBlob> blob =
@@ -151,7 +150,9 @@ ApiOutcome Api::PutAsset(const Route& route, const ApiRequest& request) {
   asset.bytes = blob->bytes;
   Result<storage::AssetChange> change = node_.metadata->PutAsset(
       route.site, asset,
-      [&](const std::optional<storage::Asset>& now) { return CheckPreconditions(request.head, now); },
+      [&](const std::optional<storage::Asset>& now) {
+        return CheckPreconditions(request.head, now);
+      },
       [](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/false); });
   if (!change) return fail(change.error());
   LogChange("asset_put", request, route.site, change->position);
@@ -168,7 +169,9 @@ ApiOutcome Api::DeleteAsset(const Route& route, const ApiRequest& request) {
   }
   Result<storage::AssetChange> change = node_.metadata->RemoveAsset(
       route.site, route.path,
-      [&](const std::optional<storage::Asset>& now) { return CheckPreconditions(request.head, now); },
+      [&](const std::optional<storage::Asset>& now) {
+        return CheckPreconditions(request.head, now);
+      },
       [](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/true); });
   if (!change) return ProblemAnswer(change.error());
   LogChange("asset_deleted", request, route.site, change->position);
@@ -204,8 +207,8 @@ ApiOutcome Api::GetBlob(const Route& route, const ApiRequest& request) {
   Result<std::optional<uint64_t>> bytes = node_.metadata->FindBlob(*id);
   if (!bytes) return ProblemAnswer(bytes.error());
   if (!*bytes) {
-    return ProblemAnswer(Error{Fault::kClient, "no_such_blob",
-                               "no content with this SHA-256 is stored"});
+    return ProblemAnswer(
+        Error{Fault::kClient, "no_such_blob", "no content with this SHA-256 is stored"});
   }
   storage::Asset asset;
   asset.path = route.name;

@@ -24,9 +24,10 @@ Result<storage::Site> SiteOfPurge(Node& node, const PurgeRequest& purge) {
 /// Why a follower cannot go on from a position; nullopt: it can.
 std::optional<Error> WhyGone(const EventsQuery& wanted, const storage::LogState& log) {
   if (wanted.epoch && *wanted.epoch != log.last.epoch) {
-    return Error{Fault::kClient, "unknown_epoch",
-                 "the log is another one than the follower knows: everything that it holds is to be "
-                 "validated"};
+    return Error{
+        Fault::kClient, "unknown_epoch",
+        "the log is another one than the follower knows: everything that it holds is to be "
+        "validated"};
   }
   if (!wanted.after) return std::nullopt;
   if (*wanted.after > log.last.sequence) {
@@ -34,9 +35,10 @@ std::optional<Error> WhyGone(const EventsQuery& wanted, const storage::LogState&
                  "the follower knows more than the log: it was restored from an older state"};
   }
   if (*wanted.after + 1 < log.first) {
-    return Error{Fault::kClient, "past_retention",
-                 "what comes next is not kept any more: everything that the follower holds is to be "
-                 "validated"};
+    return Error{
+        Fault::kClient, "past_retention",
+        "what comes next is not kept any more: everything that the follower holds is to be "
+        "validated"};
   }
   return std::nullopt;
 }
@@ -139,8 +141,9 @@ ApiOutcome Api::GetEdge(const Route& route) {
     if (!json) return ProblemAnswer(json.error());
     return JsonAnswer(200, json->dump());
   }
-  return ProblemAnswer(404, Error{Fault::kClient, "no_such_edge",
-                                  "no edge \"" + route.name + "\" has reported: see GET /v1/edges"});
+  return ProblemAnswer(404,
+                       Error{Fault::kClient, "no_such_edge",
+                             "no edge \"" + route.name + "\" has reported: see GET /v1/edges"});
 }
 
 ApiOutcome Api::ReportEdge(const Route& route, const ApiRequest& request) {
@@ -154,14 +157,14 @@ ApiOutcome Api::ReportEdge(const Route& route, const ApiRequest& request) {
   object.Number("load");
   object.Text("address");
   for (const char* counter : {"requests", "hits", "hit_bytes", "miss_bytes"}) object.Count(counter);
-  if (!epoch || !sequence) object.Refuse("expected \"epoch\" and \"seq\", 0 and 0 before the first");
+  if (!epoch || !sequence)
+    object.Refuse("expected \"epoch\" and \"seq\", 0 and 0 before the first");
   if (Status good = object.status(); !good) return ProblemAnswer(good.error());
   json->erase("epoch");
   json->erase("seq");
-  const Status kept =
-      node_.fleet.Report(route.name, {*epoch, *sequence},
-                         json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-                         WallNow());
+  const Status kept = node_.fleet.Report(
+      route.name, {*epoch, *sequence},
+      json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), WallNow());
   if (!kept) return ProblemAnswer(kept.error());
   Result<storage::LogState> log = node_.metadata->Log();
   if (!log) return ProblemAnswer(log.error());

@@ -12,9 +12,12 @@ constexpr size_t kListMost = 1000;
 
 std::string_view StateName(storage::ReleaseState state) {
   switch (state) {
-    case storage::ReleaseState::kOpen: return "open";
-    case storage::ReleaseState::kActive: return "active";
-    case storage::ReleaseState::kPast: return "past";
+    case storage::ReleaseState::kOpen:
+      return "open";
+    case storage::ReleaseState::kActive:
+      return "active";
+    case storage::ReleaseState::kPast:
+      return "past";
   }
   return "";
 }
@@ -32,7 +35,8 @@ nlohmann::ordered_json ReleaseJson(const storage::Release& release) {
   return json;
 }
 
-Result<nlohmann::ordered_json> MissingJson(storage::Metadata& metadata, storage::ReleaseId release) {
+Result<nlohmann::ordered_json> MissingJson(storage::Metadata& metadata,
+                                           storage::ReleaseId release) {
   Result<std::vector<storage::StoredBlob>> missing = metadata.MissingBlobs(release);
   if (!missing) return unexpected(std::move(missing.error()));
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
@@ -50,7 +54,8 @@ ApiOutcome Api::ListReleases(const Route& route, const ApiRequest& request) {
   nlohmann::ordered_json json;
   json["site"] = route.site;
   json["releases"] = nlohmann::ordered_json::array();
-  for (const storage::Release& release : *releases) json["releases"].push_back(ReleaseJson(release));
+  for (const storage::Release& release : *releases)
+    json["releases"].push_back(ReleaseJson(release));
   return JsonAnswer(200, json.dump());
 }
 

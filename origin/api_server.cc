@@ -157,10 +157,13 @@ ApiServer::Purpose ApiServer::PurposeOf(const http::RequestHead& head) const {
 
 Pool& ApiServer::PoolOf(RequestKind kind) {
   switch (kind) {
-    case RequestKind::kVisitor: return visitors_;
-    case RequestKind::kUpload: return uploads_;
+    case RequestKind::kVisitor:
+      return visitors_;
+    case RequestKind::kUpload:
+      return uploads_;
     case RequestKind::kApi:
-    case RequestKind::kEvents: break;
+    case RequestKind::kEvents:
+      break;
   }
   return small_;
 }

@@ -8,7 +8,8 @@
 namespace nearside::origin {
 namespace {
 
-/// Characters of a path that stand unencoded in its URL, beside the unreserved: what browsers leave alone.
+/// Characters of a path that stand unencoded in its URL, beside the unreserved: what browsers leave
+/// alone.
 constexpr std::string_view kPlainInUrl = "/!$&'()*+,;=:@[]|";
 constexpr std::string_view kIndex = "index.html";
 constexpr size_t kHashCharacters = 8;  ///< bundlers write at least as many
@@ -54,7 +55,8 @@ Status CheckCharacters(std::string_view path) {
 
 bool IsLowerHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
-/// At least eight lower-case hexadecimal digits, among them a letter and a digit: no word, date or number.
+/// At least eight lower-case hexadecimal digits, among them a letter and a digit: no word, date or
+/// number.
 bool IsHexHash(std::string_view text) {
   bool letter = false;
   bool digit = false;
@@ -74,8 +76,8 @@ Class ClassOf(char c) {
   return Class::kOther;
 }
 
-/// Base64url or base32 as rollup and esbuild write it. Random letters change between the classes more often
-/// than "holiday2024", "BackgroundImage" or "2024-may" do.
+/// Base64url or base32 as rollup and esbuild write it. Random letters change between the classes
+/// more often than "holiday2024", "BackgroundImage" or "2024-may" do.
 bool IsMixedHash(std::string_view text) {
   if (text.size() < kHashCharacters) return false;
   size_t changes = 0;
@@ -123,7 +125,8 @@ Result<std::string> DecodeAssetPath(std::string_view encoded) {
                 "the path has more than the " + std::to_string(kAssetPathBytes) +
                     " bytes that are allowed");
   }
-  if (encoded.find("%2F") != std::string_view::npos || encoded.find("%2f") != std::string_view::npos) {
+  if (encoded.find("%2F") != std::string_view::npos ||
+      encoded.find("%2f") != std::string_view::npos) {
     return BadPath("holds an encoded slash");
   }
   std::optional<std::string> path = http::PercentDecode(encoded);
@@ -153,7 +156,8 @@ bool HasHashedName(std::string_view path) {
   if (dot == std::string_view::npos) return false;
   // name-HASH.ext: what follows any of the dashes up to the first dot.
   const std::string_view stem = name.substr(0, dot);
-  for (size_t dash = stem.find('-'); dash != std::string_view::npos; dash = stem.find('-', dash + 1)) {
+  for (size_t dash = stem.find('-'); dash != std::string_view::npos;
+       dash = stem.find('-', dash + 1)) {
     const std::string_view tail = stem.substr(dash + 1);
     if (dash > 0 && (IsHexHash(tail) || IsMixedHash(tail))) return true;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
-// The names of assets ("docs/index.html") and the URLs under which visitors and edges know them. Pure.
+// The names of assets ("docs/index.html") and the URLs under which visitors and edges know them.
+// Pure.
 
 #include <string>
 #include <string_view>
@@ -12,12 +13,12 @@ namespace nearside::origin {
 
 inline constexpr size_t kAssetPathBytes = 1024;
 
-/// What a path must be: 1 to kAssetPathBytes bytes of UTF-8; segments that are not empty, "." or ".."; no
-/// control characters, no backslash. Errors: kClient bad_path, path_too_long.
+/// What a path must be: 1 to kAssetPathBytes bytes of UTF-8; segments that are not empty, "." or
+/// ".."; no control characters, no backslash. Errors: kClient bad_path, path_too_long.
 Status CheckAssetPath(std::string_view path);
 
-/// The path that a percent-encoded piece of a URL names, not normalised: what would climb is refused and
-/// not resolved. "%2F" is refused. Errors: those of CheckAssetPath.
+/// The path that a percent-encoded piece of a URL names, not normalised: what would climb is
+/// refused and not resolved. "%2F" is refused. Errors: those of CheckAssetPath.
 Result<std::string> DecodeAssetPath(std::string_view encoded);
 
 /// The one URL of a path: "/docs/a%20b.html". Other spellings of it are redirected there.
@@ -26,10 +27,10 @@ std::string AssetUrl(std::string_view path);
 /// Every URL whose answer depends on the asset: for "docs/index.html" also "/docs/" and "/docs".
 std::vector<std::string> UrlsOfAsset(std::string_view path);
 
-/// Whether the name of the file holds a hash of its content, as bundlers write it, so that its content can
-/// never change: "main.5f3c1b2e.js", "index-BxY3kQ9a.css", "app-5XQ3PLBA.js". What could be a word, a
-/// date or a number is not taken for one ("hero-background.jpg", "report.20240101.pdf"): a file wrongly held
-/// for immutable would be stuck in browsers for a year.
+/// Whether the name of the file holds a hash of its content, as bundlers write it, so that its
+/// content can never change: "main.5f3c1b2e.js", "index-BxY3kQ9a.css", "app-5XQ3PLBA.js". What
+/// could be a word, a date or a number is not taken for one ("hero-background.jpg",
+/// "report.20240101.pdf"): a file wrongly held for immutable would be stuck in browsers for a year.
 bool HasHashedName(std::string_view path);
 
 }  // namespace nearside::origin

@@ -9,8 +9,9 @@ namespace nearside::origin {
 namespace {
 
 tl::unexpected<Error> BadDigest(std::string_view field) {
-  return Fail(Fault::kClient, "bad_digest",
-              std::string(field) + ": expected a digest like sha-256=:BASE64 OF 32 BYTES: (RFC 9530)");
+  return Fail(
+      Fault::kClient, "bad_digest",
+      std::string(field) + ": expected a digest like sha-256=:BASE64 OF 32 BYTES: (RFC 9530)");
 }
 
 Result<std::optional<storage::BlobId>> ReadOne(const http::Fields& fields, std::string_view name) {
@@ -33,7 +34,8 @@ Result<std::optional<storage::BlobId>> ReadOne(const http::Fields& fields, std::
 }  // namespace
 
 Result<std::optional<storage::BlobId>> ReadContentDigest(const http::Fields& fields) {
-  // A PUT without Content-Encoding and Content-Range: representation and content are the same bytes.
+  // A PUT without Content-Encoding and Content-Range: representation and content are the same
+  // bytes.
   Result<std::optional<storage::BlobId>> representation = ReadOne(fields, "repr-digest");
   if (!representation) return representation;
   Result<std::optional<storage::BlobId>> content = ReadOne(fields, "content-digest");

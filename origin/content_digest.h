@@ -9,9 +9,9 @@
 
 namespace nearside::origin {
 
-/// What Repr-Digest and Content-Digest (RFC 9530) say of a PUT's content: the sha-256 of either; other
-/// algorithms are not checked (RFC 9530 §2). Errors: kClient bad_digest for a field that is none, a sha-256 that
-/// is not 32 bytes, and two that differ.
+/// What Repr-Digest and Content-Digest (RFC 9530) say of a PUT's content: the sha-256 of either;
+/// other algorithms are not checked (RFC 9530 §2). Errors: kClient bad_digest for a field that is
+/// none, a sha-256 that is not 32 bytes, and two that differ.
 Result<std::optional<storage::BlobId>> ReadContentDigest(const http::Fields& fields);
 
 /// "sha-256=:…:".

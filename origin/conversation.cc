@@ -29,7 +29,8 @@ Poco::Net::HTTPServerParams::Ptr Params(const ConversationLimits& limits) {
   return params;
 }
 
-/// Opens what HTTPSession keeps for its streams: raw reading behind the head, and whether more has come.
+/// Opens what HTTPSession keeps for its streams: raw reading behind the head, and whether more has
+/// come.
 class Session final : public Poco::Net::HTTPServerSession {
  public:
   using HTTPServerSession::HTTPServerSession;
@@ -141,8 +142,7 @@ Result<size_t> Conversation::Read(std::span<uint8_t> out) {
         if (TooSlow(limits_, received_, started_)) {
           return fail(Fail(Fault::kClient, "too_slow",
                            "the content comes slower than " +
-                               std::to_string(limits_.least_bytes_per_second) +
-                               " bytes a second"));
+                               std::to_string(limits_.least_bytes_per_second) + " bytes a second"));
         }
         Result<size_t> n = Receive();
         if (!n) return fail(unexpected(std::move(n.error())));
@@ -172,8 +172,8 @@ bool Conversation::DropRest() {
 
 bool Conversation::MayKeep() {
   if (closing_ || !head_.framing.keep_alive || !DropRest()) return false;
-  // A client that sent the next request already (pipelining) asks again on a new connection (RFC 9112
-  // §9.3.2): each head is to pass the gate.
+  // A client that sent the next request already (pipelining) asks again on a new connection (RFC
+  // 9112 §9.3.2): each head is to pass the gate.
   return poco_->session->buffered() == 0 && input_left_.empty();
 }
 
@@ -189,7 +189,8 @@ Status Conversation::SendPiece(const BodyPiece& piece) {
   }
   std::vector<uint8_t> buffer(std::min<uint64_t>(kSendBytes, piece.bytes));
   for (uint64_t done = 0; done < piece.bytes;) {
-    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(buffer.size(), piece.bytes - done));
+    const size_t wanted =
+        static_cast<size_t>(std::min<uint64_t>(buffer.size(), piece.bytes - done));
     Result<size_t> n = piece.reader->ReadAt(piece.first + done, std::span(buffer).first(wanted));
     if (!n) return unexpected(std::move(n.error()));
     if (*n == 0) return Fail(Fault::kSelf, "blob_truncated", "a blob ended early");

@@ -1,9 +1,9 @@
 #pragma once
 
-// One request on one connection, and its answer, by Poco's server classes: blocking, on a pool's thread.
-// The head was read and judged by http's strict parser before (origin/gate.h), and it is that reading that
-// counts; Poco reads the same bytes again. Bodies are cut by http's reader as well: Poco's chunked stream
-// cannot tell a cut-off body from a whole one.
+// One request on one connection, and its answer, by Poco's server classes: blocking, on a pool's
+// thread. The head was read and judged by http's strict parser before (origin/gate.h), and it is
+// that reading that counts; Poco reads the same bytes again. Bodies are cut by http's reader as
+// well: Poco's chunked stream cannot tell a cut-off body from a whole one.
 
 #include <memory>
 #include <string>
@@ -23,16 +23,18 @@ class StreamSocket;
 namespace nearside::origin {
 
 struct ConversationLimits {
-  milliseconds body_timeout = seconds(30);   ///< without a byte of an expected body
-  milliseconds send_timeout = seconds(30);   ///< without the client taking a byte
-  uint64_t least_bytes_per_second = 1024;    ///< of a body or response, on average, after `least_rate_after`
+  milliseconds body_timeout = seconds(30);  ///< without a byte of an expected body
+  milliseconds send_timeout = seconds(30);  ///< without the client taking a byte
+  uint64_t least_bytes_per_second =
+      1024;  ///< of a body or response, on average, after `least_rate_after`
   milliseconds least_rate_after = seconds(20);
 };
 
 /// What is to become of the connection.
 enum class Afterwards {
   kKeep,    ///< wait for the next request
-  kLinger,  ///< the client may still be sending: shut down our side, read and drop for a moment, close
+  kLinger,  ///< the client may still be sending: shut down our side, read and drop for a moment,
+            ///< close
   kClose,
 };
 
@@ -56,8 +58,8 @@ class Conversation final : public RequestBody {
   std::optional<uint64_t> announced_bytes() const override;
   bool present() const override { return head_.framing.body != http::BodyFraming::kNone; }
 
-  /// Sends the answer, once, and settles what is to become of the connection: see afterwards(). Never throws
-  /// and reports no error: a client that left is no concern of the handler.
+  /// Sends the answer, once, and settles what is to become of the connection: see afterwards().
+  /// Never throws and reports no error: a client that left is no concern of the handler.
   void Respond(const Answer& answer);
   /// Sends the head of a response that ends with its connection, and hands over the socket
   /// (non-blocking from then on). Not open when the client has left.
@@ -90,8 +92,8 @@ class Conversation final : public RequestBody {
   std::string client_;
   std::unique_ptr<Poco_> poco_;
   http::Http1BodyReader body_;
-  std::span<const uint8_t> piece_;    ///< of the body, not yet handed out
-  std::vector<uint8_t> input_;        ///< received bytes that body_ cuts
+  std::span<const uint8_t> piece_;  ///< of the body, not yet handed out
+  std::vector<uint8_t> input_;      ///< received bytes that body_ cuts
   std::string_view input_left_;
   bool body_done_ = false;
   bool body_failed_ = false;

@@ -58,8 +58,7 @@ std::vector<storage::NewEvent> EventsOf(std::string_view type, const storage::Si
     lists += ",\"prefixes\":" + TakeList(forget.prefixes, &prefix);
     lists += ",\"tags\":" + TakeList(forget.tags, &tag);
     events.push_back({std::string(type), site.name, BodyOf(type, site, lists, forget, extra)});
-  } while (url < forget.urls.size() || prefix < forget.prefixes.size() ||
-           tag < forget.tags.size());
+  } while (url < forget.urls.size() || prefix < forget.prefixes.size() || tag < forget.tags.size());
   return events;
 }
 
@@ -89,8 +88,7 @@ std::vector<storage::NewEvent> AnnounceSite(const storage::Change& change, bool 
   Forget forget;
   forget.all = true;
   forget.soft = !deleted;
-  return EventsOf("site", change.site, forget,
-                  "\"deleted\":" + std::string(BoolText(deleted)));
+  return EventsOf("site", change.site, forget, "\"deleted\":" + std::string(BoolText(deleted)));
 }
 
 std::string PositionText(storage::LogPosition position) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Events as edges read them (docs/origin.md, "An event"): made here, kept by storage as opaque texts. Pure.
+// Events as edges read them (docs/origin.md, "An event"): made here, kept by storage as opaque
+// texts. Pure.
 
 #include <string>
 #include <string_view>
@@ -12,7 +13,8 @@ namespace nearside::origin {
 
 /// An event stays below this as JSON; a larger change becomes several.
 inline constexpr size_t kEventBytes = 256 << 10;
-/// More changed paths than this are told as "all": edges then validate the whole site, which costs less.
+/// More changed paths than this are told as "all": edges then validate the whole site, which costs
+/// less.
 inline constexpr size_t kAnnouncedPaths = 20'000;
 
 /// What is to be forgotten of a site. URLs and prefixes are site-relative.

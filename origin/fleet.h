@@ -1,7 +1,7 @@
 #pragma once
 
-// The edges as they report themselves, and who waits for what they apply: the receipts of purges and
-// activations.
+// The edges as they report themselves, and who waits for what they apply: the receipts of purges
+// and activations.
 
 #include <functional>
 #include <map>
@@ -41,15 +41,16 @@ class Fleet {
 
   /// Takes the edges that another origin, or this one before its restart, was told of.
   Status Load();
-  /// An edge has applied `position`; `report` is opaque JSON. Kept in memory at once, in metadata when the position
-  /// is new or some seconds have passed.
+  /// An edge has applied `position`; `report` is opaque JSON. Kept in memory at once, in metadata
+  /// when the position is new or some seconds have passed.
   Status Report(const std::string& edge, storage::LogPosition position, std::string report,
                 WallTime now);
   Status Remove(const std::string& edge);
   std::vector<storage::EdgeReport> Edges() const;
 
   /// Calls `done` once, on a thread that reports or ticks: when every reachable edge has applied
-  /// `position`, or at `deadline`. `since` is when the change was made. False: too many wait already.
+  /// `position`, or at `deadline`. `since` is when the change was made. False: too many wait
+  /// already.
   bool WhenApplied(storage::LogPosition position, WallTime since, MonoTime deadline,
                    std::function<void(Receipt)> done);
   Receipt ReceiptOf(storage::LogPosition position, WallTime since, WallTime now) const;

@@ -32,8 +32,7 @@ class Followers::Follower final : public net::Watcher {
 
   bool Open(std::string first) {
     out_ = std::move(first);
-    watched_ = owner_.loop_
-                   ->Watch(socket_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, this)
+    watched_ = owner_.loop_->Watch(socket_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, this)
                    .has_value();
     heartbeat_.Arm(owner_.options_.heartbeat);
     return watched_;
@@ -178,8 +177,7 @@ void Followers::Look() {
     while (!followers_.empty()) Remove(followers_.begin()->first);
     return;
   }
-  Result<std::vector<storage::Event>> events =
-      metadata_.Events(log_.last.sequence, kWindowEvents);
+  Result<std::vector<storage::Event>> events = metadata_.Events(log_.last.sequence, kWindowEvents);
   if (!events) return;
   for (const storage::Event& event : *events) {
     if (event.position.sequence != log_.last.sequence + 1) window_.clear();  // trimmed meanwhile

@@ -21,14 +21,16 @@ namespace nearside::origin {
 struct FollowersOptions {
   milliseconds heartbeat = seconds(5);
   size_t limit = 1000;
-  /// How often the log is looked at for what other processes have appended; our own wakes us at once.
+  /// How often the log is looked at for what other processes have appended; our own wakes us at
+  /// once.
   milliseconds poll = milliseconds(10);
 };
 
 /// Owns the thread and the sockets of the followers. Follow, Wake and the counters: any thread.
 class Followers {
  public:
-  /// `on_news` runs on the thread whenever the log has grown, before the followers are told; `on_tick` each `poll`.
+  /// `on_news` runs on the thread whenever the log has grown, before the followers are told;
+  /// `on_tick` each `poll`.
   static Result<std::unique_ptr<Followers>> Start(storage::Metadata& metadata,
                                                   const FollowersOptions& options,
                                                   std::function<void()> on_news,
@@ -36,8 +38,8 @@ class Followers {
   ~Followers();
 
   bool full() const { return count_.load() >= options_.limit; }
-  /// Takes over a socket whose response's head has been sent. `after`: the last event that the follower
-  /// has; nullopt: it begins at the end of the log.
+  /// Takes over a socket whose response's head has been sent. `after`: the last event that the
+  /// follower has; nullopt: it begins at the end of the log.
   void Follow(net::Descriptor socket, std::optional<storage::LogPosition> after);
   /// The log has grown.
   void Wake();
@@ -56,8 +58,8 @@ class Followers {
   void Look();
   void Add(net::Descriptor socket, std::optional<storage::LogPosition> after);
   void Remove(Follower* follower);
-  /// The next messages behind `sequence`, from the window or from the log; "" when there are none. False when they are
-  /// not there any more.
+  /// The next messages behind `sequence`, from the window or from the log; "" when there are none.
+  /// False when they are not there any more.
   bool Messages(uint64_t sequence, std::string* out);
 
   storage::Metadata& metadata_;
@@ -68,7 +70,8 @@ class Followers {
   std::unique_ptr<net::Timer> timer_;
   std::unordered_map<Follower*, std::unique_ptr<Follower>> followers_;
   storage::LogState log_;
-  /// Messages of the newest events, so that the log is read once for all followers: the last is log_.last's.
+  /// Messages of the newest events, so that the log is read once for all followers: the last is
+  /// log_.last's.
   std::deque<std::string> window_;
   std::atomic<size_t> count_{0};
   std::atomic<uint64_t> sent_events_{0};

@@ -276,9 +276,9 @@ void EpollGate::Admit(const Poco::Net::StreamSocket& socket, milliseconds timeou
 }
 
 bool EpollGate::Watch(Waiting* waiting) {
-  // Edge-triggered: bytes of half a head stay in the socket, and would make a level-triggered one spin.
-  const Status watched =
-      loop_->Watch(waiting->fd(), EPOLLIN | EPOLLRDHUP | EPOLLET, waiting);
+  // Edge-triggered: bytes of half a head stay in the socket, and would make a level-triggered one
+  // spin.
+  const Status watched = loop_->Watch(waiting->fd(), EPOLLIN | EPOLLRDHUP | EPOLLET, waiting);
   if (!watched) Log(Level::kWarning, "watch_failed", {{"error", watched.error().ToString()}});
   return watched.has_value();
 }

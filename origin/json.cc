@@ -1,6 +1,7 @@
 #include "origin/json.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 namespace nearside::origin {
 namespace {
@@ -122,7 +123,7 @@ std::vector<std::string> JsonObject::Texts(std::string_view key, size_t most) {
 }
 
 std::vector<std::pair<std::string, std::string>> JsonObject::TextPairs(std::string_view key,
-                                                                      size_t most) {
+                                                                       size_t most) {
   std::vector<std::pair<std::string, std::string>> pairs;
   const nlohmann::json* value = Find(key);
   if (value == nullptr) return pairs;

@@ -2,7 +2,7 @@
 
 // JSON bodies of requests. Included by .cc files alone: nlohmann's header is large.
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,8 +18,8 @@ inline constexpr size_t kJsonDepth = 16;
 /// Error: kClient bad_json, with the place.
 Result<nlohmann::json> ParseJson(std::string_view text);
 
-/// Reads the members of one object; the first thing that is wrong is kept, and everything after it is
-/// answered with defaults, so that a caller checks once, at the end.
+/// Reads the members of one object; the first thing that is wrong is kept, and everything after it
+/// is answered with defaults, so that a caller checks once, at the end.
 class JsonObject {
  public:
   /// `reason` is that of errors ("bad_purge"), `what` names the object in them ("the purge").

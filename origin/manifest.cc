@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <unordered_set>
 
 #include "http/media_type.h"
@@ -12,18 +13,37 @@
 namespace nearside::origin {
 namespace {
 
-/// Fields that the origin or the connection states itself, and those that would make an asset private.
-constexpr std::array<std::string_view, 24> kRefusedHeaders = {
-    "accept-ranges", "age",           "connection",        "content-encoding", "content-length",
-    "content-range", "content-type",  "date",              "etag",             "host",
-    "keep-alive",    "last-modified", "proxy-connection",  "repr-digest",      "content-digest",
-    "server",        "set-cookie",    "surrogate-key",     "cache-tag",        "te",
-    "trailer",       "transfer-encoding", "upgrade",       "www-authenticate"};
+/// Fields that the origin or the connection states itself, and those that would make an asset
+/// private.
+constexpr std::array<std::string_view, 24> kRefusedHeaders = {"accept-ranges",
+                                                              "age",
+                                                              "connection",
+                                                              "content-encoding",
+                                                              "content-length",
+                                                              "content-range",
+                                                              "content-type",
+                                                              "date",
+                                                              "etag",
+                                                              "host",
+                                                              "keep-alive",
+                                                              "last-modified",
+                                                              "proxy-connection",
+                                                              "repr-digest",
+                                                              "content-digest",
+                                                              "server",
+                                                              "set-cookie",
+                                                              "surrogate-key",
+                                                              "cache-tag",
+                                                              "te",
+                                                              "trailer",
+                                                              "transfer-encoding",
+                                                              "upgrade",
+                                                              "www-authenticate"};
 
 /// Fields of a PUT that are kept and sent with the asset.
-constexpr std::array<std::string_view, 5> kKeptFields = {
-    "cache-control", "cdn-cache-control", "nearside-cache-control", "content-disposition",
-    "content-language"};
+constexpr std::array<std::string_view, 5> kKeptFields = {"cache-control", "cdn-cache-control",
+                                                         "nearside-cache-control",
+                                                         "content-disposition", "content-language"};
 
 /// Of a host name as DNS has it; "_" for the names that people give inside.
 constexpr std::string_view kHostCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-_";
@@ -65,7 +85,8 @@ Result<storage::Asset> ParseAsset(const nlohmann::json& json, size_t index) {
   if (blob) asset.blob = *blob;
   if (!blob) object.Refuse("\"sha256\": " + blob.error().message);
   if (asset.content_type.empty()) asset.content_type = http::MediaTypeOfPath(asset.path);
-  if (Status good = CheckContentType(asset.content_type); !good) object.Refuse(good.error().message);
+  if (Status good = CheckContentType(asset.content_type); !good)
+    object.Refuse(good.error().message);
   for (auto& [name, value] : asset.headers) {
     name = http::LowerName(name);
     if (Status good = CheckAssetHeader(name, value); !good) object.Refuse(good.error().message);
@@ -194,9 +215,11 @@ Result<storage::SiteDraft> ParseSite(std::string_view text, std::string_view nam
                          host.find_first_not_of("0123456789.") != std::string::npos &&
                          host.find_first_not_of(kHostCharacters) == std::string::npos;
     if (!is_name || host.size() > 253 || host == "localhost" || host == node_name) {
-      return Fail(Fault::kClient, "bad_site",
-                  "\"" + host.substr(0, 80) + "\" cannot be a site's host: expected a name like "
-                  "\"www.example.com\", without port, that is neither localhost nor this node's name");
+      return Fail(
+          Fault::kClient, "bad_site",
+          "\"" + host.substr(0, 80) +
+              "\" cannot be a site's host: expected a name like "
+              "\"www.example.com\", without port, that is neither localhost nor this node's name");
     }
   }
   std::sort(draft.hosts.begin(), draft.hosts.end());

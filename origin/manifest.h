@@ -17,23 +17,23 @@ inline constexpr size_t kManifestAssets = 100'000;
 inline constexpr size_t kHeadersOfAsset = 32;
 inline constexpr size_t kTagsOfAsset = 64;
 inline constexpr size_t kTagBytes = 256;
-inline constexpr size_t kPurgeItems = 5'000;   ///< of each kind in one purge
+inline constexpr size_t kPurgeItems = 5'000;  ///< of each kind in one purge
 inline constexpr size_t kPurgeUrlBytes = 8 << 10;
 inline constexpr size_t kHostsOfSite = 100;
 
-/// {"assets":[{"path","sha256","bytes","content_type"?,"headers"?:{…},"tags"?:[…]}]}: the assets of a
-/// release. Errors: kClient bad_json, bad_manifest (names the entry).
+/// {"assets":[{"path","sha256","bytes","content_type"?,"headers"?:{…},"tags"?:[…]}]}: the assets of
+/// a release. Errors: kClient bad_json, bad_manifest (names the entry).
 Result<std::vector<storage::Asset>> ParseManifest(std::string_view json);
 
-/// Extra fields that an asset may have: no framing, no validators, nothing that makes a response private.
-/// Error: kClient bad_manifest.
+/// Extra fields that an asset may have: no framing, no validators, nothing that makes a response
+/// private. Error: kClient bad_manifest.
 Status CheckAssetHeader(std::string_view name, std::string_view value);
 
 /// "a b, c" as Surrogate-Key and Cache-Tag write it. Error: kClient bad_manifest.
 Result<std::vector<std::string>> ParseTags(std::string_view text);
 
-/// Fills content type, headers and tags from the fields of a PUT: Content-Type (not curl's form type),
-/// Cache-Control and the like, Surrogate-Key or Cache-Tag. Errors: kClient bad_manifest.
+/// Fills content type, headers and tags from the fields of a PUT: Content-Type (not curl's form
+/// type), Cache-Control and the like, Surrogate-Key or Cache-Tag. Errors: kClient bad_manifest.
 Status ReadAssetFields(const http::Fields& fields, storage::Asset* asset);
 
 /// {"name"?,"hosts":[…]}. `name` is that of the path, or "" when the body names the site.
@@ -49,7 +49,8 @@ struct PurgeRequest {
 };
 /// Errors: kClient bad_json, bad_purge.
 Result<PurgeRequest> ParsePurge(std::string_view json);
-/// Makes URLs and prefixes site-relative and normal. Error: kClient bad_purge (another site's host).
+/// Makes URLs and prefixes site-relative and normal. Error: kClient bad_purge (another site's
+/// host).
 Status ResolvePurge(const storage::Site& site, Forget* forget);
 /// The host of the first absolute URL among URLs and prefixes; "" when there is none.
 std::string HostOfPurge(const Forget& forget);

@@ -28,8 +28,8 @@ Result<std::unique_ptr<Node>> Node::Open(const OriginSettings& settings, Tokens 
   if (!metadata) return FailAt(settings.storage.where, "storage.metadata", metadata.error());
   auto blobs = storage::BlobStore::Open(settings.storage.blobs);
   if (!blobs) return FailAt(settings.storage.where, "storage.blobs", blobs.error());
-  auto node = std::make_unique<Node>(settings, std::move(*metadata), std::move(*blobs),
-                                     std::move(tokens));
+  auto node =
+      std::make_unique<Node>(settings, std::move(*metadata), std::move(*blobs), std::move(tokens));
   Status read = node->sites.Refresh();
   if (read) read = node->fleet.Load();
   if (!read) return FailAt(settings.storage.where, "storage.metadata", read.error());

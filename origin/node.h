@@ -23,21 +23,22 @@ inline constexpr size_t kRequestKinds = 4;
 
 /// Counts of what was answered. Any thread: an origin's requests are few enough for shared atomics.
 struct NodeCounters {
-  std::array<std::array<std::atomic<uint64_t>, 6>, kRequestKinds> answers{};  ///< by kind, status / 100
+  std::array<std::array<std::atomic<uint64_t>, 6>, kRequestKinds>
+      answers{};  ///< by kind, status / 100
   std::atomic<uint64_t> received_bytes{0};
   std::atomic<uint64_t> sent_bytes{0};
   std::atomic<uint64_t> stored_blobs{0};
   std::atomic<uint64_t> stored_bytes{0};
   std::atomic<uint64_t> failed_uploads{0};
-  std::atomic<uint64_t> refused_busy{0};    ///< 503: the queue of the kind's threads was full
-  std::atomic<uint64_t> denied{0};          ///< 401 and 403
+  std::atomic<uint64_t> refused_busy{0};  ///< 503: the queue of the kind's threads was full
+  std::atomic<uint64_t> denied{0};        ///< 401 and 403
   void Count(RequestKind kind, int status);
 };
 
 /// Everything that the parts of an origin share. Any thread.
 struct Node {
-  Node(OriginSettings s, std::unique_ptr<storage::Metadata> m, std::unique_ptr<storage::BlobStore> b,
-       Tokens t);
+  Node(OriginSettings s, std::unique_ptr<storage::Metadata> m,
+       std::unique_ptr<storage::BlobStore> b, Tokens t);
 
   /// Opens what the settings name. Errors: kOperator, with file, line and key.
   static Result<std::unique_ptr<Node>> Open(const OriginSettings& settings, Tokens tokens);

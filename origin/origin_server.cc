@@ -110,7 +110,10 @@ Status OriginServer::Start() {
     visited += (visited.empty() ? "" : ",") + address.ToString();
   }
   Log(Level::kInfo, "ready",
-      {{"name", node_->settings.node.name}, {"api", listening}, {"listen", visited},
+      {{"name", node_->settings.node.name},
+       {"api", listening},
+       {"listen", visited},
+       {"admin", admin_listener_ ? admin_listener_->address().ToString() : ""},
        {"sites", node_->sites.size()}});
   return {};
 }
@@ -169,9 +172,7 @@ void OriginServer::Terminate() {
   Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(patience)}});
   drain_deadline_ = MonoNow() + patience;
   api_->Drain();
-  visitors_->Drain(patience, [this] {
-    control_->Post([this] { visitors_drained_ = true; });
-  });
+  visitors_->Drain(patience, [this] { control_->Post([this] { visitors_drained_ = true; }); });
   WaitForIdle();
 }
 

@@ -9,8 +9,8 @@
 
 namespace nearside::origin {
 
-/// Reads the settings and everything that they name, without serving: --check. Errors: kOperator, with
-/// file, line and key.
+/// Reads the settings and everything that they name, without serving: --check. Errors: kOperator,
+/// with file, line and key.
 Status CheckOrigin(const std::string& config);
 
 /// Serves until SIGTERM or SIGINT and drains; SIGHUP reads certificates and tokens again.

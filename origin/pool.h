@@ -10,8 +10,8 @@
 
 namespace nearside::origin {
 
-/// Threads that may block, with a bounded queue before them. Each kind of work has a pool of its own, so
-/// that slow uploads never keep visitors waiting. Any thread.
+/// Threads that may block, with a bounded queue before them. Each kind of work has a pool of its
+/// own, so that slow uploads never keep visitors waiting. Any thread.
 class Pool {
  public:
   Pool(size_t threads, size_t queue_limit);

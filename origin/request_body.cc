@@ -12,9 +12,9 @@ constexpr size_t kPieceBytes = 64 << 10;
 
 Result<std::string> ReadWhole(RequestBody& body, size_t limit) {
   const auto too_large = [&] {
-    return Fail(Fault::kClient, "body_too_large",
-                "the content is larger than the " + std::to_string(limit) +
-                    " bytes that are allowed here");
+    return Fail(
+        Fault::kClient, "body_too_large",
+        "the content is larger than the " + std::to_string(limit) + " bytes that are allowed here");
   };
   if (body.announced_bytes().value_or(0) > limit) return too_large();
   std::string text;

@@ -12,8 +12,8 @@ namespace nearside::origin {
 class RequestBody {
  public:
   virtual ~RequestBody() = default;
-  /// Fills the front of `out`; 0 bytes: the content is whole. Errors: kClient body_cut_off, body_timeout,
-  /// too_slow, bad_body (chunk framing), never an end that is none.
+  /// Fills the front of `out`; 0 bytes: the content is whole. Errors: kClient body_cut_off,
+  /// body_timeout, too_slow, bad_body (chunk framing), never an end that is none.
   virtual Result<size_t> Read(std::span<uint8_t> out) = 0;
   /// Content-Length; nullopt when the content is chunked.
   virtual std::optional<uint64_t> announced_bytes() const = 0;

@@ -74,8 +74,8 @@ Result<Route> ParseSites(std::string_view rest, std::string_view path) {
 
 Result<Route> ParseEdge(std::string_view name, std::string_view path) {
   const bool characters = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   });
   if (!characters || name.size() > kEdgeNameBytes) return NoSuchRoute(path);
   Route route;
@@ -113,19 +113,32 @@ Result<Route> ParseRoute(std::string_view path) {
 
 std::string_view MethodsOf(RouteKind kind) {
   switch (kind) {
-    case RouteKind::kHealth: return "GET, HEAD";
-    case RouteKind::kAsset: return "GET, HEAD, PUT, DELETE";
-    case RouteKind::kAssets: return "GET, HEAD";
-    case RouteKind::kReleases: return "GET, HEAD, POST";
-    case RouteKind::kRelease: return "GET, HEAD";
-    case RouteKind::kActivation: return "POST";
-    case RouteKind::kBlob: return "GET, HEAD, PUT";
-    case RouteKind::kPurge: return "POST";
-    case RouteKind::kEvents: return "GET";
-    case RouteKind::kEdges: return "GET, HEAD";
-    case RouteKind::kEdge: return "GET, HEAD, POST, DELETE";
-    case RouteKind::kSites: return "GET, HEAD, POST";
-    case RouteKind::kSite: return "GET, HEAD, PUT, DELETE";
+    case RouteKind::kHealth:
+      return "GET, HEAD";
+    case RouteKind::kAsset:
+      return "GET, HEAD, PUT, DELETE";
+    case RouteKind::kAssets:
+      return "GET, HEAD";
+    case RouteKind::kReleases:
+      return "GET, HEAD, POST";
+    case RouteKind::kRelease:
+      return "GET, HEAD";
+    case RouteKind::kActivation:
+      return "POST";
+    case RouteKind::kBlob:
+      return "GET, HEAD, PUT";
+    case RouteKind::kPurge:
+      return "POST";
+    case RouteKind::kEvents:
+      return "GET";
+    case RouteKind::kEdges:
+      return "GET, HEAD";
+    case RouteKind::kEdge:
+      return "GET, HEAD, POST, DELETE";
+    case RouteKind::kSites:
+      return "GET, HEAD, POST";
+    case RouteKind::kSite:
+      return "GET, HEAD, PUT, DELETE";
   }
   return "";
 }

@@ -15,27 +15,27 @@
 namespace nearside::origin {
 
 enum class RouteKind {
-  kHealth,     ///< /healthz
-  kAsset,      ///< /v1/sites/{site}/assets/{path}
-  kAssets,     ///< /v1/sites/{site}/assets
-  kReleases,   ///< /v1/sites/{site}/releases
-  kRelease,    ///< /v1/sites/{site}/releases/{id}
-  kActivation, ///< /v1/sites/{site}/releases/{id}/activate
-  kBlob,       ///< /v1/blobs/{sha256}
-  kPurge,      ///< /v1/purge
-  kEvents,     ///< /v1/events
-  kEdges,      ///< /v1/edges
-  kEdge,       ///< /v1/edges/{name}
-  kSites,      ///< /v1/sites
-  kSite,       ///< /v1/sites/{site}
+  kHealth,      ///< /healthz
+  kAsset,       ///< /v1/sites/{site}/assets/{path}
+  kAssets,      ///< /v1/sites/{site}/assets
+  kReleases,    ///< /v1/sites/{site}/releases
+  kRelease,     ///< /v1/sites/{site}/releases/{id}
+  kActivation,  ///< /v1/sites/{site}/releases/{id}/activate
+  kBlob,        ///< /v1/blobs/{sha256}
+  kPurge,       ///< /v1/purge
+  kEvents,      ///< /v1/events
+  kEdges,       ///< /v1/edges
+  kEdge,        ///< /v1/edges/{name}
+  kSites,       ///< /v1/sites
+  kSite,        ///< /v1/sites/{site}
 };
 
 struct Route {
   RouteKind kind = RouteKind::kHealth;
   std::string site;
-  std::string path;                              ///< of an asset, decoded
+  std::string path;  ///< of an asset, decoded
   storage::ReleaseId release = storage::kNoRelease;
-  std::string name;                              ///< of an edge; a blob's digits
+  std::string name;  ///< of an edge; a blob's digits
 };
 
 /// Errors: kClient no_such_route, bad_path, path_too_long.

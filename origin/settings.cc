@@ -15,7 +15,8 @@ std::string CheckOptionalAddress(std::string_view text) {
   return text.empty() ? "" : CheckAddress(text);
 }
 
-/// For URLs whose engine is chosen by scheme: `now` is what this version has, `later` what the design names.
+/// For URLs whose engine is chosen by scheme: `now` is what this version has, `later` what the
+/// design names.
 std::string CheckScheme(std::string_view url, std::string_view now, std::string_view later) {
   if (url.starts_with(now) && url.size() > now.size()) return "";
   std::string expected = "a URL like \"" + std::string(now) + "var/origin/…\"";
@@ -99,30 +100,29 @@ Table StorageTable() {
             {.required = true,
              .prose = "Contents by SHA-256: `file:FOLDER`. (`s3:` comes with a later version.)",
              .check = [](auto url) { return CheckScheme(url, "file:", "s3:"); }});
-  table.Key("sessions", &StorageSettings::sessions,
-            {.fallback = "",
-             .prose = "Sessions of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
-                      "used yet: that tier is not part of this version.",
-             .check = [](auto url) {
-               return url.empty() ? "" : CheckScheme(url, "lmdb:", "redis:");
-             }});
-  table.Key("queue", &StorageSettings::queue,
-            {.fallback = "",
-             .prose = "Jobs of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
-                      "used yet, like `sessions`.",
-             .check = [](auto url) {
-               return url.empty() ? "" : CheckScheme(url, "lmdb:", "amqp:");
-             }});
+  table.Key(
+      "sessions", &StorageSettings::sessions,
+      {.fallback = "",
+       .prose = "Sessions of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
+                "used yet: that tier is not part of this version.",
+       .check = [](auto url) { return url.empty() ? "" : CheckScheme(url, "lmdb:", "redis:"); }});
+  table.Key(
+      "queue", &StorageSettings::queue,
+      {.fallback = "",
+       .prose = "Jobs of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
+                "used yet, like `sessions`.",
+       .check = [](auto url) { return url.empty() ? "" : CheckScheme(url, "lmdb:", "amqp:"); }});
   return table;
 }
 
 Table AuthTable() {
   Table table;
   table.Where(&AuthSettings::where);
-  table.Key("token_file", &AuthSettings::token_file,
-            {.required = true,
-             .prose = "File with the bearer token that may do everything, 16 characters or more, one a "
-                      "line (several while one is being replaced). Read again on SIGHUP."});
+  table.Key(
+      "token_file", &AuthSettings::token_file,
+      {.required = true,
+       .prose = "File with the bearer token that may do everything, 16 characters or more, one a "
+                "line (several while one is being replaced). Read again on SIGHUP."});
   table.Key("fleet_token_file", &AuthSettings::fleet_token_file,
             {.fallback = "",
              .prose = "File with the token of the edges: it reads events, sites and edges, and "
@@ -192,7 +192,10 @@ Table ReleaseTable() {
 Table LimitTable() {
   Table table;
   table.Key("asset", &LimitSettings::asset,
-            {.fallback = "50GiB", .least = "1KiB", .most = "1TiB", .prose = "Bytes of one asset. More: 413."});
+            {.fallback = "50GiB",
+             .least = "1KiB",
+             .most = "1TiB",
+             .prose = "Bytes of one asset. More: 413."});
   table.Key("json_body", &LimitSettings::json_body,
             {.fallback = "64MiB",
              .least = "64KiB",
@@ -249,8 +252,9 @@ Status CheckAcross(const OriginSettings& settings) {
     }
     if (!settings.node.cleartext_api && !net::SocketAddress::Parse(address)->IsLoopback()) {
       return bad(settings.node.where, "origin.api",
-                 address + " is not on loopback, and tokens would travel in clear: expected "
-                 "a loopback address, or cleartext_api = true for a private network");
+                 address +
+                     " is not on loopback, and tokens would travel in clear: expected "
+                     "a loopback address, or cleartext_api = true for a private network");
     }
   }
   for (const ListenSettings& listen : settings.listen) {
@@ -280,11 +284,12 @@ settings::Table OriginTable() {
              .prose = "All state, by URL: each has an engine inside the process, and a larger one "
                       "for when one machine is too small."},
             StorageTable());
-  table.Sub("auth", &OriginSettings::auth,
-            {.required = true, .prose = "Who may use the API."}, AuthTable());
-  table.Sub("threads", &OriginSettings::threads,
-            {.prose = "Each kind of work has threads of its own, so that none keeps another waiting."},
-            ThreadTable());
+  table.Sub("auth", &OriginSettings::auth, {.required = true, .prose = "Who may use the API."},
+            AuthTable());
+  table.Sub(
+      "threads", &OriginSettings::threads,
+      {.prose = "Each kind of work has threads of its own, so that none keeps another waiting."},
+      ThreadTable());
   table.Sub("events", &OriginSettings::events, {.prose = "The event log that edges follow."},
             EventTable());
   table.Sub("releases", &OriginSettings::releases, {.prose = "Releases of sites."}, ReleaseTable());

@@ -11,7 +11,8 @@
 
 namespace nearside::origin {
 
-/// The sites by their hosts, as of the newest change: what visitors' requests are looked up in. Any thread.
+/// The sites by their hosts, as of the newest change: what visitors' requests are looked up in. Any
+/// thread.
 class SiteTable {
  public:
   explicit SiteTable(storage::Metadata& metadata) : metadata_(metadata) {}

@@ -18,12 +18,13 @@ enum class Scope {
   kAdmin,  ///< everything
 };
 
-/// The bearer tokens of the files. Immutable; any thread. Tokens themselves are not kept, only their
-/// SHA-256, and comparing takes the same time whatever is offered.
+/// The bearer tokens of the files. Immutable; any thread. Tokens themselves are not kept, only
+/// their SHA-256, and comparing takes the same time whatever is offered.
 class Tokens {
  public:
-  /// Each file holds one token a line (several while one is being replaced); empty lines and those that begin with # do
-  /// not count. `fleet_file` may be "". Error: kOperator bad_token_file, naming the file.
+  /// Each file holds one token a line (several while one is being replaced); empty lines and those
+  /// that begin with # do not count. `fleet_file` may be "". Error: kOperator bad_token_file,
+  /// naming the file.
   static Result<Tokens> Load(const std::string& admin_file, const std::string& fleet_file);
 
   /// The scope of "Authorization: Bearer TOKEN" (RFC 6750 §2.1).

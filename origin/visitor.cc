@@ -47,8 +47,8 @@ void AddMultipart(const storage::Asset& asset, const std::vector<http::ByteRange
   const std::string boundary = "nearside-" + storage::BlobName(asset.blob).substr(0, 24);
   for (const http::ByteRange& range : ranges) {
     answer->body.push_back(BodyPiece::Text(
-        "\r\n--" + boundary + "\r\nContent-Type: " + asset.content_type + "\r\nContent-Range: " +
-        http::FormatContentRange({range, asset.bytes}) + "\r\n\r\n"));
+        "\r\n--" + boundary + "\r\nContent-Type: " + asset.content_type +
+        "\r\nContent-Range: " + http::FormatContentRange({range, asset.bytes}) + "\r\n\r\n"));
     answer->body.push_back(BodyPiece::Blob(asset.blob, range.first, range.size()));
   }
   answer->body.push_back(BodyPiece::Text("\r\n--" + boundary + "--\r\n"));
@@ -176,7 +176,8 @@ Result<Answer> ServeVisitor(const http::RequestHead& request, SiteContent& conte
   if (!normal || !normal->starts_with('/')) {
     return TextAnswer(400, (normal ? "a path was expected" : normal.error().message) + "\n");
   }
-  // What cannot be a name of an asset (an encoded slash, "//", bytes that are not UTF-8) is not there.
+  // What cannot be a name of an asset (an encoded slash, "//", bytes that are not UTF-8) is not
+  // there.
   const std::string_view encoded = std::string_view(*normal).substr(1);
   const bool folder = encoded.ends_with('/');
   const std::string_view file = encoded.substr(0, encoded.size() - (folder ? 1 : 0));

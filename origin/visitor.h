@@ -1,7 +1,7 @@
 #pragma once
 
-// What a visitor (or an edge on a visitor's behalf) gets for a request: from the head and the assets of the
-// site's active release to a plan of the response. The same for both listeners.
+// What a visitor (or an edge on a visitor's behalf) gets for a request: from the head and the
+// assets of the site's active release to a plan of the response. The same for both listeners.
 
 #include <functional>
 #include <optional>
@@ -21,8 +21,8 @@ inline constexpr std::string_view kPage = "public, max-age=60, stale-while-reval
 inline constexpr std::string_view kOther = "public, max-age=3600";
 inline constexpr std::string_view kRedirect = "public, max-age=60";
 inline constexpr std::string_view kMissing = "public, max-age=10";
-/// Of a hashed name that is missing: it is about to be published, or to come back by a rollback. A cached
-/// 404 of such a file breaks pages long after it is there.
+/// Of a hashed name that is missing: it is about to be published, or to come back by a rollback. A
+/// cached 404 of such a file breaks pages long after it is there.
 inline constexpr std::string_view kMissingHashed = "public, max-age=1";
 }  // namespace lifetime
 

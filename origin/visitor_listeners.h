@@ -1,7 +1,7 @@
 #pragma once
 
-// [[listen]]: visitors over TLS with HTTP/2 and HTTP/1.1, where DNS leads when no edge is left. One event
-// loop; whatever blocks (metadata, blobs) happens on the disk pool's threads.
+// [[listen]]: visitors over TLS with HTTP/2 and HTTP/1.1, where DNS leads when no edge is left. One
+// event loop; whatever blocks (metadata, blobs) happens on the disk pool's threads.
 
 #include <memory>
 #include <thread>
@@ -18,8 +18,8 @@ namespace nearside::origin {
 /// Owned by the main thread, which opens and destroys it; all between happens on its own.
 class VisitorListeners final : public http::Application {
  public:
-  /// Listens, but accepts nothing yet. `certificates` may be empty when no listener has TLS. Errors: kOperator, with
-  /// file, line and key.
+  /// Listens, but accepts nothing yet. `certificates` may be empty when no listener has TLS.
+  /// Errors: kOperator, with file, line and key.
   static Result<std::unique_ptr<VisitorListeners>> Open(
       Node& node, const std::vector<net::Certificate>& certificates);
   ~VisitorListeners() override;

@@ -8,12 +8,13 @@
 
 namespace nearside::origin {
 
-/// The answer to a visitor of `site`, its blobs opened. Blocks on metadata and disk; failures of ours are logged
-/// and become 500 or 503.
+/// The answer to a visitor of `site`, its blobs opened. Blocks on metadata and disk; failures of
+/// ours are logged and become 500 or 503.
 Answer AnswerVisitor(Node& node, const std::shared_ptr<const storage::Site>& site,
                      const http::RequestHead& request);
 
-/// /healthz: 200 "ok", or 503 while the node drains, with Nearside-Load, Nearside-Drain and Nearside-Lag.
+/// /healthz: 200 "ok", or 503 while the node drains, with Nearside-Load, Nearside-Drain and
+/// Nearside-Lag.
 Answer HealthAnswer(const Node& node);
 
 /// Whether the Host asks for the node itself: an IP literal or the node's name.

@@ -70,8 +70,6 @@ int RunDaemon(const DaemonSpec& spec, int argc, char** argv) {
   return ExitCode(spec, spec.run(config));
 }
 
-std::string_view Version() {
-  return NEARSIDE_VERSION;
-}
+std::string_view Version() { return NEARSIDE_VERSION; }
 
 }  // namespace nearside

@@ -241,9 +241,7 @@ Cells* Registry::MakeCells() {
   return state_->blocks.emplace_back(std::make_unique<Cells>(state_->cells)).get();
 }
 
-uint64_t Registry::Sum(Id id) const {
-  return state_->SumOf(id.cell);
-}
+uint64_t Registry::Sum(Id id) const { return state_->SumOf(id.cell); }
 
 std::string Registry::Expose() const {
   const std::lock_guard lock(state_->families_mutex);

@@ -18,9 +18,7 @@ std::string_view FaultName(Fault fault) {
   return "self";
 }
 
-std::string Error::ToString() const {
-  return message + " (" + reason + ")";
-}
+std::string Error::ToString() const { return message + " (" + reason + ")"; }
 
 Error Error::In(std::string_view context) && {
   message.insert(0, std::string(context) + ": ");

@@ -38,9 +38,7 @@ std::string Describe(const toml::node& node) {
   return "a date or time";
 }
 
-int LineOf(const toml::node& node) {
-  return static_cast<int>(node.source().begin.line);
-}
+int LineOf(const toml::node& node) { return static_cast<int>(node.source().begin.line); }
 
 /// One value that is no list, in our units. Nothing: it is something else.
 std::optional<Parsed> ToScalar(Type type, const toml::node& node) {

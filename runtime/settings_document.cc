@@ -39,9 +39,7 @@ std::string Cell(std::string_view text) {
   return cell;
 }
 
-std::string Code(std::string_view text) {
-  return "`" + Cell(text) + "`";
-}
+std::string Code(std::string_view text) { return "`" + Cell(text) + "`"; }
 
 }  // namespace
 

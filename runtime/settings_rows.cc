@@ -218,9 +218,7 @@ bool Rows::Row::Allows(std::string_view text) const {
   return choices.empty() || std::find(choices.begin(), choices.end(), text) != choices.end();
 }
 
-std::string Rows::Row::ExpectedChoice() const {
-  return "one of " + OneOf(spec.one_of, ", ");
-}
+std::string Rows::Row::ExpectedChoice() const { return "one of " + OneOf(spec.one_of, ", "); }
 
 std::string Rows::Row::ExpectedElement() const {
   return std::string(Form(ElementType(kind.type))) + " in this list";

@@ -17,15 +17,9 @@ struct ByteSize {
   auto operator<=>(const ByteSize&) const = default;
 };
 
-constexpr ByteSize operator""_KiB(unsigned long long n) {
-  return {n << 10};
-}
-constexpr ByteSize operator""_MiB(unsigned long long n) {
-  return {n << 20};
-}
-constexpr ByteSize operator""_GiB(unsigned long long n) {
-  return {n << 30};
-}
+constexpr ByteSize operator""_KiB(unsigned long long n) { return {n << 10}; }
+constexpr ByteSize operator""_MiB(unsigned long long n) { return {n << 20}; }
+constexpr ByteSize operator""_GiB(unsigned long long n) { return {n << 30}; }
 
 /// "250ms", "2s", "1m", "12h", "1d", "1w", "1y" (365 days), "1h30m", "0s": whole numbers with a
 /// unit each, larger units first. Error: kOperator bad_duration for a bare number, an unknown unit,

@@ -52,7 +52,8 @@ Status SyncFolder(const std::string& folder) {
   return {};
 }
 
-/// Makes `folder` when it is absent, durably: its entry in `parent` is on the disk when this returns.
+/// Makes `folder` when it is absent, durably: its entry in `parent` is on the disk when this
+/// returns.
 Status MakeDurableFolder(const std::string& parent, const std::string& folder) {
   if (::mkdir(folder.c_str(), 0755) == 0) return SyncFolder(parent);
   if (errno == EEXIST) return {};
@@ -70,8 +71,8 @@ class FileReader final : public BlobReader {
     const size_t wanted = static_cast<size_t>(std::min<uint64_t>(left, out.size()));
     size_t done = 0;
     while (done < wanted) {
-      const ssize_t n = ::pread(fd_.get(), out.data() + done, wanted - done,
-                                static_cast<off_t>(offset + done));
+      const ssize_t n =
+          ::pread(fd_.get(), out.data() + done, wanted - done, static_cast<off_t>(offset + done));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return FailErrno("reading a blob", errno);
       if (n == 0) {
@@ -138,7 +139,8 @@ class FileWriter final : public BlobWriter {
     return {};
   }
 
-  /// fsync before rename: after a power loss the name never stands for other bytes than its digest's.
+  /// fsync before rename: after a power loss the name never stands for other bytes than its
+  /// digest's.
   Status Land(const BlobId& id) {
     const BlobPath path = PathOf(root_, id);
     if (::fsync(fd_.get()) != 0) return FailErrno(temporary_, errno);
@@ -176,7 +178,7 @@ class BlobFiles final : public BlobStore {
       std::string path = incoming_ + "/" + HexEncode(random);
       Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
       if (!fd) return FailErrno(path, errno);
-      struct stat about{};
+      struct stat about {};
       if (::flock(fd.get(), LOCK_EX) == 0 && ::fstat(fd.get(), &about) == 0 && about.st_nlink > 0) {
         return std::make_unique<FileWriter>(root_, std::move(path), std::move(fd));
       }
@@ -190,14 +192,14 @@ class BlobFiles final : public BlobStore {
     if (!fd && errno == ENOENT) {
       return Fail(Fault::kClient, "no_such_blob", "no blob " + BlobName(id) + " is stored");
     }
-    struct stat about{};
+    struct stat about {};
     if (!fd || ::fstat(fd.get(), &about) != 0) return FailErrno(path, errno);
     return std::make_shared<const FileReader>(std::move(fd), static_cast<uint64_t>(about.st_size));
   }
 
   Result<std::optional<uint64_t>> Find(const BlobId& id) const override {
     const std::string path = PathOf(root_, id).file;
-    struct stat about{};
+    struct stat about {};
     if (::stat(path.c_str(), &about) == 0) return static_cast<uint64_t>(about.st_size);
     if (errno == ENOENT) return std::nullopt;
     return FailErrno(path, errno);

@@ -1,7 +1,8 @@
 #pragma once
 
-// Blobs: immutable byte strings named by their SHA-256. What is stored under a name either has exactly that
-// digest or is not there: a writer that fails, is abandoned, or dies with its process leaves nothing behind.
+// Blobs: immutable byte strings named by their SHA-256. What is stored under a name either has
+// exactly that digest or is not there: a writer that fails, is abandoned, or dies with its process
+// leaves nothing behind.
 
 #include <cstdint>
 #include <memory>
@@ -35,8 +36,8 @@ struct StoredBlob {
   bool operator==(const StoredBlob&) const = default;
 };
 
-/// Receives one blob in constant memory. One thread at a time. Destroying it without Commit gives the
-/// space back.
+/// Receives one blob in constant memory. One thread at a time. Destroying it without Commit gives
+/// the space back.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
@@ -55,7 +56,8 @@ class BlobReader {
   virtual ~BlobReader() = default;
   virtual uint64_t size() const = 0;
   /// Fills `out` from `offset` on; fewer bytes only at the end of the blob. Blocks on the disk.
-  /// Error: kSelf with errno's name, or blob_truncated when the file is shorter than it was when opened.
+  /// Error: kSelf with errno's name, or blob_truncated when the file is shorter than it was when
+  /// opened.
   virtual Result<size_t> ReadAt(uint64_t offset, std::span<uint8_t> out) const = 0;
 };
 

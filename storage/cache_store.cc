@@ -9,7 +9,8 @@
 namespace nearside::storage {
 
 ScopeHash ScopeOf(ScopeKind kind, std::string_view site, std::string_view name) {
-  // Stored on disk: the hash and this text must not change (kSchemaVersion). NUL is in no site's name.
+  // Stored on disk: the hash and this text must not change (kSchemaVersion). NUL is in no site's
+  // name.
   std::string text(1, static_cast<char>(kind));
   text.reserve(site.size() + name.size() + 2);
   text.append(site).append(1, '\0').append(name);

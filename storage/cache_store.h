@@ -1,11 +1,11 @@
 #pragma once
 
-// The edge's cache: object heads and body chunks in RAM (S3-FIFO, SOSP'23) over LMDB. The store knows
-// neither HTTP nor clients: a head carries opaque bytes that the edge encodes and decodes.
+// The edge's cache: object heads and body chunks in RAM (S3-FIFO, SOSP'23) over LMDB. The store
+// knows neither HTTP nor clients: a head carries opaque bytes that the edge encodes and decodes.
 //
-// Threads: Find, FindChunk and the purge calls are for any thread, take a shard's lock for nanoseconds and
-// never wait for disk. Load and LoadChunk are answered on the executor given. One writer thread owns all
-// LMDB write transactions; a few reader threads do cold reads.
+// Threads: Find, FindChunk and the purge calls are for any thread, take a shard's lock for
+// nanoseconds and never wait for disk. Load and LoadChunk are answered on the executor given. One
+// writer thread owns all LMDB write transactions; a few reader threads do cold reads.
 
 #include <array>
 #include <atomic>
@@ -27,8 +27,8 @@
 
 namespace nearside::storage {
 
-/// What a purge can name. An object belongs to its site, its URL, every prefix of its path that ends at "/"
-/// (16 at most) and its tags; each is known to the store by a 64-bit hash alone.
+/// What a purge can name. An object belongs to its site, its URL, every prefix of its path that
+/// ends at "/" (16 at most) and its tags; each is known to the store by a 64-bit hash alone.
 using ScopeHash = uint64_t;
 enum class ScopeKind : uint8_t { kSite, kUrl, kPrefix, kTag };
 /// Hash of a scope's name within its site: ScopeOf(kTag, "demo", "product-7").
@@ -44,11 +44,12 @@ struct LogPosition {
 /// A stored response's head. `meta` is the edge's; the other members are what the store acts on.
 struct Head {
   Key256 key;
-  uint64_t object_id = 0;      ///< given by the store: only grows, never reused; names the body's chunks
+  uint64_t object_id =
+      0;  ///< given by the store: only grows, never reused; names the body's chunks
   uint64_t body_bytes = 0;
-  WallTime stored_at;          ///< when the response arrived
-  WallTime drop_at;            ///< freshness, stale and keep windows are over: the sweeper removes it
-  uint64_t purge_sequence = 0; ///< the store's purge_sequence() when the fetch *started*
+  WallTime stored_at;  ///< when the response arrived
+  WallTime drop_at;    ///< freshness, stale and keep windows are over: the sweeper removes it
+  uint64_t purge_sequence = 0;  ///< the store's purge_sequence() when the fetch *started*
   std::vector<ScopeHash> scopes;
   std::string meta;
 };
@@ -61,14 +62,17 @@ class HeadPayload {
   virtual size_t charge() const = 0;
 };
 
-/// A head in RAM: immutable, shared, alive as long as anyone serves it, whatever the store does meanwhile.
+/// A head in RAM: immutable, shared, alive as long as anyone serves it, whatever the store does
+/// meanwhile.
 struct CachedHead {
-  /// The newest purge_sequence at which this head was found valid: equal to the store's newest means that
-  /// no scope has to be looked at again. First, so that it shares a cache line with the reference count.
+  /// The newest purge_sequence at which this head was found valid: equal to the store's newest
+  /// means that no scope has to be looked at again. First, so that it shares a cache line with the
+  /// reference count.
   mutable std::atomic<uint64_t> checked_sequence{0};
   Head head;
   std::unique_ptr<const HeadPayload> payload;
-  /// The whole body when it is small (up to kInlineBody bytes it is stored inside the head), else empty.
+  /// The whole body when it is small (up to kInlineBody bytes it is stored inside the head), else
+  /// empty.
   ChunkRef inline_body;
 };
 using HeadRef = std::shared_ptr<const CachedHead>;
@@ -81,32 +85,33 @@ enum class Validity : uint8_t {
   kGone,   ///< hard-purged: never to be served
 };
 
-/// Receives one object's body and head. One thread at a time. Destroying it without Commit abandons it. Ends
-/// before its store does.
+/// Receives one object's body and head. One thread at a time. Destroying it without Commit abandons
+/// it. Ends before its store does.
 class ObjectWriter {
  public:
   virtual ~ObjectWriter() = default;
-  /// The next chunk of the body: full (kChunkBytes) except the last. The chunk is shared, not copied, unless a
-  /// good part of its capacity is empty. Never blocks: when the write queue is full the object is given up,
-  /// which Commit reports.
+  /// The next chunk of the body: full (kChunkBytes) except the last. The chunk is shared, not
+  /// copied, unless a good part of its capacity is empty. Never blocks: when the write queue is
+  /// full the object is given up, which Commit reports.
   virtual void Append(ChunkRef chunk) = 0;
-  /// The body is whole: `head` (object_id and body_bytes are filled in) becomes findable in RAM at once and
-  /// durable within a batch. Returns the head as stored, or null when it was not (too large, queue full,
-  /// disk full, purged meanwhile: hard), which is counted by reason; what the key had before stays then. When the
-  /// disk refuses it later, the key has nothing: never the object before.
+  /// The body is whole: `head` (object_id and body_bytes are filled in) becomes findable in RAM at
+  /// once and durable within a batch. Returns the head as stored, or null when it was not (too
+  /// large, queue full, disk full, purged meanwhile: hard), which is counted by reason; what the
+  /// key had before stays then. When the disk refuses it later, the key has nothing: never the
+  /// object before.
   virtual HeadRef Commit(Head head) = 0;
 };
 
 struct CacheOptions {
-  std::string path;                 ///< folder of the files; made when absent; "" : memory only
+  std::string path;  ///< folder of the files; made when absent; "" : memory only
   ByteSize disk = {1ull << 30};
   ByteSize memory = {256ull << 20};
-  ByteSize largest_object = {0};    ///< 0: half of `disk`, or of `memory` when there is no disk
+  ByteSize largest_object = {0};  ///< 0: half of `disk`, or of `memory` when there is no disk
   unsigned reader_threads = 2;
-  size_t read_queue = 1024;         ///< cold reads waiting; more are answered as failures
+  size_t read_queue = 1024;  ///< cold reads waiting; more are answered as failures
   ByteSize write_queue = {64ull << 20};
-  /// Give the files their blocks at start, so that a full disk is an error then. False: they grow as needed, and a
-  /// full disk makes the store pass through until there is room.
+  /// Give the files their blocks at start, so that a full disk is an error then. False: they grow
+  /// as needed, and a full disk makes the store pass through until there is room.
   bool reserve_disk = true;
 };
 
@@ -130,64 +135,71 @@ struct CacheStats {
   uint64_t evicted_memory = 0, evicted_disk = 0, expired = 0;
   uint64_t checksum_failures = 0, write_errors = 0, orphans_swept = 0;
   uint64_t write_queue_bytes = 0, read_queue_length = 0;
-  bool pass_through = false;        ///< the disk failed or is full: serving goes on, nothing is stored on it
-  std::array<uint64_t, kNotStoredReasons> not_stored_by{};  ///< by NotStored; not_stored is their sum
-  uint64_t reads_refused = 0;       ///< cold reads that found the queue full
-  uint64_t presence_bytes = 0;      ///< RAM of the table behind MayBeOnDisk; not part of memory_bytes
-  uint64_t purge_marks = 0;         ///< scopes that have a purge on record
-  uint64_t retired_bytes = 0;       ///< bodies on disk that only clients in the middle of them keep
-  uint64_t free_list_pages = 0, pinned_pages = 0;  ///< of the chunks' map; pinned: by readers and the last commit
-  milliseconds oldest_read{0};      ///< age of the oldest snapshot that a reader thread holds
-  bool walked = false;              ///< the walk over the disk at start has ended: MayBeOnDisk is exact
+  bool pass_through =
+      false;  ///< the disk failed or is full: serving goes on, nothing is stored on it
+  std::array<uint64_t, kNotStoredReasons>
+      not_stored_by{};          ///< by NotStored; not_stored is their sum
+  uint64_t reads_refused = 0;   ///< cold reads that found the queue full
+  uint64_t presence_bytes = 0;  ///< RAM of the table behind MayBeOnDisk; not part of memory_bytes
+  uint64_t purge_marks = 0;     ///< scopes that have a purge on record
+  uint64_t retired_bytes = 0;   ///< bodies on disk that only clients in the middle of them keep
+  uint64_t free_list_pages = 0,
+           pinned_pages = 0;    ///< of the chunks' map; pinned: by readers and the last commit
+  milliseconds oldest_read{0};  ///< age of the oldest snapshot that a reader thread holds
+  bool walked = false;          ///< the walk over the disk at start has ended: MayBeOnDisk is exact
 };
 
-/// Builds the payload of a head that came from disk. Must not block. Null: the meta bytes are of an unknown
-/// format, the object is a miss and removed.
+/// Builds the payload of a head that came from disk. Must not block. Null: the meta bytes are of an
+/// unknown format, the object is a miss and removed.
 using PayloadDecoder = std::function<std::unique_ptr<const HeadPayload>(const Head&)>;
 
 class CacheStore {
  public:
-  /// Opens or makes the store. Damaged or foreign files are moved aside ("….broken-1") with a log line and
-  /// the store starts empty. Errors (kOperator): folder_unwritable, disk_too_small, in_use.
-  static Result<std::unique_ptr<CacheStore>> Open(const CacheOptions& options, PayloadDecoder decoder);
-  /// Commits what is queued and closes. Heads and chunks handed out stay valid; loads that wait are answered
-  /// as failures.
+  /// Opens or makes the store. Damaged or foreign files are moved aside ("….broken-1") with a log
+  /// line and the store starts empty. Errors (kOperator): folder_unwritable, disk_too_small,
+  /// in_use.
+  static Result<std::unique_ptr<CacheStore>> Open(const CacheOptions& options,
+                                                  PayloadDecoder decoder);
+  /// Commits what is queued and closes. Heads and chunks handed out stay valid; loads that wait are
+  /// answered as failures.
   virtual ~CacheStore() = default;
 
-  /// RAM only. Null: not in RAM; MayBeOnDisk tells whether Load is worth it. A head that a hard purge covers is
-  /// forgotten instead of found.
+  /// RAM only. Null: not in RAM; MayBeOnDisk tells whether Load is worth it. A head that a hard
+  /// purge covers is forgotten instead of found.
   virtual HeadRef Find(const Key256& key) = 0;
   /// False only when no object of this key is on disk (exact for the keys that it says no to).
   virtual bool MayBeOnDisk(const Key256& key) const = 0;
-  /// Reads the head from disk into RAM; `done` runs on `executor` with the head, or null when there is none, it
-  /// has to be dropped by now, or too many reads wait. Loads of one key at one time share a read. `executor`
-  /// lives until `done` has run or the store is destroyed.
+  /// Reads the head from disk into RAM; `done` runs on `executor` with the head, or null when there
+  /// is none, it has to be dropped by now, or too many reads wait. Loads of one key at one time
+  /// share a read. `executor` lives until `done` has run or the store is destroyed.
   virtual void Load(const Key256& key, Executor& executor, std::function<void(HeadRef)> done) = 0;
 
   /// RAM only; null when it has to be loaded. `index` below the object's number of chunks.
   virtual ChunkRef FindChunk(const CachedHead& head, uint32_t index) = 0;
-  /// `done` runs on `executor` with the chunk, or an error: gone (evicted or purged meanwhile), bad_checksum,
-  /// queue_full, read_failed. Keeps `head` alive until then.
+  /// `done` runs on `executor` with the chunk, or an error: gone (evicted or purged meanwhile),
+  /// bad_checksum, queue_full, read_failed. Keeps `head` alive until then.
   virtual void LoadChunk(HeadRef head, uint32_t index, Executor& executor,
                          std::function<void(Result<ChunkRef>)> done) = 0;
 
-  /// Starts an object of unknown size; `known_bytes` (Content-Length) lets what is too large be refused early
-  /// (null: not admitted, counted).
+  /// Starts an object of unknown size; `known_bytes` (Content-Length) lets what is too large be
+  /// refused early (null: not admitted, counted).
   virtual std::unique_ptr<ObjectWriter> Begin(std::optional<uint64_t> known_bytes) = 0;
-  /// Replaces the head of a stored object, body kept (a validation freshened it). Null when `old` is no
-  /// longer the stored one, or RAM has evicted it meanwhile; the object stays as it is then.
+  /// Replaces the head of a stored object, body kept (a validation freshened it). Null when `old`
+  /// is no longer the stored one, or RAM has evicted it meanwhile; the object stays as it is then.
   virtual HeadRef Refresh(const HeadRef& old, Head head) = 0;
   /// Forgets one object in RAM and on disk.
   virtual void Remove(const Key256& key) = 0;
 
-  /// Every object of the scope whose fetch began before now is stale (soft) or gone (hard) from the moment this
-  /// returns. Returns the purge sequence. `position` (of the fleet's log; nullopt for a local purge) is made
-  /// durable in the same transaction; `on_durable` runs on `executor` after it (may be empty).
+  /// Every object of the scope whose fetch began before now is stale (soft) or gone (hard) from the
+  /// moment this returns. Returns the purge sequence. `position` (of the fleet's log; nullopt for a
+  /// local purge) is made durable in the same transaction; `on_durable` runs on `executor` after it
+  /// (may be empty).
   virtual uint64_t Purge(const std::vector<ScopeHash>& scopes, bool soft,
                          std::optional<LogPosition> position, Executor* executor,
                          std::function<void()> on_durable) = 0;
   /// Only moves the log position (an event that concerns no stored object).
-  virtual void Advance(LogPosition position, Executor* executor, std::function<void()> on_durable) = 0;
+  virtual void Advance(LogPosition position, Executor* executor,
+                       std::function<void()> on_durable) = 0;
   /// Everything stored becomes stale (an unknown epoch, a log that has been cut).
   virtual uint64_t PurgeAll(bool soft) = 0;
   virtual Validity Check(const CachedHead& head) const = 0;

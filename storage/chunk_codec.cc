@@ -13,8 +13,10 @@ constexpr size_t kHighAt = kChunkPrefixBytes + 8;
 }  // namespace
 
 uint64_t ChunkName::hash() const {
-  // A multiplicative mix (Steele, Vigna 2021 give such constants): ids and indexes are small numbers in a row.
-  uint64_t mixed = (object_id * 0x9e3779b97f4a7c15u) ^ ((uint64_t{index} + 1) * 0xd1342543de82ef95u);
+  // A multiplicative mix (Steele, Vigna 2021 give such constants): ids and indexes are small
+  // numbers in a row.
+  uint64_t mixed =
+      (object_id * 0x9e3779b97f4a7c15u) ^ ((uint64_t{index} + 1) * 0xd1342543de82ef95u);
   mixed ^= mixed >> 32;
   mixed *= 0x9e3779b97f4a7c15u;
   return mixed ^ (mixed >> 29);

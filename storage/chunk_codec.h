@@ -12,8 +12,9 @@
 
 namespace nearside::storage {
 
-/// Object id and index, big-endian, then the checksum: a chunk's value is the body's bytes alone, so that a
-/// full one fills 16 pages exactly. A lookup seeks the first twelve bytes and finds the checksum with it.
+/// Object id and index, big-endian, then the checksum: a chunk's value is the body's bytes alone,
+/// so that a full one fills 16 pages exactly. A lookup seeks the first twelve bytes and finds the
+/// checksum with it.
 inline constexpr size_t kChunkPrefixBytes = 12;
 inline constexpr size_t kChunkKeyBytes = kChunkPrefixBytes + 16;
 using ChunkPrefix = std::array<uint8_t, kChunkPrefixBytes>;
@@ -37,7 +38,8 @@ struct DecodedChunkKey {
 /// Nothing when the key has another length.
 std::optional<DecodedChunkKey> DecodeChunkKey(Bytes key);
 
-/// XXH3-128 over the bytes, seeded by object id, index and length: a chunk in another's place is wrong too.
+/// XXH3-128 over the bytes, seeded by object id, index and length: a chunk in another's place is
+/// wrong too.
 Hash128 ChunkChecksum(ChunkName name, Bytes bytes);
 
 /// How many chunks a body of this length has: 0 for none.
@@ -57,7 +59,8 @@ constexpr uint64_t ChunkPages(uint64_t bytes, uint64_t page_bytes) {
 constexpr uint64_t BodyPages(uint64_t body_bytes, uint64_t page_bytes) {
   const uint64_t full = body_bytes / kChunkBytes;
   const uint64_t rest = body_bytes % kChunkBytes;
-  return full * ChunkPages(kChunkBytes, page_bytes) + (rest != 0 ? ChunkPages(rest, page_bytes) : 0);
+  return full * ChunkPages(kChunkBytes, page_bytes) +
+         (rest != 0 ? ChunkPages(rest, page_bytes) : 0);
 }
 
 }  // namespace nearside::storage

@@ -1,7 +1,8 @@
 #pragma once
 
-// Chunks of objects whose heads are gone: erased in short steps, those that a client still streams when it has
-// finished. What a kill leaves of this list are orphans, found by the walk at the next start.
+// Chunks of objects whose heads are gone: erased in short steps, those that a client still streams
+// when it has finished. What a kill leaves of this list are orphans, found by the walk at the next
+// start.
 
 #include <cstdint>
 #include <deque>
@@ -20,7 +21,8 @@ class ChunkReaper {
   void Add(uint64_t object_id, uint64_t body_bytes);
   /// The same when nobody holds the object any more.
   void AddWhenReleased(uint64_t object_id, uint64_t body_bytes, MonoTime now);
-  /// Turns to those that have been released, were waited for too long, or would keep more than `most_bytes`.
+  /// Turns to those that have been released, were waited for too long, or would keep more than
+  /// `most_bytes`.
   void CollectReleased(const LiveObjects& live, MonoTime now, uint64_t most_bytes);
 
   /// Erases up to `most` chunks inside `txn`. How many. Confirm when it is committed, else Undo.
@@ -46,7 +48,8 @@ class ChunkReaper {
   std::unordered_multiset<uint64_t> known_;
   uint64_t doomed_bytes_ = 0;
   uint64_t retired_bytes_ = 0;
-  size_t finished_ = 0;  ///< of doomed_, from the front: erased by the step that is not yet committed
+  size_t finished_ =
+      0;  ///< of doomed_, from the front: erased by the step that is not yet committed
 };
 
 }  // namespace nearside::storage

@@ -64,8 +64,7 @@ Result<uint64_t> LastObjectId(const LmdbTxn& txn, LmdbTable chunks) {
   return key ? key->name.object_id : 0;
 }
 
-Result<std::optional<uint64_t>> NextObjectId(const LmdbTxn& txn, LmdbTable chunks,
-                                             uint64_t after) {
+Result<std::optional<uint64_t>> NextObjectId(const LmdbTxn& txn, LmdbTable chunks, uint64_t after) {
   Result<LmdbCursor> cursor = txn.Open(chunks);
   if (!cursor) return tl::unexpected(cursor.error());
   const auto entry = cursor->AtOrAfter(EncodeChunkPrefix({.object_id = after + 1, .index = 0}));

@@ -21,8 +21,8 @@ Result<ChunkTables> MakeChunkTables(LmdbWriteTxn& txn);
 /// Stores one chunk; its name has never been used before.
 Status PutChunk(LmdbWriteTxn& txn, LmdbTable chunks, ChunkName name, Bytes bytes);
 
-/// Erases up to `most` chunks of one object, from the first that is there on. How many: fewer than `most` means
-/// that none is left.
+/// Erases up to `most` chunks of one object, from the first that is there on. How many: fewer than
+/// `most` means that none is left.
 Result<size_t> EraseChunks(LmdbWriteTxn& txn, LmdbTable chunks, uint64_t object_id, size_t most);
 
 /// A chunk as it was read, not to be trusted before VerifyChunk.
@@ -30,9 +30,12 @@ struct CopiedChunk {
   ChunkRef bytes;
   Hash128 checksum;
 };
-/// Copies one chunk out of the map. Errors kSelf: gone, bad_checksum (its length is not `length`), LMDB's.
-Result<CopiedChunk> CopyChunk(const LmdbTxn& txn, LmdbTable chunks, ChunkName name, uint32_t length);
-/// The chunk if it is what was stored under this name. Needs no transaction. Error kSelf: bad_checksum.
+/// Copies one chunk out of the map. Errors kSelf: gone, bad_checksum (its length is not `length`),
+/// LMDB's.
+Result<CopiedChunk> CopyChunk(const LmdbTxn& txn, LmdbTable chunks, ChunkName name,
+                              uint32_t length);
+/// The chunk if it is what was stored under this name. Needs no transaction. Error kSelf:
+/// bad_checksum.
 Result<ChunkRef> VerifyChunk(ChunkName name, CopiedChunk copy);
 
 /// The object id of the last chunk; 0 when there is none.

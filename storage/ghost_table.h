@@ -1,7 +1,7 @@
 #pragma once
 
-// The names of what was evicted last: S3-FIFO's ghost queue (Yang et al., SOSP'23, §4.2 describes this form:
-// fingerprints with insertion times in a table, instead of a queue with an index).
+// The names of what was evicted last: S3-FIFO's ghost queue (Yang et al., SOSP'23, §4.2 describes
+// this form: fingerprints with insertion times in a table, instead of a queue with an index).
 
 #include <array>
 #include <cstddef>
@@ -10,7 +10,8 @@
 
 namespace nearside::storage {
 
-/// Bounded for good at construction: eight bytes an entry. Not thread-safe: its owner's lock covers it.
+/// Bounded for good at construction: eight bytes an entry. Not thread-safe: its owner's lock covers
+/// it.
 class GhostTable {
  public:
   /// `entries`: how many evictions it can remember; rounded up to a power of two.

@@ -27,7 +27,8 @@ constexpr size_t kMetaBytesAt = 72;
 constexpr size_t kInlineBytesAt = 76;
 constexpr size_t kFixedBytes = 80;
 
-/// The checksum covers everything after it and, by its seed, the key: a record under another's key is wrong.
+/// The checksum covers everything after it and, by its seed, the key: a record under another's key
+/// is wrong.
 Hash128 ChecksumOf(const Key256& key, Bytes record) {
   return Xxh128(record.subspan(kVersionAt), Xxh64(key.bytes));
 }

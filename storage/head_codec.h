@@ -13,11 +13,12 @@
 
 namespace nearside::storage {
 
-/// The two queues of the disk's eviction (S3-FIFO on disk): everything enters by probation, what is asked for
-/// again moves on to main.
+/// The two queues of the disk's eviction (S3-FIFO on disk): everything enters by probation, what is
+/// asked for again moves on to main.
 enum class Segment : uint8_t { kProbation = 0, kMain = 1 };
 
-/// Where an object stands in the order of eviction. Positions only grow, those of both segments together.
+/// Where an object stands in the order of eviction. Positions only grow, those of both segments
+/// together.
 struct QueuePlace {
   Segment segment = Segment::kProbation;
   uint64_t position = 0;
@@ -28,8 +29,8 @@ struct QueuePlace {
 struct HeadRecord {
   Head head;
   QueuePlace place;
-  /// The whole body when it lies inside the record (small), else nothing: it lies in chunks. In a decoded
-  /// record it is a view into the bytes that were decoded.
+  /// The whole body when it lies inside the record (small), else nothing: it lies in chunks. In a
+  /// decoded record it is a view into the bytes that were decoded.
   std::optional<Bytes> inline_body;
 };
 

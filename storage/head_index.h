@@ -1,8 +1,8 @@
 #pragma once
 
-// What is known of keys between RAM and disk: heads that wait for the writer, removals that wait, loads in
-// flight. It makes a load see what was committed or removed while it read, so that an old head never comes
-// back over a new one, and it gives concurrent loads of one key one read.
+// What is known of keys between RAM and disk: heads that wait for the writer, removals that wait,
+// loads in flight. It makes a load see what was committed or removed while it read, so that an old
+// head never comes back over a new one, and it gives concurrent loads of one key one read.
 
 #include <array>
 #include <cstdint>
@@ -18,8 +18,8 @@
 
 namespace nearside::storage {
 
-/// Any thread. All changes of one key are made under its stripe's lock, which may be held while RAM's, the
-/// presence table's and the queue's are taken, never the other way round.
+/// Any thread. All changes of one key are made under its stripe's lock, which may be held while
+/// RAM's, the presence table's and the queue's are taken, never the other way round.
 class HeadIndex {
  public:
   struct Waiter {
@@ -32,7 +32,8 @@ class HeadIndex {
    public:
     /// What waits for the disk: nothing, a head, or a removal (a null head).
     std::optional<HeadRef> pending() const;
-    /// The newest operation on the key is this one. Loads in flight are told that what they read is old.
+    /// The newest operation on the key is this one. Loads in flight are told that what they read is
+    /// old.
     void SetPending(Ticket ticket, HeadRef head_or_null);
     /// The operation is done, one way or the other; newer ones stay.
     void FinishPending(Ticket ticket);

@@ -19,7 +19,8 @@ using ScopeKey = std::array<uint8_t, 8>;
 constexpr std::string_view kMetaKey = "store";
 /// The share of the disk's bytes that probation is kept above: a tenth, as in S3-FIFO's paper.
 constexpr uint64_t kProbationShare = 10;
-/// Second chances and stale rows passed over for one victim; then the next in line goes, popular or not.
+/// Second chances and stale rows passed over for one victim; then the next in line goes, popular or
+/// not.
 constexpr int kMostSteps = 128;
 
 Bytes ToBytes(std::string_view text) {
@@ -28,7 +29,9 @@ Bytes ToBytes(std::string_view text) {
 
 // The sign bit is flipped, so that times before 1970 sort before those after it.
 constexpr uint64_t kSignBit = uint64_t{1} << 63;
-uint64_t SortableTime(WallTime time) { return static_cast<uint64_t>(ToUnixMillis(time)) ^ kSignBit; }
+uint64_t SortableTime(WallTime time) {
+  return static_cast<uint64_t>(ToUnixMillis(time)) ^ kSignBit;
+}
 WallTime FromSortableTime(uint64_t time) {
   return FromUnixMillis(static_cast<int64_t>(time ^ kSignBit));
 }
@@ -85,7 +88,7 @@ Status WriteMeta(LmdbWriteTxn& txn, LmdbTable meta_table, const StoreMeta& meta)
 }
 
 Result<std::vector<std::pair<ScopeHash, PurgeMark>>> ReadMarks(const LmdbTxn& txn,
-                                                              LmdbTable purges) {
+                                                               LmdbTable purges) {
   Result<LmdbCursor> cursor = txn.Open(purges);
   if (!cursor) return tl::unexpected(cursor.error());
   std::vector<std::pair<ScopeHash, PurgeMark>> marks;
@@ -105,7 +108,8 @@ Result<std::vector<std::pair<ScopeHash, PurgeMark>>> ReadMarks(const LmdbTxn& tx
 Result<uint64_t> LastPosition(const LmdbTxn& txn, LmdbTable queue) {
   Result<LmdbCursor> cursor = txn.Open(queue);
   if (!cursor) return tl::unexpected(cursor.error());
-  // The last of all, and the last before main begins: LMDB has no "at or before", so main's first is sought.
+  // The last of all, and the last before main begins: LMDB has no "at or before", so main's first
+  // is sought.
   uint64_t last = 0;
   const auto note = [&last](const Result<std::optional<LmdbEntry>>& entry) {
     if (entry && *entry && (*entry)->key.size() == std::tuple_size_v<QueueKey>) {
@@ -133,8 +137,7 @@ Result<std::optional<WallTime>> FirstExpiry(const LmdbTxn& txn, LmdbTable expiry
   return FromSortableTime(GetBig<uint64_t>((*entry)->key.data()));
 }
 
-Result<std::optional<HeadRecord>> ReadHead(const LmdbTxn& txn, LmdbTable heads,
-                                           const Key256& key) {
+Result<std::optional<HeadRecord>> ReadHead(const LmdbTxn& txn, LmdbTable heads, const Key256& key) {
   const Result<std::optional<Bytes>> bytes = txn.Get(heads, key.bytes);
   if (!bytes) return tl::unexpected(bytes.error());
   if (!*bytes) return std::nullopt;
@@ -167,8 +170,8 @@ void HeadBatch::Discharge(const HeadRecord& record) {
   bytes -= std::min(bytes, DiskBytes(record));
 }
 
-/// The record under the key. A broken one is erased and reported as removed; rows that point to it are passed
-/// over and erased when their turn comes.
+/// The record under the key. A broken one is erased and reported as removed; rows that point to it
+/// are passed over and erased when their turn comes.
 Result<std::optional<HeadRecord>> HeadBatch::ReadOrErase(const Key256& key) {
   Result<std::optional<HeadRecord>> record = ReadHead(txn_, tables_.heads, key);
   if (record) return record;
@@ -203,9 +206,8 @@ Status HeadBatch::Erase(const HeadRecord& record, Removal why) {
   const ExpiryKey expiry = EncodeExpiryKey(head);
   const QueueKey queue = EncodeQueueKey(record.place);
   // `record` may view into the page that the first erasure changes: it is not used after this line.
-  const std::pair<LmdbTable, Bytes> rows[] = {{tables_.heads, removed.key.bytes},
-                                              {tables_.expiry, expiry},
-                                              {tables_.queue, queue}};
+  const std::pair<LmdbTable, Bytes> rows[] = {
+      {tables_.heads, removed.key.bytes}, {tables_.expiry, expiry}, {tables_.queue, queue}};
   for (const auto& [table, key] : rows) {
     if (Result<bool> erased = txn_.Erase(table, key); !erased) {
       return tl::unexpected(erased.error());
@@ -237,8 +239,9 @@ Result<bool> HeadBatch::Refresh(const Head& head) {
   const ExpiryKey expiry = EncodeExpiryKey((*old)->head);
   std::string body;  // leaves the page before the page changes
   const bool has_inline = (*old)->inline_body.has_value();
-  if (has_inline) body.assign(reinterpret_cast<const char*>((*old)->inline_body->data()),
-                              (*old)->inline_body->size());
+  if (has_inline)
+    body.assign(reinterpret_cast<const char*>((*old)->inline_body->data()),
+                (*old)->inline_body->size());
   HeadRecord record{.head = head, .place = (*old)->place};
   if (has_inline) record.inline_body = ToBytes(body);
   if (Result<bool> erased = txn_.Erase(tables_.expiry, expiry); !erased) return erased;
@@ -327,8 +330,8 @@ Result<bool> HeadBatch::EvictOne(const std::function<bool(const Key256&)>& acces
                                  const std::function<uint64_t()>& next_position) {
   for (int steps = 0;; ++steps) {
     const QueueTotals& totals = meta_.totals;
-    const bool probation_first = totals.probation_bytes * kProbationShare >=
-                                 totals.probation_bytes + totals.main_bytes;
+    const bool probation_first =
+        totals.probation_bytes * kProbationShare >= totals.probation_bytes + totals.main_bytes;
     const Segment segment = probation_first ? Segment::kProbation : Segment::kMain;
     const Segment other = probation_first ? Segment::kMain : Segment::kProbation;
     auto candidate = FirstOf(segment);
@@ -344,8 +347,8 @@ Result<bool> HeadBatch::EvictOne(const std::function<bool(const Key256&)>& acces
       continue;
     }
     if (steps < kMostSteps && accessed((*candidate)->key)) {
-      Status s = Move(std::move(**record),
-                      {.segment = Segment::kMain, .position = next_position()});
+      Status s =
+          Move(std::move(**record), {.segment = Segment::kMain, .position = next_position()});
       if (!s) return tl::unexpected(s.error());
       continue;
     }

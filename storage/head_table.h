@@ -1,7 +1,7 @@
 #pragma once
 
-// The heads environment: heads by key, an index by time of expiry, the eviction queue, purges, the store's
-// facts. Everything that removes an object removes it from all of them in one transaction.
+// The heads environment: heads by key, an index by time of expiry, the eviction queue, purges, the
+// store's facts. Everything that removes an object removes it from all of them in one transaction.
 
 #include <cstdint>
 #include <functional>
@@ -29,7 +29,7 @@ Result<HeadTables> MakeHeadTables(LmdbWriteTxn& txn);
 Result<std::optional<StoreMeta>> ReadMeta(const LmdbTxn& txn, LmdbTable meta_table);
 Status WriteMeta(LmdbWriteTxn& txn, LmdbTable meta_table, const StoreMeta& meta);
 Result<std::vector<std::pair<ScopeHash, PurgeMark>>> ReadMarks(const LmdbTxn& txn,
-                                                              LmdbTable purges);
+                                                               LmdbTable purges);
 /// The largest position in the queue, 0 when it is empty.
 Result<uint64_t> LastPosition(const LmdbTxn& txn, LmdbTable queue);
 /// When the first object expires; nothing in an empty store.
@@ -50,26 +50,30 @@ struct RemovedObject {
   Removal why = Removal::kRemoved;
 };
 
-/// One transaction on the heads environment. Any error leaves it fit for nothing but destruction, which
-/// undoes all. Writer thread.
+/// One transaction on the heads environment. Any error leaves it fit for nothing but destruction,
+/// which undoes all. Writer thread.
 class HeadBatch {
  public:
   /// `meta` as of the last commit.
   static Result<HeadBatch> Begin(LmdbEnv& env, const HeadTables& tables, const StoreMeta& meta);
 
-  /// Stores a head under its key, with its body when that is small; an older object there is removed.
+  /// Stores a head under its key, with its body when that is small; an older object there is
+  /// removed.
   Status Put(const Head& head, std::optional<Bytes> inline_body, QueuePlace place);
-  /// Replaces the head of an object that is still stored; its place and inline body stay. False when it is not.
+  /// Replaces the head of an object that is still stored; its place and inline body stay. False
+  /// when it is not.
   Result<bool> Refresh(const Head& head);
-  /// Removes what is stored under the key, if it is of `object_id` (nullopt: whatever it is). Whether it was.
+  /// Removes what is stored under the key, if it is of `object_id` (nullopt: whatever it is).
+  /// Whether it was.
   Result<bool> Remove(const Key256& key, std::optional<uint64_t> object_id, Removal why);
-  /// Moves the key's object from probation to the end of main. False when there is none or it is there.
+  /// Moves the key's object from probation to the end of main. False when there is none or it is
+  /// there.
   Result<bool> Promote(const Key256& key, uint64_t position);
   /// Removes what has to be dropped at or before `now`, oldest first, up to `most`. How many.
   Result<size_t> Expire(WallTime now, size_t most);
-  /// Removes one object in the order of S3-FIFO. `accessed` says whether a key has been asked for since it was
-  /// last considered (each call uses up one access), `next_position` gives places for second chances.
-  /// False when there is nothing to evict.
+  /// Removes one object in the order of S3-FIFO. `accessed` says whether a key has been asked for
+  /// since it was last considered (each call uses up one access), `next_position` gives places for
+  /// second chances. False when there is nothing to evict.
   Result<bool> EvictOne(const std::function<bool(const Key256&)>& accessed,
                         const std::function<uint64_t()>& next_position);
   Status SavePurges(const PurgeTable::Changes& changes);
@@ -111,14 +115,15 @@ class HeadBatch {
   std::vector<RemovedObject> removed_;
 };
 
-/// A walk over all heads in slices, each a short read transaction of its own. Between slices heads come and go.
+/// A walk over all heads in slices, each a short read transaction of its own. Between slices heads
+/// come and go.
 struct HeadWalkSlice {
   /// Called with each head; a broken record is reported by its key alone.
   std::function<void(const HeadRecord&)> visit;
   std::function<void(const Key256&)> broken;
 };
-/// Visits up to `most` heads with keys above `after` (nullopt: from the first). The last key visited, or
-/// nothing when the end was reached.
+/// Visits up to `most` heads with keys above `after` (nullopt: from the first). The last key
+/// visited, or nothing when the end was reached.
 Result<std::optional<Key256>> WalkHeads(const LmdbTxn& txn, LmdbTable heads,
                                         const std::optional<Key256>& after, size_t most,
                                         const HeadWalkSlice& slice);

@@ -1,7 +1,8 @@
 #pragma once
 
-// Which stored objects some HeadRef still names: while one does, its chunks stay on disk, so that a client
-// that is half-way through a body gets the rest of it, whatever replaced, purged or expired the object.
+// Which stored objects some HeadRef still names: while one does, its chunks stay on disk, so that a
+// client that is half-way through a body gets the rest of it, whatever replaced, purged or expired
+// the object.
 
 #include <array>
 #include <cstdint>
@@ -30,8 +31,8 @@ class LiveObjects {
   std::array<Shard, 16> shards_;
 };
 
-/// The head that the LMDB store hands out: counts among the live objects as long as it exists, which may be
-/// longer than the store does.
+/// The head that the LMDB store hands out: counts among the live objects as long as it exists,
+/// which may be longer than the store does.
 struct StoredHead : CachedHead {
   explicit StoredHead(std::shared_ptr<LiveObjects> registry, Head stored);
   ~StoredHead();

@@ -68,7 +68,9 @@ HeadRef LmdbCacheStore::Find(const Key256& key) {
   return nullptr;
 }
 
-bool LmdbCacheStore::MayBeOnDisk(const Key256& key) const { return parts_.presence.MayContain(key); }
+bool LmdbCacheStore::MayBeOnDisk(const Key256& key) const {
+  return parts_.presence.MayContain(key);
+}
 
 /// Forgets this object and no other that may have taken its key meanwhile.
 void LmdbCacheStore::RemoveObject(const Key256& key, uint64_t object_id) {
@@ -124,8 +126,8 @@ void LmdbCacheStore::Load(const Key256& key, Executor& executor,
   executor.Post([done = std::move(done), found = std::move(found)] { done(found); });
 }
 
-/// Reads until what was read is still what is stored, then answers everyone who waits for the key. Without a
-/// session the answer is null.
+/// Reads until what was read is still what is stored, then answers everyone who waits for the key.
+/// Without a session the answer is null.
 void LmdbCacheStore::ReadHeadJob(const Key256& key, ReadSession* session) {
   std::vector<HeadIndex::Waiter> waiters;
   HeadRef found;
@@ -174,12 +176,13 @@ HeadRef LmdbCacheStore::ReadStored(const Key256& key, ReadSession& session) {
     return {};
   });
   if (!read) {
-    RemoveObject(key, 0);  // whichever it is: the writer erases and counts a record that cannot be read
+    RemoveObject(key,
+                 0);  // whichever it is: the writer erases and counts a record that cannot be read
     return nullptr;
   }
   if (!record) return nullptr;
-  const bool in_chunk = !record->inline_body && record->head.body_bytes > 0 &&
-                        record->head.body_bytes <= kInlineBody;
+  const bool in_chunk =
+      !record->inline_body && record->head.body_bytes > 0 && record->head.body_bytes <= kInlineBody;
   if (in_chunk) {
     const ChunkName name{.object_id = record->head.object_id, .index = 0};
     CopiedChunk copy;
@@ -230,7 +233,8 @@ void LmdbCacheStore::LoadChunk(HeadRef head, uint32_t index, Executor& executor,
   if (!chunk) {
     auto job = [this, head, index, &executor, done](ReadSession* session) {
       Result<ChunkRef> result = ReadChunkJob(*head, index, session);
-      executor.Post([done, head, result = std::move(result)]() mutable { done(std::move(result)); });
+      executor.Post(
+          [done, head, result = std::move(result)]() mutable { done(std::move(result)); });
     };
     if (readers_.Push(std::move(job))) return;
     StoreCounters::Add(parts_.counters.reads_refused);
@@ -239,9 +243,8 @@ void LmdbCacheStore::LoadChunk(HeadRef head, uint32_t index, Executor& executor,
     });
     return;
   }
-  executor.Post([done = std::move(done), head = std::move(head), chunk = std::move(chunk)] {
-    done(chunk);
-  });
+  executor.Post(
+      [done = std::move(done), head = std::move(head), chunk = std::move(chunk)] { done(chunk); });
 }
 
 Result<ChunkRef> LmdbCacheStore::ReadChunkJob(const CachedHead& head, uint32_t index,
@@ -305,7 +308,8 @@ HeadRef LmdbCacheStore::Refresh(const HeadRef& old, Head head) {
   const Key256& key = stored->head.key;
   const uint64_t charge = ChargeOf(*stored);
   HeadIndex::Slot slot = parts_.index.Lock(key);
-  // What RAM has, or the writer is about to store, is the newest; anything else cannot be known without a read.
+  // What RAM has, or the writer is about to store, is the newest; anything else cannot be known
+  // without a read.
   const std::optional<HeadRef> pending = slot.pending();
   if (parts_.ram.PeekHead(key) != old && !(pending && *pending == old)) return nullptr;
   const std::optional<Ticket> ticket = parts_.queue.PushHead({.head = stored, .charge = charge});

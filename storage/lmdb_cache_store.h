@@ -30,8 +30,7 @@ class LmdbCacheStore final : public CacheStore {
   uint64_t Purge(const std::vector<ScopeHash>& scopes, bool soft,
                  std::optional<LogPosition> position, Executor* executor,
                  std::function<void()> on_durable) override;
-  void Advance(LogPosition position, Executor* executor,
-               std::function<void()> on_durable) override;
+  void Advance(LogPosition position, Executor* executor, std::function<void()> on_durable) override;
   uint64_t PurgeAll(bool soft) override;
   Validity Check(const CachedHead& head) const override;
   uint64_t purge_sequence() const override;

@@ -32,8 +32,8 @@ std::string_view ReasonOf(int code) {
     case MDB_VERSION_MISMATCH:
     case MDB_PAGE_NOTFOUND:
     case MDB_INCOMPATIBLE:
-    // A table's root that is no page fails before the call that reports it; and we use no transaction after
-    // another error.
+    // A table's root that is no page fails before the call that reports it; and we use no
+    // transaction after another error.
     case MDB_BAD_TXN:
       return "damaged";
     default:
@@ -224,8 +224,8 @@ Result<std::unique_ptr<LmdbEnv>> LmdbEnv::Open(const LmdbOptions& options) {
   if (const int code = mdb_env_set_mapsize(raw, options.map_bytes); code != MDB_SUCCESS) {
     return FailLmdb(options.file, code);
   }
-  // NOTLS: a snapshot belongs to its object, not to its thread. No WRITEMAP: p99 of 71 ms in the trial, and a
-  // stray write of ours could reach the file.
+  // NOTLS: a snapshot belongs to its object, not to its thread. No WRITEMAP: p99 of 71 ms in the
+  // trial, and a stray write of ours could reach the file.
   const unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (options.read_ahead ? 0u : MDB_NORDAHEAD);
   if (const int code = mdb_env_open(raw, options.file.c_str(), flags, kFileMode);
       code != MDB_SUCCESS) {
@@ -247,7 +247,8 @@ Status LmdbEnv::CheckFile() const {
   struct stat file {};
   if (fstat(descriptor, &file) != 0) return FailErrno("looking at the file", errno);
   const auto bytes = static_cast<uint64_t>(file.st_size);
-  // An empty file is a new one: LMDB counts its two meta pages already, but has them in memory alone.
+  // An empty file is a new one: LMDB counts its two meta pages already, but has them in memory
+  // alone.
   if (bytes != 0 && bytes < HighWaterBytes()) {
     return Fail(Fault::kSelf, "damaged",
                 "the file has " + std::to_string(bytes) + " bytes, its pages need " +
@@ -304,7 +305,8 @@ Result<LmdbSpace> LmdbEnv::MeasureSpace(std::optional<uint64_t> oldest_reader) {
   LmdbSpace space{.page_bytes = page_bytes(),
                   .map_pages = map_bytes_ / page_bytes(),
                   .used_pages = txn->UsedPages()};
-  // The pages that the last commit freed are what the commit before it, LMDB's fallback, still uses.
+  // The pages that the last commit freed are what the commit before it, LMDB's fallback, still
+  // uses.
   const uint64_t oldest = std::min(oldest_reader.value_or(txn->id()), txn->id());
   Result<LmdbCursor> cursor = txn->Open(LmdbTable{kFreeTable});
   if (!cursor) return tl::unexpected(cursor.error());

@@ -1,10 +1,11 @@
 #pragma once
 
 // LMDB's handles as values that close themselves: the one sight of lmdb.h in Nearside. Views that a
-// transaction hands out point into the map: they are valid until its next write, its Reset or its end.
+// transaction hands out point into the map: they are valid until its next write, its Reset or its
+// end.
 //
-// Errors are kSelf: map_full, txn_full, damaged (the file is not a sound LMDB file), panic (the environment
-// must be reopened), or errno's name.
+// Errors are kSelf: map_full, txn_full, damaged (the file is not a sound LMDB file), panic (the
+// environment must be reopened), or errno's name.
 
 #include <cstdint>
 #include <memory>
@@ -110,8 +111,8 @@ class LmdbWriteTxn : public LmdbTxn {
   /// Makes the table when it is missing.
   Result<LmdbTable> MakeTable(const char* name);
   Status Put(LmdbTable table, Bytes key, Bytes value);
-  /// The same for a key that is likely to be the table's largest: pages are then filled to the end instead of
-  /// split in half.
+  /// The same for a key that is likely to be the table's largest: pages are then filled to the end
+  /// instead of split in half.
   Status PutLast(LmdbTable table, Bytes key, Bytes value);
   /// Whether there was something to erase.
   Result<bool> Erase(LmdbTable table, Bytes key);
@@ -132,12 +133,12 @@ struct LmdbOptions {
   bool read_ahead = true;
 };
 
-/// One file. Transactions of any number of reading threads, one writing at a time (LMDB's own lock). A file
-/// must not be opened twice in one process. Outlives its transactions.
+/// One file. Transactions of any number of reading threads, one writing at a time (LMDB's own
+/// lock). A file must not be opened twice in one process. Outlives its transactions.
 class LmdbEnv {
  public:
-  /// Opens or makes `file` (and `file`-lock). Slots of dead readers are freed. A file that is shorter than
-  /// the pages it counts is damaged: reading it would end in SIGBUS.
+  /// Opens or makes `file` (and `file`-lock). Slots of dead readers are freed. A file that is
+  /// shorter than the pages it counts is damaged: reading it would end in SIGBUS.
   static Result<std::unique_ptr<LmdbEnv>> Open(const LmdbOptions& options);
   ~LmdbEnv();
   LmdbEnv(const LmdbEnv&) = delete;
@@ -146,7 +147,8 @@ class LmdbEnv {
   Result<LmdbReadTxn> BeginRead();
   Result<LmdbWriteTxn> BeginWrite();
 
-  /// Gives the whole map its blocks on disk, or none. Errors: ENOSPC, EOPNOTSUPP (the file system cannot), others.
+  /// Gives the whole map its blocks on disk, or none. Errors: ENOSPC, EOPNOTSUPP (the file system
+  /// cannot), others.
   Status Reserve();
   /// Bytes up to the last page ever used: the file cannot be cut below it.
   uint64_t HighWaterBytes() const;
@@ -167,7 +169,8 @@ class LmdbEnv {
   std::vector<unsigned> tables_;  ///< handles whose pages UsedPages counts; guarded by mutex_
 };
 
-/// The file's content is at fault, or LMDB has given the environment up: reopening or starting empty helps.
+/// The file's content is at fault, or LMDB has given the environment up: reopening or starting
+/// empty helps.
 bool IsDamage(const Error& error);
 /// Asks the kernel to read the pages of `view` ahead of the copy that follows. LMDB's map only.
 void ReadAhead(Bytes view);

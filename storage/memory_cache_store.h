@@ -18,8 +18,8 @@
 
 namespace nearside::storage {
 
-/// A head with its body: whoever has the head can serve all of it, whatever is evicted meanwhile. The chunks of
-/// a freshened head are those of the one before.
+/// A head with its body: whoever has the head can serve all of it, whatever is evicted meanwhile.
+/// The chunks of a freshened head are those of the one before.
 struct MemoryObject : CachedHead {
   std::vector<ChunkRef> chunks;
 };
@@ -41,8 +41,7 @@ class MemoryCacheStore final : public CacheStore {
   uint64_t Purge(const std::vector<ScopeHash>& scopes, bool soft,
                  std::optional<LogPosition> position, Executor* executor,
                  std::function<void()> on_durable) override;
-  void Advance(LogPosition position, Executor* executor,
-               std::function<void()> on_durable) override;
+  void Advance(LogPosition position, Executor* executor, std::function<void()> on_durable) override;
   uint64_t PurgeAll(bool soft) override;
   Validity Check(const CachedHead& head) const override;
   uint64_t purge_sequence() const override;

@@ -1,15 +1,18 @@
 #pragma once
 
-// What an origin knows beside bytes: sites, releases with their manifests, the event log, the edges'
-// reports. Every change that visitors can see and the events that tell the edges of it are one transaction.
+// What an origin knows beside bytes: sites, releases with their manifests, the event log, the
+// edges' reports. Every change that visitors can see and the events that tell the edges of it are
+// one transaction.
 //
-// Releases. A published release never changes. A change of a single asset (PutAsset, RemoveAsset) needs a
-// *live* release: when the active one is published, or has been returned to by a rollback, the change first
-// makes a live copy of it, active from then on; further changes edit that copy in place. So a rollback to
-// any release that was active before brings back exactly what it held when it was left.
+// Releases. A published release never changes. A change of a single asset (PutAsset, RemoveAsset)
+// needs a *live* release: when the active one is published, or has been returned to by a rollback,
+// the change first makes a live copy of it, active from then on; further changes edit that copy in
+// place. So a rollback to any release that was active before brings back exactly what it held when
+// it was left.
 //
-// Times are milliseconds since 1970, paths are as people write them ("docs/index.html": UTF-8, no leading
-// slash); texts hold no NUL. The folder knows neither HTTP nor JSON: event bodies, settings and reports are opaque.
+// Times are milliseconds since 1970, paths are as people write them ("docs/index.html": UTF-8, no
+// leading slash); texts hold no NUL. The folder knows neither HTTP nor JSON: event bodies, settings
+// and reports are opaque.
 
 #include <cstdint>
 #include <functional>
@@ -58,13 +61,14 @@ struct Asset {
   /// Extra fields of the answer; names in lower case, values without line breaks.
   std::vector<std::pair<std::string, std::string>> headers;
   std::vector<std::string> tags;  ///< without spaces
-  /// When this content came to stand at this path; kept while the content stays. Given by the store.
+  /// When this content came to stand at this path; kept while the content stays. Given by the
+  /// store.
   WallTime modified;
 };
 
 enum class ReleaseKind { kPublished, kLive };
 enum class ReleaseState {
-  kOpen,    ///< never activated
+  kOpen,  ///< never activated
   kActive,
   kPast,
 };
@@ -107,10 +111,11 @@ struct Change {
   ReleaseId release = kNoRelease;         ///< active after the change
   const std::vector<std::string>& paths;  ///< whose answer changes, appears or disappears
 };
-/// Makes the events of a change, inside its transaction: must be quick, and calls nothing of the store.
+/// Makes the events of a change, inside its transaction: must be quick, and calls nothing of the
+/// store.
 using Announce = std::function<std::vector<NewEvent>(const Change&)>;
-/// Looks at the asset that stands at a path (if any) inside the transaction that would replace it; its error is
-/// the transaction's.
+/// Looks at the asset that stands at a path (if any) inside the transaction that would replace it;
+/// its error is the transaction's.
 using Precondition = std::function<Status(const std::optional<Asset>&)>;
 
 struct Activation {
@@ -136,7 +141,7 @@ struct EdgeReport {
   LogPosition applied;
   WallTime applied_at;  ///< when `applied` was first reported
   WallTime seen_at;
-  std::string report;   ///< opaque
+  std::string report;  ///< opaque
 };
 
 struct MetadataOptions {
@@ -144,13 +149,14 @@ struct MetadataOptions {
   std::function<WallTime()> clock = WallNow;
 };
 
-/// Any thread; calls block on the disk. Several processes may share one store. Errors beside those named:
-/// kSelf database_failed, database_busy (another process held the write lock for 10 s).
+/// Any thread; calls block on the disk. Several processes may share one store. Errors beside those
+/// named: kSelf database_failed, database_busy (another process held the write lock for 10 s).
 class Metadata {
  public:
-  /// By URL: "sqlite:FILE" (made when absent, migrated when older). Errors: kOperator bad_url, cannot_open,
-  /// newer_schema.
-  static Result<std::unique_ptr<Metadata>> Open(std::string_view url, const MetadataOptions& options);
+  /// By URL: "sqlite:FILE" (made when absent, migrated when older). Errors: kOperator bad_url,
+  /// cannot_open, newer_schema.
+  static Result<std::unique_ptr<Metadata>> Open(std::string_view url,
+                                                const MetadataOptions& options);
   virtual ~Metadata() = default;
 
   /// Errors: kClient site_exists, host_taken.
@@ -163,7 +169,8 @@ class Metadata {
   /// Error: kClient no_such_site.
   virtual Result<Site> FindSite(const std::string& name) = 0;
 
-  /// A new, open release; paths are distinct. Errors: kClient no_such_site, bytes_mismatch (a blob is stored with another length).
+  /// A new, open release; paths are distinct. Errors: kClient no_such_site, bytes_mismatch (a blob
+  /// is stored with another length).
   virtual Result<Release> CreateRelease(const std::string& site, std::span<const Asset> assets) = 0;
   /// Blobs that the release names and nobody has stored, each once.
   virtual Result<std::vector<StoredBlob>> MissingBlobs(ReleaseId release) = 0;
@@ -178,9 +185,11 @@ class Metadata {
   virtual Result<std::optional<Asset>> FindAsset(ReleaseId release, const std::string& path) = 0;
   /// In the order of the paths' bytes.
   virtual Result<std::vector<Asset>> ListAssets(ReleaseId release, const AssetRange& range) = 0;
-  /// In the active release; the blob must have been added. Errors: kClient no_such_site, missing_blobs, and the precondition's.
+  /// In the active release; the blob must have been added. Errors: kClient no_such_site,
+  /// missing_blobs, and the precondition's.
   virtual Result<AssetChange> PutAsset(const std::string& site, const Asset& asset,
-                                       const Precondition& precondition, const Announce& announce) = 0;
+                                       const Precondition& precondition,
+                                       const Announce& announce) = 0;
   /// Errors: kClient no_such_site, no_such_asset, and the precondition's.
   virtual Result<AssetChange> RemoveAsset(const std::string& site, const std::string& path,
                                           const Precondition& precondition,

@@ -79,9 +79,9 @@ Status InsertAssets(SqlSession& session, ReleaseId release, std::span<const Asse
 Result<std::optional<Asset>> ReadAsset(SqlSession& session, ReleaseId release,
                                        const std::string& path) {
   const SqlValue which[] = {release, path};
-  Result<SqlRows> rows = session.Query("SELECT " + std::string(kAssetColumns) +
-                                           " FROM assets WHERE release = ? AND path = ?",
-                                       which);
+  Result<SqlRows> rows = session.Query(
+      "SELECT " + std::string(kAssetColumns) + " FROM assets WHERE release = ? AND path = ?",
+      which);
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->empty()) return std::nullopt;
   return ReadAssetRow((*rows)[0]);
@@ -122,14 +122,15 @@ Result<std::optional<Asset>> SqlMetadata::FindAsset(ReleaseId release, const std
 
 Result<std::vector<Asset>> SqlMetadata::ListAssets(ReleaseId release, const AssetRange& range) {
   return Reading([&](SqlSession& session) -> Result<std::vector<Asset>> {
-    // U+10FFFF sorts behind whatever may follow the prefix, so the index bounds the scan on both sides.
+    // U+10FFFF sorts behind whatever may follow the prefix, so the index bounds the scan on both
+    // sides.
     const SqlValue which[] = {release, range.prefix, range.prefix + "\xF4\x8F\xBF\xBF", range.after,
                               static_cast<int64_t>(range.limit)};
-    Result<SqlRows> rows = session.Query(
-        "SELECT " + std::string(kAssetColumns) +
-            " FROM assets WHERE release = ? AND path >= ? AND path < ? AND path > ? "
-            "ORDER BY path LIMIT ?",
-        which);
+    Result<SqlRows> rows =
+        session.Query("SELECT " + std::string(kAssetColumns) +
+                          " FROM assets WHERE release = ? AND path >= ? AND path < ? AND path > ? "
+                          "ORDER BY path LIMIT ?",
+                      which);
     if (!rows) return unexpected(std::move(rows.error()));
     std::vector<Asset> assets;
     assets.reserve(rows->size());

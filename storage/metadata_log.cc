@@ -25,8 +25,8 @@ Result<LogPosition> SqlMetadata::AppendIn(SqlSession& session, std::span<const N
   for (const NewEvent& event : events) {
     const auto sequence = static_cast<int64_t>(++log->last.sequence);
     const SqlValue row[] = {sequence, now, event.type, event.site, event.body};
-    Status added = session.Run(
-        "INSERT INTO events (seq, time, type, site, body) VALUES (?, ?, ?, ?, ?)", row);
+    Status added =
+        session.Run("INSERT INTO events (seq, time, type, site, body) VALUES (?, ?, ?, ?, ?)", row);
     if (!added) return unexpected(std::move(added.error()));
   }
   const SqlValue last[] = {static_cast<int64_t>(log->last.sequence)};
@@ -40,7 +40,8 @@ Result<LogPosition> SqlMetadata::AppendIn(SqlSession& session, std::span<const N
 }
 
 Status SqlMetadata::TrimIn(SqlSession& session, const LogState& state) {
-  // A tenth more than asked for may stand there, so that trimming is rare and its deletes come in bulk.
+  // A tenth more than asked for may stand there, so that trimming is rare and its deletes come in
+  // bulk.
   const uint64_t keep = std::max<uint64_t>(options_.keep_events, 1);
   const uint64_t held = state.last.sequence + 1 - state.first;
   if (held <= keep + keep / 10) return {};

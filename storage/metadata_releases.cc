@@ -22,7 +22,8 @@ Release ReadReleaseRow(const SqlRow& row) {
   return release;
 }
 
-/// Blobs of a release that are stored with another length than it says. Error: kClient bytes_mismatch.
+/// Blobs of a release that are stored with another length than it says. Error: kClient
+/// bytes_mismatch.
 Status CheckLengths(SqlSession& session, ReleaseId release) {
   const SqlValue which[] = {release};
   Result<SqlRows> rows = session.Query(
@@ -54,9 +55,9 @@ Status CheckComplete(SqlSession& session, ReleaseId release) {
   for (size_t i = 0; i < rows->size(); ++i) {
     names += i == kNamed ? ", …" : (i == 0 ? "" : ", ") + (*rows)[i].Text(0);
   }
-  return Fail(Fault::kClient, "missing_blobs",
-              "the release names content that has not been uploaded: PUT /v1/blobs/{sha256} for " +
-                  names);
+  return Fail(
+      Fault::kClient, "missing_blobs",
+      "the release names content that has not been uploaded: PUT /v1/blobs/{sha256} for " + names);
 }
 
 /// Paths whose answer differs between two releases, in order.
@@ -77,7 +78,8 @@ Result<std::vector<std::string>> ChangedPaths(SqlSession& session, ReleaseId fro
   return paths;
 }
 
-/// Content that stays where it was keeps its date; what comes to a path is new there, even by a rollback.
+/// Content that stays where it was keeps its date; what comes to a path is new there, even by a
+/// rollback.
 Status CarryDates(SqlSession& session, ReleaseId from, ReleaseId to, WallTime now) {
   const SqlValue values[] = {from, ToUnixMillis(now), to};
   return session.Run(
@@ -99,11 +101,10 @@ Result<ReleaseId> NextReleaseId(SqlSession& session) {
 
 Result<Release> ReadRelease(SqlSession& session, const std::string& site, ReleaseId release) {
   const SqlValue which[] = {release, site};
-  Result<SqlRows> rows =
-      session.Query("SELECT " + std::string(kReleaseColumns) +
-                        " FROM releases r JOIN sites s ON s.name = r.site "
-                        "WHERE r.id = ? AND r.site = ?",
-                    which);
+  Result<SqlRows> rows = session.Query("SELECT " + std::string(kReleaseColumns) +
+                                           " FROM releases r JOIN sites s ON s.name = r.site "
+                                           "WHERE r.id = ? AND r.site = ?",
+                                       which);
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->empty()) {
     return Fail(Fault::kClient, "no_such_release",
@@ -125,8 +126,7 @@ Status SwitchRelease(SqlSession& session, const std::string& site, ReleaseId rel
   return session.Run("UPDATE sites SET active = ?, changed = ? WHERE name = ?", site_row);
 }
 
-Result<Release> SqlMetadata::CreateRelease(const std::string& site,
-                                           std::span<const Asset> assets) {
+Result<Release> SqlMetadata::CreateRelease(const std::string& site, std::span<const Asset> assets) {
   return Writing([&](SqlSession& session) -> Result<Release> {
     Result<Site> there = ReadSite(session, site);
     if (!there) return unexpected(std::move(there.error()));
@@ -186,8 +186,7 @@ Result<Activation> SqlMetadata::ActivateRelease(const std::string& site, Release
     if (!done) return unexpected(std::move(done.error()));
     Result<Site> after = ReadSite(session, site);
     if (!after) return unexpected(std::move(after.error()));
-    Result<LogPosition> position =
-        AppendIn(session, announce(Change{*after, release, *changed}));
+    Result<LogPosition> position = AppendIn(session, announce(Change{*after, release, *changed}));
     if (!position) return unexpected(std::move(position.error()));
     activation.position = *position;
     activation.changed_paths = changed->size();
@@ -200,11 +199,10 @@ Result<std::vector<Release>> SqlMetadata::Releases(const std::string& site, size
     Result<Site> there = ReadSite(session, site);
     if (!there) return unexpected(std::move(there.error()));
     const SqlValue which[] = {site, static_cast<int64_t>(limit)};
-    Result<SqlRows> rows =
-        session.Query("SELECT " + std::string(kReleaseColumns) +
-                          " FROM releases r JOIN sites s ON s.name = r.site "
-                          "WHERE r.site = ? ORDER BY r.id DESC LIMIT ?",
-                      which);
+    Result<SqlRows> rows = session.Query("SELECT " + std::string(kReleaseColumns) +
+                                             " FROM releases r JOIN sites s ON s.name = r.site "
+                                             "WHERE r.site = ? ORDER BY r.id DESC LIMIT ?",
+                                         which);
     if (!rows) return unexpected(std::move(rows.error()));
     std::vector<Release> releases;
     for (const SqlRow& row : *rows) releases.push_back(ReadReleaseRow(row));

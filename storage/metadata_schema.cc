@@ -7,8 +7,8 @@
 namespace nearside::storage {
 namespace {
 
-// Every step is run once, in order, and never edited after it was released: a change of the schema is a
-// further step. BIGINT and not INTEGER: Poco reads INTEGER as 32 bits.
+// Every step is run once, in order, and never edited after it was released: a change of the schema
+// is a further step. BIGINT and not INTEGER: Poco reads INTEGER as 32 bits.
 constexpr const char* kStep1[] = {
     "CREATE TABLE log (epoch BIGINT NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL, "
     "last_release BIGINT NOT NULL)",
@@ -46,8 +46,7 @@ int64_t RandomEpoch() {
 }
 
 Result<int64_t> ReadVersion(SqlSession& session) {
-  Status made =
-      session.Run("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)");
+  Status made = session.Run("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)");
   if (!made) return unexpected(std::move(made.error()));
   Result<SqlRows> rows = session.Query("SELECT version FROM schema_version");
   if (!rows) return unexpected(std::move(rows.error()));

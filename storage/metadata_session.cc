@@ -15,8 +15,9 @@ namespace {
 using Poco::Data::Keywords::bind;
 
 tl::unexpected<Error> FailSql(const Poco::Exception& error) {
-  const bool busy = dynamic_cast<const Poco::Data::SQLite::DBLockedException*>(&error) != nullptr ||
-                    dynamic_cast<const Poco::Data::SQLite::TableLockedException*>(&error) != nullptr;
+  const bool busy =
+      dynamic_cast<const Poco::Data::SQLite::DBLockedException*>(&error) != nullptr ||
+      dynamic_cast<const Poco::Data::SQLite::TableLockedException*>(&error) != nullptr;
   return Fail(Fault::kSelf, busy ? "database_busy" : "database_failed",
               "metadata: " + error.displayText());
 }
@@ -71,20 +72,21 @@ Result<std::unique_ptr<SqlSession>> SqlSession::OpenSqlite(const std::string& fi
   std::call_once(registered, [] { Poco::Data::SQLite::Connector::registerConnector(); });
   try {
     auto session = std::unique_ptr<SqlSession>(new SqlSession(std::make_unique<State>(file)));
-    // The order matters: the timeout holds for the switch to WAL already, which takes the write lock.
-    for (const char* pragma :
-         {"PRAGMA busy_timeout=10000", "PRAGMA journal_mode=WAL",
-          durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
-          "PRAGMA foreign_keys=ON", "PRAGMA cache_size=-16384"}) {
+    // The order matters: the timeout holds for the switch to WAL already, which takes the write
+    // lock.
+    for (const char* pragma : {"PRAGMA busy_timeout=10000", "PRAGMA journal_mode=WAL",
+                               durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
+                               "PRAGMA foreign_keys=ON", "PRAGMA cache_size=-16384"}) {
       if (Result<SqlRows> set = session->Query(pragma); !set) {
         return Fail(Fault::kOperator, "cannot_open", file + ": " + set.error().message);
       }
     }
     return session;
   } catch (const Poco::Exception& error) {
-    return Fail(Fault::kOperator, "cannot_open",
-                file + ": " + error.displayText() +
-                    ": expected a folder that can be written, and an SQLite database or none in it");
+    return Fail(
+        Fault::kOperator, "cannot_open",
+        file + ": " + error.displayText() +
+            ": expected a folder that can be written, and an SQLite database or none in it");
   }
 }
 

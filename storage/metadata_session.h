@@ -1,7 +1,7 @@
 #pragma once
 
-// One connection to an SQL database by Poco::Data, whose exceptions end here. Values are 64-bit integers
-// and texts alone, never NULL, so that SQLite and PostgreSQL mean the same by them.
+// One connection to an SQL database by Poco::Data, whose exceptions end here. Values are 64-bit
+// integers and texts alone, never NULL, so that SQLite and PostgreSQL mean the same by them.
 
 #include <cstdint>
 #include <memory>
@@ -37,7 +37,8 @@ class SqlSession {
   static Result<std::unique_ptr<SqlSession>> OpenSqlite(const std::string& file, bool durable);
   ~SqlSession();
 
-  /// Runs one statement with `?` for each of `arguments`. Errors: kSelf database_failed, database_busy.
+  /// Runs one statement with `?` for each of `arguments`. Errors: kSelf database_failed,
+  /// database_busy.
   Result<SqlRows> Query(std::string_view sql, std::span<const SqlValue> arguments = {});
   Status Run(std::string_view sql, std::span<const SqlValue> arguments = {});
   /// Runs one statement for each of the rows of arguments.
@@ -57,7 +58,8 @@ class SqlSession {
 class SqlTransaction {
  public:
   static Result<SqlTransaction> Begin(SqlSession& session);
-  SqlTransaction(SqlTransaction&& other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
+  SqlTransaction(SqlTransaction&& other) noexcept
+      : session_(std::exchange(other.session_, nullptr)) {}
   ~SqlTransaction() {
     if (session_ != nullptr) session_->Rollback();
   }

@@ -70,8 +70,9 @@ std::vector<NewEvent> EventsOf(const Announce& announce, const Site& site) {
 }  // namespace
 
 tl::unexpected<Error> NoSuchSite(const std::string& name) {
-  return Fail(Fault::kClient, "no_such_site",
-              "there is no site \"" + name + "\": create it by POST /v1/sites, or see GET /v1/sites");
+  return Fail(
+      Fault::kClient, "no_such_site",
+      "there is no site \"" + name + "\": create it by POST /v1/sites, or see GET /v1/sites");
 }
 
 Result<Site> ReadSite(SqlSession& session, const std::string& name) {
@@ -107,8 +108,7 @@ Result<LogPosition> SqlMetadata::ReplaceSite(const SiteDraft& draft, const Annou
     Result<Site> there = ReadSite(session, draft.name);
     if (!there) return unexpected(std::move(there.error()));
     const SqlValue row[] = {draft.settings, ToUnixMillis(Now()), draft.name};
-    Status written =
-        session.Run("UPDATE sites SET settings = ?, changed = ? WHERE name = ?", row);
+    Status written = session.Run("UPDATE sites SET settings = ?, changed = ? WHERE name = ?", row);
     if (written) written = WriteHosts(session, draft);
     if (!written) return unexpected(std::move(written.error()));
     Result<Site> site = ReadSite(session, draft.name);
@@ -136,8 +136,8 @@ Result<LogPosition> SqlMetadata::DeleteSite(const std::string& name, const Annou
 
 Result<std::vector<Site>> SqlMetadata::Sites() {
   return Reading([&](SqlSession& session) -> Result<std::vector<Site>> {
-    Result<SqlRows> rows = session.Query(
-        "SELECT name, settings, active, created, changed FROM sites ORDER BY name");
+    Result<SqlRows> rows =
+        session.Query("SELECT name, settings, active, created, changed FROM sites ORDER BY name");
     if (!rows) return unexpected(std::move(rows.error()));
     std::vector<Site> sites;
     for (const SqlRow& row : *rows) {

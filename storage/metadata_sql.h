@@ -1,7 +1,7 @@
 #pragma once
 
-// Metadata over SQL. The statements keep to what SQLite and PostgreSQL share; what differs (how a database
-// is opened, how a write transaction begins) is in metadata_session.
+// Metadata over SQL. The statements keep to what SQLite and PostgreSQL share; what differs (how a
+// database is opened, how a write transaction begins) is in metadata_session.
 
 #include <condition_variable>
 #include <memory>
@@ -14,7 +14,8 @@
 
 namespace nearside::storage {
 
-/// Makes or migrates the tables in one transaction. Errors: kOperator newer_schema; kSelf database_*.
+/// Makes or migrates the tables in one transaction. Errors: kOperator newer_schema; kSelf
+/// database_*.
 Status MigrateSchema(SqlSession& session);
 
 /// Lists and pairs as texts: one a line. ("cache-control: no-store\nlink: …", "tag-a\ntag-b").
@@ -74,8 +75,8 @@ class SqlMetadata final : public Metadata {
   /// `work(SqlSession&) → Result<T>` with a session of its own.
   template <typename Work>
   auto Reading(Work work) -> decltype(work(std::declval<SqlSession&>()));
-  /// The same inside a write transaction, committed when `work` succeeds. Writers of this process queue
-  /// here, so that only other processes are met by the database's busy timeout.
+  /// The same inside a write transaction, committed when `work` succeeds. Writers of this process
+  /// queue here, so that only other processes are met by the database's busy timeout.
   template <typename Work>
   auto Writing(Work work) -> decltype(work(std::declval<SqlSession&>()));
 

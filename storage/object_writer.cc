@@ -106,8 +106,8 @@ HeadRef LmdbObjectWriter::Commit(Head head) {
     GiveUp(reason);
     return nullptr;
   }
-  // A small body goes into the head's record, unless heads are short of room: then into a chunk on disk. In RAM
-  // it is inline either way.
+  // A small body goes into the head's record, unless heads are short of room: then into a chunk on
+  // disk. In RAM it is inline either way.
   const bool inline_on_disk = body_bytes_ == 0 || (small_ && parts_.inline_on_disk.load());
   if (small_ && !inline_on_disk) {
     if (!parts_.queue.PushChunk({.fill = fill_, .index = 0, .chunk = small_})) {
@@ -125,11 +125,8 @@ HeadRef LmdbObjectWriter::CommitHead(std::shared_ptr<StoredHead> stored, bool in
   HeadRef ref = stored;
   {
     HeadIndex::Slot slot = parts_.index.Lock(key);
-    const std::optional<Ticket> ticket =
-        parts_.queue.PushHead({.head = ref,
-                               .fill = fill_,
-                               .inline_on_disk = inline_on_disk,
-                               .charge = charge});
+    const std::optional<Ticket> ticket = parts_.queue.PushHead(
+        {.head = ref, .fill = fill_, .inline_on_disk = inline_on_disk, .charge = charge});
     if (ticket) {
       // Counted before it can be found: MayBeOnDisk's "no" is exact from the start.
       parts_.presence.Add(key);
@@ -142,8 +139,8 @@ HeadRef LmdbObjectWriter::CommitHead(std::shared_ptr<StoredHead> stored, bool in
     GiveUp(NotStored::kQueueFull);
     return nullptr;
   }
-  // Once more: marks that spoke against it may have been about to be dropped when it was first judged
-  // (StoreWalk). The writer thread judges by the same rule and undoes the rest.
+  // Once more: marks that spoke against it may have been about to be dropped when it was first
+  // judged (StoreWalk). The writer thread judges by the same rule and undoes the rest.
   if (!parts_.purges.MayStore(ref->head)) {
     parts_.ram.EraseThisHead(*ref);
     GiveUp(NotStored::kPurged);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Which keys are on disk, or on their way there, in about twelve bytes of RAM an object: a miss is known
-// without a read. Also the popularity of what RAM no longer holds, for the disk's eviction.
+// Which keys are on disk, or on their way there, in about twelve bytes of RAM an object: a miss is
+// known without a read. Also the popularity of what RAM no longer holds, for the disk's eviction.
 
 #include <array>
 #include <atomic>
@@ -13,7 +13,8 @@
 
 namespace nearside::storage {
 
-/// Counts by the first 57 bits of a key: "no" is exact, "yes" is wrong once in 10^10 keys. Any thread.
+/// Counts by the first 57 bits of a key: "no" is exact, "yes" is wrong once in 10^10 keys. Any
+/// thread.
 class PresenceTable {
  public:
   /// One more head of the key is queued for the disk or was found there.
@@ -37,7 +38,8 @@ class PresenceTable {
   uint64_t memory_bytes() const;
 
  private:
-  // A slot: 57 bits of the key, 2 of marks, 5 of count; 0 is empty (the count of a used slot is not 0).
+  // A slot: 57 bits of the key, 2 of marks, 5 of count; 0 is empty (the count of a used slot is not
+  // 0).
   struct Shard {
     mutable std::mutex mutex;
     std::vector<uint64_t> slots;

@@ -8,8 +8,8 @@ namespace nearside::storage {
 uint64_t PurgeTable::Publish(uint64_t sequence) {
   horizon_.sequence = sequence;
   unsaved_.store(true, std::memory_order_release);
-  // Last: whoever sees the new sequence finds the marks. Until then heads checked against the old one are
-  // answered as valid, and the purge has not returned.
+  // Last: whoever sees the new sequence finds the marks. Until then heads checked against the old
+  // one are answered as valid, and the purge has not returned.
   sequence_.store(sequence, std::memory_order_release);
   return sequence;
 }

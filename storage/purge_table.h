@@ -1,8 +1,9 @@
 #pragma once
 
-// Purge by generation: a purge notes its sequence at the scopes it names, and a head is judged by the newest
-// note at any of its scopes against the sequence known when its fetch started. A purge of a million objects is
-// one small write, and a fill that was in flight cannot bring old bytes back.
+// Purge by generation: a purge notes its sequence at the scopes it names, and a head is judged by
+// the newest note at any of its scopes against the sequence known when its fetch started. A purge
+// of a million objects is one small write, and a fill that was in flight cannot bring old bytes
+// back.
 
 #include <atomic>
 #include <cstdint>
@@ -23,8 +24,9 @@ struct PurgeMark {
   bool operator==(const PurgeMark&) const = default;
 };
 
-/// The table's part that is not a scope's. `sequence` is the newest purge; `all`: purges of everything; fills that
-/// began before `refused` are not stored, as marks that might have concerned them may have been dropped.
+/// The table's part that is not a scope's. `sequence` is the newest purge; `all`: purges of
+/// everything; fills that began before `refused` are not stored, as marks that might have concerned
+/// them may have been dropped.
 struct PurgeHorizon {
   uint64_t sequence = 0;
   PurgeMark all;
@@ -35,8 +37,8 @@ struct PurgeHorizon {
 /// Any thread. Check takes a shared lock only for heads not yet looked at since the newest purge.
 class PurgeTable {
  public:
-  /// Beyond this many scopes, the oldest half is folded into a purge of everything up to its newest: safe, and
-  /// far from what a fleet reaches between two sweeps.
+  /// Beyond this many scopes, the oldest half is folded into a purge of everything up to its
+  /// newest: safe, and far from what a fleet reaches between two sweeps.
   explicit PurgeTable(size_t most_scopes = 1 << 20) : most_scopes_(most_scopes) {}
 
   uint64_t Apply(const std::vector<ScopeHash>& scopes, bool soft);
@@ -45,21 +47,24 @@ class PurgeTable {
   Validity Check(const CachedHead& head) const;
   /// The same for a head in no table yet: never remembers.
   Validity Judge(const Head& head) const;
-  /// Whether a fill with this head may be stored: not gone, and not begun before PurgeHorizon::refused.
+  /// Whether a fill with this head may be stored: not gone, and not begun before
+  /// PurgeHorizon::refused.
   bool MayStore(const Head& head) const;
 
   uint64_t sequence() const { return sequence_.load(std::memory_order_acquire); }
   PurgeHorizon horizon() const;
   size_t scopes() const;
 
-  /// Forgetting marks that concern nothing takes two steps. First fills that began before `floor` are refused;
-  /// when those accepted until then have been stored or refused, and a pass over the whole store that began
-  /// after `floor` has found nothing under marks up to it, these are dropped.
+  /// Forgetting marks that concern nothing takes two steps. First fills that began before `floor`
+  /// are refused; when those accepted until then have been stored or refused, and a pass over the
+  /// whole store that began after `floor` has found nothing under marks up to it, these are
+  /// dropped.
   void RefuseBefore(uint64_t floor);
   void Drop(uint64_t floor);
 
-  /// What changed since the last TakeUnsaved, for the writer to make durable with the horizon. Scopes whose
-  /// mark is {0, 0} are to be erased. When making it durable fails: Unsave the same list.
+  /// What changed since the last TakeUnsaved, for the writer to make durable with the horizon.
+  /// Scopes whose mark is {0, 0} are to be erased. When making it durable fails: Unsave the same
+  /// list.
   struct Changes {
     std::vector<std::pair<ScopeHash, PurgeMark>> marks;
     PurgeHorizon horizon;

@@ -9,16 +9,18 @@ namespace nearside::storage {
 namespace {
 
 constexpr uint8_t kMostFrequency = 3;
-/// Accesses that an entry of the small queue needs to move on to the main one: "more than one" in the paper.
+/// Accesses that an entry of the small queue needs to move on to the main one: "more than one" in
+/// the paper.
 constexpr uint8_t kPromoteAbove = 1;
 /// The small queue's share of the bytes: a tenth, as in the paper.
 constexpr uint64_t kSmallShare = 10;
-/// Second chances given under one hold of a lock: then others get their turn before the search goes on. It ends,
-/// as each chance uses up an access.
+/// Second chances given under one hold of a lock: then others get their turn before the search goes
+/// on. It ends, as each chance uses up an access.
 constexpr int kMostChances = 64;
 constexpr uint64_t kLeastShardBytes = 8 << 20;
 constexpr uint64_t kMostShards = 32;
-/// A bucket for this many bytes of the limit: chains stay short down to heads of a few hundred bytes.
+/// A bucket for this many bytes of the limit: chains stay short down to heads of a few hundred
+/// bytes.
 constexpr uint64_t kBytesPerBucket = 2048;
 constexpr size_t kMostTouched = 256;
 constexpr uint64_t kAllocatorBytes = 32;  // malloc's own, for an entry and a head's control block
@@ -38,8 +40,8 @@ struct RamTier::Name {
   }
   bool operator==(const Name&) const = default;
   uint64_t hash() const {
-    // A key's word is uniform already, a chunk's id and index are small numbers. The multiplications let shard,
-    // bucket and ghost take any bits.
+    // A key's word is uniform already, a chunk's id and index are small numbers. The
+    // multiplications let shard, bucket and ghost take any bits.
     uint64_t word = key.word();
     if (is_chunk) {
       uint32_t index;
@@ -107,7 +109,8 @@ struct alignas(64) RamTier::Shard {
     while (*slot != nullptr && !((*slot)->name == name)) slot = &(*slot)->chain;
     return slot;
   }
-  /// What was evicted a short while ago, or replaces something in the main queue, goes to the main queue.
+  /// What was evicted a short while ago, or replaces something in the main queue, goes to the main
+  /// queue.
   void Link(std::unique_ptr<Entry> owned) {
     Entry* entry = owned.release();
     const uint64_t hash = entry->name.hash();
@@ -230,7 +233,8 @@ ChunkRef RamTier::FindChunk(ChunkName chunk_name) {
   return entry->chunk;
 }
 
-/// `may_replace` is asked, under the lock, with the entry that has the name, or null. Whether it was linked.
+/// `may_replace` is asked, under the lock, with the entry that has the name, or null. Whether it
+/// was linked.
 template <typename MayReplace>
 bool RamTier::Insert(std::unique_ptr<Entry> entry, MayReplace may_replace) {
   const Name name = entry->name;

@@ -1,9 +1,9 @@
 #pragma once
 
-// Heads and chunks in RAM under one byte-exact limit, evicted by S3-FIFO (Yang, Zhang, Qiu, Yue, Vigfusson,
-// "FIFO queues are all you need for cache eviction", SOSP'23): a small queue for what is new, a main one for
-// what was asked for again, a ghost table of what left the small one. A scan of one-hit objects passes
-// through the small queue alone.
+// Heads and chunks in RAM under one byte-exact limit, evicted by S3-FIFO (Yang, Zhang, Qiu, Yue,
+// Vigfusson, "FIFO queues are all you need for cache eviction", SOSP'23): a small queue for what is
+// new, a main one for what was asked for again, a ghost table of what left the small one. A scan of
+// one-hit objects passes through the small queue alone.
 
 #include <array>
 #include <atomic>
@@ -22,7 +22,8 @@ namespace nearside::storage {
 /// Bytes that a head holds in RAM: itself, its strings, its payload, its inline body.
 uint64_t ChargeOf(const CachedHead& head);
 
-/// Any thread. A lookup takes its shard's lock for nanoseconds; what is evicted is destroyed outside it.
+/// Any thread. A lookup takes its shard's lock for nanoseconds; what is evicted is destroyed
+/// outside it.
 class RamTier {
  public:
   explicit RamTier(ByteSize limit);
@@ -35,10 +36,11 @@ class RamTier {
   /// The same without counting as an access.
   HeadRef PeekHead(const Key256& key) const;
 
-  /// Replaces the key's head. `charge` is ChargeOf(*head), plus the body's where the head owns it. False when
-  /// it is larger than what can be freed for it: then the key has no head in RAM.
+  /// Replaces the key's head. `charge` is ChargeOf(*head), plus the body's where the head owns it.
+  /// False when it is larger than what can be freed for it: then the key has no head in RAM.
   bool InsertHead(HeadRef head, uint64_t charge);
-  /// The same, but only in the place of `old`: false when another head has taken it, or none is there.
+  /// The same, but only in the place of `old`: false when another head has taken it, or none is
+  /// there.
   bool ReplaceHead(const CachedHead& old, HeadRef head, uint64_t charge);
   /// A chunk that is there already stays. Too large for the limit: not taken.
   void InsertChunk(ChunkName name, ChunkRef chunk);
@@ -50,16 +52,16 @@ class RamTier {
   void EraseChunks(uint64_t object_id, uint64_t count);
   void Clear();
 
-  /// Takes bytes out of the limit for something the tier does not hold itself, evicting for it. False when
-  /// they cannot be had. Give back by Release.
+  /// Takes bytes out of the limit for something the tier does not hold itself, evicting for it.
+  /// False when they cannot be had. Give back by Release.
   bool Reserve(uint64_t bytes);
   void Release(uint64_t bytes) { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
 
-  /// Whether the key's head was asked for since it was last told: the disk's eviction asks, and each answer
-  /// uses up one access.
+  /// Whether the key's head was asked for since it was last told: the disk's eviction asks, and
+  /// each answer uses up one access.
   bool TakeAccess(const Key256& key);
-  /// Keys of heads that were found again after a while without; each call empties the lists. Lists are short:
-  /// what does not fit is dropped, it will be asked for again.
+  /// Keys of heads that were found again after a while without; each call empties the lists. Lists
+  /// are short: what does not fit is dropped, it will be asked for again.
   void DrainTouched(std::vector<Key256>& out);
 
   struct Figures {

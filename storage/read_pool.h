@@ -1,7 +1,7 @@
 #pragma once
 
-// The threads that may wait for the disk. A job reads under a snapshot that ends with the read, never across
-// anything that can stall: a snapshot pins every page freed after it.
+// The threads that may wait for the disk. A job reads under a snapshot that ends with the read,
+// never across anything that can stall: a snapshot pins every page freed after it.
 
 #include <atomic>
 #include <condition_variable>
@@ -24,7 +24,8 @@ class ReadSession {
  public:
   explicit ReadSession(StoreDisk& disk) : disk_(disk) {}
 
-  /// Runs `read` under a new snapshot of the heads, or the chunks, environment. Errors: LMDB's, read's.
+  /// Runs `read` under a new snapshot of the heads, or the chunks, environment. Errors: LMDB's,
+  /// read's.
   Status WithHeads(const std::function<Status(const LmdbTxn&)>& read);
   Status WithChunks(const std::function<Status(const LmdbTxn&)>& read);
   StoreDisk& disk() { return disk_; }
@@ -46,7 +47,8 @@ class ReadSession {
 
 class ReadPool {
  public:
-  /// Gets null when it will not be run for want of a disk: the store closes or the disk is being replaced.
+  /// Gets null when it will not be run for want of a disk: the store closes or the disk is being
+  /// replaced.
   using Job = std::function<void(ReadSession*)>;
 
   ReadPool(StoreDisk& disk, unsigned threads, size_t most_waiting);
@@ -56,17 +58,17 @@ class ReadPool {
   bool Push(Job job);
   size_t length() const;
 
-  /// Lets running jobs end and has every thread let go of the environments; jobs wait meanwhile. False when
-  /// that took longer than `patience`: then nothing has changed. Resume after true.
+  /// Lets running jobs end and has every thread let go of the environments; jobs wait meanwhile.
+  /// False when that took longer than `patience`: then nothing has changed. Resume after true.
   bool Suspend(milliseconds patience);
   void Resume();
   /// Runs what waits with null and ends the threads.
   void Stop();
 
   struct Oldest {
-    std::optional<uint64_t> heads;   ///< least snapshot held
+    std::optional<uint64_t> heads;  ///< least snapshot held
     std::optional<uint64_t> chunks;
-    milliseconds age{0};             ///< how long the oldest of both has been held
+    milliseconds age{0};  ///< how long the oldest of both has been held
   };
   Oldest oldest() const;
 

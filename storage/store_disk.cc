@@ -19,15 +19,17 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kMapGrain = 64 << 10;  // whole pages on any machine
-/// Heads take a fifth of the disk: between the 2 % that large bodies need and the third of bodies of one page.
-/// When small bodies fill it, they go to the chunks' environment (StoreWriter).
+/// Heads take a fifth of the disk: between the 2 % that large bodies need and the third of bodies
+/// of one page. When small bodies fill it, they go to the chunks' environment (StoreWriter).
 constexpr uint64_t kHeadsShare = 5;
 constexpr uint64_t kLeastHeadsBytes = 4 << 20;
 constexpr uint64_t kMostBatchBytes = 4 << 20;
 constexpr uint64_t kLeastBatchBytes = 128 << 10;
-/// Three batches and what a reader pins have to fit into the tenth of the map above the eviction's mark.
+/// Three batches and what a reader pins have to fit into the tenth of the map above the eviction's
+/// mark.
 constexpr uint64_t kBatchesInMap = 50;
-/// A head operation changes about two pages of the heads' map, and those of three batches are in use at a time.
+/// A head operation changes about two pages of the heads' map, and those of three batches are in
+/// use at a time.
 constexpr uint64_t kPagesPerHead = 128;
 constexpr uint64_t kMostUnsoundOpens = 5;
 
@@ -74,7 +76,8 @@ Result<StoreLayout> PlanStore(ByteSize disk) {
                     FormatSize(kLeastDisk));
   }
   StoreLayout layout;
-  layout.heads_map_bytes = std::max(kLeastHeadsBytes, disk.bytes / kHeadsShare) / kMapGrain * kMapGrain;
+  layout.heads_map_bytes =
+      std::max(kLeastHeadsBytes, disk.bytes / kHeadsShare) / kMapGrain * kMapGrain;
   layout.chunks_map_bytes = (disk.bytes - layout.heads_map_bytes) / kMapGrain * kMapGrain;
   layout.batch_bytes =
       std::clamp(layout.chunks_map_bytes / kBatchesInMap, kLeastBatchBytes, kMostBatchBytes);
@@ -113,14 +116,16 @@ Status StoreDisk::Lock() {
                                       "the cache's folder must be writable"));
   }
   if (flock(lock_descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    return Fail(Fault::kOperator, "in_use",
-                options_.path + " is in use by another process; give each edge a folder of its own");
+    return Fail(
+        Fault::kOperator, "in_use",
+        options_.path + " is in use by another process; give each edge a folder of its own");
   }
   return {};
 }
 
-/// A damaged page can make LMDB crash whoever reads it. The process cannot tell afterwards, but the next one can
-/// count: the number is deleted once the whole store has been walked, and when the store is closed in order.
+/// A damaged page can make LMDB crash whoever reads it. The process cannot tell afterwards, but the
+/// next one can count: the number is deleted once the whole store has been walked, and when the
+/// store is closed in order.
 void StoreDisk::CountOpen() {
   uint64_t opens = 0;
   if (const Result<std::string> text = ReadFile(File(kUnsoundFile), 64_KiB); text) {
@@ -151,12 +156,12 @@ Status StoreDisk::OpenOrReplace() {
   }
   if (!opened && opened.error().fault != Fault::kOperator) {
     const bool full = opened.error().reason == "ENOSPC";
-    opened = tl::unexpected(
-        full ? ForOperator(opened.error(), "disk_too_small",
-                           "the cache needs " + FormatSize(options_.disk) +
-                               " in " + options_.path + ": make room, or lower cache.disk")
-             : ForOperator(opened.error(), "folder_unwritable",
-                           "the cache's files must be readable and writable"));
+    opened =
+        tl::unexpected(full ? ForOperator(opened.error(), "disk_too_small",
+                                          "the cache needs " + FormatSize(options_.disk) + " in " +
+                                              options_.path + ": make room, or lower cache.disk")
+                            : ForOperator(opened.error(), "folder_unwritable",
+                                          "the cache's files must be readable and writable"));
   }
   if (!opened) CloseBoth();
   return opened;
@@ -164,7 +169,8 @@ Status StoreDisk::OpenOrReplace() {
 
 Result<std::unique_ptr<LmdbEnv>> StoreDisk::OpenOne(const std::string& file, uint64_t map_bytes,
                                                     bool read_ahead) const {
-  // The folder's lock says that no other process is here: what a killed one left in LMDB's lock file is void.
+  // The folder's lock says that no other process is here: what a killed one left in LMDB's lock
+  // file is void.
   unlink((file + "-lock").c_str());
   return LmdbEnv::Open({.file = file,
                         .map_bytes = map_bytes,
@@ -177,7 +183,8 @@ Status StoreDisk::OpenBoth() {
   auto heads = OpenOne(File(kHeadsFile), layout_.heads_map_bytes, /*read_ahead=*/true);
   if (!heads) return tl::unexpected(heads.error());
   heads_ = std::move(*heads);
-  // A cold chunk is read by its own WILLNEED; the kernel's guess would read its neighbours, other objects.
+  // A cold chunk is read by its own WILLNEED; the kernel's guess would read its neighbours, other
+  // objects.
   auto chunks = OpenOne(File(kChunksFile), layout_.chunks_map_bytes, /*read_ahead=*/false);
   if (!chunks) return tl::unexpected(chunks.error());
   chunks_ = std::move(*chunks);
@@ -200,8 +207,8 @@ Status StoreDisk::CheckSize() const {
     const int descriptor = open(File(name).c_str(), O_RDWR | O_CLOEXEC);
     if (descriptor < 0) return FailErrno(File(name), errno);
     const off_t size = lseek(descriptor, 0, SEEK_END);
-    const bool cut = size <= static_cast<off_t>(bytes) ||
-                     ftruncate(descriptor, static_cast<off_t>(bytes)) == 0;
+    const bool cut =
+        size <= static_cast<off_t>(bytes) || ftruncate(descriptor, static_cast<off_t>(bytes)) == 0;
     const int error_number = errno;
     close(descriptor);
     if (!cut) return FailErrno(File(name), error_number);
@@ -219,7 +226,8 @@ Status StoreDisk::ReserveBoth() {
     }
     if (reserved) continue;
     if (reserved.error().reason != "EOPNOTSUPP") return reserved;
-    // Then a full disk shows when a batch is committed, and the store passes through until there is room.
+    // Then a full disk shows when a batch is committed, and the store passes through until there is
+    // room.
     Log(Level::kWarning, "store_not_reserved",
         {{"path", options_.path}, {"reason", "the file system cannot reserve space"}});
     return {};

@@ -1,6 +1,7 @@
 #pragma once
 
-// The store's folder: who may use it, its two environments, and what is done with content that is no good.
+// The store's folder: who may use it, its two environments, and what is done with content that is
+// no good.
 //
 //   lock                      held (flock) by the one process that has the store open
 //   heads.mdb, chunks.mdb     the environments, each with its -lock
@@ -44,9 +45,9 @@ struct StoreDiskOptions {
 /// Opened by one thread; afterwards the environments are for any thread by their own rules.
 class StoreDisk {
  public:
-  /// Makes the folder and the files that are missing. Content that is damaged, foreign or larger than a limit
-  /// made smaller is moved aside or deleted, logged, and the store starts empty. Errors (kOperator):
-  /// folder_unwritable, disk_too_small, in_use.
+  /// Makes the folder and the files that are missing. Content that is damaged, foreign or larger
+  /// than a limit made smaller is moved aside or deleted, logged, and the store starts empty.
+  /// Errors (kOperator): folder_unwritable, disk_too_small, in_use.
   static Result<std::unique_ptr<StoreDisk>> Open(const StoreDiskOptions& options);
   ~StoreDisk();
   StoreDisk(const StoreDisk&) = delete;
@@ -58,13 +59,14 @@ class StoreDisk {
   const ChunkTables& chunk_tables() const { return chunk_tables_; }
   const StoreLayout& layout() const { return layout_; }
 
-  /// As they were when the environments were opened. `meta.next_id` is above every id and position on disk.
+  /// As they were when the environments were opened. `meta.next_id` is above every id and position
+  /// on disk.
   const StoreMeta& meta() const { return meta_; }
   std::vector<std::pair<ScopeHash, PurgeMark>> TakeMarks() { return std::move(marks_); }
   uint64_t stored_heads() const { return stored_heads_; }
 
-  /// Closes both environments, moves their files aside, opens empty ones. No transaction may be open.
-  /// After an error there are none until a later call succeeds.
+  /// Closes both environments, moves their files aside, opens empty ones. No transaction may be
+  /// open. After an error there are none until a later call succeeds.
   Status StartOver(std::string_view why);
   bool is_open() const { return heads_ != nullptr && chunks_ != nullptr; }
   /// Every head has been read once: the file does not kill whoever reads it.

@@ -23,8 +23,8 @@ Bytes Span(const std::string& text, size_t length) {
 
 /// The members in the order in which they lie on disk.
 std::array<uint64_t, kNumbers> NumbersOf(const StoreMeta& meta) {
-  return {meta.next_id,          meta.purges.sequence,    meta.purges.all.soft,
-          meta.purges.all.hard,  meta.purges.refused,     meta.position.epoch,
+  return {meta.next_id,           meta.purges.sequence,        meta.purges.all.soft,
+          meta.purges.all.hard,   meta.purges.refused,         meta.position.epoch,
           meta.position.sequence, meta.totals.probation_bytes, meta.totals.main_bytes};
 }
 
@@ -61,9 +61,8 @@ Result<StoreMeta> DecodeMeta(Bytes bytes) {
     return GetLittle<uint64_t>(bytes.data() + kNumbersAt + i * sizeof(uint64_t));
   };
   meta.next_id = number(0);
-  meta.purges = {.sequence = number(1),
-                 .all = {.soft = number(2), .hard = number(3)},
-                 .refused = number(4)};
+  meta.purges = {
+      .sequence = number(1), .all = {.soft = number(2), .hard = number(3)}, .refused = number(4)};
   meta.position = {.epoch = number(5), .sequence = number(6)};
   meta.totals = {.probation_bytes = number(7), .main_bytes = number(8)};
   return meta;

@@ -1,6 +1,7 @@
 #pragma once
 
-// The one row of facts that each environment of a store keeps of itself (docs/storage-format.md). Pure.
+// The one row of facts that each environment of a store keeps of itself (docs/storage-format.md).
+// Pure.
 
 #include <array>
 #include <cstdint>
@@ -23,7 +24,8 @@ struct QueueTotals {
   bool operator==(const QueueTotals&) const = default;
 };
 
-/// In the chunks environment only `store_id` counts: two environments belong together when it is the same.
+/// In the chunks environment only `store_id` counts: two environments belong together when it is
+/// the same.
 struct StoreMeta {
   std::array<uint8_t, 16> store_id{};
   uint64_t next_id = 1;  ///< no object id or queue position up to now is as large

@@ -95,8 +95,8 @@ const Series kCounters[] = {
      [](const CacheStats& s) { return D(s.evicted_disk); }},
     {"nearside_cache_expired_total", "Objects removed because their time was over.", "",
      [](const CacheStats& s) { return D(s.expired); }},
-    {"nearside_cache_checksum_failures_total", "Stored bytes that did not match their checksum.", "",
-     [](const CacheStats& s) { return D(s.checksum_failures); }},
+    {"nearside_cache_checksum_failures_total", "Stored bytes that did not match their checksum.",
+     "", [](const CacheStats& s) { return D(s.checksum_failures); }},
     {"nearside_cache_write_errors_total", "Objects and batches that the disk did not take.", "",
      [](const CacheStats& s) { return D(s.write_errors); }},
     {"nearside_cache_orphans_swept_total", "Bodies without a head, left by a kill and removed.", "",
@@ -108,8 +108,8 @@ const Series kCounters[] = {
 metrics::Labels LabelsOf(const Series& series) {
   const size_t equals = series.label.find('=');
   if (equals == std::string_view::npos) return {};
-  return {{std::string(series.label.substr(0, equals)),
-           std::string(series.label.substr(equals + 1))}};
+  return {
+      {std::string(series.label.substr(0, equals)), std::string(series.label.substr(equals + 1))}};
 }
 
 }  // namespace

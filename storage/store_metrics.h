@@ -7,7 +7,8 @@
 
 namespace nearside::storage {
 
-/// The way from a registry, which lives as long as the daemon, to a store, which may end before. Any thread.
+/// The way from a registry, which lives as long as the daemon, to a store, which may end before.
+/// Any thread.
 class MetricsSource {
  public:
   explicit MetricsSource(const CacheStore* store);

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the LMDB store's threads share: asking workers, readers, the writer. Each part is safe by itself; the
-// comment of HeadIndex says in which order their locks are taken.
+// What the LMDB store's threads share: asking workers, readers, the writer. Each part is safe by
+// itself; the comment of HeadIndex says in which order their locks are taken.
 
 #include <atomic>
 #include <cstdint>
@@ -66,7 +66,8 @@ struct StoreParts {
   std::atomic<uint64_t> generation{0};
   /// The disk failed or is full: nothing is stored until the writer gets through again.
   std::atomic<bool> pass_through{false};
-  /// Small bodies go into heads on disk (else into chunks: the heads' environment is the fuller one).
+  /// Small bodies go into heads on disk (else into chunks: the heads' environment is the fuller
+  /// one).
   std::atomic<bool> inline_on_disk{true};
 
   LogPosition durable_position() const {

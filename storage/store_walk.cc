@@ -83,8 +83,8 @@ Status StoreWalk::Step() {
       RefuseOlderFills();
       return {};
     case Phase::kDrop:
-      // The heads that the marks made gone are to be gone before the marks are, and the heads that were on
-      // their way to be stored or refused.
+      // The heads that the marks made gone are to be gone before the marks are, and the heads that
+      // were on their way to be stored or refused.
       if (removals_.empty() && finished_ >= accepted_) DropMarks();
       return {};
     case Phase::kDone:
@@ -171,8 +171,8 @@ Status StoreWalk::StepOrphans() {
 }
 
 void StoreWalk::RefuseOlderFills() {
-  // A fill that is accepted after this line knows the marks' purges. One that was accepted before is pushed
-  // before, or looks again after it was (LmdbObjectWriter::CommitHead).
+  // A fill that is accepted after this line knows the marks' purges. One that was accepted before
+  // is pushed before, or looks again after it was (LmdbObjectWriter::CommitHead).
   parts_.purges.RefuseBefore(Floor());
   accepted_ = parts_.queue.last_ticket();
   phase_ = Phase::kDrop;
@@ -182,8 +182,8 @@ void StoreWalk::DropMarks() {
   phase_ = Phase::kDone;
   first_ = false;
   walked_sequence_ = purge_sequence_;
-  // Marks up to here concern nothing that is stored: what they made gone has been removed, what is stale is so
-  // by later ones.
+  // Marks up to here concern nothing that is stored: what they made gone has been removed, what is
+  // stale is so by later ones.
   parts_.purges.Drop(Floor());
 }
 

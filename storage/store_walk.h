@@ -1,8 +1,9 @@
 #pragma once
 
-// The walk over all heads that runs behind the service, in slices between batches. At start it fills the
-// presence table and finds orphans (chunks without a head); later, after purges, it removes what is
-// hard-purged and finds out which marks of the purge table nothing stored is under any more.
+// The walk over all heads that runs behind the service, in slices between batches. At start it
+// fills the presence table and finds orphans (chunks without a head); later, after purges, it
+// removes what is hard-purged and finds out which marks of the purge table nothing stored is under
+// any more.
 
 #include <algorithm>
 #include <cstdint>
@@ -31,8 +32,8 @@ class StoreWalk {
 
   /// The walk at start: heads and chunks below `first_new_id` are those of earlier runs.
   void BeginFirst(uint64_t first_new_id);
-  /// A walk for the purges so far, unless one is under way, none is new and none old enough to be forgotten, or
-  /// the last is too short ago.
+  /// A walk for the purges so far, unless one is under way, none is new and none old enough to be
+  /// forgotten, or the last is too short ago.
   void MaybeBeginReclaim(MonoTime now);
   /// An empty store has been walked.
   void SetDone();
@@ -73,19 +74,19 @@ class StoreWalk {
   bool first_ = false;
   std::optional<Key256> after_;
   uint64_t first_new_id_ = 0;
-  std::vector<uint64_t> ids_;      ///< of objects with chunks; sorted at the end of the heads
+  std::vector<uint64_t> ids_;  ///< of objects with chunks; sorted at the end of the heads
   uint64_t after_id_ = 0;
   struct Sample {
     MonoTime at;
     uint64_t sequence = 0;
   };
-  std::deque<Sample> history_;     ///< the newest purge at the beginning of walks
-  uint64_t purge_sequence_ = 0;    ///< the newest purge when this walk began
-  uint64_t old_sequence_ = 0;      ///< the newest that is older than any fill that should be under way
-  uint64_t walked_sequence_ = 0;   ///< the same of the last walk that ended
-  uint64_t least_stale_ = 0;       ///< least purge_sequence of the heads that are stale
+  std::deque<Sample> history_;   ///< the newest purge at the beginning of walks
+  uint64_t purge_sequence_ = 0;  ///< the newest purge when this walk began
+  uint64_t old_sequence_ = 0;  ///< the newest that is older than any fill that should be under way
+  uint64_t walked_sequence_ = 0;  ///< the same of the last walk that ended
+  uint64_t least_stale_ = 0;      ///< least purge_sequence of the heads that are stale
   Ticket finished_ = 0;
-  Ticket accepted_ = 0;            ///< the newest operation when older fills began to be refused
+  Ticket accepted_ = 0;  ///< the newest operation when older fills began to be refused
   MonoTime next_reclaim_{};
   std::vector<Removal> removals_;
 };

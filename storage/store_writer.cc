@@ -41,11 +41,7 @@ WriteQueue::Limits BatchLimits(const StoreLayout& layout) {
 }
 
 StoreWriter::StoreWriter(StoreParts& parts, StoreDisk& disk, ReadPool& readers)
-    : parts_(parts),
-      disk_(disk),
-      readers_(readers),
-      walk_(parts, disk, reaper_),
-      ghost_(kGhosts) {}
+    : parts_(parts), disk_(disk), readers_(readers), walk_(parts, disk, reaper_), ghost_(kGhosts) {}
 
 StoreWriter::~StoreWriter() { Stop(); }
 
@@ -108,8 +104,7 @@ void StoreWriter::RunBatch(WriteBatch batch) {
   flushes_ = std::max(flushes_, batch.flushes);
   CollectTouches();
   if (batch.stop) next_touch_ = {};  // the last chance to keep them
-  reaper_.CollectReleased(*parts_.live, MonoNow(),
-                          disk_.layout().chunks_map_bytes / kRetiredShare);
+  reaper_.CollectReleased(*parts_.live, MonoNow(), disk_.layout().chunks_map_bytes / kRetiredShare);
   if (parts_.pass_through.load()) {
     const bool too_early = MonoNow() < retry_at_ && !batch.stop;
     const Error lost{.reason = "damaged", .message = "the store's files could not be opened"};
@@ -157,7 +152,8 @@ void StoreWriter::Decline(WriteBatch& batch) {
   std::move(batch.heads.begin(), batch.heads.end(), std::back_inserter(deferred_));
   FailWrites();
   if (deferred_.size() > kMostWaitingRemovals) {
-    // Nothing that was removed may come back, and the list must not grow for as long as the disk fails.
+    // Nothing that was removed may come back, and the list must not grow for as long as the disk
+    // fails.
     parts_.purges.ApplyToAll(/*soft=*/false);
     for (const HeadOperation& operation : std::exchange(deferred_, {})) {
       const auto& removal = std::get<HeadRemoval>(operation);
@@ -199,8 +195,8 @@ void StoreWriter::LeavePassThrough() {
 
 bool StoreWriter::StartOver(const Error& error) {
   if (!readers_.Suspend(kReadersPatience)) return false;
-  // From here on nothing that was stored is there. First what is on its way is told, then RAM is emptied, so
-  // that no head stays whose chunks are gone.
+  // From here on nothing that was stored is there. First what is on its way is told, then RAM is
+  // emptied, so that no head stays whose chunks are gone.
   parts_.generation.fetch_add(1);
   FailWrites();
   const Status opened = disk_.StartOver(error.message);

@@ -1,13 +1,15 @@
 #pragma once
 
-// The one thread that writes to LMDB. It gathers what waits into batches and commits each to the two
-// environments in an order that leaves nothing dangling, whenever it is killed:
+// The one thread that writes to LMDB. It gathers what waits into batches and commits each to the
+// two environments in an order that leaves nothing dangling, whenever it is killed:
 //
-//   1. heads: those whose chunks the batch before has committed go in; removed, expired and evicted ones go
+//   1. heads: those whose chunks the batch before has committed go in; removed, expired and evicted
+//   ones go
 //      out; purges and the log position with them
 //   2. chunks: those of the heads that went out are erased; new ones are put
 //
-// so that a head on disk always has its chunks on disk. Between batches it walks the store (StoreWalk).
+// so that a head on disk always has its chunks on disk. Between batches it walks the store
+// (StoreWalk).
 
 #include <optional>
 #include <thread>
@@ -39,12 +41,13 @@ class StoreWriter {
  private:
   /// What one transaction on the heads is to do, and what came of it.
   struct HeadsPlan {
-    bool only_make_room = false;       ///< a few evictions and nothing else
-    size_t evict_heads = 0;            ///< how many of these
-    uint64_t evict_chunk_bytes = 0;    ///< how much of bodies is to be evicted
+    bool only_make_room = false;     ///< a few evictions and nothing else
+    size_t evict_heads = 0;          ///< how many of these
+    uint64_t evict_chunk_bytes = 0;  ///< how much of bodies is to be evicted
     std::vector<StoreWalk::Removal> removals;
-    std::vector<const HeadWrite*> stored;   ///< of deferred_: in the transaction
-    std::vector<const HeadWrite*> refused;  ///< of deferred_: purged meanwhile, or their object is gone
+    std::vector<const HeadWrite*> stored;  ///< of deferred_: in the transaction
+    std::vector<const HeadWrite*>
+        refused;  ///< of deferred_: purged meanwhile, or their object is gone
     std::optional<WallTime> first_expiry;
     uint64_t heads = 0, used_pages = 0;
   };
@@ -111,12 +114,12 @@ class StoreWriter {
   uint64_t heads_used_pages_ = 0;
   uint64_t chunks_used_pages_ = 0;
 
-
   MonoTime retry_at_{};
   MonoTime left_pass_through_{};
   milliseconds backoff_{0};
   int full_in_a_row_ = 0;
-  bool probing_ = false;  ///< the first batch after a pause: writes to both environments to see whether it can
+  bool probing_ =
+      false;  ///< the first batch after a pause: writes to both environments to see whether it can
   MonoTime next_reader_alarm_{};
 };
 

@@ -9,11 +9,13 @@ namespace nearside::storage {
 
 namespace {
 
-// Eviction keeps the chunks' map between these, so that a batch finds free pages whatever a reader pins.
+// Eviction keeps the chunks' map between these, so that a batch finds free pages whatever a reader
+// pins.
 constexpr uint64_t kHighPercent = 90;
 constexpr uint64_t kLowPercent = 89;
-/// The heads' tree is changed at random places: each batch copies many of its pages. It also shrinks slowly, page by
-/// page as they run empty: more than this many victims for a head that is put would empty it.
+/// The heads' tree is changed at random places: each batch copies many of its pages. It also
+/// shrinks slowly, page by page as they run empty: more than this many victims for a head that is
+/// put would empty it.
 constexpr uint64_t kHeadsHighPercent = 75;
 constexpr size_t kVictimsPerHead = 2;
 constexpr size_t kVictimsToMakeRoom = 8;
@@ -23,14 +25,13 @@ constexpr uint64_t kFragmentedPercent = 2;
 constexpr uint64_t kRemovalFactor = 4;
 constexpr size_t kMostChunksErased = 256 * kRemovalFactor;
 constexpr milliseconds kTouchPeriod{1000};
-/// A read that takes longer holds pages back: then new chunks are refused rather than what is stored evicted.
+/// A read that takes longer holds pages back: then new chunks are refused rather than what is
+/// stored evicted.
 constexpr milliseconds kStalledRead{250};
 /// Pages that a commit of chunks needs beside them: the path in the tree, the free list.
 constexpr uint64_t kSparePages = 64;
 
-bool IsFull(const Error& error) {
-  return error.reason == "map_full" || error.reason == "txn_full";
-}
+bool IsFull(const Error& error) { return error.reason == "map_full" || error.reason == "txn_full"; }
 
 }  // namespace
 
@@ -73,7 +74,8 @@ Status StoreWriter::TryHeads(HeadsPlan& plan) {
   std::optional<PurgeTable::Changes> changes;
   if (!plan.only_make_room) {
     plan.removals = walk_.TakeRemovals();
-    // After the head operations were taken from the queue: a head that knows a purge is never stored before it.
+    // After the head operations were taken from the queue: a head that knows a purge is never
+    // stored before it.
     if (parts_.purges.HasUnsaved()) changes = parts_.purges.TakeUnsaved();
   }
   const auto attempt = [&]() -> Status {
@@ -150,7 +152,8 @@ Status StoreWriter::ApplyWrite(HeadBatch& batch, const HeadWrite& write, HeadsPl
     return {};
   }
   std::optional<Bytes> body;
-  if (write.inline_on_disk) body = write.head->inline_body ? write.head->inline_body->bytes() : Bytes{};
+  if (write.inline_on_disk)
+    body = write.head->inline_body ? write.head->inline_body->bytes() : Bytes{};
   // What comes back soon after it was evicted was evicted too early.
   const bool known = ghost_.Take(head.key.word(), std::max<uint64_t>(batch.Entries(), 1));
   const QueuePlace place{.segment = known ? Segment::kMain : Segment::kProbation,
@@ -186,8 +189,8 @@ Status StoreWriter::Evict(HeadBatch& batch, const HeadsPlan& plan) {
   uint64_t freed_bytes = 0;
   for (size_t victims = 0;; ++victims) {
     const bool for_chunks = freed_bytes < plan.evict_chunk_bytes && victims < most_for_chunks;
-    const bool for_heads = (plan.only_make_room || batch.UsedPages() > most_pages) &&
-                           victims < most_for_heads;
+    const bool for_heads =
+        (plan.only_make_room || batch.UsedPages() > most_pages) && victims < most_for_heads;
     if (!for_chunks && !for_heads) return {};
     const Result<bool> evicted = batch.EvictOne(accessed, next_position);
     if (!evicted) return tl::unexpected(evicted.error());
@@ -264,7 +267,8 @@ void StoreWriter::FinishRequests() {
     parts_.position = meta_.position;
   }
   for (DurableRequest& request : std::exchange(requests_, {})) {
-    if (request.executor != nullptr && request.done) request.executor->Post(std::move(request.done));
+    if (request.executor != nullptr && request.done)
+      request.executor->Post(std::move(request.done));
   }
 }
 
@@ -286,8 +290,9 @@ void StoreWriter::DropHead(const HeadWrite& write, bool removal_waits) {
   if (write.fill != nullptr && !write.inline_on_disk) Doom(head.object_id, head.body_bytes);
 }
 
-/// What was to be written will not be, and nothing of it is on disk: removals wait in the place of new objects, as
-/// what these were to replace must not come back. A refreshed head's object stays as it was.
+/// What was to be written will not be, and nothing of it is on disk: removals wait in the place of
+/// new objects, as what these were to replace must not come back. A refreshed head's object stays
+/// as it was.
 void StoreWriter::FailWrites() {
   std::vector<HeadOperation> removals;
   for (HeadOperation& operation : deferred_) {
@@ -329,7 +334,8 @@ Status StoreWriter::CommitChunks(const std::vector<ChunkWrite>& chunks) {
   return HasRoomFor(0) ? TryChunks({}) : Status{};
 }
 
-/// Evicts and erases ahead of chunks that find no room. What one commit frees, the one after the next can use.
+/// Evicts and erases ahead of chunks that find no room. What one commit frees, the one after the
+/// next can use.
 Status StoreWriter::MakeRoomForChunks(uint64_t evict_bytes) {
   if (evict_bytes > 0) {
     HeadsPlan plan{.only_make_room = true, .evict_chunk_bytes = evict_bytes};

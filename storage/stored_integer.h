@@ -1,7 +1,7 @@
 #pragma once
 
-// Integers as they lie in the store's files: big-endian in keys, so that LMDB's byte order is the numbers'
-// order, little-endian in values.
+// Integers as they lie in the store's files: big-endian in keys, so that LMDB's byte order is the
+// numbers' order, little-endian in values.
 
 #include <bit>
 #include <cstdint>
@@ -10,7 +10,8 @@
 
 namespace nearside::storage {
 
-static_assert(std::endian::native == std::endian::little, "values are written as they lie in memory");
+static_assert(std::endian::native == std::endian::little,
+              "values are written as they lie in memory");
 
 template <typename Integer>
 Integer SwapBytes(Integer value) {

@@ -5,7 +5,8 @@
 
 namespace nearside::storage {
 
-/// Whether the writer is to be woken: for the first entry and for a full batch, not for each one between.
+/// Whether the writer is to be woken: for the first entry and for a full batch, not for each one
+/// between.
 bool WriteQueue::AddLocked(Entry entry) {
   entries_.push_back(std::move(entry));
   if (entries_.size() == 1) first_at_ = MonoNow();

@@ -1,7 +1,7 @@
 #pragma once
 
-// What waits for the writer thread: chunks, head operations, purges to be made durable. Bounded by bytes for
-// what fills it; operations that correct the store (removals, purges) are always taken.
+// What waits for the writer thread: chunks, head operations, purges to be made durable. Bounded by
+// bytes for what fills it; operations that correct the store (removals, purges) are always taken.
 
 #include <atomic>
 #include <condition_variable>
@@ -26,8 +26,9 @@ namespace nearside::storage {
 struct Fill {
   Fill(uint64_t id, uint64_t store_generation) : object_id(id), generation(store_generation) {}
   const uint64_t object_id;
-  const uint64_t generation;         ///< of the disk's content that its chunks go to (StoreParts)
-  std::atomic<bool> failed{false};  ///< a part could not be written: the rest need not be, the head must not
+  const uint64_t generation;  ///< of the disk's content that its chunks go to (StoreParts)
+  std::atomic<bool> failed{
+      false};  ///< a part could not be written: the rest need not be, the head must not
 };
 
 struct ChunkWrite {
@@ -37,7 +38,8 @@ struct ChunkWrite {
 };
 /// Numbers a head operation; later ones of a key have larger tickets.
 using Ticket = uint64_t;
-/// A head to store with its object (`fill`), or in place of the head of an object already stored (no `fill`).
+/// A head to store with its object (`fill`), or in place of the head of an object already stored
+/// (no `fill`).
 struct HeadWrite {
   HeadRef head;
   std::shared_ptr<Fill> fill;
@@ -68,7 +70,8 @@ struct WriteBatch {
   std::vector<HeadOperation> heads;
   std::vector<uint64_t> abandoned;
   std::vector<DurableRequest> durable;
-  uint64_t flushes = 0;  ///< the number of the last Flush that this batch, the last before it, satisfies
+  uint64_t flushes =
+      0;  ///< the number of the last Flush that this batch, the last before it, satisfies
   bool stop = false;
   bool empty() const {
     return chunks.empty() && heads.empty() && abandoned.empty() && durable.empty();
@@ -101,12 +104,13 @@ class WriteQueue {
   /// Has the writer look at once: there is something that is not in the queue.
   void Wake();
 
-  /// The next batch: waits for the first entry until `deadline`, then for the window to end unless a limit is
-  /// reached or somebody waits (flush, durable). May be empty.
+  /// The next batch: waits for the first entry until `deadline`, then for the window to end unless
+  /// a limit is reached or somebody waits (flush, durable). May be empty.
   WriteBatch Take(MonoTime deadline);
   /// Says that the flushes up to this number are satisfied.
   void FinishFlushes(uint64_t flushes);
-  /// The chunks have been written, or never will be: their bytes are free, FindChunk knows them no more.
+  /// The chunks have been written, or never will be: their bytes are free, FindChunk knows them no
+  /// more.
   void FinishChunks(const std::vector<ChunkWrite>& chunks);
 
   /// The newest head operation's.
@@ -123,7 +127,9 @@ class WriteQueue {
     size_t operator()(const ChunkName& name) const { return name.hash(); }
   };
   bool FullLocked(uint64_t more) const { return bytes_ + more > limit_; }
-  bool UrgentLocked() const { return stop_ || wake_ || !durable_.empty() || flushes_ > taken_flushes_; }
+  bool UrgentLocked() const {
+    return stop_ || wake_ || !durable_.empty() || flushes_ > taken_flushes_;
+  }
   bool ReachesLocked() const;
   bool AddLocked(Entry entry);
 
@@ -138,7 +144,7 @@ class WriteQueue {
   uint64_t bytes_ = 0;         ///< of chunks not finished and heads not taken
   uint64_t queued_bytes_ = 0;  ///< of chunks not taken
   size_t queued_chunks_ = 0;
-  MonoTime first_at_{};        ///< when the oldest entry came
+  MonoTime first_at_{};  ///< when the oldest entry came
   Ticket last_ticket_ = 0;
   uint64_t flushes_ = 0, taken_flushes_ = 0, finished_flushes_ = 0;
   bool stop_ = false;

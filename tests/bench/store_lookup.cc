@@ -1,7 +1,8 @@
-// What a lookup costs in a hot set of 10,000 objects, on one thread, and how long a start takes. Prints; asserts
-// nothing.
+// What a lookup costs in a hot set of 10,000 objects, on one thread, and how long a start takes.
+// Prints; asserts nothing.
 //
-//   store_lookup [FOLDER [OBJECTS BODY_BYTES DISK_MIB]]     with a folder: also writes, reopens and reads cold
+//   store_lookup [FOLDER [OBJECTS BODY_BYTES DISK_MIB]]     with a folder: also writes, reopens and
+//   reads cold
 //
 // Run it alone on the machine; the figures in docs/ are of the release preset.
 
@@ -97,8 +98,7 @@ void MeasureLookups(CacheStore& store) {
   each("MayBeOnDisk, absent", [&](size_t i) { return store.MayBeOnDisk(absent[i]); });
   each("FindChunk, hot",
        [&](size_t i) { return static_cast<bool>(store.FindChunk(*heads[i], 0)); });
-  each("Check, nothing new",
-       [&](size_t i) { return store.Check(*heads[i]) == Validity::kValid; });
+  each("Check, nothing new", [&](size_t i) { return store.Check(*heads[i]) == Validity::kValid; });
   each("Check, first after a purge", [&](size_t i) {
     if (i == 0) store.Purge({77}, false, std::nullopt, nullptr, nullptr);
     return store.Check(*heads[i]) == Validity::kValid;

@@ -135,6 +135,12 @@ TEST(PolicyUseTest, DirectivesOfTheRequest) {
        61,
        {{"cache-control", "min-fresh=0, max-stale"}},
        "validate request_max_age"},
+  });
+}
+
+TEST(PolicyUseTest, MaxStaleAndTheDirectivesThatAskForNothing) {
+  const std::string_view minute = "max-age=60";
+  ExpectUse({
       {"max-stale", minute, 69, {{"cache-control", "max-stale=10"}}, "serve max_stale"},
       {"max-stale passed", minute, 71, {{"cache-control", "max-stale=10"}}, "validate expired"},
       {"max-stale without argument",

@@ -3,6 +3,7 @@
 
 #include "edge/request.h"
 
+#include "tests/edge/damaged_store.h"
 #include "tests/edge/patterns.h"
 #include "tests/edge/request_fixture.h"
 
@@ -371,6 +372,33 @@ TEST_F(RequestTest, AFillThatAPurgeOvertookIsNotStored) {
   again.Answer("200 OK", kMinute, "new");
   EXPECT_EQ(Answer(after), "200 fwd=uri-miss; fwd-status=200; stored|new");
   EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+}
+
+TEST_F(RequestTest, ABodyThatCannotBeReadIsFetchedAnew) {
+  auto damaged = std::make_unique<DamagedStore>(MemoryStore());
+  DamagedStore& store = *damaged;
+  StartWith("", {origin_.url()}, std::move(damaged));
+  const std::string body = Pattern(3000);  // too long to lie in the head
+  Fill("/a", "Cache-Control: max-age=60\nETag: \"v\"\n", body);
+  store.damaged = true;
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "");  // a 304 would be of no use
+  store.damaged = false;
+  asked.Answer("200 OK", kMinute, "new");
+  EXPECT_EQ(Answer(client), "200 fwd=uri-miss; fwd-status=200; stored|new");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+  EXPECT_EQ(origin_.count(), 2u);
+}
+
+TEST_F(RequestTest, AStaleCopyThatCannotBeReadIsAnError) {
+  auto damaged = std::make_unique<DamagedStore>(MemoryStore());
+  DamagedStore& store = *damaged;
+  StartWith("", {origin_.url()}, std::move(damaged));
+  Fill("/a", kStale, Pattern(3000));
+  store.damaged = true;
+  EXPECT_THAT(Fill("/a", "", "error", {}, "503 X"),
+              HasSubstr("502 fwd=uri-miss; detail=origin_unreachable|502 Bad Gateway"));
 }
 
 }  // namespace

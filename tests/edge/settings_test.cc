@@ -138,14 +138,15 @@ struct File {
   }
 };
 
-TEST_F(EdgeSettingsTest, SaysFileLineKeyAndWhatWasExpected) {
+struct ComplaintRow {
+  File file;
+  std::string complaint;
+};
+
+std::vector<ComplaintRow> ComplaintTable() {
   const std::string host = "a host like \"www.example.org\", \"*.example.org\" or \"*\"";
   const std::string name = "1 to 63 letters, digits, \".\", \"_\" and \"-\"";
-  struct Row {
-    File file;
-    std::string complaint;
-  };
-  const Row rows[] = {
+  return {
       {{.edge = "name = 7"}, "edge.toml:2: edge.name: expected text that is not empty, got 7"},
       {{.edge = ""}, "edge.toml:1: edge.name: missing; expected text that is not empty"},
       {{.edge = "name = \"two words\""},
@@ -206,7 +207,10 @@ TEST_F(EdgeSettingsTest, SaysFileLineKeyAndWhatWasExpected) {
        "edge.toml:9: limit: unknown key; did you mean \"limits\"?"},
       {{.rest = "[cache"}, "edge.toml:9"},
   };
-  for (const Row& row : rows) {
+}
+
+TEST_F(EdgeSettingsTest, SaysFileLineKeyAndWhatWasExpected) {
+  for (const ComplaintRow& row : ComplaintTable()) {
     const std::string complaint = Complaint(row.file.Text());
     EXPECT_TRUE(!complaint.empty() && complaint.starts_with(row.complaint))
         << "expected: " << row.complaint << "\n     got: " << complaint;

@@ -1,9 +1,9 @@
 #include "tests/geodns/dns_client.h"
 
-#include <algorithm>
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <cstdlib>
 

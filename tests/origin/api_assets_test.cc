@@ -25,7 +25,8 @@ class ApiAssetsTest : public OriginTest {
     }
     return files;
   }
-  /// The same, once nothing is half-written any more: a connection's end is noticed by its thread a moment later.
+  /// The same, once nothing is half-written any more: a connection's end is noticed by its thread a
+  /// moment later.
   size_t FilesWhenSettled() {
     while (!server_->idle()) std::this_thread::yield();
     return FilesOfBlobs();
@@ -98,10 +99,9 @@ TEST_F(ApiAssetsTest, OfTwoWritersWithOneTagOneWins) {
   // Both are past the early check when the first byte of content is asked for.
   RawClient first(port());
   RawClient second(port());
-  const std::string head = "PUT " + At("a") +
-                           " HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer " + kAdminToken +
-                           "\r\nif-match: " + tag +
-                           "\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n";
+  const std::string head =
+      "PUT " + At("a") + " HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer " + kAdminToken +
+      "\r\nif-match: " + tag + "\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n";
   first.Send(head);
   second.Send(head);
   EXPECT_EQ(first.Read().status, 100);
@@ -123,9 +123,19 @@ TEST_F(ApiAssetsTest, ARefusedUploadIsNeverAskedForItsContent) {
 
 TEST_F(ApiAssetsTest, EveryOddPathIsRefusedAndNothingIsStored) {
   const std::pair<std::string, int> rows[] = {
-      {"../x", 400},      {"a/../../x", 400}, {"%2e%2e/x", 400},   {"a%00b", 400}, {"a%0d%0ab", 400},
-      {"a%5c..%5cx", 400}, {"a//b", 400},      {"/etc/passwd", 400}, {"a/", 400},    {"%ff", 400},
-      {"a%2fb", 400},      {"a%zz", 400},      {std::string(1025, 'a'), 414},
+      {"../x", 400},
+      {"a/../../x", 400},
+      {"%2e%2e/x", 400},
+      {"a%00b", 400},
+      {"a%0d%0ab", 400},
+      {"a%5c..%5cx", 400},
+      {"a//b", 400},
+      {"/etc/passwd", 400},
+      {"a/", 400},
+      {"%ff", 400},
+      {"a%2fb", 400},
+      {"a%zz", 400},
+      {std::string(1025, 'a'), 414},
   };
   for (const auto& [path, status] : rows) {
     const Reply reply = Put(path, "x");
@@ -142,8 +152,9 @@ TEST_F(ApiAssetsTest, ATenKilobytePathIsRefusedAndTheConnectionSaysSo) {
 
 TEST_F(ApiAssetsTest, AnUploadCutOffAnywhereLeavesNothing) {
   const std::string content(200'000, 'x');
-  const std::string whole = Text("PUT " + At("cut.bin"),
-                                 "authorization: Bearer " + std::string(kAdminToken) + "\r\n", content);
+  const std::string whole =
+      Text("PUT " + At("cut.bin"), "authorization: Bearer " + std::string(kAdminToken) + "\r\n",
+           content);
   const size_t head = whole.find("\r\n\r\n") + 4;
   for (const size_t size : {head, head + 1, head + 70'000, whole.size() - 1}) {
     RawClient client(port());
@@ -167,7 +178,8 @@ TEST_F(ApiAssetsTest, AChunkedUploadIsWholeOnlyWithItsLastChunk) {
                            "\r\ntransfer-encoding: chunked\r\n\r\n";
   EXPECT_EQ(Ask(port(), head + "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n").status, 201);
   EXPECT_EQ(Admin("GET " + At("c")).body, "hello world");
-  for (const std::string& cut : std::initializer_list<std::string>{"5\r\nhel", "5\r\nhello", "5\r\nhello\r\n", "5\r\nhello\r\n0\r\n"}) {
+  for (const std::string& cut : std::initializer_list<std::string>{
+           "5\r\nhel", "5\r\nhello", "5\r\nhello\r\n", "5\r\nhello\r\n0\r\n"}) {
     RawClient client(port());
     client.Send(head + cut);
     client.EndSending();
@@ -184,8 +196,9 @@ TEST_F(ApiAssetsTest, AChunkedUploadIsWholeOnlyWithItsLastChunk) {
 TEST_F(ApiAssetsTest, APutNeedsContentThatIsTheWhole) {
   EXPECT_EQ(Put("empty", "").status, 201);
   EXPECT_EQ(Admin("GET " + At("empty")).Field("content-length"), "0");
-  const Reply none = Ask(port(), "PUT " + At("x") + " HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer " +
-                                     kAdminToken + "\r\n\r\n");
+  const Reply none =
+      Ask(port(), "PUT " + At("x") + " HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer " +
+                      kAdminToken + "\r\n\r\n");
   EXPECT_EQ(none.status, 400);
   EXPECT_EQ(Put("x", "a", "content-range: bytes 0-0/5\r\n").status, 400);
   EXPECT_EQ(Reason(Put("x", "a", "content-encoding: gzip\r\n")), "unsupported_coding");
@@ -200,10 +213,9 @@ TEST_F(ApiAssetsTest, AnAssetBeyondTheLimitIsRefused) {
   EXPECT_THAT(Json(announced)["detail"].get<std::string>(), HasSubstr("limits.asset"));
   std::string chunks;
   for (int i = 0; i < 3; ++i) chunks += "200\r\n" + std::string(512, 'x') + "\r\n";
-  const Reply chunked = Ask(port(), "PUT " + At("large") +
-                                        " HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer " +
-                                        kAdminToken + "\r\ntransfer-encoding: chunked\r\n\r\n" +
-                                        chunks + "0\r\n\r\n");
+  const Reply chunked = Ask(
+      port(), "PUT " + At("large") + " HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer " +
+                  kAdminToken + "\r\ntransfer-encoding: chunked\r\n\r\n" + chunks + "0\r\n\r\n");
   EXPECT_EQ(chunked.status, 413);
   EXPECT_EQ(FilesWhenSettled(), 1u);
 }

@@ -33,7 +33,9 @@ class ApiFleetTest : public OriginTest {
     EXPECT_THAT(client->ReadUntil("\n\n"), HasSubstr("\"type\":\"position\""));
     return client;
   }
-  std::string Id(uint64_t sequence) { return std::to_string(Epoch()) + ":" + std::to_string(sequence); }
+  std::string Id(uint64_t sequence) {
+    return std::to_string(Epoch()) + ":" + std::to_string(sequence);
+  }
 };
 
 TEST_F(ApiFleetTest, APurgeAnswersWithItsPositionAndIsInTheLog) {
@@ -87,7 +89,8 @@ TEST_F(ApiFleetTest, AFollowerWithoutAPlaceBeginsAtTheEnd) {
 }
 
 TEST_F(ApiFleetTest, AFarAwayFollowerGetsEveryEventInOrder) {
-  std::vector<storage::NewEvent> events(1500, {"purge", "demo", "\"type\":\"purge\",\"soft\":false}"});
+  std::vector<storage::NewEvent> events(1500,
+                                        {"purge", "demo", "\"type\":\"purge\",\"soft\":false}"});
   ASSERT_TRUE(node_->metadata->Append(events));
   node_->Changed();
   auto client = Follow("?after=" + Id(1));
@@ -229,8 +232,9 @@ TEST_F(ApiFleetTest, AnEdgeOfAnotherLogIsNotBehindButElsewhere) {
 }
 
 TEST_F(ApiFleetTest, WrongReportsAreRefused) {
-  for (const char* body : {"{}", R"({"epoch":1})", R"({"epoch":-1,"seq":0})", R"({"epoch":"1","seq":0})",
-                           R"({"epoch":1,"seq":0,"load":"high"})", R"({"epoch":1,"seq":0,"hits":-1})"}) {
+  for (const char* body :
+       {"{}", R"({"epoch":1})", R"({"epoch":-1,"seq":0})", R"({"epoch":"1","seq":0})",
+        R"({"epoch":1,"seq":0,"load":"high"})", R"({"epoch":1,"seq":0,"hits":-1})"}) {
     EXPECT_EQ(Reason(Fleet("POST /v1/edges/tokyo", body)), "bad_report") << body;
   }
   EXPECT_EQ(Reason(Fleet("POST /v1/edges/tokyo", "nonsense")), "bad_json");
@@ -257,14 +261,16 @@ TEST_F(ApiFleetTest, ASecondOriginHearsOfEventsAndReportsOfTheFirst) {
   second->Start();
   const uint16_t other = second->addresses().front().port();
   RawClient follower(other);
-  follower.Send(Text("GET /v1/events", "authorization: Bearer " + std::string(kFleetToken) + "\r\n", ""));
+  follower.Send(
+      Text("GET /v1/events", "authorization: Bearer " + std::string(kFleetToken) + "\r\n", ""));
   EXPECT_EQ(follower.Read().status, 200);
   (void)follower.ReadUntil("position\"}\n\n");
   (void)Report("tokyo", 1);
   std::thread edge([&] {
     EXPECT_THAT(follower.ReadUntil("\n\n"), HasSubstr("event: purge"));
     // The report goes to the other origin than the purge did.
-    (void)Ask(other, Text("POST /v1/edges/tokyo", "authorization: Bearer " + std::string(kFleetToken) + "\r\n",
+    (void)Ask(other, Text("POST /v1/edges/tokyo",
+                          "authorization: Bearer " + std::string(kFleetToken) + "\r\n",
                           R"({"epoch":)" + std::to_string(Epoch()) + R"(,"seq":2})"));
   });
   EXPECT_EQ(Json(Purge("?wait=20s"))["complete"], true);

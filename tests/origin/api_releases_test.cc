@@ -88,8 +88,9 @@ TEST_F(ApiReleasesTest, WrongManifestsAndReleasesAreRefused) {
   EXPECT_EQ(Reason(Activate("99")), "no_such_release");
   EXPECT_EQ(Reason(Admin("GET /v1/sites/demo/releases/99")), "no_such_release");
   (void)Admin("PUT /v1/blobs/" + DigitsOf("abc"), "abc");
-  const Reply wrong = Admin("POST /v1/sites/demo/releases",
-                            R"({"assets":[{"path":"a","bytes":4,"sha256":")" + DigitsOf("abc") + "\"}]}");
+  const Reply wrong =
+      Admin("POST /v1/sites/demo/releases",
+            R"({"assets":[{"path":"a","bytes":4,"sha256":")" + DigitsOf("abc") + "\"}]}");
   EXPECT_EQ(wrong.status, 422);
   EXPECT_EQ(Reason(wrong), "bytes_mismatch");
   MakeSite("other", "other.test");

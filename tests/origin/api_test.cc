@@ -30,9 +30,9 @@ TEST_F(ApiTest, TheFleetsTokenOpensWhatEdgesNeedAndNothingElse) {
   EXPECT_EQ(Fleet("GET /v1/sites/demo").status, 200);
   EXPECT_EQ(Fleet("GET /v1/edges").status, 200);
   EXPECT_EQ(Fleet("POST /v1/edges/tokyo", R"({"epoch":0,"seq":0})").status, 200);
-  for (const char* line : {"POST /v1/sites", "DELETE /v1/sites/demo", "POST /v1/purge",
-                           "GET /v1/sites/demo/assets", "PUT /v1/sites/demo/assets/a",
-                           "GET /v1/sites/demo/releases", "DELETE /v1/edges/tokyo"}) {
+  for (const char* line :
+       {"POST /v1/sites", "DELETE /v1/sites/demo", "POST /v1/purge", "GET /v1/sites/demo/assets",
+        "PUT /v1/sites/demo/assets/a", "GET /v1/sites/demo/releases", "DELETE /v1/edges/tokyo"}) {
     const Reply reply = Fleet(line, "{}");
     EXPECT_EQ(reply.status, 403) << line;
     EXPECT_EQ(Reason(reply), "forbidden");
@@ -133,7 +133,8 @@ TEST_F(ApiTest, AnswersSayMetricsByKindAndStatus) {
   MakeSite();
   (void)Visit("/nothing");
   const std::string text = registry.Expose();
-  EXPECT_THAT(text, HasSubstr("nearside_origin_requests_total{kind=\"visitor\",status=\"4xx\"} 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("nearside_origin_requests_total{kind=\"visitor\",status=\"4xx\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("nearside_origin_requests_total{kind=\"api\",status=\"2xx\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("nearside_origin_connections_total 2\n"));
 }

@@ -73,7 +73,8 @@ TEST(AssetPathTest, EveryByteIsEitherKeptOrRefused) {
 }
 
 TEST(AssetPathTest, AUrlReadsBackAsItsPath) {
-  for (const std::string& path : std::initializer_list<std::string>{"index.html", "a b/\xC3\xA4?#%.html", "[id]-(1).js", "x+y=z;a@b:c!$&'*,|~"}) {
+  for (const std::string& path : std::initializer_list<std::string>{
+           "index.html", "a b/\xC3\xA4?#%.html", "[id]-(1).js", "x+y=z;a@b:c!$&'*,|~"}) {
     const std::string url = AssetUrl(path);
     EXPECT_EQ(url.front(), '/');
     EXPECT_EQ(DecodeAssetPath(url.substr(1)).value(), path);
@@ -91,9 +92,9 @@ TEST(AssetPathTest, AnIndexIsKnownByItsFoldersUrlsToo) {
 
 TEST(HashedNameTest, NamesThatBundlersWriteAreHashed) {
   for (const char* path :
-       {"main.5f3c1b2e.js", "assets/main.5f3c1b2e9a.min.css", "x.5f3c1b2e.js.map", "vendor-5f3c1b2e.js",
-        "a/index-BxY3kQ9a.js", "index-Bx-3kQ9a.css", "chunk-a_9Zq-3B.js", "app-5XQ3PLBA.js",
-        "vendor-CZtLkdTp.js", "page-0f3a9b2c1d4e5f60.js", "logo.BxY3kQ9a.svg"}) {
+       {"main.5f3c1b2e.js", "assets/main.5f3c1b2e9a.min.css", "x.5f3c1b2e.js.map",
+        "vendor-5f3c1b2e.js", "a/index-BxY3kQ9a.js", "index-Bx-3kQ9a.css", "chunk-a_9Zq-3B.js",
+        "app-5XQ3PLBA.js", "vendor-CZtLkdTp.js", "page-0f3a9b2c1d4e5f60.js", "logo.BxY3kQ9a.svg"}) {
     EXPECT_TRUE(HasHashedName(path)) << path;
   }
 }

@@ -15,13 +15,15 @@ TEST(ContentDigestTest, EitherFieldIsReadAndOtherAlgorithmsAreNot) {
   EXPECT_EQ(ReadContentDigest(http::Fields{}).value(), std::nullopt);
   EXPECT_EQ(ReadContentDigest(http::Fields{{"repr-digest", digest}}).value(), kId);
   EXPECT_EQ(ReadContentDigest(http::Fields{{"content-digest", digest}}).value(), kId);
-  EXPECT_EQ(ReadContentDigest(http::Fields{{"content-digest", "md5=:AAAA:, " + digest}}).value(), kId);
-  EXPECT_EQ(ReadContentDigest(http::Fields{{"content-digest", "md5=:AAAA:"}}).value(), std::nullopt);
+  EXPECT_EQ(ReadContentDigest(http::Fields{{"content-digest", "md5=:AAAA:, " + digest}}).value(),
+            kId);
+  EXPECT_EQ(ReadContentDigest(http::Fields{{"content-digest", "md5=:AAAA:"}}).value(),
+            std::nullopt);
 }
 
 TEST(ContentDigestTest, WhatIsNoDigestIsRefusedAndNotIgnored) {
-  for (const char* text : {"", "sha-256", "sha-256=abc", "sha-256=:AAAA:", "sha-256=:!:", "sha-256=\"x\"",
-                           "sha-256=(:AAAA:)"}) {
+  for (const char* text : {"", "sha-256", "sha-256=abc",
+                           "sha-256=:AAAA:", "sha-256=:!:", "sha-256=\"x\"", "sha-256=(:AAAA:)"}) {
     const auto digest = ReadContentDigest(http::Fields{{"repr-digest", text}});
     if (std::string_view(text).empty()) continue;  // an empty field is an empty dictionary
     ASSERT_FALSE(digest) << text;

@@ -46,7 +46,8 @@ TEST(EventTest, APurgeHasAllMembers) {
 
 TEST(EventTest, ALargeOneBecomesSeveralThatTogetherNameEverythingOnce) {
   Forget forget;
-  for (int i = 0; i < 5000; ++i) forget.urls.push_back("/" + std::string(100, 'x') + std::to_string(i));
+  for (int i = 0; i < 5000; ++i)
+    forget.urls.push_back("/" + std::string(100, 'x') + std::to_string(i));
   for (int i = 0; i < 3000; ++i) forget.tags.push_back("tag-" + std::to_string(i));
   const auto events = EventsOf("purge", Demo(), forget);
   EXPECT_GT(events.size(), 1u);
@@ -70,8 +71,7 @@ TEST(EventTest, AnActivationNamesEveryUrlOfTheChangedPathsAndIsSoft) {
   EXPECT_EQ(json["release"], "5");
   EXPECT_EQ(json["soft"], true);
   EXPECT_EQ(json["all"], false);
-  EXPECT_EQ(json["urls"],
-            nlohmann::json({"/a%20b.css", "/docs/index.html", "/docs/", "/docs"}));
+  EXPECT_EQ(json["urls"], nlohmann::json({"/a%20b.css", "/docs/index.html", "/docs/", "/docs"}));
 }
 
 TEST(EventTest, AnActivationOfVeryManyPathsMeansTheWholeSite) {
@@ -103,7 +103,8 @@ TEST(EventTest, ADeletedSiteIsGoneWhole) {
 TEST(EventTest, AMessageIsServerSentEventsToTheByte) {
   storage::Event event{{7, 42}, FromUnixMillis(1000), "purge", "demo", "\"type\":\"purge\"}"};
   EXPECT_EQ(EventMessage(event),
-            "id: 7:42\nevent: purge\ndata: {\"epoch\":7,\"seq\":42,\"time\":1000,\"type\":\"purge\"}\n\n");
+            "id: 7:42\nevent: purge\ndata: "
+            "{\"epoch\":7,\"seq\":42,\"time\":1000,\"type\":\"purge\"}\n\n");
   EXPECT_EQ(PositionMessage({7, 42}, FromUnixMillis(5)),
             "event: position\ndata: {\"epoch\":7,\"seq\":42,\"time\":5,\"type\":\"position\"}\n\n");
 }

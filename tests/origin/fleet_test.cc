@@ -22,7 +22,7 @@ class FleetTest : public testing::Test {
     std::vector<std::string> lines;
     for (const ReceiptLine& line : receipt.edges) {
       lines.push_back(line.edge + " " + std::to_string(line.applied.sequence) + " " +
-                      (line.done ? "done " + std::to_string(line.took.count())
+                      (line.done        ? "done " + std::to_string(line.took.count())
                        : line.reachable ? "not"
                                         : "lost"));
     }
@@ -95,7 +95,9 @@ TEST_F(FleetTest, WaitsAreLimited) {
 }
 
 TEST_F(FleetTest, APositionIsStoredAtOnceAndARepetitionSeldom) {
-  const auto stored_seen = [&] { return ToUnixMillis(metadata_->Edges()->at(0).seen_at) - 1'000'000; };
+  const auto stored_seen = [&] {
+    return ToUnixMillis(metadata_->Edges()->at(0).seen_at) - 1'000'000;
+  };
   Report("a", 1, 0);
   EXPECT_EQ(stored_seen(), 0);
   Report("a", 1, 1000);

@@ -30,10 +30,11 @@ TEST_F(GateTest, AHeadInAnyPiecesIsTheSameHead) {
 TEST_F(GateTest, MalformedRequestsAreRefusedAndTheConnectionClosed) {
   const std::pair<std::string, int> rows[] = {
       {"nonsense\r\n\r\n", 400},
-      {"GET / HTTP/1.1\r\n\r\n", 400},                                                  // no Host
+      {"GET / HTTP/1.1\r\n\r\n", 400},  // no Host
       {"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", 400},
-      {"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+       400},
       {"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", 501},
       {"GET / HTTP/1.1\nhost: a\n\n", 400},
       {"GET / HTTP/1.1\r\nhost : a\r\n\r\n", 400},
@@ -157,9 +158,9 @@ TEST_F(GateTest, UploadsThatWaitDoNotKeepVisitorsWaiting) {
   Restart("[threads]\nuploads = 2\n[limits]\nqueue = 2\n");
   MakeSite();
   Publish({{"index.html", "home"}});
-  const std::string upload = "PUT /v1/sites/demo/assets/a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " +
-                             std::string(kAdminToken) +
-                             "\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n";
+  const std::string upload =
+      "PUT /v1/sites/demo/assets/a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " +
+      std::string(kAdminToken) + "\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n";
   std::vector<std::unique_ptr<RawClient>> uploads;
   for (int i = 0; i < 2; ++i) {
     uploads.push_back(std::make_unique<RawClient>(port()));

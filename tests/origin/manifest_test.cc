@@ -19,9 +19,9 @@ std::string Manifest(const std::string& entries) { return R"({"assets":[)" + ent
 
 TEST(ManifestTest, ReadsEntriesAndFillsTheTypeInByExtension) {
   const auto assets =
-      ParseManifest(Manifest(Entry() + "," +
-                             Entry(R"(,"content_type":"x/y","headers":{"Link":"</a>"},"tags":["t"])",
-                                   "b")))
+      ParseManifest(
+          Manifest(Entry() + "," +
+                   Entry(R"(,"content_type":"x/y","headers":{"Link":"</a>"},"tags":["t"])", "b")))
           .value();
   ASSERT_EQ(assets.size(), 2u);
   EXPECT_EQ(assets[0].path, "a.html");
@@ -55,7 +55,8 @@ TEST(ManifestTest, EveryWrongOneIsRefusedWithItsPlace) {
       {Manifest(R"({"path":"a","sha256":")" + kDigest + R"("})"), "bad_manifest"},
       {Manifest(R"({"path":"a","bytes":-1,"sha256":")" + kDigest + R"("})"), "bad_manifest"},
       {Manifest(R"({"path":"a","bytes":1.5,"sha256":")" + kDigest + R"("})"), "bad_manifest"},
-      {Manifest(R"({"path":"a","bytes":18446744073709551615,"sha256":")" + kDigest + R"("})"), "bad_manifest"},
+      {Manifest(R"({"path":"a","bytes":18446744073709551615,"sha256":")" + kDigest + R"("})"),
+       "bad_manifest"},
       {Manifest(Entry(R"(,"headers":{"content-length":"5"})")), "bad_manifest"},
       {Manifest(Entry(R"(,"headers":{"Set-Cookie":"a=b"})")), "bad_manifest"},
       {Manifest(Entry(R"(,"headers":{"x":"a\r\nb: c"})")), "bad_manifest"},
@@ -94,10 +95,9 @@ TEST(SiteTest, HostsAreLoweredSortedAndDistinct) {
 }
 
 TEST(SiteTest, WhatCannotBeASitesHostIsRefused) {
-  for (const char* host : {"", "localhost", "LOCALHOST", "node", "a.test:80", "127.0.0.1", "[::1]", "*",
-                           "a b", "a/b", "user@a.test"}) {
-    const auto draft =
-        ParseSite(R"({"hosts":[")" + std::string(host) + R"("]})", "demo", "node");
+  for (const char* host : {"", "localhost", "LOCALHOST", "node", "a.test:80", "127.0.0.1", "[::1]",
+                           "*", "a b", "a/b", "user@a.test"}) {
+    const auto draft = ParseSite(R"({"hosts":[")" + std::string(host) + R"("]})", "demo", "node");
     EXPECT_FALSE(draft) << host;
   }
 }
@@ -105,7 +105,7 @@ TEST(SiteTest, WhatCannotBeASitesHostIsRefused) {
 TEST(SiteTest, NamesAreOfTheUsualCharacters) {
   for (const char* name : {"a", "demo-2", "0"}) EXPECT_TRUE(CheckSiteName(name)) << name;
   for (const std::string& name : {std::string(), std::string("-a"), std::string("Demo"),
-                                 std::string("a.b"), std::string("a/b"), std::string(64, 'a')}) {
+                                  std::string("a.b"), std::string("a/b"), std::string(64, 'a')}) {
     EXPECT_FALSE(CheckSiteName(name)) << name;
   }
   EXPECT_FALSE(ParseSite(R"({"name":"other","hosts":[]})", "demo", "node"));
@@ -129,8 +129,8 @@ TEST(AssetFieldsTest, TypeLifetimeAndTagsAreKept) {
 TEST(AssetFieldsTest, CurlsFormTypeIsNotMeant) {
   storage::Asset asset;
   asset.path = "a.css";
-  ASSERT_TRUE(ReadAssetFields(
-      http::Fields{{"content-type", "application/x-www-form-urlencoded"}}, &asset));
+  ASSERT_TRUE(
+      ReadAssetFields(http::Fields{{"content-type", "application/x-www-form-urlencoded"}}, &asset));
   EXPECT_EQ(asset.content_type, "text/css; charset=utf-8");
 }
 
@@ -138,9 +138,10 @@ TEST(PurgeTest, RelativeAndAbsoluteUrlsBecomeNormalAndSiteRelative) {
   storage::Site site;
   site.name = "demo";
   site.hosts = {"www.demo.test"};
-  PurgeRequest purge = ParsePurge(R"({"site":"demo","urls":["/%61.css?x=1","http://WWW.demo.test:8080",
+  PurgeRequest purge =
+      ParsePurge(R"({"site":"demo","urls":["/%61.css?x=1","http://WWW.demo.test:8080",
       "https://www.demo.test/b/../c"],"prefixes":["/img/","https://www.demo.test/"],"soft":true})")
-                           .value();
+          .value();
   ASSERT_TRUE(ResolvePurge(site, &purge.forget));
   EXPECT_THAT(purge.forget.urls, ElementsAre("/a.css?x=1", "/", "/c"));
   EXPECT_THAT(purge.forget.prefixes, ElementsAre("/img/", "/"));

@@ -13,9 +13,10 @@ std::string DigestFieldOf(std::string_view text) {
 OriginSettings OriginTest::Settings(const std::string& more) const {
   const std::string text =
       "[origin]\nname = \"origin-1\"\napi = [\"127.0.0.1:0\"]\n"
-      "[storage]\nmetadata = \"sqlite:" + dir_.In("meta.db") + "\"\nblobs = \"file:" +
-      dir_.In("blobs") + "\"\n[auth]\ntoken_file = \"" + dir_.In("admin.token") +
-      "\"\nfleet_token_file = \"" + dir_.In("fleet.token") + "\"\n" + more;
+      "[storage]\nmetadata = \"sqlite:" +
+      dir_.In("meta.db") + "\"\nblobs = \"file:" + dir_.In("blobs") +
+      "\"\n[auth]\ntoken_file = \"" + dir_.In("admin.token") + "\"\nfleet_token_file = \"" +
+      dir_.In("fleet.token") + "\"\n" + more;
   OriginSettings settings;
   const Status read = OriginTable().ReadText(text, "origin.toml", &settings);
   EXPECT_TRUE(read) << read.error().ToString();
@@ -43,7 +44,8 @@ void OriginTest::Stop() {
 
 std::string OriginTest::Text(const std::string& line, const std::string& fields,
                              const std::string& content, const std::string& host) {
-  const bool has_content = !content.empty() || line.starts_with("PUT ") || line.starts_with("POST ");
+  const bool has_content =
+      !content.empty() || line.starts_with("PUT ") || line.starts_with("POST ");
   const std::string length =
       has_content ? "content-length: " + std::to_string(content.size()) + "\r\n" : "";
   return line + " HTTP/1.1\r\nhost: " + host + "\r\n" + fields + length + "\r\n" + content;

@@ -51,7 +51,8 @@ class OriginTest : public testing::Test {
   /// A visitor of www.demo.test (as an edge asks for one).
   Reply Visit(const std::string& path, const std::string& fields = "",
               const std::string& method = "GET");
-  Reply Request(const std::string& line, const std::string& fields, const std::string& content = "");
+  Reply Request(const std::string& line, const std::string& fields,
+                const std::string& content = "");
   /// The text of such a request.
   static std::string Text(const std::string& line, const std::string& fields,
                           const std::string& content, const std::string& host = "127.0.0.1");

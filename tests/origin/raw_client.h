@@ -16,8 +16,8 @@ struct Reply {
   std::string Field(std::string_view name) const;
 };
 
-/// A connection that sends what a test wants, however wrong, and reads with a limit of 20 s, after which it gives up
-/// with an empty result. One thread.
+/// A connection that sends what a test wants, however wrong, and reads with a limit of 20 s, after
+/// which it gives up with an empty result. One thread.
 class RawClient {
  public:
   explicit RawClient(uint16_t port);

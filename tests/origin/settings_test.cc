@@ -66,7 +66,8 @@ queue = "lmdb:var/origin/queue"
 [auth]
 token_file = "admin.token"
 fleet_token_file = "fleet.token"
-)").value();
+)")
+                                      .value();
   EXPECT_EQ(settings.listen.at(0).address, "127.0.0.1:8443");
   EXPECT_EQ(settings.certificates.at(0).key, "key.pem");
   EXPECT_EQ(settings.auth.fleet_token_file, "fleet.token");

@@ -19,15 +19,16 @@ class TokensTest : public testing::Test {
 };
 
 TEST_F(TokensTest, EachFileGivesItsScope) {
-  const std::string admin = dir_.Write("admin", "# the old and the new\nadmin-token-0123456789\nadmin-token-9876543210\r\n");
+  const std::string admin = dir_.Write(
+      "admin", "# the old and the new\nadmin-token-0123456789\nadmin-token-9876543210\r\n");
   const std::string fleet = dir_.Write("fleet", "\n  fleet-token-0123456789  \n");
   const Tokens tokens = Tokens::Load(admin, fleet).value();
   EXPECT_EQ(ScopeOf(tokens, "Bearer admin-token-0123456789"), Scope::kAdmin);
   EXPECT_EQ(ScopeOf(tokens, "bearer   admin-token-9876543210"), Scope::kAdmin);
   EXPECT_EQ(ScopeOf(tokens, "Bearer fleet-token-0123456789"), Scope::kFleet);
-  for (const char* wrong : {"", "Bearer", "Bearer ", "admin-token-0123456789", "Basic admin-token-0123456789",
-                            "Bearer admin-token-012345678", "Bearer admin-token-01234567890",
-                            "Bearer # the old and the new"}) {
+  for (const char* wrong : {"", "Bearer", "Bearer ", "admin-token-0123456789",
+                            "Basic admin-token-0123456789", "Bearer admin-token-012345678",
+                            "Bearer admin-token-01234567890", "Bearer # the old and the new"}) {
     EXPECT_EQ(ScopeOf(tokens, wrong), Scope::kNone) << wrong;
   }
   EXPECT_EQ(tokens.ScopeOf(http::Fields{}), Scope::kNone);

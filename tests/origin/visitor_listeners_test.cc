@@ -16,10 +16,12 @@ using ::testing::HasSubstr;
 class VisitorListenersTest : public OriginTest {
  protected:
   void SetUp() override {
-    Start("[[listen]]\naddress = \"127.0.0.1:0\"\ntls = false\n"
-          "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n"
-          "[[certificate]]\nchain = \"x\"\nkey = \"y\"\n");
-    auto listeners = VisitorListeners::Open(*node_, {authority_.Issue({.names = {"www.demo.test"}})});
+    Start(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = false\n"
+        "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n"
+        "[[certificate]]\nchain = \"x\"\nkey = \"y\"\n");
+    auto listeners =
+        VisitorListeners::Open(*node_, {authority_.Issue({.names = {"www.demo.test"}})});
     ASSERT_TRUE(listeners) << listeners.error().ToString();
     listeners_ = std::move(*listeners);
     listeners_->Start();
@@ -97,8 +99,9 @@ TEST_F(VisitorListenersTest, NewCertificatesServeNewConnections) {
 
 TEST_F(VisitorListenersTest, BodiesOfEverySizeAreByteForByte) {
   std::vector<std::pair<std::string, std::string>> files;
-  for (const size_t size : {size_t{0}, size_t{1}, AnswerBody::kPieceBytes - 1, AnswerBody::kPieceBytes,
-                            AnswerBody::kPieceBytes + 1, 5 * AnswerBody::kPieceBytes + 3}) {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, AnswerBody::kPieceBytes - 1, AnswerBody::kPieceBytes,
+        AnswerBody::kPieceBytes + 1, 5 * AnswerBody::kPieceBytes + 3}) {
     std::string content(size, '\0');
     for (size_t i = 0; i < size; ++i) content[i] = static_cast<char>((i * 2654435761u) >> 24);
     files.emplace_back("f" + std::to_string(size), content);
@@ -167,8 +170,8 @@ TEST_F(VisitorListenersTest, DrainingFinishesAndEnds) {
 }
 
 TEST_F(VisitorListenersTest, ABusyAddressIsNamedWithFileLineAndKey) {
-  OriginSettings settings = Settings("[[listen]]\naddress = \"127.0.0.1:" +
-                                     std::to_string(clear_port()) + "\"\ntls = false\n");
+  OriginSettings settings = Settings(
+      "[[listen]]\naddress = \"127.0.0.1:" + std::to_string(clear_port()) + "\"\ntls = false\n");
   Node other(settings, storage::Metadata::Open("sqlite:" + dir_.In("o.db"), {}).value(),
              storage::BlobStore::Open("file:" + dir_.In("o")).value(),
              Tokens::Load(dir_.In("admin.token"), "").value());

@@ -109,7 +109,8 @@ TEST_F(VisitorTest, FilesFoldersRedirectsAndErrorsHaveTheirStatus) {
       {"/a%", 400},
       {"/" + std::string(10'000, 'a'), 414},
   };
-  for (const auto& [target, status] : rows) EXPECT_EQ(Ask(target).status, status) << target.substr(0, 60);
+  for (const auto& [target, status] : rows)
+    EXPECT_EQ(Ask(target).status, status) << target.substr(0, 60);
 }
 
 TEST_F(VisitorTest, ARedirectKeepsTheQueryAndNamesThePathAlone) {
@@ -214,7 +215,8 @@ TEST_F(VisitorTest, TheSitesOwnPageIsServedWhereNothingIs) {
 }
 
 TEST_F(VisitorTest, HashedNamesOfEarlierReleasesAreStillThereAndOtherNamesAreNot) {
-  content_.earlier["old.1a2b3c4d.js"] = FakeContent::Make("old.1a2b3c4d.js", "old", "text/javascript");
+  content_.earlier["old.1a2b3c4d.js"] =
+      FakeContent::Make("old.1a2b3c4d.js", "old", "text/javascript");
   content_.earlier["old.html"] = FakeContent::Make("old.html", "old");
   EXPECT_EQ(Shape(Ask("/old.1a2b3c4d.js")), "200 0+3");
   EXPECT_EQ(Field(Ask("/old.1a2b3c4d.js"), "cache-control"), lifetime::kHashed);

@@ -82,7 +82,8 @@ class BlobStoreTest : public testing::Test {
 TEST_F(BlobStoreTest, StoresUnderTheDigestAndReadsBack) {
   auto store = OpenStore();
   const StoredBlob stored = Put(*store, "hello");
-  EXPECT_EQ(BlobName(stored.id), "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+  EXPECT_EQ(BlobName(stored.id),
+            "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
   EXPECT_EQ(stored.bytes, 5u);
   EXPECT_EQ(Get(*store, stored.id), "hello");
   EXPECT_THAT(Files(), ElementsAre("2c/f2/" + BlobName(stored.id)));
@@ -219,8 +220,8 @@ TEST_F(BlobStoreTest, AFullDiskIsAnErrorAndGivesTheSpaceBack) {
     auto store = BlobStore::Open("file:" + dir_.In("blobs"));
     auto writer = (*store)->Begin();
     const Status appended = (*writer)->Append(Bytes(std::string(20'000, 'x')));
-    const bool right = !appended && appended.error().fault == Fault::kSelf &&
-                       appended.error().reason == "EFBIG";
+    const bool right =
+        !appended && appended.error().fault == Fault::kSelf && appended.error().reason == "EFBIG";
     writer->reset();
     ::_exit(right ? 0 : 1);
   }
@@ -250,7 +251,8 @@ TEST_F(BlobStoreTest, ARemovedBlobIsReadableToItsEndWhileOpen) {
   ASSERT_TRUE(store->Remove(stored.id));
   ASSERT_TRUE(store->Remove(stored.id));
   std::string out(10, '.');
-  EXPECT_EQ((*reader)->ReadAt(0, {reinterpret_cast<uint8_t*>(out.data()), out.size()}).value(), 10u);
+  EXPECT_EQ((*reader)->ReadAt(0, {reinterpret_cast<uint8_t*>(out.data()), out.size()}).value(),
+            10u);
   EXPECT_EQ(out, "still here");
   EXPECT_EQ(Get(*store, stored.id), "no_such_blob");
   EXPECT_FALSE(store->Find(stored.id).value());

@@ -67,9 +67,7 @@ inline std::unique_ptr<const HeadPayload> DecodeTestPayload(const Head& head) {
   return std::make_unique<TestPayload>(100);
 }
 
-inline Key256 KeyOf(std::string_view name) {
-  return {.bytes = Sha256Of(name)};
-}
+inline Key256 KeyOf(std::string_view name) { return {.bytes = Sha256Of(name)}; }
 
 /// Bytes that depend on the name and the place alone, the same on every machine.
 inline std::string BodyOf(std::string_view name, size_t bytes) {

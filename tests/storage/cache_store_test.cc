@@ -42,8 +42,8 @@ class CacheStoreTest : public testing::TestWithParam<bool> {
 INSTANTIATE_TEST_SUITE_P(Both, CacheStoreTest, testing::Bool(),
                          [](const auto& row) { return row.param ? "Disk" : "Memory"; });
 
-constexpr size_t kSizes[] = {0,     1,      2047,   2048,   2049,   4095,
-                             65519, 65520,  65521,  131040, 131041, (1 << 20) + 3};
+constexpr size_t kSizes[] = {0,     1,     2047,  2048,   2049,   4095,
+                             65519, 65520, 65521, 131040, 131041, (1 << 20) + 3};
 
 TEST_P(CacheStoreTest, KeepsBodiesOfEverySize) {
   for (const size_t size : kSizes) {
@@ -242,8 +242,7 @@ TEST_P(CacheStoreTest, PurgesByEveryKindOfScope) {
       const std::vector<ScopeHash> scopes = {1, scope, 2};
       Put(*store_, "in", BodyOf("in", 70'000), scopes);
       Put(*store_, "out", BodyOf("out", 70'000), {1, 2});
-      const uint64_t sequence =
-          store_->Purge({scope}, soft, std::nullopt, nullptr, nullptr);
+      const uint64_t sequence = store_->Purge({scope}, soft, std::nullopt, nullptr, nullptr);
       EXPECT_EQ(store_->purge_sequence(), sequence);
       const std::string expected = soft ? "stale body" : "miss";
       EXPECT_EQ(Asked("in", BodyOf("in", 70'000)), expected);
@@ -255,13 +254,11 @@ TEST_P(CacheStoreTest, PurgesByEveryKindOfScope) {
 }
 
 TEST_P(CacheStoreTest, ScopesOfDifferentKindSiteOrNameDiffer) {
-  const std::vector<ScopeHash> all = {ScopeOf(ScopeKind::kSite, "a", "b"),
-                                      ScopeOf(ScopeKind::kUrl, "a", "b"),
-                                      ScopeOf(ScopeKind::kPrefix, "a", "b"),
-                                      ScopeOf(ScopeKind::kTag, "a", "b"),
-                                      ScopeOf(ScopeKind::kTag, "ab", ""),
-                                      ScopeOf(ScopeKind::kTag, "", "ab"),
-                                      ScopeOf(ScopeKind::kTag, "b", "a")};
+  const std::vector<ScopeHash> all = {
+      ScopeOf(ScopeKind::kSite, "a", "b"),   ScopeOf(ScopeKind::kUrl, "a", "b"),
+      ScopeOf(ScopeKind::kPrefix, "a", "b"), ScopeOf(ScopeKind::kTag, "a", "b"),
+      ScopeOf(ScopeKind::kTag, "ab", ""),    ScopeOf(ScopeKind::kTag, "", "ab"),
+      ScopeOf(ScopeKind::kTag, "b", "a")};
   for (size_t i = 0; i < all.size(); ++i) {
     for (size_t j = 0; j < i; ++j) EXPECT_NE(all[i], all[j]) << i << " " << j;
   }
@@ -424,7 +421,8 @@ TEST_P(CacheStoreTest, ManyThreadsPutFindPurgeAndRemove) {
             break;
           default: {
             const std::string answer = Ask(*store_, name, BodyOf(name, size));
-            // "gone": hard-purged between Find and Check; "error gone": removed between head and body.
+            // "gone": hard-purged between Find and Check; "error gone": removed between head and
+            // body.
             if (answer == "wrong body" || answer == "wrong meta") ++wrong;
           }
         }

@@ -36,9 +36,8 @@ std::string Text(const HeadRecord& record) {
                      std::to_string(ToUnixMillis(record.head.drop_at)) + " " +
                      std::to_string(record.head.purge_sequence) + " [";
   for (const ScopeHash scope : record.head.scopes) text += std::to_string(scope) + " ";
-  text += "] " + record.head.meta + " " +
-          std::to_string(static_cast<int>(record.place.segment)) + "/" +
-          std::to_string(record.place.position);
+  text += "] " + record.head.meta + " " + std::to_string(static_cast<int>(record.place.segment)) +
+          "/" + std::to_string(record.place.position);
   if (record.inline_body) {
     text += " body=" + std::string(record.inline_body->begin(), record.inline_body->end());
   }
@@ -49,9 +48,9 @@ TEST(HeadCodecTest, DecodesWhatItEncoded) {
   const std::string body = "the body";
   const std::string big(kInlineBody, 'b');
   const HeadRecord rows[] = {
-      SampleRecord(0, "", std::nullopt),          SampleRecord(0, "", Bytes{}),
-      SampleRecord(1, "meta", std::nullopt),      SampleRecord(2, "meta", B(body)),
-      SampleRecord(kMostScopes, "m", B(big)),     SampleRecord(3, std::string(50'000, 'm'), B(body)),
+      SampleRecord(0, "", std::nullopt),      SampleRecord(0, "", Bytes{}),
+      SampleRecord(1, "meta", std::nullopt),  SampleRecord(2, "meta", B(body)),
+      SampleRecord(kMostScopes, "m", B(big)), SampleRecord(3, std::string(50'000, 'm'), B(body)),
   };
   for (const HeadRecord& row : rows) {
     const std::string encoded = EncodeHead(row);
@@ -103,8 +102,8 @@ TEST(ChunkCodecTest, KeysSortByIdThenIndex) {
     ASSERT_TRUE(decoded);
     EXPECT_EQ(decoded->name, name);
     EXPECT_EQ(decoded->checksum, (Hash128{.low = ~0ull, .high = 7}));
-    EXPECT_TRUE(std::equal(key.begin(), key.begin() + kChunkPrefixBytes,
-                           EncodeChunkPrefix(name).begin()));
+    EXPECT_TRUE(
+        std::equal(key.begin(), key.begin() + kChunkPrefixBytes, EncodeChunkPrefix(name).begin()));
   }
   EXPECT_FALSE(DecodeChunkKey(Bytes(*before).first(kChunkKeyBytes - 1)));
 }
@@ -137,8 +136,7 @@ TEST(ChunkCodecTest, NumbersOfABodyInChunks) {
     EXPECT_EQ(ChunkCount(row.body_bytes), row.chunks) << row.body_bytes;
     EXPECT_EQ(BodyPages(row.body_bytes, 4096), row.pages) << row.body_bytes;
     if (row.chunks > 0) {
-      EXPECT_EQ(ChunkLength(row.body_bytes, static_cast<uint32_t>(row.chunks - 1)),
-                row.last_length)
+      EXPECT_EQ(ChunkLength(row.body_bytes, static_cast<uint32_t>(row.chunks - 1)), row.last_length)
           << row.body_bytes;
     }
   }

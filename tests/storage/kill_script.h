@@ -1,7 +1,7 @@
 #pragma once
 
-// What the child of the kill test does, operation by operation: the same numbers for the child, which does it, and
-// for the test, which works out what must be there afterwards.
+// What the child of the kill test does, operation by operation: the same numbers for the child,
+// which does it, and for the test, which works out what must be there afterwards.
 
 #include <cstdint>
 #include <random>
@@ -19,7 +19,8 @@ struct KillOperation {
 
 inline constexpr uint64_t kOperationsPerFlush = 25;
 inline constexpr uint64_t kKillNames = 150;
-/// Runs from this seed on put bodies that are sixteen times as large: more than a small store holds.
+/// Runs from this seed on put bodies that are sixteen times as large: more than a small store
+/// holds.
 inline constexpr uint64_t kLargeBodies = 1000;
 
 inline KillOperation KillOperationAt(uint64_t seed, uint64_t number) {

@@ -1,4 +1,5 @@
-// What only the store with a disk does: eviction, damage, cold reads, a full disk, being opened twice.
+// What only the store with a disk does: eviction, damage, cold reads, a full disk, being opened
+// twice.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -117,7 +117,8 @@ TEST_F(MetadataAssetsTest, ListingHasPrefixPlaceAndLimitInTheOrderOfBytes) {
            {"B", "1"},
            {"a/\xF0\x9F\x98\x80", "1"},
            {"a/\xC3\xA4", "1"}});
-  EXPECT_THAT(List({}), ElementsAre("B", "a", "a/b", "a/c", "a/\xC3\xA4", "a/\xF0\x9F\x98\x80", "a0"));
+  EXPECT_THAT(List({}),
+              ElementsAre("B", "a", "a/b", "a/c", "a/\xC3\xA4", "a/\xF0\x9F\x98\x80", "a0"));
   EXPECT_THAT(List({.prefix = "a/"}),
               ElementsAre("a/b", "a/c", "a/\xC3\xA4", "a/\xF0\x9F\x98\x80"));
   EXPECT_THAT(List({.prefix = "a/", .after = "a/b", .limit = 2}), ElementsAre("a/c", "a/\xC3\xA4"));

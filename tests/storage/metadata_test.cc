@@ -89,8 +89,8 @@ TEST_F(MetadataTest, ActivationAnnouncesExactlyThePathsWhoseAnswerChanges) {
   EXPECT_EQ(LastEvent(), "activate /gone /new /new-bytes ");
   Asset asset = AssetOf("kept", "2");
   asset.headers = {{"cache-control", "no-store"}};
-  auto with_headers = metadata_->CreateRelease(
-      "demo", {{asset, AssetOf("new", "4"), AssetOf("new-bytes", "5")}});
+  auto with_headers =
+      metadata_->CreateRelease("demo", {{asset, AssetOf("new", "4"), AssetOf("new-bytes", "5")}});
   auto activation = metadata_->ActivateRelease("demo", with_headers->id, Tell);
   EXPECT_EQ(LastEvent(), "activate /kept ");
   EXPECT_EQ(activation->changed_paths, 1u);
@@ -158,8 +158,7 @@ TEST_F(MetadataTest, TwoActivationsAtOnceAreOneAfterTheOther) {
   std::vector<ReleaseId> ids;
   AddContent("x");
   for (int i = 0; i < 8; ++i) {
-    ids.push_back(
-        metadata_->CreateRelease("demo", {{AssetOf("p" + std::to_string(i), "x")}})->id);
+    ids.push_back(metadata_->CreateRelease("demo", {{AssetOf("p" + std::to_string(i), "x")}})->id);
   }
   auto other = OpenStore();  // another process would do the same
   std::vector<std::thread> threads;

@@ -1,4 +1,5 @@
-// Writes to a store for ever, says what is durable, and waits to be killed: store_kill_child FOLDER DISK_MIB SEED
+// Writes to a store for ever, says what is durable, and waits to be killed: store_kill_child FOLDER
+// DISK_MIB SEED
 
 #include <unistd.h>
 

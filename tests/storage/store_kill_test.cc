@@ -102,7 +102,8 @@ class StoreKillTest : public testing::Test {
     while (const auto number = child.Listen()) durable = *number;
     return durable;
   }
-  /// For each name, what it may be in now: as after the last durable operation, or any later one of the child.
+  /// For each name, what it may be in now: as after the last durable operation, or any later one of
+  /// the child.
   std::map<std::string, std::set<std::string>> Allowed(uint64_t seed, uint64_t durable) {
     std::map<std::string, std::set<std::string>> allowed;
     States now = states_;
@@ -116,7 +117,8 @@ class StoreKillTest : public testing::Test {
       if (number <= durable) continue;
       std::set<std::string>& set = allowed[operation.name];
       set.insert(state);
-      // A purge may be durable before a head that was put ahead of it: then it covers the version before.
+      // A purge may be durable before a head that was put ahead of it: then it covers the version
+      // before.
       if (operation.kind == KillOperation::Kind::kSoftPurge) {
         for (const std::string& before : std::set(set)) set.insert(Stale(before));
       }
@@ -171,10 +173,10 @@ void StoreKillTest::RunRounds(uint64_t rounds, uint64_t disk_mib, uint64_t first
   std::cout << operations << " operations were durable, " << orphans << " orphans were swept\n";
 }
 
-
 TEST_F(StoreKillTest, WhatWasFlushedIsThereAndNothingWrongIsServed) { RunRounds(15, 64, 0); }
 
-/// The same with a store that is too small for what is put: eviction is under way when it is killed.
+/// The same with a store that is too small for what is put: eviction is under way when it is
+/// killed.
 TEST_F(StoreKillTest, EvictionUnderWayLeavesNothingWrongEither) { RunRounds(5, 16, kLargeBodies); }
 
 }  // namespace

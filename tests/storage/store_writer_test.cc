@@ -172,7 +172,8 @@ TEST(ReadPoolTest, SuspendWaitsForRunningJobsAndHasSnapshotsDropped) {
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(pool.Push(look));
   EXPECT_FALSE(pool.Push(look)) << "the queue's bound holds while it is suspended";
   EXPECT_EQ(pool.length(), 4u);
-  ASSERT_TRUE(disk->StartOver("the test says so"));  // with a snapshot left this would be use after free
+  ASSERT_TRUE(
+      disk->StartOver("the test says so"));  // with a snapshot left this would be use after free
   pool.Resume();
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(executor.RunOne());
 }

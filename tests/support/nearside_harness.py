@@ -26,8 +26,8 @@ OUTPUT = pathlib.Path(os.environ.get("NEARSIDE_OUTPUT", SOURCE / "build/test-out
 CACHE = pathlib.Path(os.environ.get("NEARSIDE_CACHE", SOURCE / "build/test-cache"))
 LONG = os.environ.get("NEARSIDE_LONG") == "1"
 # Sanitizers and two busy cores are slow; a test that fails waits this long once.
-DEADLINE_SECONDS = 30.0
-STOP_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
+STOP_SECONDS = 45.0
 EXIT_CONFIG = 78
 # What sanitizers and aborting programs write.
 CRASH_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "WARNING: ThreadSanitizer",

@@ -29,9 +29,7 @@ TempDir::~TempDir() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-std::string TempDir::In(std::string_view name) const {
-  return path_ + "/" + std::string(name);
-}
+std::string TempDir::In(std::string_view name) const { return path_ + "/" + std::string(name); }
 
 std::string TempDir::Write(std::string_view name, std::string_view bytes) const {
   const std::string path = In(name);

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 from fleet import PLACES, SITE_HOST, CacheTest, Edge, NameServer, Origin
-from nearside_harness import BIN, CACHE, OUTPUT, SOURCE, authority, main, require, require_program
+from nearside_harness import BIN, CACHE, OUTPUT, SOURCE, authority, main, require, require_program, wait_until
 
 PLAYWRIGHT = "playwright-core@1.65.1"
 HERE = pathlib.Path(__file__).resolve().parent
@@ -62,7 +62,7 @@ class BrowserTest(CacheTest):
 
     def start_fleet(self, nearest: str) -> None:
         """Everything inside the namespace; its own address has no place, so `unknown` says who is nearest."""
-        origin = Origin(self, tls_port=443, prefix=self.prefix).start()
+        self.origin = origin = Origin(self, tls_port=443, prefix=self.prefix).start()
         site = self.folder / "site"
         make_site(site)
         published = subprocess.run(
@@ -73,9 +73,12 @@ class BrowserTest(CacheTest):
         self.edges = {name: Edge(self, name, origins=[origin.url], tls_port=443, events=[origin.url],
                                  prefix=self.prefix).start() for name in PLACES}
         pops = {name: edge.tls for name, edge in self.edges.items()}
-        server = NameServer(self, pops, fallback=origin.address, address="127.0.0.1", port=53, prefix=self.prefix,
-                            unknown=nearest)
-        server.start()
+        NameServer(self, pops, fallback=origin.address, address="127.0.0.1", port=53, prefix=self.prefix,
+                   unknown=nearest).start()
+
+    def address_by_dns(self) -> list[str]:
+        """What the machine's resolver is told now."""
+        return self.inside("kdig", "@127.0.0.1", SITE_HOST, "A", "+short").stdout.split()
 
     def browse(self, *pages: str) -> dict:
         """Opens the pages in one Chromium and returns what browse.js reports."""
@@ -109,6 +112,17 @@ class BrowserTest(CacheTest):
         self.assertGreater(int(report["live"]["parts"]), 60)
         self.assertEqual("100 %", report["live"]["hits"], "measured a second time all of it is a hit")
         print(f"screenshots: {OUTPUT}/browser-*.png")
+
+    def test_without_any_edge_the_origin_serves_the_browser_itself(self):
+        self.start_fleet(nearest="virginia")
+        wait_until(lambda: self.address_by_dns() == [self.edges["virginia"].address], "virginia is healthy")
+        for edge in self.edges.values():
+            edge.daemon.kill()
+        wait_until(lambda: self.address_by_dns() == [self.origin.address], "DNS leads to the origin")
+        report = self.browse(f"https://{SITE_HOST}/")
+        self.assertEqual([], report["problems"])
+        self.assertIn("Served by the origin itself over h2", report["footer"])
+        self.assertEqual({self.origin.address}, {response["address"] for response in report["responses"]})
 
     def test_second_visitor_is_served_from_the_cache(self):
         self.start_fleet(nearest="frankfurt")

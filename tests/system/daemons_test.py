@@ -8,6 +8,7 @@ import threading
 
 from clients import curl
 from fleet import SITE_HOST, Edge, EdgeTest, NameServer, Origin, fetch_text
+from http2_frames import NO_ERROR, goaway_codes, open_session, read_to_end
 from nearside_harness import EXIT_CONFIG, authority, main, run_program, wait_until
 from scripted_origin import Reply
 
@@ -208,6 +209,18 @@ class LifeTest(DaemonTest):
         self.assertEqual(200_000, received.count(b"#"), "the response under way came whole")
         self.assertEqual(0, edge.daemon.wait())
 
+    def test_sigterm_says_goaway_to_http2(self):
+        for program in ("nearside-edge", "nearside-origin"):
+            with self.subTest(program):
+                thing = self.make(program).start()
+                connection = open_session(thing.tls, SITE_HOST, authority() / "ca.pem")
+                self.addCleanup(connection.close)
+                connection.recv(65536)  # its settings: the session is up
+                thing.daemon.signal(signal.SIGTERM)
+                codes = goaway_codes(read_to_end(connection))
+                self.assertEqual({NO_ERROR}, set(codes), "an orderly end, and it is said")
+                self.assertEqual(0, thing.daemon.wait())
+
     @staticmethod
     def accepts(address: tuple[str, int]) -> bool:
         try:
@@ -221,15 +234,26 @@ class LifeTest(DaemonTest):
         edge = self.start_edge()
         edge.get("/page")
         with socket.create_connection(edge.clear, timeout=20) as connection:
-            connection.sendall(f"GET /page HTTP/1.1\r\nHost: {SITE_HOST}\r\n\r\n".encode())
-            connection.recv(65536)
+            request = f"GET /page HTTP/1.1\r\nHost: {SITE_HOST}\r\n\r\n".encode()
+            self.assertIn(b"200 OK", self.ask_on(connection, request))
             config = edge.daemon.config_path.read_text()
             edge.daemon.configure(config.replace(f'["{SITE_HOST}"]', f'["{SITE_HOST}", "new.demo.test"]'))
             edge.daemon.reload()
             wait_until(lambda: edge.get_clear("/page", host="new.demo.test").status == 200, "the new host is served")
-            connection.sendall(f"GET /page HTTP/1.1\r\nHost: {SITE_HOST}\r\nConnection: close\r\n\r\n".encode())
-            self.assertIn(b"200 OK", connection.recv(65536), "the old connection lives on")
+            self.assertIn(b"200 OK", self.ask_on(connection, request), "the old connection lives on")
         self.expect_hit(edge.get("/page"))
+
+    @staticmethod
+    def ask_on(connection: socket.socket, request: bytes) -> bytes:
+        """One request whose answer's body is "x"."""
+        connection.sendall(request)
+        answer = b""
+        while not answer.endswith(b"\r\n\r\nx"):
+            part = connection.recv(65536)
+            if not part:
+                break
+            answer += part
+        return answer
 
     def test_bad_reload_keeps_the_old_settings_and_says_so(self):
         for program in DAEMONS:

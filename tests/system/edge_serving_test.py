@@ -197,7 +197,9 @@ class CoalescingTest(EdgeTest):
             connection.sendall(f"GET /slow HTTP/1.1\r\nHost: {SITE_HOST}\r\nConnection: close\r\n\r\n".encode())
             early = b""
             while early.count(b"a") < 60_000:  # the half that the origin has sent already
-                early += connection.recv(65536)
+                part = connection.recv(65536)
+                self.assertTrue(part, f"the response ended after {len(early)} bytes")
+                early += part
             self.assertFalse(gate.is_set())
             gate.set()
             while part := connection.recv(65536):

@@ -3,12 +3,15 @@
 import base64
 import hashlib
 import json
+import os
+import pty
 import random
 import re
 import socket
+import subprocess
 
 from fleet import SITE_HOST, TOKEN, CacheTest, FleetTest, Origin
-from nearside_harness import LONG, main, wait_until
+from nearside_harness import BIN, LONG, main, wait_until
 
 # A sparse file costs no time to make; only the size counts here.
 UPLOAD_BYTES = (1 << 30) if LONG else (256 << 20)
@@ -201,6 +204,22 @@ class PublishTest(FleetTest):
             self.assertIn(name, result.stdout)
         self.assertLessEqual(len(result.stdout.splitlines()), 40)
         self.assertLessEqual(max(map(len, result.stdout.splitlines())), 120)
+
+    def test_progress_is_shown_on_a_terminal(self):
+        terminal, far_end = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        arguments = self.origin.client_arguments("publish", self.site, "--site", "demo", "--host", SITE_HOST)
+        client = subprocess.Popen([BIN / "nearside", *arguments], stdin=far_end, stdout=far_end, stderr=far_end)
+        os.close(far_end)
+        shown = b""
+        try:
+            while part := os.read(terminal, 65536):
+                shown += part
+        except OSError:
+            pass  # the client has closed its end
+        self.assertEqual(0, client.wait(), shown.decode())
+        self.assertIn(b"\r", shown, "a line that moves")
+        self.assertIn(b"100%", shown)
 
     def test_no_progress_bar_and_no_colour_in_a_pipe(self):
         output = self.publish(self.site)

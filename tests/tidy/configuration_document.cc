@@ -16,9 +16,12 @@ namespace {
 
 constexpr std::string_view kHead =
     "# Every setting\n\n"
-    "This page is printed from the tables that read the files, and a test fails when it is stale. Files are TOML.\n"
-    "Durations carry a unit (`250ms`, `2s`, `1m`, `12h`, `1d`, `1w`, `1y`), sizes too (`64KiB`, `1GiB`, `10MB`). "
-    "An unknown key\nrefuses to start; `--check` names file, line, key and what was expected, and exits with 78. "
+    "This page is printed from the tables that read the files, and a test fails when it is stale. "
+    "Files are TOML.\n"
+    "Durations carry a unit (`250ms`, `2s`, `1m`, `12h`, `1d`, `1w`, `1y`), sizes too (`64KiB`, "
+    "`1GiB`, `10MB`). "
+    "An unknown key\nrefuses to start; `--check` names file, line, key and what was expected, and "
+    "exits with 78. "
     "SIGHUP reads the file anew; a\nbad one leaves the old settings in force.\n\n";
 
 std::string Document() {

@@ -1,0 +1,327 @@
+// Every command against a real origin in the process.
+
+#include "cli/command_line.h"
+
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
+#include "tests/cli/scripted_server.h"
+#include "tests/origin/origin_fixture.h"
+
+namespace nearside::cli::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class CommandLineTest : public origin::test::OriginTest {
+ protected:
+  struct Run {
+    int code = -1;
+    std::string out;
+    std::string errors;
+  };
+
+  /// Runs "nearside" with the words of `command` behind what names the origin and the token.
+  Run Nearside(const std::string& command) {
+    return Raw("--config " + dir_.In("none.toml") + " --origin http://127.0.0.1:" +
+               std::to_string(port()) + " --token-file " + dir_.In("admin.token") + " " + command);
+  }
+  static Run Raw(const std::string& command) {
+    std::vector<std::string> words = {"nearside"};
+    std::istringstream stream(command);
+    for (std::string word; stream >> word;) words.push_back(word);
+    std::vector<const char*> argv;
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    char* text[2] = {};
+    size_t size[2] = {};
+    std::FILE* out = ::open_memstream(&text[0], &size[0]);
+    std::FILE* errors = ::open_memstream(&text[1], &size[1]);
+    Run run;
+    run.code = RunCommandLine(static_cast<int>(argv.size()), argv.data(), out, errors);
+    std::fclose(out);
+    std::fclose(errors);
+    run.out.assign(text[0], size[0]);
+    run.errors.assign(text[1], size[1]);
+    std::free(text[0]);
+    std::free(text[1]);
+    return run;
+  }
+  std::string Folder() const { return dir_.In("site"); }
+  void WriteSite() {
+    dir_.Write("site/index.html", "home");
+    dir_.Write("site/docs/index.html", "docs");
+    dir_.Write("site/app.5f3c1b2e.js", "js");
+  }
+  void PublishFirst() {
+    WriteSite();
+    const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
+    ASSERT_EQ(run.code, 0) << run.errors;
+  }
+  uint64_t LastEvent() { return node_->metadata->Log()->last.sequence; }
+  void Report(const std::string& edge, uint64_t sequence) {
+    const storage::LogPosition last = node_->metadata->Log()->last;
+    ASSERT_TRUE(node_->fleet.Report(
+        edge, {last.epoch, sequence},
+        R"({"load":0.25,"requests":200,"hits":150,"hit_bytes":3,"miss_bytes":1,"address":"127.0.1.1"})",
+        WallNow()));
+  }
+};
+
+TEST_F(CommandLineTest, PublishMakesTheSiteUploadsAndSwitches) {
+  WriteSite();
+  dir_.Write("site/.git/HEAD", "x");
+  const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
+  EXPECT_EQ(run.code, 0) << run.errors;
+  EXPECT_THAT(run.out, HasSubstr("left out 1 hidden name (.git)\n"));
+  EXPECT_THAT(run.out, HasSubstr("uploading  3/3 files"));
+  EXPECT_THAT(run.out, HasSubstr("release 1 of demo is active: 3 files, 3 changed\n"));
+  EXPECT_THAT(run.out, HasSubstr("no edge has ever reported"));
+  EXPECT_EQ(Visit("/").body, "home");
+  EXPECT_EQ(Visit("/docs/").body, "docs");
+  EXPECT_EQ(Visit("/app.5f3c1b2e.js").Field("cache-control"),
+            "public, max-age=31536000, immutable");
+}
+
+TEST_F(CommandLineTest, ASecondPublishSendsWhatIsNewAlone) {
+  PublishFirst();
+  const uint64_t stored = node_->counters.stored_blobs.load();
+  dir_.Write("site/index.html", "home 2");
+  std::filesystem::remove(dir_.In("site/docs/index.html"));
+  const Run dry = Nearside("publish " + Folder() + " --site demo --dry-run");
+  EXPECT_EQ(dry.code, 0) << dry.errors;
+  EXPECT_EQ(dry.out,
+            "~ index.html  (6 B)\n- docs/index.html\n"
+            "2 files, 2 changes. Nothing was sent: this was a dry run.\n");
+  EXPECT_EQ(Visit("/").body, "home");
+  const Run run = Nearside("publish " + Folder() + " --site demo");
+  EXPECT_THAT(run.out, HasSubstr("uploading  1/1 files"));
+  EXPECT_EQ(node_->counters.stored_blobs.load(), stored + 1);
+  EXPECT_EQ(Visit("/").body, "home 2");
+  EXPECT_EQ(Visit("/docs/").status, 404);
+  EXPECT_THAT(Nearside("publish " + Folder() + " --site demo").out, HasSubstr("nothing to upload"));
+}
+
+TEST_F(CommandLineTest, ManyFilesGoOverSeveralConnections) {
+  for (int i = 0; i < 100; ++i) {
+    dir_.Write("site/f" + std::to_string(i), std::string(static_cast<size_t>(1000 + i), 'x'));
+  }
+  const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test --jobs 8");
+  EXPECT_EQ(run.code, 0) << run.errors;
+  EXPECT_EQ(Visit("/f99").body.size(), 1099u);
+}
+
+TEST_F(CommandLineTest, PublishSaysWhatIsWrongAndChangesNothing) {
+  WriteSite();
+  EXPECT_THAT(Nearside("publish " + Folder() + " --site demo").errors, HasSubstr("add --host"));
+  EXPECT_THAT(Nearside("publish " + dir_.In("none") + " --site demo").errors, HasSubstr("none"));
+  std::filesystem::create_directory(dir_.In("empty"));
+  EXPECT_THAT(Nearside("publish " + dir_.In("empty") + " --site demo").errors,
+              HasSubstr("holds no file"));
+  std::filesystem::create_symlink("/etc/passwd", dir_.In("site/link"));
+  const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.errors, HasSubstr("site/link: a symbolic link that leaves the folder"));
+  EXPECT_EQ(LastEvent(), 0u);
+}
+
+TEST_F(CommandLineTest, APathThatTheOriginRefusesIsNamed) {
+  WriteSite();
+  dir_.Write("site/back\\slash.txt", "x");
+  const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.errors, HasSubstr("backslash"));
+}
+
+TEST_F(CommandLineTest, ReleasesAndRollback) {
+  PublishFirst();
+  dir_.Write("site/index.html", "home 2");
+  (void)Nearside("publish " + Folder() + " --site demo");
+  const Run back = Nearside("rollback --site demo");
+  EXPECT_EQ(back.code, 0) << back.errors;
+  EXPECT_THAT(back.out,
+              StartsWith("release 1 of demo is active again (before: 2), 1 file changed\n"));
+  EXPECT_EQ(Visit("/").body, "home");
+  const Run list = Nearside("releases --site demo");
+  EXPECT_THAT(list.out, StartsWith("RELEASE  STATE   KIND       CREATED"));
+  EXPECT_THAT(list.out, HasSubstr("\n2        past    published"));
+  EXPECT_THAT(list.out, HasSubstr("\n1        active  published"));
+  EXPECT_EQ(nlohmann::json::parse(Nearside("releases --site demo --json").out)["releases"].size(),
+            2u);
+  EXPECT_EQ(Nearside("rollback 2 --site demo").code, 0);
+  EXPECT_EQ(Visit("/").body, "home 2");
+  EXPECT_THAT(Nearside("rollback 99 --site demo").errors, HasSubstr("no release 99"));
+}
+
+TEST_F(CommandLineTest, RollbackWithoutAnEarlierReleaseSaysSo) {
+  PublishFirst();
+  const Run run = Nearside("rollback --site demo");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.errors, HasSubstr("no release that was active before"));
+}
+
+TEST_F(CommandLineTest, PurgePrintsALineAnEdgeAndSucceedsWhenAllHaveConfirmed) {
+  PublishFirst();
+  Report("frankfurt", LastEvent());
+  Report("tokyo", LastEvent());
+  const uint64_t wanted = LastEvent() + 1;
+  std::thread edges([&] {
+    while (LastEvent() < wanted) std::this_thread::yield();
+    Report("frankfurt", wanted);
+    Report("tokyo", wanted);
+  });
+  const Run run = Nearside("purge /index.html --site demo --wait 20s");
+  edges.join();
+  EXPECT_EQ(run.code, 0) << run.out << run.errors;
+  EXPECT_THAT(run.out, HasSubstr("frankfurt  " + std::to_string(wanted)));
+  EXPECT_THAT(run.out, HasSubstr("tokyo      " + std::to_string(wanted)));
+  EXPECT_THAT(run.out, HasSubstr(" ms "));
+  EXPECT_THAT(run.out, HasSubstr("confirmed"));
+}
+
+TEST_F(CommandLineTest, PurgeEndsWith3WhenAnEdgeHasNotConfirmed) {
+  PublishFirst();
+  Report("tokyo", 1);
+  ASSERT_TRUE(node_->fleet.Report("gone", {1, 1}, "{}", WallNow() - seconds(3600)));
+  const Run run = Nearside("purge https://www.demo.test/ --wait 50ms");
+  EXPECT_EQ(run.code, 3);
+  EXPECT_THAT(run.out, HasSubstr("has not confirmed event"));
+  EXPECT_THAT(run.out, HasSubstr("not reachable since"));
+  const Run json = Nearside("purge --tag t --site demo --wait 50ms --json");
+  EXPECT_EQ(json.code, 3);
+  EXPECT_EQ(nlohmann::json::parse(json.out)["complete"], false);
+  EXPECT_EQ(Nearside("edges forget tokyo").code, 0);
+  EXPECT_EQ(Nearside("edges forget gone").code, 0);
+  EXPECT_EQ(Nearside("purge --prefix / --soft --site demo").code, 0);
+}
+
+TEST_F(CommandLineTest, APurgeOfNothingIsWrongUsage) {
+  const Run run = Nearside("purge --site demo");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_THAT(run.errors, HasSubstr("nothing to purge"));
+  EXPECT_THAT(Nearside("purge https://other.test/").errors, HasSubstr("other.test"));
+}
+
+TEST_F(CommandLineTest, StatusIsOneScreen) {
+  PublishFirst();
+  Report("frankfurt", LastEvent());
+  ASSERT_TRUE(node_->fleet.Report("tokyo", {1, 1}, "{}", WallNow() - seconds(3600)));
+  ScriptedServer geodns({[](int fd) {
+    (void)ScriptedServer::ReadHead(fd);
+    const std::string body =
+        R"({"pops":[{"name":"frankfurt","addresses":["127.0.1.1"],"state":"up"},
+        {"name":"virginia","addresses":["127.0.2.1"],"state":"down"}]})";
+    ScriptedServer::Write(fd, "HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(body.size()) +
+                                  "\r\n\r\n" + body);
+  }});
+  const Run run = Nearside("status --geodns " + geodns.url());
+  EXPECT_EQ(run.code, 0) << run.errors;
+  EXPECT_THAT(run.out, HasSubstr("   up   1 site   event 2\n"));
+  EXPECT_THAT(run.out, HasSubstr("geodns   " + geodns.url() + "   up   2 points of presence\n"));
+  EXPECT_THAT(run.out, HasSubstr("POP        STATE      DNS"));
+  EXPECT_THAT(run.out, HasSubstr("frankfurt  up         up       0.25  200       75.0%  75.0%"));
+  EXPECT_THAT(run.out, HasSubstr("tokyo      silent     unknown"));
+  EXPECT_THAT(run.out, HasSubstr("virginia   no report  down"));
+  EXPECT_THAT(run.out,
+              HasSubstr("all edges: 200 requests, 75.0% hits, 75.0% of 4 B from the cache"));
+}
+
+TEST_F(CommandLineTest, StatusAsJsonHasAllParts) {
+  PublishFirst();
+  Report("frankfurt", LastEvent());
+  const nlohmann::json json = nlohmann::json::parse(Nearside("status --json").out);
+  EXPECT_EQ(json["origin"]["edges"][0]["name"], "frankfurt");
+  EXPECT_EQ(json["sites"][0]["name"], "demo");
+  EXPECT_FALSE(json.contains("geodns"));
+}
+
+TEST_F(CommandLineTest, StatusOfADeadOriginSaysSoAndFails) {
+  const uint16_t dead = port();
+  Stop();
+  const Run run = Raw("--config " + dir_.In("none.toml") + " --origin http://127.0.0.1:" +
+                      std::to_string(dead) + " --token-file " + dir_.In("admin.token") + " status");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.out, HasSubstr("DOWN"));
+  EXPECT_THAT(run.errors, HasSubstr("Connection refused"));
+}
+
+TEST_F(CommandLineTest, SingleAssets) {
+  PublishFirst();
+  const std::string file = dir_.Write("a.txt", "text");
+  const Run put = Nearside("assets put " + file + " x/a%20b.txt --site demo --tag t1 --tag t2");
+  EXPECT_EQ(put.code, 0) << put.errors;
+  EXPECT_THAT(put.out, HasSubstr("demo/x/a%20b.txt: stored, 4 B, text/plain"));
+  EXPECT_EQ(Nearside("assets get x/a%20b.txt --site demo").out,
+            "");  // to stdout, which is not `out`
+  EXPECT_EQ(Nearside("assets get x/a%20b.txt " + dir_.In("back.txt") + " --site demo").code, 0);
+  EXPECT_EQ(dir_.Read("back.txt"), "text");
+  EXPECT_THAT(Nearside("assets ls x/ --site demo").out, HasSubstr("x/a%20b.txt  4 B   text/plain"));
+  EXPECT_EQ(nlohmann::json::parse(Nearside("assets ls --site demo --json").out).size(), 4u);
+  EXPECT_THAT(Nearside("assets put " + file + " x/a%20b.txt --site demo --only-new").errors,
+              HasSubstr("entity tag"));
+  EXPECT_EQ(Nearside("assets rm x/a%20b.txt --site demo --if-match \"wrong\"").code, 1);
+  EXPECT_EQ(Nearside("assets rm x/a%20b.txt --site demo").code, 0);
+  EXPECT_THAT(Nearside("assets rm x/a%20b.txt --site demo").errors, HasSubstr("has no asset"));
+}
+
+TEST_F(CommandLineTest, AFailedDownloadLeavesTheOldFile) {
+  PublishFirst();
+  dir_.Write("old.txt", "old");
+  EXPECT_EQ(Nearside("assets get none " + dir_.In("old.txt") + " --site demo").code, 1);
+  EXPECT_EQ(dir_.Read("old.txt"), "old");
+  EXPECT_FALSE(std::filesystem::exists(dir_.In("old.txt.part")));
+}
+
+TEST_F(CommandLineTest, Sites) {
+  EXPECT_EQ(Nearside("sites put demo --host www.demo.test").code, 0);
+  EXPECT_THAT(Nearside("sites ls").out, HasSubstr("demo  none"));
+  EXPECT_EQ(Nearside("sites rm demo").code, 0);
+  EXPECT_THAT(Nearside("sites rm demo").errors, HasSubstr("no site \"demo\""));
+}
+
+TEST_F(CommandLineTest, AWrongTokenSaysWhatToDo) {
+  dir_.Write("admin.token", "another-token-0123456");
+  const Run run = Nearside("sites ls");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.errors, HasSubstr("token is not known"));
+  EXPECT_THAT(run.errors, HasSubstr("--token-file"));
+}
+
+TEST_F(CommandLineTest, SettingsComeFromTheFileAndOptionsWin) {
+  const std::string config =
+      dir_.Write("client.toml", "origin = \"http://127.0.0.1:" + std::to_string(port()) +
+                                    "\"\ntoken_file = \"" + dir_.In("admin.token") + "\"\n");
+  EXPECT_EQ(Raw("--config " + config + " sites ls").code, 0);
+  EXPECT_EQ(Raw("sites ls --config " + config).code, 0);
+  EXPECT_THAT(Raw("--config " + config + " --origin https://x.test sites ls").errors,
+              HasSubstr("does not speak TLS"));
+  EXPECT_THAT(Raw("--config " + dir_.Write("bad.toml", "nonsense") + " sites ls").errors,
+              HasSubstr("bad.toml:1"));
+}
+
+TEST_F(CommandLineTest, HelpTeachesByExamples) {
+  const Run run = Raw("--help");
+  EXPECT_EQ(run.code, 0);
+  for (const char* text :
+       {"publish", "purge", "status", "rollback", "Examples:", "client.toml", "Exit codes"}) {
+    EXPECT_THAT(run.out, HasSubstr(text));
+  }
+  EXPECT_THAT(Raw("purge --help").out, HasSubstr("nearside purge --tag product-7 --site demo"));
+  EXPECT_THAT(Raw("publish --help").out, HasSubstr(".well-known"));
+  EXPECT_THAT(Raw("--version").out, StartsWith("nearside "));
+}
+
+TEST_F(CommandLineTest, WrongUsageIs2AndPointsToHelp) {
+  for (const char* command : {"", "nonsense", "publish", "purge --wait 2", "releases", "assets",
+                              "status --what", "publish x --site demo --jobs 0"}) {
+    const Run run = Raw(command);
+    EXPECT_EQ(run.code, 2) << command;
+    EXPECT_THAT(run.errors, HasSubstr("--help")) << command;
+    EXPECT_THAT(run.out, Not(HasSubstr("Usage"))) << command;
+  }
+}
+
+}  // namespace
+}  // namespace nearside::cli::test

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <utility>
+
+#include "storage/cache_store.h"
+
+namespace nearside::edge {
+
+/// A store whose bodies cannot be read while `damaged`.
+class DamagedStore final : public storage::CacheStore {
+ public:
+  explicit DamagedStore(std::unique_ptr<CacheStore> whole) : whole_(std::move(whole)) {}
+  std::atomic<bool> damaged{false};
+
+  ChunkRef FindChunk(const storage::CachedHead& head, uint32_t index) override {
+    return damaged ? ChunkRef() : whole_->FindChunk(head, index);
+  }
+  void LoadChunk(storage::HeadRef head, uint32_t index, Executor& executor,
+                 std::function<void(Result<ChunkRef>)> done) override {
+    if (!damaged) return whole_->LoadChunk(std::move(head), index, executor, std::move(done));
+    executor.Post([done = std::move(done)] {
+      done(Fail(Fault::kSelf, "bad_checksum", "the chunk is damaged"));
+    });
+  }
+
+  storage::HeadRef Find(const Key256& key) override { return whole_->Find(key); }
+  bool MayBeOnDisk(const Key256& key) const override { return whole_->MayBeOnDisk(key); }
+  void Load(const Key256& key, Executor& executor,
+            std::function<void(storage::HeadRef)> done) override {
+    whole_->Load(key, executor, std::move(done));
+  }
+  std::unique_ptr<storage::ObjectWriter> Begin(std::optional<uint64_t> known_bytes) override {
+    return whole_->Begin(known_bytes);
+  }
+  storage::HeadRef Refresh(const storage::HeadRef& old, storage::Head head) override {
+    return whole_->Refresh(old, std::move(head));
+  }
+  void Remove(const Key256& key) override { whole_->Remove(key); }
+  uint64_t Purge(const std::vector<storage::ScopeHash>& scopes, bool soft,
+                 std::optional<storage::LogPosition> position, Executor* executor,
+                 std::function<void()> on_durable) override {
+    return whole_->Purge(scopes, soft, position, executor, std::move(on_durable));
+  }
+  void Advance(storage::LogPosition position, Executor* executor,
+               std::function<void()> on_durable) override {
+    whole_->Advance(position, executor, std::move(on_durable));
+  }
+  uint64_t PurgeAll(bool soft) override { return whole_->PurgeAll(soft); }
+  storage::Validity Check(const storage::CachedHead& head) const override {
+    return whole_->Check(head);
+  }
+  uint64_t purge_sequence() const override { return whole_->purge_sequence(); }
+  storage::LogPosition log_position() const override { return whole_->log_position(); }
+  storage::CacheStats Stats() const override { return whole_->Stats(); }
+  void ExportMetrics(metrics::Registry& registry) override { whole_->ExportMetrics(registry); }
+  void Flush() override { whole_->Flush(); }
+
+ private:
+  const std::unique_ptr<CacheStore> whole_;
+};
+
+}  // namespace nearside::edge
