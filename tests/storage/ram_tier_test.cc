@@ -154,12 +154,12 @@ TEST(RamTierTest, ErasesByObjectAndByIdentity) {
 TEST(RamTierTest, ReservedBytesPushOthersOut) {
   RamTier tier(1_MiB);
   for (int i = 0; i < 2000; ++i) Insert(tier, MakeHead(std::to_string(i)));
-  ASSERT_TRUE(tier.Reserve(1_MiB.bytes));
+  ASSERT_TRUE(tier.Reserve((1_MiB).bytes));
   EXPECT_EQ(tier.Read().heads, 0u);
   EXPECT_FALSE(tier.Reserve(1));
   Insert(tier, MakeHead("a"));
   EXPECT_EQ(tier.FindHead(KeyOf("a")), nullptr);
-  tier.Release(1_MiB.bytes);
+  tier.Release((1_MiB).bytes);
   Insert(tier, MakeHead("a"));
   EXPECT_NE(tier.FindHead(KeyOf("a")), nullptr);
 }
