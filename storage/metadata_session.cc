@@ -18,7 +18,12 @@ tl::unexpected<Error> FailSql(const Poco::Exception& error) {
   const bool busy =
       dynamic_cast<const Poco::Data::SQLite::DBLockedException*>(&error) != nullptr ||
       dynamic_cast<const Poco::Data::SQLite::TableLockedException*>(&error) != nullptr;
-  return Fail(Fault::kSelf, busy ? "database_busy" : "database_failed",
+  const bool full =
+      dynamic_cast<const Poco::Data::SQLite::DatabaseFullException*>(&error) != nullptr;
+  return Fail(Fault::kSelf,
+              full   ? "ENOSPC"
+              : busy ? "database_busy"
+                     : "database_failed",
               "metadata: " + error.displayText());
 }
 

@@ -229,7 +229,7 @@ TEST_F(RequestCollapseTest, AnOriginThatDiesHalfWayCutsEverybodyOff) {
 
 TEST_F(RequestCollapseTest, ASlowReaderHoldsTheFillAndALateRequestGoesByItself) {
   Start();
-  const std::string body = Pattern(40 * kChunkBytes);  // the window is 1 MiB
+  const std::string body = Pattern(60 * kChunkBytes);  // the window is 1 MiB
   FakeExchange& slow = Ask(GetFor("https://www.demo.test/big"),
                            [](FakeExchange& exchange) { exchange.pull_at_once = false; });
   ScriptedOrigin::Asked asked = origin_.Next();

@@ -247,7 +247,7 @@ TEST_F(RequestPassTest, ABodyThatIsCutOffIsNeverWholeAndNeverStored) {
 TEST_F(RequestPassTest, RequestsAreLoggedAndWhatWasCutOffSaysSo) {
   Start();
   Fill("/a", kMinute, "hello");
-  Answer(Get("/a?\xff"));
+  Fill("/a?\xff", kMinute, "hello");
   FakeExchange& leaves = Get("/b");
   origin_.Next();
   Leave(leaves);

@@ -129,7 +129,7 @@ TEST(PrefixTrieTest, AgreesWithASearchThroughAllNetworks) {
 TEST(PrefixTrieTest, LargeTriesFindTheSame) {
   std::mt19937 random(17);
   std::vector<TaggedNetwork> networks;
-  for (int i = 0; i < 12'000; ++i) {
+  for (int i = 0; i < 30'000; ++i) {
     uint32_t bits = static_cast<uint32_t>(random());
     uint8_t bytes[4] = {static_cast<uint8_t>(bits >> 24), static_cast<uint8_t>(bits >> 16),
                         static_cast<uint8_t>(bits >> 8), static_cast<uint8_t>(bits)};
