@@ -294,6 +294,8 @@ Result<HttpResponse> HttpClient::Exchange::Run() {
 }
 
 Result<HttpResponse> HttpClient::Send(const HttpRequest& request) {
+  // A server that closed a kept connection has told so by now: not even a POST is lost to it.
+  if (fd_ >= 0 && Poll(fd_, POLLIN, milliseconds(0)) != 0) Close();
   const bool kept = fd_ >= 0;
   if (!kept) {
     if (Status connected = Connect(); !connected) return unexpected(std::move(connected.error()));

@@ -134,20 +134,20 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request) {
   return ProblemAnswer(Error{Fault::kClient, "no_such_route", "the API has nothing there"});
 }
 
-ApiOutcome Api::Changed(const ApiRequest& request, int status, storage::LogPosition position,
-                        WallTime since, std::string members) {
-  node_.Changed();
+ApiOutcome Api::Done(const ApiRequest& request, Change change) {
+  Log(Level::kInfo, change.event,
+      {{"site", change.site},
+       {"client", request.client},
+       {"position", PositionText(change.position)}});
+  node_.Changed(change.site);
   // Its syntax was checked before the change was made.
   const auto wait = QueryWait(request.head.query(), kLongestWait);
-  if (wait && *wait) return AwaitEdges{position, since, **wait, status, std::move(members)};
-  return JsonAnswer(status,
-                    "{" + members + (members.empty() ? "" : ",") + PositionMembers(position) + "}");
-}
-
-void Api::LogChange(std::string_view what, const ApiRequest& request, const std::string& site,
-                    storage::LogPosition position) const {
-  Log(Level::kInfo, what,
-      {{"site", site}, {"client", request.client}, {"position", PositionText(position)}});
+  if (wait && *wait) {
+    return AwaitEdges{change.position, change.since, **wait, change.status,
+                      std::move(change.members)};
+  }
+  return JsonAnswer(change.status, "{" + change.members + (change.members.empty() ? "" : ",") +
+                                       PositionMembers(change.position) + "}");
 }
 
 }  // namespace nearside::origin

@@ -90,12 +90,18 @@ class Api {
   ApiOutcome ReportEdge(const Route& route, const ApiRequest& request);
   ApiOutcome RemoveEdge(const Route& route);
 
-  /// The end of every change: visitors and followers are told, and the answer carries the position,
-  /// or waits for the edges when the request says ?wait=.
-  ApiOutcome Changed(const ApiRequest& request, int status, storage::LogPosition position,
-                     WallTime since, std::string members);
-  void LogChange(std::string_view what, const ApiRequest& request, const std::string& site,
-                 storage::LogPosition position) const;
+  /// A change that was made.
+  struct Change {
+    std::string_view event;  ///< its name in the log: "asset_put"
+    std::string site;
+    int status = 200;
+    storage::LogPosition position;
+    WallTime since;       ///< when it was made, for the receipt
+    std::string members;  ///< JSON members of the answer
+  };
+  /// The end of every change: it is logged, visitors and followers are told, and the answer carries
+  /// the position, or waits for the edges when the request says ?wait=.
+  ApiOutcome Done(const ApiRequest& request, Change change);
 
   Node& node_;
 };

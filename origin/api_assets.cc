@@ -155,12 +155,15 @@ ApiOutcome Api::PutAsset(const Route& route, const ApiRequest& request) {
       },
       [](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/false); });
   if (!change) return fail(change.error());
-  LogChange("asset_put", request, route.site, change->position);
   asset.modified = change->modified;
   std::string members = Dump(AssetJson(asset));
   members = members.substr(1, members.size() - 2);
-  return Changed(request, change->replaced ? 200 : 201, change->position, WallNow(),
-                 std::move(members));
+  return Done(request, {.event = "asset_put",
+                        .site = route.site,
+                        .status = change->replaced ? 200 : 201,
+                        .position = change->position,
+                        .since = WallNow(),
+                        .members = std::move(members)});
 }
 
 ApiOutcome Api::DeleteAsset(const Route& route, const ApiRequest& request) {
@@ -174,8 +177,10 @@ ApiOutcome Api::DeleteAsset(const Route& route, const ApiRequest& request) {
       },
       [](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/true); });
   if (!change) return ProblemAnswer(change.error());
-  LogChange("asset_deleted", request, route.site, change->position);
-  return Changed(request, 200, change->position, WallNow(), "");
+  return Done(request, {.event = "asset_deleted",
+                        .site = route.site,
+                        .position = change->position,
+                        .since = WallNow()});
 }
 
 ApiOutcome Api::ListAssets(const Route& route, const ApiRequest& request) {

@@ -91,8 +91,11 @@ ApiOutcome Api::Purge(const ApiRequest& request) {
   const std::vector<storage::NewEvent> events = EventsOf("purge", *site, purge->forget);
   Result<storage::LogPosition> position = node_.metadata->Append(events);
   if (!position) return ProblemAnswer(position.error());
-  LogChange("purged", request, site->name, *position);
-  return Changed(request, 200, *position, since, "\"site\":" + JsonString(site->name));
+  return Done(request, {.event = "purged",
+                        .site = site->name,
+                        .position = *position,
+                        .since = since,
+                        .members = "\"site\":" + JsonString(site->name)});
 }
 
 ApiOutcome Api::Events(const ApiRequest& request) {

@@ -94,12 +94,15 @@ ApiOutcome Api::Activate(const Route& route, const ApiRequest& request) {
   Result<storage::Activation> activation =
       node_.metadata->ActivateRelease(route.site, route.release, AnnounceActivation);
   if (!activation) return ProblemAnswer(activation.error());
-  LogChange("release_activated", request, route.site, activation->position);
   std::string members = "\"site\":" + JsonString(route.site) + ",\"release\":\"" +
                         std::to_string(route.release) + "\",\"previous\":\"" +
                         std::to_string(activation->previous) +
                         "\",\"changed\":" + std::to_string(activation->changed_paths);
-  return Changed(request, 200, activation->position, WallNow(), std::move(members));
+  return Done(request, {.event = "release_activated",
+                        .site = route.site,
+                        .position = activation->position,
+                        .since = WallNow(),
+                        .members = std::move(members)});
 }
 
 }  // namespace nearside::origin

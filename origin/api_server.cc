@@ -80,12 +80,7 @@ Status ApiServer::Bind(const std::vector<net::SocketAddress>& addresses) {
   options.heartbeat = node_.settings.events.heartbeat;
   options.limit = Size(node_.settings.events.followers);
   auto followers = Followers::Start(
-      *node_.metadata, options,
-      [this] {
-        if (Status read = node_.sites.Refresh(); !read) {
-          Log(Level::kError, "sites_not_read", {{"error", read.error().ToString()}});
-        }
-      },
+      *node_.metadata, options, [this](const std::string& site) { node_.ReadSite(site); },
       [this] { node_.fleet.Tick(MonoNow(), WallNow()); });
   if (!followers) return unexpected(std::move(followers.error()));
   followers_ = std::move(*followers);

@@ -44,8 +44,12 @@ ApiOutcome Api::CreateSite(const ApiRequest& request) {
   Result<storage::LogPosition> position = node_.metadata->CreateSite(
       *draft, [](const storage::Change& change) { return AnnounceSite(change, false); });
   if (!position) return ProblemAnswer(position.error());
-  LogChange("site_created", request, draft->name, *position);
-  return Changed(request, 201, *position, WallNow(), SiteMembers(*draft));
+  return Done(request, {.event = "site_created",
+                        .site = draft->name,
+                        .status = 201,
+                        .position = *position,
+                        .since = WallNow(),
+                        .members = SiteMembers(*draft)});
 }
 
 ApiOutcome Api::GetSite(const Route& route) {
@@ -70,8 +74,12 @@ ApiOutcome Api::PutSite(const Route& route, const ApiRequest& request) {
     position = node_.metadata->CreateSite(*draft, announce);
   }
   if (!position) return ProblemAnswer(position.error());
-  LogChange("site_put", request, draft->name, *position);
-  return Changed(request, created ? 201 : 200, *position, WallNow(), SiteMembers(*draft));
+  return Done(request, {.event = "site_put",
+                        .site = draft->name,
+                        .status = created ? 201 : 200,
+                        .position = *position,
+                        .since = WallNow(),
+                        .members = SiteMembers(*draft)});
 }
 
 ApiOutcome Api::DeleteSite(const Route& route, const ApiRequest& request) {
@@ -81,8 +89,9 @@ ApiOutcome Api::DeleteSite(const Route& route, const ApiRequest& request) {
   Result<storage::LogPosition> position = node_.metadata->DeleteSite(
       route.site, [](const storage::Change& change) { return AnnounceSite(change, true); });
   if (!position) return ProblemAnswer(position.error());
-  LogChange("site_deleted", request, route.site, *position);
-  return Changed(request, 200, *position, WallNow(), "");
+  return Done(
+      request,
+      {.event = "site_deleted", .site = route.site, .position = *position, .since = WallNow()});
 }
 
 }  // namespace nearside::origin

@@ -125,6 +125,7 @@ Result<size_t> Conversation::Read(std::span<uint8_t> out) {
     body_failed_ = true;
     return error;
   };
+  if (reading_since_ == MonoTime()) reading_since_ = MonoNow();
   if (!Begin()) return fail(Fail(Fault::kClient, "body_cut_off", "the client has left"));
   while (piece_.empty() && !body_done_) {
     switch (body_.Next(&input_left_)) {
@@ -139,7 +140,7 @@ Result<size_t> Conversation::Read(std::span<uint8_t> out) {
                          "the content's chunks are malformed: " +
                              std::string(http::RefusalName(body_.refusal()))));
       case http::Http1BodyReader::State::kMore: {
-        if (TooSlow(limits_, received_, started_)) {
+        if (TooSlow(limits_, received_, reading_since_)) {
           return fail(Fail(Fault::kClient, "too_slow",
                            "the content comes slower than " +
                                std::to_string(limits_.least_bytes_per_second) + " bytes a second"));
@@ -196,7 +197,7 @@ Status Conversation::SendPiece(const BodyPiece& piece) {
     if (*n == 0) return Fail(Fault::kSelf, "blob_truncated", "a blob ended early");
     SendBytes(buffer.data(), *n);
     done += *n;
-    if (TooSlow(limits_, sent_, started_)) {
+    if (TooSlow(limits_, sent_, sending_since_)) {
       return Fail(Fault::kClient, "too_slow", "the client takes the response too slowly");
     }
   }
@@ -239,6 +240,7 @@ void Conversation::Respond(const Answer& answer) {
   afterwards_ = Afterwards::kClose;
   if (!Begin()) return;
   const bool keep = MayKeep();
+  sending_since_ = MonoNow();
   try {
     PrepareHead(answer, keep);
     // A body that ends early is told by the connection's end, short of Content-Length.

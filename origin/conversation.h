@@ -95,6 +95,8 @@ class Conversation final : public RequestBody {
   std::span<const uint8_t> piece_;  ///< of the body, not yet handed out
   std::vector<uint8_t> input_;      ///< received bytes that body_ cuts
   std::string_view input_left_;
+  MonoTime reading_since_;  ///< not since the request came: it may have waited for a thread
+  MonoTime sending_since_;
   bool body_done_ = false;
   bool body_failed_ = false;
   bool closing_ = false;

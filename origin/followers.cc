@@ -3,6 +3,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <set>
+
 #include "origin/event.h"
 #include "runtime/log.h"
 
@@ -119,16 +121,15 @@ class Followers::Follower final : public net::Watcher {
   bool watched_ = false;
 };
 
-Followers::Followers(storage::Metadata& metadata, const FollowersOptions& options,
-                     std::function<void()> on_news, std::function<void()> on_tick)
+Followers::Followers(storage::Metadata& metadata, const FollowersOptions& options, OnNews on_news,
+                     std::function<void()> on_tick)
     : metadata_(metadata),
       options_(options),
       on_news_(std::move(on_news)),
       on_tick_(std::move(on_tick)) {}
 
 Result<std::unique_ptr<Followers>> Followers::Start(storage::Metadata& metadata,
-                                                    const FollowersOptions& options,
-                                                    std::function<void()> on_news,
+                                                    const FollowersOptions& options, OnNews on_news,
                                                     std::function<void()> on_tick) {
   std::unique_ptr<Followers> followers(
       new Followers(metadata, options, std::move(on_news), std::move(on_tick)));
@@ -173,20 +174,22 @@ void Followers::Look() {
     Log(Level::kError, "event_log_replaced", {{"epoch", log->last.epoch}});
     window_.clear();
     log_ = *log;
-    on_news_();
+    on_news_("");
     while (!followers_.empty()) Remove(followers_.begin()->first);
     return;
   }
   Result<std::vector<storage::Event>> events = metadata_.Events(log_.last.sequence, kWindowEvents);
   if (!events) return;
+  std::set<std::string> changed;
   for (const storage::Event& event : *events) {
+    changed.insert(event.site);
     if (event.position.sequence != log_.last.sequence + 1) window_.clear();  // trimmed meanwhile
     window_.push_back(EventMessage(event));
     if (window_.size() > kWindowEvents) window_.pop_front();
     log_.last = event.position;
   }
   log_.first = log->first;
-  on_news_();
+  for (const std::string& site : changed) on_news_(site);
   std::vector<Follower*> all;
   for (const auto& [follower, owner] : followers_) all.push_back(follower);
   for (Follower* follower : all) {

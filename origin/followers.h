@@ -29,11 +29,11 @@ struct FollowersOptions {
 /// Owns the thread and the sockets of the followers. Follow, Wake and the counters: any thread.
 class Followers {
  public:
-  /// `on_news` runs on the thread whenever the log has grown, before the followers are told;
-  /// `on_tick` each `poll`.
+  /// Told of a site that an event was appended for; "": of any.
+  using OnNews = std::function<void(const std::string& site)>;
+  /// `on_news` runs on the thread before the followers are told; `on_tick` each `poll`.
   static Result<std::unique_ptr<Followers>> Start(storage::Metadata& metadata,
-                                                  const FollowersOptions& options,
-                                                  std::function<void()> on_news,
+                                                  const FollowersOptions& options, OnNews on_news,
                                                   std::function<void()> on_tick);
   ~Followers();
 
@@ -51,8 +51,8 @@ class Followers {
 
  private:
   class Follower;
-  Followers(storage::Metadata& metadata, const FollowersOptions& options,
-            std::function<void()> on_news, std::function<void()> on_tick);
+  Followers(storage::Metadata& metadata, const FollowersOptions& options, OnNews on_news,
+            std::function<void()> on_tick);
   Status Open();
   void Tick();
   void Look();
@@ -64,7 +64,7 @@ class Followers {
 
   storage::Metadata& metadata_;
   const FollowersOptions options_;
-  const std::function<void()> on_news_;
+  const OnNews on_news_;
   const std::function<void()> on_tick_;
   std::unique_ptr<net::EventLoop> loop_;
   std::unique_ptr<net::Timer> timer_;

@@ -21,8 +21,10 @@ namespace {
 constexpr int kBacklog = 1024;
 constexpr milliseconds kLingerTime{2000};
 constexpr milliseconds kAcceptPause{100};  ///< after EMFILE and its like
-constexpr int kAcceptsInTurn = 64;
-/// Poco's reader refuses longer values (MessageHeader::MAX_VALUE_LENGTH).
+/// Poco's reader refuses longer ones (HTTPRequest::MAX_METHOD_LENGTH,
+/// MessageHeader::MAX_NAME_LENGTH and MAX_VALUE_LENGTH).
+constexpr size_t kMethodBytes = 32;
+constexpr size_t kFieldNameBytes = 256;
 constexpr size_t kFieldValueBytes = 8000;
 
 struct AtomicCounters {
@@ -118,18 +120,18 @@ class EpollGate::Listening final : public net::Watcher {
 
 void EpollGate::Listening::OnReady(uint32_t) {
   try {
-    for (int i = 0; i < kAcceptsInTurn && socket_.poll(0, Poco::Net::Socket::SELECT_READ); ++i) {
-      Poco::Net::StreamSocket socket = socket_.acceptConnection();
-      if (gate_.counters_.open.load() >= gate_.options_.connections) {
-        ++gate_.counters_.refused_full;
-        continue;
-      }
-      ++gate_.counters_.accepted;
-      ++gate_.counters_.open;
-      socket.setNoDelay(true);
-      gate_.Admit(socket, gate_.options_.head_timeout);
+    // One a turn: when more wait, the loop comes back at once.
+    Poco::Net::StreamSocket socket = socket_.acceptConnection();
+    if (gate_.counters_.open.load() >= gate_.options_.connections) {
+      ++gate_.counters_.refused_full;
+      return;
     }
+    ++gate_.counters_.accepted;
+    ++gate_.counters_.open;
+    socket.setNoDelay(true);
+    gate_.Admit(socket, gate_.options_.head_timeout);
   } catch (const Poco::Exception& error) {
+    if (error.code() == EAGAIN || error.code() == ECONNABORTED) return;  // it has left already
     Log(Level::kWarning, "accept_failed", {{"error", error.displayText()}});
     gate_.loop().Unwatch(fd());
     pause_.Arm(kAcceptPause);
@@ -200,8 +202,11 @@ void Waiting::LookAtHead(uint32_t events) {
 }
 
 void Waiting::OnHead() {
+  if (head_.method.size() > kMethodBytes) return Refuse(501, "unknown_method");
   for (const http::FieldLine& line : head_.fields.lines()) {
-    if (line.value.size() > kFieldValueBytes) return Refuse(431, "field_too_large");
+    if (line.name.size() > kFieldNameBytes || line.value.size() > kFieldValueBytes) {
+      return Refuse(431, "field_too_large");
+    }
   }
   head_.scheme = "http";
   gate_.HandOver(this, {std::move(head_), parser_.framing(), parser_.expects_continue()});
@@ -238,6 +243,7 @@ Status EpollGate::Listen(const net::SocketAddress& address) {
     socket.bind(Poco::Net::SocketAddress(address.get(), address.length()), /*reuseAddress=*/true,
                 /*reusePort=*/false);
     socket.listen(kBacklog);
+    socket.setBlocking(false);
     const Poco::Net::SocketAddress bound = socket.address();
     addresses_.emplace_back(bound.addr(), bound.length());
     listening_.push_back(std::make_unique<Listening>(*this, socket));

@@ -47,11 +47,15 @@ void Node::SetTokens(Tokens tokens) {
   tokens_ = std::move(fresh);
 }
 
-void Node::Changed() {
-  if (Status read = sites.Refresh(); !read) {
-    Log(Level::kError, "sites_not_read", {{"error", read.error().ToString()}});
-  }
+void Node::Changed(const std::string& site) {
+  ReadSite(site);
   wake_followers();
+}
+
+void Node::ReadSite(const std::string& site) {
+  if (Status read = site.empty() ? sites.Refresh() : sites.Refresh(site); !read) {
+    Log(Level::kError, "site_not_read", {{"site", site}, {"error", read.error().ToString()}});
+  }
 }
 
 }  // namespace nearside::origin

@@ -46,7 +46,10 @@ struct Node {
   std::shared_ptr<const Tokens> tokens() const;
   void SetTokens(Tokens tokens);
   /// After a change of ours: visitors see it and edges are told, before the change is answered.
-  void Changed();
+  void Changed(const std::string& site);
+
+  /// Reads a site anew for visitors; "": all of them.
+  void ReadSite(const std::string& site);
 
   const OriginSettings settings;
   const std::unique_ptr<storage::Metadata> metadata;

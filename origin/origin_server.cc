@@ -1,6 +1,9 @@
 #include "origin/origin_server.h"
 
+#include <sys/stat.h>
+
 #include <optional>
+#include <tuple>
 
 #include "http/session/server.h"
 #include "net/event_loop.h"
@@ -17,6 +20,22 @@ namespace nearside::origin {
 namespace {
 
 constexpr milliseconds kDrainStep{20};
+constexpr milliseconds kLookAtCertificates{1000};
+
+/// What tells that a file was written anew: inode, seconds and nanoseconds of its change.
+using FileStamp = std::tuple<ino_t, time_t, long>;
+
+std::vector<FileStamp> StampsOf(const std::vector<CertificateSettings>& rows) {
+  std::vector<FileStamp> stamps;
+  for (const CertificateSettings& row : rows) {
+    for (const std::string& file : {row.chain, row.key}) {
+      struct stat about {};
+      (void)::stat(file.c_str(), &about);  // what is not there has the stamp of nothing
+      stamps.emplace_back(about.st_ino, about.st_mtim.tv_sec, about.st_mtim.tv_nsec);
+    }
+  }
+  return stamps;
+}
 
 /// What the settings name, read and checked.
 struct Loaded {
@@ -25,16 +44,25 @@ struct Loaded {
   Tokens tokens;
 };
 
+Result<std::vector<net::Certificate>> LoadCertificates(
+    const std::vector<CertificateSettings>& rows) {
+  std::vector<net::Certificate> certificates;
+  for (const CertificateSettings& row : rows) {
+    auto certificate = net::LoadCertificate(row.chain, row.key);
+    if (!certificate) return FailAt(row.where, "certificate", certificate.error());
+    certificates.push_back(std::move(*certificate));
+  }
+  return certificates;
+}
+
 Result<Loaded> Load(const std::string& config) {
   Loaded loaded;
   Result<OriginSettings> settings = ReadOriginSettings(config);
   if (!settings) return unexpected(std::move(settings.error()));
   loaded.settings = std::move(*settings);
-  for (const CertificateSettings& row : loaded.settings.certificates) {
-    auto certificate = net::LoadCertificate(row.chain, row.key);
-    if (!certificate) return FailAt(row.where, "certificate", certificate.error());
-    loaded.certificates.push_back(std::move(*certificate));
-  }
+  auto certificates = LoadCertificates(loaded.settings.certificates);
+  if (!certificates) return unexpected(std::move(certificates.error()));
+  loaded.certificates = std::move(*certificates);
   const AuthSettings& auth = loaded.settings.auth;
   Result<Tokens> tokens = Tokens::Load(auth.token_file, "");
   if (!tokens) return FailAt(auth.where, "auth.token_file", tokens.error());
@@ -56,6 +84,7 @@ class OriginServer {
   Status OpenAdmin();
   void DeclareMetrics();
   void Reload();
+  void LookAtCertificates();
   void Terminate();
   void WaitForIdle();
 
@@ -70,6 +99,8 @@ class OriginServer {
   std::unique_ptr<net::Listener> admin_listener_;
   std::unique_ptr<net::SignalWatch> signals_;
   std::optional<net::Timer> drain_timer_;
+  std::optional<net::Timer> certificate_timer_;
+  std::vector<FileStamp> certificate_stamps_;
   MonoTime drain_deadline_;
   bool visitors_drained_ = false;
   bool terminating_ = false;
@@ -99,6 +130,9 @@ Status OriginServer::Start() {
   if (!signals) return unexpected(std::move(signals.error()));
   signals_ = std::move(*signals);
   drain_timer_.emplace(*control_, [this] { WaitForIdle(); });
+  certificate_stamps_ = StampsOf(loaded_.settings.certificates);
+  certificate_timer_.emplace(*control_, [this] { LookAtCertificates(); });
+  certificate_timer_->Arm(kLookAtCertificates);
   api_->Start();
   visitors_->Start();
   std::string listening;
@@ -160,8 +194,26 @@ void OriginServer::Reload() {
     return;
   }
   node_->SetTokens(std::move(loaded->tokens));
+  loaded_.settings.certificates = loaded->settings.certificates;
+  certificate_stamps_ = StampsOf(loaded_.settings.certificates);
   if (!loaded->certificates.empty()) visitors_->UseCertificates(std::move(loaded->certificates));
   Log(Level::kInfo, "reloaded", {{"certificates", loaded->settings.certificates.size()}});
+}
+
+void OriginServer::LookAtCertificates() {
+  certificate_timer_->Arm(kLookAtCertificates);
+  const std::vector<CertificateSettings>& rows = loaded_.settings.certificates;
+  std::vector<FileStamp> stamps = StampsOf(rows);
+  if (stamps == certificate_stamps_) return;
+  certificate_stamps_ = std::move(stamps);
+  Result<std::vector<net::Certificate>> certificates = LoadCertificates(rows);
+  if (!certificates) {
+    // Written in two steps, or wrong: the old ones stay, and the next change is looked at again.
+    Log(Level::kWarning, "certificate_refused", {{"error", certificates.error().message}});
+    return;
+  }
+  visitors_->UseCertificates(std::move(*certificates));
+  Log(Level::kInfo, "certificates_reloaded", {{"count", rows.size()}});
 }
 
 void OriginServer::Terminate() {

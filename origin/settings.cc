@@ -275,7 +275,7 @@ settings::Table OriginTable() {
   table.Each("certificate", &OriginSettings::certificates,
              {.most = "1000",
               .prose = "Certificates of the TLS listeners, chosen by SNI; the first one serves "
-                       "clients that name none. Reloaded on SIGHUP."},
+                       "clients that name none. Read again on SIGHUP, and when a file changes."},
              CertificateTable());
   table.Sub("admin", &OriginSettings::admin, {.prose = "What operators and Prometheus read."},
             AdminTable());

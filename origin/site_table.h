@@ -16,19 +16,24 @@ namespace nearside::origin {
 class SiteTable {
  public:
   explicit SiteTable(storage::Metadata& metadata) : metadata_(metadata) {}
-  /// Reads the sites anew; an error leaves the old ones.
+  /// Reads all sites anew; an error leaves the old ones.
   Status Refresh();
+  /// Reads one site anew; it leaves the table when it is gone.
+  Status Refresh(const std::string& name);
   /// Null when no site has this host (lower case, no port).
   std::shared_ptr<const storage::Site> FindHost(std::string_view host) const;
   size_t size() const;
 
  private:
-  using ByHost = std::unordered_map<std::string, std::shared_ptr<const storage::Site>>;
+  using SitePointer = std::shared_ptr<const storage::Site>;
   struct Snapshot {
-    ByHost by_host;
-    size_t sites = 0;
+    std::unordered_map<std::string, SitePointer> by_host;
+    std::unordered_map<std::string, SitePointer> by_name;
+    void Add(storage::Site site);
+    void Remove(const std::string& name);
   };
   std::shared_ptr<const Snapshot> snapshot() const;
+  void Publish(std::shared_ptr<const Snapshot> fresh);
 
   storage::Metadata& metadata_;
   std::mutex refresh_mutex_;  ///< an older reading never replaces a newer one

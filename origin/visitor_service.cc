@@ -48,7 +48,7 @@ Answer HealthAnswer(const Node& node) {
 
 bool AsksNode(const Node& node, const http::RequestHead& request) {
   const std::string_view host = request.host();
-  return net::IsIpLiteral(host) || host == node.settings.node.name;
+  return net::IsIpLiteral(host) || host == http::LowerName(node.settings.node.name);
 }
 
 Answer UnknownHost(std::string_view host) {

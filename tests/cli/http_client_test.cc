@@ -61,6 +61,23 @@ TEST(HttpClientTest, KeepsTheConnectionAndConnectsAnewWhenItDiedIdle) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(client.Send(Get())->body, "ok") << i;
 }
 
+TEST(HttpClientTest, AConnectionThatWasClosedMeanwhileLosesNoPost) {
+  const auto serve_one = [](int fd) {
+    (void)ScriptedServer::ReadHead(fd);
+    ScriptedServer::Write(fd, kOk);
+  };
+  ScriptedServer server({serve_one, serve_one, serve_one});
+  HttpClient client = ClientOf(server);
+  EXPECT_EQ(client.Send(Get())->status, 200);
+  // The second connection is served only when the first has been closed.
+  HttpClient other = ClientOf(server);
+  EXPECT_EQ(other.Send(Get())->status, 200);
+  HttpRequest post = Get();
+  post.method = "POST";
+  post.text = "";
+  EXPECT_EQ(client.Send(post)->status, 200);
+}
+
 TEST(HttpClientTest, APostIsNotSentTwice) {
   ScriptedServer server({[](int fd) {
     (void)ScriptedServer::ReadHead(fd);

@@ -34,6 +34,44 @@ TEST_F(RequestCollapseTest, OneFetchServesAllWhoWait) {
   EXPECT_EQ(Sum(node_->metrics.collapsed), 50u);
 }
 
+TEST_F(RequestCollapseTest, OneFetchServesThoseOnOtherWorkersToo) {
+  Start();
+  net::LoopThread other_thread;
+  std::unique_ptr<Worker> other;
+  std::vector<std::unique_ptr<FakeExchange>> clients;
+  const std::string body = Pattern(20 * kChunkBytes + 5);  // longer than the window
+  const auto configuration = On([&] { return worker_->configuration(); });
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  other_thread.Call([&] {
+    other = std::make_unique<Worker>(*node_, other_thread.loop(), configuration);
+    ASSERT_TRUE(other->Open({}, net::TicketKeys::Random()));
+    for (int i = 0; i < 20; ++i) {
+      clients.push_back(
+          std::make_unique<FakeExchange>(GetFor("https://www.demo.test/a"), &other_thread.loop()));
+      clients.back()->pull_at_once = true;
+      other->OnRequest(*clients.back());
+    }
+  });
+  const auto here = GetMany(20, "/a");
+  std::thread sender([&] { asked.Answer("200 OK", kMinute, body); });
+  EXPECT_TRUE(AnswerNow(leader) == "200 fwd=uri-miss; fwd-status=200; stored|" + body);
+  for (FakeExchange* client : here) {
+    EXPECT_TRUE(AnswerNow(*client) ==
+                "200 fwd=uri-miss; fwd-status=200; stored; collapsed|" + body);
+  }
+  for (const auto& client : clients) {
+    EXPECT_TRUE(other_thread.Await([&] { return client->state == "end" && client->status != 0; }));
+    EXPECT_TRUE(client->body == body);
+  }
+  EXPECT_EQ(origin_.count(), 1u);
+  sender.join();
+  other_thread.Call([&] {
+    clients.clear();
+    other.reset();
+  });
+}
+
 TEST_F(RequestCollapseTest, TheyStreamWhileItGrowsAndLateOnesGetItAll) {
   Start();
   FakeExchange& leader = Get("/a");

@@ -315,6 +315,18 @@ TEST_F(RequestTest, VariantsAreStoredAndSelected) {
   EXPECT_EQ(origin_.count(), 3u);
 }
 
+TEST_F(RequestTest, OfMoreVariantsThanTheLimitTheOldestIsForgotten) {
+  Start();
+  const auto fill = [&](size_t n) {
+    return Fill("/a", "Cache-Control: max-age=60\nVary: X-N\n", std::to_string(n),
+                {{"x-n", std::to_string(n)}});
+  };
+  for (size_t n = 0; n <= kMaxVariants; ++n) fill(n);
+  EXPECT_EQ(Answer(Get("/a", {{"x-n", "1"}})), "200 hit|1");
+  EXPECT_EQ(Answer(Get("/a", {{"x-n", "64"}})), "200 hit|64");
+  EXPECT_EQ(fill(0), "200 fwd=vary-miss; fwd-status=200; stored; detail=vary_miss|0");
+}
+
 TEST_F(RequestTest, AVariantIsValidatedAlone) {
   Start();
   const std::string lines = std::string(kStale) + "Vary: Accept-Language\n";

@@ -92,7 +92,7 @@ TEST_F(ApiFleetTest, AFarAwayFollowerGetsEveryEventInOrder) {
   std::vector<storage::NewEvent> events(1500,
                                         {"purge", "demo", "\"type\":\"purge\",\"soft\":false}"});
   ASSERT_TRUE(node_->metadata->Append(events));
-  node_->Changed();
+  node_->Changed("demo");
   auto client = Follow("?after=" + Id(1));
   for (uint64_t sequence = 2; sequence <= 1501; ++sequence) {
     ASSERT_THAT(client->ReadUntil("\n\n"), HasSubstr("id: " + Id(sequence) + "\n"));

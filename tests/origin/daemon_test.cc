@@ -209,6 +209,17 @@ TEST_F(DaemonTest, SighupReadsTokensAgainAndABadFileLeavesTheOldOnes) {
   EXPECT_EQ(status("another-token-123456"), 200);
 }
 
+TEST_F(DaemonTest, ACertificateThatIsWrittenAnewIsTakenWithoutASignal) {
+  Process process({"--config", Config(Listen())});
+  (void)process.ReadUntil("event=ready");
+  dir_.Write("key.pem", "half-written");
+  EXPECT_THAT(process.ReadUntil("event=certificate_refused"), HasSubstr("key.pem"));
+  const net::Certificate certificate = authority_.Issue({.names = {"www.demo.test"}});
+  dir_.Write("cert.pem", certificate.chain_pem);
+  dir_.Write("key.pem", certificate.key_pem);
+  EXPECT_THAT(process.ReadUntil("event=certificates_reloaded"), HasSubstr("count=1"));
+}
+
 TEST_F(DaemonTest, SigtermLetsARunningUploadFinishAndExitsWith0) {
   Process process({"--config", Config(Listen())});
   const uint16_t port = PortOf(process.ReadUntil("event=ready"), "api");
