@@ -46,9 +46,9 @@ LmdbObjectWriter::~LmdbObjectWriter() {
   if (finished_) return;
   finished_ = true;
   fill_->failed.store(true);
+  // The writer thread erases the chunks, in RAM too: there may be thousands.
   if (queued_ == 0) return;
-  parts_.ram.EraseChunks(fill_->object_id, queued_);
-  parts_.queue.PushAbandonment(fill_->object_id);
+  parts_.queue.PushAbandonment({.object_id = fill_->object_id, .chunks = queued_});
 }
 
 void LmdbObjectWriter::GiveUp(NotStored reason) {
@@ -57,8 +57,7 @@ void LmdbObjectWriter::GiveUp(NotStored reason) {
   fill_->failed.store(true);
   small_ = {};
   if (queued_ == 0) return;
-  parts_.ram.EraseChunks(fill_->object_id, queued_);
-  parts_.queue.PushAbandonment(fill_->object_id);
+  parts_.queue.PushAbandonment({.object_id = fill_->object_id, .chunks = queued_});
 }
 
 void LmdbObjectWriter::Append(ChunkRef chunk) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Which keys are on disk, or on their way there, in about twelve bytes of RAM an object: a miss is
+// Which keys are on disk, or on their way there, in 10 to 22 bytes of RAM an object: a miss is
 // known without a read. Also the popularity of what RAM no longer holds, for the disk's eviction.
 
 #include <array>

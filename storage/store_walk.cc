@@ -67,6 +67,13 @@ bool StoreWalk::Counted(const Key256& key) const {
   return after_ && key <= *after_;  // Key256 compares as LMDB does: byte by byte
 }
 
+std::vector<StoreWalk::Removal> StoreWalk::TakeRemovals(size_t most) {
+  const auto first = removals_.end() - static_cast<ptrdiff_t>(std::min(most, removals_.size()));
+  std::vector<Removal> taken(first, removals_.end());
+  removals_.erase(first, removals_.end());
+  return taken;
+}
+
 void StoreWalk::NotePut(const Head& head) {
   if (parts_.purges.Judge(head) == Validity::kStale) {
     least_stale_ = std::min(least_stale_, head.purge_sequence);

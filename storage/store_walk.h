@@ -50,8 +50,8 @@ class StoreWalk {
   void NotePut(const Head& head);
   /// A head operation is done, one way or the other. They are done in the order of their tickets.
   void NoteFinished(Ticket ticket) { finished_ = std::max(finished_, ticket); }
-  /// What the slices found to be removed since the last call. Return what could not be.
-  std::vector<Removal> TakeRemovals() { return std::exchange(removals_, {}); }
+  /// Some of what the slices found to be removed. Return what could not be.
+  std::vector<Removal> TakeRemovals(size_t most);
   void ReturnRemovals(const std::vector<Removal>& removals) {
     removals_.insert(removals_.end(), removals.begin(), removals.end());
   }

@@ -82,6 +82,7 @@ void StoreWriter::Run() {
     WatchReaders();
     if (!disk_.is_open() || parts_.pass_through.load()) continue;
     walk_.MaybeBeginReclaim(MonoNow());
+    if (walk_.has_removals()) continue;  // first these, so that the list stays short
     if (Status walked = walk_.Step(); !walked) HandleFailure(walked.error());
   }
   parts_.queue.FinishFlushes(~uint64_t{0});
@@ -91,15 +92,16 @@ MonoTime StoreWriter::NextTurn() const {
   const MonoTime now = MonoNow();
   if (parts_.pass_through.load()) return std::min(retry_at_, now + kTick);
   const bool expiry_due = first_expiry_ && *first_expiry_ <= WallNow();
-  if (!deferred_.empty() || walk_.first() || walk_.has_removals() || expiry_due ||
-      !reaper_.idle()) {
-    return now;
-  }
+  if (!deferred_.empty() || walk_.first() || walk_.has_removals() || expiry_due) return now;
+  if (!reaper_.idle()) return std::max(now, reap_at_);
   return now + (walk_.active() ? kReclaimPace : kTick);
 }
 
 void StoreWriter::RunBatch(WriteBatch batch) {
-  for (const uint64_t object_id : batch.abandoned) reaper_.Add(object_id, 0);
+  for (const Abandonment& abandoned : batch.abandoned) {
+    parts_.ram.EraseChunks(abandoned.object_id, abandoned.chunks);
+    reaper_.Add(abandoned.object_id, 0);
+  }
   std::move(batch.durable.begin(), batch.durable.end(), std::back_inserter(requests_));
   flushes_ = std::max(flushes_, batch.flushes);
   CollectTouches();

@@ -44,6 +44,7 @@ class StoreWriter {
     bool only_make_room = false;     ///< a few evictions and nothing else
     size_t evict_heads = 0;          ///< how many of these
     uint64_t evict_chunk_bytes = 0;  ///< how much of bodies is to be evicted
+    size_t operations = 0;  ///< so many of deferred_, from the first, are in the transaction
     std::vector<StoreWalk::Removal> removals;
     std::vector<const HeadWrite*> stored;  ///< of deferred_: in the transaction
     std::vector<const HeadWrite*>
@@ -113,6 +114,7 @@ class StoreWriter {
   uint64_t page_bytes_ = 4096;  ///< LMDB takes the machine's
   uint64_t heads_used_pages_ = 0;
   uint64_t chunks_used_pages_ = 0;
+  MonoTime reap_at_{};  ///< not before: there was no room even for erasing
 
   MonoTime retry_at_{};
   MonoTime left_pass_through_{};

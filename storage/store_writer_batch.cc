@@ -21,13 +21,14 @@ constexpr size_t kVictimsPerHead = 2;
 constexpr size_t kVictimsToMakeRoom = 8;
 constexpr int kMostRoomRounds = 4;
 constexpr uint64_t kFragmentedPercent = 2;
-/// Erasing and evicting stay within this many times of what a batch puts.
+/// Erasing, evicting and removing stay within this many times of what a batch puts.
 constexpr uint64_t kRemovalFactor = 4;
 constexpr size_t kMostChunksErased = 256 * kRemovalFactor;
 constexpr milliseconds kTouchPeriod{1000};
 /// A read that takes longer holds pages back: then new chunks are refused rather than what is
 /// stored evicted.
 constexpr milliseconds kStalledRead{250};
+constexpr milliseconds kReapPause{100};
 /// Pages that a commit of chunks needs beside them: the path in the tree, the free list.
 constexpr uint64_t kSparePages = 64;
 
@@ -73,7 +74,8 @@ Status StoreWriter::MakeRoomForHeads() {
 Status StoreWriter::TryHeads(HeadsPlan& plan) {
   std::optional<PurgeTable::Changes> changes;
   if (!plan.only_make_room) {
-    plan.removals = walk_.TakeRemovals();
+    plan.operations = std::min(deferred_.size(), kRemovalFactor * disk_.layout().batch_heads);
+    plan.removals = walk_.TakeRemovals(disk_.layout().batch_heads);
     // After the head operations were taken from the queue: a head that knows a purge is never
     // stored before it.
     if (parts_.purges.HasUnsaved()) changes = parts_.purges.TakeUnsaved();
@@ -115,7 +117,8 @@ Status StoreWriter::ApplyAll(HeadBatch& batch, HeadsPlan& plan) {
   for (const DurableRequest& request : requests_) {
     if (request.position) batch.meta().position = *request.position;
   }
-  for (HeadOperation& operation : deferred_) {
+  for (size_t i = 0; i < plan.operations; ++i) {
+    const HeadOperation& operation = deferred_[i];
     if (const auto* write = std::get_if<HeadWrite>(&operation)) {
       if (Status s = ApplyWrite(batch, *write, plan); !s) return s;
       continue;
@@ -152,8 +155,9 @@ Status StoreWriter::ApplyWrite(HeadBatch& batch, const HeadWrite& write, HeadsPl
     return {};
   }
   std::optional<Bytes> body;
-  if (write.inline_on_disk)
+  if (write.inline_on_disk) {
     body = write.head->inline_body ? write.head->inline_body->bytes() : Bytes{};
+  }
   // What comes back soon after it was evicted was evicted too early.
   const bool known = ghost_.Take(head.key.word(), std::max<uint64_t>(batch.Entries(), 1));
   const QueuePlace place{.segment = known ? Segment::kMain : Segment::kProbation,
@@ -217,12 +221,14 @@ void StoreWriter::FinishHeads(const HeadBatch& batch, const HeadsPlan& plan) {
   heads_used_pages_ = plan.used_pages;
   parts_.counters.disk_objects.store(plan.heads, std::memory_order_relaxed);
   if (plan.only_make_room) return;
-  for (const HeadOperation& operation : std::exchange(deferred_, {})) {
-    if (const auto* removal = std::get_if<HeadRemoval>(&operation)) {
+  const auto end = deferred_.begin() + static_cast<ptrdiff_t>(plan.operations);
+  for (auto operation = deferred_.begin(); operation != end; ++operation) {
+    if (const auto* removal = std::get_if<HeadRemoval>(&*operation)) {
       parts_.index.Lock(removal->key).FinishPending(removal->ticket);
       walk_.NoteFinished(removal->ticket);
     }
   }
+  deferred_.erase(deferred_.begin(), end);
   FinishRequests();
 }
 
@@ -267,8 +273,8 @@ void StoreWriter::FinishRequests() {
     parts_.position = meta_.position;
   }
   for (DurableRequest& request : std::exchange(requests_, {})) {
-    if (request.executor != nullptr && request.done)
-      request.executor->Post(std::move(request.done));
+    if (request.executor == nullptr || !request.done) continue;
+    request.executor->Post(std::move(request.done));
   }
 }
 
@@ -285,7 +291,9 @@ void StoreWriter::DropHead(const HeadWrite& write, bool removal_waits) {
     }
     slot.Overtake();
     parts_.ram.EraseHead(head.key, head.object_id);
-    if (write.fill != nullptr) parts_.presence.Drop(head.key);
+    // Of another generation: the table was cleared since it was counted.
+    const bool counted = write.fill != nullptr && write.fill->generation == parts_.generation;
+    if (counted) parts_.presence.Drop(head.key);
   }
   if (write.fill != nullptr && !write.inline_on_disk) Doom(head.object_id, head.body_bytes);
 }
@@ -331,7 +339,9 @@ Status StoreWriter::CommitChunks(const std::vector<ChunkWrite>& chunks) {
   }
   // A reader hangs, or objects under way fill the disk.
   FailChunks(chunks);
-  return HasRoomFor(0) ? TryChunks({}) : Status{};
+  if (HasRoomFor(0)) return TryChunks({});
+  reap_at_ = MonoNow() + kReapPause;
+  return {};
 }
 
 /// Evicts and erases ahead of chunks that find no room. What one commit frees, the one after the

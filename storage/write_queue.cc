@@ -55,11 +55,11 @@ Ticket WriteQueue::PushRemoval(HeadRemoval removal) {
   return removal.ticket;
 }
 
-void WriteQueue::PushAbandonment(uint64_t object_id) {
+void WriteQueue::PushAbandonment(Abandonment abandonment) {
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    wake = AddLocked(Abandonment{.object_id = object_id});
+    wake = AddLocked(abandonment);
   }
   if (wake) filled_.notify_one();
 }
@@ -126,7 +126,7 @@ WriteBatch WriteQueue::Take(MonoTime deadline) {
     } else if (auto* removal = std::get_if<HeadRemoval>(&entry)) {
       batch.heads.emplace_back(*removal);
     } else {
-      batch.abandoned.push_back(std::get<Abandonment>(entry).object_id);
+      batch.abandoned.push_back(std::get<Abandonment>(entry));
     }
   }
   batch.durable = std::exchange(durable_, {});

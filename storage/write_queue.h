@@ -55,6 +55,7 @@ struct HeadRemoval {
 /// An object whose writer gave up: its chunks are to be erased.
 struct Abandonment {
   uint64_t object_id = 0;
+  uint32_t chunks = 0;  ///< so many were appended
 };
 using HeadOperation = std::variant<HeadWrite, HeadRemoval>;
 
@@ -68,7 +69,7 @@ struct DurableRequest {
 struct WriteBatch {
   std::vector<ChunkWrite> chunks;
   std::vector<HeadOperation> heads;
-  std::vector<uint64_t> abandoned;
+  std::vector<Abandonment> abandoned;
   std::vector<DurableRequest> durable;
   uint64_t flushes =
       0;  ///< the number of the last Flush that this batch, the last before it, satisfies
@@ -95,7 +96,7 @@ class WriteQueue {
   /// False when the queue is full. The ticket is filled in, and returned.
   std::optional<Ticket> PushHead(HeadWrite write);
   Ticket PushRemoval(HeadRemoval removal);
-  void PushAbandonment(uint64_t object_id);
+  void PushAbandonment(Abandonment abandonment);
   void PushDurable(DurableRequest request);
 
   /// Waits until everything pushed before is durable, or has failed to be.

@@ -42,7 +42,7 @@ class StoreWalkTest : public testing::Test {
     for (int steps = 0; walk_->active(); ++steps) {
       if (steps > 100) return "it does not end";
       EXPECT_TRUE(walk_->Step());
-      for (const auto& removal : walk_->TakeRemovals()) {
+      for (const auto& removal : walk_->TakeRemovals(100)) {
         removed += std::to_string(removal.object_id) + " ";
       }
     }
@@ -131,7 +131,7 @@ TEST_F(StoreWalkTest, MarksStayWhileRemovalsOrAcceptedHeadsAreNotDone) {
   const Ticket ticket = parts_->queue.PushRemoval({.key = KeyOf("x")});
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(walk_->Step());
   EXPECT_EQ(parts_->purges.scopes(), 1u) << "the head is still there";
-  const auto removals = walk_->TakeRemovals();
+  const auto removals = walk_->TakeRemovals(100);
   ASSERT_EQ(removals.size(), 1u);
   ASSERT_TRUE(walk_->Step());
   EXPECT_EQ(parts_->purges.scopes(), 1u) << "an operation from before is not done";
@@ -139,7 +139,7 @@ TEST_F(StoreWalkTest, MarksStayWhileRemovalsOrAcceptedHeadsAreNotDone) {
   walk_->NoteFinished(ticket);
   ASSERT_TRUE(walk_->Step());
   EXPECT_EQ(parts_->purges.scopes(), 1u) << "the removal failed and was given back";
-  walk_->TakeRemovals();
+  walk_->TakeRemovals(100);
   ASSERT_TRUE(walk_->Step());
   EXPECT_EQ(parts_->purges.scopes(), 0u);
   EXPECT_FALSE(walk_->active());
