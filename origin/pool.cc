@@ -27,6 +27,7 @@ void Pool::Stop() {
     unrun.swap(queue_);
   }
   changed_.notify_all();
+  unrun.clear();  // what has not begun lets go of its clients now, not when what runs is done
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
