@@ -136,7 +136,7 @@ TEST_F(StoredBodyTest, OnceOneWasColdTheNextIsAskedForAhead) {
   exchange_.Pull(1);  // one byte of chunk 1
   EXPECT_THAT(store_.loads(), ElementsAre(2u));
   store_.FinishLoad();
-  EXPECT_EQ(exchange_.resumes, 1);  // nobody waited for it
+  EXPECT_EQ(exchange_.resumes, 1);                         // nobody waited for it
   EXPECT_EQ(exchange_.Pull(2 * kChunkBytes - 2), "more");  // to the last byte of chunk 2
   EXPECT_THAT(store_.loads(), ElementsAre(3u));
   store_.FinishLoad();
