@@ -11,6 +11,8 @@ namespace {
 
 /// How long a key whose response was not to be shared is fetched for each request alone.
 constexpr seconds kNotSharedFor{120};
+/// A disk that makes an origin wait longer than this has one object less to store.
+constexpr seconds kStorePatience{2};
 
 Reason ReasonOf(const Error& error) {
   if (error.reason.ends_with("_timeout")) return Reason::kOriginTimeout;
@@ -42,12 +44,15 @@ OriginFetch::OriginFetch(Worker& worker, FetchOrder order)
     : worker_(worker),
       order_(std::move(order)),
       purge_sequence_(order_.fill->purge_sequence()),
+      store_patience_(worker.loop(), [this] { LoseStorePatience(); }),
       self_(std::make_shared<OriginFetch*>(this)) {
   // Both may be called on another worker's thread: the answer is a task on ours.
   net::EventLoop& loop = worker_.loop();
   order_.fill->SetResume([self = self_, &loop] {
     loop.Post([self] {
-      if (*self != nullptr && (*self)->call_) (*self)->call_->ResumeBody();
+      if (*self == nullptr) return;
+      (*self)->reader_paused_ = false;
+      (*self)->ResumeBody();
     });
   });
   order_.fill->SetAbandoned([self = self_, &loop] {
@@ -101,7 +106,8 @@ void OriginFetch::OnAbandoned() {
   if (done_ || order_.fill->readers() > 0) return;
   const bool wanted = order_.may_store && (!head_seen_ || writer_ != nullptr);
   if (wanted) {
-    if (call_) call_->ResumeBody();
+    reader_paused_ = false;
+    ResumeBody();
   } else {
     Cancel();
   }
@@ -180,7 +186,33 @@ void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
   for (ChunkRef& chunk : order_.fill->Append(bytes)) {
     if (writer_) writer_->Append(std::move(chunk));
   }
-  if (order_.fill->ShouldPause() && call_) call_->PauseBody();
+  reader_paused_ = reader_paused_ || order_.fill->ShouldPause();
+  PauseForStore();
+  if ((reader_paused_ || store_paused_) && call_) call_->PauseBody();
+}
+
+void OriginFetch::PauseForStore() {
+  if (!writer_ || store_paused_ || !waits_for_store_) return;
+  store_paused_ = writer_->WaitsForRoom(worker_.loop(), [self = self_] {
+    if (*self != nullptr) (*self)->ResumeForStore();
+  });
+  if (store_paused_) store_patience_.Arm(kStorePatience);
+}
+
+void OriginFetch::ResumeForStore() {
+  store_paused_ = false;
+  store_patience_.Disarm();
+  ResumeBody();
+}
+
+/// Clients are not to wait for a disk that hangs: the object is given up if the queue fills.
+void OriginFetch::LoseStorePatience() {
+  waits_for_store_ = false;
+  ResumeForStore();
+}
+
+void OriginFetch::ResumeBody() {
+  if (call_ && !reader_paused_ && !store_paused_) call_->ResumeBody();
 }
 
 void OriginFetch::OnEnd(const http::Fields&) {

@@ -63,6 +63,10 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void Cancel();
   void OnNotModified(const Exchanged& exchanged);
   void BeginStoring(FillHead* head);
+  void PauseForStore();
+  void ResumeForStore();
+  void LoseStorePatience();
+  void ResumeBody();
   void Commit();
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,
                                 WallTime drop_at) const;
@@ -82,6 +86,10 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   bool body_begun_ = false;
   bool head_seen_ = false;
   bool discard_body_ = false;  ///< a 304's, which has none, or one nobody wants
+  bool reader_paused_ = false;  ///< the body is a window ahead of its slowest reader
+  bool store_paused_ = false;   ///< the store is behind
+  bool waits_for_store_ = true;
+  net::Timer store_patience_;
   bool done_ = false;
   FetchHandle self_;
 };

@@ -108,9 +108,16 @@ void Request::OnPrimary(storage::HeadRef head) {
   for (const Variant& variant : response.variants) {
     if (Selects(variant.selecting, fields)) return LookUpVariant(variant.key);
   }
-  // The newest variant tells which fields select; requests that agree on them share a fetch.
+  // The newest variant tells which fields select; requests that agree on them share a fetch, and
+  // find what the index does not list: it has a limit, and fills that end at once may overwrite
+  // each other's line.
   key_ = VariantKey(primary_, SelectingLike(response.variants.front().selecting, fields));
-  Forward(Reason::kVaryMiss);
+  Find(key_, &Request::OnUnlisted);
+}
+
+void Request::OnUnlisted(storage::HeadRef head) {
+  const bool there = head && worker_.node().store->Check(*head) != storage::Validity::kGone;
+  there ? OnCandidate(std::move(head)) : Forward(Reason::kVaryMiss);
 }
 
 void Request::LookUpVariant(const Key256& key) {

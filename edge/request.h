@@ -46,6 +46,7 @@ class Request final : public http::ExchangeHandler {
   void LookUp();
   void OnPrimary(storage::HeadRef head);
   void LookUpVariant(const Key256& key);
+  void OnUnlisted(storage::HeadRef head);
   void OnCandidate(storage::HeadRef head);
   /// Runs `then` with the head of `key` from RAM, or later from disk.
   void Find(const Key256& key, void (Request::*then)(storage::HeadRef));

@@ -40,6 +40,9 @@ class MemoryCacheStore::Writer final : public ObjectWriter {
     chunks_.push_back(std::move(chunk));
   }
 
+  /// RAM makes room at once or not at all.
+  bool WaitsForRoom(Executor&, std::function<void()>) override { return false; }
+
   HeadRef Commit(Head head) override {
     if (finished_) return nullptr;
     head.object_id = store_.next_id_.fetch_add(1);

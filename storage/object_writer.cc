@@ -76,6 +76,10 @@ void LmdbObjectWriter::Append(ChunkRef chunk) {
   }
 }
 
+bool LmdbObjectWriter::WaitsForRoom(Executor& executor, std::function<void()> room) {
+  return !finished_ && parts_.queue.WaitsForRoom(executor, std::move(room));
+}
+
 void LmdbObjectWriter::Queue(ChunkRef chunk) {
   const ChunkName name{.object_id = fill_->object_id, .index = queued_};
   if (!parts_.queue.PushChunk({.fill = fill_, .index = name.index, .chunk = chunk})) {

@@ -27,6 +27,7 @@ class LmdbObjectWriter final : public ObjectWriter {
   explicit LmdbObjectWriter(StoreParts& parts);
   ~LmdbObjectWriter() override;
   void Append(ChunkRef chunk) override;
+  bool WaitsForRoom(Executor& executor, std::function<void()> room) override;
   HeadRef Commit(Head head) override;
 
  private:

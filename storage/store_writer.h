@@ -80,10 +80,12 @@ class StoreWriter {
 
   // Chunks.
   Status CommitChunks(const std::vector<ChunkWrite>& chunks);
+  Status PutWithRoom(const std::vector<ChunkWrite>& chunks);
   Status TryChunks(const std::vector<ChunkWrite>& chunks);
   Status MakeRoomForChunks(uint64_t evict_bytes);
   uint64_t DiskBytes(const std::vector<ChunkWrite>& chunks) const;
   bool HasRoomFor(uint64_t incoming_bytes);
+  bool ReaderHoldsRoom();
   void FailChunks(const std::vector<ChunkWrite>& chunks);
 
   // Failure.

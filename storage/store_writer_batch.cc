@@ -324,6 +324,15 @@ Status StoreWriter::CommitChunks(const std::vector<ChunkWrite>& chunks) {
   const auto wanted = [](const ChunkWrite& write) { return !write.fill->failed.load(); };
   const bool any = std::any_of(chunks.begin(), chunks.end(), wanted);
   if (!any && reaper_.idle() && !probing_) return {};
+  const Status status = PutWithRoom(chunks);
+  if (status || !IsFull(status.error())) return status;
+  FailChunks(chunks);
+  reap_at_ = MonoNow() + kReapPause;
+  return ReaderHoldsRoom() ? Status{} : status;
+}
+
+/// Puts the chunks, with room made for them if need be; refuses them when none can be made.
+Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
   const uint64_t incoming_bytes = DiskBytes(chunks);
   for (int rounds = 0; rounds < kMostRoomRounds; ++rounds) {
     uint64_t evict_bytes = EvictionGoal(incoming_bytes);
@@ -369,6 +378,15 @@ bool StoreWriter::HasRoomFor(uint64_t incoming_bytes) {
   parts_.counters.free_list_pages.store(space->listed_pages, std::memory_order_relaxed);
   parts_.counters.pinned_pages.store(space->pinned_pages, std::memory_order_relaxed);
   return incoming_bytes / page_bytes_ + kSparePages <= space->free();
+}
+
+/// Whether the map is full only for as long as a reader keeps its snapshot: no failure of the disk.
+bool StoreWriter::ReaderHoldsRoom() {
+  const std::optional<uint64_t> oldest = readers_.oldest().chunks;
+  if (!oldest) return false;
+  const Result<LmdbSpace> with = disk_.chunks().MeasureSpace(oldest);
+  const Result<LmdbSpace> without = disk_.chunks().MeasureSpace(std::nullopt);
+  return with && without && without->free() >= with->free() + kSparePages;
 }
 
 Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {

@@ -30,6 +30,13 @@ bool WriteQueue::PushChunk(ChunkWrite write) {
   return true;
 }
 
+bool WriteQueue::WaitsForRoom(Executor& executor, std::function<void()> room) {
+  const std::lock_guard lock(mutex_);
+  if (stop_ || bytes_ <= limit_ / 2) return false;
+  room_waiters_.push_back({.executor = &executor, .room = std::move(room)});
+  return true;
+}
+
 std::optional<Ticket> WriteQueue::PushHead(HeadWrite write) {
   Ticket ticket = 0;
   bool wake = false;
@@ -84,6 +91,7 @@ void WriteQueue::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
+    WakeRoomWaitersLocked();
   }
   filled_.notify_one();
 }
@@ -147,6 +155,13 @@ void WriteQueue::FinishChunks(const std::vector<ChunkWrite>& chunks) {
   for (const ChunkWrite& write : chunks) {
     bytes_ -= write.chunk->charge();
     waiting_chunks_.erase({.object_id = write.fill->object_id, .index = write.index});
+  }
+  if (bytes_ <= limit_ / 4) WakeRoomWaitersLocked();
+}
+
+void WriteQueue::WakeRoomWaitersLocked() {
+  for (RoomWaiter& waiter : std::exchange(room_waiters_, {})) {
+    waiter.executor->Post(std::move(waiter.room));
   }
 }
 

@@ -93,6 +93,8 @@ class WriteQueue {
 
   /// False when the queue is full: the chunk is not taken.
   bool PushChunk(ChunkWrite write);
+  /// Whether it is over half full; if so `room` is posted to `executor` when it is under a quarter.
+  bool WaitsForRoom(Executor& executor, std::function<void()> room);
   /// False when the queue is full. The ticket is filled in, and returned.
   std::optional<Ticket> PushHead(HeadWrite write);
   Ticket PushRemoval(HeadRemoval removal);
@@ -127,12 +129,17 @@ class WriteQueue {
   struct NameHash {
     size_t operator()(const ChunkName& name) const { return name.hash(); }
   };
+  struct RoomWaiter {
+    Executor* executor = nullptr;
+    std::function<void()> room;
+  };
   bool FullLocked(uint64_t more) const { return bytes_ + more > limit_; }
   bool UrgentLocked() const {
     return stop_ || wake_ || !durable_.empty() || flushes_ > taken_flushes_;
   }
   bool ReachesLocked() const;
   bool AddLocked(Entry entry);
+  void WakeRoomWaitersLocked();
 
   const uint64_t limit_;
   const Limits batch_;
@@ -141,6 +148,7 @@ class WriteQueue {
   std::condition_variable flushed_;
   std::deque<Entry> entries_;
   std::vector<DurableRequest> durable_;
+  std::vector<RoomWaiter> room_waiters_;
   std::unordered_map<ChunkName, ChunkRef, NameHash> waiting_chunks_;
   uint64_t bytes_ = 0;         ///< of chunks not finished and heads not taken
   uint64_t queued_bytes_ = 0;  ///< of chunks not taken

@@ -1,18 +1,23 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "storage/cache_store.h"
 
 namespace nearside::edge {
 
-/// A store whose bodies cannot be read while `damaged`.
+/// A store whose bodies cannot be read while `damaged`, and whose disk is `behind`.
 class DamagedStore final : public storage::CacheStore {
  public:
   explicit DamagedStore(std::unique_ptr<CacheStore> whole) : whole_(std::move(whole)) {}
   std::atomic<bool> damaged{false};
+  std::atomic<bool> behind{false};
+  /// What waits for room, on the worker's loop.
+  std::vector<std::function<void()>> waiting;
 
   ChunkRef FindChunk(const storage::CachedHead& head, uint32_t index) override {
     return damaged ? ChunkRef() : whole_->FindChunk(head, index);
@@ -32,7 +37,7 @@ class DamagedStore final : public storage::CacheStore {
     whole_->Load(key, executor, std::move(done));
   }
   std::unique_ptr<storage::ObjectWriter> Begin(std::optional<uint64_t> known_bytes) override {
-    return whole_->Begin(known_bytes);
+    return std::make_unique<Writer>(*this, whole_->Begin(known_bytes));
   }
   storage::HeadRef Refresh(const storage::HeadRef& old, storage::Head head) override {
     return whole_->Refresh(old, std::move(head));
@@ -58,6 +63,22 @@ class DamagedStore final : public storage::CacheStore {
   void Flush() override { whole_->Flush(); }
 
  private:
+  class Writer final : public storage::ObjectWriter {
+   public:
+    Writer(DamagedStore& store, std::unique_ptr<storage::ObjectWriter> whole)
+        : store_(store), whole_(std::move(whole)) {}
+    void Append(ChunkRef chunk) override { whole_->Append(std::move(chunk)); }
+    bool WaitsForRoom(Executor&, std::function<void()> room) override {
+      if (store_.behind) store_.waiting.push_back(std::move(room));
+      return store_.behind;
+    }
+    storage::HeadRef Commit(storage::Head head) override { return whole_->Commit(std::move(head)); }
+
+   private:
+    DamagedStore& store_;
+    const std::unique_ptr<storage::ObjectWriter> whole_;
+  };
+
   const std::unique_ptr<CacheStore> whole_;
 };
 

@@ -3,6 +3,8 @@
 
 #include "edge/request.h"
 
+#include <thread>
+
 #include "tests/edge/damaged_store.h"
 #include "tests/edge/patterns.h"
 #include "tests/edge/request_fixture.h"
@@ -315,16 +317,21 @@ TEST_F(RequestTest, VariantsAreStoredAndSelected) {
   EXPECT_EQ(origin_.count(), 3u);
 }
 
-TEST_F(RequestTest, OfMoreVariantsThanTheLimitTheOldestIsForgotten) {
+TEST_F(RequestTest, AnIndexListsNoMoreThanItsLimitAndTheOthersAreStillFound) {
   Start();
-  const auto fill = [&](size_t n) {
-    return Fill("/a", "Cache-Control: max-age=60\nVary: X-N\n", std::to_string(n),
-                {{"x-n", std::to_string(n)}});
+  const auto fill = [&](const std::string& vary, size_t n) {
+    return Fill("/a", "Cache-Control: max-age=60\nVary: " + vary + "\n", std::to_string(n),
+                {{vary, std::to_string(n)}});
   };
-  for (size_t n = 0; n <= kMaxVariants; ++n) fill(n);
-  EXPECT_EQ(Answer(Get("/a", {{"x-n", "1"}})), "200 hit|1");
-  EXPECT_EQ(Answer(Get("/a", {{"x-n", "64"}})), "200 hit|64");
-  EXPECT_EQ(fill(0), "200 fwd=vary-miss; fwd-status=200; stored; detail=vary_miss|0");
+  EXPECT_EQ(fill("x-old", 7), "200 fwd=uri-miss; fwd-status=200; stored|7");
+  for (size_t n = 1; n <= kMaxVariants + 1; ++n) {
+    EXPECT_THAT(fill("x-n", n), HasSubstr("fwd=vary-miss; fwd-status=200; stored"));
+  }
+  EXPECT_EQ(Answer(Get("/a", {{"x-n", "1"}})), "200 hit|1") << "the index forgot it";
+  EXPECT_EQ(Answer(Get("/a", {{"x-n", "2"}})), "200 hit|2");
+  EXPECT_EQ(Answer(Get("/a", {{"x-n", "65"}})), "200 hit|65");
+  // What was selected by another field is found through the index alone.
+  EXPECT_EQ(fill("x-old", 7), "200 fwd=vary-miss; fwd-status=200; stored; detail=vary_miss|7");
 }
 
 TEST_F(RequestTest, AVariantIsValidatedAlone) {
@@ -401,6 +408,42 @@ TEST_F(RequestTest, ABodyThatCannotBeReadIsFetchedAnew) {
   EXPECT_EQ(Answer(client), "200 fwd=uri-miss; fwd-status=200; stored|new");
   EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
   EXPECT_EQ(origin_.count(), 2u);
+}
+
+TEST_F(RequestTest, AnOriginFasterThanTheDiskWaitsForIt) {
+  auto damaged = std::make_unique<DamagedStore>(MemoryStore());
+  DamagedStore& store = *damaged;
+  StartWith("", {origin_.url()}, std::move(damaged));
+  const std::string body = Pattern(16 << 20);  // more than sockets hold
+  store.behind = true;
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  std::thread sender([&] { asked.Answer("200 OK", kMinute, body); });
+  EXPECT_TRUE(thread_.Await([&] { return !store.waiting.empty(); }));
+  for (int i = 0; i < 20; ++i) Turn();
+  EXPECT_LT(On([&] { return client.body.size(); }), 1u << 20);
+  store.behind = false;
+  On([&] {
+    for (const auto& room : store.waiting) room();
+  });
+  EXPECT_TRUE(Answer(client) == "200 fwd=uri-miss; fwd-status=200; stored|" + body);
+  EXPECT_EQ(store.waiting.size(), 1u);
+  sender.join();
+  EXPECT_TRUE(Answer(Get("/a")) == "200 hit|" + body);
+}
+
+TEST_F(RequestTest, AClientDoesNotWaitForADiskThatHangs) {
+  auto damaged = std::make_unique<DamagedStore>(MemoryStore());
+  DamagedStore& store = *damaged;
+  StartWith("", {origin_.url()}, std::move(damaged));
+  const std::string body = Pattern(16 << 20);
+  store.behind = true;
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  std::thread sender([&] { asked.Answer("200 OK", kMinute, body); });
+  EXPECT_TRUE(Answer(client) == "200 fwd=uri-miss; fwd-status=200; stored|" + body);
+  EXPECT_EQ(store.waiting.size(), 1u) << "its patience is for one fill, not for each chunk";
+  sender.join();
 }
 
 TEST_F(RequestTest, AStaleCopyThatCannotBeReadIsAnError) {

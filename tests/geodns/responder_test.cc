@@ -63,11 +63,9 @@ class ResponderTest : public testing::Test {
     auto origin = *dns::Name::FromText("demo.test.");
     std::vector<SteeredName> steered;
     for (std::string_view text : {"www", "@", "new", "*.cdn"}) {
-      auto wire = dns::Name::FromText(text, origin)->view().bytes();
-      steered.push_back({{wire.begin(), wire.end()}, 0, "toml"});
+      steered.push_back({WireOf(text, origin), 0, "toml"});
     }
-    auto weighted = dns::Name::FromText("ab", origin)->view().bytes();
-    steered.push_back({{weighted.begin(), weighted.end()}, 1, "toml"});
+    steered.push_back({WireOf("ab", origin), 1, "toml"});
     std::string text(kZone);
     for (int i = 0; i < 30; ++i) {
       text += "big TXT \"" + std::to_string(i) + std::string(200, 'x') + "\"\n";
@@ -92,6 +90,11 @@ class ResponderTest : public testing::Test {
     snapshot_ = snapshot;
   }
 
+  static std::vector<uint8_t> WireOf(std::string_view text, const dns::Name& origin) {
+    const dns::Name name = *dns::Name::FromText(text, origin);
+    const std::span<const uint8_t> wire = name.view().bytes();
+    return {wire.begin(), wire.end()};
+  }
   static IpAddress Ip(std::string_view text) { return *IpAddress::Parse(text); }
 
   std::string Ask(const std::vector<uint8_t>& query, std::string_view client = "10.1.2.3",

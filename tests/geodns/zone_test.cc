@@ -22,7 +22,8 @@ Result<Zone> Build(std::string_view text, std::vector<std::string> steered = {},
   if (!records) return tl::unexpected(records.error());
   std::vector<SteeredName> names;
   for (const std::string& text_name : steered) {
-    auto wire = dns::Name::FromText(text_name, *name)->view().bytes();
+    const dns::Name steered_name = *dns::Name::FromText(text_name, *name);
+    const std::span<const uint8_t> wire = steered_name.view().bytes();
     names.push_back({{wire.begin(), wire.end()},
                      static_cast<uint32_t>(names.size()),
                      "geodns.toml:" + std::to_string(names.size() + 1)});

@@ -101,7 +101,8 @@ TEST(FieldsTest, CopiesAreIndependent) {
   fields.Clear();
   fields.Add("c", "3");
   EXPECT_EQ(copy.ToText(), "a: 1\nb: 2\n");
-  copy = copy;  // NOLINT(clang-diagnostic-self-assign-overloaded): what is tested
+  const Fields& same = copy;
+  copy = same;
   EXPECT_EQ(copy.ToText(), "a: 1\nb: 2\n");
 }
 

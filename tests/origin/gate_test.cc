@@ -8,6 +8,7 @@ namespace nearside::origin::test {
 namespace {
 
 using ::testing::HasSubstr;
+using namespace std::string_literals;
 
 using GateTest = OriginTest;
 
@@ -44,7 +45,7 @@ TEST_F(GateTest, MalformedRequestsAreRefusedAndTheConnectionClosed) {
       {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\nhost: a\r\n\r\n", 414},
       {"GET / HTTP/1.1\r\nhost: a\r\nx: " + std::string(8500, 'a') + "\r\n\r\n", 431},
       {"GET / HTTP/1.1\r\nhost: a\r\nx: " + std::string(20'000, 'a') + "\r\n\r\n", 431},
-      {std::string("GET / HTTP/1.1\r\nhost: a\r\nx: a\0b\r\n\r\n", 37), 400},
+      {"GET / HTTP/1.1\r\nhost: a\r\nx: a\0b\r\n\r\n"s, 400},
   };
   for (const auto& [request, status] : rows) {
     RawClient client(port());

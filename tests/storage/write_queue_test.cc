@@ -47,6 +47,31 @@ TEST(WriteQueueTest, GivesBatchesWithinTheirLimitsInOrder) {
   EXPECT_EQ(queue.Take(Soon()).chunks.size(), 2u) << "the bytes reach the limit with the second";
 }
 
+TEST(WriteQueueTest, TellsWhoWaitsForRoomWhenThreeQuartersAreFree) {
+  const auto fill = std::make_shared<Fill>(1, 0);
+  WriteQueue queue(ByteSize{10 * MakeWrite(fill, 0, 100).chunk->charge()}, kLimits);
+  TestExecutor executor;
+  int told = 0;
+  const auto tell = [&told] { ++told; };
+  for (uint32_t i = 0; i < 5; ++i) ASSERT_TRUE(queue.PushChunk(MakeWrite(fill, i, 100)));
+  EXPECT_FALSE(queue.WaitsForRoom(executor, tell)) << "half full";
+  ASSERT_TRUE(queue.PushChunk(MakeWrite(fill, 5, 100)));
+  EXPECT_TRUE(queue.WaitsForRoom(executor, tell));
+  EXPECT_TRUE(queue.WaitsForRoom(executor, tell));
+  queue.FinishChunks(queue.Take(Soon()).chunks);  // four: two of ten are left
+  ASSERT_EQ(executor.waiting(), 2u);
+  ASSERT_TRUE(executor.RunOne() && executor.RunOne());
+  EXPECT_EQ(told, 2);
+  queue.FinishChunks(queue.Take(Soon()).chunks);
+  EXPECT_EQ(executor.waiting(), 0u) << "once";
+
+  for (uint32_t i = 6; i < 12; ++i) ASSERT_TRUE(queue.PushChunk(MakeWrite(fill, i, 100)));
+  EXPECT_TRUE(queue.WaitsForRoom(executor, tell));
+  queue.Stop();
+  EXPECT_EQ(executor.waiting(), 1u) << "nobody waits for a queue that has ended";
+  EXPECT_FALSE(queue.WaitsForRoom(executor, tell));
+}
+
 TEST(WriteQueueTest, RefusesBeyondItsBytesUntilTheChunksAreFinished) {
   WriteQueue queue(ByteSize{1000}, kLimits);
   const auto fill = std::make_shared<Fill>(1, 0);

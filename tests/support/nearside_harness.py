@@ -161,6 +161,10 @@ class Daemon:
         self.process = None
         return code
 
+    def is_sanitized(self) -> bool:
+        """Whether a sanitizer is built in: its memory tells nothing about the program's."""
+        return b"__asan_init" in (BIN / self.program).read_bytes()
+
     def resident_kib(self, field: str = "VmRSS") -> int:
         """VmRSS now, or VmHWM, the most there ever was."""
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():

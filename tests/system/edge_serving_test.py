@@ -264,8 +264,9 @@ class BackPressureTest(EdgeTest):
             readers.append(reader)
         time.sleep(0.5)  # nothing to wait for: what must not grow is watched
         grown = edge.daemon.resident_kib() - before
-        self.assertLess(grown, self.READERS * self.BODY_BYTES // 1024 // 3,
-                        f"{self.READERS} slow readers of 4 MiB made the edge grow by {grown} KiB")
+        if not edge.daemon.is_sanitized():
+            self.assertLess(grown, self.READERS * self.BODY_BYTES // 1024 // 3,
+                            f"{self.READERS} slow readers of 4 MiB made the edge grow by {grown} KiB")
         received = 0
         while part := readers[0].recv(65536):
             received += len(part)
