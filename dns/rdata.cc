@@ -14,6 +14,14 @@
 namespace nearside::dns {
 namespace {
 
+/// RFC 8659 §4.1.
+bool IsTag(std::string_view text) {
+  const auto fits = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  return !text.empty() && std::all_of(text.begin(), text.end(), fits);
+}
+
 tl::unexpected<Error> BadRdata(std::string message) {
   return Fail(Fault::kOperator, "bad_rdata", std::move(message));
 }
@@ -154,11 +162,7 @@ Status RdataReader::ReadString(std::string_view text) {
 }
 
 Status RdataReader::ReadTag(std::string_view text) {
-  auto fits = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  };
-  if (text.empty() || text.size() > kMaxStringBytes ||
-      !std::all_of(text.begin(), text.end(), fits)) {
+  if (text.size() > kMaxStringBytes || !IsTag(text)) {
     return BadRdata("expected a tag of letters and digits like issue, got \"" + std::string(text) +
                     "\"");
   }
@@ -214,7 +218,12 @@ std::optional<size_t> FieldBytes(Field field, std::span<const uint8_t> rdata) {
       return rdata.size();
     case Field::kHex:
       return rdata.empty() ? std::nullopt : std::optional(rdata.size());
-    case Field::kTag:
+    case Field::kTag: {
+      if (rdata.empty() || rdata[0] >= rdata.size()) return std::nullopt;
+      const size_t bytes = rdata[0] + size_t{1};
+      const bool is_tag = IsTag({reinterpret_cast<const char*>(rdata.data()) + 1, rdata[0]});
+      return is_tag ? std::optional(bytes) : std::nullopt;
+    }
     case Field::kString:
       return rdata.empty() ? std::nullopt : fixed(rdata[0] + size_t{1});
     case Field::kStrings: {

@@ -194,7 +194,7 @@ bool MessageWriter::PutRdata(const RecordView& record) {
 
 bool MessageWriter::PutBytes(std::span<const uint8_t> bytes) {
   if (!Fits(bytes.size())) return false;
-  std::memcpy(data_ + size_, bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(data_ + size_, bytes.data(), bytes.size());
   size_ += bytes.size();
   return true;
 }

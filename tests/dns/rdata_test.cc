@@ -184,6 +184,17 @@ TEST(RdataTest, EveryShorterLengthIsInvalid) {
   }
 }
 
+TEST(RdataTest, ACaaTagIsLettersAndDigits) {
+  const auto valid = [](std::string_view rdata) {
+    return RdataIsValid(type::kCaa, {reinterpret_cast<const uint8_t*>(rdata.data()), rdata.size()});
+  };
+  EXPECT_TRUE(valid({"\0\5issue;", 8}));
+  EXPECT_TRUE(valid({"\0\2a1", 4}));
+  EXPECT_FALSE(valid({"\0\0value", 7}));
+  EXPECT_FALSE(valid({"\0\2a-x", 5}));
+  EXPECT_FALSE(valid({"\0\2a", 3}));
+}
+
 TEST(RdataTest, RandomBytesPrintAndReadBackTheSame) {
   std::mt19937 random(3);
   size_t valid = 0;

@@ -26,11 +26,9 @@ namespace nearside::storage {
 class TestExecutor final : public Executor {
  public:
   void Post(std::function<void()> task) override {
-    {
-      const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
-    }
-    posted_.notify_all();
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+    posted_.notify_all();  // with the lock held: whoever it wakes may destroy this
   }
   /// Runs the next task, waiting for it; false after half a minute without one.
   bool RunOne() {
