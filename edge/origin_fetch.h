@@ -85,7 +85,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   size_t first_origin_ = 0;
   bool body_begun_ = false;
   bool head_seen_ = false;
-  bool discard_body_ = false;  ///< a 304's, which has none, or one nobody wants
+  bool discard_body_ = false;   ///< a 304's, which has none, or one nobody wants
   bool reader_paused_ = false;  ///< the body is a window ahead of its slowest reader
   bool store_paused_ = false;   ///< the store is behind
   bool waits_for_store_ = true;

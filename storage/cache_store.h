@@ -94,9 +94,9 @@ class ObjectWriter {
   /// copied, unless a good part of its capacity is empty. Never blocks: when the write queue is
   /// full the object is given up, which Commit reports.
   virtual void Append(ChunkRef chunk) = 0;
-  /// Whether over half of the write queue waits for the disk: who can, pauses the source of the body.
-  /// True: `room` runs once on `executor`, when less than a quarter waits or the store is closing.
-  /// `executor` lives until then or until the store is destroyed.
+  /// Whether over half of the write queue waits for the disk: who can, pauses the source of the
+  /// body. True: `room` runs once on `executor`, when less than a quarter waits or the store is
+  /// closing. `executor` lives until then or until the store is destroyed.
   virtual bool WaitsForRoom(Executor& executor, std::function<void()> room) = 0;
   /// The body is whole: `head` (object_id and body_bytes are filled in) becomes findable in RAM at
   /// once and durable within a batch. Returns the head as stored, or null when it was not (too
