@@ -13,15 +13,20 @@ import subprocess
 import sys
 
 
-def owner(kind: str, port: int) -> str:
+def owner(kind: str, address: str, port: int) -> str:
     """ " by nginx (pid 12)", or nothing when the system does not tell."""
+    everywhere = ("0.0.0.0", "*", "[::]")
     try:
         listing = subprocess.run(
             ["ss", "-Hlnp", f"--{kind}", f"sport = :{port}"], capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    found = re.search(r'users:\(\("([^"]+)",pid=(\d+)', listing.stdout)
-    return f" by {found[1]} (pid {found[2]})" if found else ""
+    for line in listing.stdout.splitlines():
+        local = line.split()[3].rpartition(":")[0].partition("%")[0]
+        found = re.search(r'users:\(\("([^"]+)",pid=(\d+)', line)
+        if found and (local == address or local in everywhere):
+            return f" by {found[1]} (pid {found[2]})"
+    return ""
 
 
 def complaint(kind: str, address: str, port: int, what: str, variable: str) -> str:
@@ -35,7 +40,7 @@ def complaint(kind: str, address: str, port: int, what: str, variable: str) -> s
                 probe.listen(1)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                return f"{place} is taken{owner(kind, port)}: end that program, or set {variable} to another port"
+                return f"{place} is taken{owner(kind, address, port)}: end that program, or set {variable} to another port"
             return f"{place} cannot be used: {error.strerror}; {variable} moves it"
     return ""
 
