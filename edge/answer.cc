@@ -132,6 +132,8 @@ int StatusOf(Reason reason) {
     case Reason::kOriginUnreachable:
     case Reason::kOriginBroken:
       return 502;
+    case Reason::kOriginFailed:
+      return 503;
     case Reason::kUnknownHost:
     case Reason::kWrongCertificate:
       return 421;

@@ -75,20 +75,27 @@ void StoredBody::Ask(uint32_t index) {
   });
 }
 
-FillBody::FillBody(std::unique_ptr<FillReader> reader, ByteSpan span, BodyCount count)
+FillBody::FillBody(std::unique_ptr<FillReader> reader, ByteSpan span, storage::CacheStore& store,
+                   net::EventLoop& loop, http::Exchange& exchange, BodyCount count)
     : reader_(std::move(reader)),
       response_(reader_->fill()->head().response),
       span_(span),
+      store_(store),
+      loop_(loop),
+      exchange_(exchange),
       count_(count) {
   reader_->Advance(span_.first);
 }
 
 http::BodySource::State FillBody::Peek(std::span<const uint8_t>* piece) {
+  if (stored_) return stored_->Peek(piece);
   if (span_.first >= span_.end) return State::kEnd;
   Fill::Piece found = reader_->fill()->Look(span_.first);
   switch (found.state) {
     case Fill::Piece::State::kNotYet:
       return State::kWait;
+    case Fill::Piece::State::kBehind:
+      return GoOnFromStore(piece);
     case Fill::Piece::State::kEnd:
       return State::kEnd;
     case Fill::Piece::State::kFailed:
@@ -103,7 +110,17 @@ http::BodySource::State FillBody::Peek(std::span<const uint8_t>* piece) {
   return State::kReady;
 }
 
+http::BodySource::State FillBody::GoOnFromStore(std::span<const uint8_t>* piece) {
+  storage::HeadRef head = reader_->fill()->stored();
+  if (!head) return State::kWait;  // it is woken when the body is whole
+  const ByteSpan rest{.first = span_.first, .end = std::min(span_.end, head->head.body_bytes)};
+  stored_ = std::make_unique<StoredBody>(store_, std::move(head), ChunkRef(), rest, loop_,
+                                         exchange_, count_);
+  return stored_->Peek(piece);
+}
+
 void FillBody::Consume(size_t n) {
+  if (stored_) return stored_->Consume(n);
   span_.first += n;
   count_.cells->Add(count_.bytes, n);
   reader_->Advance(span_.first);

@@ -60,18 +60,27 @@ class StoredBody final : public http::BodySource {
   std::shared_ptr<Loads> loads_;
 };
 
-/// The body of a response that is still arriving.
+/// The body of a response that is still arriving. Once it has fallen too far behind, it goes on
+/// from the store.
 class FillBody final : public http::BodySource {
  public:
-  FillBody(std::unique_ptr<FillReader> reader, ByteSpan span, BodyCount count);
+  /// `exchange` owns it.
+  FillBody(std::unique_ptr<FillReader> reader, ByteSpan span, storage::CacheStore& store,
+           net::EventLoop& loop, http::Exchange& exchange, BodyCount count);
   State Peek(std::span<const uint8_t>* piece) override;
   void Consume(size_t n) override;
 
  private:
+  State GoOnFromStore(std::span<const uint8_t>* piece);
+
   std::unique_ptr<FillReader> reader_;
   std::shared_ptr<const StoredResponse> response_;
   ByteSpan span_;
+  storage::CacheStore& store_;
+  net::EventLoop& loop_;
+  http::Exchange& exchange_;
   BodyCount count_;
+  std::unique_ptr<StoredBody> stored_;
   ChunkRef chunk_;
 };
 

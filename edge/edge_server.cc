@@ -19,6 +19,8 @@ namespace nearside::edge {
 namespace {
 
 constexpr milliseconds kTick{1000};
+/// What fills may hold in any case.
+constexpr uint64_t kLeastFillBytes = 64 << 20;
 /// How long a start waits for the event log before it serves what it has.
 constexpr milliseconds kCatchUpPatience{3000};
 
@@ -29,12 +31,6 @@ struct Loaded {
   std::string admin_token;
   std::string fleet_token;
 };
-
-tl::unexpected<Error> At(const settings::Origin& where, std::string_view key, const Error& error) {
-  return Fail(Fault::kOperator, error.reason,
-              where.file + ":" + std::to_string(where.line) + ": " + std::string(key) + ": " +
-                  error.message);
-}
 
 /// The first line of a token file; "" for no file.
 Result<std::string> ReadToken(const std::string& path) {
@@ -53,7 +49,7 @@ Status CheckAuthorities(const EdgeSettings& settings) {
   for (const SiteSettings& site : settings.sites) {
     if (site.origin_ca.empty()) continue;
     if (auto made = net::TlsClient::Create(site.origin_ca, {"http/1.1"}); !made) {
-      return At(site.where, "site.origin_ca", made.error());
+      return site.where.Refuse("origin_ca", made.error());
     }
   }
   return {};
@@ -65,16 +61,24 @@ Result<Loaded> Load(const std::string& path) {
   Loaded loaded;
   for (const CertificateSettings& row : settings->certificates) {
     auto certificate = net::LoadCertificate(row.chain, row.key);
-    if (!certificate) return At(row.where, "certificate", certificate.error());
+    if (!certificate) {
+      return row.where.Refuse(certificate.error().reason == "bad_key" ? "key" : "chain",
+                              certificate.error());
+    }
     loaded.certificates.push_back(std::move(*certificate));
   }
   auto admin_token = ReadToken(settings->admin.token_file);
-  if (!admin_token) return At(settings->admin.where, "admin.token_file", admin_token.error());
+  if (!admin_token) return settings->admin.where.Refuse("token_file", admin_token.error());
   loaded.admin_token = std::move(*admin_token);
   auto fleet_token = ReadToken(settings->fleet.token_file);
-  if (!fleet_token) return At(settings->fleet.where, "fleet.token_file", fleet_token.error());
+  if (!fleet_token) return settings->fleet.where.Refuse("token_file", fleet_token.error());
   loaded.fleet_token = std::move(*fleet_token);
   if (auto ok = CheckAuthorities(*settings); !ok) return tl::unexpected<Error>(ok.error());
+  if (!settings->cache.path.empty()) {
+    if (auto ok = CheckFolder(settings->cache.path); !ok) {
+      return settings->cache.where.Refuse("path", ok.error());
+    }
+  }
   loaded.configuration = std::make_shared<Configuration>(std::move(*settings));
   return loaded;
 }
@@ -152,8 +156,8 @@ class EdgeServer {
   const std::string config_;
   Loaded loaded_;
   std::unique_ptr<net::EventLoop> control_;
+  std::unique_ptr<net::WorkerGroup> group_;  // its loops outlive the store, which posts to them
   std::unique_ptr<Node> node_;
-  std::unique_ptr<net::WorkerGroup> group_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<http::SessionCounters> session_counters_;  ///< of each worker, a second old at most
   std::unique_ptr<net::Resolver> resolver_;
@@ -186,8 +190,12 @@ Status EdgeServer::Start() {
   auto log = AccessLog::Open(settings.node.access_log);
   if (!log) return tl::unexpected<Error>(log.error());
   auto store = OpenStore(settings.cache);
-  if (!store) return tl::unexpected<Error>(std::move(store.error()).In(config_ + ": [cache]"));
+  if (!store) {
+    const bool is_size = store.error().reason == "disk_too_small";
+    return settings.cache.where.Refuse(is_size ? "disk" : "path", store.error());
+  }
   node_ = std::make_unique<Node>(settings.node.name, std::move(*store), std::move(*log));
+  node_->fills.SetLimit(std::max(settings.cache.memory.bytes / 4, kLeastFillBytes));
   DeclareSessionMetrics();
   if (auto opened = OpenWorkers(); !opened) return opened;
   if (auto opened = OpenAdmin(); !opened) return opened;
@@ -215,7 +223,7 @@ Status EdgeServer::OpenWorkers() {
     const auto address = net::SocketAddress::Parse(listen.address);
     if (address->port() == 0) continue;
     if (auto free = net::Listener::CheckFree(*address); !free) {
-      return At(listen.where, "listen.address", free.error());
+      return listen.where.Refuse("address", free.error());
     }
   }
   auto group = net::WorkerGroup::Create(count);
@@ -243,11 +251,11 @@ Status EdgeServer::OpenAdmin() {
                      .sessions = [this] { return SumOfSessions(); }});
   admin_sessions_ = http::ServerSessions::Create(*control_, *admin_, {});
   auto address = net::SocketAddress::Parse(settings.address);
-  if (!address) return At(settings.where, "admin.address", address.error());
+  if (!address) return settings.where.Refuse("address", address.error());
   auto listener = net::Listener::Open(
       *control_, {.address = *address, .reuse_port = false, .max_connections = 1000}, nullptr,
       [this](std::unique_ptr<net::Stream> stream) { admin_sessions_->Adopt(std::move(stream)); });
-  if (!listener) return At(settings.where, "admin.address", listener.error());
+  if (!listener) return settings.where.Refuse("address", listener.error());
   admin_listener_ = std::move(*listener);
   return {};
 }
@@ -266,7 +274,7 @@ Status EdgeServer::StartFollower() {
     options.origins.push_back(*http::Endpoint::Parse(url));
     if (!options.origins.back().tls || tls) continue;
     auto made = net::TlsClient::Create("", {"http/1.1"});
-    if (!made) return At(settings.where, "fleet.events", made.error());
+    if (!made) return settings.where.Refuse("events", made.error());
     tls = std::move(*made);
   }
   // The log sends a heartbeat every few seconds; three missed ones mean that it is lost.
@@ -300,6 +308,8 @@ void EdgeServer::Reload() {
     Log(Level::kError, "reload_refused", {{"error", loaded.error().message}});
     return;
   }
+  settings::WarnOfRestart(loaded_.configuration->settings.restart_values,
+                          loaded->configuration->settings.restart_values);
   loaded_ = std::move(*loaded);
   certificate_stamps_ = StampsOf(loaded_.configuration->settings.certificates);
   UseCertificates(loaded_.certificates);

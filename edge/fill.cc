@@ -4,6 +4,13 @@
 
 namespace nearside::edge {
 
+namespace {
+
+/// What a fill may be ahead when all of them hold too much.
+constexpr uint64_t kLeastWindow = 4 * kChunkBytes;
+
+}  // namespace
+
 FillReader::FillReader(std::shared_ptr<Fill> fill, Executor& executor, std::function<void()> wake)
     : fill_(std::move(fill)), executor_(executor), wake_(std::make_shared<Wake>()) {
   wake_->wake = std::move(wake);
@@ -16,6 +23,11 @@ FillReader::~FillReader() {
 }
 
 void FillReader::Advance(uint64_t position) { fill_->Moved(this, position); }
+
+Fill::~Fill() {
+  if (budget_ == nullptr) return;
+  for (const ChunkRef& chunk : chunks_) budget_->held -= chunk->capacity();
+}
 
 Fill::Phase Fill::phase() const {
   std::lock_guard lock(mutex_);
@@ -50,7 +62,10 @@ Fill::Piece Fill::Look(uint64_t position) const {
     return {.state = phase_ == Phase::kFailed ? State::kFailed : State::kNotYet};
   }
   const uint64_t index = position / kChunkBytes;
-  if (index < first_chunk_) return {.state = State::kFailed};
+  if (index < first_chunk_) {
+    const bool stored = phase_ == Phase::kWhole ? stored_ != nullptr : storing_;
+    return {.state = stored ? State::kBehind : State::kFailed};
+  }
   return {.state = State::kReady,
           .chunk = chunks_[index - first_chunk_],
           .valid = static_cast<uint32_t>(
@@ -82,6 +97,7 @@ void Fill::SetAbandoned(std::function<void()> abandoned) {
 void Fill::SetHead(FillHead head) {
   std::lock_guard lock(mutex_);
   head_ = std::move(head);
+  storing_ = head_.storing;
   phase_ = Phase::kStreaming;
   WakeAll();
 }
@@ -96,6 +112,7 @@ std::vector<ChunkRef> Fill::Append(std::span<const uint8_t> bytes) {
                                 ? *head_.body_bytes - published_
                                 : kChunkBytes;
       chunks_.push_back(Chunk::Make(std::min<uint64_t>(left, kChunkBytes)));
+      if (budget_ != nullptr) budget_->held += chunks_.back()->capacity();
     }
     const size_t taken = chunks_.back()->Append(bytes);
     if (taken == 0) break;  // longer than announced, which the client session refuses before us
@@ -109,7 +126,8 @@ std::vector<ChunkRef> Fill::Append(std::span<const uint8_t> bytes) {
 
 bool Fill::ShouldPause() {
   std::lock_guard lock(mutex_);
-  paused_ = !readers_.empty() && published_ - DropPassed() >= window_;
+  const uint64_t ahead = DropPassed();
+  paused_ = !readers_.empty() && ahead >= WindowNow();
   return paused_;
 }
 
@@ -121,14 +139,22 @@ ChunkRef Fill::TakeTail() {
   return tail.room() > tail.capacity() / 8 ? Chunk::Copy(tail.bytes()) : chunks_.back();
 }
 
-void Fill::Finish() {
+void Fill::StopStoring() {
   std::lock_guard lock(mutex_);
+  storing_ = false;
+  WakeAll();
+}
+
+void Fill::Finish(storage::HeadRef stored) {
+  std::lock_guard lock(mutex_);
+  stored_ = std::move(stored);
   phase_ = Phase::kWhole;
   WakeAll();
 }
 
-void Fill::FinishStored(storage::HeadRef head, Reason reason) {
+void Fill::FinishStored(storage::HeadRef head, Reason reason, bool shared) {
   std::lock_guard lock(mutex_);
+  head_.shared = shared;
   reason_ = reason;
   stored_ = std::move(head);
   phase_ = Phase::kStored;
@@ -139,6 +165,7 @@ void Fill::Fail(Reason reason, Error error) {
   std::lock_guard lock(mutex_);
   reason_ = reason;
   error_ = std::move(error);
+  storing_ = false;
   phase_ = Phase::kFailed;
   WakeAll();
 }
@@ -156,7 +183,8 @@ void Fill::Leave(FillReader* reader) {
     if (readers_.empty()) {
       call = abandoned_;
     }
-    if (paused_ && published_ - DropPassed() < window_) {
+    const uint64_t ahead = DropPassed();
+    if (paused_ && ahead < WindowNow()) {
       paused_ = false;
       if (!call) call = resume_;
     }
@@ -169,9 +197,9 @@ void Fill::Moved(FillReader* reader, uint64_t position) {
   {
     std::lock_guard lock(mutex_);
     reader->position_ = position;
-    if (published_ < window_) return;
+    if (!paused_ && published_ < window_) return;
     // Going on at half a window, so that a fetch is not paused and resumed for each record.
-    if (published_ - DropPassed() <= window_ / 2 && paused_) {
+    if (DropPassed() <= WindowNow() / 2 && paused_) {
       paused_ = false;
       resume = resume_;
     }
@@ -189,16 +217,30 @@ void Fill::WakeAll() {
   }
 }
 
+uint64_t Fill::WindowNow() const {
+  const bool tight = budget_ != nullptr && budget_->held > budget_->limit;
+  return tight ? std::min(window_, kLeastWindow) : window_;
+}
+
 uint64_t Fill::DropPassed() {
   uint64_t slowest = published_;
-  for (const FillReader* reader : readers_) slowest = std::min(slowest, reader->position_);
-  // Within the first window everything is kept, so that late requests can join.
-  if (published_ <= window_) return slowest;
-  while (chunks_.size() > 1 && (first_chunk_ + 1) * kChunkBytes <= slowest) {
-    chunks_.pop_front();
-    ++first_chunk_;
+  uint64_t fastest = readers_.empty() ? published_ : 0;
+  for (const FillReader* reader : readers_) {
+    slowest = std::min(slowest, reader->position_);
+    fastest = std::max(fastest, reader->position_);
   }
-  return slowest;
+  const uint64_t window = WindowNow();
+  uint64_t needed = slowest;
+  if (storing_ && fastest > window) needed = std::max(needed, fastest - window);
+  // Within the first window everything is kept, so that late requests can join.
+  if (published_ > window) {
+    while (chunks_.size() > 1 && (first_chunk_ + 1) * kChunkBytes <= needed) {
+      if (budget_ != nullptr) budget_->held -= chunks_.front()->capacity();
+      chunks_.pop_front();
+      ++first_chunk_;
+    }
+  }
+  return published_ - (storing_ ? fastest : slowest);
 }
 
 FillTable::Claim FillTable::ClaimFill(const Key256& key, uint64_t window, uint64_t purge_sequence) {
@@ -208,7 +250,7 @@ FillTable::Claim FillTable::ClaimFill(const Key256& key, uint64_t window, uint64
   if (slot && slot->joinable() && slot->purge_sequence() >= purge_sequence) {
     return {.fill = slot, .lead = false};
   }
-  slot = std::make_shared<Fill>(key, window, purge_sequence);
+  slot = std::make_shared<Fill>(key, window, purge_sequence, &budget_);
   return {.fill = slot, .lead = true};
 }
 

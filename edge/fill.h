@@ -74,6 +74,11 @@ struct FillHead {
 };
 
 /// Any thread. The fetch is the only writer; it runs on one worker.
+///
+/// It holds no more of the body than two windows: what every reader has passed goes, and so does
+/// what lies more than a window behind the fastest reader while the body is being stored. A reader
+/// that falls behind that far goes on from the store when the body is whole there, so that a slow
+/// client neither paces the others nor keeps an object out of the cache.
 class Fill : public std::enable_shared_from_this<Fill> {
  public:
   enum class Phase : uint8_t {
@@ -83,11 +88,17 @@ class Fill : public std::enable_shared_from_this<Fill> {
     kStored,  ///< no body of its own: serve stored() (the origin said 304, or it was there already)
     kFailed,  ///< no head, or a body that will never be whole
   };
-  /// `window`: how far the body may run ahead of its slowest reader, in bytes.
-  /// `purge_sequence`: the store's when the fetch starts. Requests that begin after a later purge
-  /// must not join.
-  Fill(const Key256& key, uint64_t window, uint64_t purge_sequence)
-      : key_(key), window_(window), purge_sequence_(purge_sequence) {}
+  /// What all fills of a node hold together, in bytes. Over the limit their windows are small.
+  struct Budget {
+    std::atomic<uint64_t> held{0};
+    uint64_t limit = 256 << 20;
+  };
+  /// `window`: how far the body may run ahead, in bytes: of its fastest reader while it is being
+  /// stored, else of its slowest. `purge_sequence`: the store's when the fetch starts. Requests
+  /// that begin after a later purge must not join. `budget` (may be null) outlives it.
+  Fill(const Key256& key, uint64_t window, uint64_t purge_sequence, Budget* budget = nullptr)
+      : key_(key), window_(window), purge_sequence_(purge_sequence), budget_(budget) {}
+  ~Fill();
 
   const Key256& key() const { return key_; }
   uint64_t purge_sequence() const { return purge_sequence_; }
@@ -96,7 +107,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   Phase phase() const;
   /// Valid from kStreaming on; immutable.
   const FillHead& head() const { return head_; }
-  /// In kStored: the head to serve from the store.
+  /// In kStored: the head to serve from the store. In kWhole: the head of the body, once stored;
+  /// may be null.
   storage::HeadRef stored() const;
   /// In kFailed: what went wrong.
   Error error() const;
@@ -106,7 +118,13 @@ class Fill : public std::enable_shared_from_this<Fill> {
   uint64_t published() const;
   /// What stands at byte `position` of the body.
   struct Piece {
-    enum class State : uint8_t { kReady, kNotYet, kEnd, kFailed } state = State::kNotYet;
+    enum class State : uint8_t {
+      kReady,
+      kNotYet,
+      kBehind,  ///< given back: from stored() when the body is whole
+      kEnd,
+      kFailed
+    } state = State::kNotYet;
     ChunkRef chunk;      ///< in kReady: the chunk that holds it …
     uint32_t valid = 0;  ///< … and how many bytes of that chunk may be read
   };
@@ -123,13 +141,18 @@ class Fill : public std::enable_shared_from_this<Fill> {
   void SetHead(FillHead head);
   /// Appends bytes and wakes readers. Returns the chunks that became full, for the store.
   std::vector<ChunkRef> Append(std::span<const uint8_t> bytes);
-  /// Whether the body is a window ahead of its slowest reader; if so, resume will be called.
+  /// Whether the body is a window ahead of the reader that paces it; if so, resume will be called.
   bool ShouldPause();
   /// The last chunk, not full; null when the body's length is a multiple of a chunk.
   ChunkRef TakeTail();
-  void Finish();
-  /// `reason`: kValidated after a 304, kFresh when it was in the store already.
-  void FinishStored(storage::HeadRef head, Reason reason);
+  /// The store has given the body up: from here on the slowest reader paces it, and those too far
+  /// behind are cut off.
+  void StopStoring();
+  /// `stored`: its head in the store, if it was stored.
+  void Finish(storage::HeadRef stored);
+  /// `reason`: kValidated after a 304, kFresh when it was in the store already. `shared`: it may
+  /// answer other requests than the one it was fetched for.
+  void FinishStored(storage::HeadRef head, Reason reason, bool shared);
   void Fail(Reason reason, Error error);
 
  private:
@@ -138,12 +161,15 @@ class Fill : public std::enable_shared_from_this<Fill> {
   void Leave(FillReader* reader);
   void Moved(FillReader* reader, uint64_t position);
   void WakeAll();  ///< with the lock held
-  /// Gives back what every reader has passed; with the lock held. Returns the slowest position.
+  /// Gives back what nobody will read here; with the lock held. Returns how far the body is ahead
+  /// of the reader that paces it.
   uint64_t DropPassed();
+  uint64_t WindowNow() const;
 
   const Key256 key_;
   const uint64_t window_;
   const uint64_t purge_sequence_;
+  Budget* const budget_;
   FillHead head_;  ///< written before phase_ leaves kPending, then immutable
 
   mutable std::mutex mutex_;
@@ -153,6 +179,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   uint64_t published_ = 0;
   std::vector<FillReader*> readers_;
   bool paused_ = false;
+  bool storing_ = false;  ///< a reader that is left behind will find the body in the store
   storage::HeadRef stored_;
   Reason reason_ = Reason::kOriginBroken;
   Error error_;
@@ -178,6 +205,9 @@ class FillTable {
   /// which costs one wait.
   void MarkNotShared(const Key256& key, MonoTime until);
   bool IsNotShared(const Key256& key, MonoTime now) const;
+  /// Of all fills' bodies together; before the first fill.
+  void SetLimit(uint64_t bytes) { budget_.limit = bytes; }
+  uint64_t held_bytes() const { return budget_.held.load(std::memory_order_relaxed); }
   /// Whether a fill of `key` is under way.
   bool IsFilling(const Key256& key) const;
   size_t size() const;
@@ -192,6 +222,7 @@ class FillTable {
   };
   Shard& ShardOf(const Key256& key) { return shards_[key.bytes[31] % kShards]; }
   const Shard& ShardOf(const Key256& key) const { return shards_[key.bytes[31] % kShards]; }
+  Fill::Budget budget_;  // before what refers to it
   std::array<Shard, kShards> shards_;
 };
 

@@ -103,7 +103,11 @@ void OriginFetch::Cancel() {
 }
 
 void OriginFetch::OnAbandoned() {
-  if (done_ || order_.fill->readers() > 0) return;
+  if (done_) return;
+  if (order_.fill->readers() > 0) {  // somebody has come meanwhile
+    reader_paused_ = order_.fill->ShouldPause();
+    return ResumeBody();
+  }
   const bool wanted = order_.may_store && (!head_seen_ || writer_ != nullptr);
   if (wanted) {
     reader_paused_ = false;
@@ -153,6 +157,15 @@ void OriginFetch::OnHead(http::ResponseHead&& response) {
     }
   }
   order_.fill->SetHead(std::move(head));
+  if (!writer_) CancelIfUnwanted();
+}
+
+/// What is neither stored nor read is not fetched to its end.
+void OriginFetch::CancelIfUnwanted() {
+  if (order_.fill->readers() > 0) return;
+  worker_.loop().Post([self = self_] {
+    if (*self != nullptr) (*self)->OnAbandoned();
+  });
 }
 
 void OriginFetch::BeginStoring(FillHead* head) {
@@ -163,7 +176,6 @@ void OriginFetch::BeginStoring(FillHead* head) {
 
 void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   Node& node = worker_.node();
-  node.fills.Remove(order_.fill);  // after this, requests find the refreshed head
   worker_.cells().Add(node.metrics.validations);
   const StoredResponse& old = ResponseOf(*order_.validate);
   const std::string via = "1.1 " + node.name;
@@ -177,7 +189,8 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   }
   // What was validated for this request may answer it, even if it could not be kept.
   discard_body_ = true;
-  order_.fill->FinishStored(head ? head : order_.validate, Reason::kValidated);
+  order_.fill->FinishStored(head ? head : order_.validate, Reason::kValidated, decision_.store());
+  node.fills.Remove(order_.fill);  // after this, requests find the refreshed head
 }
 
 void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
@@ -186,13 +199,19 @@ void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
   for (ChunkRef& chunk : order_.fill->Append(bytes)) {
     if (writer_) writer_->Append(std::move(chunk));
   }
+  if (writer_ && writer_->given_up()) {
+    writer_.reset();
+    order_.fill->StopStoring();
+    CancelIfUnwanted();
+  }
   reader_paused_ = reader_paused_ || order_.fill->ShouldPause();
   PauseForStore();
   if ((reader_paused_ || store_paused_) && call_) call_->PauseBody();
 }
 
 void OriginFetch::PauseForStore() {
-  if (!writer_ || store_paused_ || !waits_for_store_) return;
+  const bool whole = order_.fill->head().body_bytes == order_.fill->published();
+  if (!writer_ || store_paused_ || !waits_for_store_ || whole) return;
   store_paused_ = writer_->WaitsForRoom(worker_.loop(), [self = self_] {
     if (*self != nullptr) (*self)->ResumeForStore();
   });
@@ -218,8 +237,7 @@ void OriginFetch::ResumeBody() {
 void OriginFetch::OnEnd(const http::Fields&) {
   if (done_) return;
   if (!discard_body_) {
-    if (writer_) Commit();
-    order_.fill->Finish();
+    order_.fill->Finish(writer_ ? Commit() : nullptr);
   }
   worker_.node().fills.Remove(order_.fill);
   Done();
@@ -254,7 +272,7 @@ storage::Head OriginFetch::MakeStorageHead(const Key256& key, const StoredRespon
   return head;
 }
 
-void OriginFetch::Commit() {
+storage::HeadRef OriginFetch::Commit() {
   if (ChunkRef tail = order_.fill->TakeTail()) writer_->Append(std::move(tail));
   StoredResponse stored = *response_;
   // RFC 9110 §8.6: not with a 204.
@@ -264,9 +282,10 @@ void OriginFetch::Commit() {
   const http::Fields& selecting = order_.fill->head().selecting;
   Key256 key = order_.primary;
   if (!selecting.empty()) key = VariantKey(order_.primary, selecting);
-  const bool kept = writer_->Commit(MakeStorageHead(key, stored, decision_.drop_at)) != nullptr;
+  storage::HeadRef kept = writer_->Commit(MakeStorageHead(key, stored, decision_.drop_at));
   writer_.reset();
   if (kept && !selecting.empty()) CommitIndex(selecting, key, decision_.drop_at);
+  return kept;
 }
 
 void OriginFetch::CommitIndex(const http::Fields& selecting, const Key256& variant,

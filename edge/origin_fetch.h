@@ -67,7 +67,8 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void ResumeForStore();
   void LoseStorePatience();
   void ResumeBody();
-  void Commit();
+  void CancelIfUnwanted();
+  storage::HeadRef Commit();
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,
                                 WallTime drop_at) const;
   void CommitIndex(const http::Fields& selecting, const Key256& variant, WallTime drop_at);

@@ -34,6 +34,7 @@ constexpr std::array<Row, kReasonCount> kRows = {{
      ResultClass::kError},
     {Reason::kOriginTimeout, "origin_timeout", ForwardReason::kUriMiss, ResultClass::kError},
     {Reason::kOriginBroken, "origin_broken", ForwardReason::kUriMiss, ResultClass::kError},
+    {Reason::kOriginFailed, "origin_failed", ForwardReason::kUriMiss, ResultClass::kError},
     {Reason::kUnknownHost, "unknown_host", std::nullopt, ResultClass::kError},
     {Reason::kWrongCertificate, "wrong_certificate", std::nullopt, ResultClass::kError},
     {Reason::kNodeRequest, "node", std::nullopt, ResultClass::kNode},

@@ -32,6 +32,7 @@ enum class Reason : uint8_t {
   kOriginUnreachable,  ///< 502: no origin could be connected to
   kOriginTimeout,      ///< 504
   kOriginBroken,       ///< 502: nonsense, cut off, or wrong length
+  kOriginFailed,       ///< 503: it answered a request that this one waited for with an error
   kUnknownHost,        ///< 421: no site has this host
   kWrongCertificate,   ///< 421: the connection's certificate does not cover the host
   kNodeRequest,        ///< /healthz and the like

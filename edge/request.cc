@@ -247,7 +247,7 @@ bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
       DecideUse(exchange_.request(), ResponseOf(*head), validity, worker_.loop().wall_now());
   if (decision.action == UseDecision::Action::kValidate) return false;
   node.fills.Remove(fill);
-  fill->FinishStored(std::move(head), decision.reason);
+  fill->FinishStored(std::move(head), decision.reason, /*shared=*/true);
   return true;
 }
 
@@ -300,6 +300,10 @@ void Request::OnFill() {
       return OnFillHead();
     case Fill::Phase::kStored:
       reader_.reset();
+      if (collapsed_ && !fill->head().shared) {
+        collapsed_ = false;
+        return Pass(Reason::kNotShared);
+      }
       // Found in the cache for another request: this one may want more of it.
       if (collapsed_ && fill->reason() != Reason::kValidated) return OnCandidate(fill->stored());
       return ServeStored(fill->stored(), fill->reason());
@@ -325,10 +329,19 @@ void Request::OnFillHead() {
   if (collapsed_ && !fill->joinable()) {
     // Made for somebody else alone, or its beginning is gone. If the next one may be shared, one of
     // those who are let go leads it; else nobody waits for anybody from here on.
-    const bool again = !head.shared && !head.unshareable && !IsErrorStatus(head.response->status);
+    const int status = head.response->status;
+    const bool again = !head.shared && !head.unshareable && !IsErrorStatus(status);
+    const bool failed = !head.shared && IsErrorStatus(status);
     reader_.reset();
     collapsed_ = false;
     if (again) return Forward(reason_);
+    // All at once they would finish off an origin that is overloaded.
+    if (failed) {
+      return Fail(Reason::kOriginFailed, "The origin of this site answered " +
+                                             std::to_string(status) +
+                                             " to another request for this, and there is no copy "
+                                             "that may be served.");
+    }
     return Pass(Reason::kNotShared);
   }
   if (collapsed_ && !Selects(head.selecting, exchange_.request().fields)) {
@@ -375,7 +388,8 @@ void Request::RespondFill() {
     const auto age = std::chrono::floor<seconds>(response.freshness.initial_age).count();
     extra.Add("age", std::to_string(age));
   }
-  auto body = std::make_unique<FillBody>(std::move(reader_), selection.span, CountOf(reason_));
+  auto body = std::make_unique<FillBody>(std::move(reader_), selection.span, *worker_.node().store,
+                                         worker_.loop(), exchange_, CountOf(reason_));
   if (selection.whole()) {
     return Deliver(selection.status, response.fields.lines(), &extra, line, std::move(body));
   }

@@ -50,16 +50,19 @@ Table NodeTable() {
       {.required = true,
        .prose = "Name of this edge: in `Cache-Status`, in receipts, in `nearside status`. A host "
                 "of this name answers `/healthz`.",
+       .restart = true,
        .check = CheckName});
   table.Key("workers", &NodeSettings::workers,
             {.fallback = "0",
              .least = "0",
              .most = "256",
-             .prose = "Event loops, each on a thread of its own. 0: one a core."});
+             .prose = "Event loops, each on a thread of its own. 0: one a core.",
+             .restart = true});
   table.Key("access_log", &NodeSettings::access_log,
             {.fallback = "off",
              .prose = "`off`, `stdout`, or a file: one JSON line a request. A file is reopened on "
-                      "SIGHUP, so that logrotate works."});
+                      "SIGHUP, so that logrotate works.",
+             .restart = true});
   table.Key("drain_timeout", &NodeSettings::drain_timeout,
             {.fallback = "30s",
              .least = "0s",
@@ -70,12 +73,14 @@ Table NodeTable() {
 
 Table ListenTable() {
   Table table;
-  table.Key("address", &ListenSettings::address,
-            {.required = true, .prose = "Address and port.", .check = CheckAddress});
+  table.Key(
+      "address", &ListenSettings::address,
+      {.required = true, .prose = "Address and port.", .restart = true, .check = CheckAddress});
   table.Key("tls", &ListenSettings::tls,
             {.fallback = "false",
              .prose = "TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 by ALPN. Without it: HTTP/1.1, and "
-                      "HTTP/2 by prior knowledge."});
+                      "HTTP/2 by prior knowledge.",
+             .restart = true});
   table.Where(&ListenSettings::where);
   return table;
 }
@@ -87,11 +92,13 @@ Table AdminTable() {
       {.fallback = "",
        .prose = "Address and port of `/healthz`, `/metrics`, `/status`, `/explain`, `/purge` and "
                 "`/drain`. Empty: no admin listener. Off loopback it wants a token.",
+       .restart = true,
        .check = CheckOptionalAddress});
   table.Key("token_file", &AdminSettings::token_file,
             {.fallback = "",
              .prose = "File whose first line is the bearer token that POST requests must carry. "
-                      "Without one POST is refused."});
+                      "Without one POST is refused.",
+             .restart = true});
   table.Where(&AdminSettings::where);
   return table;
 }
@@ -101,20 +108,24 @@ Table CacheTable() {
   table.Key("path", &CacheSettings::path,
             {.fallback = "",
              .prose = "Folder of the cache's files, made when absent. Empty: memory only, nothing "
-                      "survives a restart."});
+                      "survives a restart.",
+             .restart = true});
   table.Key("disk", &CacheSettings::disk,
             {.fallback = "1GiB",
              .least = "64MiB",
              .most = "64TiB",
-             .prose = "Space reserved on disk; the cache never grows past it."});
+             .prose = "Space reserved on disk; the cache never grows past it.",
+             .restart = true});
   table.Key("memory", &CacheSettings::memory,
             {.fallback = "256MiB",
              .least = "4MiB",
              .most = "4TiB",
-             .prose = "RAM for object heads and bodies."});
+             .prose = "RAM for object heads and bodies.",
+             .restart = true});
   table.Key("largest_object", &CacheSettings::largest_object,
             {.fallback = "0B",
-             .prose = "Bodies above this pass through and are not stored. 0: half of `disk`."});
+             .prose = "Bodies above this pass through and are not stored. 0: half of `disk`.",
+             .restart = true});
   table.Key(
       "fill_window", &CacheSettings::fill_window,
       {.fallback = "16MiB",
@@ -126,7 +137,9 @@ Table CacheTable() {
             {.fallback = "2",
              .least = "1",
              .most = "64",
-             .prose = "Threads that read cold bodies from disk, so that no event loop ever does."});
+             .prose = "Threads that read cold bodies from disk, so that no event loop ever does.",
+             .restart = true});
+  table.Where(&CacheSettings::where);
   return table;
 }
 
@@ -197,7 +210,8 @@ Table LimitTable() {
             {.fallback = "100000",
              .least = "1",
              .most = "10000000",
-             .prose = "Connections of one listener on one worker; more are closed at once."});
+             .prose = "Connections of one listener on one worker; more are closed at once.",
+             .restart = true});
   return table;
 }
 
@@ -282,22 +296,22 @@ Table FleetTable() {
       "events", &FleetSettings::events,
       {.fallback = "[]",
        .prose = "Origins whose event log this edge follows, as `http://10.0.0.1:9000`; the first "
-                "that answers is used. Empty: the edge stands alone."});
+                "that answers is used. Empty: the edge stands alone.",
+       .restart = true});
   table.Key("token_file", &FleetSettings::token_file,
-            {.fallback = "", .prose = "File whose first line is the fleet's bearer token."});
+            {.fallback = "",
+             .prose = "File whose first line is the fleet's bearer token.",
+             .restart = true});
   table.Where(&FleetSettings::where);
   return table;
-}
-
-std::string At(const settings::Origin& where, std::string_view key) {
-  return where.file + ":" + std::to_string(where.line) + ": " + std::string(key) + ": ";
 }
 
 Status CheckUrls(const settings::Origin& where, std::string_view key,
                  const std::vector<std::string>& urls) {
   for (const std::string& url : urls) {
     if (auto endpoint = http::Endpoint::Parse(url); !endpoint) {
-      return Fail(Fault::kOperator, "bad_settings", At(where, key) + endpoint.error().message);
+      return Fail(Fault::kOperator, "bad_settings",
+                  where.Of(key) + ": " + endpoint.error().message);
     }
   }
   return {};
@@ -308,15 +322,15 @@ Status CheckSites(const EdgeSettings& settings) {
   for (const SiteSettings& site : settings.sites) {
     if (!names.insert(site.name).second) {
       return Fail(Fault::kOperator, "bad_settings",
-                  At(site.where, "site.name") + "two sites are called \"" + site.name + "\"");
+                  site.where.Of("name") + ": two sites are called \"" + site.name + "\"");
     }
     for (const std::string& host : site.hosts) {
       if (!hosts.insert(http::LowerName(host)).second) {
         return Fail(Fault::kOperator, "bad_settings",
-                    At(site.where, "site.hosts") + "\"" + host + "\" is named twice");
+                    site.where.Of("hosts") + ": \"" + host + "\" is named twice");
       }
     }
-    if (auto ok = CheckUrls(site.where, "site.origins", site.origins); !ok) return ok;
+    if (auto ok = CheckUrls(site.where, "origins", site.origins); !ok) return ok;
   }
   return {};
 }
@@ -327,33 +341,34 @@ Status CheckAcross(const EdgeSettings& settings) {
     // Sharing a port is what listeners of several workers do, so the system would not mind.
     if (!addresses.insert(net::SocketAddress::Parse(listen.address)->ToString()).second) {
       return Fail(Fault::kOperator, "bad_settings",
-                  At(listen.where, "listen.address") + "another [[listen]] has \"" +
-                      listen.address + "\" already");
+                  listen.where.Of("address") + ": another [[listen]] has \"" + listen.address +
+                      "\" already");
     }
     if (listen.tls && settings.certificates.empty()) {
       return Fail(Fault::kOperator, "bad_settings",
-                  At(listen.where, "listen.tls") + "expected a [[certificate]] for a TLS listener");
+                  listen.where.Of("tls") + ": expected a [[certificate]] for a TLS listener");
     }
   }
   if (!settings.admin.address.empty() && settings.admin.token_file.empty() &&
       !net::SocketAddress::Parse(settings.admin.address)->IsLoopback()) {
     return Fail(Fault::kOperator, "bad_settings",
-                At(settings.admin.where, "admin.token_file") +
-                    "expected a token file, because admin.address is not a loopback address");
+                settings.admin.where.Of("token_file") +
+                    ": expected a token file, because admin.address is not a loopback address");
   }
   if (!settings.fleet.events.empty() && settings.fleet.token_file.empty()) {
     return Fail(Fault::kOperator, "bad_settings",
-                At(settings.fleet.where, "fleet.token_file") +
-                    "expected the file with the fleet's token, because fleet.events is set");
+                settings.fleet.where.Of("token_file") +
+                    ": expected the file with the fleet's token, because fleet.events is set");
   }
   if (auto ok = CheckSites(settings); !ok) return ok;
-  return CheckUrls(settings.fleet.where, "fleet.events", settings.fleet.events);
+  return CheckUrls(settings.fleet.where, "events", settings.fleet.events);
 }
 
 }  // namespace
 
 settings::Table EdgeTable() {
   Table table;
+  table.KeepRestartValues(&EdgeSettings::restart_values);
   table.Sub("edge", &EdgeSettings::node, {.required = true, .prose = "The node itself."},
             NodeTable());
   table.Each("listen", &EdgeSettings::listen,

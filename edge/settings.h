@@ -36,6 +36,7 @@ struct CacheSettings {
   ByteSize largest_object;
   ByteSize fill_window;
   int reader_threads = 0;
+  settings::Origin where;
 };
 
 struct CertificateSettings {
@@ -92,6 +93,7 @@ struct EdgeSettings {
   LimitSettings limits;
   std::vector<SiteSettings> sites;
   FleetSettings fleet;
+  settings::RestartValues restart_values;
 };
 
 /// The rows behind EdgeSettings.

@@ -4,6 +4,12 @@
 
 namespace nearside::edge {
 
+namespace {
+
+constexpr size_t kLeastChunk = 16 << 10;
+
+}  // namespace
+
 class Upload::Source final : public http::BodySource {
  public:
   explicit Source(std::shared_ptr<Upload> upload) : upload_(std::move(upload)) {}
@@ -46,10 +52,12 @@ void Upload::Push(std::span<const uint8_t> bytes) {
     if (exchange_ != nullptr) exchange_->ConsumedBody(bytes.size());
     return;
   }
+  // Small pieces share a chunk: each has a cost beside its bytes.
   while (!bytes.empty()) {
-    const size_t size = std::min(bytes.size(), kChunkBytes);
-    chunks_.push_back(Chunk::Copy(bytes.first(size)));
-    bytes = bytes.subspan(size);
+    const bool room = !chunks_.empty() && chunks_.back()->room() > 0;
+    if (!room)
+      chunks_.push_back(Chunk::Make(std::max(kLeastChunk, std::min(bytes.size(), kChunkBytes))));
+    bytes = bytes.subspan(chunks_.back()->Append(bytes));
   }
 }
 

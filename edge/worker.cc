@@ -45,7 +45,7 @@ Status Worker::Open(const std::vector<net::Certificate>& certificates,
 
 Status Worker::OpenListener(const ListenSettings& settings, std::shared_ptr<net::TlsServer> tls) {
   auto address = net::SocketAddress::Parse(settings.address);
-  if (!address) return tl::unexpected<Error>(address.error());
+  if (!address) return settings.where.Refuse("address", address.error());
   const bool is_tls = tls != nullptr;
   auto listener = net::Listener::Open(
       loop_,
@@ -54,10 +54,7 @@ Status Worker::OpenListener(const ListenSettings& settings, std::shared_ptr<net:
       std::move(tls),
       [this](std::unique_ptr<net::Stream> stream) { sessions_->Adopt(std::move(stream)); });
   if (!listener) {
-    const settings::Origin& where = settings.where;
-    return tl::unexpected<Error>(
-        std::move(listener.error())
-            .In(where.file + ":" + std::to_string(where.line) + ": listen.address"));
+    return settings.where.Refuse("address", listener.error());
   }
   if (is_tls) tls_listeners_.push_back(listener->get());
   listeners_.push_back(std::move(*listener));

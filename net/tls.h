@@ -22,8 +22,8 @@ struct Certificate {
   std::string key_pem;
 };
 
-/// Reads both files. Error: kOperator bad_certificate, naming the file and what is wrong: missing,
-/// not PEM, key of another certificate, expired ones only warn.
+/// Reads both files. Errors: kOperator bad_certificate or bad_key, naming the file and what is
+/// wrong: missing, not PEM, key of another certificate; expired ones only warn.
 Result<Certificate> LoadCertificate(const std::string& chain_file, const std::string& key_file);
 
 /// Keys that encrypt session tickets; every worker of a daemon (and of a fleet, later) uses the

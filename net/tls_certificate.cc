@@ -25,6 +25,11 @@ tl::unexpected<Error> BadCertificate(const std::string& file, const std::string&
   return Fail(Fault::kOperator, "bad_certificate", file + ": " + what);
 }
 
+tl::unexpected<Error> BadKey(const std::string& file, const std::string& what) {
+  ERR_clear_error();
+  return Fail(Fault::kOperator, "bad_key", file + ": " + what);
+}
+
 int RefusePassword(char*, int, int, void* asked) noexcept {
   *static_cast<bool*>(asked) = true;
   return -1;
@@ -64,12 +69,12 @@ Result<OpensslPtr<EVP_PKEY>> ReadKey(const Certificate& certificate) {
   bool encrypted = false;
   OpensslPtr<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, RefusePassword, &encrypted));
   if (encrypted) {
-    return BadCertificate(certificate.key_file,
-                          "is encrypted: expected a key without a password (openssl pkey -in ...)");
+    return BadKey(certificate.key_file,
+                  "is encrypted: expected a key without a password (openssl pkey -in ...)");
   }
   if (key == nullptr) {
-    return BadCertificate(certificate.key_file,
-                          "holds no private key: expected PEM, \"-----BEGIN PRIVATE KEY-----\"");
+    return BadKey(certificate.key_file,
+                  "holds no private key: expected PEM, \"-----BEGIN PRIVATE KEY-----\"");
   }
   return key;
 }
@@ -85,9 +90,8 @@ Result<KeyedChain> ReadPair(const Certificate& certificate) {
   auto key = ReadKey(certificate);
   if (!key) return unexpected(key.error());
   if (X509_check_private_key(chain->leaf.get(), key->get()) != 1) {
-    return BadCertificate(
-        certificate.key_file,
-        "is the key of another certificate than the first in " + certificate.chain_file);
+    return BadKey(certificate.key_file,
+                  "is the key of another certificate than the first in " + certificate.chain_file);
   }
   return KeyedChain{std::move(*chain), std::move(*key)};
 }
@@ -105,19 +109,19 @@ void WarnOfDates(const Certificate& certificate, const X509* leaf) {
   }
 }
 
-Result<std::string> ReadPem(const std::string& file) {
+Result<std::string> ReadPem(const std::string& file, std::string_view reason) {
   auto text = ReadFile(file, kMaxPemBytes);
   if (text) return text;
   // The message begins with the file's name already.
-  return Fail(Fault::kOperator, "bad_certificate", text.error().message);
+  return Fail(Fault::kOperator, reason, text.error().message + "; expected a PEM file");
 }
 
 }  // namespace
 
 Result<Certificate> LoadCertificate(const std::string& chain_file, const std::string& key_file) {
-  auto chain_pem = ReadPem(chain_file);
+  auto chain_pem = ReadPem(chain_file, "bad_certificate");
   if (!chain_pem) return unexpected(chain_pem.error());
-  auto key_pem = ReadPem(key_file);
+  auto key_pem = ReadPem(key_file, "bad_key");
   if (!key_pem) return unexpected(key_pem.error());
   Certificate certificate{chain_file, key_file, std::move(*chain_pem), std::move(*key_pem)};
   auto pair = ReadPair(certificate);

@@ -4,6 +4,7 @@
 #include <sys/auxv.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include "net/tls_context.h"
 
@@ -62,6 +63,7 @@ std::string TakeOpensslError() {
   const char* reason = ERR_reason_error_string(code);
   ERR_clear_error();
   if (code == 0) return "no reason given";
+  if (ERR_SYSTEM_ERROR(code)) return std::generic_category().message(ERR_GET_REASON(code));
   return reason != nullptr ? reason : "OpenSSL error " + std::to_string(code);
 }
 

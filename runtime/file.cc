@@ -98,6 +98,30 @@ Status WriteFileAtomically(const std::string& path, std::string_view bytes, mode
   return SyncFolder(FolderOf(path));
 }
 
+Status CheckFolder(const std::string& path) {
+  const auto refuse = [&path](const std::string& what) {
+    return Fail(Fault::kOperator, "folder_unwritable",
+                path + ": " + what + "; expected a folder that can be made and written");
+  };
+  // The deepest part of the path that exists decides.
+  std::string existing = path;
+  while (true) {
+    struct stat status {};
+    if (::stat(existing.c_str(), &status) == 0) {
+      if (!S_ISDIR(status.st_mode)) return refuse(existing + " is no folder");
+      break;
+    }
+    if (errno != ENOENT && errno != ENOTDIR) {
+      return refuse(existing + ": " + std::generic_category().message(errno));
+    }
+    existing = FolderOf(existing);
+  }
+  if (::access(existing.c_str(), W_OK | X_OK) != 0) {
+    return refuse(existing + ": " + std::generic_category().message(errno));
+  }
+  return {};
+}
+
 Status MakeFolders(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);

@@ -26,4 +26,8 @@ Status WriteFileAtomically(const std::string& path, std::string_view bytes, mode
 /// error when all exist. Error: kSelf with errno's name ("ENOTDIR", "EACCES").
 Status MakeFolders(const std::string& path);
 
+/// Whether MakeFolders would give a folder in which files can be made; changes nothing. Error:
+/// kOperator folder_unwritable, with what is in the way and what was expected.
+Status CheckFolder(const std::string& path);
+
 }  // namespace nearside

@@ -3,10 +3,12 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <sstream>
 
 #include "runtime/fatal.h"
 #include "runtime/file.h"
+#include "runtime/log.h"
 #include "runtime/settings_rows.h"
 
 namespace nearside::settings {
@@ -87,6 +89,7 @@ class Table::Reader {
 
   explicit Reader(std::string_view file) : file_(file) {}
 
+  Origin OriginOf(const toml::table& table, const std::string& path, int line) const;
   /// `line` is the table's own, for what is missing in it.
   void ReadTable(const Rows& rows, const toml::table& table, const std::string& path, int line,
                  void* object);
@@ -95,6 +98,7 @@ class Table::Reader {
   void AddError(int line, const std::string& path, const std::string& text);
   /// All errors in the order of their lines, one a line.
   std::string Errors();
+  RestartValues TakeRestartValues() { return std::move(restart_values_); }
 
  private:
   struct Wrong {
@@ -115,6 +119,7 @@ class Table::Reader {
 
   std::string file_;
   std::vector<Wrong> errors_;
+  RestartValues restart_values_;
 };
 
 void Table::Reader::AddError(int line, const std::string& path, const std::string& text) {
@@ -225,6 +230,7 @@ void Table::Reader::ReadPresent(const Row& row, const toml::node& node, const st
                                 void* object) {
   if (row.shape == Shape::kKey) {
     std::optional<Parsed> value = ReadValue(row, node, path);
+    if (value && row.spec.restart) restart_values_.emplace_back(path, *value);
     if (value) row.store(object, *std::move(value));
   } else if (row.shape == Shape::kEach) {
     ReadEach(row, node, path, object);
@@ -240,6 +246,7 @@ void Table::Reader::ReadAbsent(const Row& row, const std::string& path, int line
   if (row.spec.required || none_is_too_few) {
     AddError(line, path, "missing; expected " + row.Expected(Miss::kForm));
   } else if (row.fallback) {
+    if (row.spec.restart) restart_values_.emplace_back(path, *row.fallback);
     row.store(object, Parsed(*row.fallback));
   } else if (row.shape == Shape::kSub) {
     ReadTable(*row.table.rows_, toml::table(), path, line, row.member(object));
@@ -261,9 +268,17 @@ void Table::Reader::RefuseUnknown(const Rows& rows, const toml::table& table,
   }
 }
 
+Origin Table::Reader::OriginOf(const toml::table& table, const std::string& path, int line) const {
+  Origin origin{.file = file_, .line = line, .table = path, .keys = {}};
+  for (const auto& [key, node] : table) {
+    origin.keys.emplace_back(key.str(), static_cast<int>(key.source().begin.line));
+  }
+  return origin;
+}
+
 void Table::Reader::ReadTable(const Rows& rows, const toml::table& table, const std::string& path,
                               int line, void* object) {
-  for (const auto& where : rows.wheres) *where(object) = Origin{file_, line};
+  for (const auto& where : rows.wheres) *where(object) = OriginOf(table, path, line);
   const size_t errors_before = errors_.size();
   for (const Row& row : rows.rows) {
     const std::string key_path = Join(path, row.key);
@@ -279,6 +294,39 @@ void Table::Reader::ReadTable(const Rows& rows, const toml::table& table, const 
     const std::string sentence = check(object);
     if (!sentence.empty()) AddError(line, path, sentence);
   }
+}
+
+std::vector<std::string> ChangedKeys(const RestartValues& before, const RestartValues& now) {
+  std::map<std::string, std::pair<std::vector<Parsed>, std::vector<Parsed>>> by_path;
+  for (const auto& [path, value] : before) by_path[path].first.push_back(value);
+  for (const auto& [path, value] : now) by_path[path].second.push_back(value);
+  std::vector<std::string> changed;
+  for (const auto& [path, values] : by_path) {
+    if (values.first != values.second) changed.push_back(path);
+  }
+  return changed;
+}
+
+void WarnOfRestart(const RestartValues& before, const RestartValues& now) {
+  std::string keys;
+  for (const std::string& key : ChangedKeys(before, now)) {
+    if (!keys.empty()) keys += ", ";
+    keys += key;
+  }
+  if (keys.empty()) return;
+  Log(Level::kWarning, "reload_partial", {{"keys", keys}, {"need", "restart"}});
+}
+
+std::string Origin::Of(std::string_view key) const {
+  int at = line;
+  for (const auto& [written, key_line] : keys) {
+    if (written == key) at = key_line;
+  }
+  return file + ":" + std::to_string(at) + ": " + Join(table, key);
+}
+
+tl::unexpected<Error> Origin::Refuse(std::string_view key, const Error& error) const {
+  return Fail(Fault::kOperator, error.reason, Of(key) + ": " + error.message);
 }
 
 Table::Table() : rows_(std::make_unique<Rows>()) {}
@@ -327,6 +375,8 @@ void Table::AddCheck(std::function<std::string(const void*)> check) {
   rows_->checks.push_back(std::move(check));
 }
 
+void Table::AddKeep(std::function<RestartValues*(void*)> keep) { rows_->keep = std::move(keep); }
+
 void Table::AddWhere(std::function<Origin*(void*)> where) {
   rows_->wheres.push_back(std::move(where));
 }
@@ -336,6 +386,7 @@ Status Table::ReadText(std::string_view text, std::string_view file_name, void* 
   try {
     const toml::table table = toml::parse(text);
     reader.ReadTable(*rows_, table, "", 1, object);
+    if (rows_->keep) *rows_->keep(object) = reader.TakeRestartValues();
   } catch (const toml::parse_error& error) {
     const toml::source_position at = error.source().begin;
     std::string_view what = error.description();

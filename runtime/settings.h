@@ -25,6 +25,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "runtime/result.h"
@@ -46,16 +47,32 @@ struct Spec {
   std::string most;   ///< largest value allowed; likewise
   std::vector<std::string> one_of;  ///< the only texts allowed, in a list too
   std::string prose;                ///< one or two sentences for docs/configuration.md
+  bool restart = false;             ///< a reload cannot change it, which the document says too
   /// A further check of the text, or of each text in a list (numbers: as in the file); returns ""
   /// or what was expected ("an address like \"127.0.0.1:8080\"").
   std::function<std::string(std::string_view)> check;
 };
 
-/// Where a value stood, for errors found later ("edge.toml:12").
+/// Where a table of the file stood, for errors that are found after reading (a missing certificate,
+/// a busy port).
 struct Origin {
   std::string file;
-  int line = 0;
+  int line = 0;                                   ///< of the table
+  std::string table;                              ///< its path: "cache"
+  std::vector<std::pair<std::string, int>> keys;  ///< those that are written, and their lines
+
+  /// "edge.toml:12: cache.path": where the key is written, or its table's line when it is not.
+  std::string Of(std::string_view key) const;
+  /// The error with that in front, kOperator.
+  tl::unexpected<Error> Refuse(std::string_view key, const Error& error) const;
 };
+
+/// The values of the keys that take a restart, by path ("listen.address"), in the file's order.
+using RestartValues = std::vector<std::pair<std::string, Parsed>>;
+/// The paths whose values differ between two readings, each once.
+std::vector<std::string> ChangedKeys(const RestartValues& before, const RestartValues& now);
+/// Logs them, if there are any, when a file is read again: event=reload_partial.
+void WarnOfRestart(const RestartValues& before, const RestartValues& now);
 
 /// What a row does with a value, and how it finds (or makes) the struct of a table inside.
 using Store = std::function<void(void* object, Parsed&& value)>;
@@ -120,6 +137,14 @@ class Table {
     return *this;
   }
 
+  /// In the outermost table: keeps what a reload cannot change, to be compared with ChangedKeys.
+  template <typename S>
+  Table& KeepRestartValues(RestartValues S::*member) {
+    AddKeep(
+        [member](void* object) -> RestartValues* { return &(static_cast<S*>(object)->*member); });
+    return *this;
+  }
+
   /// Fills `object` (the struct the rows were made for) from TOML text. All errors of the file are
   /// found in one pass and joined by newlines, each "edge.toml:7: cache.disk: expected a size like
   /// \"1GiB\", got 7"; a file that is no TOML has one, of its first bad line. Error: kOperator
@@ -141,6 +166,7 @@ class Table {
   void AddEach(std::string_view key, const Spec& spec, Table table, Member append);
   void AddCheck(std::function<std::string(const void*)> check);
   void AddWhere(std::function<Origin*(void*)> where);
+  void AddKeep(std::function<RestartValues*(void*)> keep);
 
   std::unique_ptr<Rows> rows_;
 };

@@ -63,7 +63,8 @@ void Table::Printer::PrintKey(const Row& row) {
   if (spec.required) fallback = "required";
   if (!spec.fallback.empty()) fallback = Code(Literal(row.kind.type, spec.fallback));
   text += "| " + Code(row.key) + " | " + std::string(TypeName(row.kind.type)) + " | " + fallback +
-          " | " + Cell(row.Range()) + " | " + Cell(spec.prose) + " |\n";
+          " | " + Cell(row.Range()) + " | " + Cell(spec.prose) +
+          (spec.restart ? " Takes a restart." : "") + " |\n";
 }
 
 /// Tables at the top stand in files as [cache] or [[zone]], lists of tables below those as

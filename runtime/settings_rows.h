@@ -52,6 +52,7 @@ struct Rows {
   std::vector<Row> rows;
   std::vector<std::function<std::string(const void*)>> checks;
   std::vector<std::function<Origin*(void*)>> wheres;
+  std::function<RestartValues*(void*)> keep;
 
   /// A row with its bounds read. Aborts when the key has one already.
   Row NewRow(std::string_view key, const Spec& spec, Shape shape, Kind kind) const;

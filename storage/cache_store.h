@@ -98,6 +98,8 @@ class ObjectWriter {
   /// body. True: `room` runs once on `executor`, when less than a quarter waits or the store is
   /// closing. `executor` lives until then or until the store is destroyed.
   virtual bool WaitsForRoom(Executor& executor, std::function<void()> room) = 0;
+  /// Whether it has been given up: nothing that is appended will be stored.
+  virtual bool given_up() const = 0;
   /// The body is whole: `head` (object_id and body_bytes are filled in) becomes findable in RAM at
   /// once and durable within a batch. Returns the head as stored, or null when it was not (too
   /// large, queue full, disk full, purged meanwhile: hard), which is counted by reason; what the

@@ -42,6 +42,7 @@ class MemoryCacheStore::Writer final : public ObjectWriter {
 
   /// RAM makes room at once or not at all.
   bool WaitsForRoom(Executor&, std::function<void()>) override { return false; }
+  bool given_up() const override { return finished_; }
 
   HeadRef Commit(Head head) override {
     if (finished_) return nullptr;

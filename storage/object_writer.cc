@@ -77,7 +77,7 @@ void LmdbObjectWriter::Append(ChunkRef chunk) {
 }
 
 bool LmdbObjectWriter::WaitsForRoom(Executor& executor, std::function<void()> room) {
-  return !finished_ && parts_.queue.WaitsForRoom(executor, std::move(room));
+  return !finished_ && queued_ > 0 && parts_.queue.WaitsForRoom(executor, std::move(room));
 }
 
 void LmdbObjectWriter::Queue(ChunkRef chunk) {

@@ -28,6 +28,7 @@ class LmdbObjectWriter final : public ObjectWriter {
   ~LmdbObjectWriter() override;
   void Append(ChunkRef chunk) override;
   bool WaitsForRoom(Executor& executor, std::function<void()> room) override;
+  bool given_up() const override { return finished_; }
   HeadRef Commit(Head head) override;
 
  private:

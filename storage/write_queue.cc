@@ -5,6 +5,13 @@
 
 namespace nearside::storage {
 
+namespace {
+
+/// Nobody waits for room at a disk that has done nothing for so long.
+constexpr seconds kPatience{2};
+
+}  // namespace
+
 /// Whether the writer is to be woken: for the first entry and for a full batch, not for each one
 /// between.
 bool WriteQueue::AddLocked(Entry entry) {
@@ -32,7 +39,7 @@ bool WriteQueue::PushChunk(ChunkWrite write) {
 
 bool WriteQueue::WaitsForRoom(Executor& executor, std::function<void()> room) {
   const std::lock_guard lock(mutex_);
-  if (stop_ || bytes_ <= limit_ / 2) return false;
+  if (stop_ || bytes_ <= limit_ / 2 || MonoNow() - moved_at_ > kPatience) return false;
   room_waiters_.push_back({.executor = &executor, .room = std::move(room)});
   return true;
 }
@@ -152,6 +159,7 @@ void WriteQueue::FinishFlushes(uint64_t flushes) {
 
 void WriteQueue::FinishChunks(const std::vector<ChunkWrite>& chunks) {
   const std::lock_guard lock(mutex_);
+  moved_at_ = MonoNow();
   for (const ChunkWrite& write : chunks) {
     bytes_ -= write.chunk->charge();
     waiting_chunks_.erase({.object_id = write.fill->object_id, .index = write.index});

@@ -93,7 +93,8 @@ class WriteQueue {
 
   /// False when the queue is full: the chunk is not taken.
   bool PushChunk(ChunkWrite write);
-  /// Whether it is over half full; if so `room` is posted to `executor` when it is under a quarter.
+  /// Whether it is over half full and moves at all; if so `room` is posted to `executor` when it is
+  /// under a quarter.
   bool WaitsForRoom(Executor& executor, std::function<void()> room);
   /// False when the queue is full. The ticket is filled in, and returned.
   std::optional<Ticket> PushHead(HeadWrite write);
@@ -153,7 +154,8 @@ class WriteQueue {
   uint64_t bytes_ = 0;         ///< of chunks not finished and heads not taken
   uint64_t queued_bytes_ = 0;  ///< of chunks not taken
   size_t queued_chunks_ = 0;
-  MonoTime first_at_{};  ///< when the oldest entry came
+  MonoTime moved_at_ = MonoNow();  ///< when the writer thread finished its last batch
+  MonoTime first_at_{};            ///< when the oldest entry came
   Ticket last_ticket_ = 0;
   uint64_t flushes_ = 0, taken_flushes_ = 0, finished_flushes_ = 0;
   bool stop_ = false;

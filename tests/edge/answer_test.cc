@@ -253,6 +253,7 @@ TEST(AnswerTest, CacheStatusForEachReason) {
       {Reason::kOriginUnreachable, "fwd=uri-miss; detail=origin_unreachable"},
       {Reason::kOriginTimeout, "fwd=uri-miss; detail=origin_timeout"},
       {Reason::kOriginBroken, "fwd=uri-miss; detail=origin_broken"},
+      {Reason::kOriginFailed, "fwd=uri-miss; detail=origin_failed"},
       {Reason::kUnknownHost, "detail=unknown_host"},
       {Reason::kWrongCertificate, "detail=wrong_certificate"},
       {Reason::kBadRequest, "detail=bad_request"},
@@ -292,7 +293,7 @@ TEST(AnswerTest, ErrorsHaveAStatusForEachReason) {
       {Reason::kOnlyIfCached, 504},  {Reason::kOriginUnreachable, 502},
       {Reason::kOriginTimeout, 504}, {Reason::kOriginBroken, 502},
       {Reason::kUnknownHost, 421},   {Reason::kWrongCertificate, 421},
-      {Reason::kBadRequest, 400},
+      {Reason::kBadRequest, 400},    {Reason::kOriginFailed, 503},
   };
   for (const ErrorRow& row : kRows) EXPECT_EQ(StatusOf(row.reason), row.status);
   for (int i = 0; i < kReasonCount; ++i) {

@@ -224,28 +224,54 @@ class FillBodyTest : public BodiesTest {
  protected:
   static constexpr uint64_t kWindow = 2 * kChunkBytes;
 
-  void Begin(ByteSpan span, std::optional<uint64_t> body_bytes = std::nullopt) {
+  void Begin(ByteSpan span, std::optional<uint64_t> body_bytes = std::nullopt,
+             bool storing = false) {
     fill_ = std::make_shared<Fill>(Key256(), kWindow, 0);
     fill_->SetResume([this] { ++resumes_; });
     FillHead head;
     head.response = response_;
     head.body_bytes = body_bytes;
+    head.storing = storing;
     fill_->SetHead(std::move(head));
     exchange_.body.clear();
-    exchange_.Respond(200, {}, {},
-                      std::make_unique<FillBody>(
-                          std::make_unique<FillReader>(fill_, executor_, [] {}), span, Count()));
+    exchange_.Respond(
+        200, {}, {},
+        std::make_unique<FillBody>(std::make_unique<FillReader>(fill_, executor_, [] {}), span,
+                                   store_, *loop_, exchange_, Count()));
   }
   void Grow(uint64_t size) {
     const std::string bytes = Pattern(size, fill_->published());
     fill_->Append(BytesOf(bytes));
   }
 
+  FakeStore store_;
   QueueExecutor executor_;
   std::shared_ptr<Fill> fill_;
   std::shared_ptr<StoredResponse> response_ = std::make_shared<StoredResponse>();
   int resumes_ = 0;
 };
+
+TEST_F(FillBodyTest, WhoFallsBehindGoesOnFromTheStore) {
+  const uint64_t size = 6 * kChunkBytes + 7;
+  const std::string all = Pattern(size);
+  Begin({5, size - 3}, std::nullopt, /*storing=*/true);
+  FillReader fast(fill_, executor_, [] {});
+  Grow(10);
+  EXPECT_EQ(exchange_.Pull(), "wait");
+  Grow(size - 10);
+  fast.Advance(size);
+  EXPECT_EQ(exchange_.Pull(), "wait") << "the rest is not whole in the store yet";
+  EXPECT_EQ(exchange_.body.size(), 5u);
+  fill_->Finish(store_.MakeHead(all));
+  EXPECT_EQ(exchange_.Pull(), "wait");
+  while (exchange_.state == "wait" && !store_.loads().empty()) {
+    store_.FinishLoad();
+    exchange_.Pull();
+  }
+  EXPECT_EQ(exchange_.state, "end");
+  EXPECT_TRUE(exchange_.body == all.substr(5, size - 8));
+  EXPECT_EQ(counted(), size - 8);
+}
 
 TEST_F(FillBodyTest, StreamsWhatHasCome) {
   Begin({0, UINT64_MAX});
@@ -255,7 +281,7 @@ TEST_F(FillBodyTest, StreamsWhatHasCome) {
   EXPECT_EQ(exchange_.body, Pattern(10));
   Grow(kChunkBytes);
   EXPECT_EQ(exchange_.Pull(), "wait");
-  fill_->Finish();
+  fill_->Finish(nullptr);
   EXPECT_EQ(exchange_.Pull(), "end");
   EXPECT_TRUE(exchange_.body == Pattern(kChunkBytes + 10));
   EXPECT_EQ(counted(), kChunkBytes + 10);

@@ -72,6 +72,7 @@ class DamagedStore final : public storage::CacheStore {
       if (store_.behind) store_.waiting.push_back(std::move(room));
       return store_.behind;
     }
+    bool given_up() const override { return whole_->given_up(); }
     storage::HeadRef Commit(storage::Head head) override { return whole_->Commit(std::move(head)); }
 
    private:

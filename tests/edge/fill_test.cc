@@ -22,7 +22,7 @@ Key256 KeyOf(uint8_t n) {
 }
 
 std::string NameOf(State state) {
-  constexpr std::string_view kNames[] = {"ready", "not yet", "end", "failed"};
+  constexpr std::string_view kNames[] = {"ready", "not yet", "behind", "end", "failed"};
   return std::string(kNames[static_cast<size_t>(state)]);
 }
 
@@ -43,8 +43,10 @@ class FillTest : public testing::Test {
         std::make_unique<FillReader>(fill_, executor_, [raw = joined.get()] { ++raw->wakes; });
     return joined;
   }
-  void Begin(std::optional<uint64_t> body_bytes = std::nullopt, bool shared = true) {
+  void Begin(std::optional<uint64_t> body_bytes = std::nullopt, bool shared = true,
+             bool storing = false) {
     FillHead head;
+    head.storing = storing;
     head.response = std::make_shared<StoredResponse>();
     head.body_bytes = body_bytes;
     head.shared = shared;
@@ -81,7 +83,7 @@ TEST_F(FillTest, HeadThenBodyThenTheEnd) {
   EXPECT_EQ(NameOf(piece.state), "ready");
   EXPECT_EQ(piece.valid, 10u);
   EXPECT_EQ(NameOf(fill_->Look(10).state), "not yet");
-  fill_->Finish();
+  fill_->Finish(nullptr);
   EXPECT_EQ(fill_->phase(), Fill::Phase::kWhole);
   EXPECT_EQ(NameOf(fill_->Look(9).state), "ready");
   EXPECT_EQ(NameOf(fill_->Look(10).state), "end");
@@ -102,7 +104,7 @@ TEST_F(FillTest, AFailureKeepsWhatHadCome) {
 TEST_F(FillTest, AStoredResponseStandsForABody) {
   auto head = std::make_shared<storage::CachedHead>();
   auto reader = Join();
-  fill_->FinishStored(head, Reason::kValidated);
+  fill_->FinishStored(head, Reason::kValidated, true);
   EXPECT_EQ(fill_->phase(), Fill::Phase::kStored);
   EXPECT_EQ(fill_->stored(), head);
   EXPECT_EQ(fill_->reason(), Reason::kValidated);
@@ -121,7 +123,7 @@ TEST_F(FillTest, ReadersAreWokenOnceForAllProgressSinceTheyLooked) {
   EXPECT_EQ(second->wakes, 1);
   EXPECT_EQ(executor_.Run(), 0u);
   Grow(1);
-  fill_->Finish();
+  fill_->Finish(nullptr);
   EXPECT_EQ(executor_.Run(), 2u);
   EXPECT_EQ(first->wakes, 2);
   auto late = Join();
@@ -178,7 +180,7 @@ TEST_F(FillTest, BodiesOfEverySizeComeOutAsTheyWentInWholeChunkByWholeChunk) {
         } else {
           EXPECT_EQ(body % kChunkBytes, 0u);
         }
-        fill_->Finish();
+        fill_->Finish(nullptr);
         std::string stored;
         for (const ChunkRef& chunk : chunks) stored += chunk->text();
         const std::string expected = Pattern(body);
@@ -264,6 +266,74 @@ TEST_F(FillTest, WithoutReadersItRunsFree) {
   EXPECT_FALSE(fill_->ShouldPause());
 }
 
+TEST_F(FillTest, WithoutReadersItKeepsNoMoreThanAWindow) {
+  Fill::Budget budget;
+  fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 0, &budget);
+  Begin();
+  Grow(kWindow);
+  fill_->ShouldPause();
+  EXPECT_EQ(budget.held, kWindow);
+  for (int i = 0; i < 10; ++i) {
+    Grow(kWindow);
+    fill_->ShouldPause();
+    EXPECT_EQ(budget.held, kChunkBytes);
+  }
+  fill_.reset();
+  EXPECT_EQ(budget.held, 0u);
+}
+
+TEST_F(FillTest, WhatIsStoredIsPacedByItsFastestReader) {
+  auto fast = Join();
+  auto slow = Join();
+  Begin(std::nullopt, true, /*storing=*/true);
+  Grow(kWindow);
+  EXPECT_TRUE(fill_->ShouldPause());
+  fast->reader->Advance(kWindow);
+  EXPECT_EQ(resumes_, 1);
+  Grow(kWindow);
+  fast->reader->Advance(2 * kWindow);
+  Grow(kChunkBytes);
+  EXPECT_FALSE(fill_->ShouldPause());
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "behind");
+  EXPECT_EQ(NameOf(fill_->Look(kWindow).state), "ready") << "a window behind the fastest is kept";
+  EXPECT_FALSE(fill_->joinable());
+  fill_->Finish(std::make_shared<storage::CachedHead>());
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "behind");
+  EXPECT_NE(fill_->stored(), nullptr);
+}
+
+TEST_F(FillTest, WhoIsBehindIsCutOffWhenTheStoreGivesUp) {
+  auto fast = Join();
+  auto slow = Join();
+  Begin(std::nullopt, true, /*storing=*/true);
+  Grow(3 * kWindow);
+  fast->reader->Advance(3 * kWindow);
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "behind");
+  executor_.Run();
+  const int wakes = slow->wakes;
+  fill_->StopStoring();
+  executor_.Run();
+  EXPECT_EQ(slow->wakes, wakes + 1);
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "failed");
+  EXPECT_TRUE(fill_->ShouldPause()) << "the slowest paces it now";
+}
+
+TEST_F(FillTest, OverTheBudgetTheWindowIsSmall) {
+  constexpr uint64_t kLarge = 16 * kChunkBytes;
+  Fill::Budget budget{.limit = 8 * kChunkBytes};
+  Fill first(KeyOf(1), kLarge, 0, &budget);
+  fill_ = std::make_shared<Fill>(KeyOf(2), kLarge, 0, &budget);
+  fill_->SetResume([this] { ++resumes_; });
+  auto reader = Join();
+  Begin();
+  Grow(8 * kChunkBytes);
+  EXPECT_FALSE(fill_->ShouldPause());
+  Grow(1);
+  EXPECT_TRUE(fill_->ShouldPause());
+  reader->reader->Advance(7 * kChunkBytes);
+  EXPECT_EQ(resumes_, 1);
+}
+
 TEST_F(FillTest, MemoryIsGivenBackBehindTheSlowestReader) {
   auto reader = Join();
   Begin();
@@ -334,15 +404,15 @@ TEST_F(FillTest, MayBeJoinedInTheseStates) {
   EXPECT_TRUE(fill_->joinable());
   Begin(std::nullopt, /*shared=*/true);
   EXPECT_TRUE(fill_->joinable());
-  fill_->Finish();
+  fill_->Finish(nullptr);
   EXPECT_TRUE(fill_->joinable());
   fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 0);
   Begin(std::nullopt, /*shared=*/false);
   EXPECT_FALSE(fill_->joinable());
-  fill_->Finish();
+  fill_->Finish(nullptr);
   EXPECT_FALSE(fill_->joinable());
   fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 0);
-  fill_->FinishStored(std::make_shared<storage::CachedHead>(), Reason::kFresh);
+  fill_->FinishStored(std::make_shared<storage::CachedHead>(), Reason::kFresh, true);
   EXPECT_TRUE(fill_->joinable());
 }
 

@@ -124,7 +124,7 @@ TEST(FillThreadsTest, ReadersOnOtherThreadsGetEveryByteWhileTheFillWaitsForThem)
     lock.lock();
     ASSERT_TRUE(changed.wait_for(lock, std::chrono::seconds(60), [&] { return !paused; }));
   }
-  fill->Finish();
+  fill->Finish(nullptr);
   for (auto& reader : readers) EXPECT_TRUE(reader->Result() == body);
   EXPECT_GT(pauses, 0);
   readers.clear();
@@ -148,7 +148,7 @@ TEST(FillThreadsTest, ReadersThatLeaveAtAnyMomentDisturbNobody) {
     for (size_t sent = 0; sent < kBody; sent += 16'380) {
       fill->Append(BytesOf(std::string_view(body).substr(sent, 16'380)));
     }
-    fill->Finish();
+    fill->Finish(nullptr);
     EXPECT_TRUE(stays.Result() == body);
     comes_and_goes.join();
     EXPECT_EQ(abandoned, 0);

@@ -33,6 +33,7 @@ constexpr Row kRows[] = {
     {Reason::kOriginUnreachable, "origin_unreachable uri-miss error"},
     {Reason::kOriginTimeout, "origin_timeout uri-miss error"},
     {Reason::kOriginBroken, "origin_broken uri-miss error"},
+    {Reason::kOriginFailed, "origin_failed uri-miss error"},
     {Reason::kUnknownHost, "unknown_host - error"},
     {Reason::kWrongCertificate, "wrong_certificate - error"},
     {Reason::kNodeRequest, "node - node"},

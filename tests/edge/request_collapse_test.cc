@@ -6,6 +6,7 @@
 namespace nearside::edge {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
@@ -169,6 +170,80 @@ TEST_F(RequestCollapseTest, APassingFailureIsNotRemembered) {
             "503 fwd=uri-miss; fwd-status=503; detail=uncacheable_status|error");
   EXPECT_EQ(Fill("/a", kMinute, "hello"), "200 fwd=uri-miss; fwd-status=200; stored|hello");
   EXPECT_EQ(Answer(Get("/a")), "200 hit|hello");
+}
+
+TEST_F(RequestCollapseTest, AnOverloadedOriginIsNotAskedByAllWhoWaited) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  const auto others = GetMany(20, "/a");
+  asked.Answer("503 X", "", "error");
+  EXPECT_EQ(AnswerNow(leader), "503 fwd=uri-miss; fwd-status=503; detail=uncacheable_status|error");
+  for (FakeExchange* other : others) {
+    EXPECT_THAT(AnswerNow(*other), StartsWith("503 fwd=uri-miss; detail=origin_failed|503 "));
+  }
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
+TEST_F(RequestCollapseTest, AValidationThatForbidsSharingAnswersItsOwnRequestAlone) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60\nAge: 100\nETag: \"v\"\n", "old");
+  FakeExchange& leader = Get("/a", {{"cookie", "session=1"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  asked.Answer("304 Not Modified", "Cache-Control: private\nETag: \"v\"\n", "");
+  EXPECT_EQ(AnswerNow(leader), "200 fwd=stale; fwd-status=304; detail=validated|old");
+  ScriptedOrigin::Asked again = origin_.Next();
+  again.Answer("200 OK", "Cache-Control: private\n", "sign in");
+  EXPECT_THAT(Answer(other), HasSubstr("|sign in"));
+}
+
+TEST_F(RequestCollapseTest, ASlowReaderNeitherPacesTheOthersNorKeepsTheObjectFromTheCache) {
+  Start();
+  const std::string body = Pattern(160 * kChunkBytes);  // the window is 1 MiB
+  FakeExchange& slow = Ask(GetFor("https://www.demo.test/big"),
+                           [](FakeExchange& exchange) { exchange.pull_at_once = false; });
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/big");
+  std::thread sender([&] { asked.Answer("200 OK", kMinute, body); });
+  EXPECT_TRUE(AnswerNow(other) == "200 fwd=uri-miss; fwd-status=200; stored; collapsed|" + body);
+  EXPECT_TRUE(Answer(Get("/big")) == "200 hit|" + body);
+  On([&] {
+    slow.pull_at_once = true;
+    slow.Pull();
+  });
+  EXPECT_TRUE(Answer(slow) == "200 fwd=uri-miss; fwd-status=200; stored|" + body);
+  EXPECT_EQ(origin_.count(), 1u);
+  sender.join();
+}
+
+TEST_F(RequestCollapseTest, AFillWhoseReadersHaveLeftHoldsNoBody) {
+  Start();
+  const std::string body = Pattern(160 * kChunkBytes);
+  FakeExchange& client = Get("/big");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: " +
+             std::to_string(body.size()) + "\r\n\r\n");
+  EXPECT_TRUE(thread_.Await([&] { return client.status == 200; }));
+  Leave(client);
+  std::thread sender([&] { asked.Send(body.substr(0, body.size() - 1)); });
+  const metrics::Id received = node_->metrics.origin_bytes;
+  EXPECT_TRUE(thread_.Await([&] { return Sum(received) == body.size() - 1; }));
+  EXPECT_LE(node_->fills.held_bytes(), 2 * kChunkBytes);
+  sender.join();
+  asked.Send(body.substr(body.size() - 1));
+  Settle();
+  EXPECT_TRUE(Answer(Get("/big")) == "200 hit|" + body);
+}
+
+TEST_F(RequestCollapseTest, WhatIsNeitherStoredNorReadIsNotFetchedToItsEnd) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=1, stale-while-revalidate=60\nAge: 2\n", "old");
+  EXPECT_EQ(AnswerNow(Get("/a")).substr(0, 7), "200 hit");  // and validates behind
+  ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 100000\r\n\r\nbegin");
+  asked.AwaitClosed();
+  Settle();
 }
 
 TEST_F(RequestCollapseTest, AllWhoWaitGetTheirStaleCopyWhenTheOriginFails) {

@@ -88,6 +88,22 @@ TEST_F(FileTest, FoldersAreMadeOnceAndStay) {
   EXPECT_TRUE(MakeFolders(deep + "/"));
 }
 
+TEST_F(FileTest, AFolderIsCheckedWithoutBeingMade) {
+  const std::string deep = folder_.In("a/b/c");
+  EXPECT_TRUE(CheckFolder(deep));
+  EXPECT_TRUE(CheckFolder(folder_.In("")));
+  EXPECT_FALSE(std::filesystem::exists(folder_.In("a")));
+  const std::string file = folder_.Write("file", "x");
+  for (const std::string& path : {file, file + "/below/it"}) {
+    const Status checked = CheckFolder(path);
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().ToString(),
+              path + ": " + file +
+                  " is no folder; expected a folder that can be made and written "
+                  "(folder_unwritable)");
+  }
+}
+
 TEST_F(FileTest, AFileInAFoldersPlaceIsNamed) {
   const std::string path = folder_.Write("file", "x");
   EXPECT_EQ(MakeFolders(path).error().ToString(),

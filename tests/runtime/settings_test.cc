@@ -191,6 +191,51 @@ tls = true
   EXPECT_EQ(edge.listen[1].where.line, 23);
 }
 
+TEST(SettingsTest, ErrorsFoundLaterNameTheLineOfTheirKey) {
+  Edge edge;
+  ASSERT_EQ(Read("\n[cache]\ndisk = '64MiB'\npath = 'a'\n[[listen]]\naddress = ':1'\n", &edge),
+            "ok");
+  EXPECT_EQ(edge.cache.where.Of("path"), "edge.toml:4: cache.path");
+  EXPECT_EQ(edge.cache.where.Of("share"), "edge.toml:2: cache.share") << "not written: its table";
+  EXPECT_EQ(edge.listen.at(0).where.Of("address"), "edge.toml:6: listen.address");
+  const Error busy{Fault::kSelf, "EADDRINUSE", "another program uses it"};
+  const Error told = edge.listen[0].where.Refuse("address", busy).value();
+  EXPECT_EQ(told.ToString(), "edge.toml:6: listen.address: another program uses it (EADDRINUSE)");
+  EXPECT_EQ(told.fault, Fault::kOperator);
+}
+
+TEST(SettingsTest, WhatTakesARestartIsCompared) {
+  struct Socket {
+    std::string address;
+    bool tls = false;
+  };
+  struct Daemon {
+    int workers = 0;
+    std::vector<Socket> listen;
+    RestartValues restart;
+  };
+  Table listen;
+  listen.Key("address", &Socket::address, {.required = true, .restart = true});
+  listen.Key("tls", &Socket::tls, {.fallback = "false"});
+  Table root;
+  root.Key("workers", &Daemon::workers, {.fallback = "2", .restart = true});
+  root.Each("listen", &Daemon::listen, {}, std::move(listen));
+  root.KeepRestartValues(&Daemon::restart);
+  const auto read = [&root](std::string_view text) {
+    Daemon daemon;
+    EXPECT_TRUE(root.ReadText(text, "a.toml", &daemon));
+    return daemon.restart;
+  };
+  const RestartValues before = read("[[listen]]\naddress = 'a'\n[[listen]]\naddress = 'b'\n");
+  EXPECT_TRUE(ChangedKeys(before, read("workers = 2\n[[listen]]\naddress = 'a'\ntls = true\n"
+                                       "[[listen]]\naddress = 'b'\n"))
+                  .empty())
+      << "a default that is written, and a key that a reload can change";
+  EXPECT_EQ(ChangedKeys(before, read("workers = 3\n[[listen]]\naddress = 'b'\n")),
+            (std::vector<std::string>{"listen.address", "workers"}));
+  EXPECT_NE(root.Document("a").find("Takes a restart."), std::string::npos);
+}
+
 TEST(SettingsTest, TheSameStructureInlineOrDotted) {
   Edge edge;
   ASSERT_EQ(Read("cache = { path = 'a' }\nlisten = [{ address = ':1' },\n{ address = ':2' }]\n"
