@@ -184,6 +184,7 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   if (decision_.store()) {
     head = node.store->Refresh(
         order_.validate, MakeStorageHead(order_.validate->head.key, *fresh, decision_.drop_at));
+    if (head) ProlongIndex();
   } else if (decision_.unshareable) {
     node.store->Remove(order_.validate->head.key);
   }
@@ -284,29 +285,39 @@ storage::HeadRef OriginFetch::Commit() {
   if (!selecting.empty()) key = VariantKey(order_.primary, selecting);
   storage::HeadRef kept = writer_->Commit(MakeStorageHead(key, stored, decision_.drop_at));
   writer_.reset();
-  if (kept && !selecting.empty()) CommitIndex(selecting, key, decision_.drop_at);
+  if (kept && !selecting.empty()) {
+    const WallTime stored_at = response_->freshness.response_time;
+    CommitIndex({.selecting = selecting, .key = key, .stored_at = stored_at}, decision_.drop_at);
+  }
   return kept;
 }
 
-void OriginFetch::CommitIndex(const http::Fields& selecting, const Key256& variant,
-                              WallTime drop_at) {
+void OriginFetch::CommitIndex(const Variant& newest, WallTime drop_at) {
   storage::CacheStore& store = *worker_.node().store;
   StoredResponse index;
   index.url = order_.url;
-  index.freshness.response_time = response_->freshness.response_time;
-  index.variants.push_back(
-      {.selecting = selecting, .key = variant, .stored_at = response_->freshness.response_time});
+  index.freshness.response_time = newest.stored_at;
+  index.variants.push_back(newest);
   storage::HeadRef known = store.Find(order_.primary);
   if (!known) known = order_.index;
   if (known && store.Check(*known) != storage::Validity::kGone) {
     drop_at = std::max(drop_at, known->head.drop_at);
     for (const Variant& other : ResponseOf(*known).variants) {
       if (index.variants.size() == kMaxVariants) break;
-      if (other.key != variant) index.variants.push_back(other);
+      if (other.key != newest.key) index.variants.push_back(other);
     }
   }
   auto writer = store.Begin(0);
   if (writer) writer->Commit(MakeStorageHead(order_.primary, index, drop_at));
+}
+
+/// A variant that was validated is kept longer than the index knows: without it, it would not be
+/// found.
+void OriginFetch::ProlongIndex() {
+  if (!order_.index || order_.index->head.drop_at >= decision_.drop_at) return;
+  for (const Variant& variant : ResponseOf(*order_.index).variants) {
+    if (variant.key == order_.validate->head.key) return CommitIndex(variant, decision_.drop_at);
+  }
 }
 
 void OriginFetch::Done() {

@@ -71,7 +71,8 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   storage::HeadRef Commit();
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,
                                 WallTime drop_at) const;
-  void CommitIndex(const http::Fields& selecting, const Key256& variant, WallTime drop_at);
+  void CommitIndex(const Variant& newest, WallTime drop_at);
+  void ProlongIndex();
   void Done();
 
   Worker& worker_;

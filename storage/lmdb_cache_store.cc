@@ -330,8 +330,12 @@ uint64_t LmdbCacheStore::Purge(const std::vector<ScopeHash>& scopes, bool soft,
                                std::optional<LogPosition> position, Executor* executor,
                                std::function<void()> on_durable) {
   const uint64_t sequence = parts_.purges.Apply(scopes, soft);
-  parts_.queue.PushDurable(
-      {.position = position, .executor = executor, .done = std::move(on_durable)});
+  // A local purge that nobody waits for goes with the next batch, within a second: each write to a
+  // site would cost an fsync else.
+  if (position || on_durable) {
+    parts_.queue.PushDurable(
+        {.position = position, .executor = executor, .done = std::move(on_durable)});
+  }
   return sequence;
 }
 

@@ -102,7 +102,7 @@ void StoreWriter::RunBatch(WriteBatch batch) {
     parts_.ram.EraseChunks(abandoned.object_id, abandoned.chunks);
     reaper_.Add(abandoned.object_id, 0);
   }
-  std::move(batch.durable.begin(), batch.durable.end(), std::back_inserter(requests_));
+  for (DurableRequest& request : batch.durable) AddRequest(std::move(request));
   flushes_ = std::max(flushes_, batch.flushes);
   CollectTouches();
   if (batch.stop) next_touch_ = {};  // the last chance to keep them
@@ -136,6 +136,15 @@ void StoreWriter::RunBatch(WriteBatch batch) {
   probing_ = false;
   if (deferred_.empty() || !status) parts_.queue.FinishFlushes(flushes_);
   UpdateGauges();
+}
+
+/// What nobody waits for is one request, however long the disk fails.
+void StoreWriter::AddRequest(DurableRequest request) {
+  if (request.done || requests_.empty() || requests_.back().done) {
+    requests_.push_back(std::move(request));
+  } else if (request.position) {
+    requests_.back().position = request.position;
+  }
 }
 
 void StoreWriter::CollectTouches() {

@@ -56,6 +56,7 @@ class StoreWriter {
   void Run();
   MonoTime NextTurn() const;
   void RunBatch(WriteBatch batch);
+  void AddRequest(DurableRequest request);
   void CollectTouches();
   /// The state in which the disk is left alone until retry_at_.
   void Decline(WriteBatch& batch);

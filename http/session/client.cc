@@ -36,7 +36,9 @@ class PooledCall final : public Call, private ResponseSink, private net::TurnEnd
   void Connect();
   /// Fails at the end of this turn.
   void FailLater(Error error);
-  void set_waiting(bool waiting) { waiting_ = waiting; }
+  /// In the pool's queue, for as long as a connection may take.
+  void Wait();
+  void StopWaiting();
 
   void PauseBody() override {
     if (connection_ != nullptr) connection_->PauseBody();
@@ -55,6 +57,7 @@ class PooledCall final : public Call, private ResponseSink, private net::TurnEnd
   void OnEnd(const Fields& trailers) override;
   void OnFailure(const Error& error, bool unanswered) override;
   void OnTurnEnd() override;
+  void OnImpatience();
 
   void OnResolved(Result<std::vector<net::SocketAddress>> addresses);
   void TryNext();
@@ -72,7 +75,7 @@ class PooledCall final : public Call, private ResponseSink, private net::TurnEnd
   size_t next_address_ = 0;
   MonoTime connect_deadline_;
   std::unique_ptr<Error> early_error_;
-  bool waiting_ = false;     ///< in the pool's queue
+  net::Timer patience_;      ///< armed while in the pool's queue
   bool connecting_ = false;  ///< counted by the pool
   bool retried_ = false;
   /// For the resolver, whose answer cannot be called off.
@@ -102,8 +105,8 @@ class EndpointPool final : public ConnectionPool {
     } else if (HasRoom()) {
       call->Connect();
     } else {
-      call->set_waiting(true);
       waiting_.push_back(call);
+      call->Wait();
     }
   }
   /// The same, but never on a kept connection.
@@ -111,8 +114,8 @@ class EndpointPool final : public ConnectionPool {
     if (HasRoom()) {
       call->Connect();
     } else {
-      call->set_waiting(true);
       waiting_.push_front(call);
+      call->Wait();
     }
   }
   void StopWaiting(PooledCall* call) { waiting_.remove(call); }
@@ -155,7 +158,7 @@ class EndpointPool final : public ConnectionPool {
   PooledCall* TakeWaiting() {
     PooledCall* call = waiting_.front();
     waiting_.pop_front();
-    call->set_waiting(false);
+    call->StopWaiting();
     return call;
   }
 
@@ -169,14 +172,18 @@ class EndpointPool final : public ConnectionPool {
 
 PooledCall::PooledCall(ClientContext& context, EndpointPool& pool, CallHandler* handler,
                        ClientRequest request)
-    : context_(context), pool_(pool), handler_(handler), request_(std::move(request)) {
+    : context_(context),
+      pool_(pool),
+      handler_(handler),
+      request_(std::move(request)),
+      patience_(context.loop, [this] { OnImpatience(); }) {
   ++pool_.calls;
 }
 
 PooledCall::~PooledCall() {
   --pool_.calls;
   context_.loop.CancelTurnEnd(this);
-  if (waiting_) pool_.StopWaiting(this);
+  if (patience_.armed()) pool_.StopWaiting(this);
   connector_.reset();
   if (connecting_) StopConnecting();
   if (connection_ != nullptr) connection_->Abandon();
@@ -185,6 +192,17 @@ PooledCall::~PooledCall() {
 void PooledCall::Attach(ClientConnection* connection) {
   connection_ = connection;
   connection->Send(&request_, this);
+}
+
+void PooledCall::Wait() { patience_.Arm(context_.limits.connect_timeout); }
+
+void PooledCall::StopWaiting() { patience_.Disarm(); }
+
+void PooledCall::OnImpatience() {
+  pool_.StopWaiting(this);
+  FailLater({Fault::kOrigin, "connect_timeout",
+             pool_.endpoint().ToString() + ": all " + std::to_string(context_.limits.connections) +
+                 " connections are in use"});
 }
 
 void PooledCall::FailLater(Error error) {

@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "edge/cache_key.h"
 #include "tests/edge/damaged_store.h"
 #include "tests/edge/patterns.h"
 #include "tests/edge/request_fixture.h"
@@ -332,6 +333,22 @@ TEST_F(RequestTest, AnIndexListsNoMoreThanItsLimitAndTheOthersAreStillFound) {
   EXPECT_EQ(Answer(Get("/a", {{"x-n", "65"}})), "200 hit|65");
   // What was selected by another field is found through the index alone.
   EXPECT_EQ(fill("x-old", 7), "200 fwd=vary-miss; fwd-status=200; stored; detail=vary_miss|7");
+}
+
+TEST_F(RequestTest, TheIndexLivesAsLongAsAVariantThatIsValidated) {
+  Start("stale_while_revalidate = \"0s\"\nstale_if_error = \"0s\"\nkeep = \"1s\"\n");
+  const std::string lines = "Vary: Accept-Language\nETag: \"v\"\n";
+  Fill("/a", "Cache-Control: max-age=1\nAge: 1\n" + lines, "hallo", {{"accept-language", "de"}});
+  FakeExchange& client = Get("/a", {{"accept-language", "de"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
+  asked.Answer("304 Not Modified", "Cache-Control: max-age=60\n" + lines, "");
+  EXPECT_THAT(Answer(client), HasSubstr("detail=validated|hallo"));
+  const storage::HeadRef index =
+      On([&] { return node_->store->Find(PrimaryKey("demo", "https://www.demo.test/a")); });
+  ASSERT_NE(index, nullptr);
+  EXPECT_GT(index->head.drop_at, WallNow() + seconds(50));
+  EXPECT_EQ(Answer(Get("/a", {{"accept-language", "de"}})), "200 hit|hallo");
 }
 
 TEST_F(RequestTest, AVariantIsValidatedAlone) {

@@ -540,6 +540,20 @@ TEST_F(ClientTest, CallsWaitInOrderForAConnection) {
   EXPECT_EQ(origin.connections(), 1);
 }
 
+TEST_F(ClientTest, ACallDoesNotWaitForAConnectionForEver) {
+  Make({.connect_timeout = milliseconds(50), .connections = 1});
+  ScriptedOrigin origin([](OriginConnection& connection) {
+    connection.ReadHead();
+    connection.AwaitEnd();
+  });
+  CallLog* first = Start(origin.url(), Head("GET", "/1"));
+  ASSERT_TRUE(AwaitOpen(1));
+  CallLog* second = Start(origin.url(), Head("GET", "/2"));
+  EXPECT_EQ(AwaitOver(second)->failure, "connect_timeout");
+  EXPECT_NE(second->message.find("all 1 connections are in use"), std::string::npos);
+  EXPECT_FALSE(thread_.Call([&] { return first->over(); }));
+}
+
 TEST_F(ClientTest, AWaitingCallGetsTheRoomOfAConnectionThatFailed) {
   Make({.connections = 1});
   ScriptedOrigin origin({[](OriginConnection& connection) {
