@@ -86,25 +86,41 @@ class BadSettingsTest(DaemonTest):
                 lines.insert(at + 1, 'colour = "blue"')
                 self.expect_refused(program, "\n".join(lines), f"bad.toml:{at + 2}", "colour")
 
-    def test_wrong_unit_names_key_and_expectation(self):
-        edge = self.make("nearside-edge")
-        text = edge.daemon.config_path.read_text()
-        for key, before, after in (("disk", 'disk = "64MiB"', 'disk = "64 potatoes"'),
-                                   ("disk", 'disk = "64MiB"', "disk = 64"),
-                                   ("default_ttl", 'name = "demo"', 'name = "demo"\ndefault_ttl = "5 lightyears"')):
-            with self.subTest(after):
-                self.expect_refused("nearside-edge", text.replace(before, after), "bad.toml:", key)
+    # Program; what of its file is replaced, and by what; the key that is told, and what was expected. FILE is a file
+    # where a folder should be, which stops root as well.
+    WRONG = (
+        ("nearside-edge", 'disk = "64MiB"', 'disk = "64 potatoes"', "cache.disk", 'expected a size like "1GiB"'),
+        ("nearside-edge", 'disk = "64MiB"', "disk = 64", "cache.disk", 'expected a size like "1GiB"'),
+        ("nearside-edge", 'name = "demo"', 'name = "demo"\ndefault_ttl = "5 lightyears"', "site.default_ttl",
+         "expected a duration"),
+        ("nearside-edge", "cert.pem", "none.pem", "certificate.chain", "expected a PEM file"),
+        ("nearside-edge", "/key.pem", "/none.pem", "certificate.key", "expected a PEM file"),
+        ("nearside-edge", "/key.pem", "/ca.key", "certificate.key", "is the key of another certificate"),
+        ("nearside-edge", r'path = "[^"]*"', 'path = "FILE/cache"', "cache.path", "expected a folder"),
+        ("nearside-edge", r'token_file = "[^"]*edge.token"', 'token_file = "/none"', "admin.token_file", "No such file"),
+        ("nearside-origin", "cert.pem", "none.pem", "certificate.chain", "expected a PEM file"),
+        ("nearside-origin", "/key.pem", "/none.pem", "certificate.key", "expected a PEM file"),
+        ("nearside-origin", r'metadata = "[^"]*"', 'metadata = "sqlite:FILE/meta.db"', "storage.metadata",
+         "expected a folder"),
+        ("nearside-origin", r'blobs = "[^"]*"', 'blobs = "file:FILE/blobs"', "storage.blobs", "expected a folder"),
+        ("nearside-origin", r'sessions = "[^"]*"', 'sessions = "lmdb:FILE/s"', "storage.sessions", "expected a folder"),
+        ("nearside-origin", r'api = \["[^"]*"\]', 'api = "here"', "origin.api", "expected a list"),
+        ("nearside-geodns", "ttl = 30", 'ttl = "30 days"', "zone.steer.ttl", "expected a whole number"),
+        ("nearside-geodns", r"databases = .*", 'databases = ["/none.mmdb"]', "geo.databases", "No such file"),
+        ("nearside-geodns", r'state = "[^"]*"', 'state = "FILE/state"', "geodns.state", "expected a folder"),
+        ("nearside-geodns", r'file = "[^"]*"', 'file = "/none.zone"', "zone.file", "No such file"),
+    )
 
-    def test_missing_certificate_is_named(self):
-        for program in ("nearside-edge", "nearside-origin"):
-            with self.subTest(program):
-                text = self.make(program).daemon.config_path.read_text()
-                text = text.replace(f"{authority()}/cert.pem", "/nowhere/cert.pem")
-                self.expect_refused(program, text, "/nowhere/cert.pem")
-
-    def test_key_of_another_certificate_is_named(self):
-        text = self.make("nearside-edge").daemon.config_path.read_text()
-        self.expect_refused("nearside-edge", text.replace(f"{authority()}/key.pem", f"{authority()}/ca.key"), "ca.key")
+    def test_what_is_wrong_is_told_by_file_line_key_and_expectation(self):
+        (self.folder / "plain-file").write_text("")
+        for program, before, after, key, expected in self.WRONG:
+            with self.subTest(program=program, after=after):
+                text, count = re.subn(before, after.replace("FILE", f"{self.folder}/plain-file"),
+                                      self.make(program).daemon.config_path.read_text(), count=1)
+                self.assertEqual(1, count, "the file has such a line")
+                last = after.splitlines()[-1].replace("FILE", f"{self.folder}/plain-file")
+                line = next(number for number, line in enumerate(text.splitlines(), 1) if last in line)
+                self.expect_refused(program, text, f"bad.toml:{line}: {key}: ", expected)
 
     def test_bad_zone_names_file_and_line(self):
         server = self.make("nearside-geodns")
@@ -117,34 +133,36 @@ class BadSettingsTest(DaemonTest):
         bad = self.folder / "bad.mmdb"
         bad.write_bytes(b"this is no database" * 100)
         text = re.sub(r'databases = .*', f'databases = ["{bad}"]', server.daemon.config_path.read_text())
-        self.expect_refused("nearside-geodns", text, "bad.mmdb")
+        self.expect_refused("nearside-geodns", text, "bad.mmdb", "geo.databases")
 
-    def test_busy_port_is_named(self):
-        for program in DAEMONS:
-            with self.subTest(program):
+    # Program, which of its ports, by which protocol, and the key that is told.
+    PORTS = (
+        ("nearside-edge", "clear", socket.SOCK_STREAM, "listen.address"),
+        ("nearside-edge", "tls", socket.SOCK_STREAM, "listen.address"),
+        ("nearside-edge", "admin", socket.SOCK_STREAM, "admin.address"),
+        ("nearside-origin", "api", socket.SOCK_STREAM, "origin.api"),
+        ("nearside-origin", "tls", socket.SOCK_STREAM, "listen.address"),
+        ("nearside-origin", "admin", socket.SOCK_STREAM, "admin.address"),
+        ("nearside-geodns", "server", socket.SOCK_DGRAM, "geodns.listen"),
+        ("nearside-geodns", "server", socket.SOCK_STREAM, "geodns.listen"),
+        ("nearside-geodns", "admin", socket.SOCK_STREAM, "admin.address"),
+    )
+
+    def test_busy_port_is_told_by_file_line_key_and_address(self):
+        for program, name, protocol, key in self.PORTS:
+            with self.subTest(program=program, port=name, protocol=protocol.name):
                 thing = self.make(program)
-                address = {"nearside-edge": "clear", "nearside-origin": "api", "nearside-geodns": "admin"}[program]
-                host, port = getattr(thing, address)
-                with socket.socket() as busy:
+                host, port = getattr(thing, name)
+                text = thing.daemon.config_path.read_text()
+                line = next(number for number, line in enumerate(text.splitlines(), 1) if f"{host}:{port}" in line)
+                with socket.socket(socket.AF_INET, protocol) as busy:
                     busy.bind((host, port))
-                    busy.listen(1)
+                    if protocol == socket.SOCK_STREAM:
+                        busy.listen(1)
                     result = run_program(program, "--config", thing.daemon.config_path)
                 self.assertEqual(EXIT_CONFIG, result.returncode, result.stderr)
+                self.assertIn(f"{thing.daemon.config_path}:{line}: {key}: ", result.stderr)
                 self.assertIn(f"{host}:{port}", result.stderr)
-
-    def test_unwritable_cache_folder_is_named(self):
-        text = self.make("nearside-edge").daemon.config_path.read_text()
-        # A file stands where the folder should be: that stops root as well.
-        (self.folder / "plain-file").write_text("")
-        wrong = f"{self.folder}/plain-file/cache"
-        self.expect_start_refused(re.sub(r'path = "[^"]*"', f'path = "{wrong}"', text, count=1), wrong)
-
-    def expect_start_refused(self, config: str, expected: str):
-        path = self.folder / "bad.toml"
-        path.write_text(config)
-        result = run_program("nearside-edge", "--config", path)
-        self.assertEqual(EXIT_CONFIG, result.returncode, result.stderr)
-        self.assertIn(expected, result.stderr)
 
 
 class LifeTest(DaemonTest):

@@ -69,8 +69,38 @@ class DemoTest(CacheTest):
     def ask(self, subnet: str) -> list[str]:
         return kdig((f"{self.network}.0.1", 5300), "www.demo.test", subnet=subnet).answers
 
+    def readme_command(self, beginning: str) -> str:
+        """A command of README.md, with this demo's addresses and folders."""
+        line = next(line.strip() for line in (SOURCE / "README.md").read_text().splitlines()
+                    if line.strip().startswith(beginning))
+        line = re.sub(r"127\.0\.(\d)\.1", rf"{self.network}.\1.1", line).partition("  #")[0]
+        return (line.replace("var/demo", str(self.state)).replace("build/release/bin", str(BIN))
+                .replace("DIR", str(self.state / "site")))
+
+    def run_readme(self, beginning: str) -> str:
+        command = self.readme_command(beginning)
+        result = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(0, result.returncode, f"{command}\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def expect_readme_to_be_true(self):
+        nearside = "build/release/bin/nearside --config var/demo/etc/client.toml"
+        self.assertIn(f"{self.network}.3.1", self.run_readme("kdig @127.0.0.1 -p 5300 www.demo.test A +subnet=133.11"))
+        self.assertIn(f"{self.network}.1.1", self.run_readme("kdig @127.0.0.1 -p 5300 www.demo.test A +subnet=141.20"))
+        self.assertIn(f"{self.network}.2.1", self.run_readme("kdig @127.0.0.1 -p 5300 www.demo.test A +subnet=18."))
+        self.assertIn('"tokyo"', self.run_readme("curl -s 'http://127.0.0.1:7053/explain"))
+        self.run_readme(f"{nearside} publish")
+        receipt = self.run_readme(f"{nearside} purge")
+        for edge in ("frankfurt", "virginia", "tokyo"):
+            self.assertRegex(receipt, rf"{edge}.*\d ms")
+        page = "curl --http2 -s -o /dev/null"
+        self.assertIn("fwd=uri-miss", self.run_readme(page))
+        self.assertRegex(self.run_readme(page), r"(?s)^HTTP/2 200.*cache-status: \"tokyo\"; hit")
+        self.assertIn("tokyo", self.run_readme(f"{nearside} status"))
+
     def test_whole_demo(self):
         self.start_demo()
+        self.expect_readme_to_be_true()
         for edge in (1, 2, 3):
             self.expect(self.get(edge, "/"), 200)
             self.expect_hit(self.expect(self.get(edge, "/"), 200))
