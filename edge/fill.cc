@@ -6,7 +6,8 @@ namespace nearside::edge {
 
 namespace {
 
-/// What a fill may be ahead when all of them hold too much.
+/// What a fill may be ahead when all of them hold too much; a body up to this stays in its fill
+/// when it is stored.
 constexpr uint64_t kLeastWindow = 4 * kChunkBytes;
 
 }  // namespace
@@ -24,10 +25,7 @@ FillReader::~FillReader() {
 
 void FillReader::Advance(uint64_t position) { fill_->Moved(this, position); }
 
-Fill::~Fill() {
-  if (budget_ == nullptr) return;
-  for (const ChunkRef& chunk : chunks_) budget_->held -= chunk->capacity();
-}
+Fill::~Fill() { DropChunks(chunks_.size()); }
 
 Fill::Phase Fill::phase() const {
   std::lock_guard lock(mutex_);
@@ -74,7 +72,8 @@ Fill::Piece Fill::Look(uint64_t position) const {
 
 bool Fill::joinable() const {
   std::lock_guard lock(mutex_);
-  if (first_chunk_ > 0) return false;
+  const bool whole_in_store = phase_ == Phase::kWhole && stored_ != nullptr;
+  if (first_chunk_ > 0 && !whole_in_store) return false;
   return phase_ == Phase::kPending || phase_ == Phase::kStored ||
          ((phase_ == Phase::kStreaming || phase_ == Phase::kWhole) && head_.shared);
 }
@@ -149,6 +148,7 @@ void Fill::Finish(storage::HeadRef stored) {
   std::lock_guard lock(mutex_);
   stored_ = std::move(stored);
   phase_ = Phase::kWhole;
+  if (stored_ && published_ > kLeastWindow) DropChunks(chunks_.size());
   WakeAll();
 }
 
@@ -234,13 +234,17 @@ uint64_t Fill::DropPassed() {
   if (storing_ && fastest > window) needed = std::max(needed, fastest - window);
   // Within the first window everything is kept, so that late requests can join.
   if (published_ > window) {
-    while (chunks_.size() > 1 && (first_chunk_ + 1) * kChunkBytes <= needed) {
-      if (budget_ != nullptr) budget_->held -= chunks_.front()->capacity();
-      chunks_.pop_front();
-      ++first_chunk_;
-    }
+    while (chunks_.size() > 1 && (first_chunk_ + 1) * kChunkBytes <= needed) DropChunks(1);
   }
   return published_ - (storing_ ? fastest : slowest);
+}
+
+void Fill::DropChunks(size_t count) {
+  for (; count > 0; --count) {
+    if (budget_ != nullptr) budget_->held -= chunks_.front()->capacity();
+    chunks_.pop_front();
+    ++first_chunk_;
+  }
 }
 
 FillTable::Claim FillTable::ClaimFill(const Key256& key, uint64_t window, uint64_t purge_sequence) {

@@ -148,7 +148,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   /// The store has given the body up: from here on the slowest reader paces it, and those too far
   /// behind are cut off.
   void StopStoring();
-  /// `stored`: its head in the store, if it was stored.
+  /// `stored`: its head in the store, if it was stored: readers of a larger body go on from there.
   void Finish(storage::HeadRef stored);
   /// `reason`: kValidated after a 304, kFresh when it was in the store already. `shared`: it may
   /// answer other requests than the one it was fetched for.
@@ -164,6 +164,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   /// Gives back what nobody will read here; with the lock held. Returns how far the body is ahead
   /// of the reader that paces it.
   uint64_t DropPassed();
+  void DropChunks(size_t count);  ///< the first of those held; with the lock held
   uint64_t WindowNow() const;
 
   const Key256 key_;

@@ -33,6 +33,8 @@ class Maker {
                     std::string_view key);
   void CheckLocations(const SteerRule& rule, const settings::Origin& where);
   void AddError(const settings::Origin& where, std::string_view key, std::string_view message);
+  void AddTableError(const settings::Origin& where, std::string_view message);
+  void AddLine(std::string_view line);
 
   const GeodnsSettings& settings_;
   std::shared_ptr<Configuration> made_ = std::make_shared<Configuration>();
@@ -40,14 +42,24 @@ class Maker {
   std::string errors_;
 };
 
+/// "geodns.toml:31": of the table.
 std::string TextOf(const settings::Origin& where) {
   return where.file + ":" + std::to_string(where.line);
 }
 
 void Maker::AddError(const settings::Origin& where, std::string_view key,
                      std::string_view message) {
+  AddLine(where.Of(key) + ": " + std::string(message));
+}
+
+/// For what no single key is to blame for.
+void Maker::AddTableError(const settings::Origin& where, std::string_view message) {
+  AddLine(TextOf(where) + ": " + where.table + ": " + std::string(message));
+}
+
+void Maker::AddLine(std::string_view line) {
   if (!errors_.empty()) errors_ += '\n';
-  errors_ += TextOf(where) + ": " + std::string(key) + ": " + std::string(message);
+  errors_ += line;
 }
 
 Result<std::shared_ptr<const Configuration>> Maker::Make() {
@@ -56,19 +68,22 @@ Result<std::shared_ptr<const Configuration>> Maker::Make() {
   TakePops();
   TakeZones();
   made_->databases = settings_.geo.databases;
+  made_->geo_where = settings_.geo.where;
+  made_->restart = settings_.restart;
   if (!errors_.empty()) return Fail(Fault::kOperator, "bad_settings", std::move(errors_));
   return std::shared_ptr<const Configuration>(std::move(made_));
 }
 
 void Maker::TakeServer() {
   const ServerSettings& row = settings_.server;
+  made_->server_where = row.where;
   for (const std::string& text : row.listen) {
     auto address = net::SocketAddress::Parse(text);
     if (!address) {
-      AddError(row.where, "geodns.listen", address.error().message);
+      AddError(row.where, "listen", address.error().message);
     } else if (std::find(made_->listen.begin(), made_->listen.end(), *address) !=
                made_->listen.end()) {
-      AddError(row.where, "geodns.listen", text + " stands there twice");
+      AddError(row.where, "listen", text + " stands there twice");
     } else {
       made_->listen.push_back(*address);
     }
@@ -76,6 +91,9 @@ void Maker::TakeServer() {
   size_t cores = std::max(1U, std::thread::hardware_concurrency());
   made_->threads = row.threads == 0 ? cores : static_cast<size_t>(row.threads);
   made_->state = row.state;
+  if (!row.state.empty()) {
+    if (auto ok = CheckFolder(row.state); !ok) AddError(row.where, "state", ok.error().message);
+  }
   made_->tcp_connections = static_cast<size_t>(row.tcp_connections);
   made_->tcp_idle_timeout = row.tcp_idle_timeout;
   made_->drain_timeout = row.drain_timeout;
@@ -83,21 +101,25 @@ void Maker::TakeServer() {
 
 void Maker::TakeAdmin() {
   const AdminSettings& row = settings_.admin;
+  made_->admin_where = row.where;
   if (!row.token_file.empty()) {
     auto text = ReadFile(row.token_file, 4_KiB);
-    if (!text) return AddError(row.where, "admin.token_file", text.error().message);
+    if (!text) {
+      return AddError(row.where, "token_file",
+                      text.error().message + "; expected a file with a token");
+    }
     made_->admin_token = text->substr(0, text->find_first_of("\r\n"));
     if (made_->admin_token.size() < kLeastTokenBytes) {
-      AddError(row.where, "admin.token_file",
+      AddError(row.where, "token_file",
                row.token_file + ": expected a token of 16 characters or more");
     }
   }
   if (row.address.empty()) return;
   auto address = net::SocketAddress::Parse(row.address);
-  if (!address) return AddError(row.where, "admin.address", address.error().message);
+  if (!address) return AddError(row.where, "address", address.error().message);
   made_->admin = *address;
   if (made_->admin_token.empty() && !made_->admin.IsLoopback()) {
-    AddError(row.where, "admin.token_file",
+    AddError(row.where, "token_file",
              "expected a token file, because admin.address is not a loopback address");
   }
 }
@@ -124,7 +146,7 @@ std::optional<size_t> Maker::TakeCheck(const std::optional<CheckSettings>& row,
       scheme_end == std::string::npos ? std::string::npos : row->url.find('/', scheme_end + 3);
   auto endpoint = http::Endpoint::Parse(row->url.substr(0, path_at));
   if (!endpoint) {
-    AddError(row->where, "check.url", endpoint.error().message);
+    AddError(row->where, "url", endpoint.error().message);
     return {};
   }
   CheckPlan plan;
@@ -139,6 +161,7 @@ std::optional<size_t> Maker::TakeCheck(const std::optional<CheckSettings>& row,
   plan.timeout = row->timeout;
   plan.rise = row->rise;
   plan.fall = row->fall;
+  plan.where = row->where;
   made_->checks.push_back(std::move(plan));
   return made_->checks.size() - 1;
 }
@@ -150,14 +173,14 @@ void Maker::TakePops() {
 void Maker::TakePop(const PopSettings& row) {
   auto number = static_cast<uint8_t>(made_->pops.size());
   if (row.name.empty() || row.name.find_first_of(" \t\"\\\n") != std::string::npos) {
-    AddError(row.where, "pop.name", "expected a name without spaces, quotes or backslashes");
+    AddError(row.where, "name", "expected a name without spaces, quotes or backslashes");
   }
   if (!pop_numbers_.try_emplace(row.name, number).second) {
-    AddError(row.where, "pop.name", "two points of presence are called \"" + row.name + "\"");
+    AddError(row.where, "name", "two points of presence are called \"" + row.name + "\"");
   }
   Pop pop;
   pop.name = row.name;
-  pop.addresses = TakeAddresses(row.addresses, row.where, "pop.addresses");
+  pop.addresses = TakeAddresses(row.addresses, row.where, "addresses");
   pop.weight = row.weight;
   if (!row.location.empty()) {
     bool fits = row.location.size() == 2 && std::abs(row.location[0]) <= 90 &&
@@ -165,7 +188,7 @@ void Maker::TakePop(const PopSettings& row) {
     if (fits) {
       pop.location = Coordinates{row.location[0], row.location[1]};
     } else {
-      AddError(row.where, "pop.location",
+      AddError(row.where, "location",
                "expected [latitude, longitude] with -90 to 90 and -180 to 180 degrees");
     }
   }
@@ -194,29 +217,28 @@ Override Maker::TakeOverride(const OverrideSettings& row) {
   for (const std::string& text : row.countries) {
     auto country = CountryCode::Parse(text);
     if (country) made.countries.push_back(*country);
-    if (!country)
-      AddError(row.where, "override.countries", "expected a code like JP, got \"" + text + "\"");
+    if (!country) AddError(row.where, "countries", "expected a code like JP, got \"" + text + "\"");
   }
   for (const std::string& text : row.continents) {
     auto continent = ContinentFromText(text);
     if (continent) made.continents.push_back(*continent);
     if (!continent) {
-      AddError(row.where, "override.continents",
+      AddError(row.where, "continents",
                "expected AF, AN, AS, EU, NA, OC or SA, got \"" + text + "\"");
     }
   }
   for (const std::string& text : row.cidrs) {
     auto network = Network::Parse(text);
     if (network) made.networks.push_back(*network);
-    if (!network) AddError(row.where, "override.cidrs", network.error().message);
+    if (!network) AddError(row.where, "cidrs", network.error().message);
   }
   if (!row.asns.empty()) {
-    AddError(row.where, "override.asns",
+    AddError(row.where, "asns",
              "autonomous system numbers are not supported yet: name the networks in cidrs");
   } else if (row.countries.empty() && row.continents.empty() && row.cidrs.empty()) {
-    AddError(row.where, "override", "expected countries, continents or cidrs: it matches nobody");
+    AddTableError(row.where, "expected countries, continents or cidrs: it matches nobody");
   }
-  made.pops = TakePopNames(row.pops, row.where, "override.pops");
+  made.pops = TakePopNames(row.pops, row.where, "pops");
   return made;
 }
 
@@ -227,7 +249,7 @@ void Maker::CheckLocations(const SteerRule& rule, const settings::Origin& where)
     used.insert(override.pops.begin(), override.pops.end());
   for (uint8_t pop : used) {
     if (made_->pops[pop].location) continue;
-    AddError(where, "zone.steer.policy",
+    AddError(where, "policy",
              "\"nearest\" needs a location for the [[pop]] \"" + made_->pops[pop].name + "\"");
   }
 }
@@ -235,11 +257,12 @@ void Maker::CheckLocations(const SteerRule& rule, const settings::Origin& where)
 void Maker::TakeSteer(const ZoneSettings& zone_row, const SteerSettings& row, ZonePlan* zone) {
   Steering steer;
   steer.where = TextOf(row.where);
+  steer.names_where = row.where.Of("names");
   steer.ttl = row.ttl;
   for (const std::string& text : row.names) {
     auto name = dns::Name::FromText(text, zone->name);
     if (!name) {
-      AddError(row.where, "zone.steer.names", name.error().message);
+      AddError(row.where, "names", name.error().message);
       continue;
     }
     auto wire = name->view().bytes();
@@ -249,16 +272,16 @@ void Maker::TakeSteer(const ZoneSettings& zone_row, const SteerSettings& row, Zo
   rule.policy = row.policy == "weighted"   ? Policy::kWeighted
                 : row.policy == "failover" ? Policy::kFailover
                                            : Policy::kNearest;
-  rule.pops = TakePopNames(row.pops, row.where, "zone.steer.pops");
+  rule.pops = TakePopNames(row.pops, row.where, "pops");
   rule.answers = static_cast<size_t>(row.answers);
-  rule.unknown = TakePopNames(row.unknown, row.where, "zone.steer.unknown");
+  rule.unknown = TakePopNames(row.unknown, row.where, "unknown");
   for (const OverrideSettings& override_row : row.overrides) {
     rule.overrides.push_back(TakeOverride(override_row));
   }
-  steer.fallback = TakeAddresses(row.fallback, row.where, "zone.steer.fallback");
+  steer.fallback = TakeAddresses(row.fallback, row.where, "fallback");
   rule.has_fallback = !steer.fallback.empty();
   if (row.fallback_check && row.fallback.empty()) {
-    AddError(row.where, "zone.steer.fallback_check", "there are no fallback addresses to check");
+    AddError(row.where, "fallback_check", "there are no fallback addresses to check");
   }
   steer.fallback_check =
       TakeCheck(row.fallback_check, "fallback " + zone_row.name + " " + row.names.front());
@@ -271,20 +294,20 @@ void Maker::TakeZones() {
   for (const ZoneSettings& row : settings_.zones) {
     ZonePlan zone;
     zone.file = row.file;
-    zone.where = TextOf(row.where);
+    zone.where = row.where;
     auto name = dns::Name::FromText(row.name);
     if (!name) {
-      AddError(row.where, "zone.name", name.error().message);
+      AddError(row.where, "name", name.error().message);
       continue;
     }
     zone.name = *name;
     dns::Name folded = *name;
     folded.Fold();
     if (!seen.insert(folded.ToText()).second) {
-      AddError(row.where, "zone.name", "two zones are called \"" + row.name + "\"");
+      AddError(row.where, "name", "two zones are called \"" + row.name + "\"");
     }
     if (row.dnssec) {
-      AddError(row.where, "zone.dnssec",
+      AddError(row.where, "dnssec",
                "signing is not supported yet: write dnssec = false, and have no DS record in the "
                "parent");
     }

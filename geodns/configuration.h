@@ -32,6 +32,7 @@ struct CheckPlan {
   milliseconds timeout{};
   int rise = 1;
   int fall = 1;
+  settings::Origin where;
 };
 
 struct Pop {
@@ -50,13 +51,14 @@ struct Steering {
   std::optional<size_t> fallback_check;
   std::vector<std::vector<uint8_t>> names;  ///< absolute, wire form
   std::string where;                        ///< "geodns.toml:31"
+  std::string names_where;                  ///< "geodns.toml:32: zone.steer.names"
 };
 
 struct ZonePlan {
   dns::Name name;
   std::string file;
   std::vector<Steering> steers;
-  std::string where;
+  settings::Origin where;
 };
 
 /// Immutable; any thread.
@@ -73,6 +75,11 @@ struct Configuration {
   std::vector<Pop> pops;
   std::vector<ZonePlan> zones;
   std::vector<CheckPlan> checks;
+  // For what goes wrong when all of this is used.
+  settings::Origin server_where;
+  settings::Origin admin_where;
+  settings::Origin geo_where;
+  settings::RestartValues restart;  ///< what a reload cannot change
 
   /// Error: kOperator bad_settings, with file, line, key and expectation; all that was found, one a
   /// line.

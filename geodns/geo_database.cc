@@ -150,7 +150,8 @@ Result<GeoDatabase::Tries> GeoDatabase::Walk::Run() {
     root = Join(0, kAllBits6, true);
     tries.ipv6 = builder_.Finish(root);
   }
-  if (damaged_) return BadDatabase(database_.path_, "the search tree is damaged");
+  if (damaged_)
+    return BadDatabase(database_.path_, "the search tree is damaged; expected a whole MMDB file");
   if (auto status = CheckContent(); !status) return tl::unexpected(std::move(status.error()));
   return tries;
 }
@@ -211,7 +212,7 @@ Result<std::unique_ptr<GeoDatabase>> GeoDatabase::Open(const std::string& path) 
   auto handle = std::make_unique<Handle>();
   int status = MMDB_open(path.c_str(), MMDB_MODE_MMAP, &handle->mmdb);
   if (status == MMDB_FILE_OPEN_ERROR || status == MMDB_IO_ERROR)
-    return BadDatabase(path, std::strerror(errno));
+    return BadDatabase(path, std::string(std::strerror(errno)) + "; expected an MMDB file");
   if (status != MMDB_SUCCESS) {
     return BadDatabase(path, std::string("no usable MMDB file: ") + MMDB_strerror(status));
   }

@@ -39,7 +39,10 @@ void LogEach(std::string_view event, std::string_view message) {
 class GeodnsServer {
  public:
   GeodnsServer(std::string config_file, World world)
-      : config_file_(std::move(config_file)), world_(std::move(world)), started_(WallNow()) {}
+      : config_file_(std::move(config_file)),
+        world_(std::move(world)),
+        started_with_(world_.configuration),
+        started_(WallNow()) {}
   ~GeodnsServer();
   Status Start();
   void Run() { control_->Run(); }
@@ -47,6 +50,7 @@ class GeodnsServer {
  private:
   Status StartChecks();
   Status OpenWorkers();
+  Result<net::SocketAddress> OpenEverywhere(const net::SocketAddress& wanted);
   Status OpenAdmin();
   void ServeWhenChecked();
   void Serve();
@@ -56,12 +60,15 @@ class GeodnsServer {
   HealthMemory LoadHealth() const;
   void Reload();
   void OnLoaded(Result<World>& loaded);
-  void TellWhatNeedsARestart(const Configuration& next) const;
+  void TellWhatNeedsARestart() const;
   void Terminate();
-  std::string HealthFile() const { return world_.configuration->state + "/health.json"; }
+  bool KeepsState() const { return !started_with_->state.empty(); }
+  std::string HealthFile() const { return started_with_->state + "/health.json"; }
 
   const std::string config_file_;
   World world_;
+  /// The settings of the start: what a reload cannot change is in force as it stands here.
+  const std::shared_ptr<const Configuration> started_with_;
   const WallTime started_;
   metrics::Registry registry_;
   DnsMetrics metrics_{registry_};
@@ -113,9 +120,9 @@ Status GeodnsServer::Start() {
 
 Status GeodnsServer::StartChecks() {
   const Configuration& configuration = *world_.configuration;
-  if (!configuration.state.empty()) {
+  if (KeepsState()) {
     if (auto made = MakeFolders(configuration.state); !made) {
-      return Fail(Fault::kOperator, "bad_state", "geodns.state: " + made.error().message);
+      return configuration.server_where.Refuse("state", made.error());
     }
   }
   auto resolver = net::Resolver::Create(*control_);
@@ -138,24 +145,35 @@ Status GeodnsServer::OpenWorkers() {
                                                 snapshot_, options));
   }
   for (const net::SocketAddress& wanted : configuration.listen) {
-    if (wanted.port() != 0) {
-      if (auto is_free = UdpSocket::CheckFree(wanted); !is_free) return is_free;
-      if (auto is_free = net::Listener::CheckFree(wanted); !is_free) return is_free;
-    }
-    // With port 0 the first worker finds a port, and the others share it.
-    net::SocketAddress address = wanted;
-    for (auto& worker : workers_) {
-      auto bound = worker->Open(address);
-      if (!bound) return tl::unexpected(std::move(bound.error()));
-      address = *bound;
-    }
-    bound_.push_back(address);
+    auto bound = OpenEverywhere(wanted);
+    if (!bound) return configuration.server_where.Refuse("listen", bound.error());
+    bound_.push_back(*bound);
   }
   return {};
 }
 
+/// Opens one address in each worker. With port 0 the first finds a port, and the others share it.
+Result<net::SocketAddress> GeodnsServer::OpenEverywhere(const net::SocketAddress& wanted) {
+  if (wanted.port() != 0) {
+    if (auto is_free = UdpSocket::CheckFree(wanted); !is_free) {
+      return tl::unexpected(std::move(is_free.error()));
+    }
+    if (auto is_free = net::Listener::CheckFree(wanted); !is_free) {
+      return tl::unexpected(std::move(is_free.error()));
+    }
+  }
+  net::SocketAddress address = wanted;
+  for (auto& worker : workers_) {
+    auto bound = worker->Open(address);
+    if (!bound) return bound;
+    address = *bound;
+  }
+  return address;
+}
+
 Status GeodnsServer::OpenAdmin() {
-  const net::SocketAddress& address = world_.configuration->admin;
+  const Configuration& configuration = *world_.configuration;
+  const net::SocketAddress& address = configuration.admin;
   if (!address.is_set()) return {};
   admin_ =
       std::make_unique<Admin>(registry_, started_,
@@ -168,7 +186,7 @@ Status GeodnsServer::OpenAdmin() {
       *control_, {.address = address, .reuse_port = false, .max_connections = kAdminConnections},
       nullptr,
       [this](std::unique_ptr<net::Stream> stream) { admin_sessions_->Adopt(std::move(stream)); });
-  if (!listener) return tl::unexpected(std::move(listener.error()).In("admin.address"));
+  if (!listener) return configuration.admin_where.Refuse("address", listener.error());
   admin_listener_ = std::move(*listener);
   return {};
 }
@@ -225,14 +243,14 @@ void GeodnsServer::Publish() {
 }
 
 void GeodnsServer::SaveHealth() {
-  if (world_.configuration->state.empty()) return;
+  if (!KeepsState()) return;
   constexpr mode_t kMode = 0644;
   auto saved = WriteFileAtomically(HealthFile(), HealthMemoryToText(checker_->Memory()), kMode);
   if (!saved) Log(Level::kError, "state_not_saved", {{"error", saved.error().message}});
 }
 
 HealthMemory GeodnsServer::LoadHealth() const {
-  if (world_.configuration->state.empty()) return {};
+  if (!KeepsState()) return {};
   auto text = ReadFile(HealthFile(), kMostStateBytes);
   if (!text) {
     if (text.error().reason != "ENOENT") {
@@ -271,26 +289,22 @@ void GeodnsServer::OnLoaded(Result<World>& loaded) {
     LogEach("reload_refused", loaded ? checks.error().message : loaded.error().message);
     return;
   }
-  TellWhatNeedsARestart(*loaded->configuration);
   world_ = std::move(*loaded);
   Publish();
   SaveHealth();
   Log(Level::kInfo, "reloaded",
       {{"zones", world_.zones.size()}, {"places", world_.map->place_count()}});
+  TellWhatNeedsARestart();
 }
 
-void GeodnsServer::TellWhatNeedsARestart(const Configuration& next) const {
-  const Configuration& now = *world_.configuration;
+/// Compared with the start and not with the last reload: a second SIGHUP tells it again.
+void GeodnsServer::TellWhatNeedsARestart() const {
   std::string keys;
-  auto add = [&](bool differs, std::string_view key) {
-    if (differs) keys += (keys.empty() ? "" : ",") + std::string(key);
-  };
-  add(next.listen != now.listen, "geodns.listen");
-  add(next.threads != now.threads, "geodns.threads");
-  add(next.tcp_connections != now.tcp_connections, "geodns.tcp_connections");
-  add(next.tcp_idle_timeout != now.tcp_idle_timeout, "geodns.tcp_idle_timeout");
-  add(!(next.admin == now.admin), "admin.address");
-  if (!keys.empty()) Log(Level::kWarning, "restart_needed", {{"keys", keys}});
+  for (const std::string& key :
+       settings::ChangedKeys(started_with_->restart, world_.configuration->restart)) {
+    keys += (keys.empty() ? "" : ", ") + key;
+  }
+  if (!keys.empty()) Log(Level::kWarning, "reload_partial", {{"keys", keys}, {"need", "restart"}});
 }
 
 void GeodnsServer::Terminate() {

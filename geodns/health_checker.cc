@@ -124,7 +124,7 @@ Result<http::Client*> HealthChecker::ClientFor(const CheckPlan& plan) {
   auto& client = clients_[plan.endpoint.tls ? plan.ca : ""];
   if (client == nullptr) {
     auto tls = net::TlsClient::Create(plan.endpoint.tls ? plan.ca : "", {"http/1.1"});
-    if (!tls) return tl::unexpected(std::move(tls.error()));
+    if (!tls) return plan.where.Refuse("ca", tls.error());
     http::ClientLimits limits;
     limits.connect_timeout = limits.head_timeout = limits.read_timeout = std::chrono::minutes(1);
     limits.idle_connections = 0;

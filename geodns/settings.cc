@@ -13,28 +13,33 @@ Table ServerTable() {
        .least = "1",
        .most = "64",
        .prose = "Addresses and ports for UDP and TCP, as `192.0.2.1:53` or `[2001:db8::1]:53`. "
-                "On `0.0.0.0` and `[::]` each answer leaves from the address that was asked."});
+                "On `0.0.0.0` and `[::]` each answer leaves from the address that was asked.",
+       .restart = true});
   table.Key("threads", &ServerSettings::threads,
             {.fallback = "0",
              .least = "0",
              .most = "256",
-             .prose = "Threads that answer, each with sockets of its own. 0: one a core."});
+             .prose = "Threads that answer, each with sockets of its own. 0: one a core.",
+             .restart = true});
   table.Key(
       "state", &ServerSettings::state,
       {.fallback = "",
        .prose = "Folder for what survives a restart (the health last seen), made when absent. "
-                "Empty: a start knows nothing until its first checks."});
+                "Empty: a start knows nothing until its first checks.",
+       .restart = true});
   table.Key("tcp_connections", &ServerSettings::tcp_connections,
             {.fallback = "1000",
              .least = "1",
              .most = "1000000",
-             .prose = "TCP connections of one address on one thread; more are closed at once."});
+             .prose = "TCP connections of one address on one thread; more are closed at once.",
+             .restart = true});
   table.Key(
       "tcp_idle_timeout", &ServerSettings::tcp_idle_timeout,
       {.fallback = "10s",
        .least = "100ms",
        .most = "10m",
-       .prose = "A TCP connection without a whole query for so long is closed (RFC 7766 §6.2.3)."});
+       .prose = "A TCP connection without a whole query for so long is closed (RFC 7766 §6.2.3).",
+       .restart = true});
   table.Key("drain_timeout", &ServerSettings::drain_timeout,
             {.fallback = "2s",
              .least = "0s",
@@ -50,7 +55,8 @@ Table AdminTable() {
             {.fallback = "",
              .prose = "Address and port of `/healthz`, `/metrics`, `/status` and "
                       "`/explain?name=&client=`. Empty: no admin listener. Off loopback it wants a "
-                      "token."});
+                      "token.",
+             .restart = true});
   table.Key("token_file", &AdminSettings::token_file,
             {.fallback = "",
              .prose = "File whose first line is the bearer token that POST requests must carry. "
@@ -69,6 +75,7 @@ Table GeoTable() {
                 "Country) or the flat layout (`country_code`, `latitude`, `longitude`). With "
                 "several, the first that knows an address counts. Replace them by renaming, "
                 "then SIGHUP."});
+  table.Where(&GeoSettings::where);
   return table;
 }
 
@@ -239,6 +246,7 @@ settings::Table GeodnsTable() {
              PopTable());
   table.Each("zone", &GeodnsSettings::zones,
              {.least = "1", .prose = "A zone that this server answers for."}, ZoneTable());
+  table.KeepRestartValues(&GeodnsSettings::restart);
   return table;
 }
 

@@ -29,6 +29,7 @@ struct AdminSettings {
 
 struct GeoSettings {
   std::vector<std::string> databases;
+  settings::Origin where;
 };
 
 struct CheckSettings {
@@ -88,6 +89,7 @@ struct GeodnsSettings {
   GeoSettings geo;
   std::vector<PopSettings> pops;
   std::vector<ZoneSettings> zones;
+  settings::RestartValues restart;  ///< what a reload cannot change
 };
 
 /// The rows behind GeodnsSettings.

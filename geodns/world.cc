@@ -8,21 +8,19 @@
 namespace nearside::geodns {
 namespace {
 
-tl::unexpected<Error> At(std::string_view where, std::string_view key, const Error& error) {
-  return Fail(Fault::kOperator, error.reason,
-              std::string(where) + ": " + std::string(key) + ": " + error.message);
-}
-
 /// Steers are numbered through all zones: `first_steer` is the number of this zone's first.
 Result<Zone> LoadZone(const ZonePlan& plan, uint32_t first_steer) {
-  auto text = ReadFile(plan.file, {kMaxZoneFileBytes + 1});
-  if (!text) return At(plan.where, "zone.file", text.error());
+  auto text = ReadFile(plan.file, {kMaxZoneFileBytes});
+  if (!text) {
+    text.error().message += "; expected a zone file";
+    return plan.where.Refuse("file", text.error());
+  }
   auto records = ParseZoneFile(*text, plan.file, plan.name);
   if (!records) return tl::unexpected(std::move(records.error()));
   std::vector<SteeredName> steered;
   for (size_t i = 0; i < plan.steers.size(); ++i) {
     for (const auto& name : plan.steers[i].names) {
-      steered.push_back({name, first_steer + static_cast<uint32_t>(i), plan.steers[i].where});
+      steered.push_back({name, first_steer + static_cast<uint32_t>(i), plan.steers[i].names_where});
     }
   }
   return Zone::Build(plan.name, plan.file, std::move(*records), std::move(steered));
@@ -32,7 +30,7 @@ Status CheckAuthorities(const Configuration& configuration) {
   for (const CheckPlan& check : configuration.checks) {
     if (!check.endpoint.tls) continue;
     auto made = net::TlsClient::Create(check.ca, {"http/1.1"});
-    if (!made) return At("check of " + check.target, "ca", made.error());
+    if (!made) return check.where.Refuse("ca", made.error());
   }
   return {};
 }
@@ -97,7 +95,7 @@ Result<World> World::Load(const std::string& config_file) {
     steers += static_cast<uint32_t>(plan.steers.size());
   }
   auto map = GeoMap::Load(world.configuration->databases, LocationsOf(*world.configuration));
-  if (!map) return tl::unexpected(std::move(map.error()));
+  if (!map) return world.configuration->geo_where.Refuse("databases", map.error());
   world.map = std::move(*map);
   return world;
 }

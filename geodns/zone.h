@@ -20,7 +20,7 @@ namespace nearside::geodns {
 struct SteeredName {
   std::vector<uint8_t> name;  ///< wire form
   uint32_t steer = 0;         ///< what Zone::Node::steer will say
-  std::string where;          ///< "geodns.toml:31", for errors
+  std::string where;          ///< "geodns.toml:31: zone.steer.names", for errors
 };
 
 /// Immutable; any thread.

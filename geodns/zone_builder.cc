@@ -121,10 +121,10 @@ void ZoneBuilder::AddAncestors() {
 void ZoneBuilder::CheckApex() {
   const Content& apex = *Lookup(origin_);
   if (!Holds(apex.records, type::kSoa)) {
-    AddError(file_name_, "the zone has no SOA record at " + origin_.ToText());
+    AddError(1, "expected an SOA record at " + origin_.ToText() + ", and the file has none");
   }
   if (!Holds(apex.records, type::kNs)) {
-    AddError(file_name_, "the zone has no NS record at " + origin_.ToText());
+    AddError(1, "expected an NS record at " + origin_.ToText() + ", and the file has none");
   }
 }
 

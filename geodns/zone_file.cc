@@ -126,7 +126,9 @@ void ZoneReader::TakeDirective(const ZoneEntry& entry) {
 
 bool ZoneReader::TakeOwner(const ZoneEntry& entry) {
   if (entry.begins_blank) {
-    if (!has_owner_) AddError(entry.line, "a record without a name, and no record before it");
+    if (!has_owner_)
+      AddError(entry.line,
+               "expected a name: there is no record before whose name this one could have");
     return has_owner_;
   }
   auto owner = dns::Name::FromText(entry.words[0].text, origin_);
@@ -141,13 +143,13 @@ bool ZoneReader::TakeOwner(const ZoneEntry& entry) {
 
 std::optional<uint16_t> ZoneReader::TakeType(const ZoneEntry& entry, size_t at) {
   if (at == entry.words.size()) {
-    AddError(entry.line, "a record without a type");
+    AddError(entry.line, "expected a type like A or TXT, and there is none");
     return {};
   }
   const std::string& word = entry.words[at].text;
   auto record_type = dns::TypeFromText(word);
   if (!record_type) {
-    AddError(entry.line, "\"" + word + "\" is no type of record");
+    AddError(entry.line, "expected a type like A or TXT, got \"" + word + "\"");
     return {};
   }
   if (std::string_view refusal = Refusal(*record_type); !refusal.empty()) {
@@ -227,7 +229,7 @@ Result<std::vector<ZoneRecord>> ParseZoneFile(std::string_view text, std::string
                                               dns::NameView origin) {
   if (text.size() > kMaxZoneFileBytes) {
     return Fail(Fault::kOperator, "bad_zone",
-                std::string(file_name) + ": the file is larger than 256 MiB");
+                std::string(file_name) + ":1: expected a file of 256 MiB at most");
   }
   return ZoneReader(file_name, origin).Read(text);
 }

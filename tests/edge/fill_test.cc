@@ -318,6 +318,19 @@ TEST_F(FillTest, WhoIsBehindIsCutOffWhenTheStoreGivesUp) {
   EXPECT_TRUE(fill_->ShouldPause()) << "the slowest paces it now";
 }
 
+TEST_F(FillTest, ALargeBodyThatIsStoredIsGivenBackAndASmallOneIsNot) {
+  for (const uint64_t size : {4 * kChunkBytes, 4 * kChunkBytes + 1}) {
+    fill_ = std::make_shared<Fill>(KeyOf(1), 16 * kChunkBytes, 0);
+    Begin(std::nullopt, true, /*storing=*/true);
+    Grow(size);
+    fill_->Finish(std::make_shared<storage::CachedHead>());
+    const bool large = size > 4 * kChunkBytes;
+    EXPECT_EQ(NameOf(fill_->Look(0).state), large ? "behind" : "ready");
+    EXPECT_EQ(NameOf(fill_->Look(size).state), "end");
+    EXPECT_TRUE(fill_->joinable()) << "from the store";
+  }
+}
+
 TEST_F(FillTest, OverTheBudgetTheWindowIsSmall) {
   constexpr uint64_t kLarge = 16 * kChunkBytes;
   Fill::Budget budget{.limit = 8 * kChunkBytes};

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -87,6 +88,14 @@ class ConfigurationTest : public testing::Test {
     }
     return message;
   }
+  struct Refusal {
+    std::string_view from, to, want;
+  };
+  void ExpectRefusals(const std::vector<Refusal>& rows) {
+    for (const Refusal& row : rows) {
+      EXPECT_THAT(LoadWith(row.from, row.to), HasSubstr(row.want)) << row.to;
+    }
+  }
   test::TempDir dir_;
   World world_;
 };
@@ -123,60 +132,99 @@ TEST_F(ConfigurationTest, TheContractOfDesignIsRead) {
   EXPECT_EQ(c.zones[0].steers[1].ttl, 30U) << "the default";
 }
 
-TEST_F(ConfigurationTest, WhatIsWrongIsNamedWithItsLine) {
-  const struct {
-    std::string_view from, to, want;
-  } kRows[] = {
+TEST_F(ConfigurationTest, WhatIsWrongWithTheServerIsNamedWithItsLine) {
+  ExpectRefusals({
       {"listen = [\"127.0.0.1:0\", ", "listen = [\"127.0.0.1\", ",
-       "DIR/geodns.toml:1: geodns.listen: "},
-      {"\"[::1]:0\"", "\"127.0.0.1:0\"", "geodns.listen: 127.0.0.1:0 stands there twice"},
+       "DIR/geodns.toml:2: geodns.listen: "},
+      {"\"[::1]:0\"", "\"127.0.0.1:0\"",
+       "DIR/geodns.toml:2: geodns.listen: 127.0.0.1:0 stands there twice"},
+      {"threads = 2", "thread = 2", "DIR/geodns.toml:3: geodns.thread: unknown key"},
+      {"threads = 2", "threads = 2\nstate = \"DIR/geo.mmdb/state\"",
+       "DIR/geodns.toml:4: geodns.state: DIR/geo.mmdb/state: DIR/geo.mmdb is no folder; expected a "
+       "folder that can be made and written"},
       {"listen = [\"127.0.0.1:0\", \"[::1]:0\"]", "listen = []",
        "DIR/geodns.toml:2: geodns.listen: "},
       {"address = \"127.0.0.1:0\"", "address = \"0.0.0.0:0\"",
-       "admin.token_file: expected a token file, because admin.address is not a loopback address"},
-      {"[geo]", "token_file = \"DIR/none\"\n[geo]", "DIR/none: "},
-      {"DIR/geo.mmdb", "DIR/none.mmdb", "DIR/none.mmdb: No such file or directory"},
+       "DIR/geodns.toml:4: admin.token_file: expected a token file, because admin.address is not a "
+       "loopback address"},
+      {"[geo]", "token_file = \"DIR/none\"\n[geo]",
+       "DIR/geodns.toml:6: admin.token_file: DIR/none: cannot open: No such file or directory; "
+       "expected a file with a token"},
+      {"DIR/geo.mmdb", "DIR/none.mmdb",
+       "DIR/geodns.toml:7: geo.databases: DIR/none.mmdb: No such file or directory; expected an "
+       "MMDB file"},
+      {"DIR/geo.mmdb", "DIR/demo.test.zone",
+       "DIR/geodns.toml:7: geo.databases: DIR/demo.test.zone: no usable MMDB file: "},
+  });
+}
+
+TEST_F(ConfigurationTest, WhatIsWrongWithAPointOfPresenceIsNamedWithItsLine) {
+  ExpectRefusals({
       {"name = \"tokyo\"", "name = \"frankfurt\"",
-       "two points of presence are called \"frankfurt\""},
-      {"name = \"tokyo\"", "name = \"to kyo\"", "pop.name: expected a name without spaces"},
-      {"\"127.0.3.1\"", "\"127.0.3\"", "pop.addresses: expected an address like 192.0.2.1"},
-      {"[50.11, 8.68]", "[91, 8.68]", "pop.location: expected [latitude, longitude]"},
-      {"[50.11, 8.68]", "[50.11]", "pop.location: expected [latitude, longitude]"},
+       "DIR/geodns.toml:14: pop.name: two points of presence are called \"frankfurt\""},
+      {"name = \"tokyo\"", "name = \"to kyo\"",
+       "DIR/geodns.toml:14: pop.name: expected a name without spaces"},
+      {"\"127.0.3.1\"", "\"127.0.3\"",
+       "DIR/geodns.toml:15: pop.addresses: expected an address like 192.0.2.1"},
+      {"[50.11, 8.68]", "[91, 8.68]",
+       "DIR/geodns.toml:11: pop.location: expected [latitude, longitude]"},
+      {"[50.11, 8.68]", "[50.11]",
+       "DIR/geodns.toml:11: pop.location: expected [latitude, longitude]"},
       {"location = [50.11, 8.68]\n", "",
-       "\"nearest\" needs a location for the [[pop]] \"frankfurt\""},
-      {"https://127.0.1.1:8443", "ftp://127.0.1.1", "check.url: "},
-      {"https://127.0.1.1:8443/healthz?x=1", "127.0.1.1", "check.url: "},
-      {"timeout = \"1s\"", "timeout = 1", "timeout"},
-      {"server_name", "ca = \"DIR/none.pem\", server_name", "DIR/none.pem"},
-      {"dnssec = false", "dnssec = true", "zone.dnssec: signing is not supported yet"},
+       "DIR/geodns.toml:23: zone.steer.policy: \"nearest\" needs a location for the [[pop]] "
+       "\"frankfurt\""},
+      {"https://127.0.1.1:8443", "ftp://127.0.1.1", "DIR/geodns.toml:12: pop.check.url: "},
+      {"https://127.0.1.1:8443/healthz?x=1", "127.0.1.1", "DIR/geodns.toml:12: pop.check.url: "},
+      {"timeout = \"1s\"", "timeout = 1", "DIR/geodns.toml:12: pop.check.timeout: "},
+      {"server_name", "ca = \"DIR/none.pem\", server_name",
+       "DIR/geodns.toml:12: pop.check.ca: DIR/none.pem: cannot be used as PEM file of trusted "
+       "authorities: No such file or directory"},
+      {"server_name", "ca = \"DIR/geo.mmdb\", server_name",
+       "DIR/geodns.toml:12: pop.check.ca: DIR/geo.mmdb: "},
+      {"url = \"http://127.0.0.1:9000\"", "url = \"https://[::1]:9\", ca = \"DIR/none.pem\"",
+       "DIR/geodns.toml:29: zone.steer.fallback_check.ca: DIR/none.pem: "},
+  });
+}
+
+TEST_F(ConfigurationTest, WhatIsWrongWithAZoneIsNamedWithItsLine) {
+  ExpectRefusals({
+      {"dnssec = false", "dnssec = true",
+       "DIR/geodns.toml:21: zone.dnssec: signing is not supported yet"},
       {"pops = [\"frankfurt\", \"tokyo\"]", "pops = [\"frankfurt\", \"osaka\"]",
-       "DIR/geodns.toml:22: zone.steer.pops: there is no [[pop]] called \"osaka\""},
+       "DIR/geodns.toml:25: zone.steer.pops: there is no [[pop]] called \"osaka\""},
       {"pops = [\"frankfurt\", \"tokyo\"]", "pops = [\"tokyo\", \"tokyo\"]",
-       "\"tokyo\" stands there twice"},
-      {"policy = \"nearest\"", "policy = \"closest\"", "nearest"},
-      {"fallback = [\"127.0.0.1\"]\n", "", "there are no fallback addresses to check"},
-      {"\"JP\"", "\"JPN\"", "override.countries: expected a code like JP, got \"JPN\""},
+       "DIR/geodns.toml:25: zone.steer.pops: \"tokyo\" stands there twice"},
+      {"policy = \"nearest\"", "policy = \"closest\"",
+       "DIR/geodns.toml:24: zone.steer.policy: expected one of \"nearest\""},
+      {"fallback = [\"127.0.0.1\"]\n", "",
+       "DIR/geodns.toml:28: zone.steer.fallback_check: there are no fallback addresses to check"},
+      {"\"JP\"", "\"JPN\"",
+       "DIR/geodns.toml:30: zone.steer.override.countries: expected a code like JP, got \"JPN\""},
       {"\"OC\"", "\"XX\"",
-       "override.continents: expected AF, AN, AS, EU, NA, OC or SA, got \"XX\""},
-      {"10.0.0.0/8", "10.0.0.1/8", "override.cidrs: expected a network like 10.0.0.0/8"},
+       "DIR/geodns.toml:30: zone.steer.override.continents: expected AF, AN, AS, EU, NA, OC or SA, "
+       "got \"XX\""},
+      {"10.0.0.0/8", "10.0.0.1/8",
+       "DIR/geodns.toml:30: zone.steer.override.cidrs: expected a network like 10.0.0.0/8"},
       {"countries = [\"JP\"]", "asns = [2497]",
-       "override.asns: autonomous system numbers are not supported yet"},
+       "DIR/geodns.toml:30: zone.steer.override.asns: autonomous system numbers are not supported "
+       "yet"},
       {"countries = [\"JP\"], continents = [\"OC\"], cidrs = [\"10.0.0.0/8\"], ", "",
-       "override: expected countries, continents or cidrs: it matches nobody"},
+       "DIR/geodns.toml:30: zone.steer.override: expected countries, continents or cidrs: it "
+       "matches nobody"},
       {"names = [\"www\", \"@\"]", "names = [\"www..x\"]",
-       "zone.steer.names: \"www..x\" is no domain name"},
+       "DIR/geodns.toml:23: zone.steer.names: \"www..x\" is no domain name"},
       {"names = [\"ab\"]", "names = [\"WWW\"]",
-       "DIR/geodns.toml:32: WWW.demo.test. is already steered at DIR/geodns.toml:22"},
-      {"names = [\"ab\"]", "names = [\"www.other.\"]", "www.other. is not in the zone demo.test."},
-      {"name = \"demo.test\"", "name = \"demo..test\"", "zone.name: "},
+       "DIR/geodns.toml:33: zone.steer.names: WWW.demo.test. is already steered at "
+       "DIR/geodns.toml:23: zone.steer.names"},
+      {"names = [\"ab\"]", "names = [\"www.other.\"]",
+       "DIR/geodns.toml:33: zone.steer.names: www.other. is not in the zone demo.test."},
+      {"name = \"demo.test\"", "name = \"demo..test\"", "DIR/geodns.toml:19: zone.name: "},
       {"[[zone]]", "[[zone]]\nname = \"DEMO.test\"\nfile = \"DIR/demo.test.zone\"\n[[zone]]",
-       "two zones are called \"demo.test\""},
-      {"DIR/demo.test.zone", "DIR/none.zone", "DIR/none.zone"},
-      {"threads = 2", "thread = 2", "thread"},
-  };
-  for (const auto& row : kRows) {
-    EXPECT_THAT(LoadWith(row.from, row.to), HasSubstr(row.want)) << row.to;
-  }
+       "DIR/geodns.toml:22: zone.name: two zones are called \"demo.test\""},
+      {"DIR/demo.test.zone", "DIR/none.zone",
+       "DIR/geodns.toml:20: zone.file: DIR/none.zone: cannot open: No such file or directory; "
+       "expected a zone file"},
+  });
 }
 
 TEST_F(ConfigurationTest, AllErrorsAreTold) {
@@ -188,6 +236,37 @@ TEST_F(ConfigurationTest, ErrorsOfAZoneNameItsFile) {
   dir_.Write("demo.test.zone", std::string(kZoneText) + "www A x\n");
   EXPECT_EQ(LoadWith("[geodns]", "[geodns]"),
             "DIR/demo.test.zone:5: A: expected an IPv4 address, got \"x\"");
+}
+
+TEST_F(ConfigurationTest, AFolderForStateIsNotMadeByReading) {
+  EXPECT_EQ(LoadWith("threads = 2", "threads = 2\nstate = \"DIR/new/state\""), "");
+  EXPECT_FALSE(std::filesystem::exists(dir_.In("new")));
+}
+
+TEST_F(ConfigurationTest, WhatTakesARestartIsKnown) {
+  ASSERT_EQ(LoadWith("[geodns]", "[geodns]"), "");
+  const settings::RestartValues before = world_.configuration->restart;
+  const struct {
+    std::string_view from, to;
+    std::vector<std::string> want;
+  } kRows[] = {
+      {"\"127.0.0.1:0\", ", "", {"geodns.listen"}},
+      {"threads = 2", "threads = 1", {"geodns.threads"}},
+      {"[admin]", "state = \"DIR/state\"\n[admin]", {"geodns.state"}},
+      {"[admin]", "tcp_connections = 5\n[admin]", {"geodns.tcp_connections"}},
+      {"[admin]", "tcp_idle_timeout = \"5s\"\n[admin]", {"geodns.tcp_idle_timeout"}},
+      {"address = \"127.0.0.1:0\"", "", {"admin.address"}},
+      {"[admin]", "drain_timeout = \"5s\"\n[admin]", {}},
+      {"[geo]", "token_file = \"DIR/token\"\n[geo]", {}},
+      {"databases = [\"DIR/geo.mmdb\"]", "databases = []", {}},
+      {"interval = \"1s\"", "interval = \"2s\"", {}},
+      {"ttl = 20", "ttl = 21", {}},
+  };
+  dir_.Write("token", "0123456789abcdef");
+  for (const auto& row : kRows) {
+    ASSERT_EQ(LoadWith(row.from, row.to), "") << row.to;
+    EXPECT_EQ(settings::ChangedKeys(before, world_.configuration->restart), row.want) << row.to;
+  }
 }
 
 TEST_F(ConfigurationTest, RulesThatAreAlikeShareTheirTable) {

@@ -154,7 +154,7 @@ TEST_F(GeoMapTest, DamagedFilesAreRefused) {
   EXPECT_EQ(refused, (whole.size() + 2) / 3) << "every cut-off file";
   std::string looped = whole;
   looped.replace(0, 6, std::string(6, '\0'));  // the root leads to itself
-  EXPECT_THAT(Load({looped}), HasSubstr("damaged"));
+  EXPECT_THAT(Load({looped}), HasSubstr("damaged; expected a whole MMDB file"));
   auto missing = GeoMap::Load({dir_.In("missing.mmdb")}, kPops);
   ASSERT_FALSE(missing);
   EXPECT_THAT(missing.error().message, HasSubstr("No such file"));

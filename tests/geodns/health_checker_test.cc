@@ -14,6 +14,7 @@ namespace nearside::geodns {
 namespace {
 
 using testing::HasSubstr;
+using testing::StartsWith;
 
 /// An HTTP server whose answer a test chooses. Everything on one loop.
 class CheckedServer final : public http::Application {
@@ -242,10 +243,13 @@ TEST_F(HealthCheckerTest, AMissingAuthorityLeavesThePlansAsTheyWere) {
   CheckPlan plan = Plan(server_->port());
   plan.endpoint.tls = true;
   plan.ca = "/nonexistent/ca.pem";
+  plan.where = {.file = "g.toml", .line = 4, .table = "pop.check", .keys = {{"ca", 5}}};
   loop_.Call([&] {
     auto status = checker_->SetPlans({plan, plan}, {});
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().fault, Fault::kOperator);
+    EXPECT_THAT(status.error().message,
+                StartsWith("g.toml:5: pop.check.ca: /nonexistent/ca.pem: "));
     EXPECT_EQ(checker_->Targets().size(), 1U);
   });
   AwaitChecks(2);

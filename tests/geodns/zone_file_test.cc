@@ -76,10 +76,11 @@ TEST(ZoneFileTest, ErrorsNameFileAndLine) {
     std::string_view text, want;
   } kRows[] = {
       {"a 5 A 192.0.2\n", "z:1: A: expected an IPv4 address, got \"192.0.2\""},
-      {"\n\n  5 A 192.0.2.1\n", "z:3: a record without a name, and no record before it"},
-      {"a 5 B 1\n", "z:1: \"B\" is no type of record"},
-      {"a 5\n", "z:1: a record without a type"},
-      {"a\n", "z:1: a record without a type"},
+      {"\n\n  5 A 192.0.2.1\n",
+       "z:3: expected a name: there is no record before whose name this one could have"},
+      {"a 5 B 1\n", "z:1: expected a type like A or TXT, got \"B\""},
+      {"a 5\n", "z:1: expected a type like A or TXT, and there is none"},
+      {"a\n", "z:1: expected a type like A or TXT, and there is none"},
       {"a A 192.0.2.1\n", "z:1: no TTL: write $TTL 300 at the top of the file"},
       {"a 5x A 192.0.2.1\n", "z:1: expected a time up to 2147483647 like 300 or 1h30m, got \"5x\""},
       {"a 5 CH A 192.0.2.1\n", "z:1: class CH is not served: only IN is"},

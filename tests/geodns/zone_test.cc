@@ -114,7 +114,8 @@ TEST(ZoneTest, WrongZonesAreRefusedWithTheirLines) {
     std::vector<std::string> steered;
   } kRows[] = {
       {"",
-       "z: the zone has no SOA record at demo.test.\nz: the zone has no NS record at demo.test.",
+       "z:1: expected an SOA record at demo.test., and the file has none\n"
+       "z:1: expected an NS record at demo.test., and the file has none",
        {}},
       {std::string(kHead) + "@ SOA ns1 h 8 1 1 1 1\n", "z:5: a second SOA record", {}},
       {std::string(kHead) + "a SOA ns1 h 8 1 1 1 1\n", "z:5: a SOA record below the apex", {}},

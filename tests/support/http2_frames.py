@@ -6,7 +6,7 @@ import ssl
 import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 1, 3, 4, 6, 7, 9
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, END_HEADERS = 1, 4
 NO_ERROR, CANCEL, ENHANCE_YOUR_CALM = 0, 8, 11
 
@@ -42,6 +42,47 @@ def open_session(to: tuple[str, int], host: str, ca: pathlib.Path) -> ssl.SSLSoc
     assert connection.selected_alpn_protocol() == "h2"
     connection.sendall(PREFACE + frame(SETTINGS, 0, 0))
     return connection
+
+
+class Download:
+    """One GET over HTTP/2 whose flow-control windows, 65535 bytes at first, the test opens as it likes."""
+
+    def __init__(self, to: tuple[str, int], host: str, path: str, ca: pathlib.Path) -> None:
+        self.connection = open_session(to, host, ca)
+        self.connection.sendall(frame(HEADERS, END_STREAM | END_HEADERS, 1, header_block(host, path)))
+        self.body_bytes = 0
+        self.ended = False
+        self.goaway: int | None = None
+        self._received = b""
+
+    def open_windows(self, size: int) -> None:
+        for stream in (0, 1):
+            self.connection.sendall(frame(WINDOW_UPDATE, 0, stream, struct.pack(">I", size)))
+
+    def read(self, until) -> None:
+        """Takes frames until `until(self)`, or the connection ends."""
+        while not until(self):
+            part = self.connection.recv(65536)
+            if not part:
+                return
+            self._received += part
+            self._take_frames()
+
+    def _take_frames(self) -> None:
+        while len(self._received) >= 9:
+            end = 9 + int.from_bytes(self._received[:3], "big")
+            if len(self._received) < end:
+                return
+            kind, flags, payload = self._received[3], self._received[4], self._received[9:end]
+            if kind == DATA:
+                self.body_bytes += len(payload)
+                self.ended = bool(flags & END_STREAM)
+            elif kind == GOAWAY:
+                self.goaway = int.from_bytes(payload[4:8], "big")
+            self._received = self._received[end:]
+
+    def close(self) -> None:
+        self.connection.close()
 
 
 def read_to_end(connection: ssl.SSLSocket) -> bytes:

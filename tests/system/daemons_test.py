@@ -8,7 +8,7 @@ import threading
 
 from clients import curl
 from fleet import SITE_HOST, Edge, EdgeTest, NameServer, Origin, fetch_text
-from http2_frames import NO_ERROR, goaway_codes, open_session, read_to_end
+from http2_frames import NO_ERROR, Download, goaway_codes, open_session, read_to_end
 from nearside_harness import EXIT_CONFIG, authority, main, run_program, wait_until
 from scripted_origin import Reply
 
@@ -238,6 +238,21 @@ class LifeTest(DaemonTest):
                 codes = goaway_codes(read_to_end(connection))
                 self.assertEqual({NO_ERROR}, set(codes), "an orderly end, and it is said")
                 self.assertEqual(0, thing.daemon.wait())
+
+    def test_sigterm_lets_an_http2_download_finish(self):
+        self.origin.routes["/slow"] = Reply(body=b"#" * 1_000_000, fields={"Cache-Control": "max-age=60"})
+        edge = self.start_edge()
+        download = Download(edge.tls, SITE_HOST, "/slow", authority() / "ca.pem")
+        self.addCleanup(download.close)
+        download.read(lambda one: one.body_bytes == 65535)
+        edge.daemon.signal(signal.SIGTERM)
+        download.read(lambda one: one.goaway is not None)
+        self.assertEqual(NO_ERROR, download.goaway)
+        self.assertFalse(download.ended)
+        download.open_windows(1_000_000)
+        download.read(lambda one: one.ended)
+        self.assertEqual(1_000_000, download.body_bytes, "the response under way came whole")
+        self.assertEqual(0, edge.daemon.wait())
 
     @staticmethod
     def accepts(address: tuple[str, int]) -> bool:

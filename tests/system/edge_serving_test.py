@@ -10,6 +10,7 @@ import time
 
 from clients import h2load
 from fleet import SITE_HOST, EdgeTest
+from http2_frames import Download
 from nearside_harness import authority, main, require_program, wait_until
 from scripted_origin import Reply
 
@@ -273,6 +274,32 @@ class BackPressureTest(EdgeTest):
         self.assertGreater(received, self.BODY_BYTES - 1000, "and the slow one gets it whole")
         for reader in readers:
             reader.close()
+
+
+    def test_http2_windows_hold_back_hits_and_misses(self):
+        """Readers that never open their windows: of a miss the edge holds what the RAM tier does not give back, of a
+        hit 64 KiB each."""
+        edge = self.start_edge(disk="256MiB")
+        body = random.Random(5).randbytes(self.BODY_BYTES)
+        for number in range(self.READERS):
+            self.origin.routes[f"/{number}"] = Reply(body=body, fields=LONG_LIVED)
+        for round_of, most_kib in (("misses", 40 << 10), ("hits", 24 << 10)):
+            with self.subTest(round_of):
+                before = edge.daemon.resident_kib()
+                readers = []
+                for number in range(self.READERS):
+                    readers.append(Download(edge.tls, SITE_HOST, f"/{number}", authority() / "ca.pem"))
+                    self.addCleanup(readers[-1].close)
+                for reader in readers:
+                    reader.read(lambda one: one.body_bytes == 65535)
+                edge.wait_until_stored(self.READERS)  # slow readers do not keep an object out of the cache
+                grown = edge.daemon.resident_kib() - before
+                if not edge.daemon.is_sanitized():
+                    # 48 MiB of bodies; the RAM tier takes 16 MiB of them.
+                    self.assertLess(grown, most_kib, f"grew by {grown} KiB")
+                readers[0].open_windows(self.BODY_BYTES)
+                readers[0].read(lambda one: one.ended)
+                self.assertEqual(self.BODY_BYTES, readers[0].body_bytes, "and a slow one gets it whole")
 
 
 class LoadTest(EdgeTest):

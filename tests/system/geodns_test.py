@@ -4,9 +4,9 @@ import random
 import socket
 import struct
 
-from clients import dns_query, kdig, send_datagram
+from clients import DnsAnswer, dns_query, kdig, send_datagram
 from fleet import NameServer
-from nearside_harness import SystemTest, main
+from nearside_harness import EXIT_CONFIG, SystemTest, main, run_program, wait_until
 
 # Networks that the CC0 database has in Japan, Germany, the United States, Australia and South Africa.
 TOKYO_UNIVERSITY = "133.11.0.0/16"
@@ -14,6 +14,8 @@ GERMAN_TELEKOM = "84.128.0.0/16"
 CORNELL = "128.84.0.0/16"
 AUSTRALIAN = "1.128.0.0/16"
 SOUTH_AFRICAN = "105.224.0.0/16"
+HEADER_BYTES = 12
+FORMERR = 1
 
 
 class GeoDnsTest(SystemTest):
@@ -120,15 +122,31 @@ class BadPacketTest(GeoDnsTest):
         self.assertEqual([self.address_of["tokyo"]], self.server.ask(subnet=TOKYO_UNIVERSITY).answers)
 
     def test_every_short_length_is_survived(self):
-        query = dns_query("www.demo.test", subnet=TOKYO_UNIVERSITY)
-        for length in range(len(query)):
-            answer = send_datagram(self.server.server, query[:length], seconds=0.05)
-            if length < 12:
-                self.assertIsNone(answer, f"{length} bytes are no message and must not be answered")
-            elif answer is not None:
-                self.assertEqual(1, answer[3] & 15, f"{length} bytes: FORMERR, got {answer.hex()}")
-                self.assertLessEqual(len(answer), max(length, 12) + 11, "an error must not amplify")
-        self.expect_alive()
+        """Less than a header is met with silence, all the rest with an answer that repeats its identity."""
+        size = len(dns_query("www.demo.test", subnet=TOKYO_UNIVERSITY))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect(self.server.server)
+            client.settimeout(10)
+            # One socket's datagrams are answered in their order: an answer to these would come before the others.
+            for length in range(HEADER_BYTES):
+                client.send(self.short_query(length))
+            for length in range(HEADER_BYTES, size):
+                client.send(self.short_query(length))
+                self.expect_format_error(length, client.recv(65536))
+            client.send(dns_query("www.demo.test", identity=size, subnet=TOKYO_UNIVERSITY))
+            self.assertIn(socket.inet_aton(self.address_of["tokyo"]), client.recv(65536), "the whole query")
+
+    @staticmethod
+    def short_query(length: int) -> bytes:
+        """The first bytes of a query whose identity is their number."""
+        return dns_query("www.demo.test", identity=length, subnet=TOKYO_UNIVERSITY)[:length]
+
+    def expect_format_error(self, length: int, answer: bytes):
+        self.assertGreaterEqual(len(answer), HEADER_BYTES, f"{length} bytes: {answer.hex()}")
+        self.assertEqual(length, struct.unpack(">H", answer[:2])[0], f"{length} bytes: another's answer {answer.hex()}")
+        self.assertTrue(answer[2] & 0x80, f"{length} bytes: no response {answer.hex()}")
+        self.assertEqual(FORMERR, answer[3] & 15, f"{length} bytes: {answer.hex()}")
+        self.assertLessEqual(len(answer), length + 11, f"{length} bytes: an error must not amplify")
 
     def test_garbage_is_survived(self):
         seed = random.SystemRandom().getrandbits(32)
@@ -161,14 +179,157 @@ class BadPacketTest(GeoDnsTest):
         self.assertEqual(5, code_of(lambda query: query.__setitem__(len(query) - 1, 3)), "class CH: REFUSED")
         self.assertEqual("BADVERS", kdig(self.server.server, "www.demo.test", "A", "+edns=1").status)
 
+    def test_every_short_length_over_tcp(self):
+        """What has no header ends its connection without an answer; the rest is told, and the connection goes on."""
+        for length in range(HEADER_BYTES):
+            with self.subTest(length=length):
+                self.assertEqual(b"", self.tcp_reply(struct.pack(">H", length) + self.short_query(length)))
+        size = len(dns_query("www.demo.test", subnet=TOKYO_UNIVERSITY))
+        with socket.create_connection(self.server.server, timeout=10) as connection:
+            stream = connection.makefile("rb")
+            for length in range(HEADER_BYTES, size):
+                connection.sendall(struct.pack(">H", length) + self.short_query(length))
+                self.expect_format_error(length, stream.read(struct.unpack(">H", stream.read(2))[0]))
+            query = dns_query("www.demo.test", subnet=TOKYO_UNIVERSITY)
+            connection.sendall(struct.pack(">H", len(query)) + query)
+            answer = stream.read(struct.unpack(">H", stream.read(2))[0])
+            self.assertIn(socket.inet_aton(self.address_of["tokyo"]), answer, "the whole query")
+
     def test_short_tcp_messages_and_silence_are_survived(self):
         idle = [socket.create_connection(self.server.server, timeout=5) for _ in range(50)]
-        for data in (b"\0", b"\0\0", b"\0\x01a", b"\xff\xff" + b"a" * 100, struct.pack(">H", 11) + b"x" * 11):
-            with socket.create_connection(self.server.server, timeout=5) as connection:
-                connection.sendall(data)
+        for data in (b"", b"\0", b"\0\x20", b"\0\x20" + b"a" * 31):
+            with self.subTest(data=data):
+                self.assertEqual(b"", self.tcp_reply(data, finish=True), "the end came before the message did")
+        self.assertEqual(b"", self.tcp_reply(b"\xff\xff" + b"a" * 100), "longer than any query")
         self.assertEqual([self.address_of["tokyo"]], self.server.ask(subnet=TOKYO_UNIVERSITY, tcp=True).answers)
         for connection in idle:
             connection.close()
+
+    def tcp_reply(self, data: bytes, *, finish: bool = False) -> bytes:
+        """All that comes until the server ends the connection, which it must. `finish`: the client ends first."""
+        received = b""
+        with socket.create_connection(self.server.server, timeout=5) as connection:
+            connection.sendall(data)
+            if finish:
+                connection.shutdown(socket.SHUT_WR)
+            try:
+                while part := connection.recv(65536):
+                    received += part
+            except ConnectionResetError:
+                pass  # an end as well: bytes of ours were not read
+        return received
+
+
+class ReloadTest(GeoDnsTest):
+    def change(self, *changes: tuple[str, str]):
+        config = self.server.daemon.config_path.read_text()
+        for before, after in changes:
+            self.assertEqual(1, config.count(before), f"{before!r} in\n{config}")
+            config = config.replace(before, after)
+        self.server.daemon.configure(config)
+
+    def ask(self, name: str = "www.demo.test") -> DnsAnswer:
+        return self.server.ask(name, subnet=TOKYO_UNIVERSITY)
+
+    def log_lines(self, event: str) -> list[str]:
+        return [line for line in self.server.daemon.log().splitlines() if f" event={event} " in line]
+
+    def reload_times(self, number: int):
+        """SIGHUP, and waits until so many good reloads have been told."""
+        self.server.daemon.reload()
+        wait_until(lambda: len(self.log_lines("reloaded")) >= number, f"{number} reloads")
+
+    def test_changed_steering_is_served(self):
+        first = self.ask()
+        self.assertEqual([self.address_of["tokyo"]], first.answers, first)
+        self.assertRegex(first.text, r"www\.demo\.test\.\s+30\s+IN\s+A\s")
+        pops = '["frankfurt", "virginia", "tokyo"]'
+        self.change((f"pops = {pops}", 'pops = ["virginia"]'), ("ttl = 30", "ttl = 17"),
+                    ('names = ["www"]', 'names = ["www", "new"]'))
+        self.reload_times(1)
+        wait_until(lambda: self.ask().answers == [self.address_of["virginia"]], "the new steering is served")
+        self.assertRegex(self.ask().text, r"www\.demo\.test\.\s+17\s+IN\s+A\s")
+        self.assertEqual([self.address_of["virginia"]], self.ask("new.demo.test").answers)
+        self.assertEqual([], self.log_lines("reload_partial"), "nothing that takes a restart was changed")
+
+    def test_what_takes_a_restart_is_said_and_the_rest_is_served(self):
+        """Said at every reload, until the running server is as the file says."""
+        host, port = self.server.server
+        threads, listen, ttl = "threads = 2", f'listen = ["{host}:{port}"]', "ttl = 30"
+        other = f'listen = ["{host}:{self.addresses.port(host)}"]'
+        self.change((threads, "threads = 1"), (listen, other), (ttl, "ttl = 17"))
+        for number in (1, 2):
+            self.reload_times(number)
+            wait_until(lambda: len(self.log_lines("reload_partial")) == number, "it is said")
+            line = self.log_lines("reload_partial")[-1]
+            for text in ("level=warning", 'keys="geodns.listen, geodns.threads"', "need=restart"):
+                self.assertIn(text, line)
+        wait_until(lambda: "17" in self.ask().text.split(), "the rest is served, at the old port")
+        self.change(("threads = 1", threads), (other, listen))
+        self.reload_times(3)
+        self.server.daemon.stop()
+        self.assertEqual(2, len(self.log_lines("reload_partial")), "the file is as the start was")
+
+    def test_health_stays_in_its_folder_until_a_restart(self):
+        self.change((f'state = "{self.folder}/geodns"', f'state = "{self.folder}/elsewhere"'))
+        self.reload_times(1)
+        self.server.daemon.wait_for_log("keys=geodns.state")
+        self.server.daemon.stop()
+        self.assertFalse((self.folder / "elsewhere").exists())
+        self.assertNotIn("event=state_not_saved", self.server.daemon.log())
+
+
+class RefusedStartTest(SystemTest):
+    """What a start finds taken or unusable is named with file, line and key; the exit code is 78."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = NameServer(self, {"frankfurt": (self.addresses.address(), 443)})
+
+    def expect_refused(self, key: str, line_start: str, *texts: str, check: bool):
+        path = self.server.daemon.config_path
+        starts = [number for number, line in enumerate(path.read_text().splitlines(), 1)
+                  if line.startswith(line_start)]
+        result = run_program("nearside-geodns", *(["--check"] if check else []), "--config", path)
+        self.assertEqual(EXIT_CONFIG, result.returncode, result.stderr)
+        for text in (f"{path}:{starts[0]}: {key}: ", *texts):
+            self.assertIn(text, result.stderr)
+
+    def test_busy_port_of_either_transport(self):
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            with self.subTest(kind=kind.name), socket.socket(socket.AF_INET, kind) as busy:
+                busy.bind(self.server.server)
+                if kind == socket.SOCK_STREAM:
+                    busy.listen(1)
+                host, port = self.server.server
+                self.expect_refused("geodns.listen", "listen = ", f"{host}:{port}: another ", check=False)
+
+    def test_port_of_another_name_server(self):
+        """Its sockets have SO_REUSEPORT, as ours do."""
+        self.server.start()
+        self.expect_refused("geodns.listen", "listen = ", "another program uses this UDP port", check=False)
+
+    def test_busy_admin_port(self):
+        with socket.socket() as busy:
+            busy.bind(self.server.admin)
+            busy.listen(1)
+            host, port = self.server.admin
+            self.expect_refused("admin.address", "address = ", f"{host}:{port}", check=False)
+
+    def test_files_and_folders(self):
+        config = self.server.daemon.config_path.read_text()
+        (self.folder / "plain-file").write_text("")
+        for key, line_start, before, after, expected in (
+                ("geodns.state", "state = ", f'state = "{self.folder}/geodns"',
+                 f'state = "{self.folder}/plain-file/geodns"', "expected a folder"),
+                ("geo.databases", "databases = ", 'databases = ["', 'databases = ["/nowhere', "expected an MMDB file"),
+                ("pop.check.ca", "check = ", 'ca = "', 'ca = "/nowhere', "PEM file of trusted authorities"),
+                ("zone.file", "file = ", 'file = "', 'file = "/nowhere', "expected a zone file")):
+            self.assertIn(before, config)
+            self.server.daemon.configure(config.replace(before, after, 1))
+            for check in (True, False):
+                with self.subTest(key=key, check=check):
+                    self.expect_refused(key, line_start, expected, check=check)
 
 
 if __name__ == "__main__":
