@@ -7,7 +7,9 @@
 #include <optional>
 
 #include "cli/assets.h"
+#include "cli/check.h"
 #include "cli/command.h"
+#include "cli/explain.h"
 #include "cli/publish.h"
 #include "cli/purge.h"
 #include "cli/releases.h"
@@ -52,6 +54,12 @@ Hidden files are left out (but for .well-known). Symbolic links that leave the f
 Only contents that the origin lacks are sent. The switch is one step: a visitor gets the whole old or
 the whole new release. Files with a hash in their names stay reachable for a few releases.)";
 
+constexpr const char* kExplainExamples = R"(Example:
+  nearside explain https://www.example.com/a.css --edge http://127.0.1.1:7080
+
+Prints JSON: the cache key, what is stored and how fresh it is, and what a request would get now, with
+the reason that Cache-Status would name.)";
+
 /// Checks a duration while the command line is parsed.
 std::string CheckDuration(const std::string& text) {
   return ParseDuration(text) ? "" : "expected a duration like 2s or 500ms, got \"" + text + "\"";
@@ -72,14 +80,20 @@ struct CommandLine {
   AssetsOptions assets;
   SitesOptions sites;
   StatusOptions status;
+  ExplainOptions explain;
+  CheckOptions check;
   std::string edge;
+  bool edges_json = false;
   std::function<Exit(CommandContext&)> chosen;
 
   CLI::App* Command(CLI::App* parent, const char* name, const char* what,
                     std::function<Exit(CommandContext&)> run) {
     CLI::App* command = parent->add_subcommand(name, what);
     command->fallthrough();  // --origin may stand behind the command
-    command->callback([this, run = std::move(run)] { chosen = run; });
+    // The innermost command's callback comes first: "edges forget" is not "edges".
+    command->callback([this, run = std::move(run)] {
+      if (!chosen) chosen = run;
+    });
     return command;
   }
   static void Site(CLI::App* command, std::string* site) {
@@ -99,6 +113,8 @@ struct CommandLine {
   void AddAssets();
   void AddSites();
   void AddStatus();
+  void AddEdges();
+  void AddLooks();
 };
 
 void CommandLine::AddGlobal() {
@@ -223,12 +239,31 @@ void CommandLine::AddStatus() {
   show->add_option("--geodns", status.geodns, "Admin address of GeoDNS, as http://127.0.0.1:7053")
       ->type_name("URL");
   show->add_flag("--json", status.json, "Print JSON");
-  CLI::App* group = app.add_subcommand("edges", "The edges that report to the origin");
-  group->fallthrough();
-  group->require_subcommand(1);
+}
+
+void CommandLine::AddEdges() {
+  CLI::App* group = Command(&app, "edges", "List the edges that report to the origin",
+                            [this](CommandContext& c) { return ListEdges(c, edges_json); });
+  group->require_subcommand(0, 1);
+  group->add_flag("--json", edges_json, "Print JSON");
   CLI::App* forget = Command(group, "forget", "Forget an edge that is gone for good",
                              [this](CommandContext& c) { return ForgetEdge(c, edge); });
   forget->add_option("name", edge, "The edge's name")->type_name("NAME")->required();
+}
+
+void CommandLine::AddLooks() {
+  CLI::App* why =
+      Command(&app, "explain", "What an edge has stored for a URL, and what it would do now",
+              [this](CommandContext& c) { return Explain(c, explain); });
+  why->footer(kExplainExamples);
+  why->add_option("url", explain.url, "The URL, absolute")->type_name("URL")->required();
+  why->add_option("--edge", explain.edge, "Admin address of the edge, as http://127.0.1.1:7080")
+      ->type_name("URL")
+      ->required();
+  CLI::App* well = Command(&app, "check", "Whether origin, edges and DNS are well; exits 1 if not",
+                           [this](CommandContext& c) { return Check(c, check); });
+  well->add_option("--geodns", check.geodns, "Admin address of GeoDNS, as http://127.0.0.1:7053")
+      ->type_name("URL");
 }
 
 Exit Run(CommandLine& line) {
@@ -256,6 +291,8 @@ int RunCommandLine(int argc, const char* const* argv, std::FILE* out, std::FILE*
   line.AddAssets();
   line.AddSites();
   line.AddStatus();
+  line.AddEdges();
+  line.AddLooks();
   try {
     line.app.parse(argc, argv);
   } catch (const CLI::CallForVersion& version) {

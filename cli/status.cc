@@ -3,28 +3,14 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "cli/admin_api.h"
+#include "cli/edge_state.h"
+
 namespace nearside::cli {
 namespace {
 
 /// What GeoDNS says of its points of presence, by name.
 using Pops = std::map<std::string, Json>;
-
-Result<Json> AskGeodns(const std::string& url) {
-  Result<ServerUrl> server = ServerUrl::Parse(url);
-  if (!server) return unexpected(std::move(server.error()));
-  HttpClient client(std::move(*server));
-  HttpRequest request;
-  request.target = "/status";
-  request.timeout = seconds(5);
-  Result<HttpResponse> response = client.Send(request);
-  if (!response) return unexpected(std::move(response.error()));
-  if (response->status != 200) {
-    return Fail(Fault::kOrigin, "bad_response",
-                url + "/status answered " + std::to_string(response->status) +
-                    ": is this the admin address of GeoDNS?");
-  }
-  return ParseAnswer(response->body);
-}
 
 std::string Ratio(double part, double whole) {
   if (whole <= 0) return "-";
@@ -40,12 +26,13 @@ std::string Load(const Json& report) {
   return text;
 }
 
+/// Events, and how long ago the first of them was: the purge lag.
 std::string Behind(const Json& edge) {
   if (IntOf(edge, "epoch") == 0) return "all";
   if (!edge.contains("behind") || !edge["behind"].is_number()) return "other log";
-  const int64_t events = IntOf(edge, "behind");
-  if (events == 0) return "0";
-  return std::to_string(events) + " (" + HumanDuration(milliseconds(IntOf(edge, "lag_ms"))) + ")";
+  const std::string events = std::to_string(IntOf(edge, "behind"));
+  if (!edge.contains("lag_ms")) return events;
+  return events + " (" + std::to_string(IntOf(edge, "lag_ms")) + " ms)";
 }
 
 std::string DnsState(const Pops& pops, const std::string& name, bool asked) {
@@ -54,25 +41,23 @@ std::string DnsState(const Pops& pops, const std::string& name, bool asked) {
   return asked ? "unknown" : "-";
 }
 
-void AddEdge(TextTable* table, const Json& edge, const Pops& pops, bool geodns_asked) {
-  const bool reachable = BoolOf(edge, "reachable");
+void AddEdge(TextTable* table, const Json& edge, const Json& edges, const Pops& pops,
+             bool geodns_asked) {
   const Json report = edge.contains("report") ? edge["report"] : Json::object();
   const double requests = NumberOf(report, "requests");
   const double hit_bytes = NumberOf(report, "hit_bytes");
   const std::string name = TextOf(edge, "name");
   const std::string dns = DnsState(pops, name, geodns_asked);
-  const std::string state = !reachable ? "silent" : BoolOf(report, "draining") ? "draining" : "up";
+  const std::string state = StateOf(edge, edges, dns);
   const bool worry = state != "up" || (geodns_asked && dns != "up") || IntOf(edge, "behind") > 0;
   table->Add(
       {Printable(name), state, dns, Load(report), std::to_string(static_cast<int64_t>(requests)),
        Ratio(NumberOf(report, "hits"), requests),
        Ratio(hit_bytes, hit_bytes + NumberOf(report, "miss_bytes")), Behind(edge),
-       HumanDuration(
-           milliseconds(std::max<int64_t>(0, ToUnixMillis(WallNow()) - IntOf(edge, "seen")))),
-       Printable(TextOf(report, "address"))},
-      !reachable ? Colour::kRed
-      : worry    ? Colour::kYellow
-                 : Colour::kGreen);
+       HumanDuration(SinceSeen(edge, edges)), Printable(TextOf(report, "address"))},
+      state == "silent" ? Colour::kRed
+      : worry           ? Colour::kYellow
+                        : Colour::kGreen);
 }
 
 /// Points of presence that DNS knows and that never reported here.
@@ -88,6 +73,19 @@ void AddUnreported(TextTable* table, const Json& edges, const Pops& pops) {
                 Printable(address)},
                Colour::kYellow);
   }
+}
+
+void PrintEdges(const Json& edges, const Pops& pops, bool geodns_asked, Terminal& terminal) {
+  const Json& list = ListOf(edges, "edges");
+  if (list.empty() && pops.empty()) {
+    terminal.Line("no edge has reported yet: [fleet] in edge.toml names the origin and the token");
+    return;
+  }
+  TextTable table({"POP", "STATE", "DNS", "LOAD", "REQUESTS", "HITS", "BYTES HIT", "BEHIND", "SEEN",
+                   "ADDRESS"});
+  for (const Json& edge : list) AddEdge(&table, edge, edges, pops, geodns_asked);
+  AddUnreported(&table, list, pops);
+  table.Print(terminal);
 }
 
 void PrintTotals(const Json& edges, Terminal& terminal) {
@@ -118,7 +116,8 @@ Exit ShowStatus(CommandContext& context, const StatusOptions& options) {
   Result<Json> sites = edges ? api->Get("/v1/sites") : edges;
   const std::string geodns_url = options.geodns.empty() ? context.settings.geodns : options.geodns;
   const bool asked = !geodns_url.empty();
-  Result<Json> geodns = asked ? AskGeodns(geodns_url) : Result<Json>(Json::object());
+  Result<Json> geodns =
+      asked ? AskAdmin(geodns_url, "/status", "GeoDNS") : Result<Json>(Json::object());
   if (options.json) {
     const auto part = [](const Result<Json>& json) {
       return json ? *json : Json{{"error", json.error().message}};
@@ -140,23 +139,32 @@ Exit ShowStatus(CommandContext& context, const StatusOptions& options) {
   if (asked && geodns) {
     for (const Json& pop : ListOf(*geodns, "pops")) pops[TextOf(pop, "name")] = pop;
     terminal.Line("geodns   " + geodns_url + "   up   " + std::to_string(pops.size()) +
-                  " points of presence");
+                  (pops.size() == 1 ? " point of presence" : " points of presence"));
   } else if (asked) {
     terminal.Line(terminal.Paint(Colour::kRed, "geodns   " + geodns_url + "   DOWN"));
     terminal.Error(Printable(geodns.error().message));
   }
   const Json& list = edges ? ListOf(*edges, "edges") : Json::array();
-  if (!list.empty() || !pops.empty()) {
-    TextTable table({"POP", "STATE", "DNS", "LOAD", "REQUESTS", "HITS", "BYTES HIT", "BEHIND",
-                     "SEEN", "ADDRESS"});
-    for (const Json& edge : list) AddEdge(&table, edge, pops, asked);
-    AddUnreported(&table, list, pops);
-    table.Print(terminal);
-  } else if (edges) {
-    terminal.Line("no edge has reported yet: [fleet] in edge.toml names the origin and the token");
+  if (edges) {
+    PrintEdges(*edges, pops, asked, terminal);
+  } else if (!pops.empty()) {
+    PrintEdges(Json::object(), pops, asked, terminal);
   }
   if (!list.empty()) PrintTotals(list, terminal);
   return edges && sites && geodns ? Exit::kDone : Exit::kFailed;
+}
+
+Exit ListEdges(CommandContext& context, bool json) {
+  Result<OriginApi> api = context.Api();
+  if (!api) return context.Failed(api.error());
+  Result<Json> edges = api->Get("/v1/edges");
+  if (!edges) return context.Failed(edges.error());
+  if (json) {
+    context.terminal.Line(edges->dump(2, ' ', false, Json::error_handler_t::replace));
+  } else {
+    PrintEdges(*edges, Pops(), /*geodns_asked=*/false, context.terminal);
+  }
+  return Exit::kDone;
 }
 
 Exit ForgetEdge(CommandContext& context, const std::string& name) {

@@ -155,6 +155,7 @@ class EdgeServer {
 
   const std::string config_;
   Loaded loaded_;
+  const settings::RestartValues started_with_ = loaded_.configuration->settings.restart_values;
   std::unique_ptr<net::EventLoop> control_;
   std::unique_ptr<net::WorkerGroup> group_;  // its loops outlive the store, which posts to them
   std::unique_ptr<Node> node_;
@@ -308,8 +309,7 @@ void EdgeServer::Reload() {
     Log(Level::kError, "reload_refused", {{"error", loaded.error().message}});
     return;
   }
-  settings::WarnOfRestart(loaded_.configuration->settings.restart_values,
-                          loaded->configuration->settings.restart_values);
+  settings::WarnOfRestart(started_with_, loaded->configuration->settings.restart_values);
   loaded_ = std::move(*loaded);
   certificate_stamps_ = StampsOf(loaded_.configuration->settings.certificates);
   UseCertificates(loaded_.certificates);

@@ -60,7 +60,6 @@ class GeodnsServer {
   HealthMemory LoadHealth() const;
   void Reload();
   void OnLoaded(Result<World>& loaded);
-  void TellWhatNeedsARestart() const;
   void Terminate();
   bool KeepsState() const { return !started_with_->state.empty(); }
   std::string HealthFile() const { return started_with_->state + "/health.json"; }
@@ -294,19 +293,10 @@ void GeodnsServer::OnLoaded(Result<World>& loaded) {
   SaveHealth();
   Log(Level::kInfo, "reloaded",
       {{"zones", world_.zones.size()}, {"places", world_.map->place_count()}});
-  TellWhatNeedsARestart();
+  settings::WarnOfRestart(started_with_->restart, world_.configuration->restart);
 }
 
 /// Compared with the start and not with the last reload: a second SIGHUP tells it again.
-void GeodnsServer::TellWhatNeedsARestart() const {
-  std::string keys;
-  for (const std::string& key :
-       settings::ChangedKeys(started_with_->restart, world_.configuration->restart)) {
-    keys += (keys.empty() ? "" : ", ") + key;
-  }
-  if (!keys.empty()) Log(Level::kWarning, "reload_partial", {{"keys", keys}, {"need", "restart"}});
-}
-
 void GeodnsServer::Terminate() {
   if (std::exchange(terminating_, true)) return control_->Stop();  // asked twice: now
   milliseconds deadline = world_.configuration->drain_timeout;

@@ -6,15 +6,26 @@
 #include "runtime/daemon.h"
 
 namespace nearside::origin {
+namespace {
+
+Answer NotAllowed() {
+  Answer answer =
+      TextAnswer(405, "Only GET and HEAD are served here: changes go through the API.\n");
+  answer.fields.Add("allow", "GET, HEAD");
+  return answer;
+}
+
+}  // namespace
 
 void Admin::OnRequest(http::Exchange& exchange) {
   const std::string& method = exchange.request().method;
   Answer answer;
   if (method == "GET" || method == "HEAD") {
     answer = Get(exchange.request().path());
+  } else if (method == "POST") {
+    answer = Post(exchange.request());
   } else {
-    answer = TextAnswer(405, "Only GET and HEAD are served here: changes go through the API.\n");
-    answer.fields.Add("allow", "GET, HEAD");
+    answer = NotAllowed();
   }
   const std::string length = std::to_string(answer.body_bytes());
   answer.fields.Add("content-length", length);
@@ -31,6 +42,19 @@ Answer Admin::Get(std::string_view path) const {
     return answer;
   }
   return TextAnswer(404, "Expected /healthz, /metrics or /status.\n");
+}
+
+Answer Admin::Post(const http::RequestHead& request) const {
+  if (!tokens_) {
+    return TextAnswer(403, "POST is off: set admin.token_file to a file with a token.\n");
+  }
+  if (tokens_->ScopeOf(request.fields) != Scope::kAdmin) {
+    Answer answer =
+        TextAnswer(401, "Expected \"Authorization: Bearer\" with the token of admin.token_file.\n");
+    answer.fields.Add("www-authenticate", "Bearer realm=\"nearside\"");
+    return answer;
+  }
+  return NotAllowed();
 }
 
 Answer Admin::StatusAnswer() const {

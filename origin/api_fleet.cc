@@ -123,10 +123,12 @@ ApiOutcome Api::ListEdges() {
   Status loaded = node_.fleet.Load();
   if (!log) return ProblemAnswer(log.error());
   if (!loaded) return ProblemAnswer(loaded.error());
-  nlohmann::ordered_json json = {{"epoch", log->last.epoch}, {"seq", log->last.sequence}};
+  const WallTime now = WallNow();
+  nlohmann::ordered_json json = {
+      {"epoch", log->last.epoch}, {"seq", log->last.sequence}, {"now", ToUnixMillis(now)}};
   json["edges"] = nlohmann::ordered_json::array();
   for (const storage::EdgeReport& edge : node_.fleet.Edges()) {
-    Result<nlohmann::ordered_json> one = EdgeJson(*node_.metadata, edge, *log, WallNow());
+    Result<nlohmann::ordered_json> one = EdgeJson(*node_.metadata, edge, *log, now);
     if (!one) return ProblemAnswer(one.error());
     json["edges"].push_back(std::move(*one));
   }

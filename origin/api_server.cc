@@ -258,8 +258,11 @@ void ApiServer::Finish(RequestKind kind, const Answer& answer,
 void ApiServer::RefuseBusy(RequestKind kind, std::unique_ptr<Conversation> conversation) {
   if (conversation == nullptr) return;
   ++node_.counters.refused_busy;
-  Answer answer = TextAnswer(503, "Too many requests wait here. Try again in a moment.\n");
-  answer.fields.Add("retry-after", "1");
+  constexpr std::string_view kWhy = "too many requests wait here: try again in a moment";
+  const bool visitor = kind == RequestKind::kVisitor;
+  Answer answer = visitor ? TextAnswer(503, std::string(kWhy) + "\n")
+                          : ProblemAnswer(503, Error{Fault::kSelf, "busy", std::string(kWhy)});
+  if (visitor) answer.fields.Add("retry-after", "1");
   conversation->CloseAfterwards();
   Finish(kind, answer, std::move(conversation));
 }

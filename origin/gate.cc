@@ -13,6 +13,7 @@
 #include "http/http1_parser.h"
 #include "http/http1_writer.h"
 #include "net/event_loop.h"
+#include "origin/answer.h"
 #include "runtime/log.h"
 
 namespace nearside::origin {
@@ -31,6 +32,28 @@ struct AtomicCounters {
   std::atomic<uint64_t> accepted{0}, refused_full{0}, bad_requests{0}, timeouts{0}, open{0};
 };
 
+/// What a refused client is told to send instead.
+std::string ExpectedInstead(int status, const http::Http1Limits& limits) {
+  switch (status) {
+    case 414:
+      return "expected a request line of at most " + std::to_string(limits.first_line_bytes) +
+             " bytes";
+    case 417:
+      return "expected no Expect but 100-continue";
+    case 431:
+      return "expected at most " + std::to_string(limits.field_lines) + " fields, together " +
+             std::to_string(limits.field_bytes) + " bytes, names up to " +
+             std::to_string(kFieldNameBytes) + " and values up to " +
+             std::to_string(kFieldValueBytes);
+    case 501:
+      return "expected a method and a Transfer-Encoding of HTTP: of codings, chunked alone";
+    case 505:
+      return "expected HTTP/1.1 (or 1.0)";
+    default:
+      return "expected a well-formed HTTP/1.1 request (RFC 9112)";
+  }
+}
+
 class EpollGate;
 
 /// A connection that waits for a head, or lingers. The gate's thread.
@@ -48,7 +71,7 @@ class Waiting final : public net::Watcher {
   void LookAtHead(uint32_t events);
   void DropInput();
   void OnHead();
-  void Refuse(int status, std::string_view why);
+  void Refuse(int status, std::string_view reason);
 
   EpollGate& gate_;
   Poco::Net::StreamSocket socket_;
@@ -212,15 +235,15 @@ void Waiting::OnHead() {
   gate_.HandOver(this, {std::move(head_), parser_.framing(), parser_.expects_continue()});
 }
 
-void Waiting::Refuse(int status, std::string_view why) {
+void Waiting::Refuse(int status, std::string_view reason) {
   ++gate_.atomic_counters().bad_requests;
-  const std::string text = std::string(http::ReasonPhrase(status)) + ": " + std::string(why) + "\n";
-  const std::string length = std::to_string(text.size());
-  const http::FieldLine lines[] = {{"content-type", "text/plain; charset=utf-8"},
-                                   {"content-length", length}};
+  const Answer answer = ProblemAnswer(status, Error{Fault::kClient, std::string(reason),
+                                                    ExpectedInstead(status, gate_.options().head)});
+  http::Fields fields = answer.fields;
+  fields.Add("content-length", std::to_string(answer.body_bytes()));
   std::string out;
-  http::AppendResponseHead(status, lines, {}, {.close = true}, &out);
-  out += text;
+  http::AppendResponseHead(status, fields.lines(), {}, {.close = true}, &out);
+  for (const BodyPiece& piece : answer.body) out += piece.text;
   // Into a fresh socket this always fits; a client that does not read loses nothing but this.
   (void)::send(fd(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   Linger();

@@ -25,14 +25,14 @@ Result<std::unique_ptr<Node>> Node::Open(const OriginSettings& settings, Tokens 
   storage::MetadataOptions options;
   options.keep_events = static_cast<uint64_t>(settings.events.keep);
   auto metadata = storage::Metadata::Open(settings.storage.metadata, options);
-  if (!metadata) return FailAt(settings.storage.where, "storage.metadata", metadata.error());
+  if (!metadata) return settings.storage.where.Refuse("metadata", metadata.error());
   auto blobs = storage::BlobStore::Open(settings.storage.blobs);
-  if (!blobs) return FailAt(settings.storage.where, "storage.blobs", blobs.error());
+  if (!blobs) return settings.storage.where.Refuse("blobs", blobs.error());
   auto node =
       std::make_unique<Node>(settings, std::move(*metadata), std::move(*blobs), std::move(tokens));
   Status read = node->sites.Refresh();
   if (read) read = node->fleet.Load();
-  if (!read) return FailAt(settings.storage.where, "storage.metadata", read.error());
+  if (!read) return settings.storage.where.Refuse("metadata", read.error());
   return node;
 }
 

@@ -1,7 +1,9 @@
 #include "origin/origin_server.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <optional>
 #include <tuple>
 
@@ -14,6 +16,7 @@
 #include "origin/node.h"
 #include "origin/settings.h"
 #include "origin/visitor_listeners.h"
+#include "runtime/file.h"
 #include "runtime/log.h"
 
 namespace nearside::origin {
@@ -42,6 +45,7 @@ struct Loaded {
   OriginSettings settings;
   std::vector<net::Certificate> certificates;
   Tokens tokens;
+  std::optional<Tokens> admin_tokens;
 };
 
 Result<std::vector<net::Certificate>> LoadCertificates(
@@ -49,10 +53,47 @@ Result<std::vector<net::Certificate>> LoadCertificates(
   std::vector<net::Certificate> certificates;
   for (const CertificateSettings& row : rows) {
     auto certificate = net::LoadCertificate(row.chain, row.key);
-    if (!certificate) return FailAt(row.where, "certificate", certificate.error());
+    if (!certificate) {
+      return row.where.Refuse(certificate.error().reason == "bad_key" ? "key" : "chain",
+                              certificate.error());
+    }
     certificates.push_back(std::move(*certificate));
   }
   return certificates;
+}
+
+/// A database's file, which its engine makes in a folder that it writes too.
+Status CheckDatabaseFile(const std::filesystem::path& file) {
+  const std::filesystem::path folder = file.parent_path();
+  if (Status good = CheckFolder(folder.empty() ? "." : folder.string()); !good) return good;
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) {
+    return Fail(Fault::kOperator, "bad_file", file.string() + ": is a folder; expected a file");
+  }
+  if (::access(file.c_str(), F_OK) == 0 && ::access(file.c_str(), R_OK | W_OK) != 0) {
+    return Fail(Fault::kOperator, "bad_file",
+                file.string() + ": " + std::generic_category().message(errno) +
+                    "; expected a file that can be read and written");
+  }
+  return {};
+}
+
+/// Changes nothing: what is missing is made at the start.
+Status CheckFolders(const StorageSettings& settings) {
+  // Schemes are checked with the settings.
+  const auto path_of = [](const std::string& url) { return url.substr(url.find(':') + 1); };
+  if (Status good = CheckDatabaseFile(path_of(settings.metadata)); !good) {
+    return settings.where.Refuse("metadata", good.error());
+  }
+  const std::pair<std::string_view, const std::string&> folders[] = {
+      {"blobs", settings.blobs}, {"sessions", settings.sessions}, {"queue", settings.queue}};
+  for (const auto& [key, url] : folders) {
+    if (url.empty()) continue;
+    if (Status good = CheckFolder(path_of(url)); !good) {
+      return settings.where.Refuse(key, good.error());
+    }
+  }
+  return {};
 }
 
 Result<Loaded> Load(const std::string& config) {
@@ -65,10 +106,19 @@ Result<Loaded> Load(const std::string& config) {
   loaded.certificates = std::move(*certificates);
   const AuthSettings& auth = loaded.settings.auth;
   Result<Tokens> tokens = Tokens::Load(auth.token_file, "");
-  if (!tokens) return FailAt(auth.where, "auth.token_file", tokens.error());
+  if (!tokens) return auth.where.Refuse("token_file", tokens.error());
   tokens = Tokens::Load(auth.token_file, auth.fleet_token_file);
-  if (!tokens) return FailAt(auth.where, "auth.fleet_token_file", tokens.error());
+  if (!tokens) return auth.where.Refuse("fleet_token_file", tokens.error());
   loaded.tokens = std::move(*tokens);
+  const AdminSettings& admin = loaded.settings.admin;
+  if (!admin.token_file.empty()) {
+    Result<Tokens> admin_tokens = Tokens::Load(admin.token_file, "");
+    if (!admin_tokens) return admin.where.Refuse("token_file", admin_tokens.error());
+    loaded.admin_tokens = std::move(*admin_tokens);
+  }
+  if (Status good = CheckFolders(loaded.settings.storage); !good) {
+    return unexpected(std::move(good.error()));
+  }
   return loaded;
 }
 
@@ -118,7 +168,7 @@ Status OriginServer::Start() {
     addresses.push_back(*net::SocketAddress::Parse(text));  // checked with the settings
   }
   auto api = ApiServer::Open(*node_, addresses);
-  if (!api) return FailAt(loaded_.settings.node.where, "origin.api", api.error());
+  if (!api) return loaded_.settings.node.where.Refuse("api", api.error());
   api_ = std::move(*api);
   auto visitors = VisitorListeners::Open(*node_, loaded_.certificates);
   if (!visitors) return unexpected(std::move(visitors.error()));
@@ -175,14 +225,14 @@ void OriginServer::DeclareMetrics() {
 Status OriginServer::OpenAdmin() {
   const AdminSettings& settings = loaded_.settings.admin;
   if (settings.address.empty()) return {};
-  admin_ = std::make_unique<Admin>(*node_);
+  admin_ = std::make_unique<Admin>(*node_, std::move(loaded_.admin_tokens));
   admin_sessions_ = http::ServerSessions::Create(*control_, *admin_, {});
   auto address = net::SocketAddress::Parse(settings.address);
-  if (!address) return FailAt(settings.where, "admin.address", address.error());
+  if (!address) return settings.where.Refuse("address", address.error());
   auto listener = net::Listener::Open(
       *control_, {.address = *address, .reuse_port = false, .max_connections = 1000}, nullptr,
       [this](std::unique_ptr<net::Stream> stream) { admin_sessions_->Adopt(std::move(stream)); });
-  if (!listener) return FailAt(settings.where, "admin.address", listener.error());
+  if (!listener) return settings.where.Refuse("address", listener.error());
   admin_listener_ = std::move(*listener);
   return {};
 }
@@ -194,12 +244,15 @@ void OriginServer::Reload() {
     return;
   }
   node_->SetTokens(std::move(loaded->tokens));
+  if (admin_) admin_->SetTokens(std::move(loaded->admin_tokens));
   loaded_.settings.certificates = loaded->settings.certificates;
   certificate_stamps_ = StampsOf(loaded_.settings.certificates);
   if (!loaded->certificates.empty()) visitors_->UseCertificates(std::move(loaded->certificates));
+  settings::WarnOfRestart(loaded_.settings.restart_values, loaded->settings.restart_values);
   Log(Level::kInfo, "reloaded", {{"certificates", loaded->settings.certificates.size()}});
 }
 
+/// Compared with the values of the start: they count until there is another one.
 void OriginServer::LookAtCertificates() {
   certificate_timer_->Arm(kLookAtCertificates);
   const std::vector<CertificateSettings>& rows = loaded_.settings.certificates;

@@ -32,13 +32,15 @@ Table NodeTable() {
   table.Key("name", &NodeSettings::name,
             {.required = true,
              .prose = "Name of this node, in logs and `/status`. A request whose host it is "
-                      "gets `/healthz` answered."});
+                      "gets `/healthz` answered.",
+             .restart = true});
   table.Key("api", &NodeSettings::api,
             {.required = true,
              .least = "1",
              .most = "16",
              .prose = "Addresses and ports of the API and the event log. The same addresses serve "
-                      "the sites, by `Host`, to edges."});
+                      "the sites, by `Host`, to edges.",
+             .restart = true});
   table.Key("cleartext_api", &NodeSettings::cleartext_api,
             {.fallback = "false",
              .prose = "Tokens travel in clear on the API's addresses, so these must be on "
@@ -49,7 +51,8 @@ Table NodeTable() {
              .least = "0s",
              .most = "1h",
              .prose = "How long SIGTERM waits for uploads and responses under way before it cuts "
-                      "them off."});
+                      "them off.",
+             .restart = true});
   return table;
 }
 
@@ -60,11 +63,13 @@ Table ListenTable() {
             {.required = true,
              .prose = "Address and port for visitors, where DNS leads when no edge is left: the "
                       "sites and nothing else.",
+             .restart = true,
              .check = CheckAddress});
   table.Key("tls", &ListenSettings::tls,
             {.fallback = "true",
              .prose = "TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 by ALPN. Without it: HTTP/1.1, "
-                      "and HTTP/2 by prior knowledge."});
+                      "and HTTP/2 by prior knowledge.",
+             .restart = true});
   return table;
 }
 
@@ -83,8 +88,13 @@ Table AdminTable() {
   table.Key("address", &AdminSettings::address,
             {.fallback = "",
              .prose = "Address and port of `/healthz`, `/metrics` and `/status`. Empty: no admin "
-                      "listener.",
+                      "listener. Off loopback it wants a token.",
+             .restart = true,
              .check = CheckOptionalAddress});
+  table.Key("token_file", &AdminSettings::token_file,
+            {.fallback = "",
+             .prose = "File with the bearer token that POST requests must carry, one a line. "
+                      "Without one POST is refused. Read again on SIGHUP."});
   return table;
 }
 
@@ -95,22 +105,26 @@ Table StorageTable() {
             {.required = true,
              .prose = "Sites, releases, event log: `sqlite:FILE`. Several origins on one machine "
                       "may share it. (`postgresql:` comes with a later version.)",
+             .restart = true,
              .check = [](auto url) { return CheckScheme(url, "sqlite:", "postgresql:"); }});
   table.Key("blobs", &StorageSettings::blobs,
             {.required = true,
              .prose = "Contents by SHA-256: `file:FOLDER`. (`s3:` comes with a later version.)",
+             .restart = true,
              .check = [](auto url) { return CheckScheme(url, "file:", "s3:"); }});
   table.Key(
       "sessions", &StorageSettings::sessions,
       {.fallback = "",
        .prose = "Sessions of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
                 "used yet: that tier is not part of this version.",
+       .restart = true,
        .check = [](auto url) { return url.empty() ? "" : CheckScheme(url, "lmdb:", "redis:"); }});
   table.Key(
       "queue", &StorageSettings::queue,
       {.fallback = "",
        .prose = "Jobs of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
                 "used yet, like `sessions`.",
+       .restart = true,
        .check = [](auto url) { return url.empty() ? "" : CheckScheme(url, "lmdb:", "amqp:"); }});
   return table;
 }
@@ -136,23 +150,27 @@ Table ThreadTable() {
             {.fallback = "16",
              .least = "1",
              .most = "1024",
-             .prose = "Threads that answer edges' and visitors' requests on the API's addresses."});
+             .prose = "Threads that answer edges' and visitors' requests on the API's addresses.",
+             .restart = true});
   table.Key("api", &ThreadSettings::api,
             {.fallback = "8",
              .least = "1",
              .most = "1024",
-             .prose = "Threads for API requests with small bodies, edges' reports among them."});
+             .prose = "Threads for API requests with small bodies, edges' reports among them.",
+             .restart = true});
   table.Key("uploads", &ThreadSettings::uploads,
             {.fallback = "16",
              .least = "1",
              .most = "1024",
-             .prose = "Threads that take uploads and manifests: as many at once; more wait."});
+             .prose = "Threads that take uploads and manifests: as many at once; more wait.",
+             .restart = true});
   table.Key("disk", &ThreadSettings::disk,
             {.fallback = "4",
              .least = "1",
              .most = "256",
              .prose = "Threads that read for the visitors of `[[listen]]`, so that its event loop "
-                      "never waits for a disk."});
+                      "never waits for a disk.",
+             .restart = true});
   return table;
 }
 
@@ -163,17 +181,20 @@ Table EventTable() {
              .least = "100",
              .most = "100000000",
              .prose = "Events kept. An edge that is further behind is answered 410 and validates "
-                      "everything it holds."});
+                      "everything it holds.",
+             .restart = true});
   table.Key("heartbeat", &EventSettings::heartbeat,
             {.fallback = "5s",
              .least = "100ms",
              .most = "1m",
-             .prose = "A stream of events that had nothing to say for this long says so."});
+             .prose = "A stream of events that had nothing to say for this long says so.",
+             .restart = true});
   table.Key("followers", &EventSettings::followers,
             {.fallback = "1000",
              .least = "1",
              .most = "100000",
-             .prose = "Streams of events at once; more are answered 503."});
+             .prose = "Streams of events at once; more are answered 503.",
+             .restart = true});
   return table;
 }
 
@@ -185,7 +206,8 @@ Table ReleaseTable() {
              .most = "16",
              .prose = "In how many earlier releases a file with a hash in its name is still found, "
                       "so that a page that is open in a browser never loses its scripts and "
-                      "styles."});
+                      "styles.",
+             .restart = true});
   return table;
 }
 
@@ -195,63 +217,71 @@ Table LimitTable() {
             {.fallback = "50GiB",
              .least = "1KiB",
              .most = "1TiB",
-             .prose = "Bytes of one asset. More: 413."});
+             .prose = "Bytes of one asset. More: 413.",
+             .restart = true});
   table.Key("json_body", &LimitSettings::json_body,
             {.fallback = "64MiB",
              .least = "64KiB",
              .most = "1GiB",
-             .prose = "Bytes of a manifest; other JSON bodies are held to 1 MiB. More: 413."});
+             .prose = "Bytes of a manifest; other JSON bodies are held to 1 MiB. More: 413.",
+             .restart = true});
   table.Key("connections", &LimitSettings::connections,
             {.fallback = "10000",
              .least = "8",
              .most = "1000000",
-             .prose = "Connections on the API's addresses together; more are closed at once."});
+             .prose = "Connections on the API's addresses together; more are closed at once.",
+             .restart = true});
   table.Key("queue", &LimitSettings::queue,
             {.fallback = "1000",
              .least = "1",
              .most = "100000",
-             .prose = "Requests that wait for a thread of their kind; more are answered 503."});
+             .prose = "Requests that wait for a thread of their kind; more are answered 503.",
+             .restart = true});
   table.Key("head_timeout", &LimitSettings::head_timeout,
             {.fallback = "10s",
              .least = "100ms",
              .most = "10m",
-             .prose = "From a connection's beginning, or the first byte of a head, to its last."});
+             .prose = "From a connection's beginning, or the first byte of a head, to its last.",
+             .restart = true});
   table.Key("idle_timeout", &LimitSettings::idle_timeout,
             {.fallback = "2m",
              .least = "100ms",
              .most = "1d",
              .prose = "A connection without a request under way is closed after this. Holds no "
-                      "thread meanwhile."});
+                      "thread meanwhile.",
+             .restart = true});
   table.Key("body_timeout", &LimitSettings::body_timeout,
             {.fallback = "30s",
              .least = "100ms",
              .most = "1h",
-             .prose = "Without one byte of an upload."});
+             .prose = "Without one byte of an upload.",
+             .restart = true});
   table.Key("send_timeout", &LimitSettings::send_timeout,
             {.fallback = "30s",
              .least = "100ms",
              .most = "1h",
-             .prose = "Without the client taking one byte that waits for it."});
+             .prose = "Without the client taking one byte that waits for it.",
+             .restart = true});
   table.Key("least_rate", &LimitSettings::least_rate,
             {.fallback = "1KiB",
              .least = "0B",
              .most = "1GiB",
              .prose = "Bytes a second that an upload or a download on the API's addresses must "
-                      "reach on average after its first 20 seconds, or it is cut off."});
+                      "reach on average after its first 20 seconds, or it is cut off.",
+             .restart = true});
   return table;
 }
 
 Status CheckAcross(const OriginSettings& settings) {
   const auto bad = [](const settings::Origin& where, std::string_view key, std::string message) {
-    return FailAt(where, key, Error{Fault::kOperator, "bad_settings", std::move(message)});
+    return where.Refuse(key, Error{Fault::kOperator, "bad_settings", std::move(message)});
   };
   for (const std::string& address : settings.node.api) {
     if (std::string expected = CheckAddress(address); !expected.empty()) {
-      return bad(settings.node.where, "origin.api",
-                 "expected " + expected + ", got \"" + address + "\"");
+      return bad(settings.node.where, "api", "expected " + expected + ", got \"" + address + "\"");
     }
     if (!settings.node.cleartext_api && !net::SocketAddress::Parse(address)->IsLoopback()) {
-      return bad(settings.node.where, "origin.api",
+      return bad(settings.node.where, "api",
                  address +
                      " is not on loopback, and tokens would travel in clear: expected "
                      "a loopback address, or cleartext_api = true for a private network");
@@ -259,8 +289,14 @@ Status CheckAcross(const OriginSettings& settings) {
   }
   for (const ListenSettings& listen : settings.listen) {
     if (listen.tls && settings.certificates.empty()) {
-      return bad(listen.where, "listen.tls", "expected a [[certificate]] for a TLS listener");
+      return bad(listen.where, "tls", "expected a [[certificate]] for a TLS listener");
     }
+  }
+  const AdminSettings& admin = settings.admin;
+  if (!admin.address.empty() && admin.token_file.empty() &&
+      !net::SocketAddress::Parse(admin.address)->IsLoopback()) {
+    return bad(admin.where, "token_file",
+               "expected a token file, because admin.address is not a loopback address");
   }
   return {};
 }
@@ -269,6 +305,7 @@ Status CheckAcross(const OriginSettings& settings) {
 
 settings::Table OriginTable() {
   Table table;
+  table.KeepRestartValues(&OriginSettings::restart_values);
   table.Sub("origin", &OriginSettings::node, {.required = true, .prose = "The node."}, NodeTable());
   table.Each("listen", &OriginSettings::listen,
              {.most = "16", .prose = "Listeners for visitors; none is needed."}, ListenTable());
@@ -305,13 +342,6 @@ Result<OriginSettings> ReadOriginSettings(const std::string& path) {
   }
   if (Status good = CheckAcross(settings); !good) return unexpected(std::move(good.error()));
   return settings;
-}
-
-tl::unexpected<Error> FailAt(const settings::Origin& where, std::string_view key,
-                             const Error& error) {
-  return Fail(Fault::kOperator, error.reason,
-              where.file + ":" + std::to_string(where.line) + ": " + std::string(key) + ": " +
-                  error.message);
 }
 
 }  // namespace nearside::origin

@@ -31,7 +31,8 @@ struct CertificateSettings {
 };
 
 struct AdminSettings {
-  std::string address;  ///< "": no admin listener
+  std::string address;     ///< "": no admin listener
+  std::string token_file;  ///< "": POST is refused
   settings::Origin where;
 };
 
@@ -90,6 +91,7 @@ struct OriginSettings {
   EventSettings events;
   ReleaseSettings releases;
   LimitSettings limits;
+  settings::RestartValues restart_values;
 };
 
 /// The rows behind OriginSettings.
@@ -98,9 +100,5 @@ settings::Table OriginTable();
 /// Reads the file and checks what can be told without touching anything it names.
 /// Error: kOperator bad_settings with file, line, key and expectation.
 Result<OriginSettings> ReadOriginSettings(const std::string& path);
-
-/// "origin.toml:12: listen.address: MESSAGE" as a kOperator error with the reason of `error`.
-tl::unexpected<Error> FailAt(const settings::Origin& where, std::string_view key,
-                             const Error& error);
 
 }  // namespace nearside::origin

@@ -119,7 +119,7 @@ Result<std::unique_ptr<VisitorListeners>> VisitorListeners::Open(
   std::shared_ptr<net::TlsServer> tls;
   if (!certificates.empty()) {
     auto made = net::TlsServer::Create(certificates, PublicAlpn(), listeners->ticket_keys_);
-    if (!made) return FailAt(node.settings.certificates.front().where, "certificate", made.error());
+    if (!made) return node.settings.certificates.front().where.Refuse("chain", made.error());
     tls = std::move(*made);
   }
   for (const ListenSettings& listen : node.settings.listen) {
@@ -136,7 +136,7 @@ Result<std::unique_ptr<VisitorListeners>> VisitorListeners::Open(
 Status VisitorListeners::OpenListener(const ListenSettings& settings,
                                       std::shared_ptr<net::TlsServer> tls) {
   Result<net::SocketAddress> address = net::SocketAddress::Parse(settings.address);
-  if (!address) return FailAt(settings.where, "listen.address", address.error());
+  if (!address) return settings.where.Refuse("address", address.error());
   const bool is_tls = tls != nullptr;
   auto listener = net::Listener::Open(
       *loop_,
@@ -145,7 +145,7 @@ Status VisitorListeners::OpenListener(const ListenSettings& settings,
        .max_connections = static_cast<size_t>(node_.settings.limits.connections)},
       std::move(tls),
       [this](std::unique_ptr<net::Stream> stream) { sessions_->Adopt(std::move(stream)); });
-  if (!listener) return FailAt(settings.where, "listen.address", listener.error());
+  if (!listener) return settings.where.Refuse("address", listener.error());
   if (is_tls) tls_listeners_.push_back(listener->get());
   listeners_.push_back(std::move(*listener));
   return {};

@@ -69,6 +69,8 @@ class Connection : public net::StreamHandler, public net::Disposable {
   /// To be called at the end of Produce: watches that what waits to be sent makes progress.
   void WatchSending();
   virtual void OnTimeout(Wait wait) = 0;
+  /// kSend is over: whether the client has taken nothing of what waits. False: it is watched on.
+  virtual bool SendingStalled();
   /// Whether something could be sent but for the client (window, socket).
   virtual bool OutputWaits() const = 0;
 
@@ -92,7 +94,6 @@ class Connection : public net::StreamHandler, public net::Disposable {
 
  private:
   void OnTimer();
-  bool SendingStalled();
 
   SessionContext& context_;
   net::EventLoop& loop_;

@@ -115,6 +115,37 @@ void Http2Connection::OnClosed(const Error& why) {
   End();
 }
 
+/// PING and SETTINGS are answered whatever the windows: they are no progress.
+bool Http2Connection::SendingStalled() {
+  if (Connection::SendingStalled()) return true;
+  const bool window_closed = nghttp2_session_get_remote_window_size(session_.get()) <= 0;
+  const bool stalled = window_closed && ready_ > 0 && data_sent_ == data_at_watch_;
+  data_at_watch_ = data_sent_;
+  if (!stalled) BreakStalled();
+  return stalled;
+}
+
+/// Responses whose stream's window has been closed since the last look. Those that only wait for
+/// their turn are left alone.
+void Http2Connection::BreakStalled() {
+  for (const auto& exchange : live_) {
+    const bool waits =
+        exchange->headers_sent && !exchange->deferred && !exchange->done_queued &&
+        nghttp2_session_get_stream_remote_window_size(session_.get(), exchange->stream_id) <= 0;
+    if (!waits || exchange->sent != exchange->sent_at_watch) {
+      exchange->sent_at_watch = waits ? exchange->sent : UINT64_MAX;
+      continue;
+    }
+    ++counters().timeouts;
+    QueueDone(exchange.get(), false, "timeout");
+    ++own_resets_;
+    nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, exchange->stream_id,
+                              NGHTTP2_CANCEL);
+    stream().WantWrite();
+  }
+  ProcessDone();
+}
+
 void Http2Connection::OnTimeout(Wait wait) {
   switch (wait) {
     case Wait::kIdle:

@@ -52,6 +52,8 @@ class Http2Connection final : public Connection {
 
   // Connection
   void OnTimeout(Wait wait) override;
+  bool SendingStalled() override;
+  void BreakStalled();
   bool OutputWaits() const override { return unsent_from_ < unsent_.size() || ready_ > 0; }
 
   // nghttp2's callbacks of the receiving side (http2_request.cc). What they answer goes to nghttp2.
@@ -118,7 +120,9 @@ class Http2Connection final : public Connection {
   size_t unsent_from_ = 0;
   Http2Exchange* receiving_head_ = nullptr;  ///< whose HEADERS are being read; may be null
   net::Output* output_ = nullptr;            ///< inside Produce
-  size_t ready_ = 0;          ///< responses that wait for the client, not for their source
+  size_t ready_ = 0;        ///< responses that wait for the client, not for their source
+  uint64_t data_sent_ = 0;  ///< bytes of bodies
+  uint64_t data_at_watch_ = 0;
   size_t own_resets_ = 0;     ///< RST_STREAM submitted by us and not yet sent
   bool output_full_ = false;  ///< a DATA frame did not fit into output_
   bool abuse_ = false;        ///< the budget is spent

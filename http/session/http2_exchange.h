@@ -71,6 +71,7 @@ class Http2Exchange final : public Exchange {
   std::unique_ptr<BodySource> body;
   std::span<const uint8_t> piece;  ///< peeked for the DATA frame under way
   uint64_t sent = 0;
+  uint64_t sent_at_watch = UINT64_MAX;  ///< when its window was last looked at
 
   // The end.
   bool reset_by_client = false;

@@ -193,6 +193,7 @@ int Http2Connection::SendData(const nghttp2_frame& frame, const uint8_t* frame_h
   output_->Append({frame_header, kFrameHeaderBytes});
   output_->Append(exchange->piece.first(size));
   exchange->sent += size;
+  data_sent_ += size;
   if (exchange->left) *exchange->left -= size;
   if (size > 0) exchange->body->Consume(size);
   return 0;

@@ -12,6 +12,7 @@
 namespace nearside::cli::test {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -59,6 +60,17 @@ class CommandLineTest : public origin::test::OriginTest {
     WriteSite();
     const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
     ASSERT_EQ(run.code, 0) << run.errors;
+  }
+  /// A connection that is answered with JSON.
+  static ScriptedServer::Connection AnswersJson(const std::string& body,
+                                                const std::string& status = "200 OK",
+                                                std::string* head = nullptr) {
+    return [body, status, head](int fd) {
+      const std::string received = ScriptedServer::ReadHead(fd);
+      if (head != nullptr) *head = received;
+      ScriptedServer::Write(fd, "HTTP/1.1 " + status + "\r\ncontent-length: " +
+                                    std::to_string(body.size()) + "\r\n\r\n" + body);
+    };
   }
   uint64_t LastEvent() { return node_->metadata->Log()->last.sequence; }
   void Report(const std::string& edge, uint64_t sequence) {
@@ -208,14 +220,9 @@ TEST_F(CommandLineTest, StatusIsOneScreen) {
   PublishFirst();
   Report("frankfurt", LastEvent());
   ASSERT_TRUE(node_->fleet.Report("tokyo", {1, 1}, "{}", WallNow() - seconds(3600)));
-  ScriptedServer geodns({[](int fd) {
-    (void)ScriptedServer::ReadHead(fd);
-    const std::string body =
-        R"({"pops":[{"name":"frankfurt","addresses":["127.0.1.1"],"state":"up"},
-        {"name":"virginia","addresses":["127.0.2.1"],"state":"down"}]})";
-    ScriptedServer::Write(fd, "HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(body.size()) +
-                                  "\r\n\r\n" + body);
-  }});
+  ScriptedServer geodns({AnswersJson(
+      R"({"pops":[{"name":"frankfurt","addresses":["127.0.1.1"],"state":"up"},
+        {"name":"virginia","addresses":["127.0.2.1"],"state":"down"}]})")});
   const Run run = Nearside("status --geodns " + geodns.url());
   EXPECT_EQ(run.code, 0) << run.errors;
   EXPECT_THAT(run.out, HasSubstr("   up   1 site   event 2\n"));
@@ -226,6 +233,96 @@ TEST_F(CommandLineTest, StatusIsOneScreen) {
   EXPECT_THAT(run.out, HasSubstr("virginia   no report  down"));
   EXPECT_THAT(run.out,
               HasSubstr("all edges: 200 requests, 75.0% hits, 75.0% of 4 B from the cache"));
+}
+
+TEST_F(CommandLineTest, StatusCallsAnEdgeUpOnlyWhenItReportsAndDnsDoesNotSayDown) {
+  PublishFirst();
+  const storage::LogPosition last = node_->metadata->Log()->last;
+  const auto seen = [&](const std::string& edge, milliseconds ago) {
+    ASSERT_TRUE(node_->fleet.Report(edge, last, "{}", WallNow() - ago));
+  };
+  seen("fresh", milliseconds(0));
+  seen("ill", milliseconds(0));
+  seen("late", seconds(8));  // reachable for the API: it waits 10 s
+  ScriptedServer geodns({AnswersJson(R"({"pops":[{"name":"ill","state":"down"}]})")});
+  const Run run = Nearside("status --geodns " + geodns.url());
+  EXPECT_THAT(run.out, HasSubstr("\nfresh  up         unknown"));
+  EXPECT_THAT(run.out, HasSubstr("\nill    unhealthy  down"));
+  EXPECT_THAT(run.out, HasSubstr("\nlate   silent     unknown"));
+  EXPECT_THAT(run.out, HasSubstr("   up   1 point of presence\n"));
+}
+
+TEST_F(CommandLineTest, StatusShowsThePurgeLagInMilliseconds) {
+  PublishFirst();
+  Report("level", LastEvent());
+  Report("behind", LastEvent() - 1);
+  const Run run = Nearside("status");
+  EXPECT_THAT(run.out, ContainsRegex("\nbehind  up .* 1 \\([0-9]+ ms\\) "));
+  EXPECT_THAT(run.out, ContainsRegex("\nlevel   up .* 0 \\(0 ms\\) "));
+}
+
+TEST_F(CommandLineTest, EdgesAreListed) {
+  EXPECT_THAT(Nearside("edges").out, HasSubstr("no edge has reported yet"));
+  PublishFirst();
+  Report("frankfurt", LastEvent());
+  const Run run = Nearside("edges");
+  EXPECT_EQ(run.code, 0) << run.errors;
+  EXPECT_THAT(run.out, StartsWith("POP        STATE  DNS"));
+  EXPECT_THAT(run.out, HasSubstr("\nfrankfurt  up     -"));
+  EXPECT_EQ(Nearside("edges forget frankfurt").code, 0);
+  EXPECT_THAT(Nearside("edges").out, HasSubstr("no edge has reported yet"));
+  EXPECT_EQ(nlohmann::json::parse(Nearside("edges --json").out)["edges"].size(), 0u);
+  EXPECT_EQ(Nearside("edges forget").code, 2);
+}
+
+TEST_F(CommandLineTest, ExplainPrintsWhatTheEdgeSays) {
+  std::string head;
+  {
+    ScriptedServer edge(
+        {AnswersJson("{\"url\":\"u\",\"fields\":[\"x: \xc2\x9b\"]}", "200 OK", &head)});
+    const Run run = Raw("--config " + dir_.In("none.toml") +
+                        " explain https://a.test/x?b=1&c=2 --edge " + edge.url());
+    EXPECT_EQ(run.code, 0) << run.errors;
+    EXPECT_EQ(run.out, "{\n  \"url\": \"u\",\n  \"fields\": [\n    \"x: \\u009b\"\n  ]\n}\n");
+  }
+  EXPECT_THAT(head,
+              StartsWith("GET /explain?url=https%3A%2F%2Fa.test%2Fx%3Fb%3D1%26c%3D2 HTTP/1.1"));
+}
+
+TEST_F(CommandLineTest, ExplainSaysWhyTheEdgeRefuses) {
+  ScriptedServer edge(
+      {AnswersJson(R"({"error":"no site of this edge has the host \"a.test\""})", "404 Not Found"),
+       AnswersJson("nothing here", "404 Not Found")});
+  const std::string command = "explain https://a.test/ --edge " + edge.url();
+  const Run refused = Nearside(command);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.errors, HasSubstr(": no site of this edge has the host \"a.test\""));
+  EXPECT_THAT(
+      Nearside(command).errors,
+      HasSubstr("/explain answered 404 without JSON: is this the admin address of an edge?"));
+  EXPECT_EQ(Nearside("explain https://a.test/").code, 2);
+}
+
+TEST_F(CommandLineTest, CheckFailsUnlessAllIsWell) {
+  PublishFirst();
+  EXPECT_THAT(Nearside("check").out, HasSubstr("FAIL  edges: none has ever reported\n"));
+  Report("frankfurt", LastEvent());
+  const Run well = Nearside("check");
+  EXPECT_EQ(well.code, 0) << well.out;
+  EXPECT_THAT(well.out,
+              HasSubstr("answers and takes the token, 1 site\nok    edge frankfurt: up\n"));
+  ScriptedServer geodns({AnswersJson(R"({"pops":[{"name":"tokyo","state":"down"}]})")});
+  const Run down = Nearside("check --geodns " + geodns.url());
+  EXPECT_EQ(down.code, 1);
+  EXPECT_THAT(down.out, HasSubstr("FAIL  geodns: tokyo is down\n"));
+  Report("behind", LastEvent() - 1);
+  ASSERT_TRUE(node_->fleet.Report("gone", {1, 1}, "{}", WallNow() - seconds(3600)));
+  const Run edges = Nearside("check");
+  EXPECT_EQ(edges.code, 1);
+  EXPECT_THAT(edges.out, HasSubstr("FAIL  edge behind: up, 1 event behind\n"));
+  EXPECT_THAT(edges.out, HasSubstr("FAIL  edge gone: silent, not seen for 60 min\n"));
+  dir_.Write("admin.token", "another-token-0123456");
+  EXPECT_THAT(Nearside("check").out, HasSubstr("FAIL  origin: "));
 }
 
 TEST_F(CommandLineTest, StatusAsJsonHasAllParts) {

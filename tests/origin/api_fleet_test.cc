@@ -214,6 +214,7 @@ TEST_F(ApiFleetTest, AReportAnswersWithTheLogsEndAndIsShown) {
   EXPECT_EQ(Json(reply)["seq"], 2);
   const nlohmann::json edges = Json(Admin("GET /v1/edges"));
   EXPECT_EQ(edges["seq"], 2);
+  EXPECT_GE(edges["now"], edges["edges"][0]["seen"]);
   const nlohmann::json& edge = edges["edges"][0];
   EXPECT_EQ(edge["name"], "tokyo");
   EXPECT_EQ(edge["behind"], 1);

@@ -21,6 +21,7 @@ using nearside::test::Ask;
 using nearside::test::RawClient;
 using nearside::test::Reply;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr const char* kToken = "admin-token-for-tests";
@@ -139,12 +140,17 @@ TEST_F(DaemonTest, EveryThingThatIsNamedAndWrongIsNamedWithFileLineAndKey) {
   const std::string other = "[[certificate]]\nchain = \"" + dir_.In("none.pem") + "\"\nkey = \"" +
                             dir_.In("key.pem") + "\"\n";
   EXPECT_THAT(message(Config(other)),
-              HasSubstr("origin.toml:10: certificate: " + dir_.In("none.pem")));
+              HasSubstr("origin.toml:11: certificate.chain: " + dir_.In("none.pem")));
   dir_.Write("key.pem", "not a key");
-  EXPECT_THAT(message(Config(Listen())), HasSubstr("key.pem"));
+  EXPECT_THAT(message(Config(Listen())),
+              HasSubstr("origin.toml:14: certificate.key: " + dir_.In("key.pem")));
+  EXPECT_THAT(message(Config("fleet_token_file = \"" + dir_.In("none.token") + "\"\n")),
+              HasSubstr("origin.toml:10: auth.fleet_token_file: " + dir_.In("none.token")));
+  EXPECT_THAT(message(Config("[admin]\ntoken_file = \"" + dir_.In("none.token") + "\"\n")),
+              HasSubstr("origin.toml:11: admin.token_file: " + dir_.In("none.token")));
   dir_.Write("admin.token", "short");
   EXPECT_THAT(message(Config()),
-              HasSubstr("origin.toml:8: auth.token_file: " + dir_.In("admin.token")));
+              HasSubstr("origin.toml:9: auth.token_file: " + dir_.In("admin.token")));
 }
 
 TEST_F(DaemonTest, ABusyPortEndsWith78AndSaysWhichSetting) {
@@ -154,15 +160,48 @@ TEST_F(DaemonTest, ABusyPortEndsWith78AndSaysWhichSetting) {
   Process second({"--config", Config("", "127.0.0.1:" + std::to_string(port))});
   EXPECT_EQ(second.Wait(), kExitConfig);
   EXPECT_THAT(second.output(),
-              HasSubstr("origin.toml:1: origin.api: 127.0.0.1:" + std::to_string(port)));
+              HasSubstr("origin.toml:3: origin.api: 127.0.0.1:" + std::to_string(port)));
   EXPECT_THAT(second.output(), HasSubstr("expected a free one"));
+  const std::string busy = "127.0.0.1:" + std::to_string(port) + "\"\n";
+  Process third({"--config", Config("[admin]\naddress = \"" + busy)});
+  EXPECT_EQ(third.Wait(), kExitConfig);
+  EXPECT_THAT(third.output(),
+              HasSubstr("origin.toml:11: admin.address: cannot listen on 127.0.0.1:"));
+  Process fourth({"--config", Config("[[listen]]\ntls = false\naddress = \"" + busy)});
+  EXPECT_EQ(fourth.Wait(), kExitConfig);
+  EXPECT_THAT(fourth.output(),
+              HasSubstr("origin.toml:12: listen.address: cannot listen on 127.0.0.1:"));
 }
 
-TEST_F(DaemonTest, AFolderThatCannotBeWrittenEndsWith78) {
-  dir_.Write("blobs", "a file");
+TEST_F(DaemonTest, AFolderThatCannotBeWrittenIsRefusedByCheckAndStart) {
+  dir_.Write("file", "no folder");
+  const auto refused = [&](const std::string& from, const std::string& to, const std::string& at) {
+    (void)Config();
+    std::string text = dir_.Read("origin.toml");
+    text.replace(text.find(from), from.size(), to);
+    const std::string config = dir_.Write("wrong.toml", text);
+    for (const std::vector<std::string>& arguments :
+         {std::vector<std::string>{"--check", "--config", config}, {"--config", config}}) {
+      Process process(arguments);
+      EXPECT_EQ(process.Wait(), kExitConfig) << at;
+      EXPECT_THAT(process.output(), HasSubstr("wrong.toml:" + at + ": ")) << arguments[0];
+      EXPECT_THAT(process.output(), HasSubstr("expected a f"));
+    }
+  };
+  refused(dir_.In("meta.db"), dir_.In("file/meta.db"), "6: storage.metadata");
+  refused(dir_.In("meta.db"), dir_.In(""), "6: storage.metadata");
+  refused(dir_.In("blobs"), dir_.In("file"), "7: storage.blobs");
+  refused("[auth]", "sessions = \"lmdb:" + dir_.In("file/s") + "\"\n[auth]", "8: storage.sessions");
+  refused("[auth]", "queue = \"lmdb:" + dir_.In("file/q") + "\"\n[auth]", "8: storage.queue");
+  EXPECT_NE(::access(dir_.In("blobs").c_str(), F_OK), 0);
+}
+
+TEST_F(DaemonTest, AFileThatIsNoDatabaseIsNamedAtTheStart) {
+  dir_.Write("meta.db", std::string(5000, 'x'));
   Process process({"--config", Config()});
   EXPECT_EQ(process.Wait(), kExitConfig);
-  EXPECT_THAT(process.output(), HasSubstr("origin.toml:5: storage.blobs: "));
+  EXPECT_THAT(process.output(),
+              HasSubstr("origin.toml:6: storage.metadata: " + dir_.In("meta.db")));
 }
 
 TEST_F(DaemonTest, CheckAndVersionPrintOneLine) {
@@ -187,6 +226,54 @@ TEST_F(DaemonTest, AdminServesHealthMetricsAndStatus) {
   EXPECT_THAT(get("GET /status").body, HasSubstr("\"name\": \"origin-1\""));
   EXPECT_EQ(get("GET /other").status, 404);
   EXPECT_EQ(get("DELETE /status").status, 405);
+  EXPECT_EQ(get("POST /status").status, 403);  // no admin.token_file
+}
+
+TEST_F(DaemonTest, AdminAnswersAPostOnlyWithItsToken) {
+  const std::string token = dir_.Write("listener.token", "listener-token-for-tests\n");
+  Process process(
+      {"--config", Config("[admin]\naddress = \"127.0.0.1:0\"\ntoken_file = \"" + token + "\"\n")});
+  const uint16_t admin = PortOf(process.ReadUntil("event=ready"), "admin");
+  const auto post = [&](const std::string& offered) {
+    return Ask(admin, "POST /status HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n" +
+                          (offered.empty() ? "" : "authorization: Bearer " + offered + "\r\n") +
+                          "\r\n")
+        .status;
+  };
+  EXPECT_EQ(post(""), 401);
+  EXPECT_EQ(post(kToken), 401);  // the API's opens nothing here
+  EXPECT_EQ(post("listener-token-for-tests"), 405);
+  EXPECT_EQ(Ask(admin, "GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").status, 200);
+  dir_.Write("listener.token", "another-token-for-tests");
+  process.Signal(SIGHUP);
+  (void)process.ReadUntil("event=reloaded");
+  EXPECT_EQ(post("listener-token-for-tests"), 401);
+  EXPECT_EQ(post("another-token-for-tests"), 405);
+}
+
+TEST_F(DaemonTest, AdminOffLoopbackWithoutATokenEndsWith78) {
+  const std::string off = "[admin]\naddress = \"0.0.0.0:0\"\n";
+  Process refused({"--config", Config(off)});
+  EXPECT_EQ(refused.Wait(), kExitConfig);
+  EXPECT_THAT(refused.output(), HasSubstr("origin.toml:10: admin.token_file: expected a token"));
+  Process process({"--config", Config(off + "token_file = \"" + dir_.In("admin.token") + "\"\n")});
+  EXPECT_THAT(process.ReadUntil("event=ready"), HasSubstr("admin=0.0.0.0:"));
+}
+
+TEST_F(DaemonTest, AReloadSaysWhatItCannotChange) {
+  Process process({"--config", Config(Listen())});
+  (void)process.ReadUntil("event=ready");
+  process.Signal(SIGHUP);
+  EXPECT_THAT(process.ReadUntil("event=reloaded"), Not(HasSubstr("reload_partial")));
+  (void)Config(Listen() + "[threads]\ndisk = 2\n", "127.0.0.1:1");
+  process.Signal(SIGHUP);
+  EXPECT_THAT(process.ReadUntil("event=reload_partial"),
+              HasSubstr("level=warning daemon=origin event=reload_partial "
+                        "keys=\"origin.api, threads.disk\" need=restart\n"));
+  process.Signal(SIGTERM);
+  EXPECT_EQ(process.Wait(), 0);
+  const std::string output = process.output();
+  EXPECT_THAT(output.substr(output.find("reload_partial")), HasSubstr("event=reloaded"));
 }
 
 TEST_F(DaemonTest, SighupReadsTokensAgainAndABadFileLeavesTheOldOnes) {

@@ -50,7 +50,11 @@ TEST_F(GateTest, MalformedRequestsAreRefusedAndTheConnectionClosed) {
   for (const auto& [request, status] : rows) {
     RawClient client(port());
     client.Send(request);
-    EXPECT_EQ(client.Read().status, status) << request.substr(0, 70);
+    const Reply reply = client.Read();
+    EXPECT_EQ(reply.status, status) << request.substr(0, 70);
+    EXPECT_EQ(reply.Field("content-type"), "application/problem+json") << request.substr(0, 70);
+    EXPECT_EQ(Json(reply).value("status", 0), status) << reply.body;
+    EXPECT_THAT(Json(reply).value("detail", ""), HasSubstr("expected ")) << reply.body;
     EXPECT_TRUE(client.Ends()) << request.substr(0, 70);
   }
   EXPECT_EQ(server_->gate_counters().bad_requests, std::size(rows));
@@ -59,7 +63,10 @@ TEST_F(GateTest, MalformedRequestsAreRefusedAndTheConnectionClosed) {
 TEST_F(GateTest, TooManyFieldsAreRefused) {
   std::string fields;
   for (int i = 0; i < 95; ++i) fields += "x-" + std::to_string(i) + ": 1\r\n";
-  EXPECT_EQ(Request("GET /healthz", fields).status, 431);
+  const Reply reply = Request("GET /healthz", fields);
+  EXPECT_EQ(reply.status, 431);
+  EXPECT_EQ(Reason(reply), "too_many_fields");
+  EXPECT_THAT(reply.body, HasSubstr("at most 90 fields"));
 }
 
 TEST_F(GateTest, IdleConnectionsAndHalfHeadsHoldNoThread) {
@@ -177,7 +184,10 @@ TEST_F(GateTest, UploadsThatWaitDoNotKeepVisitorsWaiting) {
   EXPECT_EQ(Visit("/").body, "home");
   RawClient over(port());
   over.Send(upload);
-  EXPECT_EQ(over.Read().status, 503);
+  const Reply busy = over.Read();
+  EXPECT_EQ(busy.status, 503);
+  EXPECT_EQ(Reason(busy), "busy");
+  EXPECT_EQ(busy.Field("retry-after"), "1");
   EXPECT_EQ(node_->counters.refused_busy.load(), 1u);
   for (int i = 0; i < 4; ++i) {
     RawClient& upload_client = *uploads[static_cast<size_t>(i)];

@@ -83,7 +83,9 @@ TEST_F(OriginSettingsTest, EveryMistakeNamesFileLineKeyAndExpectation) {
       {with("\"origin-1\"", "7"), "origin.toml:2: origin.name: expected"},
       {with("name = \"origin-1\"\n", ""), "origin.name"},
       {with("[\"127.0.0.1:9000\"]", "[]"), "origin.toml:3: origin.api"},
-      {with("127.0.0.1:9000", "localhost:9000"), "origin.toml:1: origin.api: expected an address"},
+      {with("127.0.0.1:9000", "localhost:9000"), "origin.toml:3: origin.api: expected an address"},
+      {with("127.0.0.1:9000", "10.0.0.1:9000"),
+       "origin.toml:3: origin.api: 10.0.0.1:9000 is not on loopback"},
       {with("127.0.0.1:9000", "10.0.0.1:9000"), "cleartext_api = true"},
       {with("sqlite:var/meta.db", "postgresql://db/x"),
        "origin.toml:5: storage.metadata: expected a URL like \"sqlite:var/origin/…\" "
@@ -97,11 +99,51 @@ TEST_F(OriginSettingsTest, EveryMistakeNamesFileLineKeyAndExpectation) {
       {least + "[[listen]]\naddress = \"127.0.0.1:1\"\n",
        "origin.toml:9: listen.tls: expected a [[certificate]]"},
       {least + "[[listen]]\naddress = \"x\"\ntls = false\n", "listen.address"},
+      {least + "[[listen]]\naddress = \"127.0.0.1:1\"\ntls = true\n",
+       "origin.toml:11: listen.tls: "},
       {least + "[admin]\naddress = \"x\"\n", "admin.address"},
+      {least + "[admin]\naddress = \"10.0.0.1:7090\"\n",
+       "origin.toml:9: admin.token_file: expected a token file, because admin.address is not a "
+       "loopback address"},
+      {least + "[admin]\naddress = \"10.0.0.1:7090\"\ntoken_file = \"\"\n",
+       "origin.toml:11: admin.token_file: expected a token file"},
       {"[origin\n", "origin.toml:1"},
       {"", "origin"},
   };
   for (const auto& [text, message] : rows) EXPECT_THAT(Message(text), HasSubstr(message)) << text;
+}
+
+TEST_F(OriginSettingsTest, AnAdminListenerOffLoopbackIsAcceptedWithAToken) {
+  const std::string least = kLeast;
+  EXPECT_EQ(Message(least + "[admin]\naddress = \"10.0.0.1:7090\"\ntoken_file = \"t\"\n"),
+            "no error");
+  EXPECT_EQ(Message(least + "[admin]\naddress = \"[::1]:7090\"\n"), "no error");
+}
+
+TEST_F(OriginSettingsTest, AReloadChangesTokensAndCertificatesAndNothingElse) {
+  const std::string least = kLeast;
+  const std::string before = least +
+                             "[admin]\naddress = \"127.0.0.1:1\"\n[[listen]]\naddress = "
+                             "\"127.0.0.1:2\"\ntls = false\n";
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string text = before;
+    text.replace(text.find(from), from.size(), to);
+    return settings::ChangedKeys(Read(before).value().restart_values,
+                                 Read(text).value().restart_values);
+  };
+  const auto keys = [](const char* key) { return std::vector<std::string>{key}; };
+  EXPECT_EQ(changed("origin-1", "origin-2"), keys("origin.name"));
+  EXPECT_EQ(changed("127.0.0.1:9000", "127.0.0.1:9001"), keys("origin.api"));
+  EXPECT_EQ(changed("127.0.0.1:1", "127.0.0.1:3"), keys("admin.address"));
+  EXPECT_EQ(changed("127.0.0.1:2", "127.0.0.1:4"), keys("listen.address"));
+  EXPECT_EQ(changed("meta.db", "other.db"), keys("storage.metadata"));
+  EXPECT_EQ(changed("var/blobs", "var/other"), keys("storage.blobs"));
+  EXPECT_EQ(changed("[auth]", "[threads]\nuploads = 3\n[auth]"), keys("threads.uploads"));
+  EXPECT_EQ(changed("[auth]", "[limits]\nasset = \"1MiB\"\n[auth]"), keys("limits.asset"));
+  EXPECT_EQ(changed("[auth]", "[events]\nkeep = 100\n[auth]"), keys("events.keep"));
+  EXPECT_EQ(changed("admin.token", "other.token"), std::vector<std::string>());
+  EXPECT_EQ(changed("[auth]", "[[certificate]]\nchain = \"a\"\nkey = \"b\"\n[auth]"),
+            std::vector<std::string>());
 }
 
 TEST_F(OriginSettingsTest, UrlsOfTheDynamicTierAreCheckedButNotNeeded) {

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import threading
 
 from clients import curl
@@ -97,7 +98,8 @@ class BadSettingsTest(DaemonTest):
         ("nearside-edge", "/key.pem", "/none.pem", "certificate.key", "expected a PEM file"),
         ("nearside-edge", "/key.pem", "/ca.key", "certificate.key", "is the key of another certificate"),
         ("nearside-edge", r'path = "[^"]*"', 'path = "FILE/cache"', "cache.path", "expected a folder"),
-        ("nearside-edge", r'token_file = "[^"]*edge.token"', 'token_file = "/none"', "admin.token_file", "No such file"),
+        ("nearside-edge", r'token_file = "[^"]*edge.token"', 'token_file = "/none"', "admin.token_file",
+         "No such file"),
         ("nearside-origin", "cert.pem", "none.pem", "certificate.chain", "expected a PEM file"),
         ("nearside-origin", "/key.pem", "/none.pem", "certificate.key", "expected a PEM file"),
         ("nearside-origin", r'metadata = "[^"]*"', 'metadata = "sqlite:FILE/meta.db"', "storage.metadata",
@@ -299,6 +301,46 @@ class LifeTest(DaemonTest):
                 thing.daemon.wait_for_log("nonsense")
                 self.assertIn("ok", fetch_text(thing.admin_url("/healthz")))
                 thing.daemon.configure(text)
+
+    def test_reload_tells_what_takes_a_restart(self):
+        for program, name, key in (("nearside-edge", "clear", "listen.address"),
+                                   ("nearside-origin", "api", "origin.api"),
+                                   ("nearside-geodns", "server", "geodns.listen")):
+            with self.subTest(program):
+                thing = self.make(program).start()
+                host, port = getattr(thing, name)
+                text = thing.daemon.config_path.read_text()
+                thing.daemon.configure(text.replace(f"{host}:{port}", f"{host}:1"))
+                thing.daemon.reload()
+                thing.daemon.wait_for_log("event=reloaded")
+                self.assertRegex(thing.daemon.log(), rf"event=reload_partial keys={re.escape(key)} need=restart")
+                thing.daemon.configure(text)
+
+    def test_tokens_are_read_again(self):
+        origin = self.make("nearside-origin").start()
+        self.expect(origin.call("GET", "/v1/sites"), 200)
+        origin.token_path.write_text("another-token-0123456789abcdef\n")
+        origin.daemon.reload()
+        wait_until(lambda: origin.call("GET", "/v1/sites").status == 401, "the old token is refused")
+        self.expect(origin.call("GET", "/v1/sites", token="another-token-0123456789abcdef"), 200)
+
+    def test_certificates_are_read_again(self):
+        edge = self.make("nearside-edge")
+        chain, key = self.folder / "site.pem", self.folder / "site.key"
+        chain.write_bytes((authority() / "cert.pem").read_bytes())
+        key.write_bytes((authority() / "key.pem").read_bytes())
+        text = edge.daemon.config_path.read_text()
+        edge.daemon.configure(text.replace(f"{authority()}/cert.pem", str(chain)).replace(f"{authority()}/key.pem",
+                                                                                           str(key)))
+        edge.start()
+        self.origin.routes["/page"] = Reply(body=b"x")
+        self.expect(edge.get("/page"), 200)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", key, "-out", chain, "-days", "2", "-subj", "/CN=new",
+                        "-addext", f"subjectAltName=DNS:{SITE_HOST}"], check=True, capture_output=True)
+        edge.daemon.reload()
+        wait_until(lambda: curl(f"https://{SITE_HOST}/page", to=edge.tls, ca=chain).status == 200,
+                   "the new certificate is shown")
 
     def test_zone_is_reloaded(self):
         server = self.make("nearside-geodns").start()

@@ -277,7 +277,7 @@ class BackPressureTest(EdgeTest):
 
 
     def test_http2_windows_hold_back_hits_and_misses(self):
-        """Readers that never open their windows: 64 KiB each may be under way, and no more, once the bodies are stored."""
+        """Readers that never open their windows: once the bodies are stored, 64 KiB each are under way and no more."""
         edge = self.start_edge(disk="256MiB")
         body = random.Random(5).randbytes(self.BODY_BYTES)
         for number in range(self.READERS):

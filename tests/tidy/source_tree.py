@@ -2,13 +2,19 @@
 
 import pathlib
 
-# Folders that hold nothing of ours.
-SKIPPED = {".git", "build", "var", "node_modules", "__pycache__"}
+# Folders that hold nothing of ours: anywhere, and at the root.
+SKIPPED = {".git", "node_modules", "__pycache__"}
+SKIPPED_AT_ROOT = {"build", "var"}
 TEXT_SUFFIXES = {
     ".cc", ".h", ".py", ".sh", ".js", ".mjs", ".css", ".html", ".md", ".txt", ".cmake", ".json", ".toml", ".zone",
     ".yml", ".yaml", ".in", ".service", "",
 }
 PRODUCT_FOLDERS = ("runtime", "net", "dns", "http", "http/session", "storage", "edge", "geodns", "origin", "cli")
+
+
+def is_ours(path: pathlib.Path) -> bool:
+    """Of a path from the root."""
+    return path.parts[0] not in SKIPPED_AT_ROOT and not SKIPPED & set(path.parts)
 
 
 class SourceTree:
@@ -18,7 +24,7 @@ class SourceTree:
         self.root = root
         self.paths = sorted(
             path.relative_to(root).as_posix() for path in root.rglob("*")
-            if path.is_file() and not SKIPPED & set(path.relative_to(root).parts))
+            if is_ours(path.relative_to(root)) and path.is_file())
 
     def with_suffix(self, *suffixes: str) -> list[str]:
         return [path for path in self.paths if pathlib.PurePosixPath(path).suffix in suffixes]

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -14,7 +15,9 @@ import include_table
 import registration
 from source_tree import SourceTree
 
+# By ctest's setting: the tree, and the build folder that the test belongs to.
 ROOT = pathlib.Path(os.environ.get("NEARSIDE_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
+BINARY = pathlib.Path(os.environ.get("NEARSIDE_BINARY_DIR", ROOT / "build/release"))
 sys.path.insert(0, str(ROOT / "tests/support"))
 from test_main import main  # noqa: E402
 
@@ -51,6 +54,44 @@ class IncludeTableTest(TidyTest):
         self.assertEqual(["http/a.cc: http must not include http/session (http/session/h2.h)"],
                          self.complaints(include_table.check, files))
 
+    def test_own_header_in_angle_brackets_is_found(self):
+        files = {"dns/name.h": "", "dns/a.cc": "#include <dns/name.h>\n", "edge/b.cc": "# include <dns/name.h>\n"}
+        self.assertEqual(["dns/a.cc: <dns/name.h> is a file of ours; write it in quotes",
+                          "edge/b.cc: <dns/name.h> is a file of ours; write it in quotes",
+                          "edge/b.cc: edge must not include dns (dns/name.h)"],
+                         self.complaints(include_table.check, files))
+        self.assertEqual([], self.complaints(include_table.check, {"net/a.cc": "#include <net/if.h>\n"}))
+
+    def test_path_that_is_not_plain_is_found(self):
+        for header in ("edge/../dns/name.h", "./dns/name.h", "edge//a.h", "../dns/name.h", "http/./session/a.h",
+                       "/usr/include/lmdb.h"):
+            for left, right in ('""', "<>"):
+                with self.subTest(header=header, bracket=left):
+                    files = {"dns/name.h": "", "edge/a.h": "#pragma once\n", "http/session/a.h": "",
+                             "edge/a.cc": f"#include {left}{header}{right}\n"}
+                    self.assertEqual([f"edge/a.cc: {left}{header}{right}: write the plain path, from the root"],
+                                     self.complaints(include_table.check, files))
+
+    def test_include_is_found_however_it_is_written(self):
+        files = {"dns/name.h": "", "dns/name.txt": "", "edge/a.cc": "/* names */ #include/**/<dns/name.h>\n"}
+        self.assertEqual(2, len(self.complaints(include_table.check, files)))
+        self.assertEqual(["dns/a.cc: #include HEADER: name the header itself"],
+                         self.complaints(include_table.check, {"dns/a.cc": "#include HEADER\n"}))
+        self.assertEqual(['dns/a.cc: "dns/b.txt" is no header; only .h files are included'],
+                         self.complaints(include_table.check, {"dns/b.txt": "", "dns/a.cc": '#include "dns/b.txt"\n'}))
+        hidden = '// #include <poll.h>\n/*\n#include <poll.h>\n*/\nauto a = "#include";\n'
+        self.assertEqual([], self.complaints(include_table.check, {"dns/a.cc": hidden}))
+
+    def test_other_suffixes_are_found(self):
+        files = {f"dns/a.{suffix}": "" for suffix in ("cpp", "hpp", "cxx", "hh", "c", "inc", "cc", "h", "md")}
+        self.assertEqual(["dns/a.c", "dns/a.cpp", "dns/a.cxx", "dns/a.hh", "dns/a.hpp", "dns/a.inc"],
+                         [text.partition(":")[0] for text in self.complaints(include_table.check, files)])
+
+    def test_folders_of_generated_files_are_skipped_at_the_root_only(self):
+        files = {"build/dns/a.cpp": "", "var/a.cpp": "", "edge/build/a.cpp": "", "edge/var/a.cpp": ""}
+        self.assertEqual(["edge/build/a.cpp", "edge/var/a.cpp"],
+                         [text.partition(":")[0] for text in self.complaints(include_table.check, files)])
+
     def test_include_not_from_the_root_is_found(self):
         files = {"dns/name.h": "", "dns/a.cc": '#include "name.h"\n'}
         self.assertIn('"name.h" is not a file of ours', self.complaints(include_table.check, files)[0])
@@ -59,14 +100,20 @@ class IncludeTableTest(TidyTest):
         for path, header in (("edge/a.cc", "nghttp2/nghttp2.h"), ("runtime/hash.cc", "openssl/evp.h"),
                              ("edge/a.cc", "lmdb.h"), ("origin/a.cc", "Poco/Data/Session.h"),
                              ("storage/a.cc", "Poco/Net/HTTPServer.h"),
-                             ("edge/a.cc", "maxminddb.h"), ("geodns/a.cc", "ares.h"), ("edge/a.cc", "toml++/toml.h")):
+                             ("edge/a.cc", "maxminddb.h"), ("geodns/a.cc", "ares.h"), ("edge/a.cc", "toml++/toml.h"),
+                             ("origin/a.cc", "sqlite3.h"), ("edge/a.cc", "zlib.h"), ("storage/a.cc", "zlib.h"),
+                             ("http/a.cc", "nlohmann/json.hpp"), ("storage/a.cc", "nlohmann/json.hpp"),
+                             ("runtime/a.cc", "nlohmann/json_fwd.hpp"), ("edge/a.cc", "spdlog/spdlog.h"),
+                             ("edge/a.cc", "xxhash.h"), ("edge/a.cc", "tl/expected.hpp"), ("edge/a.cc", "curl/curl.h")):
             with self.subTest(path=path, header=header):
                 self.assertEqual(1, len(self.complaints(include_table.check, {path: f"#include <{header}>\n"})))
 
     def test_third_party_at_home_passes(self):
         for path, header in (("http/session/a.cc", "nghttp2/nghttp2.h"), ("runtime/crypto.cc", "openssl/evp.h"),
                              ("net/a.h", "openssl/ssl.h"), ("storage/a.cc", "Poco/Data/Session.h"),
-                             ("origin/a.cc", "Poco/Net/HTTPServer.h"), ("net/a.cc", "ares.h")):
+                             ("origin/a.cc", "Poco/Net/HTTPServer.h"), ("net/a.cc", "ares.h"),
+                             ("storage/a.cc", "sqlite3.h"), ("cli/a.cc", "nlohmann/json.hpp"),
+                             ("storage/a.cc", "sys/mman.h"), ("edge/a.cc", "condition_variable")):
             with self.subTest(path=path, header=header):
                 self.assertEqual([], self.complaints(include_table.check, {path: f"#include <{header}>\n"}))
 
@@ -75,8 +122,26 @@ class IncludeTableTest(TidyTest):
         self.assertIn("slow to compile", self.complaints(include_table.check, files)[0])
 
     def test_socket_in_a_pure_folder_is_found(self):
-        self.assertEqual(["dns/a.cc: dns knows no sockets (<sys/socket.h>)"],
-                         self.complaints(include_table.check, {"dns/a.cc": "#include <sys/socket.h>\n"}))
+        for path, header in (("dns/a.cc", "sys/socket.h"), ("dns/a.cc", "netinet/in.h"), ("http/a.cc", "arpa/inet.h"),
+                             ("http/a.h", "poll.h"), ("dns/a.cc", "sys/epoll.h"), ("http/a.cc", "netdb.h"),
+                             ("dns/a.cc", "sys/un.h"), ("http/a.cc", "linux/tcp.h"), ("runtime/a.cc", "sys/ioctl.h")):
+            with self.subTest(path=path, header=header):
+                self.assertEqual([f"{path}: {path.partition('/')[0]} knows no sockets (<{header}>)"],
+                                 self.complaints(include_table.check, {path: f"#include <{header}>\n"}))
+
+    def test_system_in_a_pure_folder_is_found(self):
+        for path, header in (("dns/a.cc", "unistd.h"), ("http/a.cc", "fcntl.h"), ("http/a.cc", "sys/stat.h")):
+            with self.subTest(path=path, header=header):
+                folder = path.partition("/")[0]
+                self.assertEqual([f"{path}: {folder} is pure and asks nothing of the system (<{header}>)"],
+                                 self.complaints(include_table.check, {path: f"#include <{header}>\n"}))
+
+    def test_what_folders_may_ask_of_the_system_passes(self):
+        for path, header in (("dns/a.cc", "arpa/inet.h"), ("http/a.cc", "emmintrin.h"), ("dns/a.cc", "stdint.h"),
+                             ("http/session/a.cc", "poll.h"), ("runtime/a.cc", "unistd.h"),
+                             ("net/a.cc", "linux/tcp.h")):
+            with self.subTest(path=path, header=header):
+                self.assertEqual([], self.complaints(include_table.check, {path: f"#include <{header}>\n"}))
 
 
 class FunctionWallTest(TidyTest):
@@ -104,7 +169,22 @@ class FunctionWallTest(TidyTest):
                            ("F", 'extern "C" {\nint F(void* p) '),
                            ("main", "int main(int argc, char** argv) "),
                            ("F", "[[nodiscard]] static Result<std::vector<int>> F() "),
-                           ("F", "struct alignas(64) S {\n  void F() ")):
+                           ("F", "struct alignas(64) S {\n  void F() "),
+                           ("F", "template <typename T = int>\nvoid F() "),
+                           ("F", "template <typename T, bool = (sizeof(T) > 4), int N = 3>\nvoid F() "),
+                           ("F", "template <typename T>\n  requires (sizeof(T) > 4)\nvoid F() "),
+                           ("F", "void F() requires requires(int a) { a + 1; } "),
+                           ("F", "template <typename T>\n  requires A<T>\nstruct S {\n  void F() "),
+                           ("F", "typedef struct {\n  void F() "),
+                           ("operator()", "inline constexpr struct S {\n  void operator()(int a) const "),
+                           ("F", "auto F = [](int) "),
+                           ("F", "const auto F = [] "),
+                           ("F", "auto F = [a = B{1}, c = d[0]](int e = G(1)) mutable noexcept -> std::vector<int> "),
+                           ("F", "template <typename T>\nconstexpr auto F = []<typename U>(U u) -> decltype(G(u)) "),
+                           ("f_", "class C {\n  std::function<void()> f_ = [this] "),
+                           ("lambda", "const bool kDone = Register(1, [](int) "),
+                           ("lambda", "std::map<int, std::function<void()>> m = {\n  {1, {}},\n  {2, [&] "),
+                           ("lambda", "C::C() : a_([this](int b) ")):
             with self.subTest(head=head):
                 found = [f"{f.name} {f.lines}" for f in function_wall.functions_of(head + self.long_body(75))]
                 self.assertIn(f"{name} 75", found)
@@ -115,12 +195,29 @@ class FunctionWallTest(TidyTest):
         self.assertEqual([("F", 47), ("H", 1)], [(f.name, f.lines) for f in function_wall.functions_of(text)])
 
     def test_initialisers_are_no_functions(self):
-        text = ("const std::array<int, 2> kA = {\n1,\n2};\nint b{3};\nauto kF = [](int a) {\n  return a;\n};\n"
-                "enum class E { kA };\nFoo kFoo(1, {2});\nvoid F() {}\n")
+        text = ("const std::array<int, 2> kA = {\n1,\n2};\nint b{3};\nstd::map<int, std::function<void()>> m = {\n};\n"
+                "enum class E { kA };\nFoo kFoo(1, {2});\nint c[] = {1};\nvoid F() {}\n")
         self.assertEqual(["F"], [f.name for f in function_wall.functions_of(text)])
 
+    def test_lambdas_are_functions_where_no_function_is_around_them(self):
+        text = ("auto kF = [](int a) {\n  return a;\n};\nvoid G() {\n  auto h = [] {};\n}\n"
+                "int a = Call([] { auto i = [] {}; }, [](int) {\n});\nC::C() : a_([] {}), b_{1} {\n}\n")
+        self.assertEqual([("kF", 3), ("G", 3), ("lambda", 1), ("lambda", 2), ("lambda", 1), ("C::C", 2)],
+                         [(f.name, f.lines) for f in function_wall.functions_of(text)])
+
     def test_settings_tables_are_excepted(self):
-        self.assertEqual([], function_wall.complaints_of("a.cc", "settings::Table CacheTable() " + self.long_body(200)))
+        for head in ("settings::Table CacheTable() ", "static nearside::settings::Table Rows(int a) ",
+                     "using settings::Table;\nnamespace {\nTable CacheTable() ",
+                     "using Table = nearside::settings::Table;\nTable C::CacheTable() "):
+            with self.subTest(head=head):
+                self.assertEqual([], function_wall.complaints_of("a.cc", head + self.long_body(200)))
+
+    def test_name_alone_makes_no_settings_table(self):
+        for head in ("void MakeTable() ", "Table CacheTable() ", "// using settings::Table;\nTable CacheTable() ",
+                     "using Table = std::vector<int>;\nTable CacheTable() ", "std::vector<settings::Table> AllTable() ",
+                     "using settings::Table;\nint CacheTable(Table t) "):
+            with self.subTest(head=head):
+                self.assertEqual(1, len(function_wall.complaints_of("a.cc", head + self.long_body(200))))
 
 
 class HouseRulesTest(TidyTest):
@@ -161,22 +258,73 @@ class HouseRulesTest(TidyTest):
 
 
 class RegistrationTest(TidyTest):
-    def test_every_source_is_built(self):
-        self.expect_clean(registration.check_sources)
+    files = {
+        "CMakeLists.txt":
+            "cmake_minimum_required(VERSION 3.25)\nproject(small LANGUAGES CXX)\nenable_testing()\n"
+            "add_subdirectory(edge)\nadd_subdirectory(tests/dns)\n",
+        "edge/CMakeLists.txt":
+            "add_library(e a.cc sub/c.cc) # b.cc\nset(later d.cc)\n"
+            "if(FALSE)\n  target_sources(e PRIVATE f.cc)\nendif()\n",
+        "edge/a.cc": "", "edge/b.cc": "", "edge/sub/c.cc": "", "edge/d.cc": "", "edge/f.cc": "",
+        "tests/dns/CMakeLists.txt":
+            "add_executable(dns_test a_test.cc sub/../b_test.cc)\nadd_test(NAME dns_test COMMAND dns_test)\n"
+            "if(FALSE)\n  add_executable(no_test false_test.cc)\nendif()\nset(sources unused_test.cc)\n"
+            "add_executable(idle idle_test.cc)\n"
+            "add_executable(asleep asleep_test.cc)\nadd_test(NAME asleep COMMAND asleep)\n"
+            "set_tests_properties(asleep PROPERTIES DISABLED TRUE)\n"
+            "add_test(NAME s COMMAND python3 s_test.py WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})\n"
+            "add_test(NAME p COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/parts_test.py OneTest)\n",
+        "tests/dns/sub/.keep": "",
+        **{f"tests/dns/{name}_test.cc": "" for name in ("a", "b", "false", "unused", "idle", "asleep")},
+        "tests/dns/s_test.py": "class STest:\n  def test_a(self): pass\n", "tests/dns/lonely_test.py": "",
+        "tests/dns/parts_test.py": "class BaseTest: pass\nclass OneTest:\n  def test_a(self): pass\n"
+                                   "class TwoTest:\n  def test_b(self): pass\n",
+        "tests/http/CMakeLists.txt":
+            "add_executable(http_test c_test.cc)\nadd_test(NAME http_test COMMAND http_test)\n",
+        "tests/http/c_test.cc": "",
+    }
 
-    def test_source_outside_the_build_is_found(self):
-        files = {"edge/CMakeLists.txt": "nearside_library(e SOURCES a.cc) # b.cc\n", "edge/a.cc": "", "edge/b.cc": ""}
-        self.assertEqual(["edge/b.cc: in no CMakeLists.txt"], self.complaints(registration.check_sources, files))
+    def test_every_source_is_built(self):
+        build = registration.build_of(BINARY, ROOT)
+        self.expect_clean(lambda tree: registration.check_sources(tree, build))
 
     def test_every_test_is_run(self):
-        self.expect_clean(registration.check_tests)
+        build = registration.build_of(BINARY, ROOT)
+        self.expect_clean(lambda tree: registration.check_tests(tree, build))
 
-    def test_test_outside_the_build_is_found(self):
-        files = {"tests/dns/CMakeLists.txt": "nearside_test(dns_test SOURCES a_test.cc sub/c_test.cc)\n",
-                 "tests/dns/a_test.cc": "", "tests/dns/b_test.cc": "", "tests/dns/sub/c_test.cc": "",
-                 "tests/system/d_test.py": "", "tests/fuzz/e.cc": ""}
-        self.assertEqual(["tests/dns/b_test.cc", "tests/fuzz/e.cc", "tests/system/d_test.py"],
-                         [text.partition(":")[0] for text in self.complaints(registration.check_tests, files)])
+    def test_file_outside_the_build_is_found(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            root, binary = pathlib.Path(scratch, "source"), pathlib.Path(scratch, "binary")
+            for path, text in self.files.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_text(text)
+            subprocess.run(["cmake", "-G", "Ninja", "-S", root, "-B", binary, "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
+                            "-DCMAKE_CXX_COMPILER_WORKS=1"], check=True, capture_output=True)
+            tree, build = SourceTree(root), registration.build_of(binary, root)
+            self.assertEqual(["edge/b.cc", "edge/d.cc", "edge/f.cc"],
+                             [text.partition(":")[0] for text in registration.check_sources(tree, build)])
+            late = "; a test outside the build is not a test"
+            self.assertEqual([f"tests/dns/asleep_test.cc: compiled into asleep, which no test runs{late}",
+                              f"tests/dns/false_test.cc: not compiled{late}",
+                              f"tests/dns/idle_test.cc: compiled into idle, which no test runs{late}",
+                              f"tests/dns/lonely_test.py: no test runs it{late}",
+                              f"tests/dns/parts_test.py: no test runs its class TwoTest{late}",
+                              f"tests/dns/unused_test.cc: not compiled{late}",
+                              f"tests/http/c_test.cc: not compiled{late}"], registration.check_tests(tree, build))
+
+    def test_fuzz_target_outside_the_build_is_found(self):
+        parent = {"tests/CMakeLists.txt": "if(NEARSIDE_FUZZ)\n  add_subdirectory(fuzz)\nendif()\n"}
+        targets = ("nearside_fuzz(a SOURCES a.cc)\nif(FALSE)\n  nearside_fuzz(b SOURCES b.cc)\nendif()\n"
+                   "set(sources c.cc)\n# nearside_fuzz(d SOURCES d.cc)\n")
+        files = {"tests/fuzz/CMakeLists.txt": targets, **{f"tests/fuzz/{name}.cc": "" for name in "abcd"}}
+
+        def found(files: dict[str, str]) -> list[str]:
+            nothing = registration.Build({}, set(), {})
+            texts = self.complaints(lambda tree: registration.check_tests(tree, nothing), files)
+            return [text.partition(":")[0] for text in texts]
+
+        self.assertEqual(["tests/fuzz/b.cc", "tests/fuzz/c.cc", "tests/fuzz/d.cc"], found(parent | files))
+        self.assertEqual([f"tests/fuzz/{name}.cc" for name in "abcd"], found(files))
 
 
 class FormattingTest(TidyTest):

@@ -183,6 +183,35 @@ TEST(Http2AbuseTest, AZeroWindowTimesOut) {
   EXPECT_EQ(server.counters().timeouts, 1u);
 }
 
+TEST(Http2AbuseTest, AClosedWindowTimesOutWhateverElseIsAnswered) {
+  TestServer server({.limits = {.send_timeout = milliseconds(100)}});
+  std::vector<HandlerLog*> logs;
+  server.on_request = [&](Exchange& exchange) {
+    logs.push_back(server.NewLog());
+    exchange.SetHandler(std::make_unique<LoggingHandler>(logs.back()));
+    exchange.Respond(
+        200, {}, {},
+        std::make_unique<PatternBody>(PatternBody::Plan{.size = 1000}, server.NewBodyLog()));
+  };
+  Http2Peer client(server.Connect(), {.window = 10, .give_back = false});
+  const int32_t stalled = client.Ask("GET", "/stalled");
+  const int32_t slow = client.Ask("GET", "/slow");
+  // Ten bytes a time of the one, none of the other, and PINGs all the while.
+  for (int i = 0; i < 98 && !client.result(stalled).closed; ++i) {
+    client.Ping();
+    client.GiveBack(slow, 10);
+    const int pongs = client.pongs();
+    ASSERT_TRUE(client.Await([&] { return client.pongs() > pongs; }));
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  EXPECT_EQ(client.AwaitEnd(stalled).error_code, uint32_t{NGHTTP2_CANCEL});
+  client.GiveBack(slow, 1000);
+  EXPECT_EQ(client.AwaitEnd(slow).body.size(), 1000u);
+  ASSERT_TRUE(server.Await([&] { return logs.size() == 2 && logs[0]->outcome.has_value(); }));
+  EXPECT_EQ(logs[0]->reason, "timeout");
+  EXPECT_EQ(server.counters().timeouts, 1u);
+}
+
 TEST(Http2AbuseTest, HalfAHeadTimesOut) {
   TestServer server({.limits = {.head_timeout = milliseconds(30)}});
   EXPECT_EQ(GoawayTo(server, FrameText(NGHTTP2_HEADERS, 0, 1, kRequestBlock)),

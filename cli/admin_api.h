@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "cli/origin_api.h"
+
+namespace nearside::cli {
+
+/// GET of `target` at a daemon's admin address ("http://127.0.0.1:7053"): its JSON object. `whose`
+/// says what should answer there, for errors ("GeoDNS"). A refusal is an error with the daemon's
+/// own words, if it has any. Errors: kOrigin, kOperator bad_url.
+Result<Json> AskAdmin(const std::string& url, const std::string& target, std::string_view whose);
+
+}  // namespace nearside::cli

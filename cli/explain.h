@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "cli/command.h"
+
+namespace nearside::cli {
+
+struct ExplainOptions {
+  std::string url;
+  std::string edge;  ///< admin address of the edge
+};
+
+/// Prints what an edge has stored for a URL and what it would do with a request for it now.
+Exit Explain(CommandContext& context, const ExplainOptions& options);
+
+}  // namespace nearside::cli
