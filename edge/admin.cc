@@ -70,7 +70,9 @@ Json FleetJson(const FollowerState& state, int64_t lag_ms) {
 /// Gathers a POST's body and hands it over whole.
 class Admin::PostBody final : public http::ExchangeHandler {
  public:
-  PostBody(Admin& admin, http::Exchange& exchange) : admin_(admin), exchange_(exchange) {}
+  PostBody(Admin& admin, http::Exchange& exchange)
+      : admin_(admin), exchange_(exchange), client_(std::make_shared<http::Exchange*>(&exchange)) {}
+  ~PostBody() override { *client_ = nullptr; }
   void OnBody(std::span<const uint8_t> bytes) override {
     exchange_.ConsumedBody(bytes.size());
     if (answered_) return;
@@ -81,12 +83,13 @@ class Admin::PostBody final : public http::ExchangeHandler {
     body_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
   void OnBodyEnd(const http::Fields&) override {
-    if (!std::exchange(answered_, true)) admin_.OnPost(exchange_, body_);
+    if (!std::exchange(answered_, true)) admin_.OnPost(client_, body_);
   }
 
  private:
   Admin& admin_;
   http::Exchange& exchange_;
+  const Client client_;
   std::string body_;
   bool answered_ = false;
 };
@@ -142,17 +145,19 @@ void Admin::Post(http::Exchange& exchange) {
   if (path != "/purge" && path != "/drain") {
     return RespondError(exchange, 404, "expected /purge or /drain");
   }
-  if (!exchange.has_body()) return OnPost(exchange, "");
+  if (!exchange.has_body()) return OnPost(std::make_shared<http::Exchange*>(&exchange), "");
   exchange.WantBody();
   exchange.SetHandler(std::make_unique<PostBody>(*this, exchange));
 }
 
-void Admin::OnPost(http::Exchange& exchange, const std::string& body) {
-  if (exchange.request().path() == "/purge") return Purge(exchange, body);
-  Drain(exchange, body);
+void Admin::OnPost(const Client& client, const std::string& body) {
+  if ((*client)->request().path() == "/purge") return Purge(client, body);
+  Drain(**client, body);
 }
 
-void Admin::Purge(http::Exchange& exchange, const std::string& body) {
+/// Answered when a restart would not forget it any more; at once when the disk fails.
+void Admin::Purge(const Client& client, const std::string& body) {
+  http::Exchange& exchange = **client;
   const auto order = ParsePurgeOrder(body);
   if (!order) return RespondError(exchange, 400, order.error().message);
   if (sources_.configuration()->sites.FindByName(order->site) == nullptr) {
@@ -162,10 +167,20 @@ void Admin::Purge(http::Exchange& exchange, const std::string& body) {
   if (scopes.empty()) {
     return RespondError(exchange, 400, "expected urls, prefixes, tags or \"all\": true");
   }
-  const uint64_t sequence = node_.store->Purge(scopes, order->soft, std::nullopt, nullptr, nullptr);
+  const auto answer = [client](uint64_t sequence, bool durable) {
+    if (*client == nullptr) return;
+    RespondJson(**client, 200, Json({{"local_seq", sequence}, {"durable", durable}}).dump() + "\n");
+  };
+  const bool disk_fails = node_.store->Stats().pass_through;
+  auto sequence = std::make_shared<uint64_t>(0);
+  *sequence = node_.store->Purge(scopes, order->soft, std::nullopt, &loop_,
+                                 [sequence, answer] { answer(*sequence, /*durable=*/true); });
   Log(Level::kInfo, "purged",
       {{"site", order->site}, {"scopes", scopes.size()}, {"soft", order->soft ? "yes" : "no"}});
-  RespondJson(exchange, 200, Json({{"local_seq", sequence}}).dump() + "\n");
+  if (disk_fails) {
+    answer(*sequence, /*durable=*/false);
+    *client = nullptr;
+  }
 }
 
 void Admin::Drain(http::Exchange& exchange, const std::string& body) {

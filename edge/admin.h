@@ -28,10 +28,12 @@ class Admin final : public http::Application {
 
  private:
   class PostBody;
+  /// Null inside once the exchange has ended.
+  using Client = std::shared_ptr<http::Exchange*>;
   void Get(http::Exchange& exchange);
   void Post(http::Exchange& exchange);
-  void OnPost(http::Exchange& exchange, const std::string& body);
-  void Purge(http::Exchange& exchange, const std::string& body);
+  void OnPost(const Client& client, const std::string& body);
+  void Purge(const Client& client, const std::string& body);
   void Drain(http::Exchange& exchange, const std::string& body);
   std::string StatusJson() const;
 

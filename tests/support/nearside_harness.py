@@ -55,13 +55,15 @@ class Addresses:
         dice = random.SystemRandom()
         self.network = f"127.{dice.randint(20, 250)}.{dice.randint(1, 250)}"
         self._last = 0
+        self._ports: set[int] = set()
 
     def address(self) -> str:
         self._last += 1
         return f"{self.network}.{self._last}"
 
     def port(self, address: str = "") -> int:
-        """Free for TCP and UDP. With one /24 a test, a port that is free on one address is free on all of them."""
+        """Free for TCP and UDP, another one each time. A port that is free on one address of a test's own /24 is free on
+        all of them."""
         address = address or f"{self.network}.254"
         for _ in range(100):
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
@@ -72,7 +74,9 @@ class Addresses:
                     udp.bind((address, port))
                 except OSError:
                     continue
-                return port
+                if port not in self._ports:
+                    self._ports.add(port)
+                    return port
         raise AssertionError(f"no port of {address} is free for both TCP and UDP")
 
 
