@@ -1,8 +1,8 @@
 """What survives kill -9: the content on disk is whole or absent, and bad content never stops a start."""
 
+import hashlib
 import json
 import os
-import hashlib
 import random
 
 from fleet import EdgeTest
