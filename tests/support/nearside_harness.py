@@ -62,8 +62,7 @@ class Addresses:
         return f"{self.network}.{self._last}"
 
     def port(self, address: str = "") -> int:
-        """Free for TCP and UDP, another one each time. With a /24 of the test's own, what is free on one address is free
-        on all of them."""
+        """Free for TCP and UDP, another one each time. The test has a /24 of its own: free here is free everywhere."""
         address = address or f"{self.network}.254"
         for _ in range(100):
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
