@@ -58,8 +58,8 @@ void StoreWalk::SetDone() {
   first_ = false;
   ids_.clear();
   removals_.clear();
-  parts_.presence.SetComplete(true);
   disk_.MarkSound();
+  parts_.presence.SetComplete(true);
 }
 
 bool StoreWalk::Counted(const Key256& key) const {
@@ -144,8 +144,8 @@ void StoreWalk::EndHeads() {
     phase_ = Phase::kRefuse;
     return;
   }
-  parts_.presence.SetComplete(true);
   disk_.MarkSound();
+  parts_.presence.SetComplete(true);
   std::sort(ids_.begin(), ids_.end());
   phase_ = Phase::kOrphans;
 }

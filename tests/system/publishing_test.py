@@ -216,7 +216,8 @@ class PublishTest(FleetTest):
         terminal, far_end = pty.openpty()
         self.addCleanup(os.close, terminal)
         arguments = self.origin.client_arguments("publish", self.site, "--site", "demo", "--host", SITE_HOST)
-        client = subprocess.Popen([BIN / "nearside", *arguments], stdin=far_end, stdout=far_end, stderr=far_end)
+        client = subprocess.Popen([BIN / "nearside", *arguments], stdin=far_end, stdout=far_end, stderr=far_end,
+                                  env={**os.environ, "TERM": "xterm"})
         os.close(far_end)
         shown = b""
         try:
