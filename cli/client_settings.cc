@@ -41,9 +41,10 @@ std::string ClientSettingsPath() {
 
 Result<ClientSettings> ReadClientSettings(const std::string& path) {
   ClientSettings settings;
-  const bool there = ::access(path.c_str(), F_OK) == 0;
-  const Status read =
-      there ? ClientTable().ReadFile(path, &settings) : ClientTable().ReadText("", path, &settings);
+  // The usual place may be empty; a file that somebody named is to be there.
+  const bool expected = path != ClientSettingsPath() || ::access(path.c_str(), F_OK) == 0;
+  const Status read = expected ? ClientTable().ReadFile(path, &settings)
+                               : ClientTable().ReadText("", path, &settings);
   if (!read) return unexpected(read.error());
   return settings;
 }

@@ -60,9 +60,15 @@ constexpr const char* kExplainExamples = R"(Example:
 Prints JSON: the cache key, what is stored and how fresh it is, and what a request would get now, with
 the reason that Cache-Status would name.)";
 
-/// Checks a duration while the command line is parsed.
-std::string CheckDuration(const std::string& text) {
-  return ParseDuration(text) ? "" : "expected a duration like 2s or 500ms, got \"" + text + "\"";
+/// The origin refuses to wait longer, but only after a publish has uploaded everything.
+constexpr seconds kLongestWait{60};
+
+/// Checks --wait while the command line is parsed.
+std::string CheckWait(const std::string& text) {
+  const Result<milliseconds> wait = ParseDuration(text);
+  if (wait && *wait <= kLongestWait) return "";
+  return "expected a duration like 2s or 500ms, at most " + FormatDuration(kLongestWait) +
+         ", got \"" + text + "\"";
 }
 
 /// The command line being built, and what was chosen.
@@ -103,7 +109,7 @@ struct CommandLine {
     command->add_option("--wait", *wait, "How long to wait for the edges to confirm")
         ->type_name("DURATION")
         ->capture_default_str()
-        ->check(CheckDuration);
+        ->check(CheckWait);
   }
 
   void AddGlobal();

@@ -22,6 +22,31 @@ tl::unexpected<Error> BadFolder(const fs::path& path, std::string_view why) {
   return Fail(Fault::kOperator, "bad_folder", path.string() + ": " + std::string(why));
 }
 
+/// RFC 3629 §4: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool IsUtf8(std::string_view text) {
+  const auto at = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  for (size_t i = 0; i < text.size();) {
+    const uint8_t first = at(i);
+    const size_t length = first < 0x80   ? 1
+                          : first < 0xC2 ? 0
+                          : first < 0xE0 ? 2
+                          : first < 0xF0 ? 3
+                          : first < 0xF5 ? 4
+                                         : 0;
+    if (length == 0 || length > text.size() - i) return false;
+    for (size_t k = 1; k < length; ++k) {
+      if ((at(i + k) & 0xC0) != 0x80) return false;
+    }
+    const uint8_t second = length > 1 ? at(i + 1) : 0;
+    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {
+      return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
 class Walker {
  public:
   explicit Walker(fs::path real_root) : root_(std::move(real_root)) {}
@@ -50,6 +75,9 @@ class Walker {
     if (file.starts_with('.') && file != ".well-known") {
       folder_.skipped.push_back(name);
       return {};
+    }
+    if (!IsUtf8(file)) {
+      return BadFolder(entry.path(), "the name is not UTF-8, as URLs have it; rename it");
     }
     std::error_code error;
     const fs::path real = fs::canonical(entry.path(), error);

@@ -1,5 +1,6 @@
 #include "cli/publish.h"
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <mutex>
@@ -9,9 +10,18 @@
 #include <unordered_set>
 
 #include "cli/folder.h"
+#include "http/fields.h"
 
 namespace nearside::cli {
 namespace {
+
+/// As the origin keeps them, so that a list that means the same is the same.
+std::vector<std::string> NormalHosts(std::vector<std::string> hosts) {
+  for (std::string& host : hosts) host = http::LowerName(host);
+  std::sort(hosts.begin(), hosts.end());
+  hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
+  return hosts;
+}
 
 /// Makes the site, or sets its hosts, when the command line names some.
 Status EnsureSite(OriginApi& api, const PublishOptions& options) {
@@ -21,10 +31,10 @@ Status EnsureSite(OriginApi& api, const PublishOptions& options) {
   Result<Json> there = api.Get(target);
   if (there) {
     std::vector<std::string> now;
-    for (const Json& host : ListOf(*there, "hosts")) now.push_back(host.get<std::string>());
-    std::vector<std::string> wanted = options.hosts;
-    std::sort(wanted.begin(), wanted.end());
-    if (now == wanted) return {};
+    for (const Json& host : ListOf(*there, "hosts")) {
+      if (host.is_string()) now.push_back(host.get<std::string>());
+    }
+    if (NormalHosts(std::move(now)) == NormalHosts(options.hosts)) return {};
   }
   Result<Json> put = api.Put(target, body);
   return put ? Status() : Status(unexpected(std::move(put.error())));

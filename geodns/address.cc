@@ -4,8 +4,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 namespace nearside::geodns {
+namespace {
+
+constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+constexpr uint8_t k6to4[2] = {0x20, 0x02};
+
+}  // namespace
 
 Result<IpAddress> IpAddress::Parse(std::string_view text) {
   std::string terminated(text);
@@ -26,7 +33,6 @@ IpAddress IpAddress::V4(const uint8_t* four_bytes) {
 }
 
 IpAddress IpAddress::V6(const uint8_t* sixteen_bytes) {
-  static constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
   if (std::equal(std::begin(kMapped), std::end(kMapped), sixteen_bytes)) {
     return V4(sixteen_bytes + sizeof kMapped);
   }
@@ -34,6 +40,15 @@ IpAddress IpAddress::V6(const uint8_t* sixteen_bytes) {
   address.is_ipv6 = true;
   std::copy_n(sixteen_bytes, 16, address.bytes.begin());
   return address;
+}
+
+std::optional<IpAddress::Embedded> IpAddress::EmbeddedIpv4() const {
+  if (!is_ipv6) return {};
+  for (std::span<const uint8_t> prefix : {std::span<const uint8_t>(kMapped), {k6to4}}) {
+    if (!std::equal(prefix.begin(), prefix.end(), bytes.begin())) continue;
+    return Embedded{V4(bytes.data() + prefix.size()), static_cast<uint8_t>(prefix.size() * 8)};
+  }
+  return {};
 }
 
 std::string IpAddress::ToText() const {

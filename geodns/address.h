@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,9 +21,19 @@ struct IpAddress {
   /// An IPv4 address mapped into IPv6 (::ffff:0:0/96) becomes what it is: IPv4.
   static IpAddress V6(const uint8_t* sixteen_bytes);
 
+  struct Embedded;
+  /// The IPv4 address that an IPv6 one is made of: mapped (::ffff:0:0/96) or 6to4 (2002::/16, RFC
+  /// 3056). No IPv6 database knows such a client's place.
+  std::optional<Embedded> EmbeddedIpv4() const;
+
   uint8_t bits() const { return is_ipv6 ? 128 : 32; }
   std::string ToText() const;
   bool operator==(const IpAddress&) const = default;
+};
+
+struct IpAddress::Embedded {
+  IpAddress address;
+  uint8_t before_bits = 0;  ///< of the IPv6 address
 };
 
 /// A network: bits of the address beyond `prefix_bits` are zero.

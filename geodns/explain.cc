@@ -39,7 +39,8 @@ class Explanation {
                 const Pops& answered) const;
   std::string LeftOut(const Steering& steering, const Preference& preference, const Health& health,
                       uint8_t pop) const;
-  uint64_t MatchedNetworks(const SteerRule& rule) const;
+  Network LookedUp() const;
+  static uint64_t MatchedNetworks(const SteerRule& rule, const Network& client);
   Json AnswerJson(const Pops& pops, const Steering& steering) const;
 
   const World& world_;
@@ -56,20 +57,22 @@ Json Explanation::Tell(const Zone& zone, dns::NameView name) {
                {"zone", zone.origin().ToText()},
                {"serial", zone.serial()}};
   dns::Name folded(name);
+  const Zone* in = &zone;  // a CNAME may lead to a zone of ours below the first
   Json via = Json::array();
   for (int hop = 0;; ++hop) {
     folded.Fold();
-    Zone::Found found = zone.Find(folded);
+    if (hop > 0) in = snapshot_.zones.Find(folded);
+    Zone::Found found = in->Find(folded);
     bool ours = found.match == Zone::Match::kExact || found.match == Zone::Match::kWildcard;
     if (ours && found.node->steer != Zone::kNone) {
       if (!via.empty()) json["cname"] = via;
       json.update(TellSteered(found.node->steer));
       return json;
     }
-    const Zone::RrSet* cname = ours ? zone.Find(*found.node, dns::type::kCname) : nullptr;
+    const Zone::RrSet* cname = ours ? in->Find(*found.node, dns::type::kCname) : nullptr;
     dns::NameView target;
     if (cname != nullptr) {
-      auto rdata = zone.Record(*cname, 0).rdata;
+      auto rdata = in->Record(*cname, 0).rdata;
       target = {rdata.data(), rdata.size()};
     }
     if (cname != nullptr && hop < kMaxCnameHops && target.IsAtOrBelow(zone.origin())) {
@@ -87,11 +90,20 @@ Json Explanation::Tell(const Zone& zone, dns::NameView name) {
   }
 }
 
-uint64_t Explanation::MatchedNetworks(const SteerRule& rule) const {
+/// What the table goes by: the IPv4 address inside an IPv6 one, if there is one.
+Network Explanation::LookedUp() const {
+  auto embedded = client_.address.EmbeddedIpv4();
+  if (!embedded || client_.prefix_bits <= embedded->before_bits) return client_;
+  return Network::Of(embedded->address,
+                     static_cast<uint8_t>(client_.prefix_bits - embedded->before_bits));
+}
+
+uint64_t Explanation::MatchedNetworks(const SteerRule& rule, const Network& client) {
   uint64_t matched = 0;
   for (size_t i = 0; i < rule.overrides.size(); ++i) {
     for (const Network& network : rule.overrides[i].networks) {
-      if (network.Contains(client_.address)) matched |= uint64_t{1} << i;
+      bool is_known = network.prefix_bits <= client.prefix_bits;
+      if (is_known && network.Contains(client.address)) matched |= uint64_t{1} << i;
     }
   }
   return matched;
@@ -99,11 +111,12 @@ uint64_t Explanation::MatchedNetworks(const SteerRule& rule) const {
 
 Json Explanation::TellSteered(uint32_t number) {
   const Steering& steering = SteeringOf(world_, number);
-  evidence_ = world_.map->Explain(client_.address);
-  auto bits = client_.address.bytes.data();
+  const Network client = LookedUp();
+  const IpAddress& address = client.address;
+  evidence_ = world_.map->Explain(address);
   const Place& place =
-      world_.map->place(world_.map->trie(client_.address.is_ipv6).Find(bits).value);
-  Preference preference = Prefer(steering.rule, place, MatchedNetworks(steering.rule));
+      world_.map->place(world_.map->trie(address.is_ipv6).Find(address.bytes.data()).value);
+  Preference preference = Prefer(steering.rule, place, MatchedNetworks(steering.rule, client));
   // What is answered is asked of the very table that answers.
   SteerTable::Answer answer =
       snapshot_.steers[number].table->Find(client_.address, client_.prefix_bits);

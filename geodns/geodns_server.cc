@@ -60,6 +60,7 @@ class GeodnsServer {
   HealthMemory LoadHealth() const;
   void Reload();
   void OnLoaded(Result<World>& loaded);
+  void Apply(Result<World>& loaded);
   void Terminate();
   bool KeepsState() const { return !started_with_->state.empty(); }
   std::string HealthFile() const { return started_with_->state + "/health.json"; }
@@ -130,7 +131,7 @@ Status GeodnsServer::StartChecks() {
   checker_ = std::make_unique<HealthChecker>(
       *control_, *resolver_, registry_,
       [this](size_t target, PopState before) { OnHealthChange(target, before); });
-  return checker_->SetPlans(configuration.checks, LoadHealth());
+  return checker_->Start(configuration.checks, LoadHealth());
 }
 
 Status GeodnsServer::OpenWorkers() {
@@ -281,9 +282,15 @@ void GeodnsServer::Reload() {
 
 void GeodnsServer::OnLoaded(Result<World>& loaded) {
   loading_ = false;
-  if (std::exchange(reload_again_, false)) return Reload();
+  // Also when it is to be read once more: whoever asks again and again is not to be put off for
+  // ever.
+  Apply(loaded);
+  if (std::exchange(reload_again_, false)) Reload();
+}
+
+void GeodnsServer::Apply(Result<World>& loaded) {
   Status checks;
-  if (loaded) checks = checker_->SetPlans(loaded->configuration->checks, {});
+  if (loaded) checks = checker_->Reload(loaded->configuration->checks);
   if (!loaded || !checks) {
     LogEach("reload_refused", loaded ? checks.error().message : loaded.error().message);
     return;
@@ -293,10 +300,10 @@ void GeodnsServer::OnLoaded(Result<World>& loaded) {
   SaveHealth();
   Log(Level::kInfo, "reloaded",
       {{"zones", world_.zones.size()}, {"places", world_.map->place_count()}});
+  // Compared with the start and not with the last reload: a second SIGHUP tells it again.
   settings::WarnOfRestart(started_with_->restart, world_.configuration->restart);
 }
 
-/// Compared with the start and not with the last reload: a second SIGHUP tells it again.
 void GeodnsServer::Terminate() {
   if (std::exchange(terminating_, true)) return control_->Stop();  // asked twice: now
   milliseconds deadline = world_.configuration->drain_timeout;

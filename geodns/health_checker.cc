@@ -35,17 +35,25 @@ std::optional<double> LoadFrom(const http::Fields& fields) {
 /// The checks of one target.
 class HealthChecker::Probe final : public http::CallHandler {
  public:
-  Probe(HealthChecker& checker, http::Client& client, size_t its_number, CheckPlan its_plan,
-        TargetHealth known)
-      : number(its_number),
-        plan(std::move(its_plan)),
+  Probe(HealthChecker& checker, CheckPlan its_plan, TargetHealth known)
+      : plan(std::move(its_plan)),
         health(std::move(known)),
         rise_and_fall(plan.rise, plan.fall),
         checker_(checker),
-        client_(client),
         next_(checker.loop_, [this] { Start(); }),
         timeout_(checker.loop_, [this] { OnTimeout(); }) {}
 
+  /// Whether results under `other` go on where those under `plan` have come to.
+  bool GoesOnAs(const CheckPlan& other) const {
+    return plan.target == other.target && plan.url == other.url &&
+           plan.interval == other.interval && plan.rise == other.rise && plan.fall == other.fall;
+  }
+  /// From the next check on; one that is under way ends as it began.
+  void Use(size_t its_number, const CheckPlan& its_plan, std::shared_ptr<http::Client> client) {
+    number = its_number;
+    plan = its_plan;
+    client_ = std::move(client);
+  }
   /// The first check comes at once, so that little is served on what is taken for granted.
   void Begin() { next_.Arm(milliseconds(0)); }
 
@@ -61,8 +69,8 @@ class HealthChecker::Probe final : public http::CallHandler {
   void OnEnd(const http::Fields&) override {}
   void OnFailure(const Error& error) override { Finish({.error = error.message}); }
 
-  const size_t number;
-  const CheckPlan plan;
+  size_t number = 0;
+  CheckPlan plan;
   TargetHealth health;
   RiseAndFall rise_and_fall;
 
@@ -80,7 +88,9 @@ class HealthChecker::Probe final : public http::CallHandler {
     head.authority = plan.authority;
     head.target = plan.path;
     head.fields.Add("user-agent", "nearside-geodns/" + std::string(Version()));
-    call_ = client_.Start(plan.endpoint, head, nullptr, 0, this);
+    call_.reset();  // before the client that it used
+    client_of_call_ = client_;
+    call_ = client_->Start(plan.endpoint, head, nullptr, 0, this);
   }
 
   void OnTimeout() {
@@ -96,9 +106,10 @@ class HealthChecker::Probe final : public http::CallHandler {
   }
 
   HealthChecker& checker_;
-  http::Client& client_;
+  std::shared_ptr<http::Client> client_;
   net::Timer next_;
   net::Timer timeout_;
+  std::shared_ptr<http::Client> client_of_call_;
   std::unique_ptr<http::Call> call_;
   MonoTime started_;
   bool waiting_ = false;
@@ -119,7 +130,7 @@ HealthChecker::HealthChecker(net::EventLoop& loop, net::Resolver& resolver,
 
 HealthChecker::~HealthChecker() = default;
 
-Result<http::Client*> HealthChecker::ClientFor(const CheckPlan& plan) {
+Result<std::shared_ptr<http::Client>> HealthChecker::ClientFor(const CheckPlan& plan) {
   // Cleartext checks share the client of the system's store, which they do not use.
   auto& client = clients_[plan.endpoint.tls ? plan.ca : ""];
   if (client == nullptr) {
@@ -130,10 +141,10 @@ Result<http::Client*> HealthChecker::ClientFor(const CheckPlan& plan) {
     limits.idle_connections = 0;
     client = http::Client::Create(loop_, resolver_, std::move(*tls), limits);
   }
-  return client.get();
+  return client;
 }
 
-Status HealthChecker::SetPlans(const std::vector<CheckPlan>& plans, const HealthMemory& memory) {
+Status HealthChecker::Start(const std::vector<CheckPlan>& plans, const HealthMemory& memory) {
   std::map<std::string, TargetHealth> known;
   for (const auto& [target, remembered] : memory) {
     known[target + " " + remembered.url] = {.up = remembered.up,
@@ -141,21 +152,49 @@ Status HealthChecker::SetPlans(const std::vector<CheckPlan>& plans, const Health
                                             .known = true,
                                             .changed = remembered.changed};
   }
+  return SetPlans(plans, std::move(known), TargetHealth());
+}
+
+Status HealthChecker::Reload(const std::vector<CheckPlan>& plans) {
+  std::map<std::string, TargetHealth> known;
   for (const auto& probe : probes_)
     known[probe->plan.target + " " + probe->plan.url] = probe->health;
-  std::vector<std::unique_ptr<Probe>> probes;
+  return SetPlans(plans, std::move(known), {.up = false});
+}
+
+/// `known`: by target and URL.
+Status HealthChecker::SetPlans(const std::vector<CheckPlan>& plans,
+                               std::map<std::string, TargetHealth> known,
+                               const TargetHealth& unknown) {
   auto old_clients = std::exchange(clients_, {});  // CA files may have been replaced
+  std::vector<std::shared_ptr<http::Client>> clients;
   for (const CheckPlan& plan : plans) {
     auto client = ClientFor(plan);
     if (!client) {
       clients_ = std::move(old_clients);
       return tl::unexpected(std::move(client.error()));
     }
-    probes.push_back(std::make_unique<Probe>(*this, **client, probes.size(), plan,
-                                             known[plan.target + " " + plan.url]));
+    clients.push_back(std::move(*client));
   }
-  probes_ = std::move(probes);  // the old ones end before the clients that they used
-  for (const auto& probe : probes_) probe->Begin();
+  std::map<std::string, std::unique_ptr<Probe>> old;
+  for (auto& probe : probes_) {
+    std::string target = probe->plan.target;
+    old[target] = std::move(probe);
+  }
+  probes_.clear();
+  for (const CheckPlan& plan : plans) {
+    std::unique_ptr<Probe>& probe = probes_.emplace_back();
+    if (auto same = old.find(plan.target); same != old.end() && same->second->GoesOnAs(plan)) {
+      probe = std::move(same->second);
+      old.erase(same);
+      probe->Use(probes_.size() - 1, plan, clients[probes_.size() - 1]);
+      continue;
+    }
+    auto health = known.try_emplace(plan.target + " " + plan.url, unknown).first->second;
+    probe = std::make_unique<Probe>(*this, plan, std::move(health));
+    probe->Use(probes_.size() - 1, plan, clients[probes_.size() - 1]);
+    probe->Begin();
+  }
   return {};
 }
 

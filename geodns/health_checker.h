@@ -36,10 +36,14 @@ class HealthChecker {
                 OnChange on_change);
   ~HealthChecker();
 
-  /// Checks these from now on. Targets of the same name and URL as before keep what is known of
-  /// them; others have it from `memory` if it remembers them. Error: kOperator bad_certificate (a
-  /// CA file).
-  Status SetPlans(const std::vector<CheckPlan>& plans, const HealthMemory& memory);
+  /// Begins to check these. What `memory` does not remember under the same name and URL is taken to
+  /// be up until its first check. Error: kOperator bad_certificate (a CA file).
+  Status Start(const std::vector<CheckPlan>& plans, const HealthMemory& memory);
+  /// Checks these from now on. Targets of the same name and URL keep what is known of them; with
+  /// the same interval, rise and fall their checks and counts go on as if nothing had happened.
+  /// Others are down until their first check: clients are better off where something is known to
+  /// answer. Error: as Start, and everything stays as it was.
+  Status Reload(const std::vector<CheckPlan>& plans);
 
   /// By number of the plan.
   std::vector<TargetHealth> Targets() const;
@@ -49,7 +53,9 @@ class HealthChecker {
 
  private:
   class Probe;
-  Result<http::Client*> ClientFor(const CheckPlan& plan);
+  Status SetPlans(const std::vector<CheckPlan>& plans, std::map<std::string, TargetHealth> known,
+                  const TargetHealth& unknown);
+  Result<std::shared_ptr<http::Client>> ClientFor(const CheckPlan& plan);
   void OnChecked(Probe& probe, const CheckResult& result);
 
   net::EventLoop& loop_;
@@ -60,7 +66,7 @@ class HealthChecker {
   metrics::Id failed_;
   metrics::HistogramId seconds_;
   uint64_t checks_done_ = 0;
-  std::map<std::string, std::unique_ptr<http::Client>> clients_;  ///< by CA file
+  std::map<std::string, std::shared_ptr<http::Client>> clients_;  ///< by CA file
   std::vector<std::unique_ptr<Probe>> probes_;
 };
 

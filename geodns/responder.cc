@@ -33,12 +33,13 @@ class Response {
 
   Rcode Answer(const dns::Query& query, Malformed malformed);
   Rcode AnswerQuestion(const dns::Question& question);
-  Rcode AnswerInZone(const Zone& zone, NameView folded, NameView owner);
+  Rcode AnswerInZone(const Zone& first, NameView folded, NameView owner);
   Step AnswerAt(const Zone& zone, const Zone::Node& node);
   void AnswerSteered(const Zone& zone, const Steer& steer);
   void AddAddresses(const AddressRecords& records, uint32_t ttl);
   void AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set);
-  void AddNegativeSoa(const Zone& zone);
+  const Zone* ZoneFor(NameView folded) const;
+  void AddNegativeSoa(const Zone& zone, uint32_t most_ttl = UINT32_MAX);
   void AddReferral(const Zone& zone, const Zone::Node& cut);
   bool AddGlue(const Zone& zone, const Zone::Node& node);
   void Truncate();
@@ -103,21 +104,30 @@ Rcode Response::AnswerQuestion(const dns::Question& question) {
   if (dns::IsMetaType(type_) && type_ != type::kAny) return Rcode::kNotImp;
   dns::Name folded(question.name);
   folded.Fold();
-  const Zone* zone = snapshot_.zones.Find(folded);
-  // RFC 3658 §2.2.1.1: DS is a matter of the parent's zone, if that is ours as well.
-  if (zone != nullptr && type_ == type::kDs && zone->origin().size() == question.name.size()) {
-    const Zone* parent = snapshot_.zones.Find(folded.view().Parent());
-    if (parent != nullptr && !question.name.is_root()) zone = parent;
-  }
+  const Zone* zone = ZoneFor(folded);
   if (zone == nullptr) return Rcode::kRefused;
   authoritative_ = true;
   return AnswerInZone(*zone, folded, question.name);
 }
 
-Rcode Response::AnswerInZone(const Zone& zone, NameView folded, NameView owner) {
+/// The zone that answers for a name, or nullptr.
+const Zone* Response::ZoneFor(NameView folded) const {
+  const Zone* zone = snapshot_.zones.Find(folded);
+  // RFC 3658 §2.2.1.1: DS is a matter of the parent's zone, if that is ours as well.
+  if (zone != nullptr && type_ == type::kDs && zone->origin().size() == folded.size() &&
+      !folded.is_root()) {
+    const Zone* parent = snapshot_.zones.Find(folded.Parent());
+    if (parent != nullptr) zone = parent;
+  }
+  return zone;
+}
+
+Rcode Response::AnswerInZone(const Zone& first, NameView folded, NameView owner) {
+  const Zone* in = &first;
   dns::Name target;
   std::array<const Zone::Node*, kMaxCnameHops + 1> seen;
   for (size_t hop = 0;; ++hop) {
+    const Zone& zone = *in;
     owner_ = owner;
     at_question_ = hop == 0;
     Zone::Found found = zone.Find(folded);
@@ -137,11 +147,14 @@ Rcode Response::AnswerInZone(const Zone& zone, NameView folded, NameView owner) 
     }
     if (AnswerAt(zone, *found.node) == Step::kDone) return Rcode::kNoError;
     if (tally_->truncated || hop == kMaxCnameHops) return Rcode::kNoError;
-    if (!target_.IsAtOrBelow(zone.origin())) return Rcode::kNoError;
+    // What lies outside the question's zone no resolver believes, and the rcode would be wrong
+    // there.
+    if (!target_.IsAtOrBelow(first.origin())) return Rcode::kNoError;
     owner = target_;
     target = dns::Name(target_);
     target.Fold();
     folded = target;
+    in = ZoneFor(folded);  // perhaps one below it (RFC 1034 §4.3.2 step 3a: back to step 1)
   }
 }
 
@@ -189,7 +202,11 @@ void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
     AddAddresses(steer.pops[answer.pops.pops[i]][family], steer.ttl);
   }
   if (answer.pops.count == 0) AddAddresses(steer.fallback[family], steer.ttl);
-  if (writer_.count(Section::kAnswer) == before && !tally_->truncated) AddNegativeSoa(zone);
+  if (writer_.count(Section::kAnswer) != before || tally_->truncated) return;
+  // No longer than an answer would be kept, since health may bring the family back, and for
+  // everybody: negative answers are not to be tailored (RFC 7871 §7.4).
+  AddNegativeSoa(zone, steer.ttl);
+  if (edns_.subnet) edns_.subnet->scope = 0;
 }
 
 void Response::AddAddresses(const AddressRecords& records, uint32_t ttl) {
@@ -218,9 +235,11 @@ void Response::AddSet(Section section, NameView owner, const Zone& zone, const Z
   }
 }
 
-void Response::AddNegativeSoa(const Zone& zone) {
+void Response::AddNegativeSoa(const Zone& zone, uint32_t most_ttl) {
   if (tally_->truncated) return;
-  if (!writer_.Add(Section::kAuthority, zone.origin(), zone.NegativeSoa())) Truncate();
+  dns::RecordView soa = zone.NegativeSoa();
+  soa.ttl = std::min(soa.ttl, most_ttl);
+  if (!writer_.Add(Section::kAuthority, zone.origin(), soa)) Truncate();
 }
 
 void Response::AddReferral(const Zone& zone, const Zone::Node& cut) {

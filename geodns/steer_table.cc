@@ -1,6 +1,7 @@
 #include "geodns/steer_table.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <unordered_map>
 
@@ -63,6 +64,22 @@ SteerTable::Outcome OutcomeOf(const SteerRule& rule, const Place& place, uint64_
   return {usable.reason, std::move(usable.pops), std::move(usable.all)};
 }
 
+/// What networks shorter than `bits` say, as sets of overrides by address.
+class ShorterNetworks {
+ public:
+  ShorterNetworks(std::vector<TaggedNetwork> networks, bool is_ipv6, uint8_t bits) {
+    std::erase_if(networks, [&](const TaggedNetwork& n) { return n.network.prefix_bits >= bits; });
+    tags_ = TrieOfTags(networks, is_ipv6, &sets_);
+  }
+  uint64_t SetAt(const IpAddress& address) const {
+    return sets_[tags_.Find(address.bytes.data()).value];
+  }
+
+ private:
+  std::vector<uint64_t> sets_;
+  PrefixTrie tags_;
+};
+
 }  // namespace
 
 std::shared_ptr<const SteerTable> SteerTable::Make(const SteerRule& rule, const GeoMap& map,
@@ -89,13 +106,39 @@ std::shared_ptr<const SteerTable> SteerTable::Make(const SteerRule& rule, const 
     const PrefixTrie nowhere;
     const PrefixTrie& places = DependsOnPlace(rule) ? map.trie(is_ipv6) : nowhere;
     table->tries_[is_ipv6] = PrefixTrie::Combine(places, tags, combine, outcomes.groups());
+    std::map<uint8_t, ShorterNetworks> shorter;
+    for (const auto& [network, tag] : networks) {
+      if (network.address.is_ipv6 != is_ipv6) continue;
+      uint8_t bits = network.prefix_bits;
+      const auto& others = shorter.try_emplace(bits, networks, is_ipv6, bits).first->second;
+      const Place& place = map.place(places.Find(network.address.bytes.data()).value);
+      auto outcome = OutcomeOf(rule, place, others.SetAt(network.address), health);
+      table->cut_short_.push_back({network.address, bits, outcomes.NumberOf(std::move(outcome))});
+    }
   }
+  std::ranges::sort(table->cut_short_, {}, &CutShort::order);
   table->outcomes_ = outcomes.Take();
   return table;
 }
 
+const SteerTable::CutShort* SteerTable::FindCutShort(const IpAddress& client,
+                                                     uint8_t known_bits) const {
+  if (known_bits == client.bits()) return nullptr;
+  auto at = std::ranges::upper_bound(cut_short_, std::tie(client.is_ipv6, client.bytes, known_bits),
+                                     {}, &CutShort::order);
+  return at != cut_short_.end() && at->address == client ? &*at : nullptr;
+}
+
 SteerTable::Answer SteerTable::Find(const IpAddress& client, uint8_t known_bits) const {
+  if (auto embedded = client.EmbeddedIpv4(); embedded && known_bits > embedded->before_bits) {
+    Answer answer = Find(embedded->address, std::min<uint8_t>(known_bits - embedded->before_bits,
+                                                              embedded->address.bits()));
+    answer.scope += embedded->before_bits;
+    return answer;
+  }
   PrefixTrie::Match match = tries_[client.is_ipv6].Find(client.bytes.data());
+  if (const CutShort* entry = FindCutShort(client, known_bits))
+    match = {entry->outcome, known_bits};
   const Outcome& outcome = outcomes_[match.value];
   Answer answer;
   answer.reason = outcome.reason;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "geodns/geo_map.h"
@@ -33,19 +34,31 @@ class SteerTable {
     SteerReason reason = SteerReason::kNearest;
     uint8_t scope = 0;  ///< bits of `client` that the answer depended on
   };
-  /// `known_bits`: how many bits of `client` mean anything (an ECS source prefix); the scope is no
-  /// longer.
+  /// `known_bits`: how many bits of `client` mean anything (an ECS source prefix), those behind
+  /// them being 0; the scope is no longer, and no longer network of an override matches. An IPv4
+  /// address inside an IPv6 one counts as what it is.
   Answer Find(const IpAddress& client, uint8_t known_bits) const;
 
   size_t outcome_count() const { return outcomes_.size(); }
   size_t memory_bytes() const { return tries_[0].memory_bytes() + tries_[1].memory_bytes(); }
 
  private:
+  /// A client that is known to fewer bits than a network of an override whose first address it
+  /// looks like: it may as well be outside.
+  struct CutShort {
+    IpAddress address;
+    uint8_t below_bits = 0;  ///< `known_bits` is less, and no less than that of the entry before
+    uint32_t outcome = 0;
+    auto order() const { return std::tie(address.is_ipv6, address.bytes, below_bits); }
+  };
+  const CutShort* FindCutShort(const IpAddress& client, uint8_t known_bits) const;
+
   size_t answers_ = 1;
   bool by_hash_ = false;
   std::vector<uint32_t> weights_;
   std::vector<Outcome> outcomes_;
-  PrefixTrie tries_[2];  ///< IPv4, IPv6
+  PrefixTrie tries_[2];              ///< IPv4, IPv6
+  std::vector<CutShort> cut_short_;  ///< by address, then bits
 };
 
 }  // namespace nearside::geodns

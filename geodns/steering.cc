@@ -155,7 +155,8 @@ Usable FindUsable(const SteerRule& rule, const Preference& preference, const Hea
   if (!up.empty()) return {std::move(up), preference.first, preference.reason};
   up = InState(preference.then, health, PopState::kUp);
   if (!up.empty()) return {std::move(up), preference.then, SteerReason::kSpare};
-  if (rule.has_fallback && health.fallback_is_up) return {{}, {}, SteerReason::kFallback};
+  bool trusts_fallback = health.fallback_is_up && health.anything_known;
+  if (rule.has_fallback && trusts_fallback) return {{}, {}, SteerReason::kFallback};
   Pops all = preference.first;
   all.insert(all.end(), preference.then.begin(), preference.then.end());
   Pops drained = InState(all, health, PopState::kDrained);
@@ -191,6 +192,9 @@ Drawn DrawByWeight(std::span<const uint8_t> all, std::span<const uint8_t> usable
     drawn.pops[drawn.count++] = pop;
     *std::find(left_storage.begin(), left_storage.begin() + left, pop) = left_storage[left - 1];
     --left;
+    // Weight 0 is for when nobody else is there, not for company.
+    auto is_weightless = [&](uint8_t other) { return weights[other] == 0; };
+    if (std::all_of(left_storage.begin(), left_storage.begin() + left, is_weightless)) break;
   }
   return drawn;
 }

@@ -38,7 +38,7 @@ enum class SteerReason : uint8_t {
   kSpare,     ///< what the override or `unknown` prefers is out: another point of the rule
   kFallback,  ///< no point is up: the fallback addresses
   kDrained,   ///< only drained points are left
-  kFailOpen,  ///< nothing is up, not even the fallback
+  kFailOpen,  ///< nothing is up, not even the fallback; or nothing is known
 };
 inline constexpr size_t kSteerReasonCount = 9;
 std::string_view SteerReasonName(SteerReason reason);
@@ -76,6 +76,10 @@ struct SteerRule {
 struct Health {
   std::vector<PopState> pops;
   bool fallback_is_up = true;
+  /// Of the rule's points at least one has been checked, or needs no check. False after a reload
+  /// that renews them all: being down is then assumed, and no reason to send everybody to the
+  /// fallback.
+  bool anything_known = true;
 };
 
 /// Points in the order in which they are wanted, before anyone looks at health.
@@ -116,8 +120,8 @@ struct Drawn {
   size_t count = 0;
 };
 /// Draws `answers` of `usable` (a part of `all`). The first one is drawn among `all`, and again
-/// among `usable` only when it is not there, so that it does not depend on the others' health. No
-/// allocation.
+/// among `usable` only when it is not there, so that it does not depend on the others' health.
+/// Points of weight 0 come alone and only when there is no other. No allocation.
 Drawn DrawByWeight(std::span<const uint8_t> all, std::span<const uint8_t> usable,
                    std::span<const uint32_t> weights, uint64_t client_hash, size_t answers);
 

@@ -4,6 +4,7 @@ namespace nearside::geodns {
 
 bool RiseAndFall::Take(const CheckResult& result, WallTime now, TargetHealth* health) {
   PopState before = health->state();
+  bool first = !health->known;
   health->checked_at = now;
   health->took = result.took;
   health->error = result.error;
@@ -22,7 +23,7 @@ bool RiseAndFall::Take(const CheckResult& result, WallTime now, TargetHealth* he
   }
   health->known = true;
   if (!health->up) health->load.reset();
-  if (health->state() == before) return false;
+  if (health->state() == before && !(first && !health->up)) return false;
   health->changed = now;
   return true;
 }

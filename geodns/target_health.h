@@ -13,9 +13,8 @@ namespace nearside::geodns {
 struct TargetHealth {
   bool up = true;
   bool drained = false;  ///< it answers, and asks for no new clients
-  bool known =
-      false;  ///< told by a check, of this process or an earlier one; else taken for granted
-  WallTime changed{};  ///< when `up` or `drained` last changed; the epoch: never
+  bool known = false;    ///< told by a check, of this process or an earlier one; else assumed
+  WallTime changed{};    ///< when `up` or `drained` last changed; the epoch: never
   WallTime checked_at{};
   milliseconds took{};  ///< of the last check
   std::optional<double> load;
@@ -39,8 +38,8 @@ struct CheckResult {
 class RiseAndFall {
  public:
   RiseAndFall(int rise, int fall) : rise_(rise), fall_(fall) {}
-  /// Takes a result into `health`; returns whether the state changed. The first result of a target
-  /// that was never checked decides at once.
+  /// Takes a result into `health`; returns whether the state changed, or became known to be down.
+  /// The first result of a target that was never checked decides at once.
   bool Take(const CheckResult& result, WallTime now, TargetHealth* health);
 
  private:

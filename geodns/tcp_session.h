@@ -44,6 +44,8 @@ class TcpSession final : public net::StreamHandler, public net::Disposable {
   void Drain();
   /// Ends at once.
   void End();
+  /// What its buffers hold, sent or not.
+  size_t buffer_bytes() const { return unread_.capacity() + unsent_.capacity(); }
 
   std::list<std::unique_ptr<TcpSession>>::iterator place;  ///< the owner's
 

@@ -60,20 +60,25 @@ void WantDestination(int descriptor, int family) {
   }
 }
 
-/// Makes the control message of a query that of its answer: the address it came to becomes the one
-/// it leaves from, by whatever interface routing says.
+}  // namespace
+
 void TurnAround(msghdr* header) {
   for (cmsghdr* c = CMSG_FIRSTHDR(header); c != nullptr; c = CMSG_NXTHDR(header, c)) {
-    if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO) continue;
-    in_pktinfo info;
-    std::memcpy(&info, CMSG_DATA(c), sizeof info);
-    info.ipi_spec_dst = info.ipi_addr;
-    info.ipi_ifindex = 0;
-    std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      info.ipi_spec_dst = info.ipi_addr;
+      info.ipi_ifindex = 0;
+      std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) continue;
+      info.ipi6_ifindex = 0;
+      std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    }
   }
 }
-
-}  // namespace
 
 /// Buffers and headers of one batch; the answers' headers share names and control bytes with the
 /// queries'.

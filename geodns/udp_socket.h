@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/socket.h>
+
 #include <memory>
 
 #include "geodns/query_desk.h"
@@ -8,6 +10,11 @@
 #include "runtime/result.h"
 
 namespace nearside::geodns {
+
+/// Makes the control messages of a query those of its answer: the address it came to becomes the
+/// one it leaves from, by whatever interface routing says. A link-local address keeps its
+/// interface: without one it says nothing.
+void TurnAround(msghdr* header);
 
 /// One UDP socket of one worker: takes queries and sends answers in batches (recvmmsg, sendmmsg),
 /// from buffers made once. Owned by the worker; its loop's thread.

@@ -106,6 +106,11 @@ Health HealthFor(const Configuration& configuration, const Steering& steering,
   for (const Pop& pop : configuration.pops) {
     health.pops.push_back(pop.check ? targets[*pop.check].state() : PopState::kUp);
   }
+  auto is_known = [&](uint8_t pop) {
+    auto check = configuration.pops[pop].check;
+    return !check || targets[*check].known || targets[*check].up;
+  };
+  health.anything_known = std::ranges::any_of(steering.rule.pops, is_known);
   if (steering.fallback_check) health.fallback_is_up = targets[*steering.fallback_check].up;
   return health;
 }

@@ -4,6 +4,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "http/date.h"
+#include "http/http1_writer.h"
 #include "http/message.h"
 
 namespace nearside::origin {
@@ -88,6 +90,17 @@ Status OpenBody(const storage::BlobStore& blobs, Answer* answer) {
     piece.reader = std::move(*reader);
   }
   return {};
+}
+
+std::string LastResponse(const Answer& answer, bool to_head) {
+  http::Fields fields = answer.fields;
+  fields.Add("content-length", std::to_string(answer.body_bytes()));
+  std::string out;
+  http::AppendResponseHead(answer.status, fields.lines(), {},
+                           {.close = true, .date = http::FormatDate(WallNow())}, &out);
+  if (to_head) return out;
+  for (const BodyPiece& piece : answer.body) out += piece.text;
+  return out;
 }
 
 Answer TextAnswer(int status, std::string_view text) {

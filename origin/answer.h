@@ -40,6 +40,10 @@ struct Answer {
 /// disk fails.
 Status OpenBody(const storage::BlobStore& blobs, Answer* answer);
 
+/// The whole of a response of texts, the last on its connection, for one send. `to_head`: it
+/// answers HEAD.
+std::string LastResponse(const Answer& answer, bool to_head = false);
+
 Answer TextAnswer(int status, std::string_view text);
 Answer JsonAnswer(int status, std::string json);
 /// RFC 9457 problem details: what happened and, in the error's message, what to do about it.

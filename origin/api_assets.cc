@@ -25,7 +25,7 @@ Status CheckPreconditions(const http::RequestHead& head,
   if (there) {
     tag = EntityTagOf(there->blob);
     validators.etag = http::ParseEntityTag(tag);
-    validators.last_modified = there->modified;
+    validators.last_modified = LastModifiedOf(*there);
   }
   const WallTime now = WallNow();
   if (http::EvaluatePreconditions(head.method, head.fields, validators, now) !=

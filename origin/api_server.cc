@@ -64,7 +64,7 @@ ApiServer::ApiServer(Node& node)
       api_(node),
       visitors_(Size(node.settings.threads.visitors), Size(node.settings.limits.queue)),
       uploads_(Size(node.settings.threads.uploads), Size(node.settings.limits.queue)),
-      small_(Size(node.settings.threads.api), Size(node.settings.limits.queue)) {}
+      small_(Size(node.settings.threads.api), Size(node.settings.limits.queue), kWaitingReceipts) {}
 
 Result<std::unique_ptr<ApiServer>> ApiServer::Open(
     Node& node, const std::vector<net::SocketAddress>& addresses) {
@@ -236,12 +236,15 @@ void ApiServer::Await(RequestKind kind, const AwaitEdges& awaited,
     auto send = [this, kind, awaited, shared, receipt] {
       Finish(kind, ReceiptAnswer(awaited, receipt), std::move(*shared));
     };
-    // The thread that calls has other things to do than to send.
-    if (!small_.Submit(send)) RefuseBusy(kind, std::move(*shared));
+    // The thread that calls has other things to do than to send. The change was made, so a full
+    // queue is no reason to answer 503.
+    if (small_.SubmitDue(send)) return;
+    FinishAtOnce(kind, ReceiptAnswer(awaited, receipt), std::move(*shared));
   };
   if (!node_.fleet.WhenApplied(awaited.position, awaited.since, MonoNow() + awaited.patience,
                                answer)) {
-    answer(node_.fleet.ReceiptOf(awaited.position, awaited.since, WallNow()));
+    const Receipt now = node_.fleet.ReceiptOf(awaited.position, awaited.since, WallNow());
+    Finish(kind, ReceiptAnswer(awaited, now), std::move(*shared));
   }
 }
 
@@ -255,16 +258,23 @@ void ApiServer::Finish(RequestKind kind, const Answer& answer,
   GiveBack(std::move(conversation));
 }
 
+/// For threads that must not block: the gate's, and those that settle receipts.
+void ApiServer::FinishAtOnce(RequestKind kind, const Answer& answer,
+                             std::unique_ptr<Conversation> conversation) {
+  node_.counters.Count(kind, answer.status);
+  conversation->RespondAtOnce(answer);
+  node_.counters.sent_bytes += conversation->sent_bytes();
+  GiveBack(std::move(conversation));
+}
+
 void ApiServer::RefuseBusy(RequestKind kind, std::unique_ptr<Conversation> conversation) {
-  if (conversation == nullptr) return;
   ++node_.counters.refused_busy;
   constexpr std::string_view kWhy = "too many requests wait here: try again in a moment";
   const bool visitor = kind == RequestKind::kVisitor;
   Answer answer = visitor ? TextAnswer(503, std::string(kWhy) + "\n")
                           : ProblemAnswer(503, Error{Fault::kSelf, "busy", std::string(kWhy)});
   if (visitor) answer.fields.Add("retry-after", "1");
-  conversation->CloseAfterwards();
-  Finish(kind, answer, std::move(conversation));
+  FinishAtOnce(kind, answer, std::move(conversation));
 }
 
 void ApiServer::ExportMetrics(metrics::Registry& registry) const {

@@ -57,6 +57,8 @@ class ApiServer {
   void Await(RequestKind kind, const AwaitEdges& awaited,
              std::unique_ptr<Conversation> conversation);
   void Finish(RequestKind kind, const Answer& answer, std::unique_ptr<Conversation> conversation);
+  void FinishAtOnce(RequestKind kind, const Answer& answer,
+                    std::unique_ptr<Conversation> conversation);
   void RefuseBusy(RequestKind kind, std::unique_ptr<Conversation> conversation);
   void GiveBack(std::unique_ptr<Conversation> conversation);
   void ExportRequests(metrics::Registry& registry) const;

@@ -1,7 +1,6 @@
 #include "origin/conversation.h"
 
 #include <Poco/Net/HTTPServerParams.h>
-#include <Poco/Net/HTTPServerRequestImpl.h>
 #include <Poco/Net/HTTPServerResponseImpl.h>
 #include <Poco/Net/HTTPServerSession.h>
 #include <Poco/Net/NetException.h>
@@ -17,7 +16,7 @@ namespace {
 
 constexpr size_t kReceiveBytes = 64 << 10;
 constexpr size_t kSendBytes = 256 << 10;
-/// An unread rest of a body up to this is read and dropped to keep the connection.
+/// An unread rest of a body up to this, if it has come, is dropped to keep the connection.
 constexpr size_t kDropBytes = 256 << 10;
 
 Poco::Timespan SpanOf(milliseconds duration) { return Poco::Timespan(duration.count() * 1000); }
@@ -29,12 +28,11 @@ Poco::Net::HTTPServerParams::Ptr Params(const ConversationLimits& limits) {
   return params;
 }
 
-/// Opens what HTTPSession keeps for its streams: raw reading behind the head, and whether more has
-/// come.
+/// Opens what HTTPSession keeps for its streams: raw reading. Its buffer stays empty, since nothing
+/// else reads.
 class Session final : public Poco::Net::HTTPServerSession {
  public:
   using HTTPServerSession::HTTPServerSession;
-  using HTTPSession::buffered;
   using HTTPSession::read;
 };
 
@@ -53,7 +51,6 @@ struct Conversation::Poco_ {
   Poco::Net::HTTPServerParams::Ptr params;
   std::optional<Session> session;
   std::optional<Poco::Net::HTTPServerResponseImpl> response;
-  std::optional<Poco::Net::HTTPServerRequestImpl> request;
 };
 
 Conversation::Conversation(const Poco::Net::StreamSocket& socket, Head head,
@@ -73,7 +70,6 @@ Conversation::Conversation(const Poco::Net::StreamSocket& socket, Head head,
 
 Conversation::~Conversation() {
   // The session would close the socket, which the gate may want to keep.
-  poco_->request.reset();
   poco_->response.reset();
   if (poco_->session) poco_->session->detachSocket();
 }
@@ -82,19 +78,30 @@ void Conversation::CutOff() { ::shutdown(poco_->socket.impl()->sockfd(), SHUT_RD
 
 Poco::Net::StreamSocket& Conversation::socket() { return poco_->socket; }
 
-/// Lets Poco read the head, which is whole in the socket. False when the client has left.
+/// Takes the head, no byte more, off the socket. False when the client has left.
+bool Conversation::TakeHead() {
+  std::vector<char> taken(head_.bytes);
+  while (head_.bytes > 0) {
+    const ssize_t n = ::recv(poco_->socket.impl()->sockfd(), taken.data(), head_.bytes, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    head_.bytes -= static_cast<size_t>(n);
+  }
+  return true;
+}
+
+/// False when the client has left.
 bool Conversation::Begin() {
-  if (poco_->request) return true;
+  if (poco_->response) return true;
   try {
     poco_->socket.setBlocking(true);
     poco_->socket.setReceiveTimeout(SpanOf(limits_.body_timeout));
     poco_->socket.setSendTimeout(SpanOf(limits_.send_timeout));
+    if (!TakeHead()) return false;
     poco_->session.emplace(poco_->socket, poco_->params);
     poco_->response.emplace(*poco_->session);
-    poco_->request.emplace(*poco_->response, *poco_->session, poco_->params.get());
     return true;
   } catch (const Poco::Exception&) {
-    poco_->request.reset();
     return false;
   }
 }
@@ -104,10 +111,16 @@ std::optional<uint64_t> Conversation::announced_bytes() const {
   return head_.framing.body == http::BodyFraming::kLength ? head_.framing.length : 0;
 }
 
+/// What may be taken off the socket without touching the next request; of chunks nobody knows.
+uint64_t Conversation::BytesToCome() const {
+  const std::optional<uint64_t> all = announced_bytes();
+  return all ? *all - received_ : kReceiveBytes;
+}
+
 Result<size_t> Conversation::Receive() {
   try {
     if (std::exchange(head_.expects_continue, false)) poco_->response->sendContinue();
-    input_.resize(kReceiveBytes);
+    input_.resize(std::min<uint64_t>(kReceiveBytes, BytesToCome()));
     const int n = poco_->session->read(reinterpret_cast<char*>(input_.data()),
                                        static_cast<std::streamsize>(input_.size()));
     if (n > 0) return static_cast<size_t>(n);
@@ -159,33 +172,42 @@ Result<size_t> Conversation::Read(std::span<uint8_t> out) {
   return n;
 }
 
-/// Reads what is left of a body, if it is little. Whether the body is done.
+/// Drops what is left of a body, if it is little and has come: an answer waits for no content that
+/// nobody wants. Whether the body is done.
 bool Conversation::DropRest() {
   if (body_done_) return true;
   if (body_failed_ || head_.expects_continue || !announced_bytes()) return false;
-  if (*announced_bytes() - std::min(*announced_bytes(), received_) > kDropBytes) return false;
-  std::vector<uint8_t> dropped(kReceiveBytes);
-  while (!body_done_) {
-    if (!Read(dropped)) return false;
+  if (BytesToCome() > kDropBytes) return false;
+  input_.resize(std::min<uint64_t>(kReceiveBytes, BytesToCome()));
+  while (BytesToCome() > 0) {
+    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(input_.size(), BytesToCome()));
+    const ssize_t n = ::recv(poco_->socket.impl()->sockfd(), input_.data(), wanted, MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    received_ += static_cast<size_t>(n);
   }
+  piece_ = {};
+  input_left_ = {};
+  body_done_ = true;
   return true;
 }
 
 bool Conversation::MayKeep() {
   if (closing_ || !head_.framing.keep_alive || !DropRest()) return false;
-  // A client that sent the next request already (pipelining) asks again on a new connection (RFC
-  // 9112 §9.3.2): each head is to pass the gate.
-  return poco_->session->buffered() == 0 && input_left_.empty();
+  // The next request, if it came already (pipelining), is in the socket and will pass the gate.
+  // Behind chunks some of it may have been taken: then the client asks again on a new connection
+  // (RFC 9112 §9.3.2).
+  return input_left_.empty();
 }
 
 void Conversation::SendBytes(const void* data, size_t size) {
   poco_->session->socket().sendBytes(data, static_cast<int>(size));
-  sent_ += size;
 }
 
 Status Conversation::SendPiece(const BodyPiece& piece) {
   if (!piece.blob) {
     SendBytes(piece.text.data(), piece.text.size());
+    sent_ += piece.text.size();
     return {};
   }
   std::vector<uint8_t> buffer(std::min<uint64_t>(kSendBytes, piece.bytes));
@@ -196,6 +218,7 @@ Status Conversation::SendPiece(const BodyPiece& piece) {
     if (!n) return unexpected(std::move(n.error()));
     if (*n == 0) return Fail(Fault::kSelf, "blob_truncated", "a blob ended early");
     SendBytes(buffer.data(), *n);
+    sent_ += *n;
     done += *n;
     if (TooSlow(limits_, sent_, sending_since_)) {
       return Fail(Fault::kClient, "too_slow", "the client takes the response too slowly");
@@ -204,20 +227,27 @@ Status Conversation::SendPiece(const BodyPiece& piece) {
   return {};
 }
 
-Status Conversation::SendBody(const Answer& answer) {
-  Poco::Net::HTTPServerResponseImpl& response = *poco_->response;
+/// Not by the response's send(): that wants Poco's request, and the stream that it makes shuts the
+/// connection down when it dies.
+std::string Conversation::HeadText() {
+  std::ostringstream head;
+  poco_->response->write(head);
+  return head.str();
+}
+
+Status Conversation::SendAnswer(const Answer& answer) {
   const bool no_content = http::StatusHasNoContent(answer.status);
   const uint64_t bytes = answer.body_bytes();
-  if (!no_content) response.setContentLength64(static_cast<Poco::Int64>(bytes));
-  std::ostream& out = response.send();
+  if (!no_content) poco_->response->setContentLength64(static_cast<Poco::Int64>(bytes));
+  std::string out = HeadText();
   const bool head_alone = no_content || head_.request.method == "HEAD";
-  if (!head_alone && answer.body.size() == 1 && !answer.body[0].blob) {
-    // Head and a small content in one packet.
-    out.write(answer.body[0].text.data(), static_cast<std::streamsize>(bytes));
-    sent_ += bytes;
-  }
-  out.flush();
-  if (head_alone || sent_ > 0) return {};
+  // Head and a small content in one packet.
+  const bool together = !head_alone && answer.body.size() == 1 && !answer.body[0].blob &&
+                        answer.body[0].text.size() <= kSendBytes;
+  if (together) out += answer.body[0].text;
+  SendBytes(out.data(), out.size());
+  if (together) sent_ += bytes;
+  if (together || head_alone) return {};
   for (const BodyPiece& piece : answer.body) {
     if (Status sent = SendPiece(piece); !sent) return sent;
   }
@@ -244,11 +274,22 @@ void Conversation::Respond(const Answer& answer) {
   try {
     PrepareHead(answer, keep);
     // A body that ends early is told by the connection's end, short of Content-Length.
-    if (!SendBody(answer)) return;
+    if (!SendAnswer(answer)) return;
     afterwards_ = keep ? Afterwards::kKeep : Afterwards::kLinger;
   } catch (const Poco::Exception&) {
     afterwards_ = Afterwards::kClose;  // the client has left, or takes nothing any more
   }
+}
+
+void Conversation::RespondAtOnce(const Answer& answer) {
+  const bool to_head = head_.request.method == "HEAD";
+  const std::string out = LastResponse(answer, to_head);
+  const auto head_bytes = static_cast<ssize_t>(out.size() - (to_head ? 0 : answer.body_bytes()));
+  const ssize_t n =
+      ::send(poco_->socket.impl()->sockfd(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (n > head_bytes) sent_ += static_cast<uint64_t>(n - head_bytes);
+  // The request, or a part of it, is still in the socket: closing now would reset the connection.
+  afterwards_ = Afterwards::kLinger;
 }
 
 net::Descriptor Conversation::StartStream(const Answer& answer) {
@@ -256,11 +297,8 @@ net::Descriptor Conversation::StartStream(const Answer& answer) {
   if (!Begin()) return {};
   try {
     PrepareHead(answer, /*keep=*/false);
-    // Not by send(): the stream that it makes shuts the connection down when it dies.
-    std::ostringstream head;
-    poco_->response->write(head);
-    const std::string text = head.str();
-    poco_->session->socket().sendBytes(text.data(), static_cast<int>(text.size()));
+    const std::string text = HeadText();
+    SendBytes(text.data(), text.size());
     net::Descriptor copy(::fcntl(poco_->socket.impl()->sockfd(), F_DUPFD_CLOEXEC, 0));
     if (copy.is_open()) ::fcntl(copy.get(), F_SETFL, O_NONBLOCK);
     return copy;

@@ -1,9 +1,10 @@
 #pragma once
 
 // One request on one connection, and its answer, by Poco's server classes: blocking, on a pool's
-// thread. The head was read and judged by http's strict parser before (origin/gate.h), and it is
-// that reading that counts; Poco reads the same bytes again. Bodies are cut by http's reader as
-// well: Poco's chunked stream cannot tell a cut-off body from a whole one.
+// thread. The head was read and judged by http's strict parser before (origin/gate.h); its bytes
+// are taken off the socket uninterpreted, because where two readers disagree about a head's end a
+// request can be smuggled. Bodies are cut by http's reader as well: Poco's chunked stream cannot
+// tell a cut-off body from a whole one.
 
 #include <memory>
 #include <string>
@@ -45,6 +46,7 @@ class Conversation final : public RequestBody {
     http::RequestHead request;
     http::Http1Framing framing;
     bool expects_continue = false;
+    size_t bytes = 0;  ///< its length, with empty lines before it; all are still in the socket
   };
   Conversation(const Poco::Net::StreamSocket& socket, Head head, const ConversationLimits& limits);
   ~Conversation() override;
@@ -61,6 +63,9 @@ class Conversation final : public RequestBody {
   /// Sends the answer, once, and settles what is to become of the connection: see afterwards().
   /// Never throws and reports no error: a client that left is no concern of the handler.
   void Respond(const Answer& answer);
+  /// The same for texts, from a thread that must not block: in one send, which a client that takes
+  /// nothing loses; the last answer on its connection.
+  void RespondAtOnce(const Answer& answer);
   /// Sends the head of a response that ends with its connection, and hands over the socket
   /// (non-blocking from then on). Not open when the client has left.
   net::Descriptor StartStream(const Answer& answer);
@@ -78,8 +83,11 @@ class Conversation final : public RequestBody {
  private:
   struct Poco_;
   bool Begin();
+  bool TakeHead();
   Result<size_t> Receive();
-  Status SendBody(const Answer& answer);
+  uint64_t BytesToCome() const;
+  std::string HeadText();
+  Status SendAnswer(const Answer& answer);
   Status SendPiece(const BodyPiece& piece);
   void SendBytes(const void* data, size_t size);
   bool DropRest();

@@ -34,6 +34,10 @@ Status Fleet::Load() {
 
 Status Fleet::Report(const std::string& name, storage::LogPosition position, std::string report,
                      WallTime now) {
+  // Read after the report came: the log holds all that an edge can have applied.
+  Result<storage::LogState> log = metadata_.Log();
+  if (!log) return unexpected(std::move(log.error()));
+  if (position.epoch == log->last.epoch && position.sequence > log->last.sequence) position = {};
   storage::EdgeReport to_store;
   bool store = false;
   {

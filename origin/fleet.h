@@ -42,7 +42,9 @@ class Fleet {
   /// Takes the edges that another origin, or this one before its restart, was told of.
   Status Load();
   /// An edge has applied `position`; `report` is opaque JSON. Kept in memory at once, in metadata
-  /// when the position is new or some seconds have passed.
+  /// when the position is new or some seconds have passed. A position beyond the log is one of a
+  /// log that is no more (a backup was restored): it is kept as {0, 0}, and so confirms nothing,
+  /// also not when the log has grown as long again.
   Status Report(const std::string& edge, storage::LogPosition position, std::string report,
                 WallTime now);
   Status Remove(const std::string& edge);

@@ -11,7 +11,6 @@
 #include <unordered_map>
 
 #include "http/http1_parser.h"
-#include "http/http1_writer.h"
 #include "net/event_loop.h"
 #include "origin/answer.h"
 #include "runtime/log.h"
@@ -22,9 +21,14 @@ namespace {
 constexpr int kBacklog = 1024;
 constexpr milliseconds kLingerTime{2000};
 constexpr milliseconds kAcceptPause{100};  ///< after EMFILE and its like
-/// Poco's reader refuses longer ones (HTTPRequest::MAX_METHOD_LENGTH,
-/// MessageHeader::MAX_NAME_LENGTH and MAX_VALUE_LENGTH).
-constexpr size_t kMethodBytes = 32;
+/// Edge-triggered: bytes of half a head stay in the socket, and would make a level-triggered one
+/// spin.
+constexpr uint32_t kWaitingEvents = EPOLLIN | EPOLLRDHUP | EPOLLET;
+/// What a client that lingers may still send: it is read so that its answer is not lost in a reset,
+/// but a fast sender may hold neither the thread (a turn's share) nor the connection (in all).
+constexpr size_t kLingerTurnBytes = 256 << 10;
+constexpr size_t kLingerBytes = 4 << 20;
+/// Of a single field.
 constexpr size_t kFieldNameBytes = 256;
 constexpr size_t kFieldValueBytes = 8000;
 
@@ -62,6 +66,8 @@ class Waiting final : public net::Watcher {
   Waiting(EpollGate& gate, const Poco::Net::StreamSocket& socket);
   void AwaitHead(milliseconds timeout);
   void Linger();
+  /// It leaves the gate: its timer, due or not, fires no more.
+  void Leave() { timer_.Disarm(); }
   void OnReady(uint32_t events) override;
   int fd() const { return socket_.impl()->sockfd(); }
   const Poco::Net::StreamSocket& socket() const { return socket_; }
@@ -70,7 +76,7 @@ class Waiting final : public net::Watcher {
  private:
   void LookAtHead(uint32_t events);
   void DropInput();
-  void OnHead();
+  void OnHead(size_t head_bytes);
   void Refuse(int status, std::string_view reason);
 
   EpollGate& gate_;
@@ -78,7 +84,8 @@ class Waiting final : public net::Watcher {
   net::Timer timer_;
   http::Http1RequestParser parser_;
   http::RequestHead head_;
-  size_t seen_ = 0;  ///< bytes of the head that the parser has had
+  size_t seen_ = 0;     ///< bytes of the head that the parser has had
+  size_t dropped_ = 0;  ///< bytes since it lingers
   bool lingering_ = false;
 };
 
@@ -102,7 +109,10 @@ class EpollGate final : public Gate {
   AtomicCounters& atomic_counters() { return counters_; }
   /// Watches a waiting connection. False when the system has no room for it.
   bool Watch(Waiting* waiting);
-  /// The connection leaves the gate; the object dies at the end of the turn.
+  /// Events come again for what is in the socket already.
+  void LookAgain(Waiting* waiting);
+  /// The connection leaves the gate; the object dies at the end of the turn. Null when it has left
+  /// already.
   std::unique_ptr<Waiting> Release(Waiting* waiting);
   void Close(Waiting* waiting);
   void HandOver(Waiting* waiting, Conversation::Head head);
@@ -191,12 +201,16 @@ void Waiting::OnReady(uint32_t events) {
 
 void Waiting::DropInput() {
   const std::span<uint8_t> scratch = gate_.loop().input_scratch();
-  while (true) {
+  for (size_t turn = 0; turn < kLingerTurnBytes;) {
     const ssize_t n = ::recv(fd(), scratch.data(), scratch.size(), MSG_DONTWAIT);
-    if (n > 0) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    return gate_.Close(this);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0) return gate_.Close(this);
+    turn += static_cast<size_t>(n);
+    dropped_ += static_cast<size_t>(n);
+    if (dropped_ > kLingerBytes) return gate_.Close(this);
   }
+  gate_.LookAgain(this);  // after the others have had their turn
 }
 
 /// The head stays in the socket: whoever serves the connection reads it from there.
@@ -218,32 +232,28 @@ void Waiting::LookAtHead(uint32_t events) {
     case http::ParseEvent::kMore:
       return;
     case http::ParseEvent::kHead:
-      return OnHead();
+      return OnHead(seen_ - input.size());
     default:
       return Refuse(http::RefusalStatus(parser_.refusal()), http::RefusalName(parser_.refusal()));
   }
 }
 
-void Waiting::OnHead() {
-  if (head_.method.size() > kMethodBytes) return Refuse(501, "unknown_method");
+void Waiting::OnHead(size_t head_bytes) {
   for (const http::FieldLine& line : head_.fields.lines()) {
     if (line.name.size() > kFieldNameBytes || line.value.size() > kFieldValueBytes) {
       return Refuse(431, "field_too_large");
     }
   }
   head_.scheme = "http";
-  gate_.HandOver(this, {std::move(head_), parser_.framing(), parser_.expects_continue()});
+  gate_.HandOver(this,
+                 {std::move(head_), parser_.framing(), parser_.expects_continue(), head_bytes});
 }
 
 void Waiting::Refuse(int status, std::string_view reason) {
   ++gate_.atomic_counters().bad_requests;
   const Answer answer = ProblemAnswer(status, Error{Fault::kClient, std::string(reason),
                                                     ExpectedInstead(status, gate_.options().head)});
-  http::Fields fields = answer.fields;
-  fields.Add("content-length", std::to_string(answer.body_bytes()));
-  std::string out;
-  http::AppendResponseHead(status, fields.lines(), {}, {.close = true}, &out);
-  for (const BodyPiece& piece : answer.body) out += piece.text;
+  const std::string out = LastResponse(answer);
   // Into a fresh socket this always fits; a client that does not read loses nothing but this.
   (void)::send(fd(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   Linger();
@@ -305,18 +315,24 @@ void EpollGate::Admit(const Poco::Net::StreamSocket& socket, milliseconds timeou
 }
 
 bool EpollGate::Watch(Waiting* waiting) {
-  // Edge-triggered: bytes of half a head stay in the socket, and would make a level-triggered one
-  // spin.
-  const Status watched = loop_->Watch(waiting->fd(), EPOLLIN | EPOLLRDHUP | EPOLLET, waiting);
+  const Status watched = loop_->Watch(waiting->fd(), kWaitingEvents, waiting);
   if (!watched) Log(Level::kWarning, "watch_failed", {{"error", watched.error().ToString()}});
   return watched.has_value();
 }
 
+void EpollGate::LookAgain(Waiting* waiting) {
+  const Status watched = loop_->Rewatch(waiting->fd(), kWaitingEvents, waiting);
+  if (!watched) Close(waiting);
+}
+
 std::unique_ptr<Waiting> EpollGate::Release(Waiting* waiting) {
-  loop_->Unwatch(waiting->fd());
-  auto found = waiting_.find(waiting);
+  const auto found = waiting_.find(waiting);
+  if (found == waiting_.end()) return nullptr;
   std::unique_ptr<Waiting> owner = std::move(found->second);
   waiting_.erase(found);
+  loop_->Unwatch(owner->fd());
+  // It lives until the turn's end, and timers that are due are still to fire in this turn.
+  owner->Leave();
   return owner;
 }
 
@@ -331,12 +347,15 @@ struct Farewell final : net::Disposable {
 }  // namespace
 
 void EpollGate::Close(Waiting* waiting) {
+  std::unique_ptr<Waiting> owner = Release(waiting);
+  if (owner == nullptr) return;
   --counters_.open;
-  loop_->DisposeLater(std::make_unique<Farewell>(Release(waiting)));
+  loop_->DisposeLater(std::make_unique<Farewell>(std::move(owner)));
 }
 
 void EpollGate::HandOver(Waiting* waiting, Conversation::Head head) {
   std::unique_ptr<Waiting> owner = Release(waiting);
+  if (owner == nullptr) return;
   auto conversation =
       std::make_unique<Conversation>(owner->socket(), std::move(head), options_.conversation);
   loop_->DisposeLater(std::make_unique<Farewell>(std::move(owner)));

@@ -262,6 +262,13 @@ Status ResolvePurge(const storage::Site& site, Forget* forget) {
       return Fail(Fault::kClient, "bad_purge",
                   "\"" + prefix.substr(0, 200) + "\": a prefix is a folder: it ends with /");
     }
+    const auto slashes = static_cast<size_t>(std::count(relative->begin(), relative->end(), '/'));
+    if (slashes > kPrefixSegments + 1) {
+      return Fail(Fault::kClient, "bad_purge",
+                  "\"" + prefix.substr(0, 200) + "\": a prefix has at most " +
+                      std::to_string(kPrefixSegments) +
+                      " segments: purge a folder above, or a tag");
+    }
     prefix = std::move(*relative);
   }
   return {};

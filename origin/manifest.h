@@ -49,8 +49,11 @@ struct PurgeRequest {
 };
 /// Errors: kClient bad_json, bad_purge.
 Result<PurgeRequest> ParsePurge(std::string_view json);
+/// Folders that a purge's prefix may name, one below the other. Edges look up each folder above an
+/// object and stop here; a deeper prefix they could only answer by forgetting the whole site.
+inline constexpr size_t kPrefixSegments = 16;
 /// Makes URLs and prefixes site-relative and normal. Error: kClient bad_purge (another site's
-/// host).
+/// host, a prefix that is no folder or too deep).
 Status ResolvePurge(const storage::Site& site, Forget* forget);
 /// The host of the first absolute URL among URLs and prefixes; "" when there is none.
 std::string HostOfPurge(const Forget& forget);

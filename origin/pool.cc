@@ -2,17 +2,24 @@
 
 namespace nearside::origin {
 
-Pool::Pool(size_t threads, size_t queue_limit) : queue_limit_(queue_limit) {
+Pool::Pool(size_t threads, size_t queue_limit, size_t due_limit)
+    : queue_limit_(queue_limit), due_limit_(due_limit) {
   threads_.reserve(threads);
   for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
 }
 
 Pool::~Pool() { Stop(); }
 
-bool Pool::Submit(std::function<void()> task) {
+bool Pool::Submit(std::function<void()> task) { return SubmitUpTo(queue_limit_, std::move(task)); }
+
+bool Pool::SubmitDue(std::function<void()> task) {
+  return SubmitUpTo(queue_limit_ + due_limit_, std::move(task));
+}
+
+bool Pool::SubmitUpTo(size_t limit, std::function<void()> task) {
   {
     std::lock_guard lock(mutex_);
-    if (stopping_ || queue_.size() >= queue_limit_) return false;
+    if (stopping_ || queue_.size() >= limit) return false;
     queue_.push_back(std::move(task));
   }
   changed_.notify_one();

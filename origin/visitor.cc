@@ -23,7 +23,7 @@ std::string_view LifetimeOf(const storage::Asset& asset) {
 http::Fields CommonFields(const storage::Asset& asset) {
   http::Fields fields;
   fields.Add("etag", EntityTagOf(asset.blob));
-  fields.Add("last-modified", http::FormatDate(asset.modified));
+  fields.Add("last-modified", http::FormatDate(LastModifiedOf(asset)));
   fields.Add("cache-control", LifetimeOf(asset));
   std::string tags;
   for (const std::string& tag : asset.tags) tags += (tags.empty() ? "" : " ") + tag;
@@ -124,11 +124,15 @@ std::string EntityTagOf(const storage::BlobId& id) {
   return "\"" + storage::BlobName(id).substr(0, kTagDigits) + "\"";
 }
 
+WallTime LastModifiedOf(const storage::Asset& asset) {
+  return std::chrono::floor<seconds>(asset.modified);
+}
+
 Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset, WallTime now) {
   const std::string tag = EntityTagOf(asset.blob);
   http::Validators validators;
   validators.etag = http::ParseEntityTag(tag);
-  validators.last_modified = asset.modified;
+  validators.last_modified = LastModifiedOf(asset);
   validators.date = now;
   switch (http::EvaluatePreconditions(request.method, request.fields, validators, now)) {
     case http::Precondition::kNotModified: {

@@ -37,6 +37,8 @@ class SiteContent {
 
 /// The entity tag of a content: strong, from its SHA-256.
 std::string EntityTagOf(const storage::BlobId& id);
+/// Last-Modified as a validator: whole seconds, as clients are told and send back.
+WallTime LastModifiedOf(const storage::Asset& asset);
 
 /// Answers a request for one asset that was found, as status 200, 206, 304, 412 or 416. Pure.
 Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset, WallTime now);

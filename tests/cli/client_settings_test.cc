@@ -12,10 +12,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST(ClientSettingsTest, WithoutAFileThereAreDefaults) {
-  const ClientSettings settings = ReadClientSettings("/nowhere/client.toml").value();
+TEST(ClientSettingsTest, WithoutAFileInTheUsualPlaceThereAreDefaults) {
+  ::setenv("XDG_CONFIG_HOME", "/nowhere", 1);
+  const ClientSettings settings = ReadClientSettings(ClientSettingsPath()).value();
+  ::unsetenv("XDG_CONFIG_HOME");
   EXPECT_EQ(settings.origin, "http://127.0.0.1:9000");
   EXPECT_EQ(settings.token_file, "");
+  EXPECT_THAT(ReadClientSettings("/another/place.toml").error().message,
+              HasSubstr("/another/place.toml: "));
 }
 
 TEST(ClientSettingsTest, TheFileIsReadAndItsMistakesAreNamed) {

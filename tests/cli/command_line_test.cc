@@ -27,7 +27,7 @@ class CommandLineTest : public origin::test::OriginTest {
 
   /// Runs "nearside" with the words of `command` behind what names the origin and the token.
   Run Nearside(const std::string& command) {
-    return Raw("--config " + dir_.In("none.toml") + " --origin http://127.0.0.1:" +
+    return Raw("--config " + dir_.Write("client.toml", "") + " --origin http://127.0.0.1:" +
                std::to_string(port()) + " --token-file " + dir_.In("admin.token") + " " + command);
   }
   static Run Raw(const std::string& command) {
@@ -137,6 +137,26 @@ TEST_F(CommandLineTest, PublishSaysWhatIsWrongAndChangesNothing) {
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.errors, HasSubstr("site/link: a symbolic link that leaves the folder"));
   EXPECT_EQ(LastEvent(), 0u);
+}
+
+TEST_F(CommandLineTest, AWaitThatTheOriginWouldRefuseIsRefusedBeforeTheUpload) {
+  WriteSite();
+  const std::string publish = "publish " + Folder() + " --site demo --host www.demo.test --wait ";
+  const Run run = Nearside(publish + "2m");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_THAT(run.errors, HasSubstr("at most 1m"));
+  EXPECT_EQ(node_->counters.stored_blobs.load(), 0u);
+  EXPECT_EQ(Nearside(publish + "60s").code, 0);
+}
+
+TEST_F(CommandLineTest, HostsThatAreTheSameChangeNoSite) {
+  PublishFirst();
+  const uint64_t before = LastEvent();
+  const Run run =
+      Nearside("publish " + Folder() + " --site demo --host WWW.Demo.test --host www.demo.test");
+  EXPECT_EQ(run.code, 0) << run.errors;
+  const std::vector<storage::Event> events = node_->metadata->Events(before, 10).value();
+  for (const storage::Event& event : events) EXPECT_EQ(event.type, "activate");
 }
 
 TEST_F(CommandLineTest, APathThatTheOriginRefusesIsNamed) {
@@ -280,7 +300,7 @@ TEST_F(CommandLineTest, ExplainPrintsWhatTheEdgeSays) {
   {
     ScriptedServer edge(
         {AnswersJson("{\"url\":\"u\",\"fields\":[\"x: \xc2\x9b\"]}", "200 OK", &head)});
-    const Run run = Raw("--config " + dir_.In("none.toml") +
+    const Run run = Raw("--config " + dir_.Write("client.toml", "") +
                         " explain https://a.test/x?b=1&c=2 --edge " + edge.url());
     EXPECT_EQ(run.code, 0) << run.errors;
     EXPECT_EQ(run.out, "{\n  \"url\": \"u\",\n  \"fields\": [\n    \"x: \\u009b\"\n  ]\n}\n");
@@ -337,7 +357,7 @@ TEST_F(CommandLineTest, StatusAsJsonHasAllParts) {
 TEST_F(CommandLineTest, StatusOfADeadOriginSaysSoAndFails) {
   const uint16_t dead = port();
   Stop();
-  const Run run = Raw("--config " + dir_.In("none.toml") + " --origin http://127.0.0.1:" +
+  const Run run = Raw("--config " + dir_.Write("client.toml", "") + " --origin http://127.0.0.1:" +
                       std::to_string(dead) + " --token-file " + dir_.In("admin.token") + " status");
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.out, HasSubstr("DOWN"));

@@ -80,6 +80,19 @@ TEST_F(FolderTest, WhatIsNeitherFileNorFolderIsRefused) {
   EXPECT_THAT(Refusal(), HasSubstr("site/pipe: neither a file nor a folder"));
 }
 
+TEST_F(FolderTest, ANameThatIsNotUtf8IsRefused) {
+  dir_.Write("site/\xF0\x9F\x98\x80.html", "x");
+  EXPECT_EQ(Refusal(), "accepted");
+  for (const std::string name :
+       {"a\xFF.html", "b\xC3", "c\xC0\xAF", "d\xED\xA0\x80", "e\xE4\xB8"}) {
+    const std::string file = dir_.Write("site/" + name, "x");
+    EXPECT_THAT(Refusal(), HasSubstr(name + ": the name is not UTF-8"));
+    fs::remove(file);
+  }
+  dir_.Write("site/bad\xFF/index.html", "x");
+  EXPECT_THAT(Refusal(), HasSubstr("is not UTF-8"));
+}
+
 TEST_F(FolderTest, TheFolderItselfMayBeALinkButMustBeAFolder) {
   dir_.Write("real/index.html", "x");
   fs::create_directory_symlink("real", dir_.In("site"));

@@ -45,6 +45,9 @@ override = [{ cidrs = ["10.0.0.0/8"], pops = ["tokyo"] }]
 names = ["order"]
 policy = "failover"
 pops = ["sydney", "tokyo"]
+[[zone]]
+name = "child.demo.test"
+file = "DIR/child"
 )";
 
 class ExplainTest : public testing::Test {
@@ -52,7 +55,8 @@ class ExplainTest : public testing::Test {
   ExplainTest() {
     dir_.Write("zone",
                "$TTL 9\n@ SOA ns h 42 1 1 1 1\n@ NS ns\nns A 127.0.0.1\nalias CNAME www\n"
-               "out CNAME x.other.\nsub NS ns.other.\n");
+               "out CNAME x.other.\nsub NS ns.other.\nchild NS ns.other.\ntochild CNAME a.child\n");
+    dir_.Write("child", "$TTL 9\n@ SOA ns h 43 1 1 1 1\n@ NS ns.other.\na TXT a\n");
     dir_.Write("geo.mmdb",
                MmdbWriter(6).AddFlat("133.0.0.0/8", "JP").AddFlat("192.0.0.0/8", "DE").Bytes());
     std::string text(kSettings);
@@ -125,6 +129,7 @@ TEST_F(ExplainTest, TellsWhyPointsWereLeftOut) {
   };
   for (const auto& row : kRows) {
     for (size_t i = 0; i < 3; ++i) {
+      targets_[i].known = true;
       targets_[i].up = row.states[i] != 'd';
       targets_[i].drained = row.states[i] == 'x';
     }
@@ -132,6 +137,30 @@ TEST_F(ExplainTest, TellsWhyPointsWereLeftOut) {
     EXPECT_EQ(json["reason"], row.reason) << row.client;
     EXPECT_EQ(PopsOf(json), row.pops) << row.reason;
   }
+}
+
+TEST_F(ExplainTest, GoesByWhatIsKnownOfTheClient) {
+  EXPECT_EQ(Ask("www.demo.test.", "10.0.0.0/8")["reason"], "override");
+  Json shorter = Ask("www.demo.test.", "10.0.0.0/7");
+  EXPECT_EQ(shorter["reason"], "unknown_place");
+  EXPECT_FALSE(shorter.contains("override")) << "it may as well be outside";
+  Json inside = Ask("www.demo.test.", "2002:850b::/48");
+  EXPECT_EQ(inside["reason"], "nearest");
+  EXPECT_EQ(inside["place"]["network"], "133.0.0.0/8");
+  EXPECT_EQ(inside["scope"], 24);
+  EXPECT_EQ(Ask("www.demo.test.", "2002:a00:1::/48")["override"], 1);
+}
+
+/// After a reload that names them all anew.
+TEST_F(ExplainTest, PointsThatNobodyHasCheckedYetAreNotGivenUpForTheFallback) {
+  targets_[0] = targets_[1] = {.up = false};
+  EXPECT_EQ(Ask("www.demo.test.", "133.11.0.1")["reason"], "fail_open");
+  EXPECT_EQ(Ask("www.demo.test.", "133.11.0.1")["answer"]["A"], Json({"127.0.3.1"}));
+  targets_[0] = {.up = true, .known = true};
+  EXPECT_EQ(PopsOf(Ask("www.demo.test.", "133.11.0.1")),
+            "tokyo:down frankfurt sydney:not in this rule");
+  targets_[0].up = false;
+  EXPECT_EQ(Ask("www.demo.test.", "133.11.0.1")["reason"], "fallback");
 }
 
 TEST_F(ExplainTest, FollowsAliasesAndNamesWhatIsNotSteered) {
@@ -142,6 +171,7 @@ TEST_F(ExplainTest, FollowsAliasesAndNamesWhatIsNotSteered) {
   EXPECT_EQ(Ask("out.demo.test.", "133.11.0.1")["found"], "cname");
   EXPECT_EQ(Ask("no.demo.test.", "133.11.0.1")["found"], "no_such_name");
   EXPECT_EQ(Ask("x.sub.demo.test.", "133.11.0.1")["found"], "delegated");
+  EXPECT_EQ(Ask("tochild.demo.test.", "133.11.0.1")["found"], "static") << "in the zone below";
   EXPECT_EQ(Ask("www.other.", "133.11.0.1"), "not_our_zone");
   EXPECT_EQ(Ask("www.demo.test.", "203.0.113.0/24")["place"], nullptr);
 }

@@ -81,8 +81,11 @@ class HealthCheckerTest : public testing::Test {
     plan.fall = fall;
     return plan;
   }
-  void Check(std::vector<CheckPlan> plans, HealthMemory memory = {}) {
-    loop_.Call([&] { ASSERT_TRUE(checker_->SetPlans(plans, memory)); });
+  void Check(std::vector<CheckPlan> plans) {
+    loop_.Call([&] { ASSERT_TRUE(checker_->Start(plans, {})); });
+  }
+  void Reload(std::vector<CheckPlan> plans) {
+    loop_.Call([&] { ASSERT_TRUE(checker_->Reload(plans)); });
   }
   bool AwaitState(size_t target, PopState state) {
     return loop_.Await([=, this] {
@@ -134,15 +137,15 @@ TEST_F(HealthCheckerTest, FailuresAndSuccessesAreCountedInARow) {
 TEST_F(HealthCheckerTest, StatusesFrom200To399AreSuccesses) {
   for (int status : {200, 204, 301, 399}) {
     loop_.Call([&] { server_->status = status; });
-    Check({});
-    Check({Plan(server_->port())});
+    Reload({});
+    Reload({Plan(server_->port())});
     AwaitChecks(1);
     EXPECT_TRUE(Target(0).up) << status;
   }
   for (int status : {400, 404, 500}) {
     loop_.Call([&] { server_->status = status; });
-    Check({});
-    Check({Plan(server_->port())});
+    Reload({});
+    Reload({Plan(server_->port())});
     ASSERT_TRUE(AwaitState(0, PopState::kDown)) << status;
   }
 }
@@ -180,7 +183,7 @@ TEST_F(HealthCheckerTest, MemoryHoldsUntilChecksSayOtherwise) {
   memory[plan.target] = {plan.url, false, false, FromUnixMillis(5000)};
   memory["other"] = {plan.url, false, false, FromUnixMillis(0)};
   loop_.Call([&] {
-    ASSERT_TRUE(checker_->SetPlans({plan}, memory));
+    ASSERT_TRUE(checker_->Start({plan}, memory));
     EXPECT_EQ(checker_->Targets()[0].state(), PopState::kDown) << "before the first check";
     EXPECT_TRUE(checker_->Targets()[0].known);
   });
@@ -198,7 +201,7 @@ TEST_F(HealthCheckerTest, AnotherUrlIsAnotherTarget) {
   HealthMemory memory;
   memory[plan.target] = {"http://127.0.0.1:1/", false, false, FromUnixMillis(0)};
   loop_.Call([&] {
-    ASSERT_TRUE(checker_->SetPlans({plan}, memory));
+    ASSERT_TRUE(checker_->Start({plan}, memory));
     EXPECT_FALSE(checker_->Targets()[0].known);
     EXPECT_TRUE(checker_->Targets()[0].up);
   });
@@ -211,10 +214,68 @@ TEST_F(HealthCheckerTest, AReloadKeepsWhatIsKnown) {
   ASSERT_TRUE(AwaitState(0, PopState::kDown));
   loop_.Call([&] {
     CheckPlan first = Plan(1);
-    ASSERT_TRUE(checker_->SetPlans({first, plan}, {}));
-    EXPECT_TRUE(checker_->Targets()[0].up) << "new";
+    ASSERT_TRUE(checker_->Reload({first, plan}));
     EXPECT_FALSE(checker_->Targets()[1].up) << "as before";
+    EXPECT_TRUE(checker_->Targets()[1].known);
   });
+}
+
+TEST_F(HealthCheckerTest, ATargetOfAReloadIsDownUntilACheckSaysOtherwise) {
+  Check({});
+  loop_.Call([&] {
+    CheckPlan dead = Plan(1, 2, 2);
+    ASSERT_TRUE(checker_->Reload({Plan(server_->port(), 9, 9), dead}));
+    for (const TargetHealth& target : checker_->Targets()) {
+      EXPECT_FALSE(target.up);
+      EXPECT_FALSE(target.known);
+    }
+    EXPECT_TRUE(checker_->Memory().empty()) << "a guess is nothing to remember";
+  });
+  ASSERT_TRUE(AwaitState(0, PopState::kUp)) << "by its first success";
+  ASSERT_TRUE(AwaitState(1, PopState::kDown));
+  EXPECT_THAT(changes_, HasSubstr("0:down>up "));
+  EXPECT_THAT(changes_, HasSubstr("1:down>down ")) << "told, or nobody would hear of it";
+}
+
+/// Reloads more often than failures add up to a fall must not keep a dead target up.
+TEST_F(HealthCheckerTest, AReloadGoesOnCountingFailures) {
+  CheckPlan plan = Plan(server_->port(), 2, 3);
+  Check({plan});
+  ASSERT_TRUE(AwaitState(0, PopState::kUp));
+  loop_.Call([&] { server_->status = 503; });
+  for (int i = 0; i < 6 && Target(0).up; ++i) {
+    AwaitChecks(1);
+    Reload({Plan(1), plan});
+    Reload({plan});
+  }
+  EXPECT_FALSE(Target(0).up);
+}
+
+TEST_F(HealthCheckerTest, AReloadLeavesTheCheckUnderWayAlone) {
+  loop_.Call([&] { server_->status = 0; });
+  CheckPlan plan = Plan(server_->port());
+  plan.timeout = milliseconds(300);
+  Check({plan});
+  ASSERT_TRUE(loop_.Await([&] { return server_->requests == 1; }));
+  // Far more often than a check takes, and until it has failed.
+  ASSERT_TRUE(loop_.Await([&] {
+    EXPECT_TRUE(checker_->Reload({Plan(1), plan}));
+    EXPECT_TRUE(checker_->Reload({plan}));
+    return checker_->Targets()[0].known;
+  }));
+  EXPECT_FALSE(Target(0).up);
+  EXPECT_EQ(Target(0).error, "no answer within 300ms");
+}
+
+TEST_F(HealthCheckerTest, AReloadWithOtherCountsBeginsToCountAnew) {
+  CheckPlan plan = Plan(server_->port(), 2, 1000);
+  Check({plan});
+  ASSERT_TRUE(AwaitState(0, PopState::kUp));
+  loop_.Call([&] { server_->status = 503; });
+  AwaitChecks(2);
+  plan.fall = 1;
+  Reload({plan});
+  ASSERT_TRUE(AwaitState(0, PopState::kDown));
 }
 
 TEST_F(HealthCheckerTest, TlsAndCertificateAreChecked) {
@@ -245,7 +306,7 @@ TEST_F(HealthCheckerTest, AMissingAuthorityLeavesThePlansAsTheyWere) {
   plan.ca = "/nonexistent/ca.pem";
   plan.where = {.file = "g.toml", .line = 4, .table = "pop.check", .keys = {{"ca", 5}}};
   loop_.Call([&] {
-    auto status = checker_->SetPlans({plan, plan}, {});
+    auto status = checker_->Reload({plan, plan});
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().fault, Fault::kOperator);
     EXPECT_THAT(status.error().message,

@@ -48,6 +48,21 @@ plain    NS    ns.other.example.
 www      A     192.0.2.99
 www      MX    10 mail
 caps.Mixed A   192.0.2.104
+child    NS    ns.child
+child    DS    2 13 2 00ff
+ns.child A     192.0.2.105
+tochild  CNAME www.child
+nochild  CNAME missing.child
+topchild CNAME child
+toother  CNAME www.sibling.test.
+)";
+/// A zone of ours below the first.
+constexpr std::string_view kChildZone = R"(
+@        SOA   ns hostmaster 9 1h 1h 1w 50
+@        NS    ns
+ns       A     192.0.2.105
+www      A     192.0.2.106
+back     CNAME static.demo.test.
 )";
 
 /// Answers queries for demo.test: frankfurt and tokyo steer www and the apex.
@@ -73,7 +88,9 @@ class ResponderTest : public testing::Test {
     auto zone = Zone::Build(origin, "z", *ParseZoneFile(text, "z", origin), steered);
     ASSERT_TRUE(zone) << zone.error().message;
     auto snapshot = std::make_shared<Snapshot>();
-    snapshot->zones = ZoneIndex({std::make_shared<Zone>(std::move(*zone))});
+    snapshot->zones =
+        ZoneIndex({std::make_shared<Zone>(std::move(*zone)), Static("child.demo.test.", kChildZone),
+                   Static("sibling.test.", "@ SOA ns h 1 1 1 1 60\n@ NS ns\n")});
     Health health{pops, fallback_is_up};
     for (Policy policy : {Policy::kNearest, Policy::kWeighted}) {
       SteerRule rule{.policy = policy, .pops = {0, 1}, .unknown = {0}, .has_fallback = true};
@@ -90,6 +107,11 @@ class ResponderTest : public testing::Test {
     snapshot_ = snapshot;
   }
 
+  static std::shared_ptr<const Zone> Static(std::string_view origin_text, std::string_view text) {
+    auto origin = *dns::Name::FromText(origin_text);
+    auto records = ParseZoneFile("$TTL 300\n" + std::string(text), "z", origin);
+    return std::make_shared<Zone>(*Zone::Build(origin, "z", *records, {}));
+  }
   static std::vector<uint8_t> WireOf(std::string_view text, const dns::Name& origin) {
     const dns::Name name = *dns::Name::FromText(text, origin);
     const std::span<const uint8_t> wire = name.view().bytes();
@@ -199,6 +221,32 @@ TEST_F(ResponderTest, AnswersOfTheZone) {
     EXPECT_EQ(tally_.rcode, dns::Rcode::kNoError);
     EXPECT_EQ(tally_.type, row.qtype);
   }
+}
+
+TEST_F(ResponderTest, AliasesGoOnInAZoneBelow) {
+  constexpr std::string_view kChildSoa =
+      "authority: child.demo.test. 50 SOA ns.child.demo.test. hostmaster.child.demo.test. 9 3600 "
+      "3600 604800 50\n";
+  auto alias = [](std::string_view from, std::string_view to) {
+    return "answer: " + std::string(from) + " 300 CNAME " + std::string(to) + "\n";
+  };
+  EXPECT_EQ(Ask("tochild.demo.test."), "NOERROR qr aa\n? tochild.demo.test. A\n" +
+                                           alias("tochild.demo.test.", "www.child.demo.test.") +
+                                           "answer: www.child.demo.test. 300 A 192.0.2.106\n");
+  EXPECT_EQ(Ask("nochild.demo.test."), "NXDOMAIN qr aa\n? nochild.demo.test. A\n" +
+                                           alias("nochild.demo.test.", "missing.child.demo.test.") +
+                                           std::string(kChildSoa));
+  EXPECT_EQ(Ask("topchild.demo.test.", type::kDs),
+            "NOERROR qr aa\n? topchild.demo.test. DS\n" +
+                alias("topchild.demo.test.", "child.demo.test.") +
+                "answer: child.demo.test. 300 DS 2 13 2 00ff\n")
+      << "the parent's side";
+  EXPECT_EQ(Ask("back.child.demo.test."), "NOERROR qr aa\n? back.child.demo.test. A\n" +
+                                              alias("back.child.demo.test.", "static.demo.test."))
+      << "not below the question's zone";
+  EXPECT_EQ(Ask("toother.demo.test."), "NOERROR qr aa\n? toother.demo.test. A\n" +
+                                           alias("toother.demo.test.", "www.sibling.test."))
+      << "nobody would believe us that it does not exist";
 }
 
 TEST_F(ResponderTest, NamesThatDoNotExist) {
@@ -351,9 +399,13 @@ TEST_F(ResponderTest, NamesThatAreNotSteeredHaveScopeZero) {
 
 TEST_F(ResponderTest, SteeredAddressesOfOneFamilyOnlyGiveNoData) {
   EXPECT_EQ(Ask(WireQuery("www.demo.test.", type::kAaaa).Subnet("133.11.0.0/16").Bytes()),
-            "NOERROR qr aa\n? www.demo.test. AAAA\n" + std::string(kSoa) +
-                "edns: 1232 subnet=133.11.0.0/16/8\n")
-      << "tokyo has no IPv6; the answer depends on the place all the same";
+            "NOERROR qr aa\n? www.demo.test. AAAA\n"
+            "authority: demo.test. 30 SOA ns1.demo.test. hostmaster.demo.test. 7 3600 3600 604800 "
+            "60\nedns: 1232 subnet=133.11.0.0/16/0\n")
+      << "tokyo has no IPv6: kept no longer than an answer, and for everybody";
+  EXPECT_EQ(Ask("www.demo.test.", type::kTxt),
+            "NOERROR qr aa\n? www.demo.test. TXT\n" + std::string(kSoa))
+      << "what is not steered is kept as the zone says";
 }
 
 TEST_F(ResponderTest, HealthChangesTheAnswer) {

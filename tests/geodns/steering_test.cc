@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "geodns/steer_table.h"
 #include "tests/geodns/mmdb_writer.h"
@@ -67,6 +68,8 @@ TEST(SteeringTest, Nearest) {
   no_unknown.unknown = {};
   SteerRule no_fallback = rule;
   no_fallback.has_fallback = false;
+  Health unchecked = Now("dddu");
+  unchecked.anything_known = false;
   CheckRows({
       {"the nearest", rule, Germany(), Now("uuuu"), "nearest 0"},
       {"the nearest of the rule's", rule, Japan(), Now("uuuu"), "nearest 2"},
@@ -81,6 +84,7 @@ TEST(SteeringTest, Nearest) {
       {"all down", rule, Germany(), Now("dddu"), "fallback"},
       {"all down or drained", rule, Germany(), Now("dxdu"), "fallback"},
       {"all and the fallback down", rule, Germany(), Now("dddu", false), "fail_open 0"},
+      {"nothing known yet", rule, Germany(), unchecked, "fail_open 0"},
       {"drained before fail open", rule, Germany(), Now("ddxu", false), "drained 2"},
       {"no fallback, drained", no_fallback, Germany(), Now("dxxu"), "drained 1"},
       {"no fallback, all down", no_fallback, Japan(), Now("dddu"), "fail_open 2"},
@@ -205,6 +209,20 @@ TEST(WeightedTest, SeveralAnswersAreDistinct) {
   }
 }
 
+TEST(WeightedTest, WeightZeroIsNoCompany) {
+  SteerRule rule{.policy = Policy::kWeighted, .pops = {0, 1, 2, 3}, .answers = 3};
+  const uint32_t weights[] = {9, 1, 0, 0};
+  for (uint64_t hash = 0; hash < 1000; ++hash) {
+    auto chosen = [&](std::string_view states) {
+      auto pops = Choose(rule, Prefer(rule, Nowhere(), 0), Now(states), weights, hash).pops;
+      return std::set<uint8_t>(pops.begin(), pops.end());
+    };
+    ASSERT_EQ(chosen("uuuu"), (std::set<uint8_t>{0, 1}));
+    ASSERT_EQ(chosen("duuu"), (std::set<uint8_t>{1}));
+    ASSERT_EQ(chosen("dduu").size(), 1U) << "nobody else is there";
+  }
+}
+
 TEST(WeightedTest, FallbackAndFailOpenAsElsewhere) {
   SteerRule rule{.policy = Policy::kWeighted, .pops = {0, 1}, .has_fallback = true};
   EXPECT_EQ(Chosen(rule, Nowhere(), Now("dduu")), "fallback");
@@ -278,6 +296,42 @@ TEST_F(SteerTableTest, NetworksOfOverridesCutThroughPlaces) {
   EXPECT_EQ(At(rule, Now("uuuu"), "10.65.1.1"), "nearest 0 /16");
   EXPECT_EQ(At(rule, Now("uuuu"), "10.1.1.1"), "nearest 0 /10");
   EXPECT_EQ(At(rule, Now("uuuu"), "2001:db8:1::1"), "override 1 /48");
+}
+
+/// A client known to fewer bits than a network has may be in it or not; its zero bits say nothing.
+TEST_F(SteerTableTest, NetworksLongerThanWhatIsKnownDoNotMatch) {
+  SteerRule rule{.pops = {kFrankfurt, kVirginia, kTokyo},
+                 .overrides = {{.networks = {*Network::Parse("10.64.0.0/28")}, .pops = {kTokyo}},
+                               {.networks = {*Network::Parse("10.64.0.0/18")}, .pops = {kVirginia}},
+                               {.networks = {*Network::Parse("2001:db8:1::/64"),
+                                             *Network::Parse("10.64.0.0/32")},
+                                .pops = {kFrankfurt}}}};
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.64.0.0", 28), "override 2 /28");
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.64.0.0", 32), "override 2 /28") << "the first that matches";
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.64.0.0", 27), "override 1 /27");
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.64.0.0", 18), "override 1 /18");
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.64.0.0", 17), "nearest 0 /17");
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.64.0.0", 10), "nearest 0 /10");
+  EXPECT_EQ(At(rule, Now("uuuu"), "10.64.1.0", 24), "override 1 /24");
+  EXPECT_EQ(At(rule, Now("uuuu"), "2001:db8:1::", 56), "nearest 2 /56");
+  EXPECT_EQ(At(rule, Now("uuuu"), "2001:db8:1::", 64), "override 0 /64");
+}
+
+TEST_F(SteerTableTest, TheIpv4AddressInsideAnIpv6OneCounts) {
+  SteerRule rule{.pops = {kFrankfurt, kVirginia, kTokyo}, .unknown = {kVirginia}};
+  // 6to4 of 133.11.0.0/16; its place is that of 133.0.0.0/8.
+  EXPECT_EQ(At(rule, Now("uuuu"), "2002:850b::", 32), "nearest 2 /24");
+  EXPECT_EQ(At(rule, Now("uuuu"), "2002:850b:1:2::", 56), "nearest 2 /24");
+  EXPECT_EQ(At(rule, Now("uuuu"), "2002:8000::", 18), "unknown_place 1 /18");
+  EXPECT_EQ(At(rule, Now("uuuu"), "2002::", 16), "unknown_place 1 /15") << "nothing is inside";
+  IpAddress mapped{.is_ipv6 = true};
+  mapped.bytes[10] = mapped.bytes[11] = 0xFF;
+  mapped.bytes[12] = 133;
+  auto answer = SteerTable::Make(rule, *map_, Now("uuuu"), {1, 1, 1, 1})->Find(mapped, 120);
+  EXPECT_EQ(answer.pops.pops[0], kTokyo);
+  EXPECT_EQ(answer.scope, 104);
+  EXPECT_FALSE(IpAddress::Parse("2003::1")->EmbeddedIpv4());
+  EXPECT_FALSE(IpAddress::Parse("192.0.2.1")->EmbeddedIpv4());
 }
 
 TEST_F(SteerTableTest, PoliciesWithoutPlacesHaveNoWidth) {

@@ -32,6 +32,7 @@ std::string Feed(std::string_view results, int rise, int fall, TargetHealth heal
 
 TEST(RiseAndFallTest, EveryRow) {
   TargetHealth fresh;
+  TargetHealth doubted{.up = false};
   TargetHealth known_up{.known = true};
   TargetHealth known_down{.up = false, .known = true};
   const struct {
@@ -43,6 +44,8 @@ TEST(RiseAndFallTest, EveryRow) {
       {"-", "D", 2, 3, fresh},        // the first look at an unknown target decides
       {"-+-+", "Dddd", 2, 2, fresh},  // then it takes rise in a row
       {"-++", "DdU", 2, 2, fresh},
+      {"+--", "UuD", 3, 2, doubted},  // of a reload: one success is enough
+      {"-++", "DdU", 2, 2, doubted},  // and a failure is told, though it was down before
       {"--", "uD", 2, 2,
        known_up},  // what an earlier process knew is not thrown away at one failure
       {"-+--", "uuuD", 2, 2, known_up},  // only in a row

@@ -93,6 +93,13 @@ TEST_F(ApiAssetsTest, ConditionalWritesLoseNoUpdate) {
   EXPECT_EQ(Admin("DELETE " + At("a"), "", "if-match: *\r\n").status, 200);
 }
 
+TEST_F(ApiAssetsTest, ADateIsAConditionOfAWriteInWholeSeconds) {
+  EXPECT_EQ(Put("a", "1").status, 201);
+  const std::string date = Admin("HEAD " + At("a")).Field("last-modified");
+  EXPECT_EQ(Put("a", "2", "if-unmodified-since: " + date + "\r\n").status, 200);
+  EXPECT_EQ(Put("a", "3", "if-unmodified-since: Sun, 06 Nov 1994 08:49:37 GMT\r\n").status, 412);
+}
+
 TEST_F(ApiAssetsTest, OfTwoWritersWithOneTagOneWins) {
   (void)Put("a", "0");
   const std::string tag = Admin("HEAD " + At("a")).Field("etag");

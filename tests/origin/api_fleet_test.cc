@@ -232,6 +232,13 @@ TEST_F(ApiFleetTest, AnEdgeOfAnotherLogIsNotBehindButElsewhere) {
   EXPECT_EQ(Json(Purge("?wait=20ms"))["complete"], false);
 }
 
+TEST_F(ApiFleetTest, AnEdgeAheadOfTheLogConfirmsNoPurge) {
+  (void)Report("tokyo", 99);
+  const nlohmann::json receipt = Json(Purge("?wait=20ms"));
+  EXPECT_EQ(receipt["complete"], false);
+  EXPECT_EQ(receipt["edges"][0]["applied"], false);
+}
+
 TEST_F(ApiFleetTest, WrongReportsAreRefused) {
   for (const char* body :
        {"{}", R"({"epoch":1})", R"({"epoch":-1,"seq":0})", R"({"epoch":"1","seq":0})",

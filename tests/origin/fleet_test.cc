@@ -47,6 +47,20 @@ TEST_F(FleetTest, AReceiptSaysWhoHasWhatAndSinceWhen) {
               ElementsAre("a 5 not", "b 4 not", "c 9 lost", "d 5 not"));
 }
 
+TEST_F(FleetTest, AReportBeyondTheLogConfirmsNothing) {
+  const auto append = [&] {
+    const storage::NewEvent event{"purge", "demo", "{}"};
+    return metadata_->Append({&event, 1}).value();
+  };
+  const storage::LogPosition first = append();
+  Report("a", first.sequence + 1, 0, first.epoch);  // of the log before a backup was restored
+  EXPECT_THAT(Lines(fleet_.ReceiptOf(first, At(0), At(1))), ElementsAre("a 0 not"));
+  const storage::LogPosition second = append();
+  EXPECT_THAT(Lines(fleet_.ReceiptOf(first, At(0), At(1))), ElementsAre("a 0 not"));
+  Report("a", second.sequence, 2, second.epoch);
+  EXPECT_THAT(Lines(fleet_.ReceiptOf(second, At(0), At(3))), ElementsAre("a 2 done 2"));
+}
+
 TEST_F(FleetTest, NoEdgesAreACompleteReceipt) {
   EXPECT_TRUE(fleet_.ReceiptOf({7, 5}, At(0), At(0)).complete);
 }

@@ -1,5 +1,10 @@
 #include "origin/gate.h"
 
+#include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/StreamSocket.h>
+#include <sys/socket.h>
+
+#include <future>
 #include <thread>
 
 #include "tests/origin/origin_fixture.h"
@@ -111,14 +116,53 @@ TEST_F(GateTest, ConnectionsAreLimited) {
   EXPECT_EQ(server_->gate_counters().refused_full, 1u);
 }
 
-TEST_F(GateTest, APipelinedSecondRequestIsAskedForAgain) {
+TEST_F(GateTest, PipelinedRequestsAreAnsweredInOrder) {
+  MakeSite();
+  const std::string token = "authorization: Bearer " + std::string(kAdminToken) + "\r\n";
   RawClient client(port());
-  const std::string request = Text("GET /healthz", "", "");
-  client.Send(request + request);
+  client.Send(Text("PUT /v1/sites/demo/assets/a", token, "content") +
+              Text("GET /v1/sites/demo/assets/a", token, "") + Text("GET /healthz", "", ""));
+  EXPECT_EQ(client.Read().status, 201);
+  EXPECT_EQ(client.Read().body, "content");
+  EXPECT_EQ(client.Read().body, "ok\n");
+}
+
+TEST_F(GateTest, APipelinedRequestBehindChunksIsAskedForAgain) {
+  MakeSite();
+  RawClient client(port());
+  client.Send("PUT /v1/sites/demo/assets/a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " +
+              std::string(kAdminToken) +
+              "\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" +
+              Text("GET /healthz", "", ""));
   const Reply first = client.Read();
-  EXPECT_EQ(first.status, 200);
+  EXPECT_EQ(first.status, 201);
   EXPECT_EQ(first.Field("connection"), "Close");
   EXPECT_TRUE(client.Ends());
+}
+
+TEST_F(GateTest, NoByteOfAHeadBecomesContent) {
+  MakeSite();
+  const std::string token = "authorization: Bearer " + std::string(kAdminToken) + "\r\n";
+  struct Row {
+    std::string before, fields;
+  };
+  std::vector<Row> rows = {{"", "x-a: \xff\xff\r\n"},
+                           {"", "x-a: \xff\r\nx-b: \xff\xff\xff\xff\r\n"},
+                           {"\r\n", ""},
+                           {"\r\n\r\n", ""}};
+  for (size_t line = 4088; line <= 4100; ++line) {
+    rows.push_back({"", "x: " + std::string(line - 3, 'a') + "\r\n"});
+  }
+  int number = 0;
+  for (const Row& row : rows) {
+    const std::string content = "content " + std::to_string(++number);
+    RawClient client(port());
+    client.Send(row.before + Text("PUT /v1/sites/demo/assets/a", token + row.fields, content));
+    EXPECT_EQ(client.Read().status / 100, 2) << number;
+    client.Send(Text("GET /v1/sites/demo/assets/a", token, ""));
+    EXPECT_EQ(client.Read().body, content);
+    EXPECT_EQ(Visit("/a").body, content);
+  }
 }
 
 TEST_F(GateTest, ASmallUnreadContentKeepsTheConnection) {
@@ -127,6 +171,31 @@ TEST_F(GateTest, ASmallUnreadContentKeepsTheConnection) {
   EXPECT_EQ(client.Read().status, 401);
   client.Send(Text("GET /healthz", "", ""));
   EXPECT_EQ(client.Read().status, 200);
+}
+
+TEST_F(GateTest, AnAnswerWaitsForNoContentThatNobodyReads) {
+  Restart("[threads]\napi = 2\n");
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients.back()->Send("POST /v1/purge HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\n");
+  }
+  EXPECT_EQ(Request("GET /healthz", "").status, 200);
+  for (auto& client : clients) {
+    const Reply reply = client->Read();
+    ASSERT_EQ(reply.status, 401);
+    EXPECT_EQ(reply.Field("connection"), "Close");
+  }
+}
+
+TEST_F(GateTest, AFastSenderBehindARefusalIsCutOff) {
+  RawClient client(port());
+  client.Send("nonsense\r\n\r\n");
+  const std::string piece(1 << 20, 'x');
+  int taken = 0;
+  while (taken < 200 && client.Send(piece)) ++taken;
+  EXPECT_LT(taken, 200);
+  EXPECT_EQ(Request("GET /healthz", "").status, 200);
 }
 
 TEST_F(GateTest, ALargeUnreadContentEndsTheConnectionAfterTheAnswer) {
@@ -230,6 +299,101 @@ TEST_F(GateTest, WhatDoesNotFinishIsCutOffAndNothingIsStored) {
   Restart();  // would wait 30 s for the body otherwise
   EXPECT_TRUE(upload.Ends());
   EXPECT_EQ(Admin("GET /v1/sites/demo/assets/a").status, 404);
+}
+
+TEST_F(GateTest, AReceiptIsAnsweredThoughTheQueueIsFull) {
+  Restart("[threads]\napi = 1\n[limits]\nqueue = 1\n");
+  MakeSite();
+  const storage::LogPosition first = node_->metadata->Log()->last;
+  ASSERT_TRUE(node_->fleet.Report("tokyo", first, "{}", WallNow()));
+  const std::string token = "authorization: Bearer " + std::string(kAdminToken) + "\r\n";
+  RawClient waiting(port());
+  waiting.Send(Text("POST /v1/purge?wait=60s", token, R"({"site":"demo","all":true})"));
+  while (!node_->fleet.waiting()) std::this_thread::yield();
+  RawClient at_work(port());
+  const std::string purge = R"({"site":"demo","all":true})";
+  at_work.Send("POST /v1/purge HTTP/1.1\r\nhost: a\r\n" + token +
+               "expect: 100-continue\r\ncontent-length: " + std::to_string(purge.size()) +
+               "\r\n\r\n");
+  EXPECT_EQ(at_work.Read().status, 100);
+  // One of these two is queued, the other refused: the queue is full.
+  RawClient third(port());
+  RawClient fourth(port());
+  third.Send(Text("GET /healthz", "", ""));
+  fourth.Send(Text("GET /healthz", "", ""));
+  while (node_->counters.refused_busy.load() == 0) std::this_thread::yield();
+  const storage::LogPosition last = node_->metadata->Log()->last;
+  ASSERT_TRUE(node_->fleet.Report("tokyo", last, "{}", WallNow()));
+  at_work.Send(purge);
+  EXPECT_EQ(at_work.Read().status, 200);
+  const Reply receipt = waiting.Read();
+  EXPECT_EQ(receipt.status, 200);
+  EXPECT_EQ(Json(receipt)["complete"], true) << receipt.body;
+  EXPECT_EQ(third.Read().status + fourth.Read().status, 200 + 503);
+}
+
+/// A gate alone, whose thread the test can hold inside a request.
+class HeldGateTest : public testing::Test {
+ protected:
+  void Open(const GateOptions& options) {
+    gate_ = Gate::Open({*net::SocketAddress::Parse("127.0.0.1:0")}, options,
+                       [this](std::unique_ptr<Conversation> conversation) {
+                         const size_t number = requests_.fetch_add(1);
+                         if (number == 0) released_.get_future().wait();
+                         conversations_.push_back(std::move(conversation));
+                       })
+                .value();
+    gate_->Start();
+  }
+  void TearDown() override { gate_.reset(); }
+  uint16_t port() const { return gate_->addresses().front().port(); }
+  void WaitForRequests(size_t number) {
+    while (requests_.load() < number) std::this_thread::yield();
+  }
+  std::promise<void> released_;
+  std::atomic<size_t> requests_{0};
+  std::vector<std::unique_ptr<Conversation>> conversations_;  ///< the gate's thread
+  std::unique_ptr<Gate> gate_;
+};
+
+TEST_F(HeldGateTest, ATimerThatIsDueInTheTurnOfAnEventFindsNobody) {
+  constexpr milliseconds kTimeout{200};
+  constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+  Open({.head_timeout = kTimeout, .idle_timeout = kTimeout});
+  RawClient leaves(port());
+  RawClient asks(port());
+  asks.Send(kRequest.substr(0, 10));  // the rest of a head does not begin its time anew
+  while (gate_->counters().accepted < 2) std::this_thread::yield();
+  RawClient holds(port());
+  holds.Send(kRequest);
+  WaitForRequests(1);
+  // In the next turn both have an event, and then both their timers are due.
+  leaves.EndSending();
+  asks.Send(kRequest.substr(10));
+  std::this_thread::sleep_for(2 * kTimeout);
+  released_.set_value();
+  WaitForRequests(2);
+  RawClient next(port());
+  next.Send(kRequest);
+  WaitForRequests(3);
+  EXPECT_TRUE(leaves.Ends());
+  EXPECT_EQ(gate_->counters().open, 3u);
+  EXPECT_EQ(gate_->counters().timeouts, 0u);
+}
+
+TEST(ConversationTest, AnAnswerAtOnceWaitsForNobody) {
+  Poco::Net::ServerSocket listening(Poco::Net::SocketAddress("127.0.0.1", 0));
+  Poco::Net::StreamSocket client(listening.address());
+  Poco::Net::StreamSocket socket = listening.acceptConnection();
+  Conversation::Head head;
+  head.request.method = "GET";
+  Conversation conversation(socket, std::move(head), {.send_timeout = seconds(3600)});
+  const std::string text(64 << 10, 'x');
+  while (::send(socket.impl()->sockfd(), text.data(), text.size(), MSG_DONTWAIT) > 0) {
+  }
+  conversation.RespondAtOnce(TextAnswer(503, "busy"));
+  EXPECT_EQ(conversation.sent_bytes(), 0u);
+  EXPECT_EQ(conversation.afterwards(), Afterwards::kLinger);
 }
 
 TEST_F(GateTest, ABusyAddressIsTheOperatorsFault) {

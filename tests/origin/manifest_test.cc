@@ -166,6 +166,22 @@ TEST(PurgeTest, WhatCannotBePurgedIsRefused) {
   EXPECT_FALSE(resolves({.prefixes = {"/img/?a=/"}}));
 }
 
+TEST(PurgeTest, APrefixIsAsDeepAsEdgesLook) {
+  storage::Site site;
+  site.hosts = {"www.demo.test"};
+  const auto resolve = [&](size_t segments) {
+    std::string prefix = "/";
+    for (size_t i = 0; i < segments; ++i) prefix += "a/";
+    Forget forget{.prefixes = {prefix}};
+    return ResolvePurge(site, &forget);
+  };
+  EXPECT_TRUE(resolve(kPrefixSegments));
+  const Status deeper = resolve(kPrefixSegments + 1);
+  ASSERT_FALSE(deeper);
+  EXPECT_EQ(deeper.error().reason, "bad_purge");
+  EXPECT_THAT(deeper.error().message, testing::HasSubstr("at most 16 segments"));
+}
+
 TEST(PurgeTest, TheFirstAbsoluteUrlNamesTheHost) {
   EXPECT_EQ(HostOfPurge({.urls = {"/a", "https://A.test:8443/x"}}), "a.test");
   EXPECT_EQ(HostOfPurge({.prefixes = {"http://b.test/"}}), "b.test");

@@ -28,6 +28,24 @@ TEST(PoolTest, RunsAsManyAtOnceAsItHasThreadsAndQueuesTheRest) {
   third.get_future().wait();
 }
 
+TEST(PoolTest, WhatIsDueHasRoomOfItsOwnBehindAFullQueue) {
+  Pool pool(1, 1, 1);
+  std::promise<void> release;
+  std::promise<void> started;
+  std::promise<void> due;
+  ASSERT_TRUE(pool.Submit([&] {
+    started.set_value();
+    release.get_future().wait();
+  }));
+  started.get_future().wait();
+  EXPECT_TRUE(pool.Submit([] {}));
+  EXPECT_FALSE(pool.Submit([] { FAIL() << "the queue was full"; }));
+  EXPECT_TRUE(pool.SubmitDue([&] { due.set_value(); }));
+  EXPECT_FALSE(pool.SubmitDue([] { FAIL() << "that room is limited too"; }));
+  release.set_value();
+  due.get_future().wait();
+}
+
 TEST(PoolTest, WhatHasNotBegunWhenItStopsIsDestroyedUnrun) {
   auto pool = std::make_unique<Pool>(1, 10);
   std::promise<void> release;

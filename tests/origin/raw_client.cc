@@ -50,6 +50,7 @@ bool RawClient::Send(std::string_view bytes) {
 }
 
 bool RawClient::Fill() {
+  if (fd_ < 0) return false;  // poll would wait
   pollfd watched{fd_, POLLIN, 0};
   if (::poll(&watched, 1, kPatienceMs) != 1) return false;
   char piece[64 << 10];

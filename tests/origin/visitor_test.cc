@@ -191,6 +191,19 @@ TEST_F(VisitorTest, ARangeOfAnotherVersionIsTheWhole) {
   EXPECT_EQ(Shape(Ask(path, {{"range", "bytes=2-5"}, {"if-range", "\"old\""}})), "200 0+10");
 }
 
+TEST_F(VisitorTest, ADateAloneIsAValidatorInWholeSeconds) {
+  storage::Asset asset = FakeContent::Make("m.css", "0123456789", "text/css");
+  asset.modified = kModified + milliseconds(789);
+  content_.Add(asset);
+  const std::string date = Field(Ask("/m.css"), "last-modified");
+  const std::string before = http::FormatDate(kModified - seconds(1));
+  EXPECT_EQ(Ask("/m.css", {{"if-modified-since", date}}).status, 304);
+  EXPECT_EQ(Ask("/m.css", {{"if-modified-since", before}}).status, 200);
+  EXPECT_EQ(Ask("/m.css", {{"if-unmodified-since", date}}).status, 200);
+  EXPECT_EQ(Ask("/m.css", {{"if-unmodified-since", before}}).status, 412);
+  EXPECT_EQ(Shape(Ask("/m.css", {{"range", "bytes=2-5"}, {"if-range", date}})), "206 2+4");
+}
+
 TEST_F(VisitorTest, SeveralRangesAreOneMultipartBody) {
   const Answer answer = Ask("/a%20b(1).css", {{"range", "bytes=0-1,8-9"}});
   EXPECT_EQ(answer.status, 206);

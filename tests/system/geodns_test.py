@@ -3,6 +3,7 @@
 import random
 import socket
 import struct
+import time
 
 from clients import DnsAnswer, dns_query, kdig, send_datagram
 from fleet import NameServer
@@ -269,6 +270,27 @@ class ReloadTest(GeoDnsTest):
         self.reload_times(3)
         self.server.daemon.stop()
         self.assertEqual(2, len(self.log_lines("reload_partial")), "the file is as the start was")
+
+    def test_reloads_asked_for_all_the_time_are_served_all_the_same(self):
+        """A reload that another SIGHUP overtakes is in force before the next one has been read."""
+        self.change(("ttl = 30", "ttl = 17"))
+
+        def is_reloaded() -> bool:
+            for _ in range(50):
+                self.server.daemon.reload()
+                time.sleep(0.002)  # less than it takes to read the database
+            return bool(self.log_lines("reloaded"))
+
+        wait_until(is_reloaded, "a reload while more are asked for")
+
+    def test_new_place_is_not_answered_before_its_first_check(self):
+        moved_to, port = self.addresses.address(), self.addresses.port()
+        with socket.create_server((moved_to, port)):  # takes connections and never answers: the check lasts
+            check = f'check = {{ url = "http://{moved_to}:{port}/", interval = "1m", timeout = "30s" }}'
+            self.change((f'addresses = ["{self.address_of["tokyo"]}"]', f'addresses = ["{moved_to}"]\n{check}'))
+            self.reload_times(1)
+            wait_until(lambda: self.ask().answers != [self.address_of["tokyo"]], "the new address is in force")
+            self.assertEqual([self.address_of["frankfurt"]], self.ask().answers)
 
     def test_health_stays_in_its_folder_until_a_restart(self):
         self.change((f'state = "{self.folder}/geodns"', f'state = "{self.folder}/elsewhere"'))
