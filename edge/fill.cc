@@ -227,7 +227,8 @@ uint64_t Fill::DropPassed() {
   uint64_t fastest = readers_.empty() ? published_ : 0;
   for (const FillReader* reader : readers_) {
     slowest = std::min(slowest, reader->position_);
-    fastest = std::max(fastest, reader->position_);
+    // Who reads a range waits beyond what has come.
+    fastest = std::max(fastest, std::min(published_, reader->position_));
   }
   const uint64_t window = WindowNow();
   uint64_t needed = slowest;

@@ -376,14 +376,19 @@ TEST_F(FillTest, LateRequestsJoinUntilTheBeginningIsGone) {
 }
 
 TEST_F(FillTest, AReaderOfARangeNeedsNothingBeforeIt) {
-  auto reader = Join();
-  reader->reader->Advance(2 * kWindow);
-  Begin();
-  Grow(2 * kWindow);
-  EXPECT_FALSE(fill_->ShouldPause());
-  Grow(kWindow);
-  EXPECT_TRUE(fill_->ShouldPause());
-  EXPECT_TRUE(ReadAll(*fill_, 2 * kWindow) == Pattern(kWindow, 2 * kWindow));
+  for (const bool storing : {false, true}) {
+    fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 0);
+    auto reader = Join();
+    reader->reader->Advance(2 * kWindow);
+    Begin(std::nullopt, true, storing);
+    for (int i = 0; i < 8; ++i) {
+      Grow(kWindow / 4);
+      EXPECT_FALSE(fill_->ShouldPause()) << i;
+    }
+    Grow(kWindow);
+    EXPECT_TRUE(fill_->ShouldPause());
+    EXPECT_TRUE(ReadAll(*fill_, 2 * kWindow) == Pattern(kWindow, 2 * kWindow));
+  }
 }
 
 TEST_F(FillTest, TellsWhenTheLastReaderHasLeft) {

@@ -217,6 +217,19 @@ TEST_F(RequestCollapseTest, ASlowReaderNeitherPacesTheOthersNorKeepsTheObjectFro
   sender.join();
 }
 
+TEST_F(RequestCollapseTest, ARangeFarBeyondTheWindowIsReachedOnAMiss) {
+  Start();
+  const std::string body = Pattern(160 * kChunkBytes);
+  const std::string range = "bytes=" + std::to_string(body.size() - 10) + "-";
+  FakeExchange& client = Get("/big", {{"range", range}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  std::thread sender([&] { asked.Answer("200 OK", kMinute, body); });
+  EXPECT_EQ(Answer(client),
+            "206 fwd=uri-miss; fwd-status=200; stored|" + body.substr(body.size() - 10));
+  sender.join();
+  EXPECT_TRUE(Answer(Get("/big")) == "200 hit|" + body);
+}
+
 TEST_F(RequestCollapseTest, AFillWhoseReadersHaveLeftHoldsNoBody) {
   Start();
   const std::string body = Pattern(160 * kChunkBytes);
