@@ -1,7 +1,6 @@
 #include "edge/edge_server.h"
 
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -94,25 +93,10 @@ Result<std::unique_ptr<storage::CacheStore>> OpenStore(const CacheSettings& sett
       options, [](const storage::Head& head) { return DecodeStored(head.meta); });
 }
 
-/// What tells that a file was written anew.
-struct FileStamp {
-  ino_t inode = 0;
-  timespec modified{};
-  bool operator==(const FileStamp& other) const {
-    return inode == other.inode && modified.tv_sec == other.modified.tv_sec &&
-           modified.tv_nsec == other.modified.tv_nsec;
-  }
-};
-
 std::vector<FileStamp> StampsOf(const std::vector<CertificateSettings>& rows) {
   std::vector<FileStamp> stamps;
   for (const CertificateSettings& row : rows) {
-    for (const std::string& file : {row.chain, row.key}) {
-      struct stat status {};
-      FileStamp stamp;
-      if (::stat(file.c_str(), &status) == 0) stamp = {status.st_ino, status.st_mtim};
-      stamps.push_back(stamp);
-    }
+    for (const std::string& file : {row.chain, row.key}) stamps.push_back(StampOf(file));
   }
   return stamps;
 }

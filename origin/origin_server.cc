@@ -1,11 +1,9 @@
 #include "origin/origin_server.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <optional>
-#include <tuple>
 
 #include "http/session/server.h"
 #include "net/event_loop.h"
@@ -25,17 +23,10 @@ namespace {
 constexpr milliseconds kDrainStep{20};
 constexpr milliseconds kLookAtCertificates{1000};
 
-/// What tells that a file was written anew: inode, seconds and nanoseconds of its change.
-using FileStamp = std::tuple<ino_t, time_t, long>;
-
 std::vector<FileStamp> StampsOf(const std::vector<CertificateSettings>& rows) {
   std::vector<FileStamp> stamps;
   for (const CertificateSettings& row : rows) {
-    for (const std::string& file : {row.chain, row.key}) {
-      struct stat about {};
-      (void)::stat(file.c_str(), &about);  // what is not there has the stamp of nothing
-      stamps.emplace_back(about.st_ino, about.st_mtim.tv_sec, about.st_mtim.tv_nsec);
-    }
+    for (const std::string& file : {row.chain, row.key}) stamps.push_back(StampOf(file));
   }
   return stamps;
 }

@@ -122,6 +122,12 @@ Status CheckFolder(const std::string& path) {
   return {};
 }
 
+FileStamp StampOf(const std::string& path) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) return {};
+  return {about.st_ino, about.st_mtim.tv_sec, about.st_mtim.tv_nsec};
+}
+
 Status MakeFolders(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);

@@ -30,4 +30,13 @@ Status MakeFolders(const std::string& path);
 /// kOperator folder_unwritable, with what is in the way and what was expected.
 Status CheckFolder(const std::string& path);
 
+/// What tells that a file was written anew; a file that is not there has the stamp of nothing.
+struct FileStamp {
+  ino_t inode = 0;
+  time_t seconds = 0;
+  long nanoseconds = 0;
+  bool operator==(const FileStamp&) const = default;
+};
+FileStamp StampOf(const std::string& path);
+
 }  // namespace nearside

@@ -137,13 +137,8 @@ void Http2Connection::BreakStalled() {
       continue;
     }
     ++counters().timeouts;
-    QueueDone(exchange.get(), false, "timeout");
-    ++own_resets_;
-    nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, exchange->stream_id,
-                              NGHTTP2_CANCEL);
-    stream().WantWrite();
+    Break(exchange.get(), "timeout", NGHTTP2_CANCEL);
   }
-  ProcessDone();
 }
 
 void Http2Connection::OnTimeout(Wait wait) {

@@ -36,7 +36,8 @@ class Http2Connection final : public Connection {
                       std::span<const FieldLine> extra);
   void ResumeBody(Http2Exchange* exchange);
   /// Ends the exchange with RST_STREAM.
-  void Break(Http2Exchange* exchange, std::string_view reason);
+  void Break(Http2Exchange* exchange, std::string_view reason,
+             uint32_t error_code = NGHTTP2_INTERNAL_ERROR);
 
  private:
   friend struct Http2Callbacks;

@@ -261,12 +261,11 @@ void Http2Connection::ResumeBody(Http2Exchange* exchange) {
   stream().WantWrite();
 }
 
-void Http2Connection::Break(Http2Exchange* exchange, std::string_view reason) {
+void Http2Connection::Break(Http2Exchange* exchange, std::string_view reason, uint32_t error_code) {
   if (exchange->done_queued || silent_) return;
   QueueDone(exchange, false, reason);
   ++own_resets_;
-  nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, exchange->stream_id,
-                            NGHTTP2_INTERNAL_ERROR);
+  nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, exchange->stream_id, error_code);
   loop().AtTurnEnd(&later_);
   stream().WantWrite();
 }

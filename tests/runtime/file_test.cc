@@ -104,6 +104,16 @@ TEST_F(FileTest, AFolderIsCheckedWithoutBeingMade) {
   }
 }
 
+TEST_F(FileTest, AStampTellsThatAFileWasWrittenAnew) {
+  EXPECT_EQ(StampOf(folder_.In("none")), FileStamp());
+  const std::string path = folder_.Write("file", "x");
+  const FileStamp before = StampOf(path);
+  EXPECT_NE(before, FileStamp());
+  EXPECT_EQ(StampOf(path), before);
+  ASSERT_TRUE(WriteFileAtomically(path, "x", 0600));
+  EXPECT_NE(StampOf(path), before);
+}
+
 TEST_F(FileTest, AFileInAFoldersPlaceIsNamed) {
   const std::string path = folder_.Write("file", "x");
   EXPECT_EQ(MakeFolders(path).error().ToString(),

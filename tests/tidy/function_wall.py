@@ -157,15 +157,6 @@ def blank_braces(text: str) -> str:
     return re.sub(r"[{};]", " ", text)
 
 
-def closing_brace(code: str, opening: int) -> int:
-    depth = 0
-    for match in re.compile(r"[{}]").finditer(code, opening):
-        depth += 1 if match[0] == "{" else -1
-        if depth == 0:
-            return match.start()
-    return len(code) - 1
-
-
 def is_function(head: str) -> bool:
     if "(" not in head or head.count("(") != head.count(")") or re.search(r"(?<![=!<>])=$", head):
         return False  # the brace of a member, an argument or a value
