@@ -131,8 +131,9 @@ Table CacheTable() {
       {.fallback = "16MiB",
        .least = "256KiB",
        .most = "1GiB",
-       .prose = "How far one response may run ahead of its slowest reader before the edge stops "
-                "reading from the origin."});
+       .prose = "How far one response may run ahead of the reader that paces it before the edge "
+                "stops reading from the origin: its fastest while it is being stored, else its "
+                "slowest. Smaller when all such responses hold over a quarter of `memory`."});
   table.Key("reader_threads", &CacheSettings::reader_threads,
             {.fallback = "2",
              .least = "1",
