@@ -133,7 +133,8 @@ Table CacheTable() {
        .most = "1GiB",
        .prose = "How far one response may run ahead of the reader that paces it before the edge "
                 "stops reading from the origin: its fastest while it is being stored, else its "
-                "slowest. Smaller when all such responses hold over a quarter of `memory`."});
+                "slowest. Smaller when all such responses hold over a quarter of `memory`, "
+                "and over 64MiB."});
   table.Key("reader_threads", &CacheSettings::reader_threads,
             {.fallback = "2",
              .least = "1",
