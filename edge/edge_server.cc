@@ -89,6 +89,7 @@ Result<std::unique_ptr<storage::CacheStore>> OpenStore(const CacheSettings& sett
   options.memory = settings.memory;
   options.largest_object = settings.largest_object;
   options.reader_threads = static_cast<unsigned>(settings.reader_threads);
+  options.read_timeout = settings.read_timeout;
   return storage::CacheStore::Open(
       options, [](const storage::Head& head) { return DecodeStored(head.meta); });
 }

@@ -141,6 +141,14 @@ Table CacheTable() {
              .most = "64",
              .prose = "Threads that read cold bodies from disk, so that no event loop ever does.",
              .restart = true});
+  table.Key(
+      "read_timeout", &CacheSettings::read_timeout,
+      {.fallback = "2s",
+       .least = "100ms",
+       .most = "1m",
+       .prose = "A read from disk that takes longer is given up and the origin asked instead, "
+                "as for a miss.",
+       .restart = true});
   table.Where(&CacheSettings::where);
   return table;
 }

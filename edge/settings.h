@@ -36,6 +36,7 @@ struct CacheSettings {
   ByteSize largest_object;
   ByteSize fill_window;
   int reader_threads = 0;
+  milliseconds read_timeout{0};
   settings::Origin where;
 };
 

@@ -13,6 +13,10 @@ namespace nearside::metrics {
 
 namespace {
 
+/// Bounds of HistogramFrom: 1.024 ms, doubled. DurationHistogram counts up to these exactly.
+constexpr std::chrono::microseconds kLeastDuration{1024};
+constexpr unsigned kDurationOctaves = 16;
+
 enum class Kind { kCounter, kGauge, kHistogram };
 
 std::string_view KindName(Kind kind) {
@@ -30,8 +34,9 @@ std::string_view KindName(Kind kind) {
 struct Series {
   Labels labels;
   uint32_t first_cell = 0;
-  std::function<double()> read;      ///< set: the value is asked for, and there is no cell
-  std::unique_ptr<double[]> bounds;  ///< histograms
+  std::function<double()> read;  ///< set: the value is asked for, and there is no cell
+  std::shared_ptr<const DurationHistogram> durations;  ///< the same for a histogram
+  std::unique_ptr<double[]> bounds;                    ///< histograms
   uint32_t buckets = 0;
 };
 
@@ -110,6 +115,7 @@ struct Registry::State {
   uint64_t SumOf(uint32_t cell) const;
   double SumOfDoubles(uint32_t cell) const;
   void ExposeHistogram(const Family& family, const Series& series, std::string& out) const;
+  void ExposeDurations(const Family& family, const Series& series, std::string& out) const;
   void ExposeFamily(const Family& family, std::string& out) const;
 };
 
@@ -135,7 +141,8 @@ Series& Registry::State::Declare(std::string_view name, std::string_view help, K
   Family& family = FamilyOf(name, help, kind);
   for (Series& series : family.series) {
     if (series.labels != labels) continue;
-    if (cell_count == 0 || series.read) Fatal(fmt::format("metric {} is declared twice", name));
+    if (cell_count == 0 || series.read || series.durations)
+      Fatal(fmt::format("metric {} is declared twice", name));
     return series;
   }
   if (cell_count > 0) {
@@ -179,12 +186,33 @@ void Registry::State::ExposeHistogram(const Family& family, const Series& series
   fmt::format_to(to, "{}_count{} {}\n", family.name, labels, count);
 }
 
+void Registry::State::ExposeDurations(const Family& family, const Series& series,
+                                      std::string& out) const {
+  auto to = std::back_inserter(out);
+  const DurationHistogram::Reading reading = series.durations->Read();
+  const auto in_seconds = [](DurationHistogram::Duration duration) {
+    return Number(std::chrono::duration<double>(duration).count());
+  };
+  for (unsigned octave = 0; octave < kDurationOctaves; ++octave) {
+    const DurationHistogram::Duration bound = kLeastDuration * (1 << octave);
+    fmt::format_to(to, "{}_bucket{} {}\n", family.name, LabelText(series.labels, in_seconds(bound)),
+                   reading.CountUpTo(bound));
+  }
+  const std::string labels = LabelText(series.labels);
+  fmt::format_to(to, "{}_bucket{} {}\n", family.name, LabelText(series.labels, "+Inf"),
+                 reading.count());
+  fmt::format_to(to, "{}_sum{} {}\n", family.name, labels, in_seconds(reading.sum()));
+  fmt::format_to(to, "{}_count{} {}\n", family.name, labels, reading.count());
+}
+
 void Registry::State::ExposeFamily(const Family& family, std::string& out) const {
   auto to = std::back_inserter(out);
   fmt::format_to(to, "# HELP {} {}\n", family.name, Escape(family.help, false));
   fmt::format_to(to, "# TYPE {} {}\n", family.name, KindName(family.kind));
   for (const Series& series : family.series) {
-    if (family.kind == Kind::kHistogram) {
+    if (series.durations != nullptr) {
+      ExposeDurations(family, series, out);
+    } else if (family.kind == Kind::kHistogram) {
       ExposeHistogram(family, series, out);
     } else if (series.read) {
       fmt::format_to(to, "{}{} {}\n", family.name, LabelText(series.labels), Number(series.read()));
@@ -233,6 +261,13 @@ void Registry::CounterFrom(std::string_view name, std::string_view help, Labels 
                            std::function<double()> read) {
   const std::lock_guard lock(state_->families_mutex);
   state_->Declare(name, help, Kind::kCounter, std::move(labels), 0).read = std::move(read);
+}
+
+void Registry::HistogramFrom(std::string_view name, std::string_view help, Labels labels,
+                             std::shared_ptr<const DurationHistogram> histogram) {
+  const std::lock_guard lock(state_->families_mutex);
+  state_->Declare(name, help, Kind::kHistogram, std::move(labels), 0).durations =
+      std::move(histogram);
 }
 
 Cells* Registry::MakeCells() {

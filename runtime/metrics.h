@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/duration_histogram.h"
+
 namespace nearside::metrics {
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
@@ -84,6 +86,9 @@ class Registry {
   /// The same for a counter that somebody else keeps (an atomic in the store).
   void CounterFrom(std::string_view name, std::string_view help, Labels labels,
                    std::function<double()> read);
+  /// The same for a histogram in seconds, with bounds from 1.024 ms, each double the last.
+  void HistogramFrom(std::string_view name, std::string_view help, Labels labels,
+                     std::shared_ptr<const DurationHistogram> histogram);
 
   /// A block of zeroes for one writer. It is summed as long as the registry lives; the registry
   /// owns it.

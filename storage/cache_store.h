@@ -19,6 +19,7 @@
 
 #include "runtime/chunk.h"
 #include "runtime/clock.h"
+#include "runtime/duration_histogram.h"
 #include "runtime/executor.h"
 #include "runtime/hash.h"
 #include "runtime/metrics.h"
@@ -114,7 +115,8 @@ struct CacheOptions {
   ByteSize memory = {256ull << 20};
   ByteSize largest_object = {0};  ///< 0: half of `disk`, or of `memory` when there is no disk
   unsigned reader_threads = 2;
-  size_t read_queue = 1024;  ///< cold reads waiting; more are answered as failures
+  size_t read_queue = 1024;         ///< cold reads waiting; more are answered as failures
+  milliseconds read_timeout{2000};  ///< a cold read that takes longer is answered as a failure
   ByteSize write_queue = {64ull << 20};
   /// Give the files their blocks at start, so that a full disk is an error then. False: they grow
   /// as needed, and a full disk makes the store pass through until there is room.
@@ -131,6 +133,18 @@ enum class NotStored : uint8_t {
 };
 inline constexpr size_t kNotStoredReasons = 5;
 
+/// Why an object left the disk.
+enum class Removal : uint8_t {
+  kReplaced,
+  kRemoved,  ///< asked for by Remove, or refused by the decoder
+  kPurged,   ///< hard
+  kExpired,
+  kEvictedForBodies,  ///< the map of bodies ran short of room
+  kEvictedForHeads,   ///< the map of heads did
+  kBroken,            ///< did not match its checksum, or lacked a part
+};
+inline constexpr size_t kRemovals = 7;
+
 /// Point-in-time figures; any thread.
 struct CacheStats {
   uint64_t memory_bytes = 0, memory_heads = 0, memory_chunks = 0;
@@ -144,15 +158,25 @@ struct CacheStats {
   bool pass_through =
       false;  ///< the disk failed or is full: serving goes on, nothing is stored on it
   std::array<uint64_t, kNotStoredReasons>
-      not_stored_by{};          ///< by NotStored; not_stored is their sum
-  uint64_t reads_refused = 0;   ///< cold reads that found the queue full
-  uint64_t presence_bytes = 0;  ///< RAM of the table behind MayBeOnDisk; not part of memory_bytes
-  uint64_t purge_marks = 0;     ///< scopes that have a purge on record
-  uint64_t retired_bytes = 0;   ///< bodies on disk that only clients in the middle of them keep
+      not_stored_by{};                           ///< by NotStored; not_stored is their sum
+  std::array<uint64_t, kRemovals> removed_by{};  ///< from disk, by Removal
+  uint64_t reads_refused = 0;    ///< cold reads that found the queue full, or no reader that moves
+  uint64_t reads_timed_out = 0;  ///< cold reads answered as failures after read_timeout
+  uint64_t presence_bytes = 0;   ///< RAM of the table behind MayBeOnDisk; not part of memory_bytes
+  uint64_t purge_marks = 0;      ///< scopes that have a purge on record
+  uint64_t retired_bytes = 0;    ///< bodies on disk that only clients in the middle of them keep
   uint64_t free_list_pages = 0,
            pinned_pages = 0;    ///< of the chunks' map; pinned: by readers and the last commit
   milliseconds oldest_read{0};  ///< age of the oldest snapshot that a reader thread holds
   bool walked = false;          ///< the walk over the disk at start has ended: MayBeOnDisk is exact
+};
+
+/// How long the disk's work took. They live as long as somebody holds them; empty without a disk.
+struct CacheTimes {
+  std::shared_ptr<const DurationHistogram>
+      batches;  ///< of the writer, both commits with their syncs
+  std::shared_ptr<const DurationHistogram>
+      cold_reads;  ///< of a head or a chunk, the wait for a reader included
 };
 
 /// Builds the payload of a head that came from disk. Must not block. Null: the meta bytes are of an
@@ -176,14 +200,16 @@ class CacheStore {
   /// False only when no object of this key is on disk (exact for the keys that it says no to).
   virtual bool MayBeOnDisk(const Key256& key) const = 0;
   /// Reads the head from disk into RAM; `done` runs on `executor` with the head, or null when there
-  /// is none, it has to be dropped by now, or too many reads wait. Loads of one key at one time
-  /// share a read. `executor` lives until `done` has run or the store is destroyed.
+  /// is none, it has to be dropped by now, too many reads wait, or the read takes too long. Loads
+  /// of one key at one time share a read. `executor` lives until `done` has run or the store is
+  /// destroyed.
   virtual void Load(const Key256& key, Executor& executor, std::function<void(HeadRef)> done) = 0;
 
   /// RAM only; null when it has to be loaded. `index` below the object's number of chunks.
   virtual ChunkRef FindChunk(const CachedHead& head, uint32_t index) = 0;
   /// `done` runs on `executor` with the chunk, or an error: gone (evicted or purged meanwhile),
-  /// bad_checksum, queue_full, read_failed. Keeps `head` alive until then.
+  /// bad_checksum, queue_full, read_failed (also after read_timeout). Keeps `head` alive until
+  /// then.
   virtual void LoadChunk(HeadRef head, uint32_t index, Executor& executor,
                          std::function<void(Result<ChunkRef>)> done) = 0;
 
@@ -214,6 +240,7 @@ class CacheStore {
   virtual LogPosition log_position() const = 0;
 
   virtual CacheStats Stats() const = 0;
+  virtual CacheTimes Times() const = 0;
   /// Declares the store's metrics (nearside_cache_*) read from Stats.
   virtual void ExportMetrics(metrics::Registry& registry) = 0;
   /// Waits until everything queued so far is durable: for tests and for shutdown.

@@ -16,12 +16,14 @@ struct HeadIndex::Slot::Stripe {
     HeadRef head;  ///< null: a removal
   };
   struct Loading {
+    LoadNumber number = 0;
     bool overtaken = false;
     std::vector<Waiter> waiters;
   };
   mutable std::mutex mutex;
   std::unordered_map<Key256, Pending> pending;
   std::unordered_map<Key256, Loading> loading;
+  LoadNumber last_load = 0;
 };
 
 HeadIndex::Slot::Slot(Stripe& stripe, const Key256& key)
@@ -57,10 +59,16 @@ void HeadIndex::Slot::Overtake() {
   if (found != stripe_.loading.end()) found->second.overtaken = true;
 }
 
-bool HeadIndex::Slot::JoinLoad(Waiter waiter) {
+std::optional<HeadIndex::LoadNumber> HeadIndex::Slot::JoinLoad(Waiter waiter) {
   const auto [entry, first] = stripe_.loading.try_emplace(key_);
   entry->second.waiters.push_back(std::move(waiter));
-  return first;
+  if (!first) return std::nullopt;
+  return entry->second.number = ++stripe_.last_load;
+}
+
+bool HeadIndex::Slot::IsLoading(LoadNumber load) const {
+  const auto found = stripe_.loading.find(key_);
+  return found != stripe_.loading.end() && found->second.number == load;
 }
 
 bool HeadIndex::Slot::overtaken() const {

@@ -22,6 +22,8 @@ namespace nearside::storage {
 /// RAM's, the presence table's and the queue's are taken, never the other way round.
 class HeadIndex {
  public:
+  /// Tells loads of one key apart.
+  using LoadNumber = uint64_t;
   struct Waiter {
     Executor* executor = nullptr;
     std::function<void(HeadRef)> done;
@@ -42,8 +44,11 @@ class HeadIndex {
     /// A removal or a failure that needs no ticket: loads in flight must not bring the head back.
     void Overtake();
 
-    /// Joins the load in flight: true when there is none yet, so that the caller has to start it.
-    bool JoinLoad(Waiter waiter);
+    /// Joins the load in flight. When there is none yet, the number of the one that the caller has
+    /// to start.
+    std::optional<LoadNumber> JoinLoad(Waiter waiter);
+    /// Whether this load is still the one that answers: it may have been given up as too slow.
+    bool IsLoading(LoadNumber load) const;
     bool overtaken() const;
     /// Begins again after having been overtaken.
     void RestartLoad();

@@ -326,7 +326,7 @@ Result<std::optional<HeadBatch::Candidate>> HeadBatch::FirstOf(Segment segment) 
       .key = ToKey((*entry)->value).value_or(Key256{})};
 }
 
-Result<bool> HeadBatch::EvictOne(const std::function<bool(const Key256&)>& accessed,
+Result<bool> HeadBatch::EvictOne(Removal why, const std::function<bool(const Key256&)>& accessed,
                                  const std::function<uint64_t()>& next_position) {
   for (int steps = 0;; ++steps) {
     const QueueTotals& totals = meta_.totals;
@@ -352,7 +352,7 @@ Result<bool> HeadBatch::EvictOne(const std::function<bool(const Key256&)>& acces
       if (!s) return tl::unexpected(s.error());
       continue;
     }
-    if (Status s = Erase(**record, Removal::kEvicted); !s) return tl::unexpected(s.error());
+    if (Status s = Erase(**record, why); !s) return tl::unexpected(s.error());
     return true;
   }
 }

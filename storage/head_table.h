@@ -38,8 +38,6 @@ Result<std::optional<WallTime>> FirstExpiry(const LmdbTxn& txn, LmdbTable expiry
 /// Nothing: no such key. Errors: DecodeHead's and LMDB's. The record views into the transaction.
 Result<std::optional<HeadRecord>> ReadHead(const LmdbTxn& txn, LmdbTable heads, const Key256& key);
 
-enum class Removal : uint8_t { kReplaced, kRemoved, kExpired, kEvicted, kBroken };
-
 /// An object that left the environment, for those who hold its chunks and its head in RAM.
 struct RemovedObject {
   Key256 key;
@@ -71,10 +69,10 @@ class HeadBatch {
   Result<bool> Promote(const Key256& key, uint64_t position);
   /// Removes what has to be dropped at or before `now`, oldest first, up to `most`. How many.
   Result<size_t> Expire(WallTime now, size_t most);
-  /// Removes one object in the order of S3-FIFO. `accessed` says whether a key has been asked for
-  /// since it was last considered (each call uses up one access), `next_position` gives places for
-  /// second chances. False when there is nothing to evict.
-  Result<bool> EvictOne(const std::function<bool(const Key256&)>& accessed,
+  /// Removes one object in the order of S3-FIFO, for this reason. `accessed` says whether a key has
+  /// been asked for since it was last considered (each call uses up one access), `next_position`
+  /// gives places for second chances. False when there is nothing to evict.
+  Result<bool> EvictOne(Removal why, const std::function<bool(const Key256&)>& accessed,
                         const std::function<uint64_t()>& next_position);
   Status SavePurges(const PurgeTable::Changes& changes);
 

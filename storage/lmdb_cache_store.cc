@@ -42,7 +42,9 @@ LmdbCacheStore::LmdbCacheStore(CacheOptions options, PayloadDecoder decoder,
     : disk_(std::move(disk)),
       parts_(std::move(options), std::move(decoder), BatchLimits(disk_->layout()),
              MostMarks(disk_->layout())),
-      readers_(*disk_, parts_.options.reader_threads, parts_.options.read_queue),
+      readers_(*disk_, {.threads = parts_.options.reader_threads,
+                        .most_waiting = parts_.options.read_queue,
+                        .patience = parts_.options.read_timeout}),
       writer_(parts_, *disk_, readers_),
       metrics_(this) {
   parts_.purges.Load(disk_->meta().purges, disk_->TakeMarks());
@@ -63,7 +65,7 @@ HeadRef LmdbCacheStore::Find(const Key256& key) {
     return nullptr;
   }
   if (parts_.purges.Check(*head) != Validity::kGone) return head;
-  RemoveObject(key, head->head.object_id);
+  RemoveObject(key, head->head.object_id, Removal::kPurged);
   StoreCounters::Add(parts_.counters.head_misses);
   return nullptr;
 }
@@ -73,12 +75,12 @@ bool LmdbCacheStore::MayBeOnDisk(const Key256& key) const {
 }
 
 /// Forgets this object and no other that may have taken its key meanwhile.
-void LmdbCacheStore::RemoveObject(const Key256& key, uint64_t object_id) {
+void LmdbCacheStore::RemoveObject(const Key256& key, uint64_t object_id, Removal why) {
   HeadIndex::Slot slot = parts_.index.Lock(key);
   parts_.ram.EraseHead(key, object_id);
   const std::optional<HeadRef> pending = slot.pending();
   if (pending && (*pending == nullptr || (*pending)->head.object_id != object_id)) return;
-  const Ticket ticket = parts_.queue.PushRemoval({.key = key, .object_id = object_id});
+  const Ticket ticket = parts_.queue.PushRemoval({.key = key, .object_id = object_id, .why = why});
   slot.SetPending(ticket, nullptr);
 }
 
@@ -98,7 +100,7 @@ void LmdbCacheStore::Remove(const Key256& key) {
 void LmdbCacheStore::Load(const Key256& key, Executor& executor,
                           std::function<void(HeadRef)> done) {
   HeadRef found;
-  bool decided = true;
+  std::optional<HeadIndex::LoadNumber> load;
   {
     HeadIndex::Slot slot = parts_.index.Lock(key);
     found = parts_.ram.PeekHead(key);
@@ -108,32 +110,39 @@ void LmdbCacheStore::Load(const Key256& key, Executor& executor,
       found = *pending;
       if (found != nullptr) parts_.ram.InsertHead(found, ChargeOf(*found));
     } else if (found == nullptr && parts_.presence.MayContain(key)) {
-      decided = false;
-      if (!slot.JoinLoad({.executor = &executor, .done = done})) return;
+      load = slot.JoinLoad({.executor = &executor, .done = done});
+      if (!load) return;
     }
   }
-  if (!decided) {
-    if (readers_.Push([this, key](ReadSession* session) { ReadHeadJob(key, session); })) return;
-    StoreCounters::Add(parts_.counters.reads_refused);
-    ReadHeadJob(key, nullptr);
-    return;
-  }
+  if (load) return StartLoad(key, *load);
   if (found != nullptr && parts_.purges.Check(*found) == Validity::kGone) {
-    RemoveObject(key, found->head.object_id);
+    RemoveObject(key, found->head.object_id, Removal::kPurged);
     found = nullptr;
   }
   if (found == nullptr) StoreCounters::Add(parts_.counters.head_misses);
   executor.Post([done = std::move(done), found = std::move(found)] { done(found); });
 }
 
+void LmdbCacheStore::StartLoad(const Key256& key, HeadIndex::LoadNumber load) {
+  auto job = [this, key, load, since = MonoNow()](ReadSession* session) {
+    ReadHeadJob(key, load, session);
+    parts_.counters.cold_read_times->Record(MonoNow() - since);
+  };
+  if (readers_.Push(std::move(job))) return;
+  StoreCounters::Add(parts_.counters.reads_refused);
+  ReadHeadJob(key, load, nullptr);
+}
+
 /// Reads until what was read is still what is stored, then answers everyone who waits for the key.
 /// Without a session the answer is null.
-void LmdbCacheStore::ReadHeadJob(const Key256& key, ReadSession* session) {
-  std::vector<HeadIndex::Waiter> waiters;
+void LmdbCacheStore::ReadHeadJob(const Key256& key, HeadIndex::LoadNumber load,
+                                 ReadSession* session) {
   HeadRef found;
+  std::vector<HeadIndex::Waiter> waiters;
   for (int tries = 0; waiters.empty(); ++tries) {
     found = session != nullptr ? ReadStored(key, *session) : nullptr;
     HeadIndex::Slot slot = parts_.index.Lock(key);
+    if (!slot.IsLoading(load)) return;  // answered as too slow meanwhile
     const std::optional<HeadRef> pending = slot.pending();
     HeadRef in_ram = parts_.ram.PeekHead(key);
     if (in_ram != nullptr || pending) {
@@ -148,7 +157,6 @@ void LmdbCacheStore::ReadHeadJob(const Key256& key, ReadSession* session) {
     }
     if (found != nullptr) parts_.ram.InsertHead(found, ChargeOf(*found));
     waiters = slot.FinishLoad();
-    if (waiters.empty()) return;
   }
   if (found != nullptr) {
     StoreCounters::Add(parts_.counters.head_loads);
@@ -176,8 +184,8 @@ HeadRef LmdbCacheStore::ReadStored(const Key256& key, ReadSession& session) {
     return {};
   });
   if (!read) {
-    RemoveObject(key,
-                 0);  // whichever it is: the writer erases and counts a record that cannot be read
+    // Whichever it is: the writer erases and counts a record that cannot be read.
+    RemoveObject(key, 0, Removal::kBroken);
     return nullptr;
   }
   if (!record) return nullptr;
@@ -199,7 +207,7 @@ HeadRef LmdbCacheStore::ReadStored(const Key256& key, ReadSession& session) {
       if (verified.error().reason == "bad_checksum") {
         StoreCounters::Add(parts_.counters.checksum_failures);
       }
-      RemoveObject(key, record->head.object_id);
+      RemoveObject(key, record->head.object_id, Removal::kBroken);
       return nullptr;
     }
     body = std::move(*verified);
@@ -211,12 +219,12 @@ HeadRef LmdbCacheStore::MakeLoaded(const Key256& key, HeadRecord record, ChunkRe
   const uint64_t object_id = record.head.object_id;
   const bool expired = record.head.drop_at <= WallNow();
   if (expired || parts_.purges.Judge(record.head) == Validity::kGone) {
-    RemoveObject(key, object_id);
+    RemoveObject(key, object_id, expired ? Removal::kExpired : Removal::kPurged);
     return nullptr;
   }
   std::shared_ptr<StoredHead> head =
       MakeStoredHead(parts_, std::move(record.head), std::move(body));
-  if (head == nullptr) RemoveObject(key, object_id);
+  if (head == nullptr) RemoveObject(key, object_id, Removal::kRemoved);
   return head;
 }
 
@@ -230,28 +238,35 @@ void LmdbCacheStore::LoadChunk(HeadRef head, uint32_t index, Executor& executor,
   const ChunkName name{.object_id = head->head.object_id, .index = index};
   ChunkRef chunk = FindChunk(*head, index);
   if (!chunk) chunk = parts_.queue.FindChunk(name);
-  if (!chunk) {
-    auto job = [this, head, index, &executor, done](ReadSession* session) {
-      Result<ChunkRef> result = ReadChunkJob(*head, index, session);
-      executor.Post(
-          [done, head, result = std::move(result)]() mutable { done(std::move(result)); });
-    };
-    if (readers_.Push(std::move(job))) return;
-    StoreCounters::Add(parts_.counters.reads_refused);
-    executor.Post([done = std::move(done), head = std::move(head)] {
-      done(Fail(Fault::kSelf, "queue_full", "too many cold reads wait for the disk"));
-    });
-    return;
-  }
+  if (!chunk) return StartChunkLoad(std::move(head), index, executor, std::move(done));
   executor.Post(
       [done = std::move(done), head = std::move(head), chunk = std::move(chunk)] { done(chunk); });
+}
+
+void LmdbCacheStore::StartChunkLoad(HeadRef head, uint32_t index, Executor& executor,
+                                    std::function<void(Result<ChunkRef>)> done) {
+  // A job that is given up as too slow runs a second time, without a session: the first answers.
+  auto answered = std::make_shared<std::atomic<bool>>(false);
+  auto job = [this, head, index, &executor, done, answered,
+              since = MonoNow()](ReadSession* session) {
+    Result<ChunkRef> result = ReadChunkJob(*head, index, session);
+    parts_.counters.cold_read_times->Record(MonoNow() - since);
+    if (answered->exchange(true)) return;
+    executor.Post([done, head, result = std::move(result)]() mutable { done(std::move(result)); });
+  };
+  if (readers_.Push(std::move(job))) return;
+  StoreCounters::Add(parts_.counters.reads_refused);
+  executor.Post([done = std::move(done), head = std::move(head)] {
+    done(Fail(Fault::kSelf, "queue_full", "too many cold reads wait for the disk"));
+  });
 }
 
 Result<ChunkRef> LmdbCacheStore::ReadChunkJob(const CachedHead& head, uint32_t index,
                                               ReadSession* session) {
   const ChunkName name{.object_id = head.head.object_id, .index = index};
   if (ChunkRef chunk = parts_.ram.FindChunk(name)) return chunk;  // someone else read it meanwhile
-  if (session == nullptr) return Fail(Fault::kSelf, "read_failed", "the store is closing");
+  if (session == nullptr)
+    return Fail(Fault::kSelf, "read_failed", "the disk takes too long, or the store is closing");
   if (index >= ChunkCount(head.head.body_bytes)) {
     return Fail(Fault::kSelf, "gone", "the body has no such chunk");
   }
@@ -276,7 +291,7 @@ Result<ChunkRef> LmdbCacheStore::ReadChunkJob(const CachedHead& head, uint32_t i
     result.error().reason = "read_failed";
   }
   // A body with a hole is no body: the object is fetched anew.
-  RemoveObject(head.head.key, head.head.object_id);
+  RemoveObject(head.head.key, head.head.object_id, Removal::kBroken);
   return result;
 }
 
@@ -376,12 +391,14 @@ CacheStats LmdbCacheStore::Stats() const {
   stats.stored = counters.stored;
   stats.not_stored = counters.AllNotStored();
   for (size_t i = 0; i < kNotStoredReasons; ++i) stats.not_stored_by[i] = counters.not_stored[i];
-  stats.evicted_disk = counters.evicted_disk;
-  stats.expired = counters.expired;
+  for (size_t i = 0; i < kRemovals; ++i) stats.removed_by[i] = counters.removed[i];
+  stats.evicted_disk = counters.Evicted();
+  stats.expired = counters.Removed(Removal::kExpired);
   stats.checksum_failures = counters.checksum_failures;
   stats.write_errors = counters.write_errors;
   stats.orphans_swept = counters.orphans_swept;
   stats.reads_refused = counters.reads_refused;
+  stats.reads_timed_out = readers_.timed_out();
   stats.write_queue_bytes = parts_.queue.bytes();
   stats.read_queue_length = readers_.length();
   stats.presence_bytes = parts_.presence.memory_bytes();
@@ -389,13 +406,20 @@ CacheStats LmdbCacheStore::Stats() const {
   stats.retired_bytes = counters.retired_bytes;
   stats.free_list_pages = counters.free_list_pages;
   stats.pinned_pages = counters.pinned_pages;
-  stats.oldest_read = readers_.oldest().age;
+  stats.oldest_read =
+      std::max(readers_.oldest_age(), milliseconds(counters.oldest_snapshot_ms.load()));
   stats.walked = parts_.presence.complete();
   stats.pass_through = parts_.pass_through;
   return stats;
 }
 
-void LmdbCacheStore::ExportMetrics(metrics::Registry& registry) { metrics_.Declare(registry); }
+CacheTimes LmdbCacheStore::Times() const {
+  return {.batches = parts_.counters.batch_times, .cold_reads = parts_.counters.cold_read_times};
+}
+
+void LmdbCacheStore::ExportMetrics(metrics::Registry& registry) {
+  metrics_.Declare(registry, Times());
+}
 
 void LmdbCacheStore::Flush() { parts_.queue.Flush(); }
 

@@ -36,13 +36,17 @@ class LmdbCacheStore final : public CacheStore {
   uint64_t purge_sequence() const override;
   LogPosition log_position() const override;
   CacheStats Stats() const override;
+  CacheTimes Times() const override;
   void ExportMetrics(metrics::Registry& registry) override;
   void Flush() override;
 
  private:
   LmdbCacheStore(CacheOptions options, PayloadDecoder decoder, std::unique_ptr<StoreDisk> disk);
-  void RemoveObject(const Key256& key, uint64_t object_id);
-  void ReadHeadJob(const Key256& key, ReadSession* session);
+  void RemoveObject(const Key256& key, uint64_t object_id, Removal why);
+  void StartLoad(const Key256& key, HeadIndex::LoadNumber load);
+  void ReadHeadJob(const Key256& key, HeadIndex::LoadNumber load, ReadSession* session);
+  void StartChunkLoad(HeadRef head, uint32_t index, Executor& executor,
+                      std::function<void(Result<ChunkRef>)> done);
   HeadRef ReadStored(const Key256& key, ReadSession& session);
   HeadRef MakeLoaded(const Key256& key, HeadRecord record, ChunkRef body);
   Result<ChunkRef> ReadChunkJob(const CachedHead& head, uint32_t index, ReadSession* session);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -299,7 +300,37 @@ Status LmdbEnv::Reserve() {
   return {};
 }
 
-Result<LmdbSpace> LmdbEnv::MeasureSpace(std::optional<uint64_t> oldest_reader) {
+std::optional<LmdbReader> LmdbEnv::OldestReader() const {
+  std::optional<LmdbReader> oldest;
+  // One line a slot: process, thread (hexadecimal), snapshot or "-"; a heading before them.
+  const auto note = [](const char* line, void* context) -> int {
+    auto& least = *static_cast<std::optional<LmdbReader>*>(context);
+    LmdbReader reader;
+    unsigned long long thread = 0;
+    unsigned long long snapshot = 0;
+    if (std::sscanf(line, "%d %llx %llu", &reader.pid, &thread, &snapshot) != 3) return 0;
+    reader.snapshot = snapshot;
+    if (!least || reader.snapshot < least->snapshot) least = reader;
+    return 0;
+  };
+  mdb_reader_list(env_, note, &oldest);
+  return oldest;
+}
+
+uint64_t LmdbEnv::LastCommit() const {
+  MDB_envinfo info;
+  mdb_env_info(env_, &info);
+  return info.me_last_txnid;
+}
+
+void LmdbEnv::FreeDeadReaders() {
+  int dead = 0;
+  // A failure leaves the slots as they are: the next call tries again.
+  (void)mdb_reader_check(env_, &dead);
+}
+
+Result<LmdbSpace> LmdbEnv::MeasureSpace() {
+  const std::optional<LmdbReader> reader = OldestReader();
   Result<LmdbReadTxn> txn = BeginRead();
   if (!txn) return tl::unexpected(txn.error());
   LmdbSpace space{.page_bytes = page_bytes(),
@@ -307,7 +338,8 @@ Result<LmdbSpace> LmdbEnv::MeasureSpace(std::optional<uint64_t> oldest_reader) {
                   .used_pages = txn->UsedPages()};
   // The pages that the last commit freed are what the commit before it, LMDB's fallback, still
   // uses.
-  const uint64_t oldest = std::min(oldest_reader.value_or(txn->id()), txn->id());
+  const uint64_t newest = txn->id();
+  const uint64_t oldest = std::min(reader ? reader->snapshot : newest, newest);
   Result<LmdbCursor> cursor = txn->Open(LmdbTable{kFreeTable});
   if (!cursor) return tl::unexpected(cursor.error());
   // A record of the free list: the id of the transaction that freed, then a count and the pages.
@@ -321,6 +353,7 @@ Result<LmdbSpace> LmdbEnv::MeasureSpace(std::optional<uint64_t> oldest_reader) {
     std::memcpy(&count, (*entry)->value.data(), sizeof count);
     space.listed_pages += count;
     if (freed_by >= oldest) space.pinned_pages += count;
+    if (freed_by >= oldest && freed_by < newest) space.pinned_by_readers += count;
   }
 }
 

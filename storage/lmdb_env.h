@@ -35,13 +35,20 @@ struct LmdbEntry {
   Bytes value;
 };
 
+/// A snapshot that is held, by any process that has the file open.
+struct LmdbReader {
+  int pid = 0;
+  uint64_t snapshot = 0;  ///< LmdbTxn::id() of it
+};
+
 /// The map as a batch sees it before it writes. `free()` pages can be taken now.
 struct LmdbSpace {
   uint64_t page_bytes = 0;
   uint64_t map_pages = 0;
-  uint64_t used_pages = 0;    ///< live: tables, free list, the two meta pages
-  uint64_t pinned_pages = 0;  ///< freed, but a reader or the last commit still needs them
-  uint64_t listed_pages = 0;  ///< on the free list, pinned ones included
+  uint64_t used_pages = 0;         ///< live: tables, free list, the two meta pages
+  uint64_t pinned_pages = 0;       ///< freed, but a reader or the last commit still needs them
+  uint64_t pinned_by_readers = 0;  ///< of these, what would be free without readers
+  uint64_t listed_pages = 0;       ///< on the free list, pinned ones included
   uint64_t free() const {
     const uint64_t held = used_pages + pinned_pages;
     return held < map_pages ? map_pages - held : 0;
@@ -152,8 +159,14 @@ class LmdbEnv {
   Status Reserve();
   /// Bytes up to the last page ever used: the file cannot be cut below it.
   uint64_t HighWaterBytes() const;
-  /// Pages by use. `oldest_reader`: the least id() of a snapshot still held, or nothing.
-  Result<LmdbSpace> MeasureSpace(std::optional<uint64_t> oldest_reader);
+  /// Pages by use.
+  Result<LmdbSpace> MeasureSpace();
+  /// Who holds the oldest snapshot; nothing when none is held.
+  std::optional<LmdbReader> OldestReader() const;
+  /// The id of the newest snapshot.
+  uint64_t LastCommit() const;
+  /// Frees the slots of processes that died with a snapshot.
+  void FreeDeadReaders();
   uint64_t map_bytes() const { return map_bytes_; }
   uint64_t page_bytes() const;
 

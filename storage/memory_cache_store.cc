@@ -128,7 +128,7 @@ void MemoryCacheStore::Sweep() {
     // A freshened head of the same object has a row of its own, later.
     const HeadRef head = ram_.PeekHead(key);
     if (head != nullptr && head->head.drop_at <= now && ram_.EraseThisHead(*head)) {
-      StoreCounters::Add(counters_.expired);
+      counters_.Remove(Removal::kExpired);
     }
     lock.lock();
   }
@@ -231,13 +231,20 @@ CacheStats MemoryCacheStore::Stats() const {
   stats.stored = counters_.stored;
   stats.not_stored = counters_.AllNotStored();
   for (size_t i = 0; i < kNotStoredReasons; ++i) stats.not_stored_by[i] = counters_.not_stored[i];
-  stats.expired = counters_.expired;
+  stats.expired = counters_.Removed(Removal::kExpired);
+  stats.removed_by[static_cast<size_t>(Removal::kExpired)] = stats.expired;
   stats.purge_marks = purges_.scopes();
   stats.walked = true;
   return stats;
 }
 
-void MemoryCacheStore::ExportMetrics(metrics::Registry& registry) { metrics_.Declare(registry); }
+CacheTimes MemoryCacheStore::Times() const {
+  return {.batches = counters_.batch_times, .cold_reads = counters_.cold_read_times};
+}
+
+void MemoryCacheStore::ExportMetrics(metrics::Registry& registry) {
+  metrics_.Declare(registry, Times());
+}
 
 void MemoryCacheStore::Flush() { Sweep(); }
 

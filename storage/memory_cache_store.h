@@ -47,6 +47,7 @@ class MemoryCacheStore final : public CacheStore {
   uint64_t purge_sequence() const override;
   LogPosition log_position() const override;
   CacheStats Stats() const override;
+  CacheTimes Times() const override;
   void ExportMetrics(metrics::Registry& registry) override;
   void Flush() override;
 

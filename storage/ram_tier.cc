@@ -9,9 +9,10 @@ namespace nearside::storage {
 namespace {
 
 constexpr uint8_t kMostFrequency = 3;
-/// Accesses that an entry of the small queue needs to move on to the main one: "more than one" in
-/// the paper.
-constexpr uint8_t kPromoteAbove = 1;
+/// Accesses that an entry of the small queue needs to move on to the main one: more than this. The
+/// paper says more than one; one is up to a point better where an object's requests come in bursts,
+/// and in a large cache.
+constexpr uint8_t kPromoteAbove = 0;
 /// The small queue's share of the bytes: a tenth, as in the paper.
 constexpr uint64_t kSmallShare = 10;
 /// Second chances given under one hold of a lock: then others get their turn before the search goes
@@ -22,6 +23,11 @@ constexpr uint64_t kMostShards = 32;
 /// A bucket for this many bytes of the limit: chains stay short down to heads of a few hundred
 /// bytes.
 constexpr uint64_t kBytesPerBucket = 2048;
+/// A ghost for this many bytes: heads with small bodies come to a thousand each, and no fewer than
+/// the main queue's are to be remembered.
+constexpr uint64_t kBytesPerGhost = 1024;
+/// The smallest are known for this many times as long as those of mean size.
+constexpr uint64_t kMostWindow = 2;
 constexpr size_t kMostTouched = 256;
 constexpr uint64_t kAllocatorBytes = 32;  // malloc's own, for an entry and a head's control block
 
@@ -117,16 +123,28 @@ struct alignas(64) RamTier::Shard {
     Entry** bucket = BucketOf(hash);
     entry->chain = *bucket;
     *bucket = entry;
-    const uint64_t window = std::max(main.entries, small.entries);
-    entry->in_main = entry->in_main || ghost.Take(hash, window);
+    entry->in_main = entry->in_main || ghost.Take(hash, GhostWindow(entry->charge));
     (entry->in_main ? main : small).Push(entry);
     ++(entry->name.is_chunk ? chunks : heads);
+    PublishBytes();
+  }
+  /// How many evictions ago something of this size may have left and be known: as many as the main
+  /// queue has entries (the paper), more for the small and fewer for the large, as a large one
+  /// pushes more others out of it. Who is asked for while in the small queue needs no ghost: a hot
+  /// large object gets into the main queue all the same.
+  uint64_t GhostWindow(uint64_t charge) const {
+    const uint64_t entries = small.entries + main.entries;
+    if (entries == 0) return 0;
+    const uint64_t mean_charge = (small.bytes + main.bytes) / entries;
+    const uint64_t window = std::max(main.entries, small.entries);
+    return std::min(window * kMostWindow, window * mean_charge / charge);
   }
   std::unique_ptr<Entry> Unlink(Entry** slot) {
     std::unique_ptr<Entry> entry(*slot);
     *slot = entry->chain;
     (entry->in_main ? main : small).Remove(entry.get());
     --(entry->name.is_chunk ? chunks : heads);
+    PublishBytes();
     return entry;
   }
   std::unique_ptr<Entry> UnlinkOldest(const Fifo& fifo) {
@@ -138,6 +156,7 @@ struct alignas(64) RamTier::Shard {
     }
     if (entry->frequency < kMostFrequency) ++entry->frequency;
   }
+  void PublishBytes() { bytes.store(small.bytes + main.bytes, std::memory_order_relaxed); }
   struct Search {
     std::unique_ptr<Entry> victim;
     bool unfinished = false;  ///< no victim yet, but chances were used up
@@ -146,6 +165,7 @@ struct alignas(64) RamTier::Shard {
 
   mutable std::mutex mutex;
   std::vector<Entry*> buckets;
+  std::atomic<uint64_t> bytes{0};  ///< of both queues, for who looks for the fullest shard
   Fifo small;
   Fifo main;
   GhostTable ghost;
@@ -189,9 +209,8 @@ uint64_t ChargeOf(const CachedHead& head) {
 RamTier::RamTier(ByteSize limit) : limit_(limit.bytes) {
   const uint64_t shards = ShardCount(limit_);
   const uint64_t buckets = std::bit_ceil(std::max<uint64_t>(limit_ / shards / kBytesPerBucket, 64));
-  for (uint64_t i = 0; i < shards; ++i) {
-    shards_.push_back(std::make_unique<Shard>(buckets, buckets));
-  }
+  const uint64_t ghosts = limit_ / shards / kBytesPerGhost;
+  for (uint64_t i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>(buckets, ghosts));
 }
 
 RamTier::~RamTier() = default;
@@ -295,15 +314,27 @@ bool RamTier::MakeRoom(uint64_t charge) {
   }
 }
 
+/// The fullest shard gives: all have the same room then, so that together they evict in nearly the
+/// order of one. (Each in turn lets them drift apart, which costs up to a point of hits.)
+RamTier::Shard* RamTier::FullestShard() const {
+  Shard* fullest = nullptr;
+  uint64_t most = 0;
+  for (const auto& shard : shards_) {
+    const uint64_t bytes = shard->bytes.load(std::memory_order_relaxed);
+    if (bytes <= most) continue;
+    most = bytes;
+    fullest = shard.get();
+  }
+  return fullest;
+}
+
 bool RamTier::EvictOne() {
-  // Round the shards, so that all of them age alike; empty ones are passed over.
-  for (size_t tries = 0; tries < shards_.size(); ++tries) {
-    const uint32_t turn = next_victim_shard_.fetch_add(1, std::memory_order_relaxed);
-    Shard& shard = *shards_[turn & (shards_.size() - 1)];
+  // Found empty under its lock after all: others evict too, and the next look tells.
+  while (Shard* shard = FullestShard()) {
     Shard::Search search;
     do {
-      const std::lock_guard lock(shard.mutex);
-      search = shard.Evict();
+      const std::lock_guard lock(shard->mutex);
+      search = shard->Evict();
     } while (search.unfinished);
     if (search.victim == nullptr) continue;
     Destroy(std::move(search.victim));

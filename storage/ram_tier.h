@@ -3,7 +3,10 @@
 // Heads and chunks in RAM under one byte-exact limit, evicted by S3-FIFO (Yang, Zhang, Qiu, Yue,
 // Vigfusson, "FIFO queues are all you need for cache eviction", SOSP'23): a small queue for what is
 // new, a main one for what was asked for again, a ghost table of what left the small one. A scan of
-// one-hit objects passes through the small queue alone.
+// one-hit objects passes through the small queue alone. Three things differ from the paper: one
+// more request is enough for the main queue, what is large is known to the ghost table for a
+// shorter time, and the queues are cut into shards, of which the fullest evicts. What each is worth
+// tests/bench/hit_ratio.cc tells.
 
 #include <array>
 #include <atomic>
@@ -83,6 +86,7 @@ class RamTier {
   template <typename MayReplace>
   bool Insert(std::unique_ptr<Entry> entry, MayReplace may_replace);
   bool MakeRoom(uint64_t charge);
+  Shard* FullestShard() const;
   bool EvictOne();
   /// Destroys and gives the bytes back, in this order: the limit holds at every instant.
   void Destroy(std::unique_ptr<Entry> entry);
@@ -91,7 +95,6 @@ class RamTier {
 
   uint64_t limit_;
   std::atomic<uint64_t> bytes_{0};
-  std::atomic<uint32_t> next_victim_shard_{0};
   std::vector<std::unique_ptr<Shard>> shards_;
 };
 

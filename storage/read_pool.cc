@@ -1,5 +1,7 @@
 #include "storage/read_pool.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -31,10 +33,9 @@ Status ReadSession::With(LmdbEnv& env, Snapshot& snapshot,
     snapshot.txn.emplace(std::move(*txn));
   }
   snapshot.held_since.store(SteadyMillis(), std::memory_order_relaxed);
-  snapshot.held.store(std::max<uint64_t>(snapshot.txn->id(), 1), std::memory_order_release);
   Status status = read(*snapshot.txn);
   snapshot.txn->Reset();
-  snapshot.held.store(0, std::memory_order_release);
+  snapshot.held_since.store(0, std::memory_order_relaxed);
   return status;
 }
 
@@ -43,14 +44,14 @@ void ReadSession::Drop() {
   chunks_.txn.reset();
 }
 
-ReadPool::ReadPool(StoreDisk& disk, unsigned threads, size_t most_waiting)
-    : most_waiting_(most_waiting) {
-  for (unsigned i = 0; i < std::max(threads, 1u); ++i) {
-    sessions_.push_back(std::make_unique<ReadSession>(disk));
+ReadPool::ReadPool(StoreDisk& disk, Limits limits) : limits_(limits) {
+  const unsigned threads = std::max(limits_.threads, 1u);
+  running_.resize(threads);
+  for (unsigned i = 0; i < threads; ++i) sessions_.push_back(std::make_unique<ReadSession>(disk));
+  for (unsigned i = 0; i < threads; ++i) {
+    threads_.emplace_back([this, i] { Run(*sessions_[i], i); });
   }
-  for (const auto& session : sessions_) {
-    threads_.emplace_back([this, &session = *session] { Run(session); });
-  }
+  watch_ = std::thread([this] { Watch(); });
 }
 
 ReadPool::~ReadPool() { Stop(); }
@@ -58,8 +59,13 @@ ReadPool::~ReadPool() { Stop(); }
 bool ReadPool::Push(Job job) {
   {
     const std::lock_guard lock(mutex_);
-    if (stop_ || jobs_.size() >= most_waiting_) return false;
-    jobs_.push_back(std::move(job));
+    if (stop_ || tasks_.size() >= limits_.most_waiting ||
+        std::ranges::all_of(running_,
+                            [](const auto& task) { return task != nullptr && task->given_up; })) {
+      return false;
+    }
+    tasks_.push_back(std::make_shared<Task>(Task{.job = std::move(job), .since = MonoNow()}));
+    if (tasks_.size() == 1) watch_changed_.notify_one();
   }
   changed_.notify_one();
   return true;
@@ -67,13 +73,14 @@ bool ReadPool::Push(Job job) {
 
 size_t ReadPool::length() const {
   const std::lock_guard lock(mutex_);
-  return jobs_.size();
+  return tasks_.size();
 }
 
-void ReadPool::Run(ReadSession& session) {
+void ReadPool::Run(ReadSession& session, size_t number) {
+  pthread_setname_np(pthread_self(), "cache-reader");
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stop_ || suspended_ || !jobs_.empty(); });
+    changed_.wait(lock, [this] { return stop_ || suspended_ || !tasks_.empty(); });
     if (stop_) break;
     if (suspended_) {
       session.Drop();
@@ -83,14 +90,54 @@ void ReadPool::Run(ReadSession& session) {
       --parked_;
       continue;
     }
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
+    std::shared_ptr<Task> task = running_[number] = std::move(tasks_.front());
+    tasks_.pop_front();
     lock.unlock();
-    job(session.disk().is_open() ? &session : nullptr);
-    job = nullptr;  // what it holds goes before the lock comes back
+    task->job(session.disk().is_open() ? &session : nullptr);
+    lock.lock();
+    running_[number].reset();
+    lock.unlock();
+    task.reset();  // what it holds goes without the lock
     lock.lock();
   }
   session.Drop();
+}
+
+/// Under the lock: those that have waited, or run, for too long. The waiting ones leave the queue.
+std::vector<std::shared_ptr<ReadPool::Task>> ReadPool::TakeLate(MonoTime now) {
+  std::vector<std::shared_ptr<Task>> late;
+  for (const std::shared_ptr<Task>& task : running_) {
+    if (task == nullptr || task->given_up || now - task->since < limits_.patience) continue;
+    task->given_up = true;
+    late.push_back(task);
+  }
+  for (; !tasks_.empty() && now - tasks_.front()->since >= limits_.patience; tasks_.pop_front()) {
+    late.push_back(std::move(tasks_.front()));
+  }
+  return late;
+}
+
+/// A thread of its own: when a disk hangs, so do the readers and the writer.
+void ReadPool::Watch() {
+  pthread_setname_np(pthread_self(), "cache-watch");
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    const bool idle = tasks_.empty() && std::ranges::all_of(running_, [](const auto& task) {
+                        return task == nullptr || task->given_up;
+                      });
+    if (idle) {
+      watch_changed_.wait(lock);
+      continue;
+    }
+    watch_changed_.wait_for(lock, limits_.patience / 8);
+    std::vector<std::shared_ptr<Task>> late = TakeLate(MonoNow());
+    if (late.empty()) continue;
+    timed_out_.fetch_add(late.size(), std::memory_order_relaxed);
+    lock.unlock();
+    for (const std::shared_ptr<Task>& task : late) task->job(nullptr);
+    late.clear();
+    lock.lock();
+  }
 }
 
 bool ReadPool::Suspend(milliseconds patience) {
@@ -119,26 +166,23 @@ void ReadPool::Stop() {
     stop_ = true;
   }
   changed_.notify_all();
+  watch_changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-  for (Job& job : std::exchange(jobs_, {})) job(nullptr);
+  if (watch_.joinable()) watch_.join();
+  for (const std::shared_ptr<Task>& task : std::exchange(tasks_, {})) task->job(nullptr);
 }
 
-ReadPool::Oldest ReadPool::oldest() const {
-  Oldest oldest;
+milliseconds ReadPool::oldest_age() const {
   const int64_t now = SteadyMillis();
-  const auto note = [&](const ReadSession::Snapshot& snapshot, std::optional<uint64_t>& least) {
-    const uint64_t held = snapshot.held.load(std::memory_order_acquire);
-    if (held == 0) return;
-    least = std::min(least.value_or(held), held);
-    const milliseconds age{now - snapshot.held_since.load(std::memory_order_relaxed)};
-    oldest.age = std::max(oldest.age, age);
-  };
+  int64_t oldest = now;
   for (const auto& session : sessions_) {
-    note(session->heads_, oldest.heads);
-    note(session->chunks_, oldest.chunks);
+    for (const auto* snapshot : {&session->heads_, &session->chunks_}) {
+      const int64_t since = snapshot->held_since.load(std::memory_order_relaxed);
+      if (since != 0) oldest = std::min(oldest, since);
+    }
   }
-  return oldest;
+  return milliseconds(now - oldest);
 }
 
 }  // namespace nearside::storage

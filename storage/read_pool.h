@@ -34,8 +34,7 @@ class ReadSession {
   friend class ReadPool;
   struct Snapshot {
     std::optional<LmdbReadTxn> txn;
-    std::atomic<uint64_t> held{0};       ///< id of the snapshot held, 0: none
-    std::atomic<int64_t> held_since{0};  ///< steady clock's milliseconds
+    std::atomic<int64_t> held_since{0};  ///< steady clock's milliseconds; 0: none is held
   };
   Status With(LmdbEnv& env, Snapshot& snapshot, const std::function<Status(const LmdbTxn&)>& read);
   void Drop();
@@ -47,15 +46,24 @@ class ReadSession {
 
 class ReadPool {
  public:
-  /// Gets null when it will not be run for want of a disk: the store closes or the disk is being
-  /// replaced.
+  /// Gets null when it will not be run for want of a disk: the store closes, the disk is being
+  /// replaced or takes too long.
   using Job = std::function<void(ReadSession*)>;
+  struct Limits {
+    unsigned threads = 1;
+    size_t most_waiting = 1024;
+    /// A job that has waited and run for so long is called a second time with null, perhaps while
+    /// it hangs.
+    milliseconds patience{2000};
+  };
 
-  ReadPool(StoreDisk& disk, unsigned threads, size_t most_waiting);
+  ReadPool(StoreDisk& disk, Limits limits);
   ~ReadPool();
 
-  /// False when the queue is full: the job is not taken.
+  /// False when the queue is full, or every thread hangs in a job that was given up: the job is not
+  /// taken.
   bool Push(Job job);
+  uint64_t timed_out() const { return timed_out_.load(std::memory_order_relaxed); }
   size_t length() const;
 
   /// Lets running jobs end and has every thread let go of the environments; jobs wait meanwhile.
@@ -65,23 +73,30 @@ class ReadPool {
   /// Runs what waits with null and ends the threads.
   void Stop();
 
-  struct Oldest {
-    std::optional<uint64_t> heads;  ///< least snapshot held
-    std::optional<uint64_t> chunks;
-    milliseconds age{0};  ///< how long the oldest of both has been held
-  };
-  Oldest oldest() const;
+  /// How long the oldest snapshot of these threads has been held; zero when none is.
+  milliseconds oldest_age() const;
 
  private:
-  void Run(ReadSession& session);
+  struct Task {
+    Job job;
+    MonoTime since{};
+    bool given_up = false;  ///< guarded by mutex_
+  };
+  void Run(ReadSession& session, size_t number);
+  void Watch();
+  std::vector<std::shared_ptr<Task>> TakeLate(MonoTime now);
 
-  const size_t most_waiting_;
+  const Limits limits_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::condition_variable parked_changed_;
-  std::deque<Job> jobs_;
+  std::deque<std::shared_ptr<Task>> tasks_;
+  std::vector<std::shared_ptr<Task>> running_;  ///< by thread; null: idle
   std::vector<std::unique_ptr<ReadSession>> sessions_;
   std::vector<std::thread> threads_;
+  std::thread watch_;
+  std::condition_variable watch_changed_;
+  std::atomic<uint64_t> timed_out_{0};
   size_t parked_ = 0;
   bool suspended_ = false;
   bool stop_ = false;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "storage/cache_store.h"
 
@@ -14,11 +15,22 @@ struct StoreCounters {
   Counter stored{0};
   Counter not_stored[kNotStoredReasons]{};
   Counter head_loads{0}, head_misses{0}, chunk_loads{0}, reads_refused{0};
-  Counter evicted_disk{0}, expired{0}, checksum_failures{0}, write_errors{0}, orphans_swept{0};
-  Counter batches{0}, batch_bytes{0};
+  Counter removed[kRemovals]{};
+  Counter checksum_failures{0}, write_errors{0}, orphans_swept{0};
   // Gauges that the writer sets.
-  Counter disk_bytes{0}, disk_objects{0}, retired_bytes{0}, free_list_pages{0}, pinned_pages{0};
+  Counter disk_bytes{0}, disk_objects{0}, retired_bytes{0}, free_list_pages{0}, pinned_pages{0},
+      oldest_snapshot_ms{0};
 
+  const std::shared_ptr<DurationHistogram> batch_times = std::make_shared<DurationHistogram>();
+  const std::shared_ptr<DurationHistogram> cold_read_times = std::make_shared<DurationHistogram>();
+
+  void Remove(Removal why) { Add(removed[static_cast<size_t>(why)]); }
+  uint64_t Removed(Removal why) const {
+    return removed[static_cast<size_t>(why)].load(std::memory_order_relaxed);
+  }
+  uint64_t Evicted() const {
+    return Removed(Removal::kEvictedForBodies) + Removed(Removal::kEvictedForHeads);
+  }
   void Refuse(NotStored reason) { Add(not_stored[static_cast<size_t>(reason)]); }
   static void Add(Counter& counter, uint64_t n = 1) {
     counter.fetch_add(n, std::memory_order_relaxed);

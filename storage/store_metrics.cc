@@ -1,5 +1,6 @@
 #include "storage/store_metrics.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@ using Field = double (*)(const CacheStats&);
 struct Series {
   std::string_view name;
   std::string_view help;
-  std::string_view label;  ///< "name=value", or empty
+  std::string_view labels;  ///< "name=value,name=value", or empty
   Field read;
 };
 
@@ -21,6 +22,10 @@ double D(uint64_t n) { return static_cast<double>(n); }
 
 double NotStoredBy(const CacheStats& stats, NotStored reason) {
   return D(stats.not_stored_by[static_cast<size_t>(reason)]);
+}
+
+double RemovedBy(const CacheStats& stats, Removal reason) {
+  return D(stats.removed_by[static_cast<size_t>(reason)]);
 }
 
 constexpr std::string_view kBytes = "Bytes held by the cache, by tier.";
@@ -64,7 +69,11 @@ const Series kGauges[] = {
 constexpr std::string_view kHeads = "Lookups of heads by what they found.";
 constexpr std::string_view kChunks = "Chunks found in memory and read from disk.";
 constexpr std::string_view kRefused = "Objects that were to be stored and were not, by reason.";
-constexpr std::string_view kEvicted = "Objects and chunks evicted for space, by tier.";
+constexpr std::string_view kEvicted =
+    "Evicted for space: from disk objects, by the map that was short of it; from memory heads and "
+    "chunks.";
+constexpr std::string_view kFailed = "Cold reads that were given up, by reason.";
+constexpr std::string_view kRemoved = "Objects that left the disk for another reason than space.";
 
 const Series kCounters[] = {
     {"nearside_cache_heads_total", kHeads, "found=memory",
@@ -91,25 +100,41 @@ const Series kCounters[] = {
      [](const CacheStats& s) { return NotStoredBy(s, NotStored::kRefused); }},
     {"nearside_cache_evicted_total", kEvicted, "tier=memory",
      [](const CacheStats& s) { return D(s.evicted_memory); }},
-    {"nearside_cache_evicted_total", kEvicted, "tier=disk",
-     [](const CacheStats& s) { return D(s.evicted_disk); }},
-    {"nearside_cache_expired_total", "Objects removed because their time was over.", "",
-     [](const CacheStats& s) { return D(s.expired); }},
+    {"nearside_cache_evicted_total", kEvicted, "tier=disk,short_of=bodies",
+     [](const CacheStats& s) { return RemovedBy(s, Removal::kEvictedForBodies); }},
+    {"nearside_cache_evicted_total", kEvicted, "tier=disk,short_of=heads",
+     [](const CacheStats& s) { return RemovedBy(s, Removal::kEvictedForHeads); }},
+    {"nearside_cache_removed_total", kRemoved, "reason=expired",
+     [](const CacheStats& s) { return RemovedBy(s, Removal::kExpired); }},
+    {"nearside_cache_removed_total", kRemoved, "reason=purged",
+     [](const CacheStats& s) { return RemovedBy(s, Removal::kPurged); }},
+    {"nearside_cache_removed_total", kRemoved, "reason=replaced",
+     [](const CacheStats& s) { return RemovedBy(s, Removal::kReplaced); }},
+    {"nearside_cache_removed_total", kRemoved, "reason=removed",
+     [](const CacheStats& s) { return RemovedBy(s, Removal::kRemoved); }},
+    {"nearside_cache_removed_total", kRemoved, "reason=broken",
+     [](const CacheStats& s) { return RemovedBy(s, Removal::kBroken); }},
     {"nearside_cache_checksum_failures_total", "Stored bytes that did not match their checksum.",
      "", [](const CacheStats& s) { return D(s.checksum_failures); }},
     {"nearside_cache_write_errors_total", "Objects and batches that the disk did not take.", "",
      [](const CacheStats& s) { return D(s.write_errors); }},
     {"nearside_cache_orphans_swept_total", "Bodies without a head, left by a kill and removed.", "",
      [](const CacheStats& s) { return D(s.orphans_swept); }},
-    {"nearside_cache_reads_refused_total", "Cold reads that found the queue full.", "",
+    {"nearside_cache_reads_failed_total", kFailed, "reason=queue_full",
      [](const CacheStats& s) { return D(s.reads_refused); }},
+    {"nearside_cache_reads_failed_total", kFailed, "reason=timeout",
+     [](const CacheStats& s) { return D(s.reads_timed_out); }},
 };
 
 metrics::Labels LabelsOf(const Series& series) {
-  const size_t equals = series.label.find('=');
-  if (equals == std::string_view::npos) return {};
-  return {
-      {std::string(series.label.substr(0, equals)), std::string(series.label.substr(equals + 1))}};
+  metrics::Labels labels;
+  for (std::string_view rest = series.labels; !rest.empty();) {
+    const std::string_view one = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    const size_t equals = one.find('=');
+    labels.emplace_back(one.substr(0, equals), one.substr(equals + 1));
+  }
+  return labels;
 }
 
 }  // namespace
@@ -123,7 +148,7 @@ void MetricsSource::Detach() {
   link_->store = nullptr;
 }
 
-void MetricsSource::Declare(metrics::Registry& registry) {
+void MetricsSource::Declare(metrics::Registry& registry, const CacheTimes& times) {
   for (const Series& series : kGauges) {
     registry.Gauge(series.name, series.help, LabelsOf(series),
                    [link = link_, read = series.read] { return read(link->Read()); });
@@ -132,6 +157,12 @@ void MetricsSource::Declare(metrics::Registry& registry) {
     registry.CounterFrom(series.name, series.help, LabelsOf(series),
                          [link = link_, read = series.read] { return read(link->Read()); });
   }
+  registry.HistogramFrom("nearside_cache_batch_seconds",
+                         "Time that the writer took for a batch, with its syncs.", {},
+                         times.batches);
+  registry.HistogramFrom("nearside_cache_cold_read_seconds",
+                         "Time of a read from disk, with the wait for a reader.", {},
+                         times.cold_reads);
 }
 
 }  // namespace nearside::storage

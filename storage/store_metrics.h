@@ -15,7 +15,7 @@ class MetricsSource {
   /// From now on the metrics read zero. Before the store goes.
   void Detach();
   /// Declares nearside_cache_*.
-  void Declare(metrics::Registry& registry);
+  void Declare(metrics::Registry& registry, const CacheTimes& times);
 
  private:
   struct Link {

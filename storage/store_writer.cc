@@ -1,5 +1,7 @@
 #include "storage/store_writer.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -73,6 +75,7 @@ void StoreWriter::ReadDisk() {
 }
 
 void StoreWriter::Run() {
+  pthread_setname_np(pthread_self(), "cache-writer");
   while (true) {
     WriteBatch batch = parts_.queue.Take(NextTurn());
     const bool done = deferred_.empty() && reaper_.idle() && touched_.empty();
@@ -116,16 +119,19 @@ void StoreWriter::RunBatch(WriteBatch batch) {
     }
     probing_ = true;
   }
+  const MonoTime begun = MonoNow();
   const uint64_t incoming_bytes = DiskBytes(batch.chunks);
   // Without chunks of its own a batch need not wait for the next to store its heads.
   const bool heads_now = batch.chunks.empty();
   if (heads_now) std::move(batch.heads.begin(), batch.heads.end(), std::back_inserter(deferred_));
+  const bool writes = !batch.chunks.empty() || !reaper_.idle() || HeadsHaveWork(incoming_bytes);
   Status status = CommitHeads(incoming_bytes);
   if (status) {
     status = CommitChunks(batch.chunks);
   } else {
     FailChunks(batch.chunks);
   }
+  if (writes) parts_.counters.batch_times->Record(MonoNow() - begun);
   parts_.queue.FinishChunks(batch.chunks);
   if (!heads_now) std::move(batch.heads.begin(), batch.heads.end(), std::back_inserter(deferred_));
   if (!status) {
@@ -181,7 +187,9 @@ void StoreWriter::HandleFailure(const Error& error) {
   StoreCounters::Add(parts_.counters.write_errors);
   FailWrites();
   full_in_a_row_ = error.reason == "map_full" ? full_in_a_row_ + 1 : 0;
-  if ((IsDamage(error) || full_in_a_row_ >= kWedgedAfter) && StartOver(error)) return;
+  // A map that only a reader keeps full is not wedged: its content stays.
+  const bool wedged = full_in_a_row_ >= kWedgedAfter && OldestSnapshotAge() < kStuckReader;
+  if ((IsDamage(error) || wedged) && StartOver(error)) return;
   EnterPassThrough(error);
 }
 
@@ -242,14 +250,28 @@ void StoreWriter::UpdateGauges() {
   parts_.inline_on_disk.store(heads_full < kRoomyHeads || heads_full <= chunks_full);
 }
 
-void StoreWriter::WatchReaders() {
-  const milliseconds age = readers_.oldest().age;
+/// As our own readers tell it, or as the reader table shows it of other processes.
+milliseconds StoreWriter::OldestSnapshotAge() const {
   const MonoTime now = MonoNow();
+  return std::max({readers_.oldest_age(), heads_watch_.age(now), chunks_watch_.age(now)});
+}
+
+void StoreWriter::WatchReaders() {
+  const MonoTime now = MonoNow();
+  if (disk_.is_open()) {
+    heads_watch_.Look(disk_.heads(), now);
+    chunks_watch_.Look(disk_.chunks(), now);
+  }
+  const milliseconds age = OldestSnapshotAge();
+  parts_.counters.oldest_snapshot_ms.store(static_cast<uint64_t>(age.count()),
+                                           std::memory_order_relaxed);
   if (age < kStuckReader || now < next_reader_alarm_) return;
   next_reader_alarm_ = now + kReaderAlarmPeriod;
+  const int pid = chunks_watch_.pid() != 0 ? chunks_watch_.pid() : heads_watch_.pid();
   Log(Level::kError, "store_reader_stuck",
       {{"path", parts_.options.path},
        {"seconds", std::chrono::duration_cast<seconds>(age).count()},
+       {"process", pid},
        {"effect", "space is not given back; nothing is stored once it runs out"}});
 }
 

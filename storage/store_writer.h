@@ -20,6 +20,7 @@
 #include "storage/ghost_table.h"
 #include "storage/head_table.h"
 #include "storage/read_pool.h"
+#include "storage/snapshot_watch.h"
 #include "storage/store_disk.h"
 #include "storage/store_parts.h"
 #include "storage/store_walk.h"
@@ -97,6 +98,7 @@ class StoreWriter {
   void ReadDisk();
   void UpdateGauges();
   void WatchReaders();
+  milliseconds OldestSnapshotAge() const;
 
   StoreParts& parts_;
   StoreDisk& disk_;
@@ -125,6 +127,7 @@ class StoreWriter {
   int full_in_a_row_ = 0;
   bool probing_ =
       false;  ///< the first batch after a pause: writes to both environments to see whether it can
+  SnapshotWatch heads_watch_, chunks_watch_;
   MonoTime next_reader_alarm_{};
 };
 

@@ -29,6 +29,9 @@ constexpr milliseconds kTouchPeriod{1000};
 /// stored evicted.
 constexpr milliseconds kStalledRead{250};
 constexpr milliseconds kReapPause{100};
+/// How long a batch waits for a reader that holds the room it needs.
+constexpr milliseconds kReaderPatience{100};
+constexpr milliseconds kReaderPause{2};
 /// Pages that a commit of chunks needs beside them: the path in the tree, the free list.
 constexpr uint64_t kSparePages = 64;
 
@@ -124,11 +127,11 @@ Status StoreWriter::ApplyAll(HeadBatch& batch, HeadsPlan& plan) {
       continue;
     }
     const auto& removal = std::get<HeadRemoval>(operation);
-    const auto removed = batch.Remove(removal.key, removal.object_id, Removal::kRemoved);
+    const auto removed = batch.Remove(removal.key, removal.object_id, removal.why);
     if (!removed) return tl::unexpected(removed.error());
   }
   for (const StoreWalk::Removal& removal : plan.removals) {
-    const Result<bool> removed = batch.Remove(removal.key, removal.object_id, Removal::kRemoved);
+    const Result<bool> removed = batch.Remove(removal.key, removal.object_id, Removal::kPurged);
     if (!removed) return tl::unexpected(removed.error());
   }
   if (Status s = Promote(batch); !s) return s;
@@ -196,7 +199,8 @@ Status StoreWriter::Evict(HeadBatch& batch, const HeadsPlan& plan) {
     const bool for_heads =
         (plan.only_make_room || batch.UsedPages() > most_pages) && victims < most_for_heads;
     if (!for_chunks && !for_heads) return {};
-    const Result<bool> evicted = batch.EvictOne(accessed, next_position);
+    const Removal why = for_chunks ? Removal::kEvictedForBodies : Removal::kEvictedForHeads;
+    const Result<bool> evicted = batch.EvictOne(why, accessed, next_position);
     if (!evicted) return tl::unexpected(evicted.error());
     if (!*evicted) return {};
     const RemovedObject& victim = batch.removed().back();
@@ -240,22 +244,14 @@ void StoreWriter::FinishRemoved(const RemovedObject& removed) {
     if (walk_.Counted(removed.key)) parts_.presence.Drop(removed.key);
   }
   if (removed.in_chunks) Doom(removed.object_id, removed.body_bytes);
-  StoreCounters& counters = parts_.counters;
-  switch (removed.why) {
-    case Removal::kEvicted:
-      if (removed.segment == Segment::kProbation) ghost_.Add(removed.key.word());
-      StoreCounters::Add(counters.evicted_disk);
-      break;
-    case Removal::kExpired:
-      StoreCounters::Add(counters.expired);
-      break;
-    case Removal::kBroken:
-      StoreCounters::Add(counters.checksum_failures);
-      break;
-    case Removal::kReplaced:
-    case Removal::kRemoved:
-      break;
+  const bool evicted =
+      removed.why == Removal::kEvictedForBodies || removed.why == Removal::kEvictedForHeads;
+  if (evicted && removed.segment == Segment::kProbation) ghost_.Add(removed.key.word());
+  // A record that could not be read; what else is broken has been counted by whom it failed.
+  if (removed.why == Removal::kBroken && removed.object_id == 0) {
+    StoreCounters::Add(parts_.counters.checksum_failures);
   }
+  parts_.counters.Remove(removed.why);
 }
 
 void StoreWriter::Doom(uint64_t object_id, uint64_t body_bytes) {
@@ -334,21 +330,27 @@ Status StoreWriter::CommitChunks(const std::vector<ChunkWrite>& chunks) {
 /// Puts the chunks, with room made for them if need be; refuses them when none can be made.
 Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
   const uint64_t incoming_bytes = DiskBytes(chunks);
-  for (int rounds = 0; rounds < kMostRoomRounds; ++rounds) {
+  const MonoTime patience = MonoNow() + kReaderPatience;
+  for (int rounds = 0; rounds < kMostRoomRounds;) {
     uint64_t evict_bytes = EvictionGoal(incoming_bytes);
     if (HasRoomFor(incoming_bytes)) {
       Status status = TryChunks(chunks);
       if (status || !IsFull(status.error())) return status;
       // Pages there are, but not in a row.
       evict_bytes = disk_.layout().chunks_map_bytes / 100 * kFragmentedPercent;
-    } else if (readers_.oldest().age > kStalledRead) {
-      break;  // each commit would only add to what the reader pins
+    }
+    if (ReaderHoldsRoom()) {
+      // Whatever went now would only be pinned with the rest: the room comes when the reader goes.
+      if (OldestSnapshotAge() > kStalledRead || MonoNow() >= patience) break;
+      std::this_thread::sleep_for(kReaderPause);
+      continue;
     }
     if (Status room = MakeRoomForChunks(evict_bytes); !room) return room;
+    ++rounds;
   }
   // A reader hangs, or objects under way fill the disk.
   FailChunks(chunks);
-  if (HasRoomFor(0)) return TryChunks({});
+  if (!ReaderHoldsRoom() && HasRoomFor(0)) return TryChunks({});
   reap_at_ = MonoNow() + kReapPause;
   return {};
 }
@@ -373,7 +375,7 @@ uint64_t StoreWriter::DiskBytes(const std::vector<ChunkWrite>& chunks) const {
 }
 
 bool StoreWriter::HasRoomFor(uint64_t incoming_bytes) {
-  const Result<LmdbSpace> space = disk_.chunks().MeasureSpace(readers_.oldest().chunks);
+  const Result<LmdbSpace> space = disk_.chunks().MeasureSpace();
   if (!space) return true;  // the commit will meet the error and say so
   parts_.counters.free_list_pages.store(space->listed_pages, std::memory_order_relaxed);
   parts_.counters.pinned_pages.store(space->pinned_pages, std::memory_order_relaxed);
@@ -382,11 +384,8 @@ bool StoreWriter::HasRoomFor(uint64_t incoming_bytes) {
 
 /// Whether the map is full only for as long as a reader keeps its snapshot: no failure of the disk.
 bool StoreWriter::ReaderHoldsRoom() {
-  const std::optional<uint64_t> oldest = readers_.oldest().chunks;
-  if (!oldest) return false;
-  const Result<LmdbSpace> with = disk_.chunks().MeasureSpace(oldest);
-  const Result<LmdbSpace> without = disk_.chunks().MeasureSpace(std::nullopt);
-  return with && without && without->free() >= with->free() + kSparePages;
+  const Result<LmdbSpace> space = disk_.chunks().MeasureSpace();
+  return space && space->pinned_by_readers >= kSparePages;
 }
 
 Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {
@@ -415,7 +414,6 @@ Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {
     return status;
   }
   reaper_.Confirm();
-  StoreCounters::Add(parts_.counters.batches);
   return status;
 }
 

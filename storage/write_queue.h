@@ -50,6 +50,7 @@ struct HeadWrite {
 struct HeadRemoval {
   Key256 key;
   std::optional<uint64_t> object_id;  ///< nullopt: whatever is stored
+  Removal why = Removal::kRemoved;
   Ticket ticket = 0;
 };
 /// An object whose writer gave up: its chunks are to be erased.

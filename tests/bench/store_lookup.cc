@@ -1,17 +1,19 @@
 // What a lookup costs in a hot set of 10,000 objects, on one thread, and how long a start takes.
 // Prints; asserts nothing.
 //
-//   store_lookup [FOLDER [OBJECTS BODY_BYTES DISK_MIB]]     with a folder: also writes, reopens and
-//   reads cold
+//   store_lookup [FOLDER [--objects N --body BYTES --disk MIB]]   with a folder: on disk too; with
+//   objects: writes them, opens anew, reads cold, purges
 //
 // Run it alone on the machine; the figures in docs/ are of the release preset.
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -132,22 +134,81 @@ double Milliseconds(MonoTime since) {
   return std::chrono::duration<double, std::milli>(MonoNow() - since).count();
 }
 
-void MeasureDisk(const CacheOptions& options, size_t objects, size_t body_bytes) {
-  MonoTime start = MonoNow();
-  {
-    auto store = std::move(*CacheStore::Open(options, Decode));
-    for (size_t i = 0; i < objects; ++i) {
-      while (Put(*store, i, body_bytes) == nullptr) store->Flush();
-    }
-    store->Flush();
-    const CacheStats stats = store->Stats();
-    std::printf("wrote %zu objects of %zu bytes in %.0f ms; %llu on disk, %.1f MiB, %llu errors\n",
-                objects, body_bytes, Milliseconds(start),
-                static_cast<unsigned long long>(stats.disk_objects),
-                static_cast<double>(stats.disk_bytes) / (1 << 20),
-                static_cast<unsigned long long>(stats.write_errors));
+/// Bytes of the process that no file is behind: what the kernel cannot take back.
+double AnonymousBytes() {
+  std::string word;
+  double kibibytes = 0;
+  for (std::ifstream status("/proc/self/status"); status >> word;) {
+    if (word == "RssAnon:") status >> kibibytes;
   }
-  start = MonoNow();
+  return kibibytes * 1024;
+}
+
+double InMilliseconds(DurationHistogram::Duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+void Fill(const CacheOptions& options, size_t objects, size_t body_bytes) {
+  const MonoTime start = MonoNow();
+  auto store = std::move(*CacheStore::Open(options, Decode));
+  MonoTime told = start;
+  for (size_t i = 0; i < objects; ++i) {
+    while (Put(*store, i, body_bytes) == nullptr) store->Flush();
+    if (MonoNow() - told < seconds(10)) continue;
+    told = MonoNow();
+    std::fprintf(stderr, "%zu of %zu objects\n", i, objects);
+  }
+  store->Flush();
+  const CacheStats stats = store->Stats();
+  const DurationHistogram::Reading batches = store->Times().batches->Read();
+  std::printf(
+      "wrote %zu objects of %zu bytes in %.1f s; %llu on disk, %.1f MiB, %llu errors; batches p50 "
+      "%.1f, p99 "
+      "%.1f, max %.1f ms\n",
+      objects, body_bytes, Milliseconds(start) / 1000,
+      static_cast<unsigned long long>(stats.disk_objects),
+      static_cast<double>(stats.disk_bytes) / (1 << 20),
+      static_cast<unsigned long long>(stats.write_errors), InMilliseconds(batches.Quantile(0.5)),
+      InMilliseconds(batches.Quantile(0.99)), InMilliseconds(batches.max()));
+}
+
+/// How long Purge takes to return, and to be durable, whatever the number of objects it covers.
+void MeasurePurges(CacheStore& store) {
+  Queue queue;
+  std::vector<double> returned, durable;
+  for (int i = 0; i < 101; ++i) {
+    const MonoTime start = MonoNow();
+    store.Purge({1}, /*soft=*/true, LogPosition{1, static_cast<uint64_t>(i) + 1}, &queue, [] {});
+    returned.push_back(Milliseconds(start) * 1000);
+    queue.RunOne();
+    durable.push_back(Milliseconds(start));
+  }
+  std::sort(returned.begin(), returned.end());
+  std::sort(durable.begin(), durable.end());
+  std::printf(
+      "purge of a scope that all %llu objects are in: %.1f us, durable after %.1f ms (medians of "
+      "%zu)\n",
+      static_cast<unsigned long long>(store.Stats().disk_objects), returned[returned.size() / 2],
+      durable[durable.size() / 2], durable.size());
+}
+
+void MeasureColdLoads(CacheStore& store, size_t objects) {
+  Queue queue;
+  DurationHistogram times;
+  for (size_t i = 0; i < 2000; ++i) {
+    const MonoTime start = MonoNow();
+    store.Load(KeyOf(i * 7919 % objects), queue, [](const HeadRef&) {});
+    queue.RunOne();
+    times.Record(MonoNow() - start);
+  }
+  const DurationHistogram::Reading read = times.Read();
+  std::printf("load of a head: p50 %.3f, p99 %.3f ms\n", InMilliseconds(read.Quantile(0.5)),
+              InMilliseconds(read.Quantile(0.99)));
+}
+
+void MeasureDisk(const CacheOptions& options, size_t objects, size_t body_bytes) {
+  Fill(options, objects, body_bytes);
+  const MonoTime start = MonoNow();
   auto store = std::move(*CacheStore::Open(options, Decode));
   std::printf("opened in %.1f ms\n", Milliseconds(start));
   Queue queue;
@@ -157,9 +218,13 @@ void MeasureDisk(const CacheOptions& options, size_t objects, size_t body_bytes)
   std::printf("first head %s after %.1f ms\n", head != nullptr ? "found" : "missing",
               Milliseconds(start));
   while (!store->Stats().walked) store->Flush();
-  std::printf("walked after %.0f ms; %.1f bytes of RAM a key\n", Milliseconds(start),
-              static_cast<double>(store->Stats().presence_bytes) /
-                  static_cast<double>(std::max<uint64_t>(store->Stats().disk_objects, 1)));
+  const auto count = static_cast<double>(std::max<uint64_t>(store->Stats().disk_objects, 1));
+  std::printf(
+      "walked after %.1f s; RAM by the key: %.1f bytes in the table, %.1f in all of the process\n",
+      Milliseconds(start) / 1000, static_cast<double>(store->Stats().presence_bytes) / count,
+      AnonymousBytes() / count);
+  MeasureColdLoads(*store, objects);
+  MeasurePurges(*store);
 }
 
 }  // namespace
@@ -167,29 +232,45 @@ void MeasureDisk(const CacheOptions& options, size_t objects, size_t body_bytes)
 
 int main(int argc, char** argv) {
   using namespace nearside::storage;
-  CacheOptions memory;
-  memory.memory = nearside::ByteSize{256 << 20};
-  auto store = std::move(*CacheStore::Open(memory, Decode));
-  std::printf("in memory, %zu objects of 1000 bytes:\n", kHotObjects);
-  for (size_t i = 0; i < kHotObjects; ++i) Put(*store, i, 1000);
-  MeasureLookups(*store);
-  if (argc < 2) return 0;
+  std::string folder;
+  size_t objects = 0;
+  size_t body_bytes = 16'000;
+  uint64_t disk_mib = 10'240;
+  bool sparse = false;
+  CLI::App app("Prints what a lookup in the cache costs, and what many objects on disk do.",
+               "store_lookup");
+  app.add_option("FOLDER", folder, "Where stores are made; without one all is in memory");
+  app.add_option("--objects", objects, "So many are written, opened anew, read and purged; 0: none")
+      ->capture_default_str();
+  app.add_option("--body", body_bytes, "Bytes of each")->capture_default_str();
+  app.add_option("--disk", disk_mib, "MiB of that store")->capture_default_str();
+  app.add_flag("--sparse", sparse, "Let its files grow instead of reserving their blocks");
+  CLI11_PARSE(app, argc, argv);
 
-  CacheOptions disk = memory;
-  disk.path = argv[1];
+  CacheOptions options;
+  options.memory = nearside::ByteSize{256 << 20};
   {
-    auto on_disk = std::move(*CacheStore::Open(disk, Decode));
-    for (size_t i = 0; i < kHotObjects; ++i) {
-      while (Put(*on_disk, i, 3000) == nullptr) on_disk->Flush();
-    }
-    while (!on_disk->Stats().walked) on_disk->Flush();
-    std::printf("with a disk, %zu objects of 3000 bytes:\n", kHotObjects);
-    MeasureLookups(*on_disk);
+    auto store = std::move(*CacheStore::Open(options, Decode));
+    std::printf("in memory, %zu objects of 1000 bytes:\n", kHotObjects);
+    for (size_t i = 0; i < kHotObjects; ++i) Put(*store, i, 1000);
+    MeasureLookups(*store);
   }
-  if (argc < 5) return 0;
-  disk.path = std::string(argv[1]) + "/large";
-  disk.disk = nearside::ByteSize{std::strtoull(argv[4], nullptr, 10) << 20};
-  disk.memory = nearside::ByteSize{16 << 20};
-  MeasureDisk(disk, std::strtoull(argv[2], nullptr, 10), std::strtoull(argv[3], nullptr, 10));
+  if (folder.empty()) return 0;
+  options.path = folder + "/small";
+  {
+    auto store = std::move(*CacheStore::Open(options, Decode));
+    for (size_t i = 0; i < kHotObjects; ++i) {
+      while (Put(*store, i, 3000) == nullptr) store->Flush();
+    }
+    while (!store->Stats().walked) store->Flush();
+    std::printf("with a disk, %zu objects of 3000 bytes:\n", kHotObjects);
+    MeasureLookups(*store);
+  }
+  if (objects == 0) return 0;
+  options.path = folder + "/large";
+  options.disk = nearside::ByteSize{disk_mib << 20};
+  options.memory = nearside::ByteSize{16 << 20};
+  options.reserve_disk = !sparse;
+  MeasureDisk(options, objects, body_bytes);
   return 0;
 }

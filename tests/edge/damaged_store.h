@@ -59,6 +59,7 @@ class DamagedStore final : public storage::CacheStore {
   uint64_t purge_sequence() const override { return whole_->purge_sequence(); }
   storage::LogPosition log_position() const override { return whole_->log_position(); }
   storage::CacheStats Stats() const override { return whole_->Stats(); }
+  storage::CacheTimes Times() const override { return whole_->Times(); }
   void ExportMetrics(metrics::Registry& registry) override { whole_->ExportMetrics(registry); }
   void Flush() override { whole_->Flush(); }
 

@@ -56,6 +56,7 @@ class FakeStore final : public storage::CacheStore {
   uint64_t purge_sequence() const override { return 0; }
   storage::LogPosition log_position() const override { return position; }
   storage::CacheStats Stats() const override { return {}; }
+  storage::CacheTimes Times() const override { return {}; }
   void ExportMetrics(metrics::Registry&) override {}
   void Flush() override {}
 

@@ -52,6 +52,23 @@ TEST(MetricsTest, AHistogramHasCumulativeBucketsSumAndCount) {
             "fetch_seconds_count{site=\"demo\"} 5\n");
 }
 
+TEST(MetricsTest, AHistogramThatSomebodyElseKeepsIsReadAtTheScrape) {
+  Registry registry;
+  const auto durations = std::make_shared<DurationHistogram>();
+  registry.HistogramFrom("batch_seconds", "Time of a batch.", {{"kind", "heads"}}, durations);
+  for (const int milliseconds : {1, 2, 500})
+    durations->Record(std::chrono::milliseconds(milliseconds));
+  const std::string text = registry.Expose();
+  for (const std::string line :
+       {"# TYPE batch_seconds histogram", "batch_seconds_bucket{kind=\"heads\",le=\"0.001024\"} 1",
+        "batch_seconds_bucket{kind=\"heads\",le=\"0.262144\"} 2",
+        "batch_seconds_bucket{kind=\"heads\",le=\"0.524288\"} 3",
+        "batch_seconds_bucket{kind=\"heads\",le=\"+Inf\"} 3",
+        "batch_seconds_sum{kind=\"heads\"} 0.503", "batch_seconds_count{kind=\"heads\"} 3"}) {
+    EXPECT_NE(text.find(line + "\n"), std::string::npos) << line << " is not in\n" << text;
+  }
+}
+
 TEST(MetricsTest, AHistogramWithoutLabelsOrBoundsIsACountAndASum) {
   Registry registry;
   const HistogramId size = registry.Histogram("size_bytes", "Sizes.", {});

@@ -77,8 +77,9 @@ class HeadTableTest : public testing::Test {
     uint64_t next = 1000;
     std::string order;
     HeadBatch batch = Begin();
-    while (*batch.EvictOne([&](const Key256& key) { return accessed.erase(key) > 0; },
-                           [&] { return next++; })) {
+    while (*batch.EvictOne(
+        Removal::kEvictedForBodies, [&](const Key256& key) { return accessed.erase(key) > 0; },
+        [&] { return next++; })) {
       order += std::to_string(batch.removed().back().object_id) + " ";
     }
     Commit(batch);
@@ -165,7 +166,7 @@ TEST_F(HeadTableTest, ExpiresWhatIsDueOldestFirstAndNoMoreThanAsked) {
   HeadBatch batch = Begin();
   EXPECT_EQ(batch.Expire(FromUnixMillis(300), 2).value(), 2u);
   EXPECT_EQ(batch.Expire(FromUnixMillis(300), 2).value(), 1u);
-  EXPECT_EQ(Names(batch.removed()), "1c2 2c2 3c2 ");
+  EXPECT_EQ(Names(batch.removed()), "1c3 2c3 3c3 ");
   EXPECT_EQ(ToUnixMillis(*batch.FirstExpiry().value()), 400);
   Commit(batch);
   EXPECT_EQ(Rows(), "1 1 1");
@@ -192,7 +193,8 @@ TEST_F(HeadTableTest, EvictionEndsEvenWhenEverythingIsPopular) {
   for (uint64_t i = 1; i <= 300; ++i) PutOne(std::to_string(i), i);
   uint64_t next = 1000;
   HeadBatch batch = Begin();
-  EXPECT_TRUE(*batch.EvictOne([](const Key256&) { return true; }, [&] { return next++; }));
+  EXPECT_TRUE(*batch.EvictOne(
+      Removal::kEvictedForBodies, [](const Key256&) { return true; }, [&] { return next++; }));
   EXPECT_EQ(batch.removed().size(), 1u);
 }
 
@@ -207,8 +209,9 @@ TEST_F(HeadTableTest, ABrokenRecordIsErasedAndItsRowsArePassedOver) {
   EXPECT_EQ(Stored("a"), "bad_length");
   HeadBatch batch = Begin();
   EXPECT_EQ(batch.Expire(FromUnixMillis(1000), 10).value(), 2u);
-  EXPECT_EQ(Names(batch.removed()), "0i4 2c2 ");
-  EXPECT_FALSE(*batch.EvictOne([](const Key256&) { return false; }, [] { return 1; }));
+  EXPECT_EQ(Names(batch.removed()), "0i6 2c3 ");
+  EXPECT_FALSE(*batch.EvictOne(
+      Removal::kEvictedForBodies, [](const Key256&) { return false; }, [] { return 1; }));
   Commit(batch);
   EXPECT_EQ(Rows(), "0 0 0");
 }

@@ -403,6 +403,65 @@ TEST_F(LmdbCacheStoreTest, ReadsBeyondTheQueueAreRefusedAndServiceGoesOn) {
   EXPECT_EQ(store_->Stats().read_queue_length, 0u);
 }
 
+TEST_F(LmdbCacheStoreTest, AReadThatHangsIsAnsweredAsAMissAndTheNextAtOnce) {
+  Open();
+  for (const char* name : {"a", "b", "c"}) PutOne(name, 1000);
+  store_.reset();
+  options_.reader_threads = 1;
+  options_.read_timeout = milliseconds(50);
+  Gate gate;
+  store_ = OpenStore(options_, [&](const Head& head) { return gate.Decode(head); });
+  TestExecutor executor;
+  std::vector<HeadRef> answers;
+  const auto load = [&](const char* name) {
+    store_->Load(KeyOf(name), executor, [&](HeadRef head) { answers.push_back(std::move(head)); });
+  };
+  load("a");
+  gate.WaitForReader();
+  load("b");
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(executor.RunOne());
+  EXPECT_EQ(store_->Stats().reads_timed_out, 2u) << "the one that hangs and the one behind it";
+  // Nobody waits for a reader that has been given up.
+  load("c");
+  EXPECT_EQ(store_->Stats().reads_refused, 1u);
+  ASSERT_TRUE(executor.RunOne());
+  EXPECT_THAT(answers, testing::ElementsAre(nullptr, nullptr, nullptr));
+  gate.Open();
+  ASSERT_TRUE(FlushUntil(*store_, [&] {
+    load("a");
+    return executor.RunOne() && answers.back() != nullptr;
+  })) << "it reads again once the disk does";
+  EXPECT_EQ(executor.waiting(), 0u) << "what hung has been answered once";
+}
+
+TEST_F(LmdbCacheStoreTest, AReadThatWasGivenUpDoesNotAnswerTheNextOneOfItsKey) {
+  Open();
+  PutOne("a", 1000);
+  store_.reset();
+  options_.reader_threads = 2;
+  options_.read_timeout = milliseconds(50);
+  Gate gate;
+  std::atomic<int> decoded{0};
+  store_ = OpenStore(options_, [&](const Head& head) {
+    return decoded++ == 0 ? gate.Decode(head) : DecodeTestPayload(head);
+  });
+  TestExecutor executor;
+  HeadRef first;
+  store_->Load(KeyOf("a"), executor, [&](HeadRef head) { first = std::move(head); });
+  gate.WaitForReader();
+  ASSERT_TRUE(executor.RunOne());
+  EXPECT_EQ(first, nullptr);
+  HeadRef second;
+  store_->Load(KeyOf("a"), executor, [&](HeadRef head) { second = std::move(head); });
+  ASSERT_TRUE(executor.RunOne());
+  ASSERT_NE(second, nullptr);
+  gate.Open();
+  store_->Remove(KeyOf("a"));
+  store_.reset();  // the one that hung has ended
+  EXPECT_EQ(executor.waiting(), 0u);
+  EXPECT_EQ(decoded, 2);
+}
+
 TEST_F(LmdbCacheStoreTest, LoadsOfOneKeyShareOneReadAndOneHead) {
   Open();
   PutOne("a", 1000);

@@ -110,10 +110,15 @@ TEST_F(LmdbEnvTest, ASnapshotPinsWhatIsFreedAfterIt) {
   }
   // Some commits later the pages would be free for all but the reader.
   for (int i = 0; i < 3; ++i) Put(*env, table, "other", std::to_string(i));
-  const LmdbSpace pinned = env->MeasureSpace(snapshot).value();
+  const LmdbSpace pinned = env->MeasureSpace().value();
   EXPECT_GE(pinned.pinned_pages, 256u);
+  EXPECT_GE(pinned.pinned_by_readers, 256u);
+  ASSERT_TRUE(env->OldestReader());
+  EXPECT_EQ(env->OldestReader()->snapshot, snapshot);
+  EXPECT_EQ(env->OldestReader()->pid, getpid());
   reader->Reset();
-  const LmdbSpace freed = env->MeasureSpace(std::nullopt).value();
+  const LmdbSpace freed = env->MeasureSpace().value();
+  EXPECT_EQ(freed.pinned_by_readers, 0u);
   EXPECT_LT(freed.pinned_pages, 10u);
   EXPECT_GE(freed.listed_pages, 256u);
   EXPECT_GE(freed.free(), pinned.free() + 256u);

@@ -133,6 +133,68 @@ TEST(RamTierTest, WhatReturnsSoonAfterItsEvictionSurvivesTheNextScan) {
   EXPECT_NE(tier.PeekHead(KeyOf("again")), nullptr);
 }
 
+TEST(RamTierTest, OneMoreRequestIsEnoughToSurviveAScan) {
+  RamTier tier(1_MiB);
+  Insert(tier, MakeHead("twice"));
+  Insert(tier, MakeHead("once"));
+  EXPECT_NE(tier.FindHead(KeyOf("twice")), nullptr);
+  for (int i = 0; i < 5000; ++i) Insert(tier, MakeHead("scan" + std::to_string(i)));
+  EXPECT_NE(tier.PeekHead(KeyOf("twice")), nullptr);
+  EXPECT_EQ(tier.PeekHead(KeyOf("once")), nullptr);
+}
+
+TEST(RamTierTest, ShardsKeepTheSameRoomHoweverLongItRuns) {
+  RamTier tier(256_MiB);  // 32 shards, of charges alone
+  constexpr uint64_t kCharge = 64 << 10;
+  constexpr int kInserted = 100'000, kNewest = 3000;  // 4,000 fit
+  for (int i = 0; i < kInserted; ++i) {
+    tier.InsertHead(MakeHead("scan" + std::to_string(i)), kCharge);
+  }
+  int kept = 0;
+  for (int i = kInserted - kNewest; i < kInserted; ++i) {
+    kept += tier.PeekHead(KeyOf("scan" + std::to_string(i))) != nullptr ? 1 : 0;
+  }
+  EXPECT_GT(kept, kNewest * 99 / 100);
+}
+
+TEST(RamTierTest, RemembersSmallHeadsThatItPushedOut) {
+  RamTier tier(1_MiB);
+  const auto name_of = [](int i) { return "small" + std::to_string(i); };
+  int inserted = 0;
+  while (tier.Read().evicted == 0) Insert(tier, MakeHead(name_of(inserted++), 1, 500));
+  const int fit = inserted - 1;
+  const int returning = fit * 9 / 20;  // that many are pushed out, and known when they come back
+  while (inserted < fit + returning) Insert(tier, MakeHead(name_of(inserted++), 1, 500));
+  for (int i = 0; i < returning; ++i) Insert(tier, MakeHead(name_of(i), 1, 500));
+  for (int i = 0; i < 2 * fit; ++i) Insert(tier, MakeHead("scan" + std::to_string(i), 1, 500));
+  int kept = 0;
+  for (int i = 0; i < returning; ++i) kept += tier.PeekHead(KeyOf(name_of(i))) != nullptr ? 1 : 0;
+  EXPECT_GT(kept, returning * 2 / 3) << "of " << returning;
+}
+
+TEST(RamTierTest, ALargeObjectIsKnownForAShorterTimeButStaysWhenHot) {
+  RamTier tier(4_MiB);
+  constexpr uint64_t kSmall = 1000, kLarge = 50'000;
+  int others = 0;
+  const auto push_out = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      tier.InsertHead(MakeHead("other" + std::to_string(others++)), kSmall);
+    }
+  };
+  tier.InsertHead(MakeHead("large"), kLarge);
+  tier.InsertHead(MakeHead("small"), kSmall);
+  tier.InsertHead(MakeHead("hot"), kLarge);
+  EXPECT_NE(tier.FindHead(KeyOf("hot")), nullptr);
+  while (tier.PeekHead(KeyOf("small")) != nullptr) push_out(1);
+  push_out(500);
+  tier.InsertHead(MakeHead("large"), kLarge);
+  tier.InsertHead(MakeHead("small"), kSmall);
+  push_out(10'000);
+  EXPECT_EQ(tier.PeekHead(KeyOf("large")), nullptr);
+  EXPECT_NE(tier.PeekHead(KeyOf("small")), nullptr);
+  EXPECT_NE(tier.PeekHead(KeyOf("hot")), nullptr);
+}
+
 TEST(RamTierTest, ErasesByObjectAndByIdentity) {
   RamTier tier(1_MiB);
   const HeadRef old_head = MakeHead("a", 1);

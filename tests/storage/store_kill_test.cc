@@ -1,4 +1,5 @@
-// SIGKILL at random instants: what was flushed is there, and nothing wrong is ever served.
+// SIGKILL at random instants: what was flushed is there, and so is what was put a second before
+// without a flush; nothing wrong is ever served.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,12 +9,12 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <map>
 #include <random>
-#include <set>
 #include <thread>
 
 #include "tests/storage/cache_fixture.h"
+#include "tests/storage/expected_states.h"
+#include "tests/storage/kill_progress.h"
 #include "tests/storage/kill_script.h"
 #include "tests/support/temp_dir.h"
 
@@ -22,34 +23,49 @@ extern char** environ;
 namespace nearside::storage {
 namespace {
 
+/// What is older than this is on disk, flushed or not, if the writer had its turns.
+constexpr std::chrono::nanoseconds kDurableAge = seconds(1);
+/// Those turns, in the child's pulses. A batch is four syncs and waits for 20 ms: eight pulses,
+/// with each sync as slow as a pulse. A head is durable with the batch after its own, so at worst
+/// the third that ends, if nothing was queued before it; a few pulses more for good measure.
+/// Commonly a second has a hundred.
+constexpr uint64_t kPulsesPerBatch = 8;
+constexpr uint64_t kDurablePulses = 3 * kPulsesPerBatch + 6;
+constexpr uint64_t kLeastBatch = 128 << 10;  // bytes, in the smallest store
+constexpr uint64_t kLeastOperations = 20;
+constexpr seconds kChildPatience{120};
+
+bool Long() {
+  const char* wanted = std::getenv("NEARSIDE_LONG");
+  return wanted != nullptr && std::string_view(wanted) == "1";
+}
+
 /// The child process. Ends with it.
 class Child {
  public:
-  Child(const std::string& folder, uint64_t disk_mib, uint64_t seed) {
-    int ends[2];
-    EXPECT_EQ(pipe(ends), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addclose(&actions, ends[0]);
-    std::string arguments[] = {NEARSIDE_KILL_CHILD, folder, std::to_string(disk_mib),
-                               std::to_string(seed)};
-    char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(),
-                    arguments[3].data(), nullptr};
-    EXPECT_EQ(posix_spawn(&pid_, argv[0], &actions, nullptr, argv, environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    output_ = fdopen(ends[0], "r");
+  explicit Child(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), NEARSIDE_KILL_CHILD);
+    std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    EXPECT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), environ), 0);
   }
-  ~Child() {
-    Kill();
-    fclose(output_);
-  }
-  /// The number of the last operation that the child says is durable; nothing at its end.
-  std::optional<uint64_t> Listen() {
-    unsigned long long number = 0;
-    if (fscanf(output_, "%llu", &number) != 1) return std::nullopt;
-    return number;
+  ~Child() { Kill(); }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  /// False when the child has ended, or takes minutes.
+  bool WaitUntil(const std::function<bool()>& done) {
+    const MonoTime deadline = MonoNow() + kChildPatience;
+    while (!done()) {
+      siginfo_t ended{};
+      const bool runs =
+          waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+          ended.si_pid == 0;
+      if (!runs || MonoNow() > deadline) return false;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return true;
   }
   void Kill() {
     if (pid_ == 0) return;
@@ -60,124 +76,176 @@ class Child {
 
  private:
   pid_t pid_ = 0;
-  FILE* output_ = nullptr;
 };
 
-/// What each name is in: "miss", "1.25" (the version), "stale 1.25".
-using States = std::map<std::string, std::string>;
-
-std::string Stale(const std::string& state) {
-  return state == "miss" || state.starts_with("stale") ? state : "stale " + state;
-}
-
-std::string After(const std::string& state, const KillOperation& operation,
-                  const std::string& version) {
-  switch (operation.kind) {
-    case KillOperation::Kind::kPut:
-      return version;
-    case KillOperation::Kind::kRemove:
-    case KillOperation::Kind::kHardPurge:
-      return "miss";
-    case KillOperation::Kind::kSoftPurge:
-      return Stale(state);
-  }
-  return state;
-}
+struct Rounds {
+  uint64_t count = 0;
+  uint64_t disk_mib = 0;
+  uint64_t first_seed = 0;
+  bool flush = false;
+};
 
 class StoreKillTest : public testing::Test {
  protected:
   StoreKillTest() {
-    for (uint64_t i = 0; i < kKillNames; ++i) states_["object" + std::to_string(i)] = "miss";
+    for (uint64_t lane = 0; lane < kKillLanes; ++lane) states_.merge(NothingStored(lane));
+    std::cout << "seed of the instants: " << instants_ << "\n";
   }
-  /// Starts the child on the folder, kills it at a random instant; its last word.
-  uint64_t RunAndKill(uint64_t disk_mib, uint64_t seed, std::mt19937& random) {
-    Child child(folder_.In("cache"), disk_mib, seed);
-    uint64_t durable = 0;
-    for (uint64_t words = 1 + random() % 10; words > 0; --words) {
-      durable = child.Listen().value_or(durable);
-    }
-    // The instant is the point here: nothing is waited for.
-    std::this_thread::sleep_for(milliseconds(random() % 100));
-    child.Kill();
-    while (const auto number = child.Listen()) durable = *number;
-    return durable;
-  }
-  /// For each name, what it may be in now: as after the last durable operation, or any later one of
-  /// the child.
-  std::map<std::string, std::set<std::string>> Allowed(uint64_t seed, uint64_t durable) {
-    std::map<std::string, std::set<std::string>> allowed;
-    States now = states_;
-    for (uint64_t number = 1; number <= durable + kOperationsPerFlush; ++number) {
-      if (number == durable + 1) {
-        for (const auto& [name, state] : now) allowed[name] = {state};
-      }
-      const KillOperation operation = KillOperationAt(seed, number);
-      std::string& state = now[operation.name];
-      state = After(state, operation, KillVersion(seed, number));
-      if (number <= durable) continue;
-      std::set<std::string>& set = allowed[operation.name];
-      set.insert(state);
-      // A purge may be durable before a head that was put ahead of it: then it covers the version
-      // before.
-      if (operation.kind == KillOperation::Kind::kSoftPurge) {
-        for (const std::string& before : std::set(set)) set.insert(Stale(before));
-      }
-    }
-    return allowed;
-  }
-  std::string Look(CacheStore& store, const std::string& name) {
-    const HeadRef head = FindOrLoad(store, name);
-    if (head == nullptr) return "miss";
-    const Result<std::string> body = ReadBody(store, head);
-    if (!body) return "error " + body.error().reason;
-    if (*body != BodyOf(head->head.meta, head->head.body_bytes)) return "wrong body";
-    return (store.Check(*head) == Validity::kStale ? "stale " : "") + head->head.meta;
-  }
+  void RunRounds(const Rounds& rounds);
 
-  void RunRounds(uint64_t rounds, uint64_t disk_mib, uint64_t first_seed);
+  // The child runs on the folder and is killed at a random instant: how far each lane had come.
+  std::vector<Stop> KillBetweenFlushes(const Rounds& rounds, uint64_t seed);
+  std::vector<Stop> KillWithoutFlush(const Rounds& rounds, uint64_t seed);
+  std::vector<std::string> Arguments(const Rounds& rounds, uint64_t seed, std::string mode);
+  void ExpectSound(const Rounds& rounds, uint64_t seed, const std::vector<Stop>& stops);
+  void NoteReads(const KillProgress& progress);
+  static uint64_t DurableByAge(const KillProgress& progress, uint64_t lane, int64_t now);
 
+  const unsigned instants_ = std::random_device()();
+  std::mt19937 random_{instants_};
   test::TempDir folder_;
   States states_;
+  uint64_t durable_ = 0, reads_ = 0, evicted_ = 0, orphans_ = 0;
 };
 
-void StoreKillTest::RunRounds(uint64_t rounds, uint64_t disk_mib, uint64_t first_seed) {
-  const unsigned instants = std::random_device()();
-  std::cout << "seed of the instants: " << instants << "\n";
-  std::mt19937 random(instants);
-  const bool may_evict = first_seed >= kLargeBodies;
-  uint64_t operations = 0, orphans = 0;
-  for (uint64_t seed = first_seed; seed < first_seed + rounds; ++seed) {
-    const uint64_t durable = RunAndKill(disk_mib, seed, random);
-    operations += durable;
-    const auto allowed = Allowed(seed, durable);
-    CacheOptions options;
-    options.path = folder_.In("cache");
-    options.disk = ByteSize{disk_mib << 20};
-    auto store = OpenStore(options);
-    ASSERT_NE(store, nullptr);
-    for (const auto& [name, set] : allowed) {
-      const std::string found = Look(*store, name);
-      ASSERT_TRUE(set.contains(found) || (may_evict && found == "miss"))
-          << "seed " << seed << ", " << name << " is \"" << found << "\" after operation "
-          << durable << ", may be " << testing::PrintToString(set);
-      states_[name] = found;
+std::vector<std::string> StoreKillTest::Arguments(const Rounds& rounds, uint64_t seed,
+                                                  std::string mode) {
+  const std::string progress = folder_.In("progress" + std::to_string(seed));
+  return {folder_.In("cache"), progress, std::to_string(rounds.disk_mib), std::to_string(seed),
+          std::move(mode)};
+}
+
+std::vector<Stop> StoreKillTest::KillBetweenFlushes(const Rounds& rounds, uint64_t seed) {
+  const std::vector<std::string> arguments = Arguments(rounds, seed, "flush");
+  const SharedKillProgress progress(arguments[1]);
+  Child child(arguments);
+  // A small store has to be full first.
+  const uint64_t least = seed >= kLargeBodies ? 4 : 0;
+  const uint64_t wanted = (least + random_() % 10) * kOperationsPerFlush;
+  EXPECT_TRUE(child.WaitUntil([&] {
+    uint64_t flushed = 0;
+    for (const KillProgress::Lane& lane : progress->lanes) flushed += lane.flushed;
+    return progress->opened > 0 && flushed >= wanted;
+  })) << "seed "
+      << seed;
+  // The instant is the point here: nothing is waited for.
+  std::this_thread::sleep_for(milliseconds(random_() % 100));
+  child.Kill();
+  NoteReads(*progress);
+  std::vector<Stop> stops;
+  for (const KillProgress::Lane& lane : progress->lanes) {
+    stops.push_back({.durable = lane.flushed, .begun = lane.begun});
+  }
+  return stops;
+}
+
+/// The last operation of the lane that had a second, and the writer its turns, before `now`.
+uint64_t StoreKillTest::DurableByAge(const KillProgress& progress, uint64_t lane, int64_t now) {
+  const KillProgress::Lane& done = progress.lanes[lane];
+  const uint64_t pulses = progress.pulses;
+  for (uint64_t number = done.done; number > 0; --number) {
+    const KillProgress::Done& operation = done.operations[number];
+    const uint64_t turns = operation.queued_bytes / kLeastBatch;
+    if (now - operation.at >= kDurableAge.count() &&
+        pulses - operation.pulse > kDurablePulses + turns * kPulsesPerBatch) {
+      return number;
     }
-    ASSERT_TRUE(FlushUntil(*store, [&] { return store->Stats().walked; }));
-    EXPECT_EQ(store->Stats().checksum_failures, 0u);
-    orphans += store->Stats().orphans_swept;
+  }
+  return 0;
+}
+
+std::vector<Stop> StoreKillTest::KillWithoutFlush(const Rounds& rounds, uint64_t seed) {
+  // In every other round the lanes come to an end, and the writer has nothing to do for the last
+  // second.
+  const bool ends = seed % 2 != 0;
+  const uint64_t operations = ends ? 2 * kLeastOperations : kMostKillOperations;
+  const std::vector<std::string> arguments = Arguments(rounds, seed, std::to_string(operations));
+  const SharedKillProgress progress(arguments[1]);
+  Child child(arguments);
+  const bool large = seed >= kLargeBodies;
+  const uint64_t wanted = kLeastOperations + (large ? 20 + random_() % 20 : random_() % 200);
+  const auto had_its_turns = [&](uint64_t lane) {
+    const uint64_t durable = DurableByAge(*progress, lane, KillClock());
+    const KillProgress::Lane& done = progress->lanes[lane];
+    return ends ? done.ended > 0 && durable == done.done : durable >= wanted;
+  };
+  EXPECT_TRUE(child.WaitUntil([&] { return had_its_turns(0) && had_its_turns(1); }))
+      << "seed " << seed;
+  const int64_t now = KillClock();
+  // As they are before the kill: what is noted after `now` was not a second old then.
+  std::vector<Stop> stops;
+  for (uint64_t lane = 0; lane < kKillLanes; ++lane) {
+    stops.push_back({.durable = DurableByAge(*progress, lane, now)});
+  }
+  child.Kill();
+  NoteReads(*progress);
+  for (uint64_t lane = 0; lane < kKillLanes; ++lane) {
+    stops[lane].begun = progress->lanes[lane].begun;
+  }
+  return stops;
+}
+
+void StoreKillTest::NoteReads(const KillProgress& progress) {
+  reads_ += progress.reads;
+  evicted_ += progress.evicted;
+  EXPECT_EQ(progress.wrong, 0u) << progress.first_wrong.data();
+}
+
+void StoreKillTest::ExpectSound(const Rounds& rounds, uint64_t seed,
+                                const std::vector<Stop>& stops) {
+  CacheOptions options;
+  options.path = folder_.In("cache");
+  options.disk = ByteSize{rounds.disk_mib << 20};
+  auto store = OpenStore(options);
+  ASSERT_NE(store, nullptr);
+  AllowedStates allowed;
+  for (uint64_t lane = 0; lane < kKillLanes; ++lane) {
+    allowed.merge(StatesAfter(states_, {.seed = seed, .lane = lane}, stops[lane]));
+    durable_ += stops[lane].durable;
+  }
+  ASSERT_EQ(TroubleWith(*store, allowed, rounds.first_seed >= kLargeBodies, states_), "")
+      << "seed " << seed << ", durable " << stops[0].durable << " and " << stops[1].durable;
+  orphans_ += store->Stats().orphans_swept;
+  ASSERT_NE(Put(*store, "afterwards", "it serves"), nullptr);
+  ASSERT_EQ(Ask(*store, "afterwards", "it serves"), "body");
+}
+
+void StoreKillTest::RunRounds(const Rounds& rounds) {
+  const uint64_t count = Long() ? 10 * rounds.count : rounds.count;
+  for (uint64_t seed = rounds.first_seed; seed < rounds.first_seed + count; ++seed) {
+    const std::vector<Stop> stops =
+        rounds.flush ? KillBetweenFlushes(rounds, seed) : KillWithoutFlush(rounds, seed);
+    ASSERT_NO_FATAL_FAILURE(ExpectSound(rounds, seed, stops));
+    if (HasFailure()) return;
   }
   for (const auto& entry : std::filesystem::directory_iterator(folder_.In("cache"))) {
     EXPECT_THAT(entry.path().string(), testing::Not(testing::HasSubstr("broken")));
   }
-  EXPECT_GT(operations, 100u) << "the child did something";
-  std::cout << operations << " operations were durable, " << orphans << " orphans were swept\n";
+  EXPECT_GT(durable_, 100u) << "the child did something";
+  EXPECT_GT(reads_, 0u);
+  EXPECT_EQ(evicted_ > 0, rounds.first_seed >= kLargeBodies);
+  std::cout << count << " kills: " << durable_ << " operations had to be there, " << reads_
+            << " objects were read meanwhile, " << evicted_ << " evicted, " << orphans_
+            << " orphans were swept\n";
 }
 
-TEST_F(StoreKillTest, WhatWasFlushedIsThereAndNothingWrongIsServed) { RunRounds(15, 64, 0); }
+TEST_F(StoreKillTest, WhatWasFlushedIsThereAndNothingWrongIsServed) {
+  RunRounds({.count = 8, .disk_mib = 64, .first_seed = 0, .flush = true});
+}
 
 /// The same with a store that is too small for what is put: eviction is under way when it is
 /// killed.
-TEST_F(StoreKillTest, EvictionUnderWayLeavesNothingWrongEither) { RunRounds(5, 16, kLargeBodies); }
+TEST_F(StoreKillTest, EvictionUnderWayLeavesNothingWrongEither) {
+  RunRounds({.count = 4, .disk_mib = 16, .first_seed = kLargeBodies, .flush = true});
+}
+
+TEST_F(StoreKillTest, WhatIsASecondOldIsThereThoughNobodyFlushed) {
+  RunRounds({.count = 6, .disk_mib = 64, .first_seed = 0, .flush = false});
+}
+
+TEST_F(StoreKillTest, EvictionWithoutFlushesLeavesNothingWrong) {
+  RunRounds({.count = 2, .disk_mib = 16, .first_seed = kLargeBodies, .flush = false});
+}
 
 }  // namespace
 }  // namespace nearside::storage

@@ -27,7 +27,8 @@ class StoreWriterTest : public testing::Test {
     disk_ = StoreDisk::Open({.path = options.path, .disk = options.disk}).value();
     parts_ = std::make_unique<StoreParts>(options, DecodeTestPayload, BatchLimits(disk_->layout()),
                                           1000);
-    readers_ = std::make_unique<ReadPool>(*disk_, 2, 10);
+    readers_ =
+        std::make_unique<ReadPool>(*disk_, ReadPool::Limits{.threads = 2, .most_waiting = 10});
     writer_ = std::make_unique<StoreWriter>(*parts_, *disk_, *readers_);
     writer_->Start();
   }
@@ -100,7 +101,7 @@ class StoreWriterTest : public testing::Test {
 TEST_F(StoreWriterTest, AReaderThatHangsStopsAdmissionsButNeitherServiceNorExpiry) {
   PutMany("before", 20, 100'000);
   HangReader();
-  EXPECT_TRUE(readers_->oldest().chunks.has_value());
+  EXPECT_TRUE(disk_->chunks().OldestReader());
   // Thirty megabytes through a map of twelve: every page that is freed stays pinned.
   PutMany("meanwhile", 300, 100'000);
   EXPECT_GT(parts_->counters.write_errors, 0u) << "what finds no page is refused";
@@ -111,18 +112,18 @@ TEST_F(StoreWriterTest, AReaderThatHangsStopsAdmissionsButNeitherServiceNorExpir
   parts_->queue.Flush();
   parts_->queue.Flush();
   EXPECT_EQ(Stored("due"), "none");
-  EXPECT_GE(parts_->counters.expired, 1u);
-  EXPECT_GE(readers_->oldest().age.count(), 0);
+  EXPECT_GE(parts_->counters.Removed(Removal::kExpired), 1u);
+  EXPECT_GT(readers_->oldest_age().count(), 0);
 
   Release();
-  EXPECT_FALSE(readers_->oldest().chunks.has_value());
+  EXPECT_EQ(readers_->oldest_age().count(), 0);
   PutMany("after", 20, 100'000);
   for (int i = 10; i < 20; ++i) EXPECT_EQ(Stored("after" + std::to_string(i)), "whole") << i;
 }
 
 TEST_F(StoreWriterTest, NoHeadOnDiskIsEverWithoutItsChunks) {
   PutMany("object", 200, 120'000);
-  EXPECT_GT(parts_->counters.evicted_disk, 50u);
+  EXPECT_GT(parts_->counters.Evicted(), 50u);
   EXPECT_EQ(parts_->counters.write_errors, 0u);
   int whole = 0;
   for (int i = 0; i < 200; ++i) {
@@ -159,7 +160,7 @@ TEST_F(StoreWriterTest, FilesThatBreakWhileItRunsAreReplacedAndPurgesKept) {
 TEST(ReadPoolTest, SuspendWaitsForRunningJobsAndHasSnapshotsDropped) {
   test::TempDir folder;
   auto disk = StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}).value();
-  ReadPool pool(*disk, 2, 4);
+  ReadPool pool(*disk, {.threads = 2, .most_waiting = 4});
   TestExecutor executor;
   const auto look = [&](ReadSession* session) {
     const bool read = session != nullptr &&
@@ -178,10 +179,39 @@ TEST(ReadPoolTest, SuspendWaitsForRunningJobsAndHasSnapshotsDropped) {
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(executor.RunOne());
 }
 
+TEST(ReadPoolTest, AJobThatHangsIsCalledOnceMoreWithoutASession) {
+  test::TempDir folder;
+  const auto disk = std::move(*StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}));
+  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = milliseconds(20)});
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool released = false;
+  std::string calls;
+  ASSERT_TRUE(pool.Push([&](ReadSession* session) {
+    std::unique_lock lock(mutex);
+    calls += session != nullptr ? "session " : "given-up ";
+    changed.notify_all();
+    if (session != nullptr) changed.wait(lock, [&] { return released; });
+  }));
+  {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return calls == "session given-up "; });
+  }
+  EXPECT_EQ(pool.timed_out(), 1u);
+  EXPECT_FALSE(pool.Push([](ReadSession*) {})) << "no thread moves";
+  {
+    const std::lock_guard lock(mutex);
+    released = true;
+    changed.notify_all();
+  }
+  pool.Stop();
+  EXPECT_EQ(calls, "session given-up ");
+}
+
 TEST(ReadPoolTest, SuspendGivesUpOnAJobThatHangs) {
   test::TempDir folder;
   auto disk = StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}).value();
-  ReadPool pool(*disk, 1, 4);
+  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4});
   std::mutex mutex;
   mutex.lock();
   TestExecutor executor;
