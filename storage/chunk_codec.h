@@ -55,12 +55,15 @@ constexpr uint32_t ChunkLength(uint64_t body_bytes, uint32_t index) {
 constexpr uint64_t ChunkPages(uint64_t bytes, uint64_t page_bytes) {
   return (bytes + 16 + page_bytes - 1) / page_bytes;
 }
-/// Pages of a whole body in chunks.
-constexpr uint64_t BodyPages(uint64_t body_bytes, uint64_t page_bytes) {
-  const uint64_t full = body_bytes / kChunkBytes;
+/// Bytes of disk that a whole body in chunks takes. What is below half a page lies beside others on
+/// a page of the tree: its key and LMDB's node, 46 bytes, come to it.
+constexpr uint64_t BodyDiskBytes(uint64_t body_bytes, uint64_t page_bytes) {
+  constexpr uint64_t kNodeBytes = 46;
+  const uint64_t full = body_bytes / kChunkBytes * ChunkPages(kChunkBytes, page_bytes) * page_bytes;
   const uint64_t rest = body_bytes % kChunkBytes;
-  return full * ChunkPages(kChunkBytes, page_bytes) +
-         (rest != 0 ? ChunkPages(rest, page_bytes) : 0);
+  if (rest == 0) return full;
+  if (rest + kNodeBytes < page_bytes / 2) return full + rest + kNodeBytes;
+  return full + ChunkPages(rest, page_bytes) * page_bytes;
 }
 
 }  // namespace nearside::storage

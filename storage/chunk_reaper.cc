@@ -1,5 +1,6 @@
 #include "storage/chunk_reaper.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "storage/chunk_table.h"
@@ -51,7 +52,7 @@ Result<size_t> ChunkReaper::Step(LmdbWriteTxn& txn, LmdbTable chunks, size_t mos
     const size_t room = most - erased;
     const Result<size_t> count = EraseChunks(txn, chunks, object.object_id, room);
     if (!count) return count;
-    erased += *count;
+    erased += std::max<size_t>(*count, 1);  // looking for one that has none is work too
     if (*count < room) ++finished_;
   }
   return erased;

@@ -2,7 +2,25 @@
 
 #include <utility>
 
+#include "runtime/log.h"
+
 namespace nearside::storage {
+
+namespace {
+
+/// Whether the page that counts the chunk's pages, the one it begins on, can be read.
+bool CanBeErased(const LmdbWriteTxn& txn, ChunkName name, Bytes value) {
+  if (value.empty()) return true;
+  uint8_t first;
+  const Status read = txn.Copy(value.first(1), &first);
+  if (!read) {
+    Log(Level::kError, "store_chunk_unreadable",
+        {{"object", name.object_id}, {"chunk", name.index}, {"error", read.error().ToString()}});
+  }
+  return read.has_value();
+}
+
+}  // namespace
 
 Result<ChunkTables> MakeChunkTables(LmdbWriteTxn& txn) {
   const Result<LmdbTable> chunks = txn.MakeTable("chunks");
@@ -20,12 +38,14 @@ Result<size_t> EraseChunks(LmdbWriteTxn& txn, LmdbTable chunks, uint64_t object_
   Result<LmdbCursor> cursor = txn.Open(chunks);
   if (!cursor) return tl::unexpected(cursor.error());
   auto entry = cursor->AtOrAfter(EncodeChunkPrefix({.object_id = object_id, .index = 0}));
-  for (size_t erased = 0; erased < most; ++erased, entry = cursor->Next()) {
+  for (size_t erased = 0; erased < most; entry = cursor->Next()) {
     if (!entry) return tl::unexpected(entry.error());
     if (!*entry) return erased;
     const std::optional<DecodedChunkKey> key = DecodeChunkKey((*entry)->key);
     if (!key || key->name.object_id != object_id) return erased;
+    if (!CanBeErased(txn, key->name, (*entry)->value)) continue;
     if (Status s = cursor->Erase(); !s) return tl::unexpected(s.error());
+    ++erased;
   }
   return most;
 }
@@ -44,8 +64,10 @@ Result<CopiedChunk> CopyChunk(const LmdbTxn& txn, LmdbTable chunks, ChunkName na
   if (value.size() != length || value.size() > kChunkBytes) {
     return Fail(Fault::kSelf, "bad_checksum", "a stored chunk has the wrong length");
   }
-  ReadAhead(value);
-  return CopiedChunk{.bytes = Chunk::Copy(value), .checksum = key->checksum};
+  ChunkRef chunk = Chunk::Make(value.size());
+  if (Status s = txn.Copy(value, chunk->mutable_data()); !s) return tl::unexpected(s.error());
+  chunk->Extend(value.size());
+  return CopiedChunk{.bytes = std::move(chunk), .checksum = key->checksum};
 }
 
 Result<ChunkRef> VerifyChunk(ChunkName name, CopiedChunk copy) {

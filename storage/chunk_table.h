@@ -22,7 +22,8 @@ Result<ChunkTables> MakeChunkTables(LmdbWriteTxn& txn);
 Status PutChunk(LmdbWriteTxn& txn, LmdbTable chunks, ChunkName name, Bytes bytes);
 
 /// Erases up to `most` chunks of one object, from the first that is there on. How many: fewer than
-/// `most` means that none is left.
+/// `most` means that none is left. A chunk whose pages the disk cannot read is passed over, and
+/// logged: LMDB would have to read the first of them to give them back.
 Result<size_t> EraseChunks(LmdbWriteTxn& txn, LmdbTable chunks, uint64_t object_id, size_t most);
 
 /// A chunk as it was read, not to be trusted before VerifyChunk.
@@ -30,8 +31,8 @@ struct CopiedChunk {
   ChunkRef bytes;
   Hash128 checksum;
 };
-/// Copies one chunk out of the map. Errors kSelf: gone, bad_checksum (its length is not `length`),
-/// LMDB's.
+/// Copies one chunk. Errors kSelf: gone, bad_checksum (its length is not `length`), LMDB's, errno's
+/// name (the disk cannot read it).
 Result<CopiedChunk> CopyChunk(const LmdbTxn& txn, LmdbTable chunks, ChunkName name,
                               uint32_t length);
 /// The chunk if it is what was stored under this name. Needs no transaction. Error kSelf:

@@ -13,11 +13,16 @@
 
 namespace nearside::storage {
 
-/// The two queues of the disk's eviction (S3-FIFO on disk): everything enters by probation, what is
-/// asked for again moves on to main.
+/// The two segments of a queue of eviction (S3-FIFO on disk): everything enters by probation, what
+/// is asked for again moves on to main.
 enum class Segment : uint8_t { kProbation = 0, kMain = 1 };
 
-/// Where an object stands in the order of eviction. Positions only grow, those of both segments
+/// Where a body lies. Each kind has an eviction queue of its own: what lies in heads gives nothing
+/// back to the map of chunks.
+enum class BodyIn : uint8_t { kChunks = 0, kHead = 1 };
+inline constexpr size_t kBodyPlaces = 2;
+
+/// Where an object stands in its queue of eviction. Positions only grow, those of all queues
 /// together.
 struct QueuePlace {
   Segment segment = Segment::kProbation;
@@ -32,6 +37,7 @@ struct HeadRecord {
   /// The whole body when it lies inside the record (small), else nothing: it lies in chunks. In a
   /// decoded record it is a view into the bytes that were decoded.
   std::optional<Bytes> inline_body;
+  BodyIn body_in() const { return inline_body ? BodyIn::kHead : BodyIn::kChunks; }
 };
 
 /// Heads that are longer are not stored: a B-tree wants many records a page, not few.

@@ -19,13 +19,13 @@ using ScopeKey = std::array<uint8_t, 8>;
 constexpr std::string_view kMetaKey = "store";
 /// The share of the disk's bytes that probation is kept above: a tenth, as in S3-FIFO's paper.
 constexpr uint64_t kProbationShare = 10;
-/// Second chances and stale rows passed over for one victim; then the next in line goes, popular or
-/// not.
-constexpr int kMostSteps = 128;
 
 Bytes ToBytes(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
+
+/// Small objects are evicted first for heads' room while they take this part of it.
+constexpr uint64_t kSmallShare = 4;
 
 // The sign bit is flipped, so that times before 1970 sort before those after it.
 constexpr uint64_t kSignBit = uint64_t{1} << 63;
@@ -43,9 +43,14 @@ ExpiryKey EncodeExpiryKey(const Head& head) {
   return key;
 }
 
-QueueKey EncodeQueueKey(QueuePlace place) {
+/// First bytes of the queue's keys: one for each segment of each queue.
+constexpr uint8_t kSegments = 2;
+constexpr uint8_t kQueuePrefixes = kBodyPlaces * kSegments;
+
+QueueKey EncodeQueueKey(BodyIn body_in, QueuePlace place) {
   QueueKey key;
-  key[0] = static_cast<uint8_t>(place.segment);
+  key[0] = static_cast<uint8_t>(static_cast<uint8_t>(body_in) * kSegments +
+                                static_cast<uint8_t>(place.segment));
   PutBig(key.data() + 1, place.position);
   return key;
 }
@@ -108,23 +113,18 @@ Result<std::vector<std::pair<ScopeHash, PurgeMark>>> ReadMarks(const LmdbTxn& tx
 Result<uint64_t> LastPosition(const LmdbTxn& txn, LmdbTable queue) {
   Result<LmdbCursor> cursor = txn.Open(queue);
   if (!cursor) return tl::unexpected(cursor.error());
-  // The last of all, and the last before main begins: LMDB has no "at or before", so main's first
-  // is sought.
   uint64_t last = 0;
-  const auto note = [&last](const Result<std::optional<LmdbEntry>>& entry) {
-    if (entry && *entry && (*entry)->key.size() == std::tuple_size_v<QueueKey>) {
-      last = std::max(last, GetBig<uint64_t>((*entry)->key.data() + 1));
-    }
-    return entry.has_value();
-  };
-  auto entry = cursor->Last();
-  if (!note(entry)) return tl::unexpected(entry.error());
-  const QueueKey main_begin = EncodeQueueKey({.segment = Segment::kMain, .position = 0});
-  entry = cursor->AtOrAfter(main_begin);
-  if (!entry) return tl::unexpected(entry.error());
-  if (!*entry) return last;  // main is empty: the last of all was probation's
-  entry = cursor->Previous();
-  if (!note(entry)) return tl::unexpected(entry.error());
+  // The last row before each segment's end: LMDB has no "at or before", so what comes after is
+  // sought.
+  for (uint8_t prefix = 0; prefix < kQueuePrefixes; ++prefix) {
+    QueueKey after{};
+    after[0] = static_cast<uint8_t>(prefix + 1);
+    auto entry = cursor->AtOrAfter(after);
+    if (entry) entry = *entry ? cursor->Previous() : cursor->Last();
+    if (!entry) return tl::unexpected(entry.error());
+    if (!*entry || (*entry)->key.size() != after.size()) continue;
+    last = std::max(last, GetBig<uint64_t>((*entry)->key.data() + 1));
+  }
   return last;
 }
 
@@ -156,17 +156,15 @@ Result<HeadBatch> HeadBatch::Begin(LmdbEnv& env, const HeadTables& tables, const
 
 uint64_t HeadBatch::DiskBytes(const HeadRecord& record) const {
   const uint64_t inline_bytes = record.inline_body ? record.inline_body->size() : 0;
-  const uint64_t chunk_pages =
-      record.inline_body ? 0 : BodyPages(record.head.body_bytes, page_bytes_);
-  return EncodedBytes(record.head, inline_bytes) + chunk_pages * page_bytes_;
+  const uint64_t in_chunks =
+      record.inline_body ? 0 : BodyDiskBytes(record.head.body_bytes, page_bytes_);
+  return EncodedBytes(record.head, inline_bytes) + in_chunks;
 }
 
-void HeadBatch::Charge(const HeadRecord& record) {
-  BytesOf(record.place.segment) += DiskBytes(record);
-}
+void HeadBatch::Charge(const HeadRecord& record) { BytesOf(record) += DiskBytes(record); }
 
 void HeadBatch::Discharge(const HeadRecord& record) {
-  uint64_t& bytes = BytesOf(record.place.segment);
+  uint64_t& bytes = BytesOf(record);
   bytes -= std::min(bytes, DiskBytes(record));
 }
 
@@ -190,7 +188,7 @@ Status HeadBatch::Store(const HeadRecord& record) {
   if (Status s = txn_.Put(tables_.heads, record.head.key.bytes, ToBytes(encoded)); !s) return s;
   const ExpiryKey expiry = EncodeExpiryKey(record.head);
   if (Status s = txn_.Put(tables_.expiry, expiry, record.head.key.bytes); !s) return s;
-  const QueueKey queue = EncodeQueueKey(record.place);
+  const QueueKey queue = EncodeQueueKey(record.body_in(), record.place);
   return txn_.Put(tables_.queue, queue, record.head.key.bytes);
 }
 
@@ -204,7 +202,7 @@ Status HeadBatch::Erase(const HeadRecord& record, Removal why) {
                               .why = why};
   Discharge(record);
   const ExpiryKey expiry = EncodeExpiryKey(head);
-  const QueueKey queue = EncodeQueueKey(record.place);
+  const QueueKey queue = EncodeQueueKey(record.body_in(), record.place);
   // `record` may view into the page that the first erasure changes: it is not used after this line.
   const std::pair<LmdbTable, Bytes> rows[] = {
       {tables_.heads, removed.key.bytes}, {tables_.expiry, expiry}, {tables_.queue, queue}};
@@ -260,7 +258,7 @@ Result<bool> HeadBatch::Remove(const Key256& key, std::optional<uint64_t> object
 
 /// Gives an object another place in the queue: the record is rewritten with it.
 Status HeadBatch::Move(HeadRecord record, QueuePlace place) {
-  const QueueKey old_key = EncodeQueueKey(record.place);
+  const QueueKey old_key = EncodeQueueKey(record.body_in(), record.place);
   Discharge(record);
   record.place = place;
   Charge(record);
@@ -269,7 +267,7 @@ Status HeadBatch::Move(HeadRecord record, QueuePlace place) {
     return tl::unexpected(erased.error());
   }
   if (Status s = txn_.Put(tables_.heads, record.head.key.bytes, ToBytes(encoded)); !s) return s;
-  return txn_.Put(tables_.queue, EncodeQueueKey(place), record.head.key.bytes);
+  return txn_.Put(tables_.queue, EncodeQueueKey(record.body_in(), place), record.head.key.bytes);
 }
 
 Result<bool> HeadBatch::Promote(const Key256& key, uint64_t position) {
@@ -312,41 +310,66 @@ Result<size_t> HeadBatch::Expire(WallTime now, size_t most) {
   return most;
 }
 
-Result<std::optional<HeadBatch::Candidate>> HeadBatch::FirstOf(Segment segment) const {
+Result<std::optional<HeadBatch::Candidate>> HeadBatch::FirstOf(BodyIn body_in,
+                                                               Segment segment) const {
   Result<LmdbCursor> cursor = txn_.Open(tables_.queue);
   if (!cursor) return tl::unexpected(cursor.error());
-  const auto entry = cursor->AtOrAfter(EncodeQueueKey({.segment = segment, .position = 0}));
+  const QueueKey begin = EncodeQueueKey(body_in, {.segment = segment, .position = 0});
+  const auto entry = cursor->AtOrAfter(begin);
   if (!entry) return tl::unexpected(entry.error());
-  if (!*entry || (*entry)->key.size() != std::tuple_size_v<QueueKey> ||
-      (*entry)->key[0] != static_cast<uint8_t>(segment)) {
+  if (!*entry || (*entry)->key.size() != begin.size() || (*entry)->key[0] != begin[0]) {
     return std::nullopt;
   }
   return Candidate{
+      .body_in = body_in,
       .place = {.segment = segment, .position = GetBig<uint64_t>((*entry)->key.data() + 1)},
       .key = ToKey((*entry)->value).value_or(Key256{})};
 }
 
+/// The next of one queue in S3-FIFO's order.
+Result<std::optional<HeadBatch::Candidate>> HeadBatch::NextOf(BodyIn body_in) const {
+  const QueueTotals& totals = meta_.totals[static_cast<size_t>(body_in)];
+  const bool probation_first =
+      totals.probation_bytes * kProbationShare >= totals.probation_bytes + totals.main_bytes;
+  auto candidate = FirstOf(body_in, probation_first ? Segment::kProbation : Segment::kMain);
+  if (candidate && !*candidate) {
+    candidate = FirstOf(body_in, probation_first ? Segment::kMain : Segment::kProbation);
+  }
+  return candidate;
+}
+
+/// The next of the queue that has what is short of room. Where that is heads, those with a body in
+/// them, as they give back most for an object lost; when they are few, whichever has waited longer.
+Result<std::optional<HeadBatch::Candidate>> HeadBatch::NextInLine(Removal why) const {
+  auto chunked = NextOf(BodyIn::kChunks);
+  if (!chunked || why == Removal::kEvictedForBodies) return chunked;
+  auto small = NextOf(BodyIn::kHead);
+  if (!small || !*chunked) return small;
+  const QueueTotals& in_heads = meta_.totals[static_cast<size_t>(BodyIn::kHead)];
+  const uint64_t small_bytes = in_heads.probation_bytes + in_heads.main_bytes;
+  if (*small && small_bytes * kSmallShare >= UsedPages() * page_bytes_) return small;
+  if (!*small || (*chunked)->place.position < (*small)->place.position) return chunked;
+  return small;
+}
+
 Result<bool> HeadBatch::EvictOne(Removal why, const std::function<bool(const Key256&)>& accessed,
                                  const std::function<uint64_t()>& next_position) {
-  for (int steps = 0;; ++steps) {
-    const QueueTotals& totals = meta_.totals;
-    const bool probation_first =
-        totals.probation_bytes * kProbationShare >= totals.probation_bytes + totals.main_bytes;
-    const Segment segment = probation_first ? Segment::kProbation : Segment::kMain;
-    const Segment other = probation_first ? Segment::kMain : Segment::kProbation;
-    auto candidate = FirstOf(segment);
-    if (candidate && !*candidate) candidate = FirstOf(other);
+  while (true) {
+    const Result<std::optional<Candidate>> candidate = NextInLine(why);
     if (!candidate) return tl::unexpected(candidate.error());
     if (!*candidate) return false;
 
     Result<std::optional<HeadRecord>> record = ReadOrErase((*candidate)->key);
     if (!record) return tl::unexpected(record.error());
-    if (!*record || (*record)->place != (*candidate)->place) {
-      const QueueKey stale = EncodeQueueKey((*candidate)->place);
+    const bool answers = *record && (*record)->place == (*candidate)->place &&
+                         (*record)->body_in() == (*candidate)->body_in;
+    if (!answers) {
+      const QueueKey stale = EncodeQueueKey((*candidate)->body_in, (*candidate)->place);
       if (Result<bool> erased = txn_.Erase(tables_.queue, stale); !erased) return erased;
       continue;
     }
-    if (steps < kMostSteps && accessed((*candidate)->key)) {
+    if (second_chances_ > 0 && accessed((*candidate)->key)) {
+      --second_chances_;
       Status s =
           Move(std::move(**record), {.segment = Segment::kMain, .position = next_position()});
       if (!s) return tl::unexpected(s.error());

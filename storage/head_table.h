@@ -18,7 +18,7 @@ namespace nearside::storage {
 struct HeadTables {
   LmdbTable heads;   ///< key (32) → head record
   LmdbTable expiry;  ///< drop_at, object id → key
-  LmdbTable queue;   ///< segment, position → key
+  LmdbTable queue;   ///< where the body lies, segment, position → key
   LmdbTable purges;  ///< scope → marks
   LmdbTable meta;    ///< "store" → StoreMeta
 };
@@ -69,11 +69,15 @@ class HeadBatch {
   Result<bool> Promote(const Key256& key, uint64_t position);
   /// Removes what has to be dropped at or before `now`, oldest first, up to `most`. How many.
   Result<size_t> Expire(WallTime now, size_t most);
-  /// Removes one object in the order of S3-FIFO, for this reason. `accessed` says whether a key has
-  /// been asked for since it was last considered (each call uses up one access), `next_position`
-  /// gives places for second chances. False when there is nothing to evict.
+  /// Removes one object in the order of S3-FIFO: of those with a body in chunks when that map is
+  /// short of room (kEvictedForBodies), else of all. `accessed` says whether a key has been asked
+  /// for since it was last considered (each call uses up one access), `next_position` gives places
+  /// for second chances. False when there is nothing to evict.
   Result<bool> EvictOne(Removal why, const std::function<bool(const Key256&)>& accessed,
                         const std::function<uint64_t()>& next_position);
+  /// So many second chances may the calls of EvictOne give in all: each is written to pages of its
+  /// own. Once they are used up, the next in line goes, popular or not. At first none.
+  void AllowSecondChances(size_t most) { second_chances_ = most; }
   Status SavePurges(const PurgeTable::Changes& changes);
 
   StoreMeta& meta() { return meta_; }
@@ -91,16 +95,20 @@ class HeadBatch {
     page_bytes_ = env.page_bytes();
   }
   struct Candidate {
+    BodyIn body_in = BodyIn::kChunks;
     QueuePlace place;
     Key256 key;
   };
-  Result<std::optional<Candidate>> FirstOf(Segment segment) const;
+  Result<std::optional<Candidate>> FirstOf(BodyIn body_in, Segment segment) const;
+  Result<std::optional<Candidate>> NextOf(BodyIn body_in) const;
+  Result<std::optional<Candidate>> NextInLine(Removal why) const;
   Result<std::optional<HeadRecord>> ReadOrErase(const Key256& key);
   Status Store(const HeadRecord& record);
   Status Move(HeadRecord record, QueuePlace place);
   Status Erase(const HeadRecord& record, Removal why);
-  uint64_t& BytesOf(Segment segment) {
-    return segment == Segment::kMain ? meta_.totals.main_bytes : meta_.totals.probation_bytes;
+  uint64_t& BytesOf(const HeadRecord& record) {
+    QueueTotals& totals = meta_.totals[static_cast<size_t>(record.body_in())];
+    return record.place.segment == Segment::kMain ? totals.main_bytes : totals.probation_bytes;
   }
   uint64_t DiskBytes(const HeadRecord& record) const;
   void Charge(const HeadRecord& record);
@@ -111,6 +119,7 @@ class HeadBatch {
   StoreMeta meta_;
   uint64_t page_bytes_ = 4096;
   std::vector<RemovedObject> removed_;
+  size_t second_chances_ = 0;
 };
 
 /// A walk over all heads in slices, each a short read transaction of its own. Between slices heads

@@ -24,6 +24,157 @@ size_t MostMarks(const StoreLayout& layout) {
 
 }  // namespace
 
+// ---- What the reader threads do
+
+ColdReads::ColdReads(CacheOptions options, PayloadDecoder decoder,
+                     std::unique_ptr<StoreDisk> opened)
+    : disk(std::move(opened)),
+      parts(std::move(options), std::move(decoder), BatchLimits(disk->layout()),
+            MostMarks(disk->layout())) {}
+
+void ColdReads::RemoveObject(const Key256& key, uint64_t object_id, Removal why) {
+  HeadIndex::Slot slot = parts.index.Lock(key);
+  parts.ram.EraseHead(key, object_id);
+  const std::optional<HeadRef> pending = slot.pending();
+  if (pending && (*pending == nullptr || (*pending)->head.object_id != object_id)) return;
+  const Ticket ticket = parts.queue.PushRemoval({.key = key, .object_id = object_id, .why = why});
+  slot.SetPending(ticket, nullptr);
+}
+
+bool ColdReads::ReadHead(const Key256& key, HeadIndex::LoadNumber load, ReadSession* session) {
+  HeadRef found;
+  std::vector<HeadIndex::Waiter> waiters;
+  for (int tries = 0; waiters.empty(); ++tries) {
+    found = session != nullptr ? ReadStored(key, *session) : nullptr;
+    HeadIndex::Slot slot = parts.index.Lock(key);
+    if (!slot.IsLoading(load)) return false;  // answered as too slow meanwhile
+    const std::optional<HeadRef> pending = slot.pending();
+    HeadRef in_ram = parts.ram.PeekHead(key);
+    if (in_ram != nullptr || pending) {
+      // It was put, or removed, since the load began: that is newer than what was read.
+      found = in_ram != nullptr ? std::move(in_ram) : *pending;
+    } else if (slot.overtaken()) {
+      found = nullptr;
+      if (session != nullptr && tries + 1 < kMostLoadTries) {
+        slot.RestartLoad();
+        continue;
+      }
+    }
+    if (found != nullptr) parts.ram.InsertHead(found, ChargeOf(*found));
+    waiters = slot.FinishLoad();
+  }
+  if (found != nullptr) {
+    StoreCounters::Add(parts.counters.head_loads);
+    parts.touches.Add(key);
+  } else {
+    StoreCounters::Add(parts.counters.head_misses);
+  }
+  for (HeadIndex::Waiter& waiter : waiters) {
+    waiter.executor->Post([done = std::move(waiter.done), found] { done(found); });
+  }
+  return true;
+}
+
+/// The head as it is on disk now, or null; what is broken, expired or purged is removed.
+HeadRef ColdReads::ReadStored(const Key256& key, ReadSession& session) {
+  std::optional<HeadRecord> record;
+  ChunkRef body;
+  const Status read = session.WithHeads([&](const LmdbTxn& txn) -> Status {
+    auto stored = storage::ReadHead(txn, disk->head_tables().heads, key);
+    if (!stored) return tl::unexpected(stored.error());
+    record = std::move(*stored);
+    if (record && record->inline_body) {
+      if (!record->inline_body->empty()) body = Chunk::Copy(*record->inline_body);
+      record->inline_body = Bytes{};  // the page goes with the snapshot
+    }
+    return {};
+  });
+  if (session.abandoned()) return nullptr;
+  if (!read) {
+    // Whichever it is: the writer erases and counts a record that cannot be read.
+    RemoveObject(key, 0, Removal::kBroken);
+    return nullptr;
+  }
+  if (!record) return nullptr;
+  const bool in_chunk =
+      !record->inline_body && record->head.body_bytes > 0 && record->head.body_bytes <= kInlineBody;
+  if (in_chunk) {
+    const ChunkName name{.object_id = record->head.object_id, .index = 0};
+    Result<ChunkRef> verified =
+        ReadVerified(session, name, static_cast<uint32_t>(record->head.body_bytes));
+    if (session.abandoned()) return nullptr;
+    if (!verified) {
+      RemoveObject(key, record->head.object_id, Removal::kBroken);
+      return nullptr;
+    }
+    body = std::move(*verified);
+  }
+  return MakeLoaded(key, std::move(*record), std::move(body));
+}
+
+HeadRef ColdReads::MakeLoaded(const Key256& key, HeadRecord record, ChunkRef body) {
+  const uint64_t object_id = record.head.object_id;
+  const bool expired = record.head.drop_at <= WallNow();
+  if (expired || parts.purges.Judge(record.head) == Validity::kGone) {
+    RemoveObject(key, object_id, expired ? Removal::kExpired : Removal::kPurged);
+    return nullptr;
+  }
+  std::shared_ptr<StoredHead> head = MakeStoredHead(parts, std::move(record.head), std::move(body));
+  if (head == nullptr) RemoveObject(key, object_id, Removal::kRemoved);
+  return head;
+}
+
+bool ColdReads::ReadChunk(ChunkLoad& load, ReadSession* session) {
+  Result<ChunkRef> result = FindOrRead(load, session);
+  if (load.answered.exchange(true)) return false;
+  parts.counters.cold_read_times->Record(MonoNow() - load.since);
+  load.executor.Post([done = std::move(load.done), head = std::move(load.head),
+                      result = std::move(result)]() mutable { done(std::move(result)); });
+  return true;
+}
+
+Result<ChunkRef> ColdReads::FindOrRead(const ChunkLoad& load, ReadSession* session) {
+  if (ChunkRef chunk = parts.ram.FindChunk(load.name)) return chunk;  // read by another meanwhile
+  if (session == nullptr)
+    return Fail(Fault::kSelf, "read_failed", "the disk takes too long, or the store is closing");
+  if (load.name.index >= ChunkCount(load.body_bytes)) {
+    return Fail(Fault::kSelf, "gone", "the body has no such chunk");
+  }
+  Result<ChunkRef> result =
+      ReadVerified(*session, load.name, ChunkLength(load.body_bytes, load.name.index));
+  if (session->abandoned()) return result;
+  if (result) {
+    StoreCounters::Add(parts.counters.chunk_loads);
+    parts.ram.InsertChunk(load.name, *result);
+    return result;
+  }
+  if (result.error().reason != "bad_checksum" && result.error().reason != "gone") {
+    result.error().reason = "read_failed";
+  }
+  // A body with a hole is no body: the object is fetched anew.
+  RemoveObject(load.key, load.name.object_id, Removal::kBroken);
+  return result;
+}
+
+/// A chunk that does not match its checksum is counted.
+Result<ChunkRef> ColdReads::ReadVerified(ReadSession& session, ChunkName name, uint32_t length) {
+  CopiedChunk copy;
+  const Status copied = session.WithChunks([&](const LmdbTxn& txn) -> Status {
+    auto chunk = CopyChunk(txn, disk->chunk_tables().chunks, name, length);
+    if (!chunk) return tl::unexpected(chunk.error());
+    copy = std::move(*chunk);
+    return {};
+  });
+  Result<ChunkRef> result = copied ? VerifyChunk(name, std::move(copy))
+                                   : Result<ChunkRef>(tl::unexpected(copied.error()));
+  if (!result && result.error().reason == "bad_checksum") {
+    StoreCounters::Add(parts.counters.checksum_failures);
+  }
+  return result;
+}
+
+// ---- The store
+
 Result<std::unique_ptr<CacheStore>> LmdbCacheStore::Open(const CacheOptions& options,
                                                          PayloadDecoder decoder) {
   Result<std::unique_ptr<StoreDisk>> disk = StoreDisk::Open({.path = options.path,
@@ -39,23 +190,24 @@ Result<std::unique_ptr<CacheStore>> LmdbCacheStore::Open(const CacheOptions& opt
 
 LmdbCacheStore::LmdbCacheStore(CacheOptions options, PayloadDecoder decoder,
                                std::unique_ptr<StoreDisk> disk)
-    : disk_(std::move(disk)),
-      parts_(std::move(options), std::move(decoder), BatchLimits(disk_->layout()),
-             MostMarks(disk_->layout())),
-      readers_(*disk_, {.threads = parts_.options.reader_threads,
-                        .most_waiting = parts_.options.read_queue,
-                        .patience = parts_.options.read_timeout}),
-      writer_(parts_, *disk_, readers_),
+    : reads_(std::make_shared<ColdReads>(std::move(options), std::move(decoder), std::move(disk))),
+      parts_(reads_->parts),
+      readers_(*reads_->disk,
+               {.threads = parts_.options.reader_threads,
+                .most_waiting = parts_.options.read_queue,
+                .patience = parts_.options.read_timeout},
+               reads_),
+      writer_(parts_, *reads_->disk, readers_),
       metrics_(this) {
-  parts_.purges.Load(disk_->meta().purges, disk_->TakeMarks());
-  parts_.position = disk_->meta().position;
+  parts_.purges.Load(reads_->disk->meta().purges, reads_->disk->TakeMarks());
+  parts_.position = reads_->disk->meta().position;
 }
 
 LmdbCacheStore::~LmdbCacheStore() {
   metrics_.Detach();
   readers_.Stop();
   writer_.Stop();
-  if (!parts_.pass_through.load()) disk_->MarkSound();
+  if (!parts_.pass_through.load()) reads_->disk->MarkSound();
 }
 
 HeadRef LmdbCacheStore::Find(const Key256& key) {
@@ -65,23 +217,13 @@ HeadRef LmdbCacheStore::Find(const Key256& key) {
     return nullptr;
   }
   if (parts_.purges.Check(*head) != Validity::kGone) return head;
-  RemoveObject(key, head->head.object_id, Removal::kPurged);
+  reads_->RemoveObject(key, head->head.object_id, Removal::kPurged);
   StoreCounters::Add(parts_.counters.head_misses);
   return nullptr;
 }
 
 bool LmdbCacheStore::MayBeOnDisk(const Key256& key) const {
   return parts_.presence.MayContain(key);
-}
-
-/// Forgets this object and no other that may have taken its key meanwhile.
-void LmdbCacheStore::RemoveObject(const Key256& key, uint64_t object_id, Removal why) {
-  HeadIndex::Slot slot = parts_.index.Lock(key);
-  parts_.ram.EraseHead(key, object_id);
-  const std::optional<HeadRef> pending = slot.pending();
-  if (pending && (*pending == nullptr || (*pending)->head.object_id != object_id)) return;
-  const Ticket ticket = parts_.queue.PushRemoval({.key = key, .object_id = object_id, .why = why});
-  slot.SetPending(ticket, nullptr);
 }
 
 void LmdbCacheStore::Remove(const Key256& key) {
@@ -116,7 +258,7 @@ void LmdbCacheStore::Load(const Key256& key, Executor& executor,
   }
   if (load) return StartLoad(key, *load);
   if (found != nullptr && parts_.purges.Check(*found) == Validity::kGone) {
-    RemoveObject(key, found->head.object_id, Removal::kPurged);
+    reads_->RemoveObject(key, found->head.object_id, Removal::kPurged);
     found = nullptr;
   }
   if (found == nullptr) StoreCounters::Add(parts_.counters.head_misses);
@@ -124,108 +266,15 @@ void LmdbCacheStore::Load(const Key256& key, Executor& executor,
 }
 
 void LmdbCacheStore::StartLoad(const Key256& key, HeadIndex::LoadNumber load) {
-  auto job = [this, key, load, since = MonoNow()](ReadSession* session) {
-    ReadHeadJob(key, load, session);
-    parts_.counters.cold_read_times->Record(MonoNow() - since);
+  // The pool keeps reads_ for as long as a job runs.
+  auto job = [reads = reads_.get(), key, load, since = MonoNow()](ReadSession* session) {
+    if (!reads->ReadHead(key, load, session)) return false;
+    reads->parts.counters.cold_read_times->Record(MonoNow() - since);
+    return true;
   };
   if (readers_.Push(std::move(job))) return;
   StoreCounters::Add(parts_.counters.reads_refused);
-  ReadHeadJob(key, load, nullptr);
-}
-
-/// Reads until what was read is still what is stored, then answers everyone who waits for the key.
-/// Without a session the answer is null.
-void LmdbCacheStore::ReadHeadJob(const Key256& key, HeadIndex::LoadNumber load,
-                                 ReadSession* session) {
-  HeadRef found;
-  std::vector<HeadIndex::Waiter> waiters;
-  for (int tries = 0; waiters.empty(); ++tries) {
-    found = session != nullptr ? ReadStored(key, *session) : nullptr;
-    HeadIndex::Slot slot = parts_.index.Lock(key);
-    if (!slot.IsLoading(load)) return;  // answered as too slow meanwhile
-    const std::optional<HeadRef> pending = slot.pending();
-    HeadRef in_ram = parts_.ram.PeekHead(key);
-    if (in_ram != nullptr || pending) {
-      // It was put, or removed, since the load began: that is newer than what was read.
-      found = in_ram != nullptr ? std::move(in_ram) : *pending;
-    } else if (slot.overtaken()) {
-      found = nullptr;
-      if (session != nullptr && tries + 1 < kMostLoadTries) {
-        slot.RestartLoad();
-        continue;
-      }
-    }
-    if (found != nullptr) parts_.ram.InsertHead(found, ChargeOf(*found));
-    waiters = slot.FinishLoad();
-  }
-  if (found != nullptr) {
-    StoreCounters::Add(parts_.counters.head_loads);
-    parts_.touches.Add(key);
-  } else {
-    StoreCounters::Add(parts_.counters.head_misses);
-  }
-  for (HeadIndex::Waiter& waiter : waiters) {
-    waiter.executor->Post([done = std::move(waiter.done), found] { done(found); });
-  }
-}
-
-/// The head as it is on disk now, or null; what is broken, expired or purged is removed.
-HeadRef LmdbCacheStore::ReadStored(const Key256& key, ReadSession& session) {
-  std::optional<HeadRecord> record;
-  ChunkRef body;
-  const Status read = session.WithHeads([&](const LmdbTxn& txn) -> Status {
-    auto stored = ReadHead(txn, disk_->head_tables().heads, key);
-    if (!stored) return tl::unexpected(stored.error());
-    record = std::move(*stored);
-    if (record && record->inline_body) {
-      if (!record->inline_body->empty()) body = Chunk::Copy(*record->inline_body);
-      record->inline_body = Bytes{};  // the page goes with the snapshot
-    }
-    return {};
-  });
-  if (!read) {
-    // Whichever it is: the writer erases and counts a record that cannot be read.
-    RemoveObject(key, 0, Removal::kBroken);
-    return nullptr;
-  }
-  if (!record) return nullptr;
-  const bool in_chunk =
-      !record->inline_body && record->head.body_bytes > 0 && record->head.body_bytes <= kInlineBody;
-  if (in_chunk) {
-    const ChunkName name{.object_id = record->head.object_id, .index = 0};
-    CopiedChunk copy;
-    const Status copied = session.WithChunks([&](const LmdbTxn& txn) -> Status {
-      auto chunk = CopyChunk(txn, disk_->chunk_tables().chunks, name,
-                             static_cast<uint32_t>(record->head.body_bytes));
-      if (!chunk) return tl::unexpected(chunk.error());
-      copy = std::move(*chunk);
-      return {};
-    });
-    Result<ChunkRef> verified = copied ? VerifyChunk(name, std::move(copy))
-                                       : Result<ChunkRef>(tl::unexpected(copied.error()));
-    if (!verified) {
-      if (verified.error().reason == "bad_checksum") {
-        StoreCounters::Add(parts_.counters.checksum_failures);
-      }
-      RemoveObject(key, record->head.object_id, Removal::kBroken);
-      return nullptr;
-    }
-    body = std::move(*verified);
-  }
-  return MakeLoaded(key, std::move(*record), std::move(body));
-}
-
-HeadRef LmdbCacheStore::MakeLoaded(const Key256& key, HeadRecord record, ChunkRef body) {
-  const uint64_t object_id = record.head.object_id;
-  const bool expired = record.head.drop_at <= WallNow();
-  if (expired || parts_.purges.Judge(record.head) == Validity::kGone) {
-    RemoveObject(key, object_id, expired ? Removal::kExpired : Removal::kPurged);
-    return nullptr;
-  }
-  std::shared_ptr<StoredHead> head =
-      MakeStoredHead(parts_, std::move(record.head), std::move(body));
-  if (head == nullptr) RemoveObject(key, object_id, Removal::kRemoved);
-  return head;
+  reads_->ReadHead(key, load, nullptr);
 }
 
 ChunkRef LmdbCacheStore::FindChunk(const CachedHead& head, uint32_t index) {
@@ -245,54 +294,23 @@ void LmdbCacheStore::LoadChunk(HeadRef head, uint32_t index, Executor& executor,
 
 void LmdbCacheStore::StartChunkLoad(HeadRef head, uint32_t index, Executor& executor,
                                     std::function<void(Result<ChunkRef>)> done) {
-  // A job that is given up as too slow runs a second time, without a session: the first answers.
-  auto answered = std::make_shared<std::atomic<bool>>(false);
-  auto job = [this, head, index, &executor, done, answered,
-              since = MonoNow()](ReadSession* session) {
-    Result<ChunkRef> result = ReadChunkJob(*head, index, session);
-    parts_.counters.cold_read_times->Record(MonoNow() - since);
-    if (answered->exchange(true)) return;
-    executor.Post([done, head, result = std::move(result)]() mutable { done(std::move(result)); });
+  auto load = std::shared_ptr<ColdReads::ChunkLoad>(
+      new ColdReads::ChunkLoad{.key = head->head.key,
+                               .name = {.object_id = head->head.object_id, .index = index},
+                               .body_bytes = head->head.body_bytes,
+                               .since = MonoNow(),
+                               .executor = executor,
+                               .head = std::move(head),
+                               .done = std::move(done)});
+  // The pool keeps reads_ for as long as a job runs.
+  auto job = [reads = reads_.get(), load](ReadSession* session) {
+    return reads->ReadChunk(*load, session);
   };
   if (readers_.Push(std::move(job))) return;
   StoreCounters::Add(parts_.counters.reads_refused);
-  executor.Post([done = std::move(done), head = std::move(head)] {
+  executor.Post([done = std::move(load->done), head = std::move(load->head)] {
     done(Fail(Fault::kSelf, "queue_full", "too many cold reads wait for the disk"));
   });
-}
-
-Result<ChunkRef> LmdbCacheStore::ReadChunkJob(const CachedHead& head, uint32_t index,
-                                              ReadSession* session) {
-  const ChunkName name{.object_id = head.head.object_id, .index = index};
-  if (ChunkRef chunk = parts_.ram.FindChunk(name)) return chunk;  // someone else read it meanwhile
-  if (session == nullptr)
-    return Fail(Fault::kSelf, "read_failed", "the disk takes too long, or the store is closing");
-  if (index >= ChunkCount(head.head.body_bytes)) {
-    return Fail(Fault::kSelf, "gone", "the body has no such chunk");
-  }
-  CopiedChunk copy;
-  const Status copied = session->WithChunks([&](const LmdbTxn& txn) -> Status {
-    auto chunk = CopyChunk(txn, disk_->chunk_tables().chunks, name,
-                           ChunkLength(head.head.body_bytes, index));
-    if (!chunk) return tl::unexpected(chunk.error());
-    copy = std::move(*chunk);
-    return {};
-  });
-  Result<ChunkRef> result = copied ? VerifyChunk(name, std::move(copy))
-                                   : Result<ChunkRef>(tl::unexpected(copied.error()));
-  if (result) {
-    StoreCounters::Add(parts_.counters.chunk_loads);
-    parts_.ram.InsertChunk(name, *result);
-    return result;
-  }
-  if (result.error().reason == "bad_checksum") {
-    StoreCounters::Add(parts_.counters.checksum_failures);
-  } else if (result.error().reason != "gone") {
-    result.error().reason = "read_failed";
-  }
-  // A body with a hole is no body: the object is fetched anew.
-  RemoveObject(head.head.key, head.head.object_id, Removal::kBroken);
-  return result;
 }
 
 // ---- Writing
@@ -302,7 +320,9 @@ std::unique_ptr<ObjectWriter> LmdbCacheStore::Begin(std::optional<uint64_t> know
     parts_.counters.Refuse(NotStored::kTooLarge);
     return nullptr;
   }
-  if (parts_.pass_through.load()) {
+  const bool has_chunks = known_bytes.value_or(0) > kInlineBody;
+  if (parts_.pass_through.load() || parts_.heads_held.load() ||
+      (has_chunks && parts_.chunks_held.load())) {
     parts_.counters.Refuse(NotStored::kDiskFull);
     return nullptr;
   }
@@ -314,7 +334,7 @@ HeadRef LmdbCacheStore::Refresh(const HeadRef& old, Head head) {
   head.object_id = old->head.object_id;
   head.body_bytes = old->head.body_bytes;
   const size_t inline_bytes = old->inline_body ? old->inline_body->size() : 0;
-  if (parts_.pass_through.load() || HeadTooLong(head, inline_bytes) ||
+  if (parts_.pass_through.load() || parts_.heads_held.load() || HeadTooLong(head, inline_bytes) ||
       !parts_.purges.MayStore(head)) {
     return nullptr;
   }

@@ -2,6 +2,8 @@
 
 // The cache on disk: CacheStore over RamTier, the writer thread and the reader threads.
 
+#include <atomic>
+#include <functional>
 #include <memory>
 
 #include "storage/read_pool.h"
@@ -11,6 +13,42 @@
 #include "storage/store_writer.h"
 
 namespace nearside::storage {
+
+/// What the reader threads use. It outlives the store for as long as one of them hangs in the disk;
+/// what comes out of that read then touches nothing else: neither executors nor the decoder.
+class ColdReads {
+ public:
+  ColdReads(CacheOptions options, PayloadDecoder decoder, std::unique_ptr<StoreDisk> opened);
+
+  const std::unique_ptr<StoreDisk> disk;
+  StoreParts parts;
+
+  /// One read of a chunk. Whoever answers first, the read or its refusal, takes `done` and `head`.
+  struct ChunkLoad {
+    const Key256 key;
+    const ChunkName name;
+    const uint64_t body_bytes = 0;
+    const MonoTime since{};
+    Executor& executor;
+    HeadRef head;
+    std::function<void(Result<ChunkRef>)> done;
+    std::atomic<bool> answered{false};
+  };
+
+  /// Reads until what was read is still what is stored, then answers everyone who waits for the
+  /// key; without a session the answer is null. False when the load had been answered before.
+  bool ReadHead(const Key256& key, HeadIndex::LoadNumber load, ReadSession* session);
+  /// The same for a chunk.
+  bool ReadChunk(ChunkLoad& load, ReadSession* session);
+  /// Forgets this object and no other that may have taken its key meanwhile.
+  void RemoveObject(const Key256& key, uint64_t object_id, Removal why);
+
+ private:
+  HeadRef ReadStored(const Key256& key, ReadSession& session);
+  HeadRef MakeLoaded(const Key256& key, HeadRecord record, ChunkRef body);
+  Result<ChunkRef> FindOrRead(const ChunkLoad& load, ReadSession* session);
+  Result<ChunkRef> ReadVerified(ReadSession& session, ChunkName name, uint32_t length);
+};
 
 class LmdbCacheStore final : public CacheStore {
  public:
@@ -42,17 +80,12 @@ class LmdbCacheStore final : public CacheStore {
 
  private:
   LmdbCacheStore(CacheOptions options, PayloadDecoder decoder, std::unique_ptr<StoreDisk> disk);
-  void RemoveObject(const Key256& key, uint64_t object_id, Removal why);
   void StartLoad(const Key256& key, HeadIndex::LoadNumber load);
-  void ReadHeadJob(const Key256& key, HeadIndex::LoadNumber load, ReadSession* session);
   void StartChunkLoad(HeadRef head, uint32_t index, Executor& executor,
                       std::function<void(Result<ChunkRef>)> done);
-  HeadRef ReadStored(const Key256& key, ReadSession& session);
-  HeadRef MakeLoaded(const Key256& key, HeadRecord record, ChunkRef body);
-  Result<ChunkRef> ReadChunkJob(const CachedHead& head, uint32_t index, ReadSession* session);
 
-  std::unique_ptr<StoreDisk> disk_;
-  StoreParts parts_;
+  const std::shared_ptr<ColdReads> reads_;
+  StoreParts& parts_;  ///< of reads_
   ReadPool readers_;
   StoreWriter writer_;
   MetricsSource metrics_;

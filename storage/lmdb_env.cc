@@ -2,11 +2,12 @@
 
 #include <fcntl.h>
 #include <lmdb.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <utility>
@@ -56,6 +57,19 @@ Bytes ToBytes(const MDB_val& value) {
   return {static_cast<const uint8_t*>(value.mv_data), value.mv_size};
 }
 
+/// Reads all of `bytes` at `offset`. A file that ends before is one that cannot be read there.
+Status ReadFully(int descriptor, uint8_t* out, size_t bytes, uint64_t offset) {
+  while (bytes > 0) {
+    const ssize_t count = pread(descriptor, out, bytes, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return FailErrno("reading the store's file", count < 0 ? errno : EIO);
+    out += count;
+    bytes -= static_cast<size_t>(count);
+    offset += static_cast<uint64_t>(count);
+  }
+  return {};
+}
+
 uint64_t PagesOf(MDB_txn* txn, unsigned table) {
   MDB_stat stat;
   if (mdb_stat(txn, table, &stat) != MDB_SUCCESS) return 0;
@@ -64,16 +78,30 @@ uint64_t PagesOf(MDB_txn* txn, unsigned table) {
 
 }  // namespace
 
-bool IsDamage(const Error& error) { return error.reason == "damaged" || error.reason == "panic"; }
-
-void ReadAhead(Bytes view) {
-  if (view.empty()) return;
-  static const uintptr_t kPage = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(view.data()) & ~(kPage - 1);
-  const auto end = reinterpret_cast<uintptr_t>(view.data() + view.size());
-  // Advice only: a refusal costs time, not correctness.
-  (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
+/// LMDB's format, data version 1: a header of 16 bytes, then the meta page's own.
+bool IsUnused(const std::string& file) {
+  constexpr uint32_t kMagic = 0xBEEFC0DE;
+  constexpr size_t kMagicAt = 16;
+  constexpr size_t kCommitAt = 144;
+  const int descriptor = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return errno == ENOENT;
+  bool unused = true;
+  for (const off_t page : {off_t{0}, static_cast<off_t>(sysconf(_SC_PAGESIZE))}) {
+    std::array<uint8_t, kCommitAt + sizeof(size_t)> meta{};  // zeroes where the file has ended
+    uint32_t magic = 0;
+    size_t commit = 0;
+    const bool read = pread(descriptor, meta.data(), meta.size(), page) >= 0;
+    std::memcpy(&magic, meta.data() + kMagicAt, sizeof magic);
+    std::memcpy(&commit, meta.data() + kCommitAt, sizeof commit);
+    const bool empty = std::ranges::all_of(meta, [](uint8_t byte) { return byte == 0; });
+    unused = unused && read && (empty || (magic == kMagic && commit <= 1));
+  }
+  close(descriptor);
+  return unused;
 }
+
+bool IsDamage(const Error& error) { return error.reason == "damaged"; }
+bool IsPanic(const Error& error) { return error.reason == "panic"; }
 
 // ---- LmdbCursor
 
@@ -152,6 +180,8 @@ uint64_t LmdbTxn::UsedPages() const {
 }
 
 uint64_t LmdbTxn::id() const { return mdb_txn_id(txn_); }
+
+Status LmdbTxn::Copy(Bytes view, uint8_t* out) const { return env_->Copy(view, out); }
 
 void LmdbReadTxn::Reset() { mdb_txn_reset(txn_); }
 
@@ -239,14 +269,15 @@ Result<std::unique_ptr<LmdbEnv>> LmdbEnv::Open(const LmdbOptions& options) {
   if (const int code = mdb_reader_check(raw, &dead); code != MDB_SUCCESS) {
     return FailLmdb(options.file, code);
   }
+  // MDB_NORDAHEAD is of the map alone. Bodies of 5 chunks, cold: p99 of 1.9 ms without, 0.7 with.
+  // Advice: a refusal costs time, not correctness.
+  if (!options.read_ahead) (void)posix_fadvise(env->Descriptor(), 0, 0, POSIX_FADV_RANDOM);
   return env;
 }
 
 Status LmdbEnv::CheckFile() const {
-  int descriptor = -1;
-  mdb_env_get_fd(env_, &descriptor);
   struct stat file {};
-  if (fstat(descriptor, &file) != 0) return FailErrno("looking at the file", errno);
+  if (fstat(Descriptor(), &file) != 0) return FailErrno("looking at the file", errno);
   const auto bytes = static_cast<uint64_t>(file.st_size);
   // An empty file is a new one: LMDB counts its two meta pages already, but has them in memory
   // alone.
@@ -256,6 +287,12 @@ Status LmdbEnv::CheckFile() const {
                     std::to_string(HighWaterBytes()));
   }
   return {};
+}
+
+int LmdbEnv::Descriptor() const {
+  int descriptor = -1;
+  mdb_env_get_fd(env_, &descriptor);
+  return descriptor;
 }
 
 uint64_t LmdbEnv::page_bytes() const {
@@ -274,7 +311,44 @@ Result<LmdbReadTxn> LmdbEnv::BeginRead() {
   MDB_txn* txn = nullptr;
   const int code = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
   if (code != MDB_SUCCESS) return FailLmdb("beginning to read", code);
-  return LmdbReadTxn(this, txn);
+  LmdbReadTxn snapshot(this, txn);
+  if (map_.load(std::memory_order_relaxed) == nullptr) FindMap(txn);
+  return snapshot;
+}
+
+/// LMDB does not tell where its map begins, but every page in it begins with its own number. What
+/// follows from that is believed when the file has the same page at that place. The map is made
+/// once, at open, and in one piece: a snapshot's pages are nowhere else.
+void LmdbEnv::FindMap(MDB_txn* snapshot) {
+  MDB_cursor* raw = nullptr;
+  if (mdb_cursor_open(snapshot, kMainTable, &raw) != MDB_SUCCESS) return;
+  MDB_val key{};
+  MDB_val value{};
+  const int code = mdb_cursor_get(raw, &key, &value, MDB_FIRST);
+  mdb_cursor_close(raw);
+  if (code != MDB_SUCCESS) return;  // without a table there is no page yet
+  const size_t bytes = page_bytes();
+  const auto address = reinterpret_cast<uintptr_t>(key.mv_data);
+  const uint8_t* page = static_cast<const uint8_t*>(key.mv_data) - address % bytes;
+  size_t number = 0;
+  std::memcpy(&number, page, sizeof number);
+  if (number >= map_bytes_ / bytes) return;
+  std::vector<uint8_t> stored(bytes);
+  const Status read = ReadFully(Descriptor(), stored.data(), bytes, number * bytes);
+  if (!read || std::memcmp(stored.data(), page, bytes) != 0) return;
+  map_.store(page - number * bytes, std::memory_order_relaxed);
+}
+
+Status LmdbEnv::Copy(Bytes view, uint8_t* out) const {
+  const auto map = reinterpret_cast<uintptr_t>(map_.load(std::memory_order_relaxed));
+  const uint64_t offset = reinterpret_cast<uintptr_t>(view.data()) - map;
+  // A page that a write transaction has changed is in memory of its own.
+  const bool in_map = map != 0 && offset < map_bytes_ && view.size() <= map_bytes_ - offset;
+  if (!in_map) {
+    std::memcpy(out, view.data(), view.size());
+    return {};
+  }
+  return ReadFully(Descriptor(), out, view.size(), offset);
 }
 
 Result<LmdbWriteTxn> LmdbEnv::BeginWrite() {
@@ -285,8 +359,7 @@ Result<LmdbWriteTxn> LmdbEnv::BeginWrite() {
 }
 
 Status LmdbEnv::Reserve() {
-  int descriptor = -1;
-  mdb_env_get_fd(env_, &descriptor);
+  const int descriptor = Descriptor();
   struct stat before {};
   if (fstat(descriptor, &before) != 0) return FailErrno("looking at the file", errno);
   // Not posix_fallocate: where the file system has no such call, it writes a byte into every block.

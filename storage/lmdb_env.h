@@ -7,6 +7,7 @@
 // Errors are kSelf: map_full, txn_full, damaged (the file is not a sound LMDB file), panic (the
 // environment must be reopened), or errno's name.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -93,6 +94,9 @@ class LmdbTxn {
   /// Pages in use by all tables as this transaction sees them: branch, leaf and overflow pages.
   uint64_t UsedPages() const;
   uint64_t id() const;
+  /// Copies a value, or a part of one, that this transaction handed out to `out`, by read(2): a
+  /// sector that cannot be read is an error (errno's name) then, where the map raises SIGBUS.
+  Status Copy(Bytes view, uint8_t* out) const;
 
  protected:
   LmdbTxn(LmdbEnv* env, MDB_txn* txn) : env_(env), txn_(txn) {}
@@ -137,7 +141,7 @@ struct LmdbOptions {
   std::string file;
   uint64_t map_bytes = 0;
   unsigned readers = 16;
-  bool read_ahead = true;
+  bool read_ahead = true;  ///< false: of what is asked for, nothing more
 };
 
 /// One file. Transactions of any number of reading threads, one writing at a time (LMDB's own
@@ -175,17 +179,26 @@ class LmdbEnv {
   friend class LmdbWriteTxn;
   explicit LmdbEnv(MDB_env* env, uint64_t map_bytes) : env_(env), map_bytes_(map_bytes) {}
   Status CheckFile() const;
+  int Descriptor() const;
+  void FindMap(MDB_txn* snapshot);
+  Status Copy(Bytes view, uint8_t* out) const;
 
   MDB_env* env_;
   uint64_t map_bytes_;
+  /// Where the file's first byte is mapped; null as long as no snapshot had a page to tell by.
+  std::atomic<const uint8_t*> map_{nullptr};
   mutable std::mutex mutex_;
   std::vector<unsigned> tables_;  ///< handles whose pages UsedPages counts; guarded by mutex_
 };
 
-/// The file's content is at fault, or LMDB has given the environment up: reopening or starting
-/// empty helps.
+/// Whether the file, not opened, tells of no commit after the first: what a power cut leaves of one
+/// that was being made. True for one that is missing.
+bool IsUnused(const std::string& file);
+
+/// The file's content is at fault: starting empty helps.
 bool IsDamage(const Error& error);
-/// Asks the kernel to read the pages of `view` ahead of the copy that follows. LMDB's map only.
-void ReadAhead(Bytes view);
+/// LMDB has given the environment up, as a meta page could not be written: opening it anew helps,
+/// and the content stays.
+bool IsPanic(const Error& error);
 
 }  // namespace nearside::storage

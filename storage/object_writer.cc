@@ -46,9 +46,12 @@ LmdbObjectWriter::~LmdbObjectWriter() {
   if (finished_) return;
   finished_ = true;
   fill_->failed.store(true);
-  // The writer thread erases the chunks, in RAM too: there may be thousands.
-  if (queued_ == 0) return;
-  parts_.queue.PushAbandonment({.object_id = fill_->object_id, .chunks = queued_});
+  if (queued_ > 0) Abandon();
+}
+
+/// The writer thread erases the chunks, in RAM too: there may be thousands.
+void LmdbObjectWriter::Abandon() {
+  parts_.queue.PushAbandonment({.fill = fill_, .chunks = queued_});
 }
 
 void LmdbObjectWriter::GiveUp(NotStored reason) {
@@ -56,8 +59,7 @@ void LmdbObjectWriter::GiveUp(NotStored reason) {
   parts_.counters.Refuse(reason);
   fill_->failed.store(true);
   small_ = {};
-  if (queued_ == 0) return;
-  parts_.queue.PushAbandonment({.object_id = fill_->object_id, .chunks = queued_});
+  if (queued_ > 0) Abandon();
 }
 
 void LmdbObjectWriter::Append(ChunkRef chunk) {
@@ -82,6 +84,7 @@ bool LmdbObjectWriter::WaitsForRoom(Executor& executor, std::function<void()> ro
 
 void LmdbObjectWriter::Queue(ChunkRef chunk) {
   const ChunkName name{.object_id = fill_->object_id, .index = queued_};
+  if (parts_.chunks_held.load()) return GiveUp(NotStored::kDiskFull);
   if (!parts_.queue.PushChunk({.fill = fill_, .index = name.index, .chunk = chunk})) {
     return GiveUp(NotStored::kQueueFull);
   }
@@ -95,7 +98,7 @@ HeadRef LmdbObjectWriter::Commit(Head head) {
   head.body_bytes = body_bytes_;
   NotStored reason = NotStored::kDiskFull;
   std::shared_ptr<StoredHead> stored;
-  if (fill_->failed.load() || parts_.pass_through.load()) {
+  if (fill_->failed.load() || parts_.pass_through.load() || parts_.heads_held.load()) {
     reason = NotStored::kDiskFull;
   } else if (HeadTooLong(head, small_ ? small_->size() : 0)) {
     reason = NotStored::kTooLarge;
@@ -126,10 +129,16 @@ HeadRef LmdbObjectWriter::CommitHead(std::shared_ptr<StoredHead> stored, bool in
   const Key256& key = stored->head.key;
   const uint64_t charge = ChargeOf(*stored);
   HeadRef ref = stored;
+  NotStored reason = NotStored::kQueueFull;
   {
     HeadIndex::Slot slot = parts_.index.Lock(key);
-    const std::optional<Ticket> ticket = parts_.queue.PushHead(
-        {.head = ref, .fill = fill_, .inline_on_disk = inline_on_disk, .charge = charge});
+    std::optional<Ticket> ticket;
+    if (fill_->generation != parts_.generation.load()) {
+      reason = NotStored::kDiskFull;  // the disk has been started over since it began
+    } else {
+      ticket = parts_.queue.PushHead(
+          {.head = ref, .fill = fill_, .inline_on_disk = inline_on_disk, .charge = charge});
+    }
     if (ticket) {
       // Counted before it can be found: MayBeOnDisk's "no" is exact from the start.
       parts_.presence.Add(key);
@@ -139,18 +148,30 @@ HeadRef LmdbObjectWriter::CommitHead(std::shared_ptr<StoredHead> stored, bool in
     }
   }
   if (!finished_) {
-    GiveUp(NotStored::kQueueFull);
+    GiveUp(reason);
     return nullptr;
   }
   // Once more: marks that spoke against it may have been about to be dropped when it was first
-  // judged (StoreWalk). The writer thread judges by the same rule and undoes the rest.
+  // judged (StoreWalk). The writer thread judges by the same rule.
   if (!parts_.purges.MayStore(ref->head)) {
-    parts_.ram.EraseThisHead(*ref);
-    GiveUp(NotStored::kPurged);
+    parts_.counters.Refuse(NotStored::kPurged);
+    TakeBack(*ref);
     return nullptr;
   }
   StoreCounters::Add(parts_.counters.stored);
   return ref;
+}
+
+/// It may be on disk already: its head goes first, and takes the chunks with it.
+void LmdbObjectWriter::TakeBack(const CachedHead& head) {
+  const Key256& key = head.head.key;
+  HeadIndex::Slot slot = parts_.index.Lock(key);
+  parts_.ram.EraseThisHead(head);
+  const std::optional<HeadRef> pending = slot.pending();
+  if (pending && pending->get() != &head) return;  // a newer one has its place
+  const Ticket ticket = parts_.queue.PushRemoval(
+      {.key = key, .object_id = head.head.object_id, .why = Removal::kPurged});
+  slot.SetPending(ticket, nullptr);
 }
 
 }  // namespace nearside::storage

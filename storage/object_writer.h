@@ -34,6 +34,8 @@ class LmdbObjectWriter final : public ObjectWriter {
  private:
   void Queue(ChunkRef chunk);
   void GiveUp(NotStored reason);
+  void Abandon();
+  void TakeBack(const CachedHead& head);
   HeadRef CommitHead(std::shared_ptr<StoredHead> stored, bool inline_on_disk);
 
   StoreParts& parts_;

@@ -183,15 +183,16 @@ Status StoreDisk::OpenBoth() {
   auto heads = OpenOne(File(kHeadsFile), layout_.heads_map_bytes, /*read_ahead=*/true);
   if (!heads) return tl::unexpected(heads.error());
   heads_ = std::move(*heads);
-  // A cold chunk is read by its own WILLNEED; the kernel's guess would read its neighbours, other
-  // objects.
+  // A cold chunk is read as a whole; the kernel's guess would read its neighbours, other objects.
   auto chunks = OpenOne(File(kChunksFile), layout_.chunks_map_bytes, /*read_ahead=*/false);
   if (!chunks) return tl::unexpected(chunks.error());
   chunks_ = std::move(*chunks);
   if (Status s = CheckSize(); !s) return s;
   if (Status s = ReserveBoth(); !s) return s;
   if (Status s = OpenTables(); !s) return s;
-  return ReadState();
+  if (Status s = ReadState(); !s) return s;
+  files_in_use_ = true;
+  return {};
 }
 
 Status StoreDisk::CheckSize() const {
@@ -302,27 +303,49 @@ void StoreDisk::DeleteBroken() {
   for (const std::string& name : BrokenFiles(options_.path)) unlink(File(name).c_str());
 }
 
+/// What an attempt to begin anew has left is no content: it goes, and the pair kept before stays.
 void StoreDisk::MoveAside(std::string_view why) {
   CloseBoth();
+  const std::string files[] = {File(kHeadsFile), File(kChunksFile)};
+  if (!files_in_use_) {
+    for (const std::string& file : files) unlink(file.c_str());
+  } else if (std::ranges::any_of(
+                 files, [](const auto& file) { return access(file.c_str(), F_OK) == 0; })) {
+    RenameFiles(why);
+  }
+  files_in_use_ = false;
+}
+
+void StoreDisk::RenameFiles(std::string_view why) {
   unsigned number = 1;
   for (const std::string& name : BrokenFiles(options_.path)) {
     number = std::max(number, BrokenNumber(name) + 1);
   }
   DeleteBroken();
+  bool unused = true;
   for (const std::string_view name : {kHeadsFile, kChunksFile}) {
     const std::string file = File(name);
+    unused = unused && IsUnused(file);
     const std::string aside = file + std::string(kBrokenMark) + std::to_string(number);
     if (rename(file.c_str(), aside.c_str()) != 0) unlink(file.c_str());
   }
-  Log(Level::kError, "store_moved_aside",
+  // The power went while the store was made: nothing is lost.
+  Log(unused ? Level::kInfo : Level::kError, "store_moved_aside",
       {{"path", options_.path},
        {"reason", why},
+       {"held_nothing", unused},
        {"kept_as", "*.mdb" + std::string(kBrokenMark) + std::to_string(number)}});
 }
 
 Status StoreDisk::StartOver(std::string_view why) {
   MoveAside(why);
   return OpenOrReplace();
+}
+
+Status StoreDisk::Reopen() {
+  Status opened = OpenBoth();
+  if (!opened) CloseBoth();
+  return opened;
 }
 
 }  // namespace nearside::storage

@@ -68,6 +68,10 @@ class StoreDisk {
   /// Closes both environments, moves their files aside, opens empty ones. No transaction may be
   /// open. After an error there are none until a later call succeeds.
   Status StartOver(std::string_view why);
+  /// Closes both environments and opens them again, for one that LMDB has given up: the content
+  /// stays, the state is read anew, nothing is moved aside. No transaction may be open. After an
+  /// error there are none until a later call of this or of StartOver succeeds.
+  Status Reopen();
   bool is_open() const { return heads_ != nullptr && chunks_ != nullptr; }
   /// Every head has been read once: the file does not kill whoever reads it.
   void MarkSound();
@@ -85,6 +89,7 @@ class StoreDisk {
   Status CheckSize() const;
   void CountOpen();
   void MoveAside(std::string_view why);
+  void RenameFiles(std::string_view why);
   void DeleteBroken();
   void CloseBoth();
   std::string File(std::string_view name) const { return options_.path + "/" + std::string(name); }
@@ -99,6 +104,8 @@ class StoreDisk {
   StoreMeta meta_;
   std::vector<std::pair<ScopeHash, PurgeMark>> marks_;
   uint64_t stored_heads_ = 0;
+  /// The files were here before, or have been opened since they were made: worth keeping.
+  bool files_in_use_ = true;
 };
 
 }  // namespace nearside::storage

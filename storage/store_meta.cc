@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kIdAt = 8;
 constexpr size_t kNumbersAt = 24;
-constexpr size_t kNumbers = 9;
+constexpr size_t kNumbers = 11;
 constexpr size_t kChecksumAt = kNumbersAt + kNumbers * sizeof(uint64_t);
 constexpr size_t kMetaBytes = kChecksumAt + sizeof(uint64_t);
 constexpr size_t kMarkBytes = 24;
@@ -23,9 +23,17 @@ Bytes Span(const std::string& text, size_t length) {
 
 /// The members in the order in which they lie on disk.
 std::array<uint64_t, kNumbers> NumbersOf(const StoreMeta& meta) {
-  return {meta.next_id,           meta.purges.sequence,        meta.purges.all.soft,
-          meta.purges.all.hard,   meta.purges.refused,         meta.position.epoch,
-          meta.position.sequence, meta.totals.probation_bytes, meta.totals.main_bytes};
+  return {meta.next_id,
+          meta.purges.sequence,
+          meta.purges.all.soft,
+          meta.purges.all.hard,
+          meta.purges.refused,
+          meta.position.epoch,
+          meta.position.sequence,
+          meta.totals[0].probation_bytes,
+          meta.totals[0].main_bytes,
+          meta.totals[1].probation_bytes,
+          meta.totals[1].main_bytes};
 }
 
 }  // namespace
@@ -64,7 +72,8 @@ Result<StoreMeta> DecodeMeta(Bytes bytes) {
   meta.purges = {
       .sequence = number(1), .all = {.soft = number(2), .hard = number(3)}, .refused = number(4)};
   meta.position = {.epoch = number(5), .sequence = number(6)};
-  meta.totals = {.probation_bytes = number(7), .main_bytes = number(8)};
+  meta.totals = {QueueTotals{.probation_bytes = number(7), .main_bytes = number(8)},
+                 QueueTotals{.probation_bytes = number(9), .main_bytes = number(10)}};
   return meta;
 }
 

@@ -9,15 +9,16 @@
 
 #include "runtime/result.h"
 #include "storage/cache_store.h"
+#include "storage/head_codec.h"
 #include "storage/lmdb_env.h"
 #include "storage/purge_table.h"
 
 namespace nearside::storage {
 
 /// Raised when the bytes on disk change their meaning: an older store is then moved aside.
-inline constexpr uint32_t kSchemaVersion = 1;
+inline constexpr uint32_t kSchemaVersion = 2;
 
-/// Bytes on disk by segment of the eviction queue.
+/// Bytes on disk by segment of an eviction queue.
 struct QueueTotals {
   uint64_t probation_bytes = 0;
   uint64_t main_bytes = 0;
@@ -31,7 +32,7 @@ struct StoreMeta {
   uint64_t next_id = 1;  ///< no object id or queue position up to now is as large
   PurgeHorizon purges;
   LogPosition position;
-  QueueTotals totals;
+  std::array<QueueTotals, kBodyPlaces> totals;  ///< by BodyIn
   bool operator==(const StoreMeta&) const = default;
 };
 

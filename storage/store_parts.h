@@ -66,6 +66,9 @@ struct StoreParts {
   std::atomic<uint64_t> generation{0};
   /// The disk failed or is full: nothing is stored until the writer gets through again.
   std::atomic<bool> pass_through{false};
+  /// A snapshot that somebody keeps pins so many pages of a map that nothing new is put there.
+  std::atomic<bool> chunks_held{false};
+  std::atomic<bool> heads_held{false};
   /// Small bodies go into heads on disk (else into chunks: the heads' environment is the fuller
   /// one).
   std::atomic<bool> inline_on_disk{true};

@@ -14,7 +14,9 @@ namespace {
 
 constexpr size_t kMostChunksInBatch = 256;
 constexpr milliseconds kBatchWindow{20};
-constexpr milliseconds kTick{1000};
+/// How often it looks around when nothing comes; so late may a purge be durable that nobody waits
+/// for.
+constexpr milliseconds kTick{250};
 /// Pace of the walk after purges: 20,000 heads a second.
 constexpr milliseconds kReclaimPace{100};
 constexpr milliseconds kLeastBackoff{1000};
@@ -25,12 +27,17 @@ constexpr std::chrono::minutes kReaderAlarmPeriod{1};
 /// Retries of a map that is full although nothing is put any more, before the store starts over.
 constexpr int kWedgedAfter = 8;
 constexpr size_t kMostTouched = 4096;
+/// Turns after Stop that may only note what was popular.
+constexpr int kMostLastTurns = 8;
 /// Objects that were replaced while clients read them may keep this part of the disk.
 constexpr uint64_t kRetiredShare = 8;
 /// Removals that wait for a failing disk; beyond it, all that is on it counts as purged.
 constexpr size_t kMostWaitingRemovals = 65'536;
 /// Up to this part of their map, heads take small bodies in any case.
 constexpr double kRoomyHeads = 0.5;
+/// While a reader holds back room, this part of a map has to be free before objects are let in
+/// again.
+constexpr uint64_t kRoomIsBack = 6;
 constexpr size_t kGhosts = 1 << 17;
 
 }  // namespace
@@ -78,11 +85,14 @@ void StoreWriter::Run() {
   pthread_setname_np(pthread_self(), "cache-writer");
   while (true) {
     WriteBatch batch = parts_.queue.Take(NextTurn());
-    const bool done = deferred_.empty() && reaper_.idle() && touched_.empty();
+    // What is left to be erased then is swept at the next start.
+    const bool done = deferred_.empty() && (touched_.empty() || last_turns_ > kMostLastTurns);
     const bool last = batch.stop && batch.empty() && (done || parts_.pass_through.load());
+    if (batch.stop) ++last_turns_;
     RunBatch(std::move(batch));
     if (last) break;
     WatchReaders();
+    WatchRoom();
     if (!disk_.is_open() || parts_.pass_through.load()) continue;
     walk_.MaybeBeginReclaim(MonoNow());
     if (walk_.has_removals()) continue;  // first these, so that the list stays short
@@ -95,6 +105,7 @@ MonoTime StoreWriter::NextTurn() const {
   const MonoTime now = MonoNow();
   if (parts_.pass_through.load()) return std::min(retry_at_, now + kTick);
   const bool expiry_due = first_expiry_ && *first_expiry_ <= WallNow();
+  if (parts_.heads_held.load()) return std::min(std::max(now, sparing_at_), now + kTick);
   if (!deferred_.empty() || walk_.first() || walk_.has_removals() || expiry_due) return now;
   if (!reaper_.idle()) return std::max(now, reap_at_);
   return now + (walk_.active() ? kReclaimPace : kTick);
@@ -102,8 +113,8 @@ MonoTime StoreWriter::NextTurn() const {
 
 void StoreWriter::RunBatch(WriteBatch batch) {
   for (const Abandonment& abandoned : batch.abandoned) {
-    parts_.ram.EraseChunks(abandoned.object_id, abandoned.chunks);
-    reaper_.Add(abandoned.object_id, 0);
+    parts_.ram.EraseChunks(abandoned.fill->object_id, abandoned.chunks);
+    Erase(*abandoned.fill);
   }
   for (DurableRequest& request : batch.durable) AddRequest(std::move(request));
   flushes_ = std::max(flushes_, batch.flushes);
@@ -112,8 +123,7 @@ void StoreWriter::RunBatch(WriteBatch batch) {
   reaper_.CollectReleased(*parts_.live, MonoNow(), disk_.layout().chunks_map_bytes / kRetiredShare);
   if (parts_.pass_through.load()) {
     const bool too_early = MonoNow() < retry_at_ && !batch.stop;
-    const Error lost{.reason = "damaged", .message = "the store's files could not be opened"};
-    if (too_early || (!disk_.is_open() && !StartOver(lost))) {
+    if (too_early || !OpenAgain()) {
       Decline(batch);
       return;
     }
@@ -186,6 +196,7 @@ void StoreWriter::Decline(WriteBatch& batch) {
 void StoreWriter::HandleFailure(const Error& error) {
   StoreCounters::Add(parts_.counters.write_errors);
   FailWrites();
+  reopen_ = reopen_ || IsPanic(error);
   full_in_a_row_ = error.reason == "map_full" ? full_in_a_row_ + 1 : 0;
   // A map that only a reader keeps full is not wedged: its content stays.
   const bool wedged = full_in_a_row_ >= kWedgedAfter && OldestSnapshotAge() < kStuckReader;
@@ -212,8 +223,42 @@ void StoreWriter::LeavePassThrough() {
   Log(Level::kInfo, "store_back", {{"path", parts_.options.path}});
 }
 
+/// After a failure: the environments as they are, opened anew, or new ones when these are damaged.
+/// False when none can be had: tried again later.
+bool StoreWriter::OpenAgain() {
+  if (disk_.is_open() && !reopen_) return true;
+  const Status opened = Reopen();
+  if (opened || (IsDamage(opened.error()) && StartOver(opened.error()))) return true;
+  EnterPassThrough(opened.error());
+  return false;
+}
+
+/// LMDB gives an environment up when its meta page cannot be written; what is in it is sound.
+Status StoreWriter::Reopen() {
+  if (!readers_.Suspend(kReadersPatience)) {
+    return Fail(Fault::kSelf, "busy", "a reader does not let go of the store's files");
+  }
+  const Status opened = disk_.Reopen();
+  if (opened) {
+    reopen_ = false;
+    // What a commit that was told to have failed has written may be there all the same.
+    const LogPosition position = std::max(meta_.position, disk_.meta().position);
+    ReadDisk();
+    meta_.position = position;
+    meta_.next_id = parts_.next_id.load();
+    parts_.purges.UnsaveAll();
+  }
+  readers_.Resume();
+  return opened;
+}
+
 bool StoreWriter::StartOver(const Error& error) {
-  if (!readers_.Suspend(kReadersPatience)) return false;
+  // Nothing is taken meanwhile; what slips in before or during this is of an older generation.
+  const bool passed_through = parts_.pass_through.exchange(true);
+  if (!readers_.Suspend(kReadersPatience)) {
+    parts_.pass_through.store(passed_through);
+    return false;
+  }
   // From here on nothing that was stored is there. First what is on its way is told, then RAM is
   // emptied, so that no head stays whose chunks are gone.
   parts_.generation.fetch_add(1);
@@ -225,6 +270,8 @@ bool StoreWriter::StartOver(const Error& error) {
   parts_.ram.Clear();
   parts_.presence.Clear();
   parts_.purges.UnsaveAll();
+  parts_.generation.fetch_add(1);
+  reopen_ = false;
   if (opened) {
     const LogPosition position = meta_.position;
     ReadDisk();
@@ -233,6 +280,7 @@ bool StoreWriter::StartOver(const Error& error) {
     walk_.SetDone();
     full_in_a_row_ = 0;
   }
+  parts_.pass_through.store(passed_through);
   readers_.Resume();
   return opened.has_value();
 }
@@ -256,12 +304,15 @@ milliseconds StoreWriter::OldestSnapshotAge() const {
   return std::max({readers_.oldest_age(), heads_watch_.age(now), chunks_watch_.age(now)});
 }
 
+void StoreWriter::LookAtReaders() {
+  const MonoTime now = MonoNow();
+  heads_watch_.Look(disk_.heads(), now);
+  chunks_watch_.Look(disk_.chunks(), now);
+}
+
 void StoreWriter::WatchReaders() {
   const MonoTime now = MonoNow();
-  if (disk_.is_open()) {
-    heads_watch_.Look(disk_.heads(), now);
-    chunks_watch_.Look(disk_.chunks(), now);
-  }
+  if (disk_.is_open()) LookAtReaders();
   const milliseconds age = OldestSnapshotAge();
   parts_.counters.oldest_snapshot_ms.store(static_cast<uint64_t>(age.count()),
                                            std::memory_order_relaxed);
@@ -273,6 +324,18 @@ void StoreWriter::WatchReaders() {
        {"seconds", std::chrono::duration_cast<seconds>(age).count()},
        {"process", pid},
        {"effect", "space is not given back; nothing is stored once it runs out"}});
+}
+
+/// Lets objects in again once the readers that held the room are gone, or hold little.
+void StoreWriter::WatchRoom() {
+  if (!disk_.is_open()) return;
+  const auto is_back = [](LmdbEnv& env) {
+    const Result<LmdbSpace> space = env.MeasureSpace();
+    return space &&
+           (space->pinned_by_readers == 0 || space->free() > space->map_pages / kRoomIsBack);
+  };
+  if (parts_.chunks_held.load() && is_back(disk_.chunks())) parts_.chunks_held.store(false);
+  if (parts_.heads_held.load() && is_back(disk_.heads())) parts_.heads_held.store(false);
 }
 
 }  // namespace nearside::storage

@@ -42,9 +42,11 @@ class StoreWriter {
  private:
   /// What one transaction on the heads is to do, and what came of it.
   struct HeadsPlan {
-    bool only_make_room = false;     ///< a few evictions and nothing else
-    size_t evict_heads = 0;          ///< how many of these
+    bool only_make_room = false;  ///< a few evictions and nothing else
+    bool sparing = false;         ///< a reader holds most of the room: what corrects, nothing more
+    size_t evict_heads = 0;       ///< so many evictions when only room is made
     uint64_t evict_chunk_bytes = 0;  ///< how much of bodies is to be evicted
+    uint64_t freed_bytes = 0;        ///< of bodies, by eviction
     size_t operations = 0;  ///< so many of deferred_, from the first, are in the transaction
     std::vector<StoreWalk::Removal> removals;
     std::vector<const HeadWrite*> stored;  ///< of deferred_: in the transaction
@@ -66,12 +68,15 @@ class StoreWriter {
   bool HeadsHaveWork(uint64_t incoming_bytes) const;
   Status CommitHeads(uint64_t incoming_bytes);
   Status TryHeads(HeadsPlan& plan);
-  Status MakeRoomForHeads();
+  Status MakeRoomForHeads(size_t victims);
+  bool HeadsAreHeld();
+  Status CommitSparingly();
+  void WatchRoom();
   Status FillHeads(HeadBatch& batch, HeadsPlan& plan);
   Status ApplyAll(HeadBatch& batch, HeadsPlan& plan);
   Status ApplyWrite(HeadBatch& batch, const HeadWrite& write, HeadsPlan& plan);
   Status Promote(HeadBatch& batch);
-  Status Evict(HeadBatch& batch, const HeadsPlan& plan);
+  Status Evict(HeadBatch& batch, HeadsPlan& plan);
   uint64_t EvictionGoal(uint64_t incoming_bytes) const;
   void FinishHeads(const HeadBatch& batch, const HeadsPlan& plan);
   void FinishRemoved(const RemovedObject& removed);
@@ -84,9 +89,10 @@ class StoreWriter {
   Status CommitChunks(const std::vector<ChunkWrite>& chunks);
   Status PutWithRoom(const std::vector<ChunkWrite>& chunks);
   Status TryChunks(const std::vector<ChunkWrite>& chunks);
-  Status MakeRoomForChunks(uint64_t evict_bytes);
+  Result<uint64_t> MakeRoomForChunks(uint64_t evict_bytes);
   uint64_t DiskBytes(const std::vector<ChunkWrite>& chunks) const;
   bool HasRoomFor(uint64_t incoming_bytes);
+  void Erase(Fill& fill);
   bool ReaderHoldsRoom();
   void FailChunks(const std::vector<ChunkWrite>& chunks);
 
@@ -95,9 +101,12 @@ class StoreWriter {
   void EnterPassThrough(const Error& error);
   void LeavePassThrough();
   bool StartOver(const Error& error);
+  Status Reopen();
+  bool OpenAgain();
   void ReadDisk();
   void UpdateGauges();
   void WatchReaders();
+  void LookAtReaders();
   milliseconds OldestSnapshotAge() const;
 
   StoreParts& parts_;
@@ -119,7 +128,10 @@ class StoreWriter {
   uint64_t page_bytes_ = 4096;  ///< LMDB takes the machine's
   uint64_t heads_used_pages_ = 0;
   uint64_t chunks_used_pages_ = 0;
-  MonoTime reap_at_{};  ///< not before: there was no room even for erasing
+  MonoTime reap_at_{};     ///< not before: there was no room even for erasing
+  MonoTime sparing_at_{};  ///< not before: the next commit to heads whose room a reader holds
+  int last_turns_ = 0;     ///< since it was told to stop
+  bool reopen_ = false;    ///< LMDB has given the environments up, their content is sound
 
   MonoTime retry_at_{};
   MonoTime left_pass_through_{};

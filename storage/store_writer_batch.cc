@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/log.h"
 #include "storage/store_writer.h"
 
 namespace nearside::storage {
@@ -19,8 +20,16 @@ constexpr uint64_t kLowPercent = 89;
 constexpr uint64_t kHeadsHighPercent = 75;
 constexpr size_t kVictimsPerHead = 2;
 constexpr size_t kVictimsToMakeRoom = 8;
+constexpr size_t kFewVictims = 1;
+/// While a reader holds back the heads' room, from this part of the map on nothing new is stored:
+/// it is kept for purges, removals and expiry, a few at a time.
+constexpr uint64_t kSparedShare = 8;
+constexpr size_t kSparingOperations = 8;
+constexpr milliseconds kSparingPause{1000};
 constexpr int kMostRoomRounds = 4;
 constexpr uint64_t kFragmentedPercent = 2;
+/// No batch of chunks is worth more than this of what is stored.
+constexpr uint64_t kMostEvictedPercent = 8;
 /// Erasing, evicting and removing stay within this many times of what a batch puts.
 constexpr uint64_t kRemovalFactor = 4;
 constexpr size_t kMostChunksErased = 256 * kRemovalFactor;
@@ -34,6 +43,12 @@ constexpr milliseconds kReaderPatience{100};
 constexpr milliseconds kReaderPause{2};
 /// Pages that a commit of chunks needs beside them: the path in the tree, the free list.
 constexpr uint64_t kSparePages = 64;
+
+/// What is expired, purged or broken is so again when it is next read or walked over.
+bool IsFoundAgain(const HeadRemoval& removal) {
+  return removal.why == Removal::kExpired || removal.why == Removal::kPurged ||
+         removal.why == Removal::kBroken;
+}
 
 bool IsFull(const Error& error) { return error.reason == "map_full" || error.reason == "txn_full"; }
 
@@ -58,27 +73,58 @@ uint64_t StoreWriter::EvictionGoal(uint64_t incoming_bytes) const {
 
 Status StoreWriter::CommitHeads(uint64_t incoming_bytes) {
   if (!HeadsHaveWork(incoming_bytes)) return {};
+  if (HeadsAreHeld()) return CommitSparingly();
   const uint64_t evict_chunk_bytes = EvictionGoal(incoming_bytes);
   for (int rounds = 0;; ++rounds) {
     HeadsPlan plan{.evict_chunk_bytes = evict_chunk_bytes};
     Status status = TryHeads(plan);
     if (status || !IsFull(status.error()) || rounds == kMostRoomRounds) return status;
-    if (Status room = MakeRoomForHeads(); !room) return room;
+    if (HeadsAreHeld()) return CommitSparingly();
+    status = MakeRoomForHeads(kVictimsToMakeRoom);
+    if (!status && IsFull(status.error())) status = MakeRoomForHeads(kFewVictims);
+    if (!status) return status;
   }
 }
 
 /// A small commit: it needs few pages, and each makes those that the one before it freed usable.
-Status StoreWriter::MakeRoomForHeads() {
+Status StoreWriter::MakeRoomForHeads(size_t victims) {
   StoreCounters::Add(parts_.counters.write_errors);
-  HeadsPlan plan{.only_make_room = true, .evict_heads = kVictimsToMakeRoom};
+  HeadsPlan plan{.only_make_room = true, .evict_heads = victims};
+  return TryHeads(plan);
+}
+
+/// Whether somebody's snapshot pins so much of the heads' map that what is free has to be spared.
+bool StoreWriter::HeadsAreHeld() {
+  const Result<LmdbSpace> space = disk_.heads().MeasureSpace();
+  const bool held =
+      space && space->pinned_by_readers > 0 && space->free() < space->map_pages / kSparedShare;
+  if (held && !parts_.heads_held.exchange(true)) {
+    Log(Level::kError, "store_heads_held",
+        {{"path", parts_.options.path},
+         {"effect", "a snapshot that is kept leaves no room: nothing new is stored"}});
+  }
+  return held;
+}
+
+/// Purges, the log position, removals and expiry, a few at a time: each commit takes pages that do
+/// not come back until the reader goes.
+Status StoreWriter::CommitSparingly() {
+  FailWrites();
+  const bool somebody_waits = std::ranges::any_of(
+      requests_, [](const DurableRequest& request) { return static_cast<bool>(request.done); });
+  const MonoTime now = MonoNow();
+  if (now < sparing_at_ && !somebody_waits && last_turns_ == 0) return {};
+  sparing_at_ = now + kSparingPause;
+  HeadsPlan plan{.sparing = true};
   return TryHeads(plan);
 }
 
 Status StoreWriter::TryHeads(HeadsPlan& plan) {
   std::optional<PurgeTable::Changes> changes;
   if (!plan.only_make_room) {
-    plan.operations = std::min(deferred_.size(), kRemovalFactor * disk_.layout().batch_heads);
-    plan.removals = walk_.TakeRemovals(disk_.layout().batch_heads);
+    const size_t most = plan.sparing ? kSparingOperations : disk_.layout().batch_heads;
+    plan.operations = std::min(deferred_.size(), plan.sparing ? most : kRemovalFactor * most);
+    if (!plan.sparing) plan.removals = walk_.TakeRemovals(most);
     // After the head operations were taken from the queue: a head that knows a purge is never
     // stored before it.
     if (parts_.purges.HasUnsaved()) changes = parts_.purges.TakeUnsaved();
@@ -106,7 +152,9 @@ Status StoreWriter::FillHeads(HeadBatch& batch, HeadsPlan& plan) {
   if (!plan.only_make_room) {
     if (Status s = ApplyAll(batch, plan); !s) return s;
   }
-  if (Status s = Evict(batch, plan); !s) return s;
+  if (!plan.sparing) {
+    if (Status s = Evict(batch, plan); !s) return s;
+  }
   const Result<std::optional<WallTime>> first = batch.FirstExpiry();
   if (!first) return tl::unexpected(first.error());
   plan.first_expiry = *first;
@@ -134,8 +182,11 @@ Status StoreWriter::ApplyAll(HeadBatch& batch, HeadsPlan& plan) {
     const Result<bool> removed = batch.Remove(removal.key, removal.object_id, Removal::kPurged);
     if (!removed) return tl::unexpected(removed.error());
   }
-  if (Status s = Promote(batch); !s) return s;
-  const Result<size_t> expired = batch.Expire(WallNow(), disk_.layout().batch_heads);
+  if (!plan.sparing) {
+    if (Status s = Promote(batch); !s) return s;
+  }
+  const size_t most_expired = plan.sparing ? kSparingOperations : disk_.layout().batch_heads;
+  const Result<size_t> expired = batch.Expire(WallNow(), most_expired);
   if (!expired) return tl::unexpected(expired.error());
   return {};
 }
@@ -183,7 +234,7 @@ Status StoreWriter::Promote(HeadBatch& batch) {
   return {};
 }
 
-Status StoreWriter::Evict(HeadBatch& batch, const HeadsPlan& plan) {
+Status StoreWriter::Evict(HeadBatch& batch, HeadsPlan& plan) {
   const auto accessed = [this](const Key256& key) {
     return parts_.presence.TakeMark(key) || parts_.ram.TakeAccess(key);
   };
@@ -193,18 +244,26 @@ Status StoreWriter::Evict(HeadBatch& batch, const HeadsPlan& plan) {
   const size_t most_for_heads =
       plan.only_make_room ? plan.evict_heads : kVictimsPerHead * (plan.stored.size() + 1);
   const size_t most_for_chunks = kRemovalFactor * disk_.layout().batch_heads;
-  uint64_t freed_bytes = 0;
+  // None where room is made for heads: a second chance takes pages and gives none back.
+  if (plan.evict_heads == 0) batch.AllowSecondChances(disk_.layout().batch_heads / 2);
+  plan.freed_bytes = 0;
+  bool chunks_left = true;
   for (size_t victims = 0;; ++victims) {
-    const bool for_chunks = freed_bytes < plan.evict_chunk_bytes && victims < most_for_chunks;
+    const bool for_chunks =
+        chunks_left && plan.freed_bytes < plan.evict_chunk_bytes && victims < most_for_chunks;
     const bool for_heads =
-        (plan.only_make_room || batch.UsedPages() > most_pages) && victims < most_for_heads;
+        (plan.evict_heads > 0 || batch.UsedPages() > most_pages) && victims < most_for_heads;
     if (!for_chunks && !for_heads) return {};
     const Removal why = for_chunks ? Removal::kEvictedForBodies : Removal::kEvictedForHeads;
     const Result<bool> evicted = batch.EvictOne(why, accessed, next_position);
     if (!evicted) return tl::unexpected(evicted.error());
-    if (!*evicted) return {};
+    if (!*evicted && !for_chunks) return {};
+    if (!*evicted) {
+      chunks_left = false;
+      continue;
+    }
     const RemovedObject& victim = batch.removed().back();
-    if (victim.in_chunks) freed_bytes += BodyPages(victim.body_bytes, page_bytes_) * page_bytes_;
+    if (victim.in_chunks) plan.freed_bytes += BodyDiskBytes(victim.body_bytes, page_bytes_);
   }
 }
 
@@ -291,7 +350,12 @@ void StoreWriter::DropHead(const HeadWrite& write, bool removal_waits) {
     const bool counted = write.fill != nullptr && write.fill->generation == parts_.generation;
     if (counted) parts_.presence.Drop(head.key);
   }
-  if (write.fill != nullptr && !write.inline_on_disk) Doom(head.object_id, head.body_bytes);
+  if (write.fill == nullptr || write.inline_on_disk) return;
+  if (write.fill->on_disk && !std::exchange(write.fill->doomed, true)) {
+    Doom(head.object_id, head.body_bytes);
+  } else if (!parts_.live->Contains(head.object_id)) {
+    parts_.ram.EraseChunks(head.object_id, ChunkCount(head.body_bytes));
+  }
 }
 
 /// What was to be written will not be, and nothing of it is on disk: removals wait in the place of
@@ -302,7 +366,13 @@ void StoreWriter::FailWrites() {
   for (HeadOperation& operation : deferred_) {
     const auto* write = std::get_if<HeadWrite>(&operation);
     if (write == nullptr) {
-      removals.push_back(std::move(operation));
+      const auto& removal = std::get<HeadRemoval>(operation);
+      if (IsFoundAgain(removal)) {
+        parts_.index.Lock(removal.key).FinishPending(removal.ticket);
+        walk_.NoteFinished(removal.ticket);
+      } else {
+        removals.push_back(std::move(operation));
+      }
       continue;
     }
     const bool removal_waits = write->fill != nullptr;
@@ -321,8 +391,10 @@ Status StoreWriter::CommitChunks(const std::vector<ChunkWrite>& chunks) {
   const bool any = std::any_of(chunks.begin(), chunks.end(), wanted);
   if (!any && reaper_.idle() && !probing_) return {};
   const Status status = PutWithRoom(chunks);
-  if (status || !IsFull(status.error())) return status;
+  if (status) return {};
+  // Whatever it was, these bodies have a hole now.
   FailChunks(chunks);
+  if (!IsFull(status.error())) return status;
   reap_at_ = MonoNow() + kReapPause;
   return ReaderHoldsRoom() ? Status{} : status;
 }
@@ -330,14 +402,17 @@ Status StoreWriter::CommitChunks(const std::vector<ChunkWrite>& chunks) {
 /// Puts the chunks, with room made for them if need be; refuses them when none can be made.
 Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
   const uint64_t incoming_bytes = DiskBytes(chunks);
+  const uint64_t map = disk_.layout().chunks_map_bytes;
   const MonoTime patience = MonoNow() + kReaderPatience;
-  for (int rounds = 0; rounds < kMostRoomRounds;) {
+  uint64_t evicted_bytes = 0;
+  for (int idle_rounds = 0;
+       idle_rounds < kMostRoomRounds && evicted_bytes < map / 100 * kMostEvictedPercent;) {
     uint64_t evict_bytes = EvictionGoal(incoming_bytes);
     if (HasRoomFor(incoming_bytes)) {
       Status status = TryChunks(chunks);
       if (status || !IsFull(status.error())) return status;
       // Pages there are, but not in a row.
-      evict_bytes = disk_.layout().chunks_map_bytes / 100 * kFragmentedPercent;
+      evict_bytes = map / 100 * kFragmentedPercent;
     }
     if (ReaderHoldsRoom()) {
       // Whatever went now would only be pinned with the rest: the room comes when the reader goes.
@@ -345,27 +420,33 @@ Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
       std::this_thread::sleep_for(kReaderPause);
       continue;
     }
-    if (Status room = MakeRoomForChunks(evict_bytes); !room) return room;
-    ++rounds;
+    const Result<uint64_t> freed = MakeRoomForChunks(evict_bytes);
+    if (!freed) return tl::unexpected(freed.error());
+    evicted_bytes += *freed;
+    if (*freed == 0) ++idle_rounds;
   }
   // A reader hangs, or objects under way fill the disk.
   FailChunks(chunks);
-  if (!ReaderHoldsRoom() && HasRoomFor(0)) return TryChunks({});
+  if (ReaderHoldsRoom()) {
+    parts_.chunks_held.store(true);
+  } else if (HasRoomFor(0)) {
+    return TryChunks({});
+  }
   reap_at_ = MonoNow() + kReapPause;
   return {};
 }
 
-/// Evicts and erases ahead of chunks that find no room. What one commit frees, the one after the
-/// next can use.
-Status StoreWriter::MakeRoomForChunks(uint64_t evict_bytes) {
+/// Evicts and erases ahead of chunks that find no room; how many bytes were evicted. What one
+/// commit frees, the one after the next can use.
+Result<uint64_t> StoreWriter::MakeRoomForChunks(uint64_t evict_bytes) {
+  HeadsPlan plan{.only_make_room = true, .evict_chunk_bytes = evict_bytes};
   if (evict_bytes > 0) {
-    HeadsPlan plan{.only_make_room = true, .evict_chunk_bytes = evict_bytes};
-    if (Status heads = TryHeads(plan); !heads) return heads;
+    if (Status heads = TryHeads(plan); !heads) return tl::unexpected(heads.error());
   }
   for (int commits = 0; commits < 2; ++commits) {
-    if (Status status = TryChunks({}); !status) return status;
+    if (Status status = TryChunks({}); !status) return tl::unexpected(status.error());
   }
-  return {};
+  return plan.freed_bytes;
 }
 
 uint64_t StoreWriter::DiskBytes(const std::vector<ChunkWrite>& chunks) const {
@@ -384,6 +465,7 @@ bool StoreWriter::HasRoomFor(uint64_t incoming_bytes) {
 
 /// Whether the map is full only for as long as a reader keeps its snapshot: no failure of the disk.
 bool StoreWriter::ReaderHoldsRoom() {
+  LookAtReaders();
   const Result<LmdbSpace> space = disk_.chunks().MeasureSpace();
   return space && space->pinned_by_readers >= kSparePages;
 }
@@ -392,6 +474,7 @@ Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {
   Result<LmdbWriteTxn> txn = disk_.chunks().BeginWrite();
   if (!txn) return tl::unexpected(txn.error());
   const LmdbTable table = disk_.chunk_tables().chunks;
+  std::vector<Fill*> put;
   const auto attempt = [&]() -> Status {
     if (Result<size_t> erased = reaper_.Step(*txn, table, kMostChunksErased); !erased) {
       return tl::unexpected(erased.error());
@@ -400,6 +483,7 @@ Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {
       if (write.fill->failed.load() || write.fill->generation != parts_.generation) continue;
       const ChunkName name{.object_id = write.fill->object_id, .index = write.index};
       if (Status s = PutChunk(*txn, table, name, write.chunk->bytes()); !s) return s;
+      put.push_back(write.fill.get());
     }
     // Written in every batch, so that one without chunks tries the disk as well.
     if (Status s = WriteMeta(*txn, disk_.chunk_tables().meta, meta_); !s) return s;
@@ -414,6 +498,7 @@ Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {
     return status;
   }
   reaper_.Confirm();
+  for (Fill* fill : put) fill->on_disk = true;
   return status;
 }
 
@@ -421,8 +506,14 @@ void StoreWriter::FailChunks(const std::vector<ChunkWrite>& chunks) {
   for (const ChunkWrite& write : chunks) {
     if (write.fill->failed.exchange(true)) continue;
     StoreCounters::Add(parts_.counters.write_errors);
-    reaper_.Add(write.fill->object_id, 0);
+    Erase(*write.fill);
   }
+}
+
+/// The chunks of an object that will have no head go, if any is there.
+void StoreWriter::Erase(Fill& fill) {
+  if (!fill.on_disk || std::exchange(fill.doomed, true)) return;
+  reaper_.Add(fill.object_id, 0);
 }
 
 }  // namespace nearside::storage

@@ -29,6 +29,9 @@ struct Fill {
   const uint64_t generation;  ///< of the disk's content that its chunks go to (StoreParts)
   std::atomic<bool> failed{
       false};  ///< a part could not be written: the rest need not be, the head must not
+  // The writer thread's.
+  bool on_disk = false;  ///< a chunk of it has been committed
+  bool doomed = false;   ///< and is to be erased
 };
 
 struct ChunkWrite {
@@ -55,7 +58,7 @@ struct HeadRemoval {
 };
 /// An object whose writer gave up: its chunks are to be erased.
 struct Abandonment {
-  uint64_t object_id = 0;
+  std::shared_ptr<Fill> fill;
   uint32_t chunks = 0;  ///< so many were appended
 };
 using HeadOperation = std::variant<HeadWrite, HeadRemoval>;

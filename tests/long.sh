@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# What takes longer than CI has: run by hand, for an hour or so; figures go to docs/ with their date.
+# What takes longer than CI has: run by hand, for some hours; figures go to docs/ with their date.
 #
-#   tests/long.sh [tidy] [system] [fuzz]      all three by default
+#   tests/long.sh [tidy] [storage] [churn] [objects] [system] [fuzz]      all by default
 #
 #   tidy     clang-tidy over every source
+#   storage  200 SIGKILLs and thousands of modelled power cuts
+#   churn    an hour of churn on a store of 10 GiB (NEARSIDE_CHURN_SECONDS), and all hit ratios
+#   objects  ten million small objects: RAM by the object, start, purges (16 GB of disk)
 #   system   the system tests with hundreds of kills, gigabyte uploads, thousands of bent requests, three times
 #   fuzz     30 minutes of fuzzing (NEARSIDE_FUZZ_SECONDS)
 set -uo pipefail
@@ -13,8 +16,34 @@ failed=0
 
 say() { printf '==> %s (%s)\n' "$*" "$(date +%H:%M:%S)"; }
 
+build_release() { cmake --preset release >/dev/null && cmake --build --preset release; }
+
+long_storage() {
+  build_release || return 1
+  NEARSIDE_LONG=1 ctest --test-dir build/release --tests-regex '^storage_(kill|power_cut)_test$' --output-on-failure \
+    --verbose
+}
+
+# Figures are printed and kept in build/long/.
+long_churn() {
+  build_release || return 1
+  mkdir -p build/long
+  build/release/tests/hit_ratio | tee build/long/hit_ratio.txt || return 1
+  build/release/tests/store_churn build/long/churn --fresh --seconds "${NEARSIDE_CHURN_SECONDS:-3600}" --json |
+    tee build/long/store_churn.txt
+}
+
+long_objects() {
+  local code=0
+  { build_release && cmake --build --preset release --target store_lookup && mkdir -p build/long; } || return 1
+  build/release/tests/store_lookup build/long/objects --objects 10000000 --body 300 --disk 102400 --sparse |
+    tee build/long/store_lookup.txt || code=1
+  rm -rf build/long/objects
+  return "$code"
+}
+
 long_system() {
-  cmake --preset release >/dev/null && cmake --build --preset release || return 1
+  build_release || return 1
   NEARSIDE_LONG=1 ctest --test-dir build/release --label-regex system --output-on-failure --timeout 3600 \
     --repeat-until-fail 3
 }
@@ -38,14 +67,17 @@ long_fuzz() {
 }
 
 parts=("$@")
-((${#parts[@]} > 0)) || parts=(tidy system fuzz)
+((${#parts[@]} > 0)) || parts=(tidy storage churn objects system fuzz)
 for part in "${parts[@]}"; do
   case $part in
     tidy) say tidy && { tests/tidy/run-clang-tidy.sh || failed=1; } ;;
+    storage) say storage && { long_storage || failed=1; } ;;
+    churn) say churn && { long_churn || failed=1; } ;;
+    objects) say objects && { long_objects || failed=1; } ;;
     system) say system && { long_system || failed=1; } ;;
     fuzz) say fuzz && { long_fuzz || failed=1; } ;;
     *)
-      sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 2
       ;;
   esac

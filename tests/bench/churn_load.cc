@@ -236,7 +236,10 @@ void ChurnLoad::Write() {
     if (slot.writer == nullptr) {
       const uint32_t number = NextObject();
       slot = {.number = number, .writer = store_.Begin(catalogue_.bytes_of(number))};
-      if (slot.writer == nullptr) ++counts_.refused;
+      if (slot.writer == nullptr) {
+        ++counts_.refused;  // it is fetched all the same, and passed on
+        Pace(static_cast<double>(catalogue_.bytes_of(number)), rates_.ingest_bytes, due);
+      }
       if (random_.Share() < kRemovedShare) {
         store_.Remove(Catalogue::KeyOf(random_.Below(catalogue_.size())));
         ++counts_.removed;

@@ -122,19 +122,21 @@ TEST(ChunkCodecTest, NumbersOfABodyInChunks) {
   struct Row {
     uint64_t body_bytes, chunks;
     uint32_t last_length;
-    uint64_t pages;
+    uint64_t disk_bytes;
   };
   const Row rows[] = {{0, 0, 0, 0},
-                      {1, 1, 1, 1},
-                      {4080, 1, 4080, 1},
-                      {4081, 1, 4081, 2},
-                      {kChunkBytes - 1, 1, kChunkBytes - 1, 16},
-                      {kChunkBytes, 1, kChunkBytes, 16},
-                      {kChunkBytes + 1, 2, 1, 17},
-                      {2ull << 30, 32'777, 128, 32'776 * 16 + 1}};
+                      {1, 1, 1, 47},
+                      {2001, 1, 2001, 2047},
+                      {2002, 1, 2002, 4096},
+                      {4080, 1, 4080, 4096},
+                      {4081, 1, 4081, 8192},
+                      {kChunkBytes - 1, 1, kChunkBytes - 1, 65'536},
+                      {kChunkBytes, 1, kChunkBytes, 65'536},
+                      {kChunkBytes + 1, 2, 1, 65'536 + 47},
+                      {2ull << 30, 32'777, 128, 32'776ull * 65'536 + 174}};
   for (const Row& row : rows) {
     EXPECT_EQ(ChunkCount(row.body_bytes), row.chunks) << row.body_bytes;
-    EXPECT_EQ(BodyPages(row.body_bytes, 4096), row.pages) << row.body_bytes;
+    EXPECT_EQ(BodyDiskBytes(row.body_bytes, 4096), row.disk_bytes) << row.body_bytes;
     if (row.chunks > 0) {
       EXPECT_EQ(ChunkLength(row.body_bytes, static_cast<uint32_t>(row.chunks - 1)), row.last_length)
           << row.body_bytes;
@@ -148,7 +150,8 @@ TEST(StoreMetaTest, DecodesWhatItEncoded) {
   meta.next_id = 4;
   meta.purges = {.sequence = 5, .all = {.soft = 6, .hard = 7}, .refused = 8};
   meta.position = {.epoch = 9, .sequence = 10};
-  meta.totals = {.probation_bytes = 11, .main_bytes = 12};
+  meta.totals = {QueueTotals{.probation_bytes = 11, .main_bytes = 12},
+                 QueueTotals{.probation_bytes = 13, .main_bytes = 14}};
   std::string encoded = EncodeMeta(meta);
   const Result<StoreMeta> decoded = DecodeMeta(B(encoded));
   ASSERT_TRUE(decoded);

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <string>
 
@@ -77,6 +80,7 @@ class HeadTableTest : public testing::Test {
     uint64_t next = 1000;
     std::string order;
     HeadBatch batch = Begin();
+    batch.AllowSecondChances(hot.size());
     while (*batch.EvictOne(
         Removal::kEvictedForBodies, [&](const Key256& key) { return accessed.erase(key) > 0; },
         [&] { return next++; })) {
@@ -119,7 +123,7 @@ TEST_F(HeadTableTest, AnUncommittedBatchLeavesNothing) {
     ASSERT_TRUE(batch.Put(MakeHead("a", 1), std::nullopt, {.position = 1}));
   }
   EXPECT_EQ(Stored("a"), "none");
-  EXPECT_EQ(meta_.totals, QueueTotals{});
+  EXPECT_EQ(meta_.totals, StoreMeta{}.totals);
 }
 
 TEST_F(HeadTableTest, RemoveIsExactAboutTheObject) {
@@ -130,7 +134,7 @@ TEST_F(HeadTableTest, RemoveIsExactAboutTheObject) {
   EXPECT_TRUE(batch.Remove(KeyOf("a"), 1, Removal::kRemoved).value());
   Commit(batch);
   EXPECT_EQ(Rows(), "0 0 0");
-  EXPECT_EQ(meta_.totals, QueueTotals{});
+  EXPECT_EQ(meta_.totals, StoreMeta{}.totals);
 }
 
 TEST_F(HeadTableTest, RefreshKeepsPlaceAndBodyAndMovesTheExpiry) {
@@ -140,7 +144,7 @@ TEST_F(HeadTableTest, RefreshKeepsPlaceAndBodyAndMovesTheExpiry) {
   head.body_bytes = body.size();
   ASSERT_TRUE(batch.Put(head, B(body), {.segment = Segment::kMain, .position = 3}));
   Commit(batch);
-  const QueueTotals before = meta_.totals;
+  const auto before = meta_.totals;
 
   HeadBatch refresh = Begin();
   head.drop_at = FromUnixMillis(9000);
@@ -176,7 +180,7 @@ TEST_F(HeadTableTest, EvictsOldestFirstAndGivesTheAccessedASecondChance) {
   for (uint64_t i = 1; i <= 5; ++i) PutOne(std::to_string(i), i);
   EXPECT_EQ(EvictAll({"1", "3"}), "2 4 5 1 3 ");
   EXPECT_EQ(Rows(), "0 0 0");
-  EXPECT_EQ(meta_.totals, QueueTotals{});
+  EXPECT_EQ(meta_.totals, StoreMeta{}.totals);
 }
 
 TEST_F(HeadTableTest, ProbationGoesBeforeMainAsLongAsItIsMoreThanATenth) {
@@ -193,6 +197,7 @@ TEST_F(HeadTableTest, EvictionEndsEvenWhenEverythingIsPopular) {
   for (uint64_t i = 1; i <= 300; ++i) PutOne(std::to_string(i), i);
   uint64_t next = 1000;
   HeadBatch batch = Begin();
+  batch.AllowSecondChances(20);
   EXPECT_TRUE(*batch.EvictOne(
       Removal::kEvictedForBodies, [](const Key256&) { return true; }, [&] { return next++; }));
   EXPECT_EQ(batch.removed().size(), 1u);
@@ -320,6 +325,28 @@ TEST_F(ChunkTableTest, BytesUnderAWrongChecksumAreRefused) {
   ASSERT_TRUE(txn->Put(table_, EncodeChunkKey(name, ChunkChecksum(name, B("right"))), B("wrong")));
   ASSERT_TRUE(txn->Commit());
   EXPECT_EQ(ReadOne(name, 5), "bad_checksum");
+}
+
+TEST_F(ChunkTableTest, AChunkThatTheDiskCannotReadIsAnErrorAndPassedOverByErasing) {
+  const std::string first = BodyOf("a", kChunkBytes);
+  const std::string second = BodyOf("b", kChunkBytes);
+  PutObject(2, first);
+  PutObject(1, first + second);
+  ASSERT_EQ(ReadOne({1, 1}, kChunkBytes), second);
+  // The pages of the map behind a file's end raise SIGBUS, as those above a bad sector do.
+  const std::string file = folder_.In("chunks.mdb");
+  std::ifstream stream(file, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+  const size_t place = bytes.find(second);
+  ASSERT_NE(place, std::string::npos);
+  auto txn = env_->BeginWrite();
+  ASSERT_EQ(EraseChunks(*txn, table_, 2, 10).value(), 1u);  // reads the free list, at the end
+  std::filesystem::resize_file(file, place / 4096 * 4096);
+  EXPECT_EQ(ReadOne({1, 0}, kChunkBytes), first);
+  EXPECT_EQ(ReadOne({1, 1}, kChunkBytes), "EIO");
+  EXPECT_EQ(EraseChunks(*txn, table_, 1, 10).value(), 1u);
+  EXPECT_EQ(EraseChunks(*txn, table_, 1, 10).value(), 0u) << "none is left that could be erased";
+  EXPECT_EQ(txn->Entries(table_), 1u);
 }
 
 TEST_F(ChunkTableTest, ErasesOneObjectInSteps) {

@@ -6,53 +6,20 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include <condition_variable>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
+#include <iterator>
 
 #include "storage/lmdb_env.h"
 #include "storage/store_disk.h"
-#include "tests/storage/cache_fixture.h"
-#include "tests/support/temp_dir.h"
+#include "tests/storage/lmdb_store_fixture.h"
 
 namespace nearside::storage {
 namespace {
 
-class LmdbCacheStoreTest : public testing::Test {
- protected:
-  LmdbCacheStoreTest() {
-    options_.path = folder_.In("cache");
-    options_.disk = 32_MiB;
-    options_.memory = 4_MiB;
-    options_.write_queue = 64_MiB;
-  }
-  void Open() { store_ = OpenStore(options_); }
-  void Reopen() {
-    store_.reset();
-    Open();
-  }
-  std::string OpenError() {
-    const auto store = CacheStore::Open(options_, DecodeTestPayload);
-    if (store) return "opened";
-    return std::string(FaultName(store.error().fault)) + " " + store.error().reason;
-  }
-  std::string Asked(const std::string& name, size_t size) {
-    return Ask(*store_, name, BodyOf(name, size));
-  }
-  HeadRef PutOne(const std::string& name, size_t size) {
-    return Put(*store_, name, BodyOf(name, size));
-  }
-  bool FinishWalk() {
-    return FlushUntil(*store_, [&] { return store_->Stats().walked; });
-  }
-  std::string In(const std::string& file) const { return options_.path + "/" + file; }
-
-  test::TempDir folder_;
-  CacheOptions options_;
-  std::unique_ptr<CacheStore> store_;
-};
+class LmdbCacheStoreTest : public LmdbStoreFixture {};
 
 // ---- Opening
 
@@ -98,6 +65,52 @@ TEST_F(LmdbCacheStoreTest, GarbageFilesAreMovedAsideAndTheStoreStartsEmpty) {
   EXPECT_FALSE(std::filesystem::exists(In("heads.mdb.broken-1"))) << "the newest alone is kept";
   EXPECT_TRUE(std::filesystem::exists(In("heads.mdb.broken-2")));
   EXPECT_TRUE(std::filesystem::exists(In("chunks.mdb.broken-2")));
+}
+
+TEST_F(LmdbCacheStoreTest, WhatWasMovedAsideStaysWhenBeginningAnewFails) {
+  auto disk = StoreDisk::Open({.path = options_.path, .disk = options_.disk}).value();
+  const auto size = std::filesystem::file_size(In("chunks.mdb"));
+  // A folder in the place of the lock file that LMDB makes: nothing can be opened.
+  const auto block = [&] { std::filesystem::create_directories(In("chunks.mdb-lock/x")); };
+  std::filesystem::remove(In("chunks.mdb-lock"));
+  block();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(disk->StartOver("the test says so")) << i;
+    EXPECT_FALSE(disk->is_open());
+  }
+  EXPECT_EQ(std::filesystem::file_size(In("chunks.mdb.broken-1")), size);
+  EXPECT_TRUE(std::filesystem::exists(In("heads.mdb.broken-1")));
+  EXPECT_FALSE(std::filesystem::exists(In("heads.mdb.broken-2")));
+  std::filesystem::remove_all(In("chunks.mdb-lock"));
+  EXPECT_TRUE(disk->StartOver("the test says so"));
+  EXPECT_TRUE(disk->StartOver("the test says so"));
+  EXPECT_TRUE(std::filesystem::exists(In("heads.mdb.broken-2"))) << "this one was in use";
+}
+
+TEST_F(LmdbCacheStoreTest, ReopeningTheDiskKeepsItsContent) {
+  Open();
+  for (int i = 0; i < 10; ++i) PutOne(std::to_string(i), 100'000);
+  store_.reset();
+  {
+    auto disk = StoreDisk::Open({.path = options_.path, .disk = options_.disk}).value();
+    ASSERT_EQ(disk->stored_heads(), 10u);
+    const StoreMeta before = disk->meta();
+    ASSERT_TRUE(disk->Reopen());
+    EXPECT_EQ(disk->stored_heads(), 10u);
+    EXPECT_EQ(disk->meta().store_id, before.store_id);
+    EXPECT_EQ(disk->meta().next_id, before.next_id);
+    // While it cannot be opened it is closed, and comes back.
+    std::filesystem::remove(In("heads.mdb-lock"));
+    std::filesystem::create_directories(In("heads.mdb-lock/x"));
+    EXPECT_FALSE(disk->Reopen());
+    EXPECT_FALSE(disk->is_open());
+    std::filesystem::remove_all(In("heads.mdb-lock"));
+    ASSERT_TRUE(disk->Reopen());
+    EXPECT_EQ(disk->stored_heads(), 10u);
+    EXPECT_FALSE(std::filesystem::exists(In("heads.mdb.broken-1")));
+  }
+  Open();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Asked(std::to_string(i), 100'000), "body") << i;
 }
 
 TEST_F(LmdbCacheStoreTest, ATruncatedFileIsMovedAside) {
@@ -177,7 +190,7 @@ TEST_F(LmdbCacheStoreTest, AStoreThatKillsWhoeverReadsItIsMovedAside) {
 
 // ---- Wrong bytes
 
-/// Flips a byte in the middle of the `which`-th place where `needle` stands in the file.
+/// Flips a byte in the middle of the place where `needle` stands in the file.
 bool FlipByte(const std::string& file, const std::string& needle) {
   std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
@@ -325,205 +338,6 @@ TEST_F(LmdbCacheStoreTest, AnObjectThatOvertakesTheWriterIsGivenUp) {
   store_->Flush();
   EXPECT_EQ(Asked("a", 2 << 20), "miss");
   EXPECT_NE(PutOne("b", 50'000), nullptr);
-}
-
-// ---- Reading
-
-TEST_F(LmdbCacheStoreTest, WhatMemoryEvictedBeforeItWasWrittenIsFoundAmongWhatWaits) {
-  options_.memory = ByteSize{70'000};
-  Open();
-  for (int i = 0; i < 20; ++i) {
-    const std::string name = std::to_string(i);
-    ASSERT_NE(PutOne(name, 200'000), nullptr);
-    EXPECT_EQ(Asked(name, 200'000), "body") << i;
-  }
-}
-
-/// Holds the reader threads inside the decoder until the test lets them go.
-class Gate {
- public:
-  std::unique_ptr<const HeadPayload> Decode(const Head& head) {
-    std::unique_lock lock(mutex_);
-    ++inside_;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return open_; });
-    return DecodeTestPayload(head);
-  }
-  void WaitForReader() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return inside_ > 0; });
-  }
-  void Open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-  int inside() const {
-    const std::lock_guard lock(mutex_);
-    return inside_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  int inside_ = 0;
-  bool open_ = false;
-};
-
-TEST_F(LmdbCacheStoreTest, ReadsBeyondTheQueueAreRefusedAndServiceGoesOn) {
-  Open();
-  for (int i = 0; i < 10; ++i) PutOne(std::to_string(i), 1000);
-  store_.reset();
-  options_.reader_threads = 1;
-  options_.read_queue = 4;
-  Gate gate;
-  store_ = OpenStore(options_, [&](const Head& head) { return gate.Decode(head); });
-  TestExecutor executor;
-  int found = 0;
-  int refused = 0;
-  const auto load = [&](int i) {
-    store_->Load(KeyOf(std::to_string(i)), executor,
-                 [&](HeadRef head) { ++(head != nullptr ? found : refused); });
-  };
-  load(0);
-  gate.WaitForReader();
-  for (int i = 1; i < 10; ++i) load(i);
-  // The reader hangs; what is in RAM and what is refused is answered all the same.
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(executor.RunOne());
-  EXPECT_EQ(refused, 5);
-  EXPECT_EQ(found, 0);
-  EXPECT_EQ(store_->Stats().reads_refused, 5u);
-  EXPECT_EQ(store_->Stats().read_queue_length, 4u);
-  EXPECT_EQ(store_->Find(KeyOf("9")), nullptr);
-  store_->Remove(KeyOf("9"));
-  store_->Flush();  // the writer is not held up
-  gate.Open();
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(executor.RunOne());
-  EXPECT_EQ(found, 5);
-  EXPECT_EQ(store_->Stats().read_queue_length, 0u);
-}
-
-TEST_F(LmdbCacheStoreTest, AReadThatHangsIsAnsweredAsAMissAndTheNextAtOnce) {
-  Open();
-  for (const char* name : {"a", "b", "c"}) PutOne(name, 1000);
-  store_.reset();
-  options_.reader_threads = 1;
-  options_.read_timeout = milliseconds(50);
-  Gate gate;
-  store_ = OpenStore(options_, [&](const Head& head) { return gate.Decode(head); });
-  TestExecutor executor;
-  std::vector<HeadRef> answers;
-  const auto load = [&](const char* name) {
-    store_->Load(KeyOf(name), executor, [&](HeadRef head) { answers.push_back(std::move(head)); });
-  };
-  load("a");
-  gate.WaitForReader();
-  load("b");
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(executor.RunOne());
-  EXPECT_EQ(store_->Stats().reads_timed_out, 2u) << "the one that hangs and the one behind it";
-  // Nobody waits for a reader that has been given up.
-  load("c");
-  EXPECT_EQ(store_->Stats().reads_refused, 1u);
-  ASSERT_TRUE(executor.RunOne());
-  EXPECT_THAT(answers, testing::ElementsAre(nullptr, nullptr, nullptr));
-  gate.Open();
-  ASSERT_TRUE(FlushUntil(*store_, [&] {
-    load("a");
-    return executor.RunOne() && answers.back() != nullptr;
-  })) << "it reads again once the disk does";
-  EXPECT_EQ(executor.waiting(), 0u) << "what hung has been answered once";
-}
-
-TEST_F(LmdbCacheStoreTest, AReadThatWasGivenUpDoesNotAnswerTheNextOneOfItsKey) {
-  Open();
-  PutOne("a", 1000);
-  store_.reset();
-  options_.reader_threads = 2;
-  options_.read_timeout = milliseconds(50);
-  Gate gate;
-  std::atomic<int> decoded{0};
-  store_ = OpenStore(options_, [&](const Head& head) {
-    return decoded++ == 0 ? gate.Decode(head) : DecodeTestPayload(head);
-  });
-  TestExecutor executor;
-  HeadRef first;
-  store_->Load(KeyOf("a"), executor, [&](HeadRef head) { first = std::move(head); });
-  gate.WaitForReader();
-  ASSERT_TRUE(executor.RunOne());
-  EXPECT_EQ(first, nullptr);
-  HeadRef second;
-  store_->Load(KeyOf("a"), executor, [&](HeadRef head) { second = std::move(head); });
-  ASSERT_TRUE(executor.RunOne());
-  ASSERT_NE(second, nullptr);
-  gate.Open();
-  store_->Remove(KeyOf("a"));
-  store_.reset();  // the one that hung has ended
-  EXPECT_EQ(executor.waiting(), 0u);
-  EXPECT_EQ(decoded, 2);
-}
-
-TEST_F(LmdbCacheStoreTest, LoadsOfOneKeyShareOneReadAndOneHead) {
-  Open();
-  PutOne("a", 1000);
-  store_.reset();
-  Gate gate;
-  store_ = OpenStore(options_, [&](const Head& head) { return gate.Decode(head); });
-  TestExecutor executor;
-  std::vector<HeadRef> heads;
-  for (int i = 0; i < 10; ++i) {
-    store_->Load(KeyOf("a"), executor, [&](HeadRef head) { heads.push_back(head); });
-  }
-  gate.Open();
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(executor.RunOne());
-  EXPECT_THAT(heads, testing::Each(testing::AllOf(testing::NotNull(), heads.front())));
-  EXPECT_EQ(gate.inside(), 1);
-}
-
-TEST_F(LmdbCacheStoreTest, AHeadReadBeforeAReplacementIsNotBroughtBackAfterIt) {
-  for (const bool remove : {false, true}) {
-    Open();
-    PutOne("a", 1000);
-    store_.reset();
-    Gate gate;
-    std::atomic<int> calls{0};
-    store_ = OpenStore(options_, [&](const Head& head) {
-      return calls++ == 0 ? gate.Decode(head) : DecodeTestPayload(head);
-    });
-    TestExecutor executor;
-    HeadRef loaded;
-    store_->Load(KeyOf("a"), executor, [&](HeadRef head) { loaded = std::move(head); });
-    gate.WaitForReader();  // the old head has been read and is being decoded
-    HeadRef replacement;
-    if (remove) {
-      store_->Remove(KeyOf("a"));
-    } else {
-      replacement = Put(*store_, "a", "replacement");
-    }
-    store_->Flush();
-    gate.Open();
-    ASSERT_TRUE(executor.RunOne());
-    EXPECT_EQ(loaded, replacement);
-    EXPECT_EQ(Ask(*store_, "a", "replacement"), remove ? "miss" : "body");
-    store_.reset();
-  }
-}
-
-TEST_F(LmdbCacheStoreTest, LoadsThatWaitWhenTheStoreClosesAreAnswered) {
-  Open();
-  for (int i = 0; i < 5; ++i) PutOne(std::to_string(i), 100'000);
-  store_.reset();
-  options_.reader_threads = 1;
-  Gate gate;
-  store_ = OpenStore(options_, [&](const Head& head) { return gate.Decode(head); });
-  TestExecutor executor;
-  int answers = 0;
-  for (int i = 0; i < 5; ++i) {
-    store_->Load(KeyOf(std::to_string(i)), executor, [&](HeadRef) { ++answers; });
-  }
-  gate.Open();
-  store_.reset();
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(executor.RunOne());
-  EXPECT_EQ(answers, 5);
 }
 
 // ---- Purges

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -125,6 +126,56 @@ TEST_F(LmdbEnvTest, ASnapshotPinsWhatIsFreedAfterIt) {
   EXPECT_EQ(freed.map_pages * freed.page_bytes, 4u << 20);
 }
 
+TEST_F(LmdbEnvTest, CopyTakesValuesOfAnySizeAndOfAWriterToo) {
+  auto env = OpenEnv();
+  const LmdbTable table = MakeTable(*env);
+  for (const size_t size : {1u, 100u, 3000u, 65520u, 300000u}) {
+    const std::string body = std::string(size / 2, 'a') + std::string(size - size / 2, 'b');
+    Put(*env, table, std::to_string(size), body);
+    std::string copy(size, '\0');
+    auto* out = reinterpret_cast<uint8_t*>(copy.data());
+    {
+      const auto txn = env->BeginRead();
+      ASSERT_TRUE(txn->Copy(**txn->Get(table, B(std::to_string(size))), out));
+      EXPECT_EQ(copy == body, true) << size;
+    }
+    // Half of these pages are in the writer's memory and not in the file yet.
+    auto txn = env->BeginWrite();
+    ASSERT_TRUE(txn->Put(table, B("new"), B(body + body)));
+    copy.assign(size * 2, '\0');
+    out = reinterpret_cast<uint8_t*>(copy.data());
+    ASSERT_TRUE(txn->Copy(**txn->Get(table, B("new")), out));
+    EXPECT_EQ(copy == body + body, true) << size;
+    ASSERT_TRUE(txn->Copy(**txn->Get(table, B(std::to_string(size))), out));
+    EXPECT_EQ(copy.substr(0, size) == body, true) << size;
+  }
+}
+
+TEST_F(LmdbEnvTest, APageThatCannotBeReadIsAnErrorAndNoSignal) {
+  auto env = OpenEnv();
+  const LmdbTable table = MakeTable(*env);
+  const std::string body(200'000, 'x');
+  Put(*env, table, "key", body);
+  const auto txn = env->BeginRead();
+  const Bytes value = **txn->Get(table, B("key"));
+  // The pages of the map behind a file's end raise SIGBUS, as those above a bad sector do.
+  std::ifstream stream(file(), std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+  std::filesystem::resize_file(file(), bytes.find(body) / 4096 * 4096 + 4096);
+  std::string copy(body.size(), '\0');
+  const Status read = txn->Copy(value, reinterpret_cast<uint8_t*>(copy.data()));
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().reason, "EIO");
+  EXPECT_FALSE(IsDamage(read.error()));
+}
+
+TEST_F(LmdbEnvTest, APanicIsNoDamage) {
+  EXPECT_TRUE(IsPanic({.reason = "panic"}));
+  EXPECT_FALSE(IsDamage({.reason = "panic"}));
+  EXPECT_FALSE(IsPanic({.reason = "damaged"}));
+  EXPECT_TRUE(IsDamage({.reason = "damaged"}));
+}
+
 TEST_F(LmdbEnvTest, ResetAndRenewSeeNewerRows) {
   auto env = OpenEnv();
   const LmdbTable table = MakeTable(*env);
@@ -141,6 +192,25 @@ TEST_F(LmdbEnvTest, GarbageIsDamage) {
   const auto env = LmdbEnv::Open({.file = file(), .map_bytes = 1 << 20});
   ASSERT_FALSE(env);
   EXPECT_TRUE(IsDamage(env.error())) << env.error().ToString();
+}
+
+TEST_F(LmdbEnvTest, AFileIsUnusedUntilItsSecondCommit) {
+  EXPECT_TRUE(IsUnused(file())) << "missing";
+  std::ofstream(file()) << "";
+  EXPECT_TRUE(IsUnused(file()));
+  std::ofstream(file()) << std::string(20'000, '\0');
+  EXPECT_TRUE(IsUnused(file())) << "blocks that were given but never written";
+  std::ofstream(file()) << std::string(20'000, 'g');
+  EXPECT_FALSE(IsUnused(file())) << "who knows what that was";
+  std::filesystem::remove(file());
+  {
+    auto env = OpenEnv();
+    EXPECT_TRUE(IsUnused(file()));
+    const LmdbTable table = MakeTable(*env);
+    EXPECT_TRUE(IsUnused(file())) << "a table and nothing in it";
+    Put(*env, table, "key", "value");
+  }
+  EXPECT_FALSE(IsUnused(file()));
 }
 
 TEST_F(LmdbEnvTest, AFileShorterThanItsPagesIsDamage) {

@@ -76,6 +76,7 @@ class StoreWriterTest : public testing::Test {
       EXPECT_TRUE(read);
       const std::lock_guard lock(mutex_);
       changed_.notify_all();
+      return true;
     }));
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return hanging_; });
@@ -155,75 +156,6 @@ TEST_F(StoreWriterTest, FilesThatBreakWhileItRunsAreReplacedAndPurgesKept) {
   const auto txn = disk_->heads().BeginRead();
   EXPECT_EQ(ReadMarks(*txn, disk_->head_tables().purges).value().size(), 1u);
   EXPECT_EQ(ReadMeta(*txn, disk_->head_tables().meta).value()->position, (LogPosition{3, 9}));
-}
-
-TEST(ReadPoolTest, SuspendWaitsForRunningJobsAndHasSnapshotsDropped) {
-  test::TempDir folder;
-  auto disk = StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}).value();
-  ReadPool pool(*disk, {.threads = 2, .most_waiting = 4});
-  TestExecutor executor;
-  const auto look = [&](ReadSession* session) {
-    const bool read = session != nullptr &&
-                      session->WithHeads([](const LmdbTxn&) -> Status { return {}; }).has_value();
-    executor.Post([read] { EXPECT_TRUE(read); });
-  };
-  ASSERT_TRUE(pool.Push(look));
-  ASSERT_TRUE(executor.RunOne());
-  ASSERT_TRUE(pool.Suspend(seconds(30)));
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(pool.Push(look));
-  EXPECT_FALSE(pool.Push(look)) << "the queue's bound holds while it is suspended";
-  EXPECT_EQ(pool.length(), 4u);
-  ASSERT_TRUE(
-      disk->StartOver("the test says so"));  // with a snapshot left this would be use after free
-  pool.Resume();
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(executor.RunOne());
-}
-
-TEST(ReadPoolTest, AJobThatHangsIsCalledOnceMoreWithoutASession) {
-  test::TempDir folder;
-  const auto disk = std::move(*StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}));
-  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = milliseconds(20)});
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool released = false;
-  std::string calls;
-  ASSERT_TRUE(pool.Push([&](ReadSession* session) {
-    std::unique_lock lock(mutex);
-    calls += session != nullptr ? "session " : "given-up ";
-    changed.notify_all();
-    if (session != nullptr) changed.wait(lock, [&] { return released; });
-  }));
-  {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return calls == "session given-up "; });
-  }
-  EXPECT_EQ(pool.timed_out(), 1u);
-  EXPECT_FALSE(pool.Push([](ReadSession*) {})) << "no thread moves";
-  {
-    const std::lock_guard lock(mutex);
-    released = true;
-    changed.notify_all();
-  }
-  pool.Stop();
-  EXPECT_EQ(calls, "session given-up ");
-}
-
-TEST(ReadPoolTest, SuspendGivesUpOnAJobThatHangs) {
-  test::TempDir folder;
-  auto disk = StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}).value();
-  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4});
-  std::mutex mutex;
-  mutex.lock();
-  TestExecutor executor;
-  ASSERT_TRUE(pool.Push([&](ReadSession*) {
-    executor.Post([] {});
-    const std::lock_guard lock(mutex);
-  }));
-  ASSERT_TRUE(executor.RunOne());
-  EXPECT_FALSE(pool.Suspend(milliseconds(1)));
-  mutex.unlock();
-  ASSERT_TRUE(pool.Push([&](ReadSession*) { executor.Post([] {}); }));
-  EXPECT_TRUE(executor.RunOne()) << "it goes on";
 }
 
 }  // namespace
