@@ -169,8 +169,7 @@ void LmdbObjectWriter::TakeBack(const CachedHead& head) {
   parts_.ram.EraseThisHead(head);
   const std::optional<HeadRef> pending = slot.pending();
   if (pending && pending->get() != &head) return;  // a newer one has its place
-  const Ticket ticket = parts_.queue.PushRemoval(
-      {.key = key, .object_id = head.head.object_id, .why = Removal::kPurged});
+  const Ticket ticket = parts_.queue.PushRemoval({.key = key, .object_id = head.head.object_id});
   slot.SetPending(ticket, nullptr);
 }
 

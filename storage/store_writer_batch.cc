@@ -93,17 +93,30 @@ Status StoreWriter::MakeRoomForHeads(size_t victims) {
   return TryHeads(plan);
 }
 
-/// Whether somebody's snapshot pins so much of the heads' map that what is free has to be spared.
+/// Whether a snapshot that somebody keeps pins so much of the heads' map that what is free has to
+/// be spared. A read that is only under way is waited for.
 bool StoreWriter::HeadsAreHeld() {
-  const Result<LmdbSpace> space = disk_.heads().MeasureSpace();
-  const bool held =
-      space && space->pinned_by_readers > 0 && space->free() < space->map_pages / kSparedShare;
-  if (held && !parts_.heads_held.exchange(true)) {
-    Log(Level::kError, "store_heads_held",
-        {{"path", parts_.options.path},
-         {"effect", "a snapshot that is kept leaves no room: nothing new is stored"}});
+  const auto looks_held = [this] {
+    const Result<LmdbSpace> space = disk_.heads().MeasureSpace();
+    return space && space->pinned_by_readers > 0 && space->free() < space->map_pages / kSparedShare;
+  };
+  const MonoTime patience = MonoNow() + kReaderPatience;
+  while (looks_held()) {
+    LookAtReaders();
+    const bool kept = OldestSnapshotAge() > kStalledRead || MonoNow() >= patience;
+    if (!kept && !parts_.heads_held.load()) {
+      std::this_thread::sleep_for(kReaderPause);
+      continue;
+    }
+    if (!parts_.heads_held.exchange(true)) {
+      Log(Level::kError, "store_heads_held",
+          {{"path", parts_.options.path},
+           {"process", heads_watch_.pid()},
+           {"effect", "a snapshot that is kept leaves no room: nothing new is stored"}});
+    }
+    return true;
   }
-  return held;
+  return false;
 }
 
 /// Purges, the log position, removals and expiry, a few at a time: each commit takes pages that do
