@@ -13,7 +13,7 @@ logs=$PWD/build/test-logs
 fuzz_seconds=${NEARSIDE_FUZZ_SECONDS:-60}
 jobs=$(nproc)
 # Folders whose code runs on several threads.
-threaded='^(net|http_session|storage_cache|edge|runtime)_test$'
+threaded='^(net|http_session|storage_cache|storage_fault|edge|runtime)_test$'
 
 say() { printf '==> %s (%s)\n' "$*" "$(date +%H:%M:%S)"; }
 
@@ -87,7 +87,7 @@ main() {
   build release && run_tests release
   if ((quick == 0)); then
     build asan && run_tests asan --label-exclude 'tidy|bench'
-    build tsan net_test http_session_test storage_cache_test edge_test runtime_test &&
+    build tsan net_test http_session_test storage_cache_test storage_fault_test edge_test runtime_test &&
       run_tests tsan --tests-regex "$threaded"
     build fuzz && run_fuzzers
   fi
