@@ -136,12 +136,12 @@ inline constexpr size_t kNotStoredReasons = 5;
 /// Why an object left the disk.
 enum class Removal : uint8_t {
   kReplaced,
-  kRemoved,  ///< asked for by Remove, or refused by the decoder
+  kRemoved,  ///< asked for by Remove
   kPurged,   ///< hard
   kExpired,
   kEvictedForBodies,  ///< the map of bodies ran short of room
   kEvictedForHeads,   ///< the map of heads did
-  kBroken,            ///< did not match its checksum, or lacked a part
+  kBroken,            ///< did not match its checksum, lacked a part, or was refused by the decoder
 };
 inline constexpr size_t kRemovals = 7;
 
@@ -168,7 +168,9 @@ struct CacheStats {
   uint64_t free_list_pages = 0,
            pinned_pages = 0;    ///< of the chunks' map; pinned: by readers and the last commit
   milliseconds oldest_read{0};  ///< age of the oldest snapshot that a reader thread holds
-  bool walked = false;          ///< the walk over the disk at start has ended: MayBeOnDisk is exact
+  bool bodies_held = false, heads_held = false;  ///< a snapshot that somebody keeps leaves a map no
+                                                 ///< room: nothing new is stored there
+  bool walked = false;  ///< the walk over the disk at start has ended: MayBeOnDisk is exact
 };
 
 /// How long the disk's work took. They live as long as somebody holds them; empty without a disk.

@@ -54,6 +54,13 @@ void HeadIndex::Slot::TurnToRemoval(Ticket ticket) {
   }
 }
 
+void HeadIndex::Slot::FallBack(Ticket ticket, Ticket kept) {
+  const auto found = stripe_.pending.find(key_);
+  if (found != stripe_.pending.end() && found->second.ticket == ticket) {
+    found->second = {.ticket = kept, .head = nullptr};
+  }
+}
+
 void HeadIndex::Slot::Overtake() {
   const auto found = stripe_.loading.find(key_);
   if (found != stripe_.loading.end()) found->second.overtaken = true;

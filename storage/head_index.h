@@ -39,6 +39,9 @@ class HeadIndex {
     void SetPending(Ticket ticket, HeadRef head_or_null);
     /// The operation is done, one way or the other; newer ones stay.
     void FinishPending(Ticket ticket);
+    /// The operation will not be done: what waits, if it is still the newest, is the removal
+    /// `kept`.
+    void FallBack(Ticket ticket, Ticket kept);
     /// The operation failed: if it is still the newest, what waits now is a removal in its place.
     void TurnToRemoval(Ticket ticket);
     /// A removal or a failure that needs no ticket: loads in flight must not bring the head back.

@@ -120,7 +120,7 @@ HeadRef ColdReads::MakeLoaded(const Key256& key, HeadRecord record, ChunkRef bod
     return nullptr;
   }
   std::shared_ptr<StoredHead> head = MakeStoredHead(parts, std::move(record.head), std::move(body));
-  if (head == nullptr) RemoveObject(key, object_id, Removal::kRemoved);
+  if (head == nullptr) RemoveObject(key, object_id, Removal::kBroken);
   return head;
 }
 
@@ -148,9 +148,13 @@ Result<ChunkRef> ColdReads::FindOrRead(const ChunkLoad& load, ReadSession* sessi
     parts.ram.InsertChunk(load.name, *result);
     return result;
   }
+  // LMDB has given the environment up, not this chunk: it is opened again.
+  const bool content =
+      !IsPanic(result.error()) && !IsDamage(result.error()) && result.error().reason != "lmdb";
   if (result.error().reason != "bad_checksum" && result.error().reason != "gone") {
     result.error().reason = "read_failed";
   }
+  if (!content) return result;
   // A body with a hole is no body: the object is fetched anew.
   RemoveObject(load.key, load.name.object_id, Removal::kBroken);
   return result;
@@ -429,6 +433,8 @@ CacheStats LmdbCacheStore::Stats() const {
   stats.oldest_read =
       std::max(readers_.oldest_age(), milliseconds(counters.oldest_snapshot_ms.load()));
   stats.walked = parts_.presence.complete();
+  stats.bodies_held = parts_.chunks_held;
+  stats.heads_held = parts_.heads_held;
   stats.pass_through = parts_.pass_through;
   return stats;
 }

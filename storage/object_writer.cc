@@ -84,7 +84,9 @@ bool LmdbObjectWriter::WaitsForRoom(Executor& executor, std::function<void()> ro
 
 void LmdbObjectWriter::Queue(ChunkRef chunk) {
   const ChunkName name{.object_id = fill_->object_id, .index = queued_};
-  if (parts_.chunks_held.load()) return GiveUp(NotStored::kDiskFull);
+  if (parts_.chunks_held.load() || parts_.heads_held.load()) {
+    return GiveUp(NotStored::kDiskFull);
+  }
   if (!parts_.queue.PushChunk({.fill = fill_, .index = name.index, .chunk = chunk})) {
     return GiveUp(NotStored::kQueueFull);
   }

@@ -29,6 +29,8 @@ double RemovedBy(const CacheStats& stats, Removal reason) {
 }
 
 constexpr std::string_view kBytes = "Bytes held by the cache, by tier.";
+constexpr std::string_view kHeld =
+    "1 while a snapshot that somebody keeps leaves no room for new objects.";
 constexpr std::string_view kObjects = "Objects (heads) held by the cache, by tier.";
 
 const Series kGauges[] = {
@@ -62,6 +64,10 @@ const Series kGauges[] = {
      [](const CacheStats& s) { return std::chrono::duration<double>(s.oldest_read).count(); }},
     {"nearside_cache_pass_through", "1 while the disk fails or is full and nothing is stored.", "",
      [](const CacheStats& s) { return s.pass_through ? 1.0 : 0.0; }},
+    {"nearside_cache_held", kHeld, "map=bodies",
+     [](const CacheStats& s) { return s.bodies_held ? 1.0 : 0.0; }},
+    {"nearside_cache_held", kHeld, "map=heads",
+     [](const CacheStats& s) { return s.heads_held ? 1.0 : 0.0; }},
     {"nearside_cache_walked", "1 once the walk over the disk at start has ended.", "",
      [](const CacheStats& s) { return s.walked ? 1.0 : 0.0; }},
 };

@@ -31,8 +31,6 @@ constexpr size_t kMostTouched = 4096;
 constexpr int kMostLastTurns = 8;
 /// Objects that were replaced while clients read them may keep this part of the disk.
 constexpr uint64_t kRetiredShare = 8;
-/// Removals that wait for a failing disk; beyond it, all that is on it counts as purged.
-constexpr size_t kMostWaitingRemovals = 65'536;
 /// Up to this part of their map, heads take small bodies in any case.
 constexpr double kRoomyHeads = 0.5;
 /// While a reader holds back room, this part of a map has to be free before objects are let in
@@ -105,7 +103,7 @@ MonoTime StoreWriter::NextTurn() const {
   const MonoTime now = MonoNow();
   if (parts_.pass_through.load()) return std::min(retry_at_, now + kTick);
   const bool expiry_due = first_expiry_ && *first_expiry_ <= WallNow();
-  if (parts_.heads_held.load()) return std::min(std::max(now, sparing_at_), now + kTick);
+  if (parts_.heads_held.load()) return now + kTick;
   if (!deferred_.empty() || walk_.first() || walk_.has_removals() || expiry_due) return now;
   if (!reaper_.idle()) return std::max(now, reap_at_);
   return now + (walk_.active() ? kReclaimPace : kTick);
@@ -150,8 +148,15 @@ void StoreWriter::RunBatch(WriteBatch batch) {
     LeavePassThrough();
   }
   probing_ = false;
-  if (deferred_.empty() || !status) parts_.queue.FinishFlushes(flushes_);
+  const bool spared =
+      parts_.heads_held.load() && (!requests_.empty() || parts_.purges.HasUnsaved());
+  if (!status || (deferred_.empty() && !spared)) FinishFlushes();
   UpdateGauges();
+}
+
+void StoreWriter::FinishFlushes() {
+  finished_flushes_ = flushes_;
+  parts_.queue.FinishFlushes(flushes_);
 }
 
 /// What nobody waits for is one request, however long the disk fails.
@@ -178,25 +183,15 @@ void StoreWriter::Decline(WriteBatch& batch) {
   parts_.queue.FinishChunks(batch.chunks);
   std::move(batch.heads.begin(), batch.heads.end(), std::back_inserter(deferred_));
   FailWrites();
-  if (deferred_.size() > kMostWaitingRemovals) {
-    // Nothing that was removed may come back, and the list must not grow for as long as the disk
-    // fails.
-    parts_.purges.ApplyToAll(/*soft=*/false);
-    for (const HeadOperation& operation : std::exchange(deferred_, {})) {
-      const auto& removal = std::get<HeadRemoval>(operation);
-      parts_.index.Lock(removal.key).FinishPending(removal.ticket);
-      walk_.NoteFinished(removal.ticket);
-    }
-    Log(Level::kError, "store_purged_whole",
-        {{"path", parts_.options.path}, {"reason", "too many removals wait for a failing disk"}});
-  }
-  parts_.queue.FinishFlushes(flushes_);
+  BoundWaitingRemovals();
+  FinishFlushes();
 }
 
 void StoreWriter::HandleFailure(const Error& error) {
   StoreCounters::Add(parts_.counters.write_errors);
   FailWrites();
-  reopen_ = reopen_ || IsPanic(error);
+  // After a write that failed LMDB may have given the environment up, and says so at the next use.
+  reopen_ = reopen_ || error.reason != "map_full";
   full_in_a_row_ = error.reason == "map_full" ? full_in_a_row_ + 1 : 0;
   // A map that only a reader keeps full is not wedged: its content stays.
   const bool wedged = full_in_a_row_ >= kWedgedAfter && OldestSnapshotAge() < kStuckReader;
@@ -304,15 +299,12 @@ milliseconds StoreWriter::OldestSnapshotAge() const {
   return std::max({readers_.oldest_age(), heads_watch_.age(now), chunks_watch_.age(now)});
 }
 
-void StoreWriter::LookAtReaders() {
-  const MonoTime now = MonoNow();
-  heads_watch_.Look(disk_.heads(), now);
-  chunks_watch_.Look(disk_.chunks(), now);
-}
-
 void StoreWriter::WatchReaders() {
   const MonoTime now = MonoNow();
-  if (disk_.is_open()) LookAtReaders();
+  if (disk_.is_open()) {
+    heads_watch_.Look(disk_.heads(), now);
+    chunks_watch_.Look(disk_.chunks(), now);
+  }
   const milliseconds age = OldestSnapshotAge();
   parts_.counters.oldest_snapshot_ms.store(static_cast<uint64_t>(age.count()),
                                            std::memory_order_relaxed);

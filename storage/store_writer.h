@@ -44,6 +44,7 @@ class StoreWriter {
   struct HeadsPlan {
     bool only_make_room = false;  ///< a few evictions and nothing else
     bool sparing = false;         ///< a reader holds most of the room: what corrects, nothing more
+    size_t most_spared = 0;       ///< then so many removals and expiries
     size_t evict_heads = 0;       ///< so many evictions when only room is made
     uint64_t evict_chunk_bytes = 0;  ///< how much of bodies is to be evicted
     uint64_t freed_bytes = 0;        ///< of bodies, by eviction
@@ -60,6 +61,7 @@ class StoreWriter {
   MonoTime NextTurn() const;
   void RunBatch(WriteBatch batch);
   void AddRequest(DurableRequest request);
+  void FinishFlushes();
   void CollectTouches();
   /// The state in which the disk is left alone until retry_at_.
   void Decline(WriteBatch& batch);
@@ -69,7 +71,7 @@ class StoreWriter {
   Status CommitHeads(uint64_t incoming_bytes);
   Status TryHeads(HeadsPlan& plan);
   Status MakeRoomForHeads(size_t victims);
-  bool HeadsAreHeld();
+  bool HeadsAreHeld(bool full);
   Status CommitSparingly();
   void WatchRoom();
   Status FillHeads(HeadBatch& batch, HeadsPlan& plan);
@@ -82,7 +84,9 @@ class StoreWriter {
   void FinishRemoved(const RemovedObject& removed);
   void FinishRequests();
   void FailWrites();
-  void DropHead(const HeadWrite& write, bool removal_waits);
+  void DropHead(const HeadWrite& write, bool removal_waits, std::optional<Ticket> kept);
+  void FinishDropped(HeadIndex::Slot& slot, Ticket ticket, std::optional<Ticket> kept);
+  void BoundWaitingRemovals();
   void Doom(uint64_t object_id, uint64_t body_bytes);
 
   // Chunks.
@@ -106,7 +110,6 @@ class StoreWriter {
   void ReadDisk();
   void UpdateGauges();
   void WatchReaders();
-  void LookAtReaders();
   milliseconds OldestSnapshotAge() const;
 
   StoreParts& parts_;
@@ -118,7 +121,7 @@ class StoreWriter {
   /// Head operations, in order, whose chunks are on disk; after a failure the removals among them.
   std::vector<HeadOperation> deferred_;
   std::vector<DurableRequest> requests_;
-  uint64_t flushes_ = 0;
+  uint64_t flushes_ = 0, finished_flushes_ = 0;
   ChunkReaper reaper_;
   StoreWalk walk_;
   GhostTable ghost_;

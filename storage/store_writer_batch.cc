@@ -1,6 +1,7 @@
 // The two transactions of a batch (store_writer.h says in which order, and why).
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "runtime/log.h"
@@ -25,7 +26,10 @@ constexpr size_t kFewVictims = 1;
 /// it is kept for purges, removals and expiry, a few at a time.
 constexpr uint64_t kSparedShare = 8;
 constexpr size_t kSparingOperations = 8;
-constexpr milliseconds kSparingPause{1000};
+constexpr milliseconds kSparingPause{500};
+/// Removals that wait for a disk that fails or has no room; beyond it, all that is on it counts as
+/// purged.
+constexpr size_t kMostWaitingRemovals = 65'536;
 constexpr int kMostRoomRounds = 4;
 constexpr uint64_t kFragmentedPercent = 2;
 /// No batch of chunks is worth more than this of what is stored.
@@ -73,13 +77,13 @@ uint64_t StoreWriter::EvictionGoal(uint64_t incoming_bytes) const {
 
 Status StoreWriter::CommitHeads(uint64_t incoming_bytes) {
   if (!HeadsHaveWork(incoming_bytes)) return {};
-  if (HeadsAreHeld()) return CommitSparingly();
+  if (HeadsAreHeld(/*full=*/false)) return CommitSparingly();
   const uint64_t evict_chunk_bytes = EvictionGoal(incoming_bytes);
   for (int rounds = 0;; ++rounds) {
     HeadsPlan plan{.evict_chunk_bytes = evict_chunk_bytes};
     Status status = TryHeads(plan);
     if (status || !IsFull(status.error()) || rounds == kMostRoomRounds) return status;
-    if (HeadsAreHeld()) return CommitSparingly();
+    if (HeadsAreHeld(/*full=*/true)) return CommitSparingly();
     status = MakeRoomForHeads(kVictimsToMakeRoom);
     if (!status && IsFull(status.error())) status = MakeRoomForHeads(kFewVictims);
     if (!status) return status;
@@ -94,20 +98,23 @@ Status StoreWriter::MakeRoomForHeads(size_t victims) {
 }
 
 /// Whether a snapshot that somebody keeps pins so much of the heads' map that what is free has to
-/// be spared. A read that is only under way is waited for.
-bool StoreWriter::HeadsAreHeld() {
+/// be spared. A read that is only under way is waited for, and its pages done without unless the
+/// map is full.
+bool StoreWriter::HeadsAreHeld(bool full) {
   const auto looks_held = [this] {
     const Result<LmdbSpace> space = disk_.heads().MeasureSpace();
     return space && space->pinned_by_readers > 0 && space->free() < space->map_pages / kSparedShare;
   };
   const MonoTime patience = MonoNow() + kReaderPatience;
   while (looks_held()) {
-    LookAtReaders();
-    const bool kept = OldestSnapshotAge() > kStalledRead || MonoNow() >= patience;
-    if (!kept && !parts_.heads_held.load()) {
+    const MonoTime now = MonoNow();
+    heads_watch_.Look(disk_.heads(), now);
+    const bool kept = parts_.heads_held.load() || heads_watch_.age(now) > kStalledRead;
+    if (!kept && now < patience) {
       std::this_thread::sleep_for(kReaderPause);
       continue;
     }
+    if (!kept && !full) return false;
     if (!parts_.heads_held.exchange(true)) {
       Log(Level::kError, "store_heads_held",
           {{"path", parts_.options.path},
@@ -123,19 +130,28 @@ bool StoreWriter::HeadsAreHeld() {
 /// not come back until the reader goes.
 Status StoreWriter::CommitSparingly() {
   FailWrites();
-  const bool somebody_waits = std::ranges::any_of(
-      requests_, [](const DurableRequest& request) { return static_cast<bool>(request.done); });
+  BoundWaitingRemovals();
+  const bool somebody_waits = last_turns_ > 0 || flushes_ > finished_flushes_ ||
+                              std::ranges::any_of(requests_, [](const DurableRequest& request) {
+                                return static_cast<bool>(request.done);
+                              });
+  const bool expiry_due = first_expiry_ && *first_expiry_ <= WallNow();
+  const bool needed = probing_ || expiry_due || !deferred_.empty() || !requests_.empty() ||
+                      parts_.purges.HasUnsaved();
   const MonoTime now = MonoNow();
-  if (now < sparing_at_ && !somebody_waits && last_turns_ == 0) return {};
+  if (!needed || (now < sparing_at_ && !somebody_waits)) return {};
   sparing_at_ = now + kSparingPause;
-  HeadsPlan plan{.sparing = true};
-  return TryHeads(plan);
+  HeadsPlan plan{.sparing = true, .most_spared = kSparingOperations};
+  Status status = TryHeads(plan);
+  if (status || !IsFull(status.error())) return status;
+  HeadsPlan least{.sparing = true};  // purges and the position alone
+  return TryHeads(least);
 }
 
 Status StoreWriter::TryHeads(HeadsPlan& plan) {
   std::optional<PurgeTable::Changes> changes;
   if (!plan.only_make_room) {
-    const size_t most = plan.sparing ? kSparingOperations : disk_.layout().batch_heads;
+    const size_t most = plan.sparing ? plan.most_spared : disk_.layout().batch_heads;
     plan.operations = std::min(deferred_.size(), plan.sparing ? most : kRemovalFactor * most);
     if (!plan.sparing) plan.removals = walk_.TakeRemovals(most);
     // After the head operations were taken from the queue: a head that knows a purge is never
@@ -198,7 +214,7 @@ Status StoreWriter::ApplyAll(HeadBatch& batch, HeadsPlan& plan) {
   if (!plan.sparing) {
     if (Status s = Promote(batch); !s) return s;
   }
-  const size_t most_expired = plan.sparing ? kSparingOperations : disk_.layout().batch_heads;
+  const size_t most_expired = plan.sparing ? plan.most_spared : disk_.layout().batch_heads;
   const Result<size_t> expired = batch.Expire(WallNow(), most_expired);
   if (!expired) return tl::unexpected(expired.error());
   return {};
@@ -291,7 +307,9 @@ void StoreWriter::FinishHeads(const HeadBatch& batch, const HeadsPlan& plan) {
     // The walk will count it when it gets there; until now it was counted as on its way.
     if (write->fill != nullptr && !walk_.Counted(key)) parts_.presence.Drop(key);
   }
-  for (const HeadWrite* write : plan.refused) DropHead(*write, /*removal_waits=*/false);
+  for (const HeadWrite* write : plan.refused) {
+    DropHead(*write, /*removal_waits=*/false, /*kept=*/std::nullopt);
+  }
   meta_ = batch.meta();
   first_expiry_ = plan.first_expiry;
   heads_used_pages_ = plan.used_pages;
@@ -346,16 +364,17 @@ void StoreWriter::FinishRequests() {
   }
 }
 
-/// A head that will not be on disk must not stay in RAM either: its chunks will be gone.
-void StoreWriter::DropHead(const HeadWrite& write, bool removal_waits) {
+/// A head that will not be on disk must not stay in RAM either: its chunks will be gone. In the
+/// place of a new object its removal may wait, under its own ticket or (`kept`) an earlier one's of
+/// the key.
+void StoreWriter::DropHead(const HeadWrite& write, bool removal_waits, std::optional<Ticket> kept) {
   const Head& head = write.head->head;
   {
     HeadIndex::Slot slot = parts_.index.Lock(head.key);
     if (removal_waits) {
       slot.TurnToRemoval(write.ticket);
     } else {
-      slot.FinishPending(write.ticket);
-      walk_.NoteFinished(write.ticket);
+      FinishDropped(slot, write.ticket, kept);
     }
     slot.Overtake();
     parts_.ram.EraseHead(head.key, head.object_id);
@@ -363,38 +382,68 @@ void StoreWriter::DropHead(const HeadWrite& write, bool removal_waits) {
     const bool counted = write.fill != nullptr && write.fill->generation == parts_.generation;
     if (counted) parts_.presence.Drop(head.key);
   }
-  if (write.fill == nullptr || write.inline_on_disk) return;
-  if (write.fill->on_disk && !std::exchange(write.fill->doomed, true)) {
+  const bool in_chunks = write.fill != nullptr && !write.inline_on_disk;
+  if (in_chunks && write.fill->on_disk && !std::exchange(write.fill->doomed, true)) {
     Doom(head.object_id, head.body_bytes);
-  } else if (!parts_.live->Contains(head.object_id)) {
-    parts_.ram.EraseChunks(head.object_id, ChunkCount(head.body_bytes));
   }
+}
+
+void StoreWriter::FinishDropped(HeadIndex::Slot& slot, Ticket ticket, std::optional<Ticket> kept) {
+  if (kept) {
+    slot.FallBack(ticket, *kept);
+  } else {
+    slot.FinishPending(ticket);
+  }
+  walk_.NoteFinished(ticket);
 }
 
 /// What was to be written will not be, and nothing of it is on disk: removals wait in the place of
 /// new objects, as what these were to replace must not come back. A refreshed head's object stays
-/// as it was.
+/// as it was. Removals that the next read or walk asks for again need not wait, unless one before
+/// them does.
 void StoreWriter::FailWrites() {
   std::vector<HeadOperation> removals;
+  std::unordered_map<Key256, Ticket> kept;  // the last removal that waits, by key
+  const auto kept_of = [&kept](const Key256& key) -> std::optional<Ticket> {
+    const auto found = kept.find(key);
+    if (found == kept.end()) return std::nullopt;
+    return found->second;
+  };
   for (HeadOperation& operation : deferred_) {
-    const auto* write = std::get_if<HeadWrite>(&operation);
-    if (write == nullptr) {
-      const auto& removal = std::get<HeadRemoval>(operation);
-      if (IsFoundAgain(removal)) {
-        parts_.index.Lock(removal.key).FinishPending(removal.ticket);
-        walk_.NoteFinished(removal.ticket);
-      } else {
-        removals.push_back(std::move(operation));
-      }
+    if (const auto* write = std::get_if<HeadWrite>(&operation)) {
+      const Key256& key = write->head->head.key;
+      const bool removal_waits = write->fill != nullptr;
+      DropHead(*write, removal_waits, kept_of(key));
+      if (!removal_waits) continue;
+      if (!write->fill->failed.exchange(true)) StoreCounters::Add(parts_.counters.write_errors);
+      kept[key] = write->ticket;
+      removals.emplace_back(HeadRemoval{.key = key, .ticket = write->ticket});
       continue;
     }
-    const bool removal_waits = write->fill != nullptr;
-    DropHead(*write, removal_waits);
-    if (removal_waits) {
-      removals.emplace_back(HeadRemoval{.key = write->head->head.key, .ticket = write->ticket});
+    const auto& removal = std::get<HeadRemoval>(operation);
+    if (IsFoundAgain(removal)) {
+      HeadIndex::Slot slot = parts_.index.Lock(removal.key);
+      FinishDropped(slot, removal.ticket, kept_of(removal.key));
+    } else {
+      kept[removal.key] = removal.ticket;
+      removals.push_back(operation);
     }
   }
   deferred_ = std::move(removals);
+}
+
+/// Nothing that was removed may come back, and the list must not grow for as long as nothing can be
+/// written.
+void StoreWriter::BoundWaitingRemovals() {
+  if (deferred_.size() <= kMostWaitingRemovals) return;
+  parts_.purges.ApplyToAll(/*soft=*/false);
+  for (const HeadOperation& operation : std::exchange(deferred_, {})) {
+    const auto& removal = std::get<HeadRemoval>(operation);
+    parts_.index.Lock(removal.key).FinishPending(removal.ticket);
+    walk_.NoteFinished(removal.ticket);
+  }
+  Log(Level::kError, "store_purged_whole",
+      {{"path", parts_.options.path}, {"reason", "too many removals wait for the disk"}});
 }
 
 // ---- Chunks
@@ -429,7 +478,7 @@ Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
     }
     if (ReaderHoldsRoom()) {
       // Whatever went now would only be pinned with the rest: the room comes when the reader goes.
-      if (OldestSnapshotAge() > kStalledRead || MonoNow() >= patience) break;
+      if (chunks_watch_.age(MonoNow()) > kStalledRead || MonoNow() >= patience) break;
       std::this_thread::sleep_for(kReaderPause);
       continue;
     }
@@ -453,7 +502,8 @@ Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
 /// commit frees, the one after the next can use.
 Result<uint64_t> StoreWriter::MakeRoomForChunks(uint64_t evict_bytes) {
   HeadsPlan plan{.only_make_room = true, .evict_chunk_bytes = evict_bytes};
-  if (evict_bytes > 0) {
+  // Not while heads are held: what an eviction takes of their room would not come back.
+  if (evict_bytes > 0 && !parts_.heads_held.load()) {
     if (Status heads = TryHeads(plan); !heads) return tl::unexpected(heads.error());
   }
   for (int commits = 0; commits < 2; ++commits) {
@@ -478,7 +528,7 @@ bool StoreWriter::HasRoomFor(uint64_t incoming_bytes) {
 
 /// Whether the map is full only for as long as a reader keeps its snapshot: no failure of the disk.
 bool StoreWriter::ReaderHoldsRoom() {
-  LookAtReaders();
+  chunks_watch_.Look(disk_.chunks(), MonoNow());
   const Result<LmdbSpace> space = disk_.chunks().MeasureSpace();
   return space && space->pinned_by_readers >= kSparePages;
 }

@@ -87,6 +87,52 @@ INSTANTIATE_TEST_SUITE_P(Disk, FillDuringFaultTest,
                            return each.param.error == EIO ? "WriteFails" : "WriteFindsNoSpace";
                          });
 
+// ---- A newer object that was served and could not be stored
+
+class NewerObjectTest : public StoreInTrouble {
+ protected:
+  static constexpr size_t kBytes = 1000;
+  std::string AskedForTheOld() { return Ask(*store_, "page", BodyOf("old", kBytes)); }
+  /// The old object is on disk; `newer` puts another under its key and does more with it, all of
+  /// which waits for the disk, which then fails.
+  void FailAfter(const std::function<void()>& newer) {
+    Open();
+    ASSERT_NE(Put(*store_, "page", BodyOf("old", kBytes)), nullptr);
+    store_->Flush();
+    DiskPause pause(StoreFile::kHeads, DiskCall::kSync);
+    ASSERT_NE(PutOne("another", kBytes), nullptr);
+    ASSERT_TRUE(pause.WaitUntilReached());
+    newer();
+    fault_.emplace(DiskFault::What{.file = StoreFile::kHeads, .call = DiskCall::kWrite});
+    pause.End();
+    ASSERT_TRUE(WaitUntil([](const CacheStats& stats) { return stats.pass_through; }));
+    EXPECT_EQ(AskedForTheOld(), "miss") << "a cache does not go back in time";
+    fault_.reset();
+    ASSERT_TRUE(WaitUntilItStores());
+    store_->Flush();
+    EXPECT_EQ(AskedForTheOld(), "miss");
+    Reopen();
+    EXPECT_EQ(AskedForTheOld(), "miss");
+  }
+  std::optional<DiskFault> fault_;
+};
+
+TEST_F(NewerObjectTest, HasNothingComeBackWhenItWasRefreshedMeanwhile) {
+  FailAfter([this] {
+    const HeadRef put = Put(*store_, "page", BodyOf("new", kBytes));
+    ASSERT_NE(put, nullptr);
+    ASSERT_NE(store_->Refresh(put, HeadOf("page", *store_)), nullptr);
+  });
+}
+
+TEST_F(NewerObjectTest, HasNothingComeBackWhenItWasPurgedMeanwhile) {
+  FailAfter([this] {
+    ASSERT_NE(Put(*store_, "page", BodyOf("new", kBytes), {5}), nullptr);
+    store_->Purge({5}, /*soft=*/false, std::nullopt, nullptr, nullptr);
+    ASSERT_EQ(store_->Find(KeyOf("page")), nullptr);
+  });
+}
+
 // ---- One bad write
 
 class BadMetaWriteTest : public StoreInTrouble, public testing::WithParamInterface<StoreFile> {};

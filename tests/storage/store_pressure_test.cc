@@ -173,6 +173,8 @@ TEST_F(HeadsPinnedTest, NewHeadsAreRefusedButExpiryAndPurgesGoOn) {
   PutDue();
   ForeignReader reader(In("heads.mdb"));
   ASSERT_NO_FATAL_FAILURE(FillUp());
+  EXPECT_TRUE(store_->Stats().heads_held);
+  EXPECT_EQ(PutOne("refused", 1000), nullptr);
   const uint64_t expired = store_->Stats().expired;
   EXPECT_TRUE(WaitUntil([&](const CacheStats& stats) { return stats.expired > expired; }));
   TestExecutor executor;
@@ -192,6 +194,7 @@ TEST_F(HeadsPinnedTest, NewHeadsAreRefusedButExpiryAndPurgesGoOn) {
     store_->Flush();
     return store_->Find(KeyOf("after")) != nullptr;
   })) << "all is as before once it has gone";
+  EXPECT_FALSE(store_->Stats().heads_held);
   Reopen();
   EXPECT_EQ(Asked("after", 1000), "body");
   EXPECT_EQ(Asked("before0", 1000), "miss");
@@ -278,6 +281,7 @@ TEST_F(ChunksPinnedTest, FillsAreRefusedAtOnceCountedAndCostNoMemory) {
     store_->Flush();
     return Asked("after", 100'000) == "body";
   })) << "all is as before once it has gone";
+  EXPECT_FALSE(store_->Stats().heads_held);
   Reopen();
   EXPECT_EQ(Asked("after", 100'000), "body");
 }
