@@ -21,7 +21,7 @@ constexpr milliseconds kTick{250};
 constexpr milliseconds kReclaimPace{100};
 constexpr milliseconds kLeastBackoff{1000};
 constexpr milliseconds kMostBackoff{60'000};
-constexpr milliseconds kReadersPatience{5000};
+constexpr milliseconds kSuspendPatience{5000};
 constexpr milliseconds kStuckReader{10'000};
 constexpr std::chrono::minutes kReaderAlarmPeriod{1};
 /// Retries of a map that is full although nothing is put any more, before the store starts over.
@@ -230,7 +230,7 @@ bool StoreWriter::OpenAgain() {
 
 /// LMDB gives an environment up when its meta page cannot be written; what is in it is sound.
 Status StoreWriter::Reopen() {
-  if (!readers_.Suspend(kReadersPatience)) {
+  if (!readers_.Suspend(kSuspendPatience)) {
     return Fail(Fault::kSelf, "busy", "a reader does not let go of the store's files");
   }
   const Status opened = disk_.Reopen();
@@ -250,7 +250,7 @@ Status StoreWriter::Reopen() {
 bool StoreWriter::StartOver(const Error& error) {
   // Nothing is taken meanwhile; what slips in before or during this is of an older generation.
   const bool passed_through = parts_.pass_through.exchange(true);
-  if (!readers_.Suspend(kReadersPatience)) {
+  if (!readers_.Suspend(kSuspendPatience)) {
     parts_.pass_through.store(passed_through);
     return false;
   }

@@ -11,6 +11,7 @@
 
 #include "storage/chunk_codec.h"
 #include "storage/lmdb_env.h"
+#include "tests/bench/bench_store.h"
 
 namespace nearside::bench {
 
@@ -30,30 +31,6 @@ constexpr uint32_t kShortLife = 60;  // seconds, at most
 constexpr uint32_t kMostChunksRead = 32;
 constexpr size_t kMostWanted = 4096;
 constexpr size_t kMetaBytes = 350;
-
-struct Payload final : storage::HeadPayload {
-  size_t charge() const override { return 400; }
-};
-
-/// Lets one thread wait for what comes on another.
-class Waiter final : public Executor {
- public:
-  void Post(std::function<void()> task) override {
-    const std::lock_guard lock(mutex_);
-    task_ = std::move(task);
-    posted_.notify_one();
-  }
-  void RunOne() {
-    std::unique_lock lock(mutex_);
-    posted_.wait(lock, [this] { return task_ != nullptr; });
-    std::exchange(task_, nullptr)();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable posted_;
-  std::function<void()> task_;
-};
 
 /// 64 KiB of noise, made once: a chunk is a copy of it with its own first and last word.
 const std::vector<uint8_t>& Noise() {

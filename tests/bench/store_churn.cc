@@ -19,6 +19,7 @@
 
 #include "runtime/units.h"
 #include "storage/store_disk.h"
+#include "tests/bench/bench_store.h"
 #include "tests/bench/churn_load.h"
 
 namespace nearside::bench {
@@ -50,7 +51,7 @@ struct Settings {
 struct Process {
   double cpu_seconds = 0;
   uint64_t written_bytes = 0;  ///< by system calls: LMDB writes each page so
-  uint64_t resident_bytes = 0;
+  double anonymous_bytes = AnonymousBytes();
 
   static Process Now() {
     Process now;
@@ -63,10 +64,6 @@ struct Process {
     for (std::ifstream io("/proc/self/io"); io >> word;) {
       if (word == "wchar:") io >> now.written_bytes;
     }
-    // Not what is mapped of the files: that is the kernel's to take back.
-    for (std::ifstream status("/proc/self/status"); status >> word;) {
-      if (word == "RssAnon:" && status >> now.resident_bytes) now.resident_bytes <<= 10;
-    }
     return now;
   }
 };
@@ -78,10 +75,6 @@ uint64_t FileBytes(const std::string& folder) {
     if (stat((folder + name).c_str(), &file) == 0) bytes += static_cast<uint64_t>(file.st_size);
   }
   return bytes;
-}
-
-double Ms(DurationHistogram::Duration duration) {
-  return std::chrono::duration<double, std::milli>(duration).count();
 }
 
 /// All that is read at the ends of a row.
@@ -118,16 +111,17 @@ nlohmann::ordered_json Row(const Sample& from, const Sample& to) {
           {"puts_per_s", static_cast<double>(to.stored - from.stored) / elapsed},
           {"refused", to.refused - from.refused},
           {"batches", batches.count()},
-          {"batch_ms_mean",
-           batches.count() == 0 ? 0 : Ms(batches.sum()) / static_cast<double>(batches.count())},
-          {"batch_ms_p50", Ms(batches.Quantile(0.5))},
-          {"batch_ms_p99", Ms(batches.Quantile(0.99))},
-          {"batch_ms_max", Ms(batches.max())},
-          {"cold_ms_p50", Ms(cold.Quantile(0.5))},
-          {"cold_ms_p99", Ms(cold.Quantile(0.99))},
+          {"batch_ms_mean", batches.count() == 0 ? 0
+                                                 : InMilliseconds(batches.sum()) /
+                                                       static_cast<double>(batches.count())},
+          {"batch_ms_p50", InMilliseconds(batches.Quantile(0.5))},
+          {"batch_ms_p99", InMilliseconds(batches.Quantile(0.99))},
+          {"batch_ms_max", InMilliseconds(batches.max())},
+          {"cold_ms_p50", InMilliseconds(cold.Quantile(0.5))},
+          {"cold_ms_p99", InMilliseconds(cold.Quantile(0.99))},
           {"cold_reads", cold.count()},
-          {"warm_us_p50", Ms(warm.Quantile(0.5)) * 1000},
-          {"warm_us_p99", Ms(warm.Quantile(0.99)) * 1000},
+          {"warm_us_p50", InMilliseconds(warm.Quantile(0.5)) * 1000},
+          {"warm_us_p99", InMilliseconds(warm.Quantile(0.99)) * 1000},
           {"hit_ratio", static_cast<double>(to.hits - from.hits) /
                             static_cast<double>(std::max<uint64_t>(to.asked - from.asked, 1))},
           {"disk_mib", static_cast<double>(to.stats.disk_bytes) / kMebi},
@@ -139,7 +133,7 @@ nlohmann::ordered_json Row(const Sample& from, const Sample& to) {
           {"write_errors", to.stats.write_errors - from.stats.write_errors},
           {"write_amplification", bytes > 0 ? written / bytes : 0},
           {"cpu_share", (to.process.cpu_seconds - from.process.cpu_seconds) / elapsed},
-          {"anonymous_mib", static_cast<double>(to.process.resident_bytes) / kMebi}};
+          {"anonymous_mib", to.process.anonymous_bytes / kMebi}};
 }
 
 void PrintHeading() {
@@ -173,8 +167,7 @@ class Run {
     options.path = settings_.folder;
     options.disk = ByteSize{settings_.disk_mib << 20};
     options.memory = ByteSize{settings_.memory_mib << 20};
-    auto store =
-        CacheStore::Open(options, [](const storage::Head&) { return std::make_unique<Payload>(); });
+    auto store = CacheStore::Open(options, DecodePayload);
     if (!store) {
       std::fprintf(stderr, "store_churn: %s\n", store.error().ToString().c_str());
       return 2;
@@ -194,10 +187,6 @@ class Run {
   }
 
  private:
-  struct Payload final : storage::HeadPayload {
-    size_t charge() const override { return 400; }
-  };
-
   void Fill(CacheStore& store, ChurnLoad& load) {
     const Sample begun(store, load);
     load.Fill(

@@ -21,18 +21,18 @@
 
 #include "runtime/crypto.h"
 #include "storage/cache_store.h"
+#include "tests/bench/bench_store.h"
 
 namespace nearside::storage {
 namespace {
 
+using bench::AnonymousBytes;
+using bench::DecodePayload;
+using bench::InMilliseconds;
+using bench::Waiter;
+
 constexpr size_t kHotObjects = 10'000;
 constexpr size_t kRounds = 500;
-
-struct Payload final : HeadPayload {
-  size_t charge() const override { return 400; }
-};
-
-std::unique_ptr<const HeadPayload> Decode(const Head&) { return std::make_unique<Payload>(); }
 
 Key256 KeyOf(size_t number) { return {.bytes = Sha256Of("object " + std::to_string(number))}; }
 
@@ -107,50 +107,13 @@ void MeasureLookups(CacheStore& store) {
   });
 }
 
-/// Waits for tasks and runs them.
-class Queue final : public Executor {
- public:
-  void Post(std::function<void()> task) override {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    posted_.notify_one();
-  }
-  void RunOne() {
-    std::unique_lock lock(mutex_);
-    posted_.wait(lock, [this] { return !tasks_.empty(); });
-    const auto task = std::move(tasks_.front());
-    tasks_.erase(tasks_.begin());
-    lock.unlock();
-    task();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable posted_;
-  std::vector<std::function<void()>> tasks_;
-};
-
 double Milliseconds(MonoTime since) {
   return std::chrono::duration<double, std::milli>(MonoNow() - since).count();
 }
 
-/// Bytes of the process that no file is behind: what the kernel cannot take back.
-double AnonymousBytes() {
-  std::string word;
-  double kibibytes = 0;
-  for (std::ifstream status("/proc/self/status"); status >> word;) {
-    if (word == "RssAnon:") status >> kibibytes;
-  }
-  return kibibytes * 1024;
-}
-
-double InMilliseconds(DurationHistogram::Duration duration) {
-  return std::chrono::duration<double, std::milli>(duration).count();
-}
-
 void Fill(const CacheOptions& options, size_t objects, size_t body_bytes) {
   const MonoTime start = MonoNow();
-  auto store = std::move(*CacheStore::Open(options, Decode));
+  auto store = std::move(*CacheStore::Open(options, DecodePayload));
   MonoTime told = start;
   for (size_t i = 0; i < objects; ++i) {
     while (Put(*store, i, body_bytes) == nullptr) store->Flush();
@@ -174,7 +137,7 @@ void Fill(const CacheOptions& options, size_t objects, size_t body_bytes) {
 
 /// How long Purge takes to return, and to be durable, whatever the number of objects it covers.
 void MeasurePurges(CacheStore& store) {
-  Queue queue;
+  Waiter queue;
   std::vector<double> returned, durable;
   for (int i = 0; i < 101; ++i) {
     const MonoTime start = MonoNow();
@@ -193,7 +156,7 @@ void MeasurePurges(CacheStore& store) {
 }
 
 void MeasureColdLoads(CacheStore& store, size_t objects) {
-  Queue queue;
+  Waiter queue;
   DurationHistogram times;
   for (size_t i = 0; i < 2000; ++i) {
     const MonoTime start = MonoNow();
@@ -209,9 +172,9 @@ void MeasureColdLoads(CacheStore& store, size_t objects) {
 void MeasureDisk(const CacheOptions& options, size_t objects, size_t body_bytes) {
   Fill(options, objects, body_bytes);
   const MonoTime start = MonoNow();
-  auto store = std::move(*CacheStore::Open(options, Decode));
+  auto store = std::move(*CacheStore::Open(options, DecodePayload));
   std::printf("opened in %.1f ms\n", Milliseconds(start));
-  Queue queue;
+  Waiter queue;
   HeadRef head;
   store->Load(KeyOf(objects - 1), queue, [&](HeadRef loaded) { head = std::move(loaded); });
   queue.RunOne();
@@ -250,7 +213,7 @@ int main(int argc, char** argv) {
   CacheOptions options;
   options.memory = nearside::ByteSize{256 << 20};
   {
-    auto store = std::move(*CacheStore::Open(options, Decode));
+    auto store = std::move(*CacheStore::Open(options, DecodePayload));
     std::printf("in memory, %zu objects of 1000 bytes:\n", kHotObjects);
     for (size_t i = 0; i < kHotObjects; ++i) Put(*store, i, 1000);
     MeasureLookups(*store);
@@ -258,7 +221,7 @@ int main(int argc, char** argv) {
   if (folder.empty()) return 0;
   options.path = folder + "/small";
   {
-    auto store = std::move(*CacheStore::Open(options, Decode));
+    auto store = std::move(*CacheStore::Open(options, DecodePayload));
     for (size_t i = 0; i < kHotObjects; ++i) {
       while (Put(*store, i, 3000) == nullptr) store->Flush();
     }

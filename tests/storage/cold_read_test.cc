@@ -8,8 +8,6 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -77,15 +75,6 @@ namespace nearside::storage {
 namespace {
 
 class ColdReadTest : public LmdbStoreFixture {};
-
-/// Where in the file these bytes are.
-off_t PlaceOf(const std::string& file, const std::string& needle) {
-  std::ifstream stream(file, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
-  const size_t at = bytes.find(needle);
-  EXPECT_NE(at, std::string::npos);
-  return static_cast<off_t>(at);
-}
 
 TEST_F(ColdReadTest, AChunkThatTheDiskCannotReadIsAFailureAndItsObjectRemoved) {
   Open();

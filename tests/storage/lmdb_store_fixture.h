@@ -3,7 +3,10 @@
 // A store on a small disk of its own, and what its tests ask of it.
 
 #include <gtest/gtest.h>
+#include <sys/types.h>
 
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -11,6 +14,15 @@
 #include "tests/support/temp_dir.h"
 
 namespace nearside::storage {
+
+/// Where in the file these bytes are.
+inline off_t PlaceOf(const std::string& file, const std::string& needle) {
+  std::ifstream stream(file, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+  const size_t at = bytes.find(needle);
+  EXPECT_NE(at, std::string::npos) << "not in " << file;
+  return static_cast<off_t>(at);
+}
 
 class LmdbStoreFixture : public testing::Test {
  protected:

@@ -3,24 +3,22 @@
 // A store in a folder of its own, and another process that reads its files, for the tests of what a
 // store does when its disk fails or has no room.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tests/storage/cache_fixture.h"
+#include "tests/storage/child_process.h"
 #include "tests/support/temp_dir.h"
-
-extern char** environ;
 
 namespace nearside::storage {
 
@@ -35,35 +33,19 @@ class ForeignReader {
  public:
   explicit ForeignReader(const std::string& file) {
     std::array<int, 2> said{};
-    EXPECT_EQ(pipe(said.data()), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, said[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addclose(&actions, said[0]);
-    std::vector<std::string> arguments = {NEARSIDE_FOREIGN_READER, file,
-                                          std::to_string(std::filesystem::file_size(file))};
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    EXPECT_EQ(posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
+    EXPECT_EQ(pipe2(said.data(), O_CLOEXEC), 0);
+    process_.emplace(std::vector<std::string>{NEARSIDE_FOREIGN_READER, file,
+                                              std::to_string(std::filesystem::file_size(file))},
+                     said[1]);
     close(said[1]);
     char byte = 0;
     EXPECT_EQ(read(said[0], &byte, 1), 1) << "it could not read " << file;
     close(said[0]);
   }
-  ~ForeignReader() { End(); }
-  ForeignReader(const ForeignReader&) = delete;
-  ForeignReader& operator=(const ForeignReader&) = delete;
-  void End() {
-    if (pid_ == 0) return;
-    kill(pid_, SIGKILL);
-    EXPECT_EQ(waitpid(pid_, nullptr, 0), pid_);
-    pid_ = 0;
-  }
+  void End() { process_.reset(); }
 
  private:
-  pid_t pid_ = 0;
+  std::optional<ChildProcess> process_;
 };
 
 class StoreInTrouble : public testing::Test {

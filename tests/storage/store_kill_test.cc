@@ -3,22 +3,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <random>
 #include <thread>
 
 #include "tests/storage/cache_fixture.h"
+#include "tests/storage/child_process.h"
 #include "tests/storage/expected_states.h"
 #include "tests/storage/kill_progress.h"
 #include "tests/storage/kill_script.h"
 #include "tests/support/temp_dir.h"
-
-extern char** environ;
 
 namespace nearside::storage {
 namespace {
@@ -40,42 +35,26 @@ bool Long() {
   return wanted != nullptr && std::string_view(wanted) == "1";
 }
 
-/// The child process. Ends with it.
-class Child {
+/// What is killed. Ends with this.
+class Child : public ChildProcess {
  public:
-  explicit Child(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), NEARSIDE_KILL_CHILD);
-    std::vector<char*> argv;
-    argv.reserve(arguments.size() + 1);
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    EXPECT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), environ), 0);
-  }
-  ~Child() { Kill(); }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
+  explicit Child(std::vector<std::string> arguments)
+      : ChildProcess(WithProgram(std::move(arguments))) {}
   /// False when the child has ended, or takes minutes.
   bool WaitUntil(const std::function<bool()>& done) {
     const MonoTime deadline = MonoNow() + kChildPatience;
     while (!done()) {
-      siginfo_t ended{};
-      const bool runs =
-          waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-          ended.si_pid == 0;
-      if (!runs || MonoNow() > deadline) return false;
+      if (!runs() || MonoNow() > deadline) return false;
       std::this_thread::sleep_for(milliseconds(1));
     }
     return true;
   }
-  void Kill() {
-    if (pid_ == 0) return;
-    kill(pid_, SIGKILL);
-    EXPECT_EQ(waitpid(pid_, nullptr, 0), pid_);
-    pid_ = 0;
-  }
 
  private:
-  pid_t pid_ = 0;
+  static std::vector<std::string> WithProgram(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), NEARSIDE_KILL_CHILD);
+    return arguments;
+  }
 };
 
 struct Rounds {
