@@ -1,4 +1,6 @@
 // Reader threads whose reads hang: jobs are answered all the same, once, and Stop comes back.
+//
+// A pool is declared after all that its jobs use: Stop may call a job that is just returning again.
 
 #include "storage/read_pool.h"
 
@@ -43,8 +45,8 @@ class Hang {
 TEST(ReadPoolTest, SuspendWaitsForRunningJobsAndHasSnapshotsDropped) {
   test::TempDir folder;
   auto disk = StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}).value();
-  ReadPool pool(*disk, {.threads = 2, .most_waiting = 4});
   TestExecutor executor;
+  ReadPool pool(*disk, {.threads = 2, .most_waiting = 4});
   const auto look = [&](ReadSession* session) {
     const bool read = session != nullptr &&
                       session->WithHeads([](const LmdbTxn&) -> Status { return {}; }).has_value();
@@ -66,11 +68,11 @@ TEST(ReadPoolTest, SuspendWaitsForRunningJobsAndHasSnapshotsDropped) {
 TEST(ReadPoolTest, AJobThatHangsIsCalledOnceMoreWithoutASession) {
   test::TempDir folder;
   const auto disk = std::move(*StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}));
-  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = milliseconds(20)});
   std::mutex mutex;
   std::condition_variable changed;
   bool released = false;
   std::string calls;
+  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = milliseconds(20)});
   ASSERT_TRUE(pool.Push([&](ReadSession* session) {
     std::unique_lock lock(mutex);
     calls += session != nullptr ? "session " : "given-up ";
@@ -96,10 +98,10 @@ TEST(ReadPoolTest, AJobThatHangsIsCalledOnceMoreWithoutASession) {
 TEST(ReadPoolTest, SuspendGivesUpOnAJobThatHangs) {
   test::TempDir folder;
   auto disk = StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}).value();
-  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4});
   std::mutex mutex;
   mutex.lock();
   TestExecutor executor;
+  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4});
   ASSERT_TRUE(pool.Push([&](ReadSession*) {
     executor.Post([] {});
     const std::lock_guard lock(mutex);
@@ -118,10 +120,10 @@ TEST(ReadPoolTest, SuspendGivesUpOnAJobThatHangs) {
 TEST(ReadPoolTest, AJobThatAnswersInTheInstantItIsGivenUpHasNotTimedOut) {
   test::TempDir folder;
   const auto disk = std::move(*StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}));
-  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = milliseconds(20)});
   Hang hang;
   std::atomic<bool> answered{false};
   TestExecutor executor;
+  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = milliseconds(20)});
   ASSERT_TRUE(pool.Push([&](ReadSession* session) {
     if (session != nullptr) {
       answered = true;
@@ -141,10 +143,10 @@ TEST(ReadPoolTest, AJobThatAnswersInTheInstantItIsGivenUpHasNotTimedOut) {
 TEST(ReadPoolTest, StopAnswersWhatRunsAndWhatWaitsBeforeItWaits) {
   test::TempDir folder;
   const auto disk = std::move(*StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}));
-  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = std::chrono::hours(1)});
   Hang hang;
   std::atomic<int> given_up{0};
   TestExecutor executor;
+  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = std::chrono::hours(1)});
   const auto job = [&](ReadSession* session) {
     if (session != nullptr) {
       hang.Wait();
@@ -210,9 +212,9 @@ TEST(ReadPoolTest, StopLeavesAReaderBehindThatHangsAndWhatItUsesWithIt) {
 TEST(ReadPoolTest, StopWaitsForAJobThatHangsOutsideOfARead) {
   test::TempDir folder;
   const auto disk = std::move(*StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}));
-  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .stop_patience = milliseconds(1)});
   Hang hang;
   std::atomic<bool> ended{false};
+  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .stop_patience = milliseconds(1)});
   ASSERT_TRUE(pool.Push([&](ReadSession* session) {
     if (session == nullptr) return true;
     hang.Wait();
