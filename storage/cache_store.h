@@ -165,6 +165,7 @@ struct CacheStats {
   uint64_t presence_bytes = 0;   ///< RAM of the table behind MayBeOnDisk; not part of memory_bytes
   uint64_t purge_marks = 0;      ///< scopes that have a purge on record
   uint64_t retired_bytes = 0;    ///< bodies on disk that only clients in the middle of them keep
+  uint64_t slab_dead_bytes = 0;  ///< of slabs: what erased tails have left, and unfilled ends
   uint64_t free_list_pages = 0,
            pinned_pages = 0;    ///< of the chunks' map; pinned: by readers and the last commit
   milliseconds oldest_read{0};  ///< age of the oldest snapshot that a reader thread holds

@@ -12,8 +12,8 @@
 
 namespace nearside::storage {
 
-/// Object id and index, big-endian, then the checksum: a chunk's value is the body's bytes alone,
-/// so that a full one fills 16 pages exactly. A lookup seeks the first twelve bytes and finds the
+/// Object id and index, big-endian, then the checksum: a full chunk's value is the body's bytes
+/// alone, so that it fills 16 pages exactly. A lookup seeks the first twelve bytes and finds the
 /// checksum with it.
 inline constexpr size_t kChunkPrefixBytes = 12;
 inline constexpr size_t kChunkKeyBytes = kChunkPrefixBytes + 16;
@@ -55,15 +55,13 @@ constexpr uint32_t ChunkLength(uint64_t body_bytes, uint32_t index) {
 constexpr uint64_t ChunkPages(uint64_t bytes, uint64_t page_bytes) {
   return (bytes + 16 + page_bytes - 1) / page_bytes;
 }
-/// Bytes of disk that a whole body in chunks takes. What is below half a page lies beside others on
-/// a page of the tree: its key and LMDB's node, 46 bytes, come to it.
+/// Bytes of disk that a whole body in chunks takes: its tail lies beside others in a slab
+/// (storage/slab_codec.h), with an entry there, a row of its own and LMDB's node for it.
 constexpr uint64_t BodyDiskBytes(uint64_t body_bytes, uint64_t page_bytes) {
-  constexpr uint64_t kNodeBytes = 46;
+  constexpr uint64_t kTailRowBytes = 24 + 28 + 16 + 10;
   const uint64_t full = body_bytes / kChunkBytes * ChunkPages(kChunkBytes, page_bytes) * page_bytes;
   const uint64_t rest = body_bytes % kChunkBytes;
-  if (rest == 0) return full;
-  if (rest + kNodeBytes < page_bytes / 2) return full + rest + kNodeBytes;
-  return full + ChunkPages(rest, page_bytes) * page_bytes;
+  return full + (rest == 0 ? 0 : rest + kTailRowBytes);
 }
 
 }  // namespace nearside::storage

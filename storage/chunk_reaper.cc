@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "storage/chunk_table.h"
-
 namespace nearside::storage {
 
 namespace {
@@ -44,13 +42,13 @@ void ChunkReaper::CollectReleased(const LiveObjects& live, MonoTime now, uint64_
   retired_bytes_ = kept_bytes;
 }
 
-Result<size_t> ChunkReaper::Step(LmdbWriteTxn& txn, LmdbTable chunks, size_t most) {
+Result<size_t> ChunkReaper::Step(ChunkBatch& batch, size_t most) {
   size_t erased = 0;
   finished_ = 0;
   for (const Object& object : doomed_) {
     if (erased >= most) break;
     const size_t room = most - erased;
-    const Result<size_t> count = EraseChunks(txn, chunks, object.object_id, room);
+    const Result<size_t> count = batch.Erase(object.object_id, room);
     if (!count) return count;
     erased += std::max<size_t>(*count, 1);  // looking for one that has none is work too
     if (*count < room) ++finished_;

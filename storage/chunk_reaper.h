@@ -9,8 +9,8 @@
 #include <unordered_set>
 
 #include "runtime/clock.h"
+#include "storage/chunk_batch.h"
 #include "storage/live_objects.h"
-#include "storage/lmdb_env.h"
 
 namespace nearside::storage {
 
@@ -25,8 +25,8 @@ class ChunkReaper {
   /// `most_bytes`.
   void CollectReleased(const LiveObjects& live, MonoTime now, uint64_t most_bytes);
 
-  /// Erases up to `most` chunks inside `txn`. How many. Confirm when it is committed, else Undo.
-  Result<size_t> Step(LmdbWriteTxn& txn, LmdbTable chunks, size_t most);
+  /// Erases up to `most` chunks inside `batch`. How many. Confirm when it is committed, else Undo.
+  Result<size_t> Step(ChunkBatch& batch, size_t most);
   void Confirm();
   void Undo() { finished_ = 0; }
   void Clear();

@@ -164,7 +164,7 @@ Result<ChunkRef> ColdReads::FindOrRead(const ChunkLoad& load, ReadSession* sessi
 Result<ChunkRef> ColdReads::ReadVerified(ReadSession& session, ChunkName name, uint32_t length) {
   CopiedChunk copy;
   const Status copied = session.WithChunks([&](const LmdbTxn& txn) -> Status {
-    auto chunk = CopyChunk(txn, disk->chunk_tables().chunks, name, length);
+    auto chunk = CopyChunk(txn, disk->chunk_tables(), name, length);
     if (!chunk) return tl::unexpected(chunk.error());
     copy = std::move(*chunk);
     return {};
@@ -428,6 +428,7 @@ CacheStats LmdbCacheStore::Stats() const {
   stats.presence_bytes = parts_.presence.memory_bytes();
   stats.purge_marks = parts_.purges.scopes();
   stats.retired_bytes = counters.retired_bytes;
+  stats.slab_dead_bytes = counters.slab_dead_bytes;
   stats.free_list_pages = counters.free_list_pages;
   stats.pinned_pages = counters.pinned_pages;
   stats.oldest_read =

@@ -256,9 +256,9 @@ Status StoreDisk::OpenTables() {
   if (!chunk_meta) return tl::unexpected(chunk_meta.error());
 
   // One of them may have its id already: the process was killed while it made the store.
-  const bool both_new = (!*head_meta || !*chunk_meta) &&
-                        head_txn->Entries(head_tables->heads) == 0 &&
-                        chunk_txn->Entries(chunk_tables->chunks) == 0;
+  const bool both_new =
+      (!*head_meta || !*chunk_meta) && head_txn->Entries(head_tables->heads) == 0 &&
+      chunk_txn->Entries(chunk_tables->chunks) == 0 && chunk_txn->Entries(chunk_tables->tails) == 0;
   if (both_new) {
     if (Status s = WriteMeta(*chunk_txn, chunk_tables->meta, fresh); !s) return s;
     if (Status s = WriteMeta(*head_txn, head_tables->meta, fresh); !s) return s;
@@ -281,7 +281,7 @@ Status StoreDisk::ReadState() {
   if (!meta) return tl::unexpected(meta.error());
   const Result<uint64_t> last_position = LastPosition(*head_txn, head_tables_.queue);
   if (!last_position) return tl::unexpected(last_position.error());
-  const Result<uint64_t> last_id = LastObjectId(*chunk_txn, chunk_tables_.chunks);
+  const Result<uint64_t> last_id = LastChunkId(*chunk_txn, chunk_tables_);
   if (!last_id) return tl::unexpected(last_id.error());
   auto marks = ReadMarks(*head_txn, head_tables_.purges);
   if (!marks) return tl::unexpected(marks.error());

@@ -16,7 +16,7 @@
 namespace nearside::storage {
 
 /// Raised when the bytes on disk change their meaning: an older store is then moved aside.
-inline constexpr uint32_t kSchemaVersion = 2;
+inline constexpr uint32_t kSchemaVersion = 3;
 
 /// Bytes on disk by segment of an eviction queue.
 struct QueueTotals {

@@ -154,8 +154,7 @@ Status StoreWalk::StepOrphans() {
   Result<LmdbReadTxn> txn = disk_.chunks().BeginRead();
   if (!txn) return tl::unexpected(txn.error());
   for (size_t i = 0; i < kObjectsPerSlice; ++i) {
-    const Result<std::optional<uint64_t>> id =
-        NextObjectId(*txn, disk_.chunk_tables().chunks, after_id_);
+    const Result<std::optional<uint64_t>> id = NextObjectId(*txn, disk_.chunk_tables(), after_id_);
     if (!id) return tl::unexpected(id.error());
     if (!*id || **id >= first_new_id_) {
       Log(Level::kInfo, "store_walked",

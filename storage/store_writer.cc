@@ -74,6 +74,8 @@ void StoreWriter::ReadDisk() {
   if (!heads || !chunks) return;  // the first batch will meet the same error and say so
   heads_used_pages_ = heads->UsedPages();
   chunks_used_pages_ = chunks->UsedPages();
+  slab_totals_ = ReadSlabTotals(*chunks, disk_.chunk_tables()).value_or(SlabTotals{});
+  open_slab_ = {};
   first_expiry_ = FirstExpiry(*heads, disk_.head_tables().expiry).value_or(std::nullopt);
   parts_.counters.disk_objects.store(heads->Entries(disk_.head_tables().heads));
   UpdateGauges();
@@ -282,8 +284,10 @@ bool StoreWriter::StartOver(const Error& error) {
 
 void StoreWriter::UpdateGauges() {
   StoreCounters& counters = parts_.counters;
-  counters.disk_bytes.store((heads_used_pages_ + chunks_used_pages_) * page_bytes_,
-                            std::memory_order_relaxed);
+  const uint64_t used = (heads_used_pages_ + chunks_used_pages_) * page_bytes_;
+  const uint64_t dead = slab_totals_.dead_bytes();
+  counters.disk_bytes.store(used - std::min(used, dead), std::memory_order_relaxed);
+  counters.slab_dead_bytes.store(dead, std::memory_order_relaxed);
   counters.retired_bytes.store(reaper_.retired_bytes(), std::memory_order_relaxed);
   // Small bodies go where there is more room: heads first, as one read is cheaper than two.
   const double heads_full = static_cast<double>(heads_used_pages_ * page_bytes_) /

@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "storage/chunk_batch.h"
 #include "storage/chunk_reaper.h"
 #include "storage/ghost_table.h"
 #include "storage/head_table.h"
@@ -96,6 +97,7 @@ class StoreWriter {
   Result<uint64_t> MakeRoomForChunks(uint64_t evict_bytes);
   uint64_t DiskBytes(const std::vector<ChunkWrite>& chunks) const;
   bool HasRoomFor(uint64_t incoming_bytes);
+  Status CompactIfFull(ChunkBatch& batch);
   void Erase(Fill& fill);
   bool ReaderHoldsRoom();
   void FailChunks(const std::vector<ChunkWrite>& chunks);
@@ -131,6 +133,8 @@ class StoreWriter {
   uint64_t page_bytes_ = 4096;  ///< LMDB takes the machine's
   uint64_t heads_used_pages_ = 0;
   uint64_t chunks_used_pages_ = 0;
+  SlabTotals slab_totals_;
+  OpenSlab open_slab_;
   MonoTime reap_at_{};     ///< not before: there was no room even for erasing
   MonoTime sparing_at_{};  ///< not before: the next commit to heads whose room a reader holds
   int last_turns_ = 0;     ///< since it was told to stop

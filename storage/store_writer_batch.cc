@@ -15,6 +15,10 @@ namespace {
 // pins.
 constexpr uint64_t kHighPercent = 90;
 constexpr uint64_t kLowPercent = 89;
+/// From here on slabs of which little lives are emptied, so that less has to be evicted.
+constexpr uint64_t kCompactFromPercent = 85;
+/// So many times of what a batch puts may be emptied by it.
+constexpr size_t kCompactionFactor = 2;
 /// The heads' tree is changed at random places: each batch copies many of its pages. It also
 /// shrinks slowly, page by page as they run empty: more than this many victims for a head that is
 /// put would empty it.
@@ -31,6 +35,8 @@ constexpr milliseconds kSparingPause{500};
 /// purged.
 constexpr size_t kMostWaitingRemovals = 65'536;
 constexpr int kMostRoomRounds = 4;
+/// One transaction on heads evicts so many objects only: small bodies give little back.
+constexpr int kMostEvictionRounds = 16;
 constexpr uint64_t kFragmentedPercent = 2;
 /// No batch of chunks is worth more than this of what is stored.
 constexpr uint64_t kMostEvictedPercent = 8;
@@ -45,8 +51,8 @@ constexpr milliseconds kReapPause{100};
 /// How long a batch waits for a reader that holds the room it needs.
 constexpr milliseconds kReaderPatience{100};
 constexpr milliseconds kReaderPause{2};
-/// Pages that a commit of chunks needs beside them: the path in the tree, the free list.
-constexpr uint64_t kSparePages = 64;
+/// Pages that a commit of chunks needs beside them: the paths in the trees, the free list.
+constexpr uint64_t kSparePages = 128;
 
 /// What is expired, purged or broken is so again when it is next read or walked over.
 bool IsFoundAgain(const HeadRemoval& removal) {
@@ -69,7 +75,11 @@ bool StoreWriter::HeadsHaveWork(uint64_t incoming_bytes) const {
 uint64_t StoreWriter::EvictionGoal(uint64_t incoming_bytes) const {
   const uint64_t map = disk_.layout().chunks_map_bytes;
   const uint64_t used = chunks_used_pages_ * page_bytes_;
-  const uint64_t projected = used - std::min(used, reaper_.doomed_bytes()) + incoming_bytes;
+  // What emptying slabs will give back (ChunkBatch::Compact).
+  const uint64_t kept_dead = slab_totals_.slabs * kSlabBytes / kDeadSlabShare;
+  const uint64_t dead = slab_totals_.dead_bytes();
+  const uint64_t going = reaper_.doomed_bytes() + (dead - std::min(dead, kept_dead));
+  const uint64_t projected = used - std::min(used, going) + incoming_bytes;
   if (projected <= map / 100 * kHighPercent) return 0;
   return std::min(projected - map / 100 * kLowPercent,
                   kRemovalFactor * disk_.layout().batch_bytes + incoming_bytes);
@@ -482,6 +492,8 @@ Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
       std::this_thread::sleep_for(kReaderPause);
       continue;
     }
+    // What was to be erased, or emptied, has not given enough: damaged slabs, say.
+    if (idle_rounds > 1) evict_bytes = std::max(evict_bytes, incoming_bytes);
     const Result<uint64_t> freed = MakeRoomForChunks(evict_bytes);
     if (!freed) return tl::unexpected(freed.error());
     evicted_bytes += *freed;
@@ -501,21 +513,34 @@ Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
 /// Evicts and erases ahead of chunks that find no room; how many bytes were evicted. What one
 /// commit frees, the one after the next can use.
 Result<uint64_t> StoreWriter::MakeRoomForChunks(uint64_t evict_bytes) {
-  HeadsPlan plan{.only_make_room = true, .evict_chunk_bytes = evict_bytes};
+  uint64_t freed_bytes = 0;
   // Not while heads are held: what an eviction takes of their room would not come back.
-  if (evict_bytes > 0 && !parts_.heads_held.load()) {
+  for (int rounds = 0; freed_bytes < evict_bytes && !parts_.heads_held.load(); ++rounds) {
+    if (rounds == kMostEvictionRounds) break;
+    HeadsPlan plan{.only_make_room = true, .evict_chunk_bytes = evict_bytes - freed_bytes};
     if (Status heads = TryHeads(plan); !heads) return tl::unexpected(heads.error());
+    if (plan.freed_bytes == 0) break;
+    freed_bytes += plan.freed_bytes;
   }
   for (int commits = 0; commits < 2; ++commits) {
     if (Status status = TryChunks({}); !status) return tl::unexpected(status.error());
   }
-  return plan.freed_bytes;
+  return freed_bytes;
 }
 
 uint64_t StoreWriter::DiskBytes(const std::vector<ChunkWrite>& chunks) const {
-  uint64_t pages = 0;
-  for (const ChunkWrite& write : chunks) pages += ChunkPages(write.chunk->size(), page_bytes_);
-  return pages * page_bytes_;
+  uint64_t values = 0;
+  uint64_t tail_bytes = 0;
+  for (const ChunkWrite& write : chunks) {
+    const size_t bytes = write.chunk->size();
+    if (bytes == kChunkBytes) {
+      ++values;
+    } else {
+      tail_bytes += bytes + kSlabEntryBytes;
+    }
+  }
+  if (tail_bytes > 0) values += tail_bytes / kMostPartBytes + 2;  // the open one and the last
+  return values * ChunkPages(kChunkBytes, page_bytes_) * page_bytes_;
 }
 
 bool StoreWriter::HasRoomFor(uint64_t incoming_bytes) {
@@ -534,26 +559,22 @@ bool StoreWriter::ReaderHoldsRoom() {
 }
 
 Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {
-  Result<LmdbWriteTxn> txn = disk_.chunks().BeginWrite();
-  if (!txn) return tl::unexpected(txn.error());
-  const LmdbTable table = disk_.chunk_tables().chunks;
+  Result<ChunkBatch> batch = ChunkBatch::Begin(disk_.chunks(), disk_.chunk_tables(), open_slab_,
+                                               [this] { return parts_.next_id.fetch_add(1); });
+  if (!batch) return tl::unexpected(batch.error());
   std::vector<Fill*> put;
   const auto attempt = [&]() -> Status {
-    if (Result<size_t> erased = reaper_.Step(*txn, table, kMostChunksErased); !erased) {
+    if (Result<size_t> erased = reaper_.Step(*batch, kMostChunksErased); !erased) {
       return tl::unexpected(erased.error());
     }
+    if (Status s = CompactIfFull(*batch); !s) return s;
     for (const ChunkWrite& write : chunks) {
       if (write.fill->failed.load() || write.fill->generation != parts_.generation) continue;
       const ChunkName name{.object_id = write.fill->object_id, .index = write.index};
-      if (Status s = PutChunk(*txn, table, name, write.chunk->bytes()); !s) return s;
+      if (Status s = batch->Put(name, write.chunk->bytes()); !s) return s;
       put.push_back(write.fill.get());
     }
-    // Written in every batch, so that one without chunks tries the disk as well.
-    if (Status s = WriteMeta(*txn, disk_.chunk_tables().meta, meta_); !s) return s;
-    const uint64_t used_pages = txn->UsedPages();
-    if (Status s = txn->Commit(); !s) return s;
-    chunks_used_pages_ = used_pages;
-    return {};
+    return batch->Commit(meta_);
   };
   Status status = attempt();
   if (!status) {
@@ -561,8 +582,20 @@ Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {
     return status;
   }
   reaper_.Confirm();
+  chunks_used_pages_ = batch->used_pages();
+  slab_totals_ = batch->slab_totals();
+  open_slab_ = batch->TakeOpen();
   for (Fill* fill : put) fill->on_disk = true;
   return status;
+}
+
+/// As long as the map has room, what is dead in slabs costs nothing.
+Status StoreWriter::CompactIfFull(ChunkBatch& batch) {
+  const uint64_t map_pages = disk_.layout().chunks_map_bytes / page_bytes_;
+  if (chunks_used_pages_ < map_pages / 100 * kCompactFromPercent) return {};
+  const size_t most = kCompactionFactor * (disk_.layout().batch_bytes / kSlabBytes + 1);
+  const Result<size_t> emptied = batch.Compact(most);
+  return emptied ? Status{} : tl::unexpected(emptied.error());
 }
 
 void StoreWriter::FailChunks(const std::vector<ChunkWrite>& chunks) {

@@ -1,8 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "storage/chunk_codec.h"
 #include "storage/head_codec.h"
+#include "storage/slab_codec.h"
 #include "storage/store_meta.h"
 #include "storage/stored_integer.h"
 #include "tests/storage/cache_fixture.h"
@@ -125,15 +129,12 @@ TEST(ChunkCodecTest, NumbersOfABodyInChunks) {
     uint64_t disk_bytes;
   };
   const Row rows[] = {{0, 0, 0, 0},
-                      {1, 1, 1, 47},
-                      {2001, 1, 2001, 2047},
-                      {2002, 1, 2002, 4096},
-                      {4080, 1, 4080, 4096},
-                      {4081, 1, 4081, 8192},
-                      {kChunkBytes - 1, 1, kChunkBytes - 1, 65'536},
+                      {1, 1, 1, 79},
+                      {4081, 1, 4081, 4159},
+                      {kChunkBytes - 1, 1, kChunkBytes - 1, kChunkBytes + 77},
                       {kChunkBytes, 1, kChunkBytes, 65'536},
-                      {kChunkBytes + 1, 2, 1, 65'536 + 47},
-                      {2ull << 30, 32'777, 128, 32'776ull * 65'536 + 174}};
+                      {kChunkBytes + 1, 2, 1, 65'536 + 79},
+                      {2ull << 30, 32'777, 128, 32'776ull * 65'536 + 206}};
   for (const Row& row : rows) {
     EXPECT_EQ(ChunkCount(row.body_bytes), row.chunks) << row.body_bytes;
     EXPECT_EQ(BodyDiskBytes(row.body_bytes, 4096), row.disk_bytes) << row.body_bytes;
@@ -142,6 +143,87 @@ TEST(ChunkCodecTest, NumbersOfABodyInChunks) {
           << row.body_bytes;
     }
   }
+}
+
+TEST(SlabCodecTest, PartsAndKeysComeBack) {
+  const std::vector<SlabPart> parts = {{.slab_id = ~0ull, .offset = 5, .bytes = 6},
+                                       {.slab_id = 1, .offset = 0, .bytes = kMostPartBytes}};
+  for (const size_t count : {1, 2}) {
+    const std::vector<SlabPart> some(parts.begin(), parts.begin() + static_cast<ptrdiff_t>(count));
+    EXPECT_EQ(DecodeParts(B(EncodeParts(some))), some);
+  }
+  const std::string encoded = EncodeParts(parts);
+  for (size_t length = 0; length < encoded.size(); ++length) {
+    EXPECT_EQ(DecodeParts(B(encoded).first(length)).has_value(), length == 16) << length;
+  }
+  EXPECT_FALSE(DecodeParts(B(encoded + encoded))) << "more parts than a tail may have";
+  EXPECT_FALSE(DecodeParts(B(EncodeParts(std::vector<SlabPart>{{.slab_id = 1, .bytes = 0}}))));
+  const SlabPart beyond{.slab_id = 1, .offset = kSlabBytes - kSlabTrailerBytes, .bytes = 1};
+  EXPECT_FALSE(DecodeParts(B(EncodeParts(std::vector<SlabPart>{beyond}))));
+
+  const auto key = DecodeSlabKey(EncodeSlabKey(258, {.low = 1, .high = ~0ull}));
+  ASSERT_TRUE(key);
+  EXPECT_EQ(key->slab_id, 258u);
+  EXPECT_EQ(key->checksum, (Hash128{.low = 1, .high = ~0ull}));
+  const auto order = DecodeSlabOrder(EncodeSlabOrder(3, 258));
+  ASSERT_TRUE(order);
+  EXPECT_EQ(order->eighths, 3);
+  EXPECT_EQ(order->slab_id, 258u);
+  EXPECT_LT(EncodeSlabOrder(3, ~0ull), EncodeSlabOrder(4, 0)) << "the emptiest come first";
+}
+
+TEST(SlabCodecTest, EighthsRoundUp) {
+  EXPECT_EQ(SlabEighths(0), 0);
+  EXPECT_EQ(SlabEighths(1), 1);
+  EXPECT_EQ(SlabEighths(kSlabBytes / 8), 1);
+  EXPECT_EQ(SlabEighths(kSlabBytes / 8 + 1), 2);
+  EXPECT_EQ(SlabEighths(kSlabBytes - 1), 8);
+  EXPECT_EQ(SlabEighths(2 * kSlabBytes), 8);
+}
+
+TEST(SlabCodecTest, ASlabIsFilledToItsEndAndTellsWhatIsInIt) {
+  for (const size_t bytes : {size_t{1}, size_t{100}, size_t{5000}, kMostPartBytes}) {
+    const std::string body = BodyOf("part", bytes);
+    SlabBuilder slab;
+    std::vector<SlabEntry> entries;
+    while (slab.room() >= bytes) {
+      const ChunkName name{.object_id = entries.size() + 1, .index = 7};
+      const uint32_t offset = slab.Add(name, B(body));
+      entries.push_back({.tail = name, .offset = offset, .bytes = static_cast<uint32_t>(bytes)});
+    }
+    EXPECT_EQ(entries.size(), (kSlabBytes - kSlabTrailerBytes) / (bytes + kSlabEntryBytes));
+    const Bytes filled = slab.bytes();
+    ASSERT_EQ(filled.size(), kSlabBytes);
+    EXPECT_EQ(DecodeSlab(filled), entries);
+    for (const SlabEntry& entry : entries) {
+      const Bytes part = filled.subspan(entry.offset, entry.bytes);
+      ASSERT_TRUE(std::ranges::equal(part, B(body)));
+    }
+  }
+}
+
+TEST(SlabCodecTest, NoBytesAreReadBeyondASlabWhateverItsDirectorySays) {
+  SlabBuilder slab;
+  slab.Add({.object_id = 1, .index = 2}, B(BodyOf("a", 1000)));
+  slab.Add({.object_id = 3, .index = 4}, B(BodyOf("b", 1000)));
+  const std::vector<uint8_t> sound(slab.bytes().begin(), slab.bytes().end());
+  ASSERT_TRUE(DecodeSlab(sound));
+  EXPECT_FALSE(DecodeSlab(Bytes(sound).first(kSlabBytes - 1)));
+  std::mt19937_64 random(11);
+  int refused = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    std::vector<uint8_t> bytes = sound;
+    for (int flips = 0; flips < 4; ++flips) {
+      bytes[kSlabBytes - 1 - random() % 60] = static_cast<uint8_t>(random());
+    }
+    const auto entries = DecodeSlab(bytes);
+    refused += entries ? 0 : 1;
+    for (const SlabEntry& entry : entries.value_or(std::vector<SlabEntry>{})) {
+      ASSERT_GT(entry.bytes, 0u);
+      ASSERT_LE(uint64_t{entry.offset} + entry.bytes, kSlabBytes);
+    }
+  }
+  EXPECT_GT(refused, 1000);
 }
 
 TEST(StoreMetaTest, DecodesWhatItEncoded) {

@@ -3,14 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 
-#include "storage/chunk_reaper.h"
-#include "storage/chunk_table.h"
 #include "tests/storage/cache_fixture.h"
 #include "tests/support/temp_dir.h"
 
@@ -272,139 +267,6 @@ TEST_F(HeadTableTest, PurgesAndFactsComeBack) {
   const StoreMeta meta = *ReadMeta(*env_->BeginRead(), tables_.meta).value();
   EXPECT_EQ(meta.position, (LogPosition{.epoch = 3, .sequence = 4}));
   EXPECT_EQ(meta.purges.refused, 1u);
-}
-
-class ChunkTableTest : public testing::Test {
- protected:
-  ChunkTableTest() {
-    env_ = LmdbEnv::Open({.file = folder_.In("chunks.mdb"), .map_bytes = 16 << 20}).value();
-    auto txn = env_->BeginWrite();
-    table_ = MakeChunkTables(*txn).value().chunks;
-    EXPECT_TRUE(txn->Commit());
-  }
-  void PutObject(uint64_t id, const std::string& body) {
-    auto txn = env_->BeginWrite();
-    uint32_t index = 0;
-    for (const ChunkRef& chunk : ChunksOf(body)) {
-      ASSERT_TRUE(PutChunk(*txn, table_, {.object_id = id, .index = index++}, chunk->bytes()));
-    }
-    ASSERT_TRUE(txn->Commit());
-  }
-  std::string ReadOne(ChunkName name, uint32_t length) {
-    const auto txn = env_->BeginRead();
-    auto copy = CopyChunk(*txn, table_, name, length);
-    if (!copy) return copy.error().reason;
-    const Result<ChunkRef> chunk = VerifyChunk(name, std::move(*copy));
-    return chunk ? std::string((*chunk)->text()) : chunk.error().reason;
-  }
-  test::TempDir folder_;
-  std::unique_ptr<LmdbEnv> env_;
-  LmdbTable table_;
-};
-
-TEST_F(ChunkTableTest, ReadsBackWhatWasPutAndNothingElse) {
-  const std::string body = BodyOf("a", kChunkBytes + 10);
-  PutObject(7, body);
-  EXPECT_EQ(ReadOne({7, 0}, kChunkBytes), body.substr(0, kChunkBytes));
-  EXPECT_EQ(ReadOne({7, 1}, 10), body.substr(kChunkBytes));
-  EXPECT_EQ(ReadOne({7, 1}, 11), "bad_checksum");
-  EXPECT_EQ(ReadOne({7, 2}, 10), "gone");
-  EXPECT_EQ(ReadOne({6, 0}, 10), "gone");
-}
-
-TEST_F(ChunkTableTest, AFullChunkFillsSixteenPages) {
-  const uint64_t before = env_->BeginRead()->UsedPages();
-  PutObject(1, BodyOf("a", 20 * kChunkBytes));
-  // The chunks' own pages, and what the tree and the free list need.
-  EXPECT_LE(env_->BeginRead()->UsedPages() - before, 20u * 16 + 3);
-}
-
-TEST_F(ChunkTableTest, BytesUnderAWrongChecksumAreRefused) {
-  const ChunkName name{.object_id = 1, .index = 0};
-  auto txn = env_->BeginWrite();
-  ASSERT_TRUE(txn->Put(table_, EncodeChunkKey(name, ChunkChecksum(name, B("right"))), B("wrong")));
-  ASSERT_TRUE(txn->Commit());
-  EXPECT_EQ(ReadOne(name, 5), "bad_checksum");
-}
-
-TEST_F(ChunkTableTest, AChunkThatTheDiskCannotReadIsAnErrorAndPassedOverByErasing) {
-  const std::string first = BodyOf("a", kChunkBytes);
-  const std::string second = BodyOf("b", kChunkBytes);
-  PutObject(2, first);
-  PutObject(1, first + second);
-  ASSERT_EQ(ReadOne({1, 1}, kChunkBytes), second);
-  // The pages of the map behind a file's end raise SIGBUS, as those above a bad sector do.
-  const std::string file = folder_.In("chunks.mdb");
-  std::ifstream stream(file, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
-  const size_t place = bytes.find(second);
-  ASSERT_NE(place, std::string::npos);
-  auto txn = env_->BeginWrite();
-  ASSERT_EQ(EraseChunks(*txn, table_, 2, 10).value(), 1u);  // reads the free list, at the end
-  std::filesystem::resize_file(file, place / 4096 * 4096);
-  EXPECT_EQ(ReadOne({1, 0}, kChunkBytes), first);
-  EXPECT_EQ(ReadOne({1, 1}, kChunkBytes), "EIO");
-  EXPECT_EQ(EraseChunks(*txn, table_, 1, 10).value(), 1u);
-  EXPECT_EQ(EraseChunks(*txn, table_, 1, 10).value(), 0u) << "none is left that could be erased";
-  EXPECT_EQ(txn->Entries(table_), 1u);
-}
-
-TEST_F(ChunkTableTest, ErasesOneObjectInSteps) {
-  for (uint64_t id = 1; id <= 3; ++id) PutObject(id, BodyOf("x", 5 * kChunkBytes));
-  auto txn = env_->BeginWrite();
-  EXPECT_EQ(EraseChunks(*txn, table_, 2, 3).value(), 3u);
-  EXPECT_EQ(EraseChunks(*txn, table_, 2, 3).value(), 2u);
-  EXPECT_EQ(EraseChunks(*txn, table_, 2, 3).value(), 0u);
-  EXPECT_EQ(txn->Entries(table_), 10u);
-  EXPECT_EQ(NextObjectId(*txn, table_, 0).value(), 1u);
-  EXPECT_EQ(NextObjectId(*txn, table_, 1).value(), 3u);
-  EXPECT_EQ(NextObjectId(*txn, table_, 3).value(), std::nullopt);
-  EXPECT_EQ(LastObjectId(*txn, table_).value(), 3u);
-}
-
-TEST_F(ChunkTableTest, TheReaperWorksInStepsAndTakesNothingBackThatWasNotCommitted) {
-  for (uint64_t id = 1; id <= 3; ++id) PutObject(id, BodyOf("x", 5 * kChunkBytes));
-  ChunkReaper reaper;
-  for (uint64_t id = 1; id <= 3; ++id) reaper.Add(id, 5 * kChunkBytes);
-  EXPECT_EQ(reaper.doomed_bytes(), 15u * kChunkBytes);
-  {
-    auto txn = env_->BeginWrite();
-    EXPECT_EQ(reaper.Step(*txn, table_, 7).value(), 7u);
-    reaper.Undo();
-  }
-  EXPECT_EQ(reaper.doomed_bytes(), 15u * kChunkBytes);
-  for (int steps = 0; !reaper.idle(); ++steps) {
-    ASSERT_LT(steps, 4);
-    auto txn = env_->BeginWrite();
-    ASSERT_TRUE(reaper.Step(*txn, table_, 7));
-    ASSERT_TRUE(txn->Commit());
-    reaper.Confirm();
-  }
-  EXPECT_EQ(env_->BeginRead()->Entries(table_), 0u);
-  EXPECT_EQ(reaper.doomed_bytes(), 0u);
-  EXPECT_FALSE(reaper.Knows(1));
-}
-
-TEST(ChunkReaperTest, WaitsForClientsButNotForEverNorForTooMuch) {
-  LiveObjects live;
-  for (uint64_t id = 1; id <= 3; ++id) live.Hold(id);
-  ChunkReaper reaper;
-  const MonoTime start{};
-  reaper.AddWhenReleased(1, 100, start);
-  reaper.AddWhenReleased(2, 100, start + std::chrono::hours(1));
-  reaper.AddWhenReleased(3, 100, start + std::chrono::hours(1));
-  reaper.CollectReleased(live, start, 1000);
-  EXPECT_TRUE(reaper.idle());
-  EXPECT_EQ(reaper.retired_bytes(), 300u);
-  reaper.CollectReleased(live, start + std::chrono::hours(1), 1000);
-  EXPECT_EQ(reaper.retired_bytes(), 200u) << "1 has waited for too long";
-  live.Release(2);
-  reaper.CollectReleased(live, start + std::chrono::hours(1), 1000);
-  EXPECT_EQ(reaper.retired_bytes(), 100u) << "2 has been released";
-  reaper.CollectReleased(live, start + std::chrono::hours(1), 99);
-  EXPECT_EQ(reaper.retired_bytes(), 0u) << "3 is over what may be kept";
-  EXPECT_EQ(reaper.doomed_bytes(), 300u);
-  EXPECT_TRUE(reaper.Knows(3));
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include "tests/storage/disk_recorder.h"
 #include "tests/storage/expected_states.h"
 #include "tests/storage/kill_script.h"
+#include "tests/storage/slab_check.h"
 #include "tests/support/temp_dir.h"
 
 namespace nearside::storage {
@@ -150,6 +151,7 @@ uint64_t PowerCutTest::DurableAt(const Recording& recording, size_t event) const
 /// What is wrong with the store in `options.path`, cut off at `cut`.
 std::string TroubleAfter(const Recording& recording, const CacheOptions& options,
                          uint64_t durable) {
+  if (std::string trouble = SlabTroubleIn(options); !trouble.empty()) return trouble;
   Result<std::unique_ptr<CacheStore>> opened = CacheStore::Open(options, DecodeTestPayload);
   if (!opened) return "it does not open: " + opened.error().ToString();
   CacheStore& store = **opened;

@@ -13,6 +13,7 @@
 #include "tests/storage/expected_states.h"
 #include "tests/storage/kill_progress.h"
 #include "tests/storage/kill_script.h"
+#include "tests/storage/slab_check.h"
 #include "tests/support/temp_dir.h"
 
 namespace nearside::storage {
@@ -175,6 +176,7 @@ void StoreKillTest::ExpectSound(const Rounds& rounds, uint64_t seed,
   CacheOptions options;
   options.path = folder_.In("cache");
   options.disk = ByteSize{rounds.disk_mib << 20};
+  ASSERT_EQ(SlabTroubleIn(options), "") << "seed " << seed;
   auto store = OpenStore(options);
   ASSERT_NE(store, nullptr);
   AllowedStates allowed;

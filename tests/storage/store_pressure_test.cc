@@ -125,7 +125,7 @@ TEST_F(RoomForBodiesTest, IsMadeByEvictingBodiesThatLieThere) {
   EXPECT_GE(CountOf("body", "large", kLarge, 100'000), 300);
 }
 
-/// Half of these lie in a page of the chunks' map each: what they give back is in small pieces.
+/// Half of these lie in slabs: what each gives back is little, and comes back with its whole slab.
 TEST_F(RoomForBodiesTest, IsMadeAlsoWhereSmallBodiesLieThere) {
   constexpr int kSmall = 10'000;
   Open();
@@ -134,6 +134,29 @@ TEST_F(RoomForBodiesTest, IsMadeAlsoWhereSmallBodiesLieThere) {
   Reopen();
   EXPECT_GE(CountOf("body", "small", kSmall, 600), kSmall / 3) << "those that lie in heads";
   EXPECT_GE(CountOf("body", "large", kLarge, 100'000), 300);
+}
+
+/// Two of three bodies in every slab go. What that leaves is room for others: none has to be
+/// evicted for them.
+TEST_F(RoomForBodiesTest, IsMadeByEmptyingSlabsOfWhichLittleLives) {
+  constexpr int kOld = 1200;  // of 51 MiB of chunks they take 34
+  constexpr int kNew = 800;   // and these 23
+  constexpr size_t kBytes = 30'000;
+  Open();
+  ASSERT_EQ(PutMany("old", kOld, kBytes), 0);
+  for (int i = 0; i < kOld; ++i) {
+    if (i % 3 != 0) store_->Remove(KeyOf("old" + std::to_string(i)));
+  }
+  ASSERT_TRUE(WaitUntil([](const CacheStats& stats) { return stats.disk_objects == kOld / 3; }));
+  EXPECT_GT(store_->Stats().slab_dead_bytes, kOld / 2 * kBytes);
+  ASSERT_EQ(PutMany("new", kNew, kBytes), 0);
+  const CacheStats stats = store_->Stats();
+  EXPECT_EQ(stats.write_errors, 0u);
+  EXPECT_EQ(stats.evicted_disk, 0u);
+  EXPECT_LT(stats.slab_dead_bytes, kOld / 3 * kBytes);
+  Reopen();
+  EXPECT_EQ(CountOf("body", "old", kOld, kBytes), kOld / 3);
+  EXPECT_EQ(CountOf("body", "new", kNew, kBytes), kNew);
 }
 
 // ---- Another process keeps a snapshot of the heads

@@ -31,11 +31,13 @@ class StoreWalkTest : public testing::Test {
     meta_ = batch.meta();
   }
   void PutChunkOf(uint64_t id) {
-    auto txn = disk_->chunks().BeginWrite();
-    const std::string bytes = "0123456789";
-    ASSERT_TRUE(PutChunk(*txn, disk_->chunk_tables().chunks, {.object_id = id},
-                         {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
-    ASSERT_TRUE(txn->Commit());
+    auto batch = ChunkBatch::Begin(disk_->chunks(), disk_->chunk_tables(), {},
+                                   [this] { return ++slab_id_; });
+    // Even ids have a tail, odd ones a whole chunk.
+    const std::string bytes = BodyOf("x", id % 2 == 0 ? 10 : kChunkBytes);
+    ASSERT_TRUE(batch->Put({.object_id = id},
+                           {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
+    ASSERT_TRUE(batch->Commit(meta_));
   }
   std::string FinishWalk() {
     std::string removed;
@@ -55,6 +57,7 @@ class StoreWalkTest : public testing::Test {
   ChunkReaper reaper_;
   std::unique_ptr<StoreWalk> walk_;
   StoreMeta meta_;
+  uint64_t slab_id_ = 100;
   const MonoTime start_ = MonoTime() + std::chrono::hours(100);
 };
 

@@ -58,7 +58,7 @@ class StoreWriterTest : public testing::Test {
     if (!record || !*record) return "none";
     const auto chunks = disk_->chunks().BeginRead();
     const ChunkName chunk{.object_id = (*record)->head.object_id, .index = 0};
-    const auto copy = CopyChunk(*chunks, disk_->chunk_tables().chunks, chunk,
+    const auto copy = CopyChunk(*chunks, disk_->chunk_tables(), chunk,
                                 ChunkLength((*record)->head.body_bytes, 0));
     return copy ? "whole" : "dangling";
   }

@@ -169,9 +169,9 @@ class MetricsTest(EdgeTest):
         self.assertGreaterEqual(metrics.sum("nearside_cache_heads_total", found="memory"), 1)
         self.assertGreaterEqual(metrics.sum("nearside_cache_cold_read_seconds_count"), 1)
         self.assertGreaterEqual(metrics.sum("nearside_cache_batch_seconds_count"), 0)
-        for name in ("bytes", "objects", "evicted_total", "removed_total", "free_list_pages", "pinned_pages",
-                     "oldest_read_seconds", "checksum_failures_total", "write_queue_bytes", "read_queue_length",
-                     "pass_through", "batch_seconds_bucket"):
+        for name in ("bytes", "objects", "evicted_total", "removed_total", "slab_dead_bytes", "free_list_pages",
+                     "pinned_pages", "oldest_read_seconds", "checksum_failures_total", "write_queue_bytes",
+                     "read_queue_length", "pass_through", "batch_seconds_bucket"):
             self.assertTrue(metrics.has(f"nearside_cache_{name}"), name)
 
 
