@@ -173,7 +173,7 @@ Status ChunkBatch::SetLive(uint64_t slab_id, uint64_t before, uint64_t live) {
   const uint8_t old_eighths = SlabEighths(before);
   const uint8_t eighths = SlabEighths(live);
   if (old_eighths != eighths) {
-    if (Status s = ForgetOrder(slab_id, before); !s) return s;
+    if (Status s = ForgetOrder(slab_id, old_eighths); !s) return s;
     if (eighths > 0) {
       const auto order = EncodeSlabOrder(eighths, slab_id);
       if (Status s = txn_.Put(tables_.slab_order, order, {}); !s) return s;
@@ -189,9 +189,8 @@ Status ChunkBatch::SetLive(uint64_t slab_id, uint64_t before, uint64_t live) {
   return erased ? Status{} : tl::unexpected(erased.error());
 }
 
-Status ChunkBatch::ForgetOrder(uint64_t slab_id, uint64_t live) {
-  const Result<bool> erased =
-      txn_.Erase(tables_.slab_order, EncodeSlabOrder(SlabEighths(live), slab_id));
+Status ChunkBatch::ForgetOrder(uint64_t slab_id, uint8_t eighths) {
+  const Result<bool> erased = txn_.Erase(tables_.slab_order, EncodeSlabOrder(eighths, slab_id));
   return erased ? Status{} : tl::unexpected(erased.error());
 }
 
@@ -224,40 +223,51 @@ Status ChunkBatch::EraseSlab(uint64_t slab_id, uint64_t live) {
 
 // ---- Emptying slabs
 
-Result<size_t> ChunkBatch::Compact(size_t most) {
+Result<size_t> ChunkBatch::Compact(size_t most, uint64_t kept_dead, uint64_t spared) {
   size_t emptied = 0;
   std::array<uint8_t, kSlabOrderBytes> from{};
   while (emptied < most) {
     totals_.slabs = txn_.Entries(tables_.slab_live);
-    if (totals_.dead_bytes() <= totals_.slabs * kSlabBytes / kDeadSlabShare) break;
-    Result<LmdbCursor> cursor = txn_.Open(tables_.slab_order);
-    if (!cursor) return tl::unexpected(cursor.error());
-    const auto entry = cursor->AtOrAfter(from);
-    if (!entry) return tl::unexpected(entry.error());
-    const auto next = *entry ? DecodeSlabOrder((*entry)->key) : std::nullopt;
-    if (!next || next->eighths > kMostEighthsToEmpty) break;
-    from = EncodeSlabOrder(next->eighths, next->slab_id + 1);
-    if (next->slab_id == open_.id) continue;  // still being filled
-    if (Status s = EmptySlab(next->slab_id); !s) return tl::unexpected(s.error());
-    ++emptied;
+    if (totals_.dead_bytes() <= kept_dead) break;
+    const Result<std::optional<DecodedSlabOrder>> next = NextInOrder(from);
+    if (!next) return tl::unexpected(next.error());
+    if (!*next || (*next)->eighths > kMostEighthsToEmpty) break;
+    const auto [eighths, slab_id] = **next;
+    from = EncodeSlabOrder(eighths, slab_id + 1);
+    if (slab_id == spared || slab_id == open_.id) continue;
+    const Result<bool> done = EmptySlab(slab_id);
+    if (!done) return tl::unexpected(done.error());
+    emptied += *done ? 1 : 0;
+    // What is sound in it can still be read, and the slab goes with the last of it.
+    if (*done) continue;
+    if (Status s = ForgetOrder(slab_id, eighths); !s) return tl::unexpected(s.error());
   }
   return emptied;
 }
 
-Status ChunkBatch::EmptySlab(uint64_t slab_id) {
+Result<std::optional<DecodedSlabOrder>> ChunkBatch::NextInOrder(Bytes from) const {
+  Result<LmdbCursor> cursor = txn_.Open(tables_.slab_order);
+  if (!cursor) return tl::unexpected(cursor.error());
+  const auto entry = cursor->AtOrAfter(from);
+  if (!entry) return tl::unexpected(entry.error());
+  return *entry ? DecodeSlabOrder((*entry)->key) : std::nullopt;
+}
+
+/// False when it cannot be.
+Result<bool> ChunkBatch::EmptySlab(uint64_t slab_id) {
   const Result<uint64_t> live = LiveIn(slab_id);
   if (!live) return tl::unexpected(live.error());
   std::vector<uint8_t> bytes(kSlabBytes);
-  const Result<bool> copied = CopySlab(slab_id, bytes);
-  if (!copied) return tl::unexpected(copied.error());
-  const auto entries = *copied ? DecodeSlab(bytes) : std::nullopt;
-  // What is sound in it can still be read, and the slab goes with the last of it.
-  if (!entries) return ForgetOrder(slab_id, *live);
+  Result<bool> copied = CopySlab(slab_id, bytes);
+  if (!copied || !*copied) return copied;
+  const auto entries = DecodeSlab(bytes);
+  if (!entries || *live == 0) return false;
   for (const SlabEntry& entry : *entries) {
     const Bytes part = Bytes(bytes).subspan(entry.offset, entry.bytes);
-    if (Status s = MovePart(slab_id, entry, part); !s) return s;
+    if (Status s = MovePart(slab_id, entry, part); !s) return tl::unexpected(s.error());
   }
-  return EraseSlab(slab_id, *live);
+  if (Status s = EraseSlab(slab_id, *live); !s) return tl::unexpected(s.error());
+  return true;
 }
 
 /// False when it cannot be read or does not match its checksum.

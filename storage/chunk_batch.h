@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,10 +21,6 @@ struct OpenSlab {
   SlabBuilder filled;
 };
 
-/// Slabs are emptied while more than one byte in so many of theirs is dead. With less left dead,
-/// more that lives would have to be written again for each byte that is gained.
-inline constexpr uint64_t kDeadSlabShare = 4;
-
 /// Any error leaves it fit for nothing but destruction, which undoes all. Writer thread.
 class ChunkBatch {
  public:
@@ -37,10 +34,11 @@ class ChunkBatch {
   /// than `most` means that none is left. A chunk whose pages the disk cannot read is passed over,
   /// and logged: LMDB would have to read the first of them to give them back.
   Result<size_t> Erase(uint64_t object_id, size_t most);
-  /// Empties up to `most` slabs, those first of which least lives, while more than kDeadSlabShare
-  /// of all slabs is dead. How many. One that cannot be read, or is damaged, stays as it is,
-  /// logged.
-  Result<size_t> Compact(size_t most);
+  /// Empties up to `most` slabs into others, those first of which least lives, while more than
+  /// `kept_dead` bytes of all slabs are dead. How many. Slab `spared` stays, and one that cannot be
+  /// read, or is damaged: logged. Each needs up to kPagesToEmpty free pages.
+  static constexpr size_t kPagesToEmpty = 32;
+  Result<size_t> Compact(size_t most, uint64_t kept_dead, uint64_t spared);
 
   Status Commit(const StoreMeta& meta);
   /// After Commit.
@@ -68,8 +66,9 @@ class ChunkBatch {
   Status SetLive(uint64_t slab_id, uint64_t before, uint64_t live);
   Status Release(const SlabPart& part);
   Status EraseSlab(uint64_t slab_id, uint64_t live);
-  Status ForgetOrder(uint64_t slab_id, uint64_t live);
-  Status EmptySlab(uint64_t slab_id);
+  Status ForgetOrder(uint64_t slab_id, uint8_t eighths);
+  Result<std::optional<DecodedSlabOrder>> NextInOrder(Bytes from) const;
+  Result<bool> EmptySlab(uint64_t slab_id);
   Result<bool> CopySlab(uint64_t slab_id, std::vector<uint8_t>& bytes) const;
   Status MovePart(uint64_t slab_id, const SlabEntry& entry, Bytes bytes);
 

@@ -13,9 +13,14 @@ constexpr std::chrono::minutes kLongestHold{30};
 }  // namespace
 
 void ChunkReaper::Add(uint64_t object_id, uint64_t body_bytes) {
-  doomed_.push_back({.object_id = object_id, .body_bytes = body_bytes});
-  doomed_bytes_ += body_bytes;
+  Doom({.object_id = object_id, .body_bytes = body_bytes});
   known_.insert(object_id);
+}
+
+void ChunkReaper::Doom(const Object& object) {
+  doomed_.push_back(object);
+  doomed_bytes_ += object.body_bytes;
+  doomed_tail_bytes_ += object.body_bytes % kChunkBytes;
 }
 
 void ChunkReaper::AddWhenReleased(uint64_t object_id, uint64_t body_bytes, MonoTime now) {
@@ -35,8 +40,7 @@ void ChunkReaper::CollectReleased(const LiveObjects& live, MonoTime now, uint64_
       continue;
     }
     kept_bytes -= object.body_bytes;
-    doomed_bytes_ += object.body_bytes;
-    doomed_.push_back(object);
+    Doom(object);
   }
   retired_ = std::move(kept);
   retired_bytes_ = kept_bytes;
@@ -60,6 +64,7 @@ void ChunkReaper::Confirm() {
   for (; finished_ > 0; --finished_) {
     const Object& object = doomed_.front();
     doomed_bytes_ -= object.body_bytes;
+    doomed_tail_bytes_ -= object.body_bytes % kChunkBytes;
     known_.erase(known_.find(object.object_id));
     doomed_.pop_front();
   }
@@ -69,7 +74,7 @@ void ChunkReaper::Clear() {
   doomed_.clear();
   retired_.clear();
   known_.clear();
-  doomed_bytes_ = retired_bytes_ = 0;
+  doomed_bytes_ = doomed_tail_bytes_ = retired_bytes_ = 0;
   finished_ = 0;
 }
 

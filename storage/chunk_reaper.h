@@ -33,8 +33,10 @@ class ChunkReaper {
 
   bool idle() const { return doomed_.empty(); }
   bool Knows(uint64_t object_id) const { return known_.contains(object_id); }
-  /// Of chunks that will be erased soon; an estimate.
+  /// Of chunks that will be erased soon; an estimate. Whole chunks give their pages back at once,
+  /// tails when their slab goes.
   uint64_t doomed_bytes() const { return doomed_bytes_; }
+  uint64_t doomed_tail_bytes() const { return doomed_tail_bytes_; }
   uint64_t retired_bytes() const { return retired_bytes_; }
 
  private:
@@ -43,10 +45,12 @@ class ChunkReaper {
     uint64_t body_bytes = 0;
     MonoTime since{};
   };
+  void Doom(const Object& object);
   std::deque<Object> doomed_;
   std::deque<Object> retired_;
   std::unordered_multiset<uint64_t> known_;
   uint64_t doomed_bytes_ = 0;
+  uint64_t doomed_tail_bytes_ = 0;  ///< of these
   uint64_t retired_bytes_ = 0;
   size_t finished_ =
       0;  ///< of doomed_, from the front: erased by the step that is not yet committed

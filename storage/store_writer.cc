@@ -68,6 +68,7 @@ void StoreWriter::Stop() {
 /// Takes over what a newly opened disk holds.
 void StoreWriter::ReadDisk() {
   meta_ = disk_.meta();
+  open_slab_ = {};
   page_bytes_ = disk_.heads().page_bytes();
   const Result<LmdbReadTxn> heads = disk_.heads().BeginRead();
   const Result<LmdbReadTxn> chunks = disk_.chunks().BeginRead();
@@ -75,7 +76,6 @@ void StoreWriter::ReadDisk() {
   heads_used_pages_ = heads->UsedPages();
   chunks_used_pages_ = chunks->UsedPages();
   slab_totals_ = ReadSlabTotals(*chunks, disk_.chunk_tables()).value_or(SlabTotals{});
-  open_slab_ = {};
   first_expiry_ = FirstExpiry(*heads, disk_.head_tables().expiry).value_or(std::nullopt);
   parts_.counters.disk_objects.store(heads->Entries(disk_.head_tables().heads));
   UpdateGauges();
@@ -138,6 +138,7 @@ void StoreWriter::RunBatch(WriteBatch batch) {
   Status status = CommitHeads(incoming_bytes);
   if (status) {
     status = CommitChunks(batch.chunks);
+    if (status) status = TidySlabs();
   } else {
     FailChunks(batch.chunks);
   }

@@ -93,11 +93,15 @@ class StoreWriter {
   // Chunks.
   Status CommitChunks(const std::vector<ChunkWrite>& chunks);
   Status PutWithRoom(const std::vector<ChunkWrite>& chunks);
-  Status TryChunks(const std::vector<ChunkWrite>& chunks);
-  Result<uint64_t> MakeRoomForChunks(uint64_t evict_bytes);
+  Status TryChunks(const std::vector<ChunkWrite>& chunks, size_t most_erased);
+  Result<uint64_t> EvictForRoom(uint64_t evict_bytes);
   uint64_t DiskBytes(const std::vector<ChunkWrite>& chunks) const;
   bool HasRoomFor(uint64_t incoming_bytes);
-  Status CompactIfFull(ChunkBatch& batch);
+  Status TidySlabs();
+  Result<bool> EraseForRoom();
+  Result<bool> EmptySlabsForRoom();
+  Result<size_t> EmptySlabs(uint64_t kept_dead, uint64_t spared_pages);
+  uint64_t KeptDeadBytes() const;
   void Erase(Fill& fill);
   bool ReaderHoldsRoom();
   void FailChunks(const std::vector<ChunkWrite>& chunks);

@@ -15,10 +15,13 @@ namespace {
 // pins.
 constexpr uint64_t kHighPercent = 90;
 constexpr uint64_t kLowPercent = 89;
-/// From here on slabs of which little lives are emptied, so that less has to be evicted.
-constexpr uint64_t kCompactFromPercent = 85;
-/// So many times of what a batch puts may be emptied by it.
-constexpr size_t kCompactionFactor = 2;
+/// From here on slabs of which little lives are emptied, so that less has to be evicted: until this
+/// part of all slabs is dead, and when there is so much of a batch to gain.
+constexpr uint64_t kTidyFromPercent = 85;
+constexpr uint64_t kKeptDeadShare = 4;
+constexpr uint64_t kWorthEmptyingShare = 4;
+/// At a time, in slabs that a batch fills.
+constexpr uint64_t kEmptyingFactor = 2;
 /// The heads' tree is changed at random places: each batch copies many of its pages. It also
 /// shrinks slowly, page by page as they run empty: more than this many victims for a head that is
 /// put would empty it.
@@ -35,14 +38,15 @@ constexpr milliseconds kSparingPause{500};
 /// purged.
 constexpr size_t kMostWaitingRemovals = 65'536;
 constexpr int kMostRoomRounds = 4;
-/// One transaction on heads evicts so many objects only: small bodies give little back.
-constexpr int kMostEvictionRounds = 16;
-constexpr uint64_t kFragmentedPercent = 2;
+/// One transaction on heads evicts so many objects only, and small bodies give little back.
+constexpr milliseconds kEvictionPatience{200};
+constexpr uint64_t kEvictedPercent = 2;
 /// No batch of chunks is worth more than this of what is stored.
 constexpr uint64_t kMostEvictedPercent = 8;
 /// Erasing, evicting and removing stay within this many times of what a batch puts.
 constexpr uint64_t kRemovalFactor = 4;
 constexpr size_t kMostChunksErased = 256 * kRemovalFactor;
+constexpr size_t kFewChunksErased = 16;
 constexpr milliseconds kTouchPeriod{1000};
 /// A read that takes longer holds pages back: then new chunks are refused rather than what is
 /// stored evicted.
@@ -75,10 +79,10 @@ bool StoreWriter::HeadsHaveWork(uint64_t incoming_bytes) const {
 uint64_t StoreWriter::EvictionGoal(uint64_t incoming_bytes) const {
   const uint64_t map = disk_.layout().chunks_map_bytes;
   const uint64_t used = chunks_used_pages_ * page_bytes_;
-  // What emptying slabs will give back (ChunkBatch::Compact).
-  const uint64_t kept_dead = slab_totals_.slabs * kSlabBytes / kDeadSlabShare;
-  const uint64_t dead = slab_totals_.dead_bytes();
-  const uint64_t going = reaper_.doomed_bytes() + (dead - std::min(dead, kept_dead));
+  // What is doomed gives its pages back when it is erased, but of slabs that much stays dead.
+  const uint64_t dead = slab_totals_.dead_bytes() + reaper_.doomed_tail_bytes();
+  const uint64_t going = reaper_.doomed_bytes() - reaper_.doomed_tail_bytes() +
+                         (dead - std::min(dead, KeptDeadBytes()));
   const uint64_t projected = used - std::min(used, going) + incoming_bytes;
   if (projected <= map / 100 * kHighPercent) return 0;
   return std::min(projected - map / 100 * kLowPercent,
@@ -474,17 +478,14 @@ Status StoreWriter::CommitChunks(const std::vector<ChunkWrite>& chunks) {
 /// Puts the chunks, with room made for them if need be; refuses them when none can be made.
 Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
   const uint64_t incoming_bytes = DiskBytes(chunks);
-  const uint64_t map = disk_.layout().chunks_map_bytes;
+  const uint64_t percent = disk_.layout().chunks_map_bytes / 100;
   const MonoTime patience = MonoNow() + kReaderPatience;
   uint64_t evicted_bytes = 0;
-  for (int idle_rounds = 0;
-       idle_rounds < kMostRoomRounds && evicted_bytes < map / 100 * kMostEvictedPercent;) {
-    uint64_t evict_bytes = EvictionGoal(incoming_bytes);
+  for (int idle_rounds = 0; idle_rounds < kMostRoomRounds;) {
     if (HasRoomFor(incoming_bytes)) {
-      Status status = TryChunks(chunks);
+      Status status = TryChunks(chunks, kMostChunksErased);
       if (status || !IsFull(status.error())) return status;
       // Pages there are, but not in a row.
-      evict_bytes = map / 100 * kFragmentedPercent;
     }
     if (ReaderHoldsRoom()) {
       // Whatever went now would only be pinned with the rest: the room comes when the reader goes.
@@ -492,9 +493,13 @@ Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
       std::this_thread::sleep_for(kReaderPause);
       continue;
     }
-    // What was to be erased, or emptied, has not given enough: damaged slabs, say.
-    if (idle_rounds > 1) evict_bytes = std::max(evict_bytes, incoming_bytes);
-    const Result<uint64_t> freed = MakeRoomForChunks(evict_bytes);
+    // First what is dead already.
+    Result<bool> gained = EraseForRoom();
+    if (gained && !*gained) gained = EmptySlabsForRoom();
+    if (!gained) return tl::unexpected(gained.error());
+    if (*gained) continue;
+    if (evicted_bytes >= percent * kMostEvictedPercent) break;
+    const Result<uint64_t> freed = EvictForRoom(percent * kEvictedPercent);
     if (!freed) return tl::unexpected(freed.error());
     evicted_bytes += *freed;
     if (*freed == 0) ++idle_rounds;
@@ -504,26 +509,48 @@ Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
   if (ReaderHoldsRoom()) {
     parts_.chunks_held.store(true);
   } else if (HasRoomFor(0)) {
-    return TryChunks({});
+    return TryChunks({}, kFewChunksErased);
   }
   reap_at_ = MonoNow() + kReapPause;
   return {};
 }
 
-/// Evicts and erases ahead of chunks that find no room; how many bytes were evicted. What one
-/// commit frees, the one after the next can use.
-Result<uint64_t> StoreWriter::MakeRoomForChunks(uint64_t evict_bytes) {
-  uint64_t freed_bytes = 0;
+/// What was to be erased in any case. Whether there was any. What one commit frees, the one after
+/// the next can use.
+Result<bool> StoreWriter::EraseForRoom() {
+  if (reaper_.idle()) return false;
+  for (int commits = 0; commits < 2; ++commits) {
+    Status status = TryChunks({}, kMostChunksErased);
+    // Each may change pages of its own, and these have to be found first.
+    if (!status && IsFull(status.error())) status = TryChunks({}, kFewChunksErased);
+    if (!status) return tl::unexpected(status.error());
+  }
+  return true;
+}
+
+/// Whether emptying slabs has gained room: one at least.
+Result<bool> StoreWriter::EmptySlabsForRoom() {
+  const uint64_t slabs = slab_totals_.slabs;
+  const Result<size_t> emptied = EmptySlabs(/*kept_dead=*/0, kSparePages / 2);
+  if (!emptied) return tl::unexpected(emptied.error());
+  if (slab_totals_.slabs >= slabs) return false;
+  const Status status = TryChunks({}, kFewChunksErased);
+  return status ? Result<bool>(true) : tl::unexpected(status.error());
+}
+
+/// Evicts ahead of chunks that find no room; how many bytes. Erasing is next.
+Result<uint64_t> StoreWriter::EvictForRoom(uint64_t evict_bytes) {
   // Not while heads are held: what an eviction takes of their room would not come back.
-  for (int rounds = 0; freed_bytes < evict_bytes && !parts_.heads_held.load(); ++rounds) {
-    if (rounds == kMostEvictionRounds) break;
+  if (parts_.heads_held.load()) return 0;
+  const MonoTime patience = MonoNow() + kEvictionPatience;
+  uint64_t freed_bytes = 0;
+  while (freed_bytes < evict_bytes && (freed_bytes == 0 || MonoNow() < patience)) {
     HeadsPlan plan{.only_make_room = true, .evict_chunk_bytes = evict_bytes - freed_bytes};
-    if (Status heads = TryHeads(plan); !heads) return tl::unexpected(heads.error());
+    const Status heads = TryHeads(plan);
+    if (!heads && IsFull(heads.error()) && freed_bytes > 0) break;
+    if (!heads) return tl::unexpected(heads.error());
     if (plan.freed_bytes == 0) break;
     freed_bytes += plan.freed_bytes;
-  }
-  for (int commits = 0; commits < 2; ++commits) {
-    if (Status status = TryChunks({}); !status) return tl::unexpected(status.error());
   }
   return freed_bytes;
 }
@@ -558,16 +585,15 @@ bool StoreWriter::ReaderHoldsRoom() {
   return space && space->pinned_by_readers >= kSparePages;
 }
 
-Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {
+Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks, size_t most_erased) {
   Result<ChunkBatch> batch = ChunkBatch::Begin(disk_.chunks(), disk_.chunk_tables(), open_slab_,
                                                [this] { return parts_.next_id.fetch_add(1); });
   if (!batch) return tl::unexpected(batch.error());
   std::vector<Fill*> put;
   const auto attempt = [&]() -> Status {
-    if (Result<size_t> erased = reaper_.Step(*batch, kMostChunksErased); !erased) {
+    if (Result<size_t> erased = reaper_.Step(*batch, most_erased); !erased) {
       return tl::unexpected(erased.error());
     }
-    if (Status s = CompactIfFull(*batch); !s) return s;
     for (const ChunkWrite& write : chunks) {
       if (write.fill->failed.load() || write.fill->generation != parts_.generation) continue;
       const ChunkName name{.object_id = write.fill->object_id, .index = write.index};
@@ -589,13 +615,47 @@ Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks) {
   return status;
 }
 
-/// As long as the map has room, what is dead in slabs costs nothing.
-Status StoreWriter::CompactIfFull(ChunkBatch& batch) {
-  const uint64_t map_pages = disk_.layout().chunks_map_bytes / page_bytes_;
-  if (chunks_used_pages_ < map_pages / 100 * kCompactFromPercent) return {};
-  const size_t most = kCompactionFactor * (disk_.layout().batch_bytes / kSlabBytes + 1);
-  const Result<size_t> emptied = batch.Compact(most);
+/// How much may stay dead in slabs. With less, more that lives would have to be written again for
+/// each byte that is gained.
+uint64_t StoreWriter::KeptDeadBytes() const {
+  return slab_totals_.slabs * kSlabBytes / kKeptDeadShare;
+}
+
+/// Empties slabs of which little lives, some at a time. As long as the map has room, what is dead
+/// in them costs nothing; while a reader pins pages, emptying would take more and give none back.
+Status StoreWriter::TidySlabs() {
+  const StoreLayout& layout = disk_.layout();
+  const uint64_t map_pages = layout.chunks_map_bytes / page_bytes_;
+  const uint64_t worth_it = layout.batch_bytes / kWorthEmptyingShare + KeptDeadBytes();
+  if (chunks_used_pages_ < map_pages / 100 * kTidyFromPercent) return {};
+  if (slab_totals_.dead_bytes() <= worth_it) return {};
+  const uint64_t next_batch = layout.batch_bytes / page_bytes_ + kSparePages;
+  const Result<size_t> emptied = EmptySlabs(KeptDeadBytes(), next_batch);
   return emptied ? Status{} : tl::unexpected(emptied.error());
+}
+
+/// In a transaction of its own: it takes room before it gives any. How many were emptied; none when
+/// there is no room for that, `spared_pages` kept.
+Result<size_t> StoreWriter::EmptySlabs(uint64_t kept_dead, uint64_t spared_pages) {
+  const Result<LmdbSpace> space = disk_.chunks().MeasureSpace();
+  if (!space) return tl::unexpected(space.error());
+  if (space->pinned_by_readers > 0 || space->free() <= spared_pages) return 0;
+  const uint64_t room = (space->free() - spared_pages) / ChunkBatch::kPagesToEmpty;
+  const uint64_t most = kEmptyingFactor * (disk_.layout().batch_bytes / kSlabBytes + 1);
+  // Not into the open slab: what has outlived others lives on among its like.
+  Result<ChunkBatch> batch = ChunkBatch::Begin(disk_.chunks(), disk_.chunk_tables(), {},
+                                               [this] { return parts_.next_id.fetch_add(1); });
+  if (!batch) return tl::unexpected(batch.error());
+  Result<size_t> emptied = batch->Compact(std::min(room, most), kept_dead, open_slab_.id);
+  Status status = emptied ? Status{} : tl::unexpected(emptied.error());
+  if (status) status = batch->Commit(meta_);
+  if (!status) {
+    if (IsFull(status.error())) return 0;
+    return tl::unexpected(status.error());
+  }
+  chunks_used_pages_ = batch->used_pages();
+  slab_totals_ = batch->slab_totals();
+  return emptied;
 }
 
 void StoreWriter::FailChunks(const std::vector<ChunkWrite>& chunks) {

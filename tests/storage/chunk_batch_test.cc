@@ -185,13 +185,14 @@ TEST_F(ChunkBatchTest, ASlabGoesWithTheLastThatIsInIt) {
   EXPECT_EQ(totals_.live_bytes, 0u);
 }
 
-TEST_F(ChunkBatchTest, SlabsOfWhichLittleLivesAreEmptiedUntilAQuarterIsDead) {
+TEST_F(ChunkBatchTest, SlabsOfWhichLittleLivesAreEmptiedUntilLittleIsDead) {
   ChunkBatch batch = Begin();
   for (uint64_t id = 1; id <= 320; ++id) Put(batch, id, BodyOf(std::to_string(id), 10'000));
   Commit(batch);
   const uint64_t slabs = Slabs();
   ChunkBatch none = Begin();
-  EXPECT_EQ(none.Compact(100).value(), 0u) << "next to nothing is dead";
+  EXPECT_EQ(none.Compact(100, totals_.slabs * kSlabBytes / 4, 0).value(), 0u)
+      << "next to nothing is dead";
   Commit(none);
   ChunkBatch erase = Begin();
   for (uint64_t id = 1; id <= 320; ++id) {
@@ -201,13 +202,14 @@ TEST_F(ChunkBatchTest, SlabsOfWhichLittleLivesAreEmptiedUntilAQuarterIsDead) {
   Commit(erase);
   ASSERT_GT(Slabs(), slabs * 9 / 10) << "two of three are gone, in all of the slabs";
   ChunkBatch few = Begin();
-  EXPECT_EQ(few.Compact(3).value(), 3u);
+  EXPECT_EQ(few.Compact(3, 0, 0).value(), 3u);
   Commit(few);
   ChunkBatch rest = Begin();
-  EXPECT_GT(rest.Compact(100).value(), 3u);
+  const uint64_t kept_dead = totals_.slabs * kSlabBytes / 8;
+  EXPECT_GT(rest.Compact(100, kept_dead, 0).value(), 3u);
   Commit(rest);
   // And the end of the last one, which the next batch goes on with.
-  EXPECT_LE(totals_.dead_bytes(), (totals_.slabs / kDeadSlabShare + 1) * kSlabBytes);
+  EXPECT_LE(totals_.dead_bytes(), kept_dead + kSlabBytes);
   EXPECT_LE(Slabs(), slabs / 2);
   for (uint64_t id = 3; id <= 320; id += 3) {
     ASSERT_TRUE(ReadObject(id, 10'000) == BodyOf(std::to_string(id), 10'000)) << id;
@@ -237,7 +239,7 @@ TEST_F(ChunkBatchTest, ADamagedSlabIsPassedOverAndGoesWithItsLastTail) {
   ChunkBatch compact = Begin();
   ASSERT_EQ(compact.Erase(3, 10).value() + compact.Erase(4, 10).value(), 2u);
   ASSERT_EQ(compact.Erase(1, 10).value(), 1u) << "only the begin of 2 is left in the first";
-  EXPECT_GE(compact.Compact(100).value(), 1u);
+  EXPECT_GE(compact.Compact(100, 0, 0).value(), 0u);
   ASSERT_TRUE(compact.Commit(StoreMeta{}));
   EXPECT_EQ(ReadObject(2, 60'000), BodyOf("2", 60'000));
   ChunkBatch last = Begin();
@@ -259,7 +261,7 @@ TEST_F(ChunkBatchTest, WhateverIsPutErasedAndMovedIsReadBack) {
       ASSERT_EQ(batch.Erase(victim->first, 100).value(), ChunkCount(victim->second));
       objects.erase(victim);
     }
-    emptied += batch.Compact(random() % 6).value();
+    emptied += batch.Compact(random() % 6, totals_.slabs * kSlabBytes / 4, 0).value();
     for (uint64_t puts = random() % 20; puts > 0; --puts) {
       const size_t bytes = 1 + random() % (random() % 3 == 0 ? 2 * kChunkBytes : 12'000);
       ++id;

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <future>
+#include <random>
 #include <thread>
 
 #include "tests/storage/store_fault_fixture.h"
@@ -157,6 +158,38 @@ TEST_F(RoomForBodiesTest, IsMadeByEmptyingSlabsOfWhichLittleLives) {
   Reopen();
   EXPECT_EQ(CountOf("body", "old", kOld, kBytes), kOld / 3);
   EXPECT_EQ(CountOf("body", "new", kNew, kBytes), kNew);
+}
+
+/// The map is full of slabs that are dead in part when large bodies come as fast as they are taken:
+/// each has to push out thousands, and emptying slabs must not take the room it is to make.
+TEST_F(RoomForBodiesTest, IsMadeForLargeBodiesByThousandsOfSmallOnes) {
+  constexpr size_t kBytes = 2150;  // too long for heads
+  constexpr int kLargeBodies = 30;
+  options_.write_queue = 64_MiB;
+  Open();
+  int small = 0;
+  while (store_->Stats().evicted_disk == 0) {
+    for (int last = small + 200; small < last; ++small) {
+      ASSERT_NE(PutOne(std::to_string(small), kBytes), nullptr) << small;
+    }
+    store_->Flush();
+  }
+  std::mt19937_64 random(3);
+  for (int i = 0; i < small; ++i) {
+    if (random() % 100 < 30) store_->Remove(KeyOf(std::to_string(i)));
+  }
+  store_->Flush();
+  for (int i = 0; i < kLargeBodies; ++i) {
+    ASSERT_NE(PutOne("large" + std::to_string(i), 4 << 20), nullptr) << i;
+    while (store_->Stats().write_queue_bytes > (16 << 20)) std::this_thread::yield();
+  }
+  store_->Flush();
+  const CacheStats stats = store_->Stats();
+  EXPECT_EQ(stats.write_errors, 0u);
+  EXPECT_EQ(stats.not_stored, 0u);
+  EXPECT_FALSE(stats.pass_through);
+  Reopen();
+  EXPECT_GE(CountOf("body", "large", kLargeBodies, 4 << 20), 9);
 }
 
 // ---- Another process keeps a snapshot of the heads
