@@ -235,6 +235,7 @@ Result<size_t> ChunkBatch::Compact(size_t most, uint64_t kept_dead, uint64_t spa
     const auto [eighths, slab_id] = **next;
     from = EncodeSlabOrder(eighths, slab_id + 1);
     if (slab_id == spared || slab_id == open_.id) continue;
+    changed_ = true;
     const Result<bool> done = EmptySlab(slab_id);
     if (!done) return tl::unexpected(done.error());
     emptied += *done ? 1 : 0;
@@ -296,13 +297,21 @@ Status ChunkBatch::MovePart(uint64_t slab_id, const SlabEntry& entry, Bytes byte
   const auto found = std::ranges::find(*parts, here);
   if (found == parts->end()) return {};
   const ChunkKey key = EncodeChunkKey(entry.tail, (*row)->checksum);
-  if (Status s = TakeUpSlab(); !s) return s;
-  if (open_.filled.room() < bytes.size()) {
-    if (Status s = BeginSlab(); !s) return s;
+  const bool may_be_cut = parts->size() < kMostParts;
+  std::vector<SlabPart> moved;
+  for (Bytes rest = bytes; !rest.empty(); rest = rest.subspan(moved.back().bytes)) {
+    if (Status s = TakeUpSlab(); !s) return s;
+    size_t room = open_.filled.room();
+    const bool cut = may_be_cut && moved.empty() && room >= kLeastPartBytes;
+    if (room < rest.size() && !cut) {
+      if (Status s = BeginSlab(); !s) return s;
+      room = open_.filled.room();
+    }
+    const Result<SlabPart> part = AddPart(entry.tail, rest.first(std::min(room, rest.size())));
+    if (!part) return tl::unexpected(part.error());
+    moved.push_back(*part);
   }
-  const Result<SlabPart> moved = AddPart(entry.tail, bytes);
-  if (!moved) return tl::unexpected(moved.error());
-  *found = *moved;
+  parts->insert(parts->erase(found), moved.begin(), moved.end());
   const std::string value = EncodeParts(*parts);
   return txn_.Put(tables_.tails, key,
                   {reinterpret_cast<const uint8_t*>(value.data()), value.size()});

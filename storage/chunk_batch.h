@@ -40,6 +40,9 @@ class ChunkBatch {
   static constexpr size_t kPagesToEmpty = 32;
   Result<size_t> Compact(size_t most, uint64_t kept_dead, uint64_t spared);
 
+  /// Whether Compact has done anything.
+  bool changed() const { return changed_; }
+
   Status Commit(const StoreMeta& meta);
   /// After Commit.
   uint64_t used_pages() const { return used_pages_; }
@@ -80,6 +83,7 @@ class ChunkBatch {
   uint64_t open_stored_ = 0;  ///< what its row of slab_live says, 0: it has none
   std::function<uint64_t()> next_id_;
   SlabTotals totals_;
+  bool changed_ = false;
   uint64_t used_pages_ = 0;
 };
 

@@ -69,6 +69,7 @@ void StoreWriter::Stop() {
 void StoreWriter::ReadDisk() {
   meta_ = disk_.meta();
   open_slab_ = {};
+  stuck_dead_bytes_ = 0;
   page_bytes_ = disk_.heads().page_bytes();
   const Result<LmdbReadTxn> heads = disk_.heads().BeginRead();
   const Result<LmdbReadTxn> chunks = disk_.chunks().BeginRead();
@@ -326,13 +327,16 @@ void StoreWriter::WatchReaders() {
 /// Lets objects in again once the readers that held the room are gone, or hold little.
 void StoreWriter::WatchRoom() {
   if (!disk_.is_open()) return;
-  const auto is_back = [](LmdbEnv& env) {
+  const auto is_back = [](LmdbEnv& env, const SnapshotWatch& watch) {
+    if (watch.age(MonoNow()) <= kStalledRead) return true;
     const Result<LmdbSpace> space = env.MeasureSpace();
     return space &&
            (space->pinned_by_readers == 0 || space->free() > space->map_pages / kRoomIsBack);
   };
-  if (parts_.chunks_held.load() && is_back(disk_.chunks())) parts_.chunks_held.store(false);
-  if (parts_.heads_held.load() && is_back(disk_.heads())) parts_.heads_held.store(false);
+  if (parts_.chunks_held.load() && is_back(disk_.chunks(), chunks_watch_))
+    parts_.chunks_held.store(false);
+  if (parts_.heads_held.load() && is_back(disk_.heads(), heads_watch_))
+    parts_.heads_held.store(false);
 }
 
 }  // namespace nearside::storage

@@ -100,7 +100,7 @@ class StoreWriter {
   Status TidySlabs();
   Result<bool> EraseForRoom();
   Result<bool> EmptySlabsForRoom();
-  Result<size_t> EmptySlabs(uint64_t kept_dead, uint64_t spared_pages);
+  Result<bool> EmptySlabs(uint64_t kept_dead, uint64_t spared_pages);
   uint64_t KeptDeadBytes() const;
   void Erase(Fill& fill);
   bool ReaderHoldsRoom();
@@ -117,6 +117,10 @@ class StoreWriter {
   void UpdateGauges();
   void WatchReaders();
   milliseconds OldestSnapshotAge() const;
+
+  /// A read that takes longer holds pages back: then new chunks are refused rather than what is
+  /// stored evicted.
+  static constexpr milliseconds kStalledRead{250};
 
   StoreParts& parts_;
   StoreDisk& disk_;
@@ -139,7 +143,8 @@ class StoreWriter {
   uint64_t chunks_used_pages_ = 0;
   SlabTotals slab_totals_;
   OpenSlab open_slab_;
-  MonoTime reap_at_{};     ///< not before: there was no room even for erasing
+  uint64_t stuck_dead_bytes_ = 0;  ///< of slabs, as of when emptying some of them gained nothing
+  MonoTime reap_at_{};             ///< not before: there was no room even for erasing
   MonoTime sparing_at_{};  ///< not before: the next commit to heads whose room a reader holds
   int last_turns_ = 0;     ///< since it was told to stop
   bool reopen_ = false;    ///< LMDB has given the environments up, their content is sound

@@ -22,6 +22,8 @@ constexpr uint64_t kKeptDeadShare = 4;
 constexpr uint64_t kWorthEmptyingShare = 4;
 /// At a time, in slabs that a batch fills.
 constexpr uint64_t kEmptyingFactor = 2;
+/// Fewer gained than this part of those emptied is not worth it.
+constexpr uint64_t kLeastGainShare = 8;
 /// The heads' tree is changed at random places: each batch copies many of its pages. It also
 /// shrinks slowly, page by page as they run empty: more than this many victims for a head that is
 /// put would empty it.
@@ -48,9 +50,6 @@ constexpr uint64_t kRemovalFactor = 4;
 constexpr size_t kMostChunksErased = 256 * kRemovalFactor;
 constexpr size_t kFewChunksErased = 16;
 constexpr milliseconds kTouchPeriod{1000};
-/// A read that takes longer holds pages back: then new chunks are refused rather than what is
-/// stored evicted.
-constexpr milliseconds kStalledRead{250};
 constexpr milliseconds kReapPause{100};
 /// How long a batch waits for a reader that holds the room it needs.
 constexpr milliseconds kReaderPatience{100};
@@ -479,8 +478,8 @@ Status StoreWriter::CommitChunks(const std::vector<ChunkWrite>& chunks) {
 Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
   const uint64_t incoming_bytes = DiskBytes(chunks);
   const uint64_t percent = disk_.layout().chunks_map_bytes / 100;
-  const MonoTime patience = MonoNow() + kReaderPatience;
   uint64_t evicted_bytes = 0;
+  milliseconds waited{0};
   for (int idle_rounds = 0; idle_rounds < kMostRoomRounds;) {
     if (HasRoomFor(incoming_bytes)) {
       Status status = TryChunks(chunks, kMostChunksErased);
@@ -489,8 +488,9 @@ Status StoreWriter::PutWithRoom(const std::vector<ChunkWrite>& chunks) {
     }
     if (ReaderHoldsRoom()) {
       // Whatever went now would only be pinned with the rest: the room comes when the reader goes.
-      if (chunks_watch_.age(MonoNow()) > kStalledRead || MonoNow() >= patience) break;
+      if (chunks_watch_.age(MonoNow()) > kStalledRead || waited >= kReaderPatience) break;
       std::this_thread::sleep_for(kReaderPause);
+      waited += kReaderPause;
       continue;
     }
     // First what is dead already.
@@ -528,12 +528,10 @@ Result<bool> StoreWriter::EraseForRoom() {
   return true;
 }
 
-/// Whether emptying slabs has gained room: one at least.
+/// Whether emptying slabs has gained room.
 Result<bool> StoreWriter::EmptySlabsForRoom() {
-  const uint64_t slabs = slab_totals_.slabs;
-  const Result<size_t> emptied = EmptySlabs(/*kept_dead=*/0, kSparePages / 2);
-  if (!emptied) return tl::unexpected(emptied.error());
-  if (slab_totals_.slabs >= slabs) return false;
+  Result<bool> gained = EmptySlabs(/*kept_dead=*/0, kSparePages / 2);
+  if (!gained || !*gained) return gained;
   const Status status = TryChunks({}, kFewChunksErased);
   return status ? Result<bool>(true) : tl::unexpected(status.error());
 }
@@ -547,7 +545,11 @@ Result<uint64_t> StoreWriter::EvictForRoom(uint64_t evict_bytes) {
   while (freed_bytes < evict_bytes && (freed_bytes == 0 || MonoNow() < patience)) {
     HeadsPlan plan{.only_make_room = true, .evict_chunk_bytes = evict_bytes - freed_bytes};
     const Status heads = TryHeads(plan);
-    if (!heads && IsFull(heads.error()) && freed_bytes > 0) break;
+    if (!heads && IsFull(heads.error())) {
+      const Status made = MakeRoomForHeads(kFewVictims);
+      if (!made && !IsFull(made.error())) return tl::unexpected(made.error());
+      break;
+    }
     if (!heads) return tl::unexpected(heads.error());
     if (plan.freed_bytes == 0) break;
     freed_bytes += plan.freed_bytes;
@@ -618,44 +620,55 @@ Status StoreWriter::TryChunks(const std::vector<ChunkWrite>& chunks, size_t most
 /// How much may stay dead in slabs. With less, more that lives would have to be written again for
 /// each byte that is gained.
 uint64_t StoreWriter::KeptDeadBytes() const {
-  return slab_totals_.slabs * kSlabBytes / kKeptDeadShare;
+  return std::max(slab_totals_.slabs * kSlabBytes / kKeptDeadShare, stuck_dead_bytes_);
 }
 
 /// Empties slabs of which little lives, some at a time. As long as the map has room, what is dead
-/// in them costs nothing; while a reader pins pages, emptying would take more and give none back.
+/// in them costs nothing.
 Status StoreWriter::TidySlabs() {
   const StoreLayout& layout = disk_.layout();
   const uint64_t map_pages = layout.chunks_map_bytes / page_bytes_;
   const uint64_t worth_it = layout.batch_bytes / kWorthEmptyingShare + KeptDeadBytes();
   if (chunks_used_pages_ < map_pages / 100 * kTidyFromPercent) return {};
+  stuck_dead_bytes_ = std::min(stuck_dead_bytes_, slab_totals_.dead_bytes());
   if (slab_totals_.dead_bytes() <= worth_it) return {};
-  const uint64_t next_batch = layout.batch_bytes / page_bytes_ + kSparePages;
-  const Result<size_t> emptied = EmptySlabs(KeptDeadBytes(), next_batch);
-  return emptied ? Status{} : tl::unexpected(emptied.error());
+  const Result<bool> gained = EmptySlabs(KeptDeadBytes(), kSparePages);
+  return gained ? Status{} : tl::unexpected(gained.error());
 }
 
-/// In a transaction of its own: it takes room before it gives any. How many were emptied; none when
-/// there is no room for that, `spared_pages` kept.
-Result<size_t> StoreWriter::EmptySlabs(uint64_t kept_dead, uint64_t spared_pages) {
+/// In a transaction of its own: it takes room before it gives any. Whether that gained room; if
+/// not, what is dead counts as kept until there is more of it. `spared_pages` stay free.
+Result<bool> StoreWriter::EmptySlabs(uint64_t kept_dead, uint64_t spared_pages) {
+  // While a snapshot is kept, emptying would take pages and give none back.
+  chunks_watch_.Look(disk_.chunks(), MonoNow());
+  if (chunks_watch_.age(MonoNow()) > kStalledRead) return false;
   const Result<LmdbSpace> space = disk_.chunks().MeasureSpace();
   if (!space) return tl::unexpected(space.error());
-  if (space->pinned_by_readers > 0 || space->free() <= spared_pages) return 0;
-  const uint64_t room = (space->free() - spared_pages) / ChunkBatch::kPagesToEmpty;
+  const uint64_t free_pages = space->free();
+  const uint64_t room =
+      (free_pages - std::min(free_pages, spared_pages)) / ChunkBatch::kPagesToEmpty;
+  if (room == 0) return false;
   const uint64_t most = kEmptyingFactor * (disk_.layout().batch_bytes / kSlabBytes + 1);
   // Not into the open slab: what has outlived others lives on among its like.
   Result<ChunkBatch> batch = ChunkBatch::Begin(disk_.chunks(), disk_.chunk_tables(), {},
                                                [this] { return parts_.next_id.fetch_add(1); });
   if (!batch) return tl::unexpected(batch.error());
-  Result<size_t> emptied = batch->Compact(std::min(room, most), kept_dead, open_slab_.id);
+  const uint64_t slabs = slab_totals_.slabs;
+  stuck_dead_bytes_ = slab_totals_.dead_bytes();
+  const Result<size_t> emptied = batch->Compact(std::min(room, most), kept_dead, open_slab_.id);
   Status status = emptied ? Status{} : tl::unexpected(emptied.error());
+  if (status && !batch->changed()) return false;
   if (status) status = batch->Commit(meta_);
   if (!status) {
-    if (IsFull(status.error())) return 0;
+    if (IsFull(status.error())) return false;
     return tl::unexpected(status.error());
   }
   chunks_used_pages_ = batch->used_pages();
   slab_totals_ = batch->slab_totals();
-  return emptied;
+  const uint64_t gained = slabs - std::min(slabs, slab_totals_.slabs);
+  if (gained * kLeastGainShare < std::max<size_t>(*emptied, 1)) return false;
+  stuck_dead_bytes_ = 0;
+  return true;
 }
 
 void StoreWriter::FailChunks(const std::vector<ChunkWrite>& chunks) {

@@ -216,6 +216,27 @@ TEST_F(ChunkBatchTest, SlabsOfWhichLittleLivesAreEmptiedUntilLittleIsDead) {
   }
 }
 
+TEST_F(ChunkBatchTest, WhatIsMovedIsCutRatherThanLieAloneInASlab) {
+  constexpr uint64_t kPairs = 40;
+  ChunkBatch batch = Begin();
+  for (uint64_t id = 1; id <= kPairs; ++id) {
+    Put(batch, id, BodyOf(std::to_string(id), 40'000));
+    Put(batch, kPairs + id, BodyOf("b", 25'400));
+  }
+  Commit(batch);
+  open_ = {};
+  ChunkBatch compact = Begin();
+  for (uint64_t id = 1; id <= kPairs; ++id) {
+    ASSERT_EQ(compact.Erase(kPairs + id, 10).value(), 1u);
+  }
+  EXPECT_GT(compact.Compact(100, 0, 0).value(), kPairs / 2);
+  Commit(compact);
+  EXPECT_LE(Slabs(), kPairs * 40'000 / kMostPartBytes + 3);
+  for (uint64_t id = 1; id <= kPairs; ++id) {
+    ASSERT_TRUE(ReadObject(id, 40'000) == BodyOf(std::to_string(id), 40'000)) << id;
+  }
+}
+
 TEST_F(ChunkBatchTest, ADamagedSlabIsPassedOverAndGoesWithItsLastTail) {
   ChunkBatch batch = Begin();
   for (uint64_t id = 1; id <= 4; ++id) Put(batch, id, BodyOf(std::to_string(id), 60'000));
