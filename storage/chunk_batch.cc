@@ -29,6 +29,11 @@ bool CanBeErased(const LmdbWriteTxn& txn, ChunkName name, Bytes value) {
   return read.has_value();
 }
 
+Result<bool> EraseRow(LmdbCursor& row) {
+  const Status erased = row.Erase();
+  return erased ? Result<bool>(true) : tl::unexpected(erased.error());
+}
+
 }  // namespace
 
 Result<ChunkBatch> ChunkBatch::Begin(LmdbEnv& env, const ChunkTables& tables, OpenSlab open,
@@ -48,33 +53,30 @@ Status ChunkBatch::Put(ChunkName name, Bytes bytes) {
 }
 
 Status ChunkBatch::PutTail(ChunkName name, Bytes bytes) {
-  std::vector<SlabPart> parts;
-  for (Bytes rest = bytes; !rest.empty(); rest = rest.subspan(parts.back().bytes)) {
-    if (Status s = TakeUpSlab(); !s) return s;
-    size_t room = open_.filled.room();
-    if (room < rest.size() && room < kLeastPartBytes) {
-      if (Status s = BeginSlab(); !s) return s;
-      room = open_.filled.room();
-    }
-    const Result<SlabPart> part = AddPart(name, rest.first(std::min(room, rest.size())));
-    if (!part) return tl::unexpected(part.error());
-    parts.push_back(*part);
-  }
-  const std::string row = EncodeParts(parts);
+  const Result<std::vector<SlabPart>> parts = AddParts(name, bytes, kMostParts);
+  if (!parts) return tl::unexpected(parts.error());
+  const std::string row = EncodeParts(*parts);
   return txn_.PutLast(tables_.tails, EncodeChunkKey(name, ChunkChecksum(name, bytes)),
                       {reinterpret_cast<const uint8_t*>(row.data()), row.size()});
 }
 
 Result<size_t> ChunkBatch::Erase(uint64_t object_id, size_t most) {
-  Result<size_t> whole = EraseWhole(object_id, most);
+  Result<size_t> whole = EraseRows(
+      tables_.chunks, object_id, most, [this](ChunkName name, LmdbCursor& row, Bytes value) {
+        return CanBeErased(txn_, name, value) ? EraseRow(row) : Result<bool>(false);
+      });
   if (!whole || *whole == most) return whole;
-  Result<size_t> tails = EraseTails(object_id, most - *whole);
+  Result<size_t> tails =
+      EraseRows(tables_.tails, object_id, most - *whole,
+                [this](ChunkName, LmdbCursor& row, Bytes value) { return EraseTail(row, value); });
   if (!tails) return tails;
   return *whole + *tails;
 }
 
-Result<size_t> ChunkBatch::EraseWhole(uint64_t object_id, size_t most) {
-  Result<LmdbCursor> cursor = txn_.Open(tables_.chunks);
+/// Each row of the object, until `most` have been erased. How many.
+Result<size_t> ChunkBatch::EraseRows(LmdbTable table, uint64_t object_id, size_t most,
+                                     const RowEraser& erase) {
+  Result<LmdbCursor> cursor = txn_.Open(table);
   if (!cursor) return tl::unexpected(cursor.error());
   auto entry = cursor->AtOrAfter(EncodeChunkPrefix({.object_id = object_id, .index = 0}));
   for (size_t erased = 0; erased < most; entry = cursor->Next()) {
@@ -82,30 +84,21 @@ Result<size_t> ChunkBatch::EraseWhole(uint64_t object_id, size_t most) {
     const std::optional<DecodedChunkKey> key =
         *entry ? DecodeChunkKey((*entry)->key) : std::nullopt;
     if (!key || key->name.object_id != object_id) return erased;
-    if (!CanBeErased(txn_, key->name, (*entry)->value)) continue;
-    if (Status s = cursor->Erase(); !s) return tl::unexpected(s.error());
-    ++erased;
+    const Result<bool> gone = erase(key->name, *cursor, (*entry)->value);
+    if (!gone) return tl::unexpected(gone.error());
+    erased += *gone ? 1 : 0;
   }
   return most;
 }
 
-Result<size_t> ChunkBatch::EraseTails(uint64_t object_id, size_t most) {
-  Result<LmdbCursor> cursor = txn_.Open(tables_.tails);
-  if (!cursor) return tl::unexpected(cursor.error());
-  auto entry = cursor->AtOrAfter(EncodeChunkPrefix({.object_id = object_id, .index = 0}));
-  for (size_t erased = 0; erased < most; entry = cursor->Next()) {
-    if (!entry) return tl::unexpected(entry.error());
-    const std::optional<DecodedChunkKey> key =
-        *entry ? DecodeChunkKey((*entry)->key) : std::nullopt;
-    if (!key || key->name.object_id != object_id) return erased;
-    const std::optional<std::vector<SlabPart>> parts = DecodeParts((*entry)->value);
-    if (Status s = cursor->Erase(); !s) return tl::unexpected(s.error());
-    for (const SlabPart& part : parts.value_or(std::vector<SlabPart>{})) {
-      if (Status s = Release(part); !s) return tl::unexpected(s.error());
-    }
-    ++erased;
+Result<bool> ChunkBatch::EraseTail(LmdbCursor& row, Bytes value) {
+  const std::optional<std::vector<SlabPart>> parts = DecodeParts(value);
+  Result<bool> erased = EraseRow(row);
+  if (!erased) return erased;
+  for (const SlabPart& part : parts.value_or(std::vector<SlabPart>{})) {
+    if (Status s = Release(part); !s) return tl::unexpected(s.error());
   }
-  return most;
+  return true;
 }
 
 // ---- The slab that is being filled
@@ -116,13 +109,10 @@ Status ChunkBatch::TakeUpSlab() {
   if (open_.id == 0) return BeginSlab();
   const Result<uint64_t> live = LiveIn(open_.id);
   if (!live) return tl::unexpected(live.error());
-  const Result<std::optional<SlabRow>> row = FindSlab(txn_, tables_.slabs, open_.id);
-  if (!row) return tl::unexpected(row.error());
-  // Gone since: all that was in it has been erased.
-  const ChunkName name{.object_id = open_.id, .index = 0};
-  if (*live == 0 || !*row || !CanBeErased(txn_, name, (*row)->bytes)) return BeginSlab();
-  const Result<bool> erased = txn_.Erase(tables_.slabs, EncodeSlabKey(open_.id, (*row)->checksum));
+  if (*live == 0) return BeginSlab();  // all that was in it has been erased since
+  const Result<bool> erased = EraseSlabBytes(open_.id);
   if (!erased) return tl::unexpected(erased.error());
+  if (!*erased) return BeginSlab();
   filling_ = true;
   open_live_ = open_stored_ = *live;
   return {};
@@ -149,7 +139,22 @@ Status ChunkBatch::CloseSlab() {
   return txn_.PutLast(tables_.slabs, EncodeSlabKey(open_.id, SlabChecksum(open_.id, bytes)), bytes);
 }
 
-Result<SlabPart> ChunkBatch::AddPart(ChunkName name, Bytes bytes) {
+/// Puts the bytes into at most `most_parts` parts, 1 or kMostParts.
+Result<std::vector<SlabPart>> ChunkBatch::AddParts(ChunkName name, Bytes bytes, size_t most_parts) {
+  std::vector<SlabPart> parts;
+  for (Bytes rest = bytes; !rest.empty(); rest = rest.subspan(parts.back().bytes)) {
+    if (Status s = TakeUpSlab(); !s) return tl::unexpected(s.error());
+    const size_t room = open_.filled.room();
+    const bool may_cut = parts.size() + 1 < most_parts && room >= kLeastPartBytes;
+    if (room < rest.size() && !may_cut) {
+      if (Status s = BeginSlab(); !s) return tl::unexpected(s.error());
+    }
+    parts.push_back(AddPart(name, rest.first(std::min(open_.filled.room(), rest.size()))));
+  }
+  return parts;
+}
+
+SlabPart ChunkBatch::AddPart(ChunkName name, Bytes bytes) {
   const SlabPart part{.slab_id = open_.id,
                       .offset = open_.filled.Add(name, bytes),
                       .bytes = static_cast<uint32_t>(bytes.size())};
@@ -213,12 +218,17 @@ Status ChunkBatch::Release(const SlabPart& part) {
 Status ChunkBatch::EraseSlab(uint64_t slab_id, uint64_t live) {
   totals_.live_bytes -= std::min(totals_.live_bytes, live);
   if (Status s = SetLive(slab_id, live, 0); !s) return s;
+  const Result<bool> erased = EraseSlabBytes(slab_id);
+  return erased ? Status{} : tl::unexpected(erased.error());
+}
+
+/// False when they are not there, or the disk cannot read their first page: then they stay.
+Result<bool> ChunkBatch::EraseSlabBytes(uint64_t slab_id) {
   const Result<std::optional<SlabRow>> row = FindSlab(txn_, tables_.slabs, slab_id);
   if (!row) return tl::unexpected(row.error());
-  if (!*row) return {};
-  if (!CanBeErased(txn_, {.object_id = slab_id, .index = 0}, (*row)->bytes)) return {};
-  const Result<bool> erased = txn_.Erase(tables_.slabs, EncodeSlabKey(slab_id, (*row)->checksum));
-  return erased ? Status{} : tl::unexpected(erased.error());
+  const ChunkName name{.object_id = slab_id, .index = 0};
+  if (!*row || !CanBeErased(txn_, name, (*row)->bytes)) return false;
+  return txn_.Erase(tables_.slabs, EncodeSlabKey(slab_id, (*row)->checksum));
 }
 
 // ---- Emptying slabs
@@ -297,21 +307,10 @@ Status ChunkBatch::MovePart(uint64_t slab_id, const SlabEntry& entry, Bytes byte
   const auto found = std::ranges::find(*parts, here);
   if (found == parts->end()) return {};
   const ChunkKey key = EncodeChunkKey(entry.tail, (*row)->checksum);
-  const bool may_be_cut = parts->size() < kMostParts;
-  std::vector<SlabPart> moved;
-  for (Bytes rest = bytes; !rest.empty(); rest = rest.subspan(moved.back().bytes)) {
-    if (Status s = TakeUpSlab(); !s) return s;
-    size_t room = open_.filled.room();
-    const bool cut = may_be_cut && moved.empty() && room >= kLeastPartBytes;
-    if (room < rest.size() && !cut) {
-      if (Status s = BeginSlab(); !s) return s;
-      room = open_.filled.room();
-    }
-    const Result<SlabPart> part = AddPart(entry.tail, rest.first(std::min(room, rest.size())));
-    if (!part) return tl::unexpected(part.error());
-    moved.push_back(*part);
-  }
-  parts->insert(parts->erase(found), moved.begin(), moved.end());
+  const Result<std::vector<SlabPart>> moved =
+      AddParts(entry.tail, bytes, kMostParts + 1 - parts->size());
+  if (!moved) return tl::unexpected(moved.error());
+  parts->insert(parts->erase(found), moved->begin(), moved->end());
   const std::string value = EncodeParts(*parts);
   return txn_.Put(tables_.tails, key,
                   {reinterpret_cast<const uint8_t*>(value.data()), value.size()});

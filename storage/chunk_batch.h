@@ -58,17 +58,22 @@ class ChunkBatch {
         next_id_(std::move(next_id)),
         totals_(totals) {}
   Status PutTail(ChunkName name, Bytes bytes);
-  Result<size_t> EraseWhole(uint64_t object_id, size_t most);
-  Result<size_t> EraseTails(uint64_t object_id, size_t most);
+  /// Erases the row that the cursor is on, if that can be. Whether it did.
+  using RowEraser = std::function<Result<bool>(ChunkName, LmdbCursor&, Bytes)>;
+  Result<size_t> EraseRows(LmdbTable table, uint64_t object_id, size_t most,
+                           const RowEraser& erase);
+  Result<bool> EraseTail(LmdbCursor& row, Bytes value);
 
   Status TakeUpSlab();
   Status BeginSlab();
   Status CloseSlab();
-  Result<SlabPart> AddPart(ChunkName name, Bytes bytes);
+  Result<std::vector<SlabPart>> AddParts(ChunkName name, Bytes bytes, size_t most_parts);
+  SlabPart AddPart(ChunkName name, Bytes bytes);
   Result<uint64_t> LiveIn(uint64_t slab_id) const;
   Status SetLive(uint64_t slab_id, uint64_t before, uint64_t live);
   Status Release(const SlabPart& part);
   Status EraseSlab(uint64_t slab_id, uint64_t live);
+  Result<bool> EraseSlabBytes(uint64_t slab_id);
   Status ForgetOrder(uint64_t slab_id, uint8_t eighths);
   Result<std::optional<DecodedSlabOrder>> NextInOrder(Bytes from) const;
   Result<bool> EmptySlab(uint64_t slab_id);

@@ -628,9 +628,9 @@ uint64_t StoreWriter::KeptDeadBytes() const {
 Status StoreWriter::TidySlabs() {
   const StoreLayout& layout = disk_.layout();
   const uint64_t map_pages = layout.chunks_map_bytes / page_bytes_;
+  stuck_dead_bytes_ = std::min(stuck_dead_bytes_, slab_totals_.dead_bytes());
   const uint64_t worth_it = layout.batch_bytes / kWorthEmptyingShare + KeptDeadBytes();
   if (chunks_used_pages_ < map_pages / 100 * kTidyFromPercent) return {};
-  stuck_dead_bytes_ = std::min(stuck_dead_bytes_, slab_totals_.dead_bytes());
   if (slab_totals_.dead_bytes() <= worth_it) return {};
   const Result<bool> gained = EmptySlabs(KeptDeadBytes(), kSparePages);
   return gained ? Status{} : tl::unexpected(gained.error());
