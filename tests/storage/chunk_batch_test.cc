@@ -305,6 +305,41 @@ TEST_F(ChunkBatchTest, WhateverIsPutErasedAndMovedIsReadBack) {
   EXPECT_EQ(LastChunkId(*env_->BeginRead(), tables_).value(), 0u);
 }
 
+/// Rows that no run of ours wrote: batches go on, sound bodies stay, nothing loops.
+TEST_F(ChunkBatchTest, RowsThatContradictEachOtherDoNoHarm) {
+  for (uint64_t id = 1; id <= 20; ++id) PutObject(id, BodyOf(std::to_string(id), 10'000));
+  open_ = {};
+  {
+    const std::string huge(4, '\xff');
+    const std::string garbage(17, '\xff');
+    const uint64_t first = slab_id_ - Slabs() + 1;
+    auto txn = env_->BeginWrite();
+    ASSERT_TRUE(txn->Put(tables_.slab_live, EncodeSlabPrefix(first), B(huge)));
+    ASSERT_TRUE(txn->Put(tables_.slab_live, EncodeSlabPrefix(first + 1), B("")));
+    ASSERT_TRUE(txn->Put(tables_.slab_order, EncodeSlabOrder(0, 77), {}));         // no such slab
+    ASSERT_TRUE(txn->Put(tables_.slab_order, EncodeSlabOrder(1, first + 2), {}));  // not its place
+    ASSERT_TRUE(txn->Put(tables_.slab_order, B("short"), {}));
+    ASSERT_TRUE(txn->Put(tables_.tails, EncodeChunkKey({30, 0}, {}), B(garbage)));
+    ASSERT_TRUE(txn->Put(tables_.meta, B("slabs"), B(garbage)));
+    ASSERT_TRUE(txn->Commit());
+  }
+  EXPECT_EQ(ReadOne({30, 0}, 10), "bad_checksum");
+  for (int round = 0; round < 3; ++round) {
+    ChunkBatch batch = Begin();
+    ASSERT_TRUE(batch.Compact(100, 0, 0));
+    ASSERT_TRUE(batch.Commit(StoreMeta{}));
+  }
+  for (uint64_t id = 1; id <= 20; ++id) {
+    ASSERT_TRUE(ReadObject(id, 10'000) == BodyOf(std::to_string(id), 10'000)) << id;
+  }
+  ChunkBatch batch = Begin();
+  for (const uint64_t id : {1, 10, 20, 30}) EXPECT_EQ(batch.Erase(id, 10).value(), 1u) << id;
+  Put(batch, 40, BodyOf("40", 10'000));
+  ASSERT_TRUE(batch.Commit(StoreMeta{}));
+  EXPECT_EQ(ReadObject(40, 10'000), BodyOf("40", 10'000));
+  EXPECT_EQ(ReadObject(2, 10'000), BodyOf("2", 10'000));
+}
+
 TEST_F(ChunkBatchTest, BytesUnderAWrongChecksumAreRefused) {
   const ChunkName name{.object_id = 1, .index = 0};
   const std::string right = BodyOf("right", kChunkBytes);
