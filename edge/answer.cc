@@ -36,12 +36,15 @@ void SelectRange(const http::RequestHead& request, const http::Validators& valid
     selection->status = 416;
     selection->span = {};
     selection->content_range = http::FormatContentRange({.range = {}, .length = body_bytes});
-  } else if (asked.outcome == http::RangeOutcome::kSatisfiable && asked.ranges.size() == 1) {
-    // Several ranges in one answer are optional (RFC 9110 §14.2): the whole is sent.
-    const http::ByteRange& only = asked.ranges.front();
+  } else if (asked.outcome == http::RangeOutcome::kSatisfiable) {
+    const http::ByteRange& first = asked.ranges.front();
     selection->status = 206;
-    selection->span = {only.first, only.last + 1};
-    selection->content_range = http::FormatContentRange({.range = only, .length = body_bytes});
+    selection->span = {first.first, first.last + 1};
+    if (asked.ranges.size() > 1) {
+      selection->ranges = asked.ranges;
+    } else {
+      selection->content_range = http::FormatContentRange({.range = first, .length = body_bytes});
+    }
   }
 }
 
@@ -70,9 +73,9 @@ Selection Select(const http::RequestHead& request, const StoredResponse& respons
       case http::Precondition::kHolds:
         break;
       case http::Precondition::kNotModified:
-        return {.status = 304, .span = {}, .content_range = {}};
+        return {.status = 304, .span = {}, .content_range = {}, .ranges = {}};
       case http::Precondition::kFailed:
-        return {.status = 412, .span = {}, .content_range = {}};
+        return {.status = 412, .span = {}, .content_range = {}, .ranges = {}};
     }
   }
   if (ranged) SelectRange(request, validators, *body_bytes, now, &selection);
@@ -90,6 +93,17 @@ http::Fields PartialFields(const StoredResponse& response, const Selection& sele
   if (selection.status == 304) return fields;
   fields.Add("content-length", std::to_string(selection.span.end - selection.span.first));
   if (!part) fields.Add("cache-control", "no-store");
+  return fields;
+}
+
+http::Fields MultipartFields(const StoredResponse& response, const Multipart& layout) {
+  http::Fields fields;
+  for (const http::FieldLine& line : response.fields.lines()) {
+    if (line.name == "content-length" || line.name == "content-type") continue;
+    fields.Add(line.name, line.value);
+  }
+  fields.Add("content-type", layout.content_type());
+  fields.Add("content-length", std::to_string(layout.body_bytes()));
   return fields;
 }
 

@@ -7,11 +7,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "edge/bodies.h"
+#include "edge/multipart.h"
 #include "edge/reason.h"
 #include "edge/stored_response.h"
 #include "http/message.h"
+#include "http/range.h"
 
 namespace nearside::edge {
 
@@ -20,8 +23,12 @@ namespace nearside::edge {
 struct Selection {
   int status = 200;           ///< that of the response, or 206, 304, 412, 416
   ByteSpan span;              ///< the bytes to send; empty for 304, 412 and 416
-  std::string content_range;  ///< of 206 and 416
-  bool whole() const { return content_range.empty() && status != 304 && status != 412; }
+  std::string content_range;  ///< of 416, and of a 206 with one range
+  /// Of a 206 with several, in the order asked for; `span` is the first then.
+  std::vector<http::ByteRange> ranges;
+  bool whole() const {
+    return content_range.empty() && ranges.empty() && status != 304 && status != 412;
+  }
 };
 
 /// `body_bytes` unknown: ranges are not looked at. Only a response with status 200 is selected
@@ -32,6 +39,9 @@ Selection Select(const http::RequestHead& request, const StoredResponse& respons
 /// The lines of an answer that is not the whole response: a 304's, 412's, 416's or 206's, from the
 /// response's.
 http::Fields PartialFields(const StoredResponse& response, const Selection& selection);
+
+/// The lines of a 206 with several ranges.
+http::Fields MultipartFields(const StoredResponse& response, const Multipart& layout);
 
 /// Cache-Status of an answer (RFC 9211), built in place.
 struct StatusLine {

@@ -4,18 +4,13 @@
 #include <memory>
 
 #include "edge/fill.h"
+#include "edge/stored_response.h"
 #include "http/session/exchange.h"
 #include "net/event_loop.h"
 #include "runtime/metrics.h"
 #include "storage/cache_store.h"
 
 namespace nearside::edge {
-
-/// A part of a body, in bytes from its beginning.
-struct ByteSpan {
-  uint64_t first = 0;
-  uint64_t end = 0;  ///< one past the last
-};
 
 /// Where a body source counts what it hands out.
 struct BodyCount {

@@ -50,6 +50,25 @@ std::string NormalUrl(const http::RequestHead& request, std::string_view normal_
   return url;
 }
 
+std::optional<std::string> NormalReference(std::string_view normal_url,
+                                           std::string_view reference) {
+  const auto absolute = http::ResolveUri(normal_url, reference);
+  if (!absolute) return std::nullopt;
+  const http::Uri uri = *http::SplitUri(*absolute);
+  http::RequestHead named;
+  named.scheme = http::LowerName(uri.scheme);
+  named.authority = http::LowerName(uri.authority);
+  named.target = uri.path.empty() ? "/" : uri.path;
+  if (uri.has_query) named.target.append("?").append(uri.query);
+  const auto target = http::NormalizeTarget(named.target);
+  if (!target) return std::nullopt;
+  return NormalUrl(named, *target);
+}
+
+std::string_view TargetOf(std::string_view normal_url) {
+  return normal_url.substr(normal_url.find('/', normal_url.find("://") + 3));
+}
+
 Key256 PrimaryKey(std::string_view site, std::string_view normal_url) {
   // The site's name cannot contain NUL, so no other pair gives the same text.
   std::string text;

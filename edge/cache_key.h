@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,12 @@ namespace nearside::edge {
 /// normalised (http/uri.h), which is also what a fill asks the origin for: what shapes a stored
 /// response is what stands in its key.
 std::string NormalUrl(const http::RequestHead& request, std::string_view normal_target);
+
+/// The normal URL that a reference in a response to a request for `normal_url` means; nullopt when
+/// it means none that a request could name.
+std::optional<std::string> NormalReference(std::string_view normal_url, std::string_view reference);
+/// The target in a normal URL.
+std::string_view TargetOf(std::string_view normal_url);
 
 /// Where the resource's response, or the index of its variants, is stored. The method is not part
 /// of it: only responses to GET are stored, and HEAD is answered from them.

@@ -31,6 +31,8 @@ EdgeMetrics::EdgeMetrics(metrics::Registry& registry) {
       registry.Counter("nearside_edge_origin_body_bytes_total", "Body bytes from origins.");
   validations = registry.Counter("nearside_edge_validations_total",
                                  "Stored responses that an origin confirmed with 304.");
+  slices = registry.Counter("nearside_edge_slices_total",
+                            "Slices of large objects that origins were asked for.");
   collapsed = registry.Counter("nearside_edge_collapsed_total",
                                "Requests that joined a fetch made for another one.");
   aborted_responses = registry.Counter("nearside_edge_aborted_responses_total",

@@ -16,6 +16,7 @@ struct EdgeMetrics {
   metrics::Id origin_requests;                            ///< sent to origins, retries included
   metrics::Id origin_failures;                            ///< no usable answer
   metrics::Id origin_bytes;                               ///< body bytes from origins
+  metrics::Id slices;                                     ///< of large objects, from origins
   metrics::Id validations;                                ///< 304 from origins
   metrics::Id collapsed;          ///< requests that joined another one's fetch
   metrics::Id aborted_responses;  ///< not sent whole: the client left, or the body failed

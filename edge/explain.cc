@@ -120,7 +120,8 @@ class Explanation final : public http::ExchangeHandler {
       return;
     }
     json_["status"] = response.status;
-    json_["body_bytes"] = head.head.body_bytes;
+    json_["body_bytes"] = BodyBytesOf(head);
+    if (response.is_sliced()) json_["slice_bytes"] = response.slicing.slice_bytes;
     json_["fields"] = ExplainFields(response.fields);
     json_["tags"] = response.tags;
     json_["freshness"] = ExplainFreshness(response.freshness, now);

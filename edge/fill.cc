@@ -47,6 +47,11 @@ Reason Fill::reason() const {
   return reason_;
 }
 
+Fill::Advice Fill::advice() const {
+  std::lock_guard lock(mutex_);
+  return advice_;
+}
+
 uint64_t Fill::published() const {
   std::lock_guard lock(mutex_);
   return published_;
@@ -152,18 +157,20 @@ void Fill::Finish(storage::HeadRef stored) {
   WakeAll();
 }
 
-void Fill::FinishStored(storage::HeadRef head, Reason reason, bool shared) {
+void Fill::FinishStored(storage::HeadRef head, Reason reason, bool shared, http::Fields selecting) {
   std::lock_guard lock(mutex_);
   head_.shared = shared;
+  head_.selecting = std::move(selecting);
   reason_ = reason;
   stored_ = std::move(head);
   phase_ = Phase::kStored;
   WakeAll();
 }
 
-void Fill::Fail(Reason reason, Error error) {
+void Fill::Fail(Reason reason, Error error, Advice advice) {
   std::lock_guard lock(mutex_);
   reason_ = reason;
+  advice_ = advice;
   error_ = std::move(error);
   storing_ = false;
   phase_ = Phase::kFailed;

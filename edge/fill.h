@@ -88,6 +88,12 @@ class Fill : public std::enable_shared_from_this<Fill> {
     kStored,  ///< no body of its own: serve stored() (the origin said 304, or it was there already)
     kFailed,  ///< no head, or a body that will never be whole
   };
+  /// In kFailed: what who waited does now.
+  enum class Advice : uint8_t {
+    kTellError,
+    kAskWhole,  ///< what came for a range is of no use: ask for the whole
+    kAskAlone,  ///< it may not be shared: each asks as it came
+  };
   /// What all fills of a node hold together, in bytes. Over the limit their windows are small.
   struct Budget {
     std::atomic<uint64_t> held{0};
@@ -114,6 +120,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   Error error() const;
   /// In kStored and kFailed: the reason to tell.
   Reason reason() const;
+  Advice advice() const;
   /// Bytes of the body that have arrived.
   uint64_t published() const;
   /// What stands at byte `position` of the body.
@@ -150,10 +157,11 @@ class Fill : public std::enable_shared_from_this<Fill> {
   void StopStoring();
   /// `stored`: its head in the store, if it was stored: readers of a larger body go on from there.
   void Finish(storage::HeadRef stored);
-  /// `reason`: kValidated after a 304, kFresh when it was in the store already. `shared`: it may
-  /// answer other requests than the one it was fetched for.
-  void FinishStored(storage::HeadRef head, Reason reason, bool shared);
-  void Fail(Reason reason, Error error);
+  /// `reason`: kValidated after a 304, kFresh when it was in the store already, kStored when it has
+  /// just been stored. `shared`: it may answer other requests than the one it was fetched for, if
+  /// they agree on `selecting`.
+  void FinishStored(storage::HeadRef head, Reason reason, bool shared, http::Fields selecting = {});
+  void Fail(Reason reason, Error error, Advice advice = Advice::kTellError);
 
  private:
   friend class FillReader;
@@ -183,6 +191,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool storing_ = false;  ///< a reader that is left behind will find the body in the store
   storage::HeadRef stored_;
   Reason reason_ = Reason::kOriginBroken;
+  Advice advice_ = Advice::kTellError;
   Error error_;
   std::function<void()> resume_;
   std::function<void()> abandoned_;
@@ -209,6 +218,8 @@ class FillTable {
   /// Of all fills' bodies together; before the first fill.
   void SetLimit(uint64_t bytes) { budget_.limit = bytes; }
   uint64_t held_bytes() const { return budget_.held.load(std::memory_order_relaxed); }
+  /// Over that limit: what is not waited for has to wait.
+  bool tight() const { return held_bytes() > budget_.limit; }
   /// Whether a fill of `key` is under way.
   bool IsFilling(const Key256& key) const;
   size_t size() const;

@@ -4,6 +4,7 @@
 
 #include "edge/cache_key.h"
 #include "edge/purge.h"
+#include "edge/slices.h"
 #include "edge/worker.h"
 
 namespace nearside::edge {
@@ -29,7 +30,35 @@ std::optional<uint64_t> ContentLength(const http::Fields& fields) {
   return length;  // digits that fit: the client session has checked it
 }
 
+Error WrongLength() {
+  return {Fault::kOrigin, "bad_response",
+          "its body has another length than its Content-Range says"};
+}
+
 }  // namespace
+
+void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, FetchOrder* order) {
+  http::Fields& fields = order->origin_request.fields;
+  const uint64_t first = n * slice_bytes;
+  fields.Set("range",
+             "bytes=" + std::to_string(first) + "-" + std::to_string(first + slice_bytes - 1));
+  fields.Set("accept-encoding", "identity");
+  if (sliced) fields.Set("if-range", ResponseOf(*sliced).fields.Get("etag").value_or(""));
+  order->slice = n;
+  order->slice_bytes = slice_bytes;
+  order->sliced = std::move(sliced);
+}
+
+void Invalidate(Node& node, const Site& site, std::string_view url) {
+  const Key256 key = PrimaryKey(site.settings.name, url);
+  storage::CacheStore& store = *node.store;
+  // What is on its way here may have left the origin before the change.
+  const bool known =
+      store.Find(key) != nullptr || store.MayBeOnDisk(key) || node.fills.IsFilling(key);
+  if (!known) return;
+  store.Purge({ScopeOf(storage::ScopeKind::kUrl, site.settings.name, TargetOf(url))}, false,
+              std::nullopt, nullptr, nullptr);
+}
 
 FetchHandle OriginFetch::Start(Worker& worker, FetchOrder order) {
   auto fetch = std::unique_ptr<OriginFetch>(new OriginFetch(worker, std::move(order)));
@@ -46,6 +75,11 @@ OriginFetch::OriginFetch(Worker& worker, FetchOrder order)
       purge_sequence_(order_.fill->purge_sequence()),
       store_patience_(worker.loop(), [this] { LoseStorePatience(); }),
       self_(std::make_shared<OriginFetch*>(this)) {
+  Bind();
+}
+
+/// To its fill.
+void OriginFetch::Bind() {
   // Both may be called on another worker's thread: the answer is a task on ours.
   net::EventLoop& loop = worker_.loop();
   order_.fill->SetResume([self = self_, &loop] {
@@ -77,6 +111,7 @@ OriginFetch::~OriginFetch() {
 void OriginFetch::Try() {
   request_time_ = worker_.loop().wall_now();
   worker_.cells().Add(worker_.node().metrics.origin_requests);
+  if (order_.slice) worker_.cells().Add(worker_.node().metrics.slices);
   const auto& origins = order_.site->origins;
   const http::Endpoint& origin = origins[(first_origin_ + attempt_) % origins.size()];
   body_begun_ = order_.body != nullptr;
@@ -127,11 +162,137 @@ void OriginFetch::OnHead(http::ResponseHead&& response) {
                             .response_time = worker_.loop().wall_now(),
                             .site = order_.site->settings};
   if (response.status == 304 && order_.validate) return OnNotModified(exchanged);
+  if (order_.sliced) return OnSlice(response);
+  if (order_.slice && response.status == 206) return OnFirstPart(exchanged);
+  OnWhole(exchanged);
+}
 
+/// A part of what nothing was known of, or of what was to be validated.
+void OriginFetch::OnFirstPart(const Exchanged& exchanged) {
+  const PartialAnswer part = ReadPartial(exchanged.response, *order_.slice, order_.slice_bytes);
+  if (part.kind == PartialAnswer::Kind::kUnusable) {
+    return GiveUp(Reason::kPartial,
+                  Error{Fault::kOrigin, "part_unusable",
+                        "a part of it came that tells no length, no strong ETag, or is another "
+                        "one than was asked for"},
+                  Fill::Advice::kAskWhole);
+  }
+  const Exchanged whole{.request = exchanged.request,
+                        .response = part.whole,
+                        .request_time = exchanged.request_time,
+                        .response_time = exchanged.response_time,
+                        .site = exchanged.site};
+  if (part.kind == PartialAnswer::Kind::kWhole) {
+    promised_bytes_ = ContentLength(part.whole.fields);
+    return OnWhole(whole);
+  }
+  BeginSlices(whole, part.slicing);
+}
+
+/// Stores the head of a representation of which the first slice is arriving, and lets those who
+/// wait go on from there; what arrives becomes a fill of its own.
+void OriginFetch::BeginSlices(const Exchanged& exchanged, const Slicing& slicing) {
+  Node& node = worker_.node();
   decision_ = DecideStore(exchanged);
-  if (!order_.may_store) decision_.reason = Reason::kNotShared;
-  // RFC 9111 §4.3.3: an error does not displace a copy that may be served instead of it.
-  const bool displaces = !(order_.validate && IsErrorStatus(response.status));
+  worker_.cells().Add(node.metrics.stored[static_cast<size_t>(decision_.reason)]);
+  http::Fields selecting;
+  storage::HeadRef head = StoreSlicedHead(exchanged, slicing, &selecting);
+  if (!head) {
+    if (decision_.unshareable) {
+      node.fills.MarkNotShared(order_.fill->key(), worker_.loop().now() + kNotSharedFor);
+    }
+    return GiveUp(Reason::kNotShared,
+                  Error{Fault::kOrigin, "part_not_shared", "what came may not be stored"},
+                  Fill::Advice::kAskAlone);
+  }
+  const uint64_t window = order_.configuration->settings.cache.fill_window.bytes;
+  FillTable::Claim claim = node.fills.ClaimFill(
+      SliceKey(head->head.key, ResponseOf(*head), *order_.slice), window, purge_sequence_);
+  order_.fill->SetResume(nullptr);
+  order_.fill->SetAbandoned(nullptr);
+  order_.fill->FinishStored(head, Reason::kStored, /*shared=*/true, std::move(selecting));
+  node.fills.Remove(order_.fill);  // after this, requests find the head
+  if (!claim.lead) {               // somebody else has been sent for that slice meanwhile
+    call_.reset();
+    return Done();
+  }
+  order_.fill = std::move(claim.fill);
+  order_.sliced = std::move(head);
+  order_.validate.reset();
+  Bind();
+  BeginSlice();
+}
+
+/// Null when it may not be stored, or the store does not take it.
+storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const Slicing& slicing,
+                                              http::Fields* selecting) {
+  // Fields for this client alone would have to go with a body that is put together from the store.
+  if (!decision_.store() || !WithheldFields(exchanged).empty()) return nullptr;
+  Node& node = worker_.node();
+  const http::Fields& fields = exchanged.response.fields;
+  StoredResponse whole = *MakeStored(exchanged, decision_, order_.url, "1.1 " + node.name);
+  whole.slicing = slicing;
+  whole.slicing.since_purge = purge_sequence_;
+  if (fields.Has("vary")) {
+    *selecting = SelectingFields(fields.Joined("vary"), exchanged.request.fields);
+  }
+  const Key256 key = selecting->empty() ? order_.primary : VariantKey(order_.primary, *selecting);
+  auto writer = node.store->Begin(0);
+  if (!writer) return nullptr;
+  storage::HeadRef head = writer->Commit(MakeStorageHead(key, whole, decision_.drop_at));
+  if (head && !selecting->empty()) {
+    CommitIndex({.selecting = *selecting, .key = key, .stored_at = exchanged.response_time},
+                decision_.drop_at);
+  }
+  return head;
+}
+
+void OriginFetch::OnSlice(const http::ResponseHead& response) {
+  const StoredResponse& whole = ResponseOf(*order_.sliced);
+  if (IsSliceOf(response, whole, *order_.slice)) return BeginSlice();
+  // An error of the moment says nothing about what is stored.
+  if (!IsErrorStatus(response.status)) worker_.node().store->Remove(order_.sliced->head.key);
+  GiveUp(Reason::kOriginBroken,
+         Error{Fault::kOrigin, IsErrorStatus(response.status) ? "slice_failed" : "slice_changed",
+               "asked for the next part of what is stored in parts, it answered " +
+                   std::to_string(response.status) + ", or a part of another version"});
+}
+
+void OriginFetch::BeginSlice() {
+  const StoredResponse& whole = ResponseOf(*order_.sliced);
+  const ByteSpan span = SliceSpan(whole.slicing, *order_.slice);
+  auto slice = std::make_shared<StoredResponse>();
+  slice->status = 206;
+  slice->url = whole.url;
+  slice->tags = whole.tags;
+  slice->freshness = whole.freshness;
+  response_ = std::move(slice);
+  promised_bytes_ = span.end - span.first;
+  decision_.drop_at = order_.sliced->head.drop_at;
+  FillHead head{.response = response_, .body_bytes = promised_bytes_, .shared = true};
+  BeginStoring(&head);
+  order_.fill->SetHead(std::move(head));
+  if (!writer_) CancelIfUnwanted();
+}
+
+void OriginFetch::GiveUp(Reason reason, Error error, Fill::Advice advice) {
+  worker_.node().fills.Remove(order_.fill);
+  order_.fill->Fail(reason, std::move(error), advice);
+  writer_.reset();
+  call_.reset();
+  Done();
+}
+
+void OriginFetch::OnWhole(const Exchanged& exchanged) {
+  const http::ResponseHead& response = exchanged.response;
+  decision_ = DecideStore(exchanged);
+  const bool for_later_gets = !order_.may_store && AnswersLaterGets(exchanged, order_.url);
+  if (!order_.may_store && !for_later_gets) decision_.reason = Reason::kNotShared;
+  // It is about the range that we have asked for, and about nothing else.
+  if (order_.slice && response.status == 416) {
+    decision_.reason = Reason::kPartial;
+    decision_.unshareable = false;
+  }
   const std::string via = "1.1 " + worker_.node().name;
   response_ = MakeStored(exchanged, decision_, order_.url, via);
   FillHead head{.response = response_,
@@ -142,22 +303,36 @@ void OriginFetch::OnHead(http::ResponseHead&& response) {
   if (order_.origin_request.method == "HEAD" || http::StatusHasNoContent(response.status)) {
     head.body_bytes = 0;
   }
-  if (head.shared && response.fields.Has("vary")) {
-    head.selecting = SelectingFields(response.fields.Joined("vary"), order_.request.fields);
-  }
-  if (head.shared) head.withheld = WithheldFields(exchanged);
-  if (head.shared && !displaces) head.store_reason = Reason::kUncacheableStatus;
-  if (head.shared && displaces) BeginStoring(&head);
-  if (order_.may_store) {
-    Node& node = worker_.node();
-    worker_.cells().Add(node.metrics.stored[static_cast<size_t>(head.store_reason)]);
-    if (!head.shared) node.fills.Remove(order_.fill);
-    if (head.unshareable) {
-      node.fills.MarkNotShared(order_.fill->key(), worker_.loop().now() + kNotSharedFor);
+  if (decision_.store()) {
+    if (response.fields.Has("vary")) {
+      head.selecting = SelectingFields(response.fields.Joined("vary"), order_.request.fields);
     }
+    head.withheld = WithheldFields(exchanged);
+    // RFC 9111 §4.3.3: an error does not displace a copy that may be served instead of it.
+    const bool displaces = !(order_.validate && IsErrorStatus(response.status));
+    if (!displaces) head.store_reason = Reason::kUncacheableStatus;
+    if (for_later_gets) ReplaceStored();
+    if (displaces) BeginStoring(&head);
   }
+  if (order_.may_store) TellTable(head);
   order_.fill->SetHead(std::move(head));
   if (!writer_) CancelIfUnwanted();
+}
+
+/// Counts what became of the response and lets go of those who cannot share it.
+void OriginFetch::TellTable(const FillHead& head) {
+  Node& node = worker_.node();
+  worker_.cells().Add(node.metrics.stored[static_cast<size_t>(head.store_reason)]);
+  if (!head.shared) node.fills.Remove(order_.fill);
+  if (head.unshareable) {
+    node.fills.MarkNotShared(order_.fill->key(), worker_.loop().now() + kNotSharedFor);
+  }
+}
+
+/// The answer to an unsafe request takes the place of what was stored before it.
+void OriginFetch::ReplaceStored() {
+  Invalidate(worker_.node(), *order_.site, order_.url);
+  purge_sequence_ = worker_.node().store->purge_sequence();
 }
 
 /// What is neither stored nor read is not fetched to its end.
@@ -180,6 +355,7 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   const StoredResponse& old = ResponseOf(*order_.validate);
   const std::string via = "1.1 " + node.name;
   auto fresh = Freshened(old, exchanged, via, &decision_);
+  fresh->slicing = old.slicing;
   storage::HeadRef head;
   if (decision_.store()) {
     head = node.store->Refresh(
@@ -197,6 +373,9 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
 void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
   if (done_ || discard_body_) return;
   worker_.cells().Add(worker_.node().metrics.origin_bytes, bytes.size());
+  if (promised_bytes_ && order_.fill->published() + bytes.size() > *promised_bytes_) {
+    return GiveUp(Reason::kOriginBroken, WrongLength());
+  }
   for (ChunkRef& chunk : order_.fill->Append(bytes)) {
     if (writer_) writer_->Append(std::move(chunk));
   }
@@ -237,6 +416,9 @@ void OriginFetch::ResumeBody() {
 
 void OriginFetch::OnEnd(const http::Fields&) {
   if (done_) return;
+  if (promised_bytes_ && order_.fill->published() != *promised_bytes_) {
+    return GiveUp(Reason::kOriginBroken, WrongLength());
+  }
   if (!discard_body_) {
     order_.fill->Finish(writer_ ? Commit() : nullptr);
   }
@@ -273,8 +455,17 @@ storage::Head OriginFetch::MakeStorageHead(const Key256& key, const StoredRespon
   return head;
 }
 
+storage::HeadRef OriginFetch::CommitSlice() {
+  const storage::CachedHead& whole = *order_.sliced;
+  const Key256 key = SliceKey(whole.head.key, ResponseOf(whole), *order_.slice);
+  storage::HeadRef kept = writer_->Commit(MakeStorageHead(key, *response_, decision_.drop_at));
+  writer_.reset();
+  return kept;
+}
+
 storage::HeadRef OriginFetch::Commit() {
   if (ChunkRef tail = order_.fill->TakeTail()) writer_->Append(std::move(tail));
+  if (order_.sliced) return CommitSlice();
   StoredResponse stored = *response_;
   // RFC 9110 §8.6: not with a 204.
   if (!stored.fields.Has("content-length") && !http::StatusHasNoContent(stored.status)) {

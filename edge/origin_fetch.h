@@ -29,9 +29,21 @@ struct FetchOrder {
   bool may_store = false;     ///< a GET for the cache; else only passed on
   storage::HeadRef validate;  ///< the stored response it is conditional on, or null
   storage::HeadRef index;     ///< the index of variants known at lookup, or null
+  /// Not the whole is asked for, but this slice of it …
+  std::optional<uint64_t> slice;
+  uint64_t slice_bytes = 0;
+  /// … of this representation; null: whether it has slices is to be found out.
+  storage::HeadRef sliced;
   std::unique_ptr<http::BodySource> body;
   std::optional<uint64_t> body_bytes;
 };
+
+/// Makes an order for the whole one for slice `n` alone, of `sliced`, or, if that is null, of what
+/// is not known to have slices. Ranges are of the bytes without a coding.
+void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, FetchOrder* order);
+
+/// Forgets what is stored, or on its way into the cache, under a URL.
+void Invalidate(Node& node, const Site& site, std::string_view url);
 
 class OriginFetch;
 /// Points to a fetch as long as it lives; null inside afterwards. Any thread may hold it, the
@@ -57,18 +69,31 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
 
  private:
   OriginFetch(Worker& worker, FetchOrder order);
+  void Bind();
   void Try();
   bool CanTryAnother() const;
   void OnAbandoned();
   void Cancel();
   void OnNotModified(const Exchanged& exchanged);
+  void OnWhole(const Exchanged& exchanged);
+  void OnFirstPart(const Exchanged& exchanged);
+  void OnSlice(const http::ResponseHead& response);
+  void BeginSlices(const Exchanged& exchanged, const Slicing& slicing);
+  storage::HeadRef StoreSlicedHead(const Exchanged& exchanged, const Slicing& slicing,
+                                   http::Fields* selecting);
+  void BeginSlice();
+  /// Ends it before its body, with an error for those who wait.
+  void GiveUp(Reason reason, Error error, Fill::Advice advice = Fill::Advice::kTellError);
   void BeginStoring(FillHead* head);
+  void TellTable(const FillHead& head);
+  void ReplaceStored();
   void PauseForStore();
   void ResumeForStore();
   void LoseStorePatience();
   void ResumeBody();
   void CancelIfUnwanted();
   storage::HeadRef Commit();
+  storage::HeadRef CommitSlice();
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,
                                 WallTime drop_at) const;
   void CommitIndex(const Variant& newest, WallTime drop_at);
@@ -83,6 +108,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   StoreDecision decision_;
   WallTime request_time_;
   uint64_t purge_sequence_ = 0;
+  std::optional<uint64_t> promised_bytes_;  ///< of a body that a Content-Range tells the length of
   size_t attempt_ = 0;
   size_t first_origin_ = 0;
   bool body_begun_ = false;

@@ -269,6 +269,33 @@ StoreDecision DecideStore(const Exchanged& exchanged) {
   return decision;
 }
 
+bool AnswersLaterGets(const Exchanged& exchanged, std::string_view url) {
+  if (exchanged.request.method != "POST" || exchanged.response.status != 200) return false;
+  const auto location = exchanged.response.fields.Get("content-location");
+  if (!location || NormalReference(url, *location) != url) return false;
+  const Directives directives = DirectivesOf(exchanged.response.fields);
+  return ExplicitLifetime(exchanged, directives, DateOf(exchanged)).has_value();
+}
+
+std::vector<std::string> InvalidatedUrls(std::string_view method, std::string_view url, int status,
+                                         const http::Fields& response) {
+  std::vector<std::string> urls;
+  if (http::IsSafeMethod(method) || status < 200 || status >= 400) return urls;
+  urls.emplace_back(url);
+  const std::string_view origin = url.substr(0, url.size() - TargetOf(url).size());
+  for (std::string_view name : {"location", "content-location"}) {
+    const auto reference = response.Get(name);
+    if (!reference) continue;
+    auto named = NormalReference(url, *reference);
+    const bool same_origin = named && std::string_view(*named).substr(
+                                          0, named->size() - TargetOf(*named).size()) == origin;
+    if (same_origin && std::find(urls.begin(), urls.end(), *named) == urls.end()) {
+      urls.push_back(std::move(*named));
+    }
+  }
+  return urls;
+}
+
 std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
                                            const StoreDecision& decision, std::string_view url,
                                            std::string_view via) {

@@ -4,7 +4,9 @@
 // functions of values, with `now` as an argument. Nothing here knows of sockets, stores or clocks.
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "edge/freshness.h"
 #include "edge/reason.h"
@@ -39,6 +41,17 @@ struct StoreDecision {
 
 /// Whether the response to a GET may be stored (RFC 9111 §3), and its freshness (§4.2).
 StoreDecision DecideStore(const Exchanged& exchanged);
+
+/// Whether the response to a POST may be stored to answer later GETs of its URL (RFC 9110 §9.3.3):
+/// it says for how long, and that it is a representation of that URL. DecideStore has to allow it
+/// as well.
+bool AnswersLaterGets(const Exchanged& exchanged, std::string_view url);
+
+/// The URLs whose stored responses a request has made invalid by its answer (RFC 9111 §4.4): its
+/// own, and those of the same origin that Location and Content-Location name. Normal ones, each
+/// once.
+std::vector<std::string> InvalidatedUrls(std::string_view method, std::string_view url, int status,
+                                         const http::Fields& response);
 
 /// The stored form of a response: end-to-end fields, Date and Via added, Age, surrogate fields and
 /// those withheld taken out. `url` and `via` ("1.1 frankfurt") are texts to keep.

@@ -21,6 +21,7 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::kMaxStale, "max_stale", std::nullopt, ResultClass::kStale},
     {Reason::kValidated, "validated", ForwardReason::kStale, ResultClass::kHit},
     {Reason::kUriMiss, "uri_miss", ForwardReason::kUriMiss, ResultClass::kMiss},
+    {Reason::kPartialMiss, "partial_miss", ForwardReason::kPartial, ResultClass::kMiss},
     {Reason::kVaryMiss, "vary_miss", ForwardReason::kVaryMiss, ResultClass::kMiss},
     {Reason::kExpired, "expired", ForwardReason::kStale, ResultClass::kMiss},
     {Reason::kResponseNoCache, "response_no_cache", ForwardReason::kStale, ResultClass::kMiss},

@@ -19,6 +19,7 @@ enum class Reason : uint8_t {
   kValidated,             ///< the origin said 304 while this request waited
   // Sent on to the origin.
   kUriMiss,          ///< nothing stored under this key
+  kPartialMiss,      ///< stored in slices, of which one that is wanted is missing: RFC 9111 §3.3
   kVaryMiss,         ///< stored, but for other selecting fields: RFC 9111 §4.1
   kExpired,          ///< stored, stale
   kResponseNoCache,  ///< stored with no-cache: validated each time
@@ -46,7 +47,7 @@ enum class Reason : uint8_t {
   kUncacheableStatus,  ///< no explicit freshness and not heuristically cacheable, or not understood
   kNoFreshness,        ///< no lifetime, and no validator to use it with
   kVaryStar,           ///< Vary: *, or a Vary that no key of ours can follow
-  kPartial,            ///< 206: not joined yet
+  kPartial,            ///< a 206 or 416 that cannot be part of what is stored
   kStoreRefused,       ///< more tags than kMaxTags; or too large, queue full or disk full, as
                        ///< nearside_cache_not_stored_total tells
 };

@@ -4,6 +4,8 @@
 
 #include "edge/cache_key.h"
 #include "edge/health.h"
+#include "edge/multipart.h"
+#include "edge/slices.h"
 #include "edge/worker.h"
 #include "http/cache_control.h"
 #include "http/uri.h"
@@ -147,22 +149,20 @@ void Request::OnCandidate(storage::HeadRef head) {
 
 void Request::ServeStored(storage::HeadRef head, Reason reason) {
   const StoredResponse& response = ResponseOf(*head);
+  if (response.is_sliced()) return ServeSliced(std::move(head), reason);
   const Selection selection =
       Select(exchange_.request(), response, head->head.body_bytes, worker_.loop().wall_now());
   const bool has_body = selection.span.first < selection.span.end;
-  if (!has_body || exchange_.request().method == "HEAD") {
-    return RespondStored(std::move(head), {}, selection, reason);
-  }
-  if (head->inline_body) {
+  if (!has_body || exchange_.request().method == "HEAD" || head->inline_body) {
     ChunkRef body = head->inline_body;
-    return RespondStored(std::move(head), std::move(body), selection, reason);
+    return OnFirstChunk(std::move(head), selection, reason, std::move(body));
   }
   // The first bytes are at hand before the head is sent: a damaged copy is a miss, not a broken
   // answer.
   storage::CacheStore& store = *worker_.node().store;
   const auto index = static_cast<uint32_t>(selection.span.first / kChunkBytes);
   if (ChunkRef chunk = store.FindChunk(*head, index)) {
-    return RespondStored(std::move(head), std::move(chunk), selection, reason);
+    return OnFirstChunk(std::move(head), selection, reason, std::move(chunk));
   }
   store.LoadChunk(head, index, worker_.loop(),
                   [self = self_, head, selection, reason](Result<ChunkRef> chunk) {
@@ -173,7 +173,12 @@ void Request::ServeStored(storage::HeadRef head, Reason reason) {
 
 void Request::OnFirstChunk(storage::HeadRef head, const Selection& selection, Reason reason,
                            Result<ChunkRef> chunk) {
-  if (chunk) return RespondStored(std::move(head), std::move(*chunk), selection, reason);
+  if (chunk) {
+    auto body =
+        std::make_unique<StoredBody>(*worker_.node().store, head, std::move(*chunk), selection.span,
+                                     worker_.loop(), exchange_, CountOf(reason));
+    return RespondStored(std::move(head), nullptr, std::move(body), selection, reason);
+  }
   stored_.reset();
   unreadable_ = std::move(head);
   if (reason == Reason::kStaleIfError) {
@@ -184,7 +189,56 @@ void Request::OnFirstChunk(storage::HeadRef head, const Selection& selection, Re
   Forward(Reason::kUriMiss);
 }
 
-void Request::RespondStored(storage::HeadRef head, ChunkRef first, const Selection& selection,
+std::shared_ptr<const SliceOrder> Request::MakeSliceOrder(storage::HeadRef head) const {
+  const FetchOrder whole = MakeOrder(nullptr, OriginMode::kFill, false);
+  return std::make_shared<const SliceOrder>(SliceOrder{.configuration = configuration_,
+                                                       .site = site_,
+                                                       .request = whole.request,
+                                                       .origin_request = whole.origin_request,
+                                                       .url = url_,
+                                                       .target = target_,
+                                                       .primary = primary_,
+                                                       .head = std::move(head),
+                                                       .only_if_cached = WantsStored()});
+}
+
+void Request::ServeSliced(storage::HeadRef head, Reason reason) {
+  const Selection selection =
+      Select(exchange_.request(), ResponseOf(*head), BodyBytesOf(*head), worker_.loop().wall_now());
+  const bool has_body = selection.span.first < selection.span.end;
+  auto slices = MakeSliceOrder(head);
+  sliced_ = std::make_unique<SlicedBody>(worker_, std::move(slices), selection.span, exchange_,
+                                         CountOf(reason));
+  if (!has_body || exchange_.request().method == "HEAD") {
+    return OnFirstSlice(std::move(head), selection, reason, {});
+  }
+  sliced_->Prepare([this, head, selection, reason](const Status& status) {
+    OnFirstSlice(head, selection, reason, status);
+  });
+}
+
+void Request::OnFirstSlice(storage::HeadRef head, const Selection& selection, Reason reason,
+                           const Status& status) {
+  std::unique_ptr<SlicedBody> body = std::move(sliced_);
+  if (status) {
+    const bool fetched = body->fetched() && ClassOf(reason) != ResultClass::kMiss;
+    auto slices = body->order();
+    return RespondStored(std::move(head), std::move(slices), std::move(body), selection,
+                         fetched ? Reason::kPartialMiss : reason);
+  }
+  // What is stored has another version by now, and was forgotten.
+  if (status.error().reason == "slice_changed" && reason != Reason::kStaleIfError) {
+    stored_.reset();
+    return Forward(Reason::kUriMiss);
+  }
+  Fail(body->reason(),
+       "A part of this is not in the cache, and the origin of this site did not give "
+       "it: " +
+           status.error().message);
+}
+
+void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOrder> slices,
+                            std::unique_ptr<http::BodySource> first, const Selection& selection,
                             Reason reason) {
   const StoredResponse& response = ResponseOf(*head);
   const WallTime now = worker_.loop().wall_now();
@@ -192,27 +246,63 @@ void Request::RespondStored(storage::HeadRef head, ChunkRef first, const Selecti
   const auto age = std::chrono::floor<seconds>(response.freshness.Age(now)).count();
   StatusLine line{.reason = reason, .time_to_live = response.freshness.TimeToLive(now)};
   if (reason == Reason::kValidated) line.origin_status = 304;
+  // Found to have slices by this very request, or lacking one of them.
+  if (ClassOf(reason) == ResultClass::kMiss) {
+    line.origin_status = 206;
+    line.stored = true;
+  }
   line.collapsed = collapsed_;
-  auto body =
-      std::make_unique<StoredBody>(*worker_.node().store, head, std::move(first), selection.span,
-                                   worker_.loop(), exchange_, CountOf(reason));
   if (selection.whole()) {
     extra.Add("age", std::to_string(age));
-    return Deliver(selection.status, response.fields.lines(), &extra, line, std::move(body));
+    return Deliver(selection.status, response.fields.lines(), &extra, line, std::move(first));
+  }
+  if (!selection.ranges.empty()) {
+    Multipart layout(selection.ranges, BodyBytesOf(*head),
+                     std::string(response.fields.Get("content-type").value_or("")),
+                     RandomBoundary());
+    extra = MultipartFields(response, layout);
+    extra.Add("age", std::to_string(age));
+    auto body = MakeMultipartBody(std::move(layout), std::move(head), std::move(slices),
+                                  std::move(first), CountOf(reason));
+    return Deliver(206, {}, &extra, line, std::move(body));
   }
   extra = PartialFields(response, selection);
   extra.Add("age", std::to_string(age));
-  if (selection.status != 206) body.reset();
-  Deliver(selection.status, {}, &extra, line, std::move(body));
+  if (selection.status != 206) first.reset();
+  Deliver(selection.status, {}, &extra, line, std::move(first));
+}
+
+/// `first` is the source of the first part; the others are made when they are reached.
+std::unique_ptr<http::BodySource> Request::MakeMultipartBody(
+    Multipart layout, storage::HeadRef head, std::shared_ptr<const SliceOrder> slices,
+    std::unique_ptr<http::BodySource> first, BodyCount count) {
+  Worker& worker = worker_;
+  http::Exchange& exchange = exchange_;
+  auto held = std::make_shared<std::unique_ptr<http::BodySource>>(std::move(first));
+  auto make = [&worker, &exchange, layout, head = std::move(head), slices = std::move(slices), held,
+               count](size_t part) -> std::unique_ptr<http::BodySource> {
+    if (*held) return std::move(*held);
+    const ByteSpan span = layout.SpanOf(part);
+    if (slices) return std::make_unique<SlicedBody>(worker, slices, span, exchange, count);
+    return std::make_unique<StoredBody>(*worker.node().store, head, ChunkRef(), span, worker.loop(),
+                                        exchange, count);
+  };
+  return std::make_unique<MultipartBody>(layout, std::move(make));
 }
 
 // ---- → validate | miss
+
+/// RFC 9111 §5.2.1.7.
+bool Request::WantsStored() const {
+  const http::Fields& fields = exchange_.request().fields;
+  return fields.Has("cache-control") && http::ParseCacheControl(fields).only_if_cached;
+}
 
 void Request::Forward(Reason reason) {
   reason_ = reason;
   Node& node = worker_.node();
   const http::RequestHead& head = exchange_.request();
-  if (head.fields.Has("cache-control") && http::ParseCacheControl(head.fields).only_if_cached) {
+  if (WantsStored()) {
     return Fail(Reason::kOnlyIfCached,
                 "The request wants a stored response (only-if-cached), and there "
                 "is none that may be used.");
@@ -227,8 +317,7 @@ void Request::Forward(Reason reason) {
   if (collapsed_) {
     worker_.cells().Add(node.metrics.collapsed);
   } else if (!LeadFill(claim.fill)) {
-    fetch_ =
-        OriginFetch::Start(worker_, MakeOrder(claim.fill, OriginMode::kFill, stored_ != nullptr));
+    fetch_ = OriginFetch::Start(worker_, MakeFillOrder(claim.fill, stored_ != nullptr));
   }
   Await(std::move(claim.fill));
 }
@@ -256,7 +345,15 @@ void Request::ValidateBehind() {
   FillTable::Claim claim = node.fills.ClaimFill(
       key_, configuration_->settings.cache.fill_window.bytes, node.store->purge_sequence());
   if (!claim.lead) return;
-  OriginFetch::Start(worker_, MakeOrder(std::move(claim.fill), OriginMode::kFill, true));
+  OriginFetch::Start(worker_, MakeFillOrder(std::move(claim.fill), true));
+}
+
+FetchOrder Request::MakeFillOrder(std::shared_ptr<Fill> fill, bool conditional) const {
+  FetchOrder order = MakeOrder(std::move(fill), OriginMode::kFill, conditional);
+  if (const auto n = SliceToAsk()) {
+    AskForSlice(*n, SliceBytes(site_->settings), /*sliced=*/nullptr, &order);
+  }
+  return order;
 }
 
 FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const {
@@ -282,6 +379,16 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
   return order;
 }
 
+/// The slice to ask for instead of the whole, if one will do: where what is stored has slices, or
+/// where nothing is stored and a range is wanted.
+std::optional<uint64_t> Request::SliceToAsk() const {
+  const uint64_t slice_bytes = SliceBytes(site_->settings);
+  if (slice_bytes == 0 || ask_whole_) return std::nullopt;
+  const auto first = FirstSlice(exchange_.request(), slice_bytes);
+  if (!stored_) return first;
+  return ResponseOf(*stored_).is_sliced() ? first.value_or(0) : std::optional<uint64_t>();
+}
+
 void Request::Await(std::shared_ptr<Fill> fill) {
   reader_ = std::make_unique<FillReader>(std::move(fill), worker_.loop(), [self = self_] {
     if (*self != nullptr) (*self)->OnFill();
@@ -304,13 +411,18 @@ void Request::OnFill() {
         collapsed_ = false;
         return Pass(Reason::kNotShared);
       }
+      if (collapsed_ && !Selects(fill->head().selecting, exchange_.request().fields)) {
+        return ForwardAsVariant(fill->head().selecting);
+      }
       // Found in the cache for another request: this one may want more of it.
       if (collapsed_ && fill->reason() != Reason::kValidated) return OnCandidate(fill->stored());
-      return ServeStored(fill->stored(), fill->reason());
+      return ServeStored(fill->stored(),
+                         fill->reason() == Reason::kStored ? reason_ : fill->reason());
     case Fill::Phase::kFailed:
       reader_.reset();
       // Given up because its last reader left, just as we came.
       if (fill->error().fault == Fault::kClient) return Forward(reason_);
+      if (fill->advice() != Fill::Advice::kTellError) return FollowAdvice(fill->advice());
       if (MayServeStale()) return ServeStored(stored_, Reason::kStaleIfError);
       return Fail(fill->reason(),
                   "The origin of this site did not answer as it should, and there is no copy "
@@ -345,11 +457,24 @@ void Request::OnFillHead() {
     return Pass(Reason::kNotShared);
   }
   if (collapsed_ && !Selects(head.selecting, exchange_.request().fields)) {
-    key_ = VariantKey(primary_, SelectingLike(head.selecting, exchange_.request().fields));
-    reader_.reset();
-    return Forward(Reason::kVaryMiss);
+    return ForwardAsVariant(head.selecting);
   }
   RespondFill();
+}
+
+/// What this request waited for is another variant than its own.
+void Request::ForwardAsVariant(const http::Fields& selecting) {
+  key_ = VariantKey(primary_, SelectingLike(selecting, exchange_.request().fields));
+  reader_.reset();
+  Forward(Reason::kVaryMiss);
+}
+
+/// The part that was asked for is of no use to the cache.
+void Request::FollowAdvice(Fill::Advice advice) {
+  if (advice == Fill::Advice::kAskWhole) ask_whole_ = true;
+  // Those who waited may be luckier with a request of their own.
+  if (advice == Fill::Advice::kAskWhole || collapsed_) return Forward(reason_);
+  Pass(Reason::kNotShared);
 }
 
 bool Request::MayServeStale() const {
@@ -366,6 +491,11 @@ void Request::RespondFill() {
                       .content_range = {}};
   if (!passing_) {
     selection = Select(exchange_.request(), response, head.body_bytes, worker_.loop().wall_now());
+    // Ranges in any order, of a body that is still arriving: the whole is sent (RFC 9110 §14.2).
+    if (!selection.ranges.empty()) {
+      selection = Selection();
+      selection.span = {0, *head.body_bytes};
+    }
   }
   StatusLine line{.reason = reason_,
                   .time_to_live = {},
@@ -378,7 +508,7 @@ void Request::RespondFill() {
   worker_.cells().Observe(
       worker_.node().metrics.first_byte_seconds,
       std::chrono::duration<double>(worker_.loop().now() - exchange_.started()).count());
-  InvalidateStored(response.status);
+  InvalidateStored(head);
   http::Fields extra;
   if (!selection.whole()) extra = PartialFields(response, selection);
   if (!collapsed_ && (selection.whole() || selection.status == 206)) {
@@ -456,16 +586,13 @@ void Request::Deliver(int status, std::span<const http::FieldLine> prepared, htt
   exchange_.Respond(status, prepared, extra->lines(), std::move(body));
 }
 
-// RFC 9111 §4.4: an unsafe request that succeeded makes what is stored under its URI invalid.
-void Request::InvalidateStored(int status) {
-  if (http::IsSafeMethod(exchange_.request().method) || status < 200 || status >= 400) return;
-  storage::CacheStore& store = *worker_.node().store;
-  // What is on its way here may have left the origin before the change.
-  const bool known = store.Find(primary_) != nullptr || store.MayBeOnDisk(primary_) ||
-                     worker_.node().fills.IsFilling(primary_);
-  if (!known) return;
-  store.Purge({ScopeOf(storage::ScopeKind::kUrl, site_->settings.name, target_)}, false,
-              std::nullopt, nullptr, nullptr);
+void Request::InvalidateStored(const FillHead& head) {
+  const StoredResponse& response = *head.response;
+  for (const std::string& url :
+       InvalidatedUrls(exchange_.request().method, url_, response.status, response.fields)) {
+    if (url == url_ && head.storing) continue;  // it has been replaced
+    Invalidate(worker_.node(), *site_, url);
+  }
 }
 
 BodyCount Request::CountOf(Reason reason) const {

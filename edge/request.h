@@ -9,6 +9,7 @@
 #include "edge/node.h"
 #include "edge/origin_fetch.h"
 #include "edge/policy.h"
+#include "edge/sliced_body.h"
 #include "edge/upload.h"
 #include "http/session/exchange.h"
 #include "storage/cache_store.h"
@@ -55,17 +56,34 @@ class Request final : public http::ExchangeHandler {
   void ServeStored(storage::HeadRef head, Reason reason);
   void OnFirstChunk(storage::HeadRef head, const Selection& selection, Reason reason,
                     Result<ChunkRef> chunk);
-  void RespondStored(storage::HeadRef head, ChunkRef first, const Selection& selection,
+  void ServeSliced(storage::HeadRef head, Reason reason);
+  void OnFirstSlice(storage::HeadRef head, const Selection& selection, Reason reason,
+                    const Status& status);
+  std::shared_ptr<const SliceOrder> MakeSliceOrder(storage::HeadRef head) const;
+  /// `slices`: how to come by the body, where it lies in slices. `first`: the source of the
+  /// selection's span.
+  void RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOrder> slices,
+                     std::unique_ptr<http::BodySource> first, const Selection& selection,
                      Reason reason);
+
+  std::unique_ptr<http::BodySource> MakeMultipartBody(Multipart layout, storage::HeadRef head,
+                                                      std::shared_ptr<const SliceOrder> slices,
+                                                      std::unique_ptr<http::BodySource> first,
+                                                      BodyCount count);
 
   // → validate | miss
   void Forward(Reason reason);
   bool LeadFill(const std::shared_ptr<Fill>& fill);
   void ValidateBehind();
   FetchOrder MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const;
+  FetchOrder MakeFillOrder(std::shared_ptr<Fill> fill, bool conditional) const;
+  std::optional<uint64_t> SliceToAsk() const;
+  bool WantsStored() const;
   void Await(std::shared_ptr<Fill> fill);
   void OnFill();
   void OnFillHead();
+  void ForwardAsVariant(const http::Fields& selecting);
+  void FollowAdvice(Fill::Advice advice);
   void RespondFill();
   bool MayServeStale() const;
 
@@ -78,7 +96,7 @@ class Request final : public http::ExchangeHandler {
   // → deliver → log
   void Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,
                const StatusLine& line, std::unique_ptr<http::BodySource> body);
-  void InvalidateStored(int status);
+  void InvalidateStored(const FillHead& head);
   BodyCount CountOf(Reason reason) const;
 
   Worker& worker_;
@@ -93,6 +111,7 @@ class Request final : public http::ExchangeHandler {
   storage::HeadRef stored_;      ///< what may be validated, or served stale
   storage::HeadRef unreadable_;  ///< a copy whose body could not be read: not to be found again
   std::unique_ptr<FillReader> reader_;
+  std::unique_ptr<SlicedBody> sliced_;  ///< getting its first bytes
   std::shared_ptr<Upload> upload_;
   FetchHandle fetch_;
   Reason reason_ = Reason::kUriMiss;
@@ -100,6 +119,7 @@ class Request final : public http::ExchangeHandler {
   int forwards_ = 0;
   bool collapsed_ = false;
   bool passing_ = false;
+  bool ask_whole_ = false;  ///< slices have been found not to work
   bool responded_ = false;
   std::shared_ptr<Request*> self_;  ///< null inside once destroyed, for answers of the store
 };

@@ -296,6 +296,15 @@ Table SiteTable() {
        .one_of = {"bypass", "store"},
        .prose = "`bypass`: a response with `Set-Cookie` is never stored. `store`: RFC 9111 to the "
                 "letter, which lets it be."});
+  table.Key(
+      "slice", &SiteSettings::slice,
+      {.fallback = "4MiB",
+       .least = "0B",
+       .most = "64MiB",
+       .prose = "A request for a range of what is not stored asks the origin for the slice of this "
+                "length that holds it (in whole chunks of 65,520 bytes). Where the origin names a "
+                "length and a strong `ETag`, the rest is fetched in slices as it is wanted. 0: the "
+                "whole is fetched."});
   table.Where(&SiteSettings::where);
   return table;
 }

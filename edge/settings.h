@@ -75,6 +75,7 @@ struct SiteSettings {
   milliseconds stale_if_error{};
   milliseconds keep{};
   std::string set_cookie;
+  ByteSize slice;
   settings::Origin where;
 };
 

@@ -6,7 +6,7 @@ namespace nearside::edge {
 namespace {
 
 // Little-endian throughout; every length is checked against what is left when it is read back.
-constexpr uint8_t kFormatVersion = 1;
+constexpr uint8_t kFormatVersion = 2;
 
 class Encoder {
  public:
@@ -139,6 +139,9 @@ std::string EncodeStored(const StoredResponse& response) {
     out.Number(variant.key.bytes);
     out.Number(ToUnixMillis(variant.stored_at));
   }
+  out.Number(response.slicing.slice_bytes);
+  out.Number(response.slicing.total_bytes);
+  out.Number(response.slicing.since_purge);
   return bytes;
 }
 
@@ -161,6 +164,9 @@ std::unique_ptr<StoredResponse> DecodeStored(std::string_view meta) {
     variant.stored_at = FromUnixMillis(in.Number<int64_t>());
     response->variants.push_back(std::move(variant));
   }
+  response->slicing.slice_bytes = in.Number<uint64_t>();
+  response->slicing.total_bytes = in.Number<uint64_t>();
+  response->slicing.since_purge = in.Number<uint64_t>();
   if (!in.ok() || !in.at_end()) return nullptr;
   return response;
 }

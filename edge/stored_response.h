@@ -20,6 +20,23 @@ struct Variant {
   WallTime stored_at;
 };
 
+/// A part of a body, in bytes from its beginning.
+struct ByteSpan {
+  uint64_t first = 0;
+  uint64_t end = 0;  ///< one past the last
+  bool operator==(const ByteSpan&) const = default;
+};
+
+/// How a representation is cut whose body is stored in slices (edge/slices.h).
+struct Slicing {
+  uint64_t slice_bytes = 0;  ///< of all slices but the last; 0: it is not cut
+  uint64_t total_bytes = 0;
+  /// The store's purge sequence when its first slice was asked for: older slices are not taken,
+  /// even if they say that they are of the same version.
+  uint64_t since_purge = 0;
+  bool operator==(const Slicing&) const = default;
+};
+
 /// A response in the cache, decoded once when its head enters RAM. Immutable, any thread.
 ///
 /// Under a resource's primary key stands either the response itself (it has no Vary) or an index of
@@ -38,12 +55,20 @@ class StoredResponse final : public storage::HeadPayload {
   /// Tags by which it can be purged, for `explain`.
   std::vector<std::string> tags;
   std::string url;  ///< for `explain` and for people who look into the file
+  Slicing slicing;
 
+  bool is_sliced() const { return slicing.slice_bytes != 0; }
   bool is_index() const { return !variants.empty(); }
   size_t charge() const override;
 };
 
 inline constexpr size_t kMaxVariants = 64;
+
+/// The length of the body, all slices together.
+inline uint64_t BodyBytesOf(const storage::CachedHead& head) {
+  const auto& response = static_cast<const StoredResponse&>(*head.payload);
+  return response.is_sliced() ? response.slicing.total_bytes : head.head.body_bytes;
+}
 
 /// The opaque bytes of storage::Head::meta. The format's version is its first byte.
 std::string EncodeStored(const StoredResponse& response);

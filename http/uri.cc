@@ -128,6 +128,31 @@ Result<Uri> SplitUri(std::string_view text) {
   return uri;
 }
 
+Result<std::string> ResolveUri(std::string_view base, std::string_view reference) {
+  reference = reference.substr(0, reference.find('#'));
+  const auto from = SplitUri(base);
+  if (!from) return tl::unexpected<Error>(from.error());
+  const size_t delimiter = reference.find_first_of(":/?");
+  const bool absolute = delimiter != std::string_view::npos && reference[delimiter] == ':';
+  std::string uri;
+  if (!absolute) uri.append(from->scheme).append(":");
+  if (!absolute && !reference.starts_with("//")) {
+    uri.append("//").append(from->authority);
+    const std::string_view path = from->path.empty() ? std::string_view("/") : from->path;
+    if (reference.empty()) {
+      uri += path;
+      if (from->has_query) uri.append("?").append(from->query);
+    } else if (reference.starts_with('?')) {
+      uri += path;
+    } else if (!reference.starts_with('/')) {
+      uri += path.substr(0, path.rfind('/') + 1);
+    }
+  }
+  uri += reference;
+  if (auto split = SplitUri(uri); !split) return tl::unexpected<Error>(split.error());
+  return uri;
+}
+
 std::optional<Authority> SplitAuthority(std::string_view text) {
   Authority authority;
   std::string_view behind;

@@ -26,6 +26,10 @@ struct Uri {
 /// scheme, no host, a user, a fragment, a bad port).
 Result<Uri> SplitUri(std::string_view text);
 
+/// The absolute URI that a reference in a message means (RFC 3986 §5.2), without its fragment; dot
+/// segments stay (NormalizeTarget takes them out). `base` is absolute. Error: kClient bad_uri.
+Result<std::string> ResolveUri(std::string_view base, std::string_view reference);
+
 /// host[:port]. The host is a name, an IPv4 address, or an IPv6 address, here without its brackets.
 struct Authority {
   std::string_view host;

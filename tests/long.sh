@@ -29,7 +29,7 @@ long_churn() {
   build_release || return 1
   mkdir -p build/long
   build/release/tests/hit_ratio | tee build/long/hit_ratio.txt || return 1
-  build/release/tests/store_churn build/long/churn --fresh --seconds "${NEARSIDE_CHURN_SECONDS:-3600}" --json |
+  build/release/tests/store_churn build/long/churn --fresh --probe --seconds "${NEARSIDE_CHURN_SECONDS:-3600}" --json |
     tee build/long/store_churn.txt
 }
 

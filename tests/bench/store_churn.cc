@@ -22,6 +22,7 @@
 #include "storage/store_disk.h"
 #include "tests/bench/bench_store.h"
 #include "tests/bench/churn_load.h"
+#include "tests/bench/disk_probe.h"
 
 namespace nearside::bench {
 namespace {
@@ -45,6 +46,7 @@ struct Settings {
   int stall_hold_ms = 3000;
   uint64_t seed = 1;
   bool json = false;
+  bool probe = false;
   bool fresh = false;
   ChurnLoad::Rates rates;
 };
@@ -164,6 +166,7 @@ class Run {
                    settings.seed) {}
 
   int Do(Staller& staller) {
+    if (settings_.probe && !Probe()) return 2;
     storage::CacheOptions options;
     options.path = settings_.folder;
     options.disk = ByteSize{settings_.disk_mib << 20};
@@ -188,6 +191,16 @@ class Run {
   }
 
  private:
+  bool Probe() {
+    DiskProbe probe;
+    if (const Status probed = ProbeDisk(settings_.folder, &probe); !probed) {
+      std::fprintf(stderr, "store_churn: %s\n", probed.error().ToString().c_str());
+      return false;
+    }
+    std::printf("%s\n", probe.ToText().c_str());
+    return true;
+  }
+
   void Fill(CacheStore& store, ChurnLoad& load) {
     const Sample begun(store, load);
     load.Fill(
@@ -314,6 +327,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--seed", settings.seed, "Of all draws")->capture_default_str();
   app.add_flag("--fresh", settings.fresh, "Delete FOLDER before, and after a run that was sound");
+  app.add_flag("--probe", settings.probe,
+               "First tell what the disk takes without the store: batches cannot be faster");
   app.add_flag("--json", settings.json, "Print the rows as JSON too");
   CLI11_PARSE(app, argc, argv);
   if (settings.fresh) std::filesystem::remove_all(settings.folder);

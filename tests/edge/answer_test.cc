@@ -16,6 +16,9 @@ std::string Describe(const Selection& selection) {
   std::string text = std::to_string(selection.status) + " " + std::to_string(selection.span.first) +
                      "-" + std::to_string(selection.span.end);
   if (!selection.content_range.empty()) text += " " + selection.content_range;
+  for (const http::ByteRange& range : selection.ranges) {
+    text += " [" + std::to_string(range.first) + "-" + std::to_string(range.last) + "]";
+  }
   if (selection.whole()) text += " whole";
   return text;
 }
@@ -139,7 +142,8 @@ TEST(AnswerTest, Ranges) {
       {"past the end", {{"range", "bytes=990-5000"}}, "206 990-1000 bytes 990-999/1000"},
       {"beyond the end", {{"range", "bytes=1000-"}}, "416 0-0 bytes */1000"},
       {"an empty suffix", {{"range", "bytes=-0"}}, "416 0-0 bytes */1000"},
-      {"several: the whole", {{"range", "bytes=0-1, 5-9"}}, kWhole},
+      {"several", {{"range", "bytes=0-1, 5-9"}}, "206 0-2 [0-1] [5-9]"},
+      {"in any order", {{"range", "bytes=-5, 0-1"}}, "206 995-1000 [995-999] [0-1]"},
       {"one of two is there", {{"range", "bytes=0-1, 5000-"}}, "206 0-2 bytes 0-1/1000"},
       {"another unit", {{"range", "lines=0-1"}}, kWhole},
       {"backwards", {{"range", "bytes=9-0"}}, kWhole},

@@ -243,5 +243,83 @@ TEST(PolicyStoreTest, WhatIsInTheResponseItselfKeepsItFromEveryone) {
   }
 }
 
+// RFC 9110 §9.3.3.
+TEST(PolicyStoreTest, TheAnswerToAPostMayAnswerLaterGets) {
+  const std::string url = "https://www.demo.test/a?b";
+  const struct {
+    const char* method;
+    int status;
+    Fields response;
+    bool answers;
+  } rows[] = {
+      {"POST", 200, {{"content-location", "/a?b"}, {"cache-control", "max-age=60"}}, true},
+      {"POST", 200, {{"content-location", url}, {"cache-control", "max-age=60"}}, true},
+      {"POST", 200, {{"content-location", ""}, {"cache-control", "s-maxage=60"}}, true},
+      {"POST", 200, {{"content-location", "a?b"}, {"expires", DateAt(60)}}, true},
+      {"POST", 200, {{"content-location", "/a?b"}, {"cdn-cache-control", "max-age=9"}}, true},
+      {"POST", 200, {{"content-location", "/a"}, {"cache-control", "max-age=60"}}, false},
+      {"POST", 200, {{"content-location", "//x/a?b"}, {"cache-control", "max-age=60"}}, false},
+      {"POST", 200, {{"cache-control", "max-age=60"}}, false},
+      {"POST", 200, {{"content-location", "/a?b"}, {"last-modified", DateAt(-9000)}}, false},
+      {"POST", 201, {{"content-location", "/a?b"}, {"cache-control", "max-age=60"}}, false},
+      {"PUT", 200, {{"content-location", "/a?b"}, {"cache-control", "max-age=60"}}, false},
+  };
+  for (const auto& row : rows) {
+    const http::RequestHead request = RequestFor(row.method, url);
+    const http::ResponseHead response{.status = row.status, .fields = row.response};
+    const Exchanged exchanged{.request = request,
+                              .response = response,
+                              .request_time = kNow,
+                              .response_time = kNow,
+                              .site = DefaultSite()};
+    EXPECT_EQ(AnswersLaterGets(exchanged, url), row.answers)
+        << row.method << row.status << TextOf(row.response);
+  }
+}
+
+// RFC 9111 §4.4.
+TEST(PolicyStoreTest, UnsafeRequestsInvalidateWhatTheyAndTheirAnswersName) {
+  const struct {
+    const char* method;
+    int status;
+    Fields response;
+    const char* urls;
+  } rows[] = {
+      {"POST", 200, {}, "/d/a "},
+      {"PUT", 204, {}, "/d/a "},
+      {"DELETE", 303, {}, "/d/a "},
+      {"X-OWN", 299, {}, "/d/a "},
+      {"POST", 201, {{"location", "/b"}}, "/d/a /b "},
+      {"POST", 201, {{"location", "b?c#d"}}, "/d/a /d/b?c "},
+      {"POST", 201, {{"location", "../b"}}, "/d/a /b "},
+      {"POST", 200, {{"content-location", "/%7eb"}}, "/d/a /~b "},
+      {"POST", 200, {{"location", "/b"}, {"content-location", "/c"}}, "/d/a /b /c "},
+      {"POST", 200, {{"location", "/b"}, {"content-location", "/b"}}, "/d/a /b "},
+      {"POST", 200, {{"location", "a"}}, "/d/a "},
+      {"POST", 200, {{"location", "https://WWW.demo.test:443/b"}}, "/d/a /b "},
+      {"POST", 200, {{"location", "https://other.test/b"}}, "/d/a "},
+      {"POST", 200, {{"location", "http://www.demo.test/b"}}, "/d/a "},
+      {"POST", 200, {{"location", "https://www.demo.test:8443/b"}}, "/d/a "},
+      {"POST", 200, {{"location", "/../../b"}}, "/d/a "},
+      {"POST", 200, {{"location", "mailto:a"}}, "/d/a "},
+      {"POST", 404, {{"location", "/b"}}, ""},
+      {"POST", 500, {}, ""},
+      {"POST", 199, {}, ""},
+      {"GET", 200, {{"location", "/b"}}, ""},
+      {"HEAD", 200, {}, ""},
+      {"OPTIONS", 200, {}, ""},
+  };
+  const std::string origin = "https://www.demo.test";
+  for (const auto& row : rows) {
+    std::string urls;
+    for (const std::string& url :
+         InvalidatedUrls(row.method, origin + "/d/a", row.status, row.response)) {
+      EXPECT_TRUE(url.starts_with(origin + "/")) << url;
+      urls += url.substr(origin.size()) + " ";
+    }
+    EXPECT_EQ(urls, row.urls) << row.method << row.status << TextOf(row.response);
+  }
+}
+
 }  // namespace
 }  // namespace nearside::edge

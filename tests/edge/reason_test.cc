@@ -21,6 +21,7 @@ constexpr Row kRows[] = {
     {Reason::kMaxStale, "max_stale - stale"},
     {Reason::kValidated, "validated stale hit"},
     {Reason::kUriMiss, "uri_miss uri-miss miss"},
+    {Reason::kPartialMiss, "partial_miss partial miss"},
     {Reason::kVaryMiss, "vary_miss vary-miss miss"},
     {Reason::kExpired, "expired stale miss"},
     {Reason::kResponseNoCache, "response_no_cache stale miss"},

@@ -99,6 +99,43 @@ TEST_F(RequestPassTest, UnsafeRequestsThatSucceedInvalidate) {
   }
 }
 
+// RFC 9111 §4.4: what the answer names goes as well, within the same origin.
+TEST_F(RequestPassTest, AnUnsafeRequestInvalidatesWhatItsAnswerNames) {
+  Start();
+  Fill("/made", kMinute, "old");
+  Fill("/list?page=1", kMinute, "old");
+  FakeExchange& unsafe = Post("/form", "x");
+  origin_.Next().Answer("201 Created", "Location: /made\nContent-Location: list?page=1\n", "");
+  Answer(unsafe);
+  for (const std::string_view target : {"/made", "/list?page=1"}) {
+    EXPECT_EQ(Fill(target, kMinute, "new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
+  }
+}
+
+// RFC 9110 §9.3.3.
+TEST_F(RequestPassTest, APostThatSaysWhatItShowsAnswersLaterGets) {
+  Start();
+  Fill("/a", kMinute, "old");
+  FakeExchange& post = Post("/a", "x");
+  origin_.Next().Answer("200 OK", std::string(kMinute) + "Content-Location: /a\n", "new");
+  EXPECT_EQ(Answer(post), "200 fwd=method; fwd-status=200; stored; detail=method|new");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+  // A POST itself is never answered from there.
+  FakeExchange& again = Post("/a", "x");
+  origin_.Next().Answer("200 OK", "Content-Location: /a\n", "newer");
+  EXPECT_EQ(Answer(again), "200 fwd=method; fwd-status=200; detail=method|newer");
+  EXPECT_EQ(Fill("/a", kMinute, "newest"), "200 fwd=uri-miss; fwd-status=200; stored|newest");
+}
+
+TEST_F(RequestPassTest, APostThatMayNotBeStoredIsNotStored) {
+  Start();
+  FakeExchange& post = Post("/a", "x");
+  origin_.Next().Answer("200 OK", "Cache-Control: private, max-age=60\nContent-Location: /a\n",
+                        "mine");
+  Answer(post);
+  EXPECT_EQ(Fill("/a", kMinute, "ours"), "200 fwd=uri-miss; fwd-status=200; stored|ours");
+}
+
 TEST_F(RequestPassTest, AChangeOvertakesWhatIsOnItsWay) {
   Start();
   FakeExchange& read = Get("/a");

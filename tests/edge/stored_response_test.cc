@@ -27,6 +27,7 @@ StoredResponse Page() {
   page.control = "max-age=60";
   page.tags = {"product-7", "blog"};
   page.url = "https://www.demo.test/a?b=c";
+  page.slicing = {.slice_bytes = 65'520, .total_bytes = uint64_t{1} << 40, .since_purge = 7};
   return page;
 }
 
@@ -55,6 +56,9 @@ std::string Describe(const StoredResponse& response) {
     text += flag ? " yes" : " no";
   }
   for (const std::string& tag : response.tags) text += " #" + tag;
+  text += " " + std::to_string(response.slicing.slice_bytes) + "/" +
+          std::to_string(response.slicing.total_bytes) + "@" +
+          std::to_string(response.slicing.since_purge);
   for (const Variant& variant : response.variants) {
     text += "\n" + HexEncode(variant.key.bytes) + " " + FormatIsoTime(variant.stored_at) + " " +
             variant.selecting.ToText();
@@ -102,7 +106,8 @@ TEST(StoredResponseTest, AnotherVersionIsRefused) {
 
 TEST(StoredResponseTest, HugeCountsAreRefusedWithoutMemory) {
   std::string bytes = EncodeStored(StoredResponse());
-  bytes.replace(bytes.size() - 4, 4, "\xff\xff\xff\xff");
+  constexpr size_t kSlicingBytes = 3 * sizeof(uint64_t);  // behind the count of variants
+  bytes.replace(bytes.size() - kSlicingBytes - 4, 4, "\xff\xff\xff\xff");
   EXPECT_EQ(DecodeStored(bytes), nullptr);
 }
 

@@ -50,6 +50,44 @@ TEST(UriTest, AbsoluteUris) {
   for (const auto& row : rows) EXPECT_EQ(Text(SplitUri(row.uri)), row.parts) << row.uri;
 }
 
+// RFC 3986 §5.4.
+TEST(UriTest, References) {
+  const struct {
+    const char* reference;
+    const char* uri;
+  } rows[] = {
+      {"g", "http://a/b/c/g"},
+      {"./g", "http://a/b/c/./g"},  // NormalizeTarget takes the dots out
+      {"../g", "http://a/b/c/../g"},
+      {"g/", "http://a/b/c/g/"},
+      {"/g", "http://a/g"},
+      {"//g", "http://g"},
+      {"//g:81/x", "http://g:81/x"},
+      {"?y", "http://a/b/c/d?y"},
+      {"g?y", "http://a/b/c/g?y"},
+      {"#s", "http://a/b/c/d?q"},
+      {"g#s", "http://a/b/c/g"},
+      {"g?y#s", "http://a/b/c/g?y"},
+      {"", "http://a/b/c/d?q"},
+      {"https://b/x", "https://b/x"},
+      {"g?a:b", "http://a/b/c/g?a:b"},
+      {"/g:h", "http://a/g:h"},
+      {"mailto:x", "bad_uri"},
+      {"ftp://b/x", "bad_uri"},
+      {"//user@g/", "bad_uri"},
+      {"//", "bad_uri"},
+      {"a b", "bad_uri"},
+      {"a\r\nb", "bad_uri"},
+  };
+  for (const auto& row : rows) {
+    const auto uri = ResolveUri("http://a/b/c/d?q", row.reference);
+    EXPECT_EQ(uri ? *uri : uri.error().reason, row.uri) << row.reference;
+  }
+  EXPECT_EQ(ResolveUri("http://a", "g").value(), "http://a/g");
+  EXPECT_EQ(ResolveUri("http://a", "").value(), "http://a/");
+  EXPECT_EQ(ResolveUri("/a", "b").error().reason, "bad_uri");
+}
+
 TEST(UriTest, Authorities) {
   const auto text = [](std::string_view authority) -> std::string {
     const auto split = SplitAuthority(authority);

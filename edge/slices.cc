@@ -1,0 +1,104 @@
+#include "edge/slices.h"
+
+#include <algorithm>
+#include <string>
+
+#include "http/etag.h"
+#include "runtime/chunk.h"
+#include "runtime/crypto.h"
+
+namespace nearside::edge {
+namespace {
+
+/// Of a representation, so that positions can be added up. Longer ones do not exist.
+constexpr uint64_t kLongest = uint64_t{1} << 62;
+
+std::optional<http::EntityTag> StrongTag(const http::Fields& fields) {
+  const auto tag = http::ParseEntityTag(fields.Get("etag").value_or(""));
+  return tag && !tag->weak ? tag : std::nullopt;
+}
+
+/// The Content-Range of a single part whose length is known and which the framing, if it tells a
+/// length, agrees with.
+std::optional<http::ContentRange> RangeOf(const http::Fields& fields) {
+  const auto text = fields.Get("content-range");
+  if (!text || fields.Joined("content-range") != *text) return std::nullopt;
+  const auto content_range = http::ParseContentRange(*text);
+  if (!content_range || !content_range->range || !content_range->length) return std::nullopt;
+  if (*content_range->length > kLongest) return std::nullopt;
+  const auto length = fields.Get("content-length");
+  if (length && *length != std::to_string(content_range->range->size())) return std::nullopt;
+  return content_range;
+}
+
+http::ResponseHead WholeOf(const http::ResponseHead& part, uint64_t total_bytes) {
+  http::ResponseHead whole = part;
+  whole.status = 200;
+  whole.fields.Remove("content-range");
+  whole.fields.Set("content-length", std::to_string(total_bytes));
+  return whole;
+}
+
+}  // namespace
+
+uint64_t SliceBytes(const SiteSettings& site) {
+  if (site.slice.bytes == 0) return 0;
+  return std::max<uint64_t>(1, site.slice.bytes / kChunkBytes) * kChunkBytes;
+}
+
+ByteSpan SliceSpan(const Slicing& slicing, uint64_t n) {
+  const uint64_t first = std::min(n * slicing.slice_bytes, slicing.total_bytes);
+  return {.first = first, .end = std::min(first + slicing.slice_bytes, slicing.total_bytes)};
+}
+
+Key256 SliceKey(const Key256& key, const StoredResponse& response, uint64_t n) {
+  std::string text(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
+  text += "slice ";
+  text += std::to_string(response.slicing.slice_bytes) + " " +
+          std::to_string(response.slicing.total_bytes) + " " + std::to_string(n) + " ";
+  text += response.fields.Get("etag").value_or("");
+  return Key256{Sha256Of(text)};
+}
+
+std::optional<uint64_t> FirstSlice(const http::RequestHead& request, uint64_t slice_bytes) {
+  if (request.method != "GET" || slice_bytes == 0) return std::nullopt;
+  const auto range = request.fields.Get("range");
+  if (!range) return std::nullopt;
+  const auto specs = http::ParseRange(*range);
+  if (!specs || specs->size() > http::kRangesInRequest) return std::nullopt;
+  // A position that no file reaches would only ask for a 416.
+  const uint64_t first = specs->front().first.value_or(0);
+  return first < kLongest ? std::optional(first / slice_bytes) : std::nullopt;
+}
+
+PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64_t slice_bytes) {
+  PartialAnswer answer;
+  const auto content_range = RangeOf(response.fields);
+  if (!content_range) return answer;
+  const http::ByteRange range = *content_range->range;
+  const uint64_t total_bytes = *content_range->length;
+  const Slicing slicing{.slice_bytes = slice_bytes, .total_bytes = total_bytes};
+  if (range.first == 0 && range.size() == total_bytes) {
+    answer.kind = PartialAnswer::Kind::kWhole;
+  } else if (StrongTag(response.fields) &&
+             ByteSpan{range.first, range.last + 1} == SliceSpan(slicing, n)) {
+    answer.kind = PartialAnswer::Kind::kSlice;
+    answer.slicing = slicing;
+  } else {
+    return answer;
+  }
+  answer.whole = WholeOf(response, total_bytes);
+  return answer;
+}
+
+bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n) {
+  if (response.status != 206) return false;
+  const auto content_range = RangeOf(response.fields);
+  const auto tag = StrongTag(response.fields);
+  if (!content_range || !tag || tag != StrongTag(stored.fields)) return false;
+  return *content_range->length == stored.slicing.total_bytes &&
+         ByteSpan{content_range->range->first, content_range->range->last + 1} ==
+             SliceSpan(stored.slicing, n);
+}
+
+}  // namespace nearside::edge

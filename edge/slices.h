@@ -1,0 +1,52 @@
+#pragma once
+
+// Large representations are fetched and stored in slices, once an answer to a range has told their
+// length and a strong validator: a client that seeks costs the slice it seeks to and not the file.
+// Under the representation's key stands its head without a body (StoredResponse::slicing); each
+// slice is an object of its own, named by the validator, so that slices of two versions never meet
+// (RFC 9110 §15.3.7.3, RFC 9111 §3.4). Pure.
+
+#include <cstdint>
+#include <optional>
+
+#include "edge/settings.h"
+#include "edge/stored_response.h"
+#include "http/message.h"
+#include "http/range.h"
+#include "runtime/hash.h"
+
+namespace nearside::edge {
+
+/// The site's slice length, in whole chunks; 0: it has none.
+uint64_t SliceBytes(const SiteSettings& site);
+
+/// Which bytes slice `n` of a representation has; empty behind its end.
+ByteSpan SliceSpan(const Slicing& slicing, uint64_t n);
+
+/// The key of slice `n` of the representation that is stored under `key` with `response` as its
+/// head.
+Key256 SliceKey(const Key256& key, const StoredResponse& response, uint64_t n);
+
+/// The slice in which the request's first range begins, where the length of the whole is not known:
+/// 0 for the last bytes of it. nullopt for a request without a range that could be answered.
+std::optional<uint64_t> FirstSlice(const http::RequestHead& request, uint64_t slice_bytes);
+
+/// What an answer to "Range: bytes=<slice n>" has brought.
+struct PartialAnswer {
+  enum class Kind : uint8_t {
+    kUnusable,  ///< other bytes than asked for, no strong validator, or fields that contradict
+    kWhole,     ///< all of the representation: as good as a 200
+    kSlice,     ///< exactly that slice
+  } kind = Kind::kUnusable;
+  Slicing slicing;  ///< of kSlice
+  /// Of kWhole and kSlice: the head of the 200 that it is a part of, Content-Length included.
+  http::ResponseHead whole;
+};
+
+/// `response` is a 206.
+PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64_t slice_bytes);
+
+/// Whether a 206 carries exactly slice `n` of the stored representation, of the same version.
+bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n);
+
+}  // namespace nearside::edge

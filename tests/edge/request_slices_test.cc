@@ -1,0 +1,355 @@
+// The request state machine with ranges: parts of what is stored, slices of what is large.
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "edge/cache_key.h"
+#include "http/range.h"
+#include "tests/edge/patterns.h"
+#include "tests/edge/request_fixture.h"
+
+namespace nearside::edge {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr std::string_view kMinute = "Cache-Control: max-age=60\nETag: \"v1\"\n";
+constexpr std::string_view kSliced = "slice = \"64KiB\"\n";  // one chunk
+
+class RequestSlicesTest : public RequestTest {
+ protected:
+  FakeExchange& GetRange(std::string_view range, http::Fields fields = {},
+                         std::string_view target = "/film") {
+    fields.Add("range", range);
+    return Get(target, std::move(fields));
+  }
+  /// The next request of the edge, answered as a server of files would.
+  std::string AnswerRange(std::string_view lines = kMinute) {
+    const ScriptedOrigin::Asked asked = origin_.Next();
+    const http::RangeSelection selected = http::SelectRanges(asked.Field("range"), film_.size());
+    if (selected.ranges.size() != 1) {
+      asked.Answer("200 OK", lines, film_);
+    } else {
+      const http::ByteRange range = selected.ranges.front();
+      const std::string told =
+          "Content-Range: " + http::FormatContentRange({.range = range, .length = film_.size()}) +
+          "\n";
+      asked.Answer("206 Partial Content", told + std::string(lines),
+                   std::string_view(film_).substr(range.first, range.size()));
+    }
+    return asked.Field("range");
+  }
+  std::string Part(uint64_t first, uint64_t size) const { return film_.substr(first, size); }
+
+  std::string film_ = Pattern(3 * kChunkBytes + 1000);
+};
+
+TEST_F(RequestSlicesTest, ASeekCostsOneSlice) {
+  Start(kSliced);
+  FakeExchange& seek = GetRange("bytes=131050-131059");
+  EXPECT_EQ(AnswerRange(), "bytes=131040-196559");
+  EXPECT_EQ(Answer(seek), "206 fwd=uri-miss; fwd-status=206; stored|" + Part(131050, 10));
+  EXPECT_EQ(seek.Field("content-range"), "bytes 131050-131059/" + std::to_string(film_.size()));
+  EXPECT_EQ(seek.Field("content-length"), "10");
+  EXPECT_EQ(origin_.count(), 1u);
+
+  EXPECT_EQ(Answer(GetRange("bytes=150000-150004")), "206 hit|" + Part(150000, 5));
+  EXPECT_EQ(origin_.count(), 1u);
+  EXPECT_EQ(Sum(node_->metrics.slices), 1u);
+}
+
+TEST_F(RequestSlicesTest, SlicesAreJoinedToTheWhole) {
+  Start(kSliced);
+  FakeExchange& seek = GetRange("bytes=-10");
+  EXPECT_EQ(AnswerRange(), "bytes=0-65519");
+  EXPECT_EQ(AnswerRange(), "bytes=196560-262079");
+  EXPECT_EQ(Answer(seek),
+            "206 fwd=uri-miss; fwd-status=206; stored|" + Part(film_.size() - 10, 10));
+
+  FakeExchange& whole = Get("/film");
+  EXPECT_EQ(AnswerRange(), "bytes=65520-131039");
+  EXPECT_EQ(AnswerRange(), "bytes=131040-196559");
+  EXPECT_EQ(Answer(whole), "200 hit|" + film_);  // its first slice was there
+  EXPECT_EQ(whole.Field("content-length"), std::to_string(film_.size()));
+  EXPECT_EQ(Answer(Get("/film")), "200 hit|" + film_);
+  EXPECT_EQ(Answer(Head("/film")).substr(0, 7), "200 hit");
+  EXPECT_EQ(origin_.count(), 4u);
+}
+
+TEST_F(RequestSlicesTest, AMissingSliceIsToldAsPartial) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& second = GetRange("bytes=70000-70009");
+  AnswerRange();
+  EXPECT_EQ(Answer(second),
+            "206 fwd=partial; fwd-status=206; stored; detail=partial_miss|" + Part(70000, 10));
+  EXPECT_EQ(Counted(Reason::kPartialMiss), 1u);
+}
+
+TEST_F(RequestSlicesTest, SlicesAreAskedForAsOneVersionAndWithoutACoding) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9", {{"accept-encoding", "gzip"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-range"), "");
+  EXPECT_EQ(asked.Field("accept-encoding"), "identity");
+  asked.Answer(
+      "206 Partial Content",
+      std::string(kMinute) + "Content-Range: bytes 0-65519/" + std::to_string(film_.size()) + "\n",
+      Part(0, kChunkBytes));
+  Answer(first);
+  FakeExchange& second = GetRange("bytes=70000-70009");
+  asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-range"), "\"v1\"");
+  EXPECT_EQ(asked.Field("accept-encoding"), "identity");
+  asked.Answer("206 Partial Content",
+               std::string(kMinute) + "Content-Range: bytes 65520-131039/" +
+                   std::to_string(film_.size()) + "\n",
+               Part(kChunkBytes, kChunkBytes));
+  Answer(second);
+}
+
+TEST_F(RequestSlicesTest, AWholeThatComesForASliceIsStoredAsSuch) {
+  film_ = "0123456789";
+  Start(kSliced);
+  FakeExchange& range = GetRange("bytes=-3");
+  AnswerRange("Cache-Control: max-age=60\n");  // needs no validator
+  EXPECT_EQ(Answer(range), "206 fwd=uri-miss; fwd-status=200; stored|789");
+  EXPECT_EQ(Answer(Get("/film")), "200 hit|0123456789");
+  EXPECT_EQ(Answer(GetRange("bytes=2-4")), "206 hit|234");
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
+TEST_F(RequestSlicesTest, AnOriginWithoutRangesSendsTheWhole) {
+  Start(kSliced);
+  FakeExchange& range = GetRange("bytes=70000-70009");
+  origin_.Next().Answer("200 OK", kMinute, film_);
+  EXPECT_EQ(Answer(range), "206 fwd=uri-miss; fwd-status=200; stored|" + Part(70000, 10));
+  EXPECT_EQ(Answer(Get("/film")), "200 hit|" + film_);
+}
+
+TEST_F(RequestSlicesTest, WithoutAStrongValidatorTheWholeIsFetched) {
+  Start(kSliced);
+  FakeExchange& range = GetRange("bytes=70000-70009");
+  EXPECT_EQ(AnswerRange("Cache-Control: max-age=60\nETag: W/\"v1\"\n"), "bytes=65520-131039");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("range"), "");
+  asked.Answer("200 OK", "Cache-Control: max-age=60\n", film_);
+  EXPECT_EQ(Answer(range), "206 fwd=uri-miss; fwd-status=200; stored|" + Part(70000, 10));
+  EXPECT_EQ(Answer(GetRange("bytes=5-6")), "206 hit|" + Part(5, 2));
+}
+
+TEST_F(RequestSlicesTest, WhatMayNotBeStoredIsAskedForAsTheClientDid) {
+  Start(kSliced);
+  FakeExchange& range = GetRange("bytes=70000-70009");
+  AnswerRange("Cache-Control: private\nETag: \"v1\"\n");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("range"), "bytes=70000-70009");
+  asked.Answer("206 Partial Content",
+               "Cache-Control: private\nContent-Range: bytes 70000-70009/197560\n",
+               Part(70000, 10));
+  EXPECT_EQ(Answer(range), "206 fwd=bypass; fwd-status=206; detail=not_shared|" + Part(70000, 10));
+}
+
+TEST_F(RequestSlicesTest, ARangeBehindTheEndIsNotRemembered) {
+  Start(kSliced);
+  FakeExchange& beyond = GetRange("bytes=900000-");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("range"), "bytes=851760-917279");
+  asked.Answer("416 Range Not Satisfiable",
+               "Cache-Control: max-age=60\nContent-Range: bytes */197560\n", "");
+  EXPECT_THAT(Answer(beyond), StartsWith("416 fwd=uri-miss; fwd-status=416"));
+  FakeExchange& whole = Get("/film");
+  origin_.Next().Answer("200 OK", kMinute, film_);
+  EXPECT_EQ(Answer(whole), "200 fwd=uri-miss; fwd-status=200; stored|" + film_);
+}
+
+TEST_F(RequestSlicesTest, AThousandSeeksAtOnceAskOnce) {
+  Start(kSliced);
+  std::vector<FakeExchange*> clients;
+  for (uint64_t i = 0; i < 1000; ++i) {
+    clients.push_back(&GetRange("bytes=" + std::to_string(i) + "-" + std::to_string(i + 9)));
+  }
+  AnswerRange();
+  for (uint64_t i = 0; i < 1000; ++i) {
+    const std::string answer = AnswerNow(*clients[i]);
+    EXPECT_EQ(answer.substr(answer.find('|') + 1), Part(i, 10));
+  }
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
+TEST_F(RequestSlicesTest, ANewVersionInTheMiddleCutsOffAndIsFetchedByTheNext) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& long_one = GetRange("bytes=0-140000");
+  origin_.Next().Answer("200 OK", "Cache-Control: max-age=60\nETag: \"v2\"\n", film_);
+  EXPECT_THAT(AnswerNow(long_one), testing::EndsWith(" [cut off]"));
+  Settle();
+  FakeExchange& next = GetRange("bytes=0-9");
+  EXPECT_EQ(AnswerRange("Cache-Control: max-age=60\nETag: \"v2\"\n"), "bytes=0-65519");
+  EXPECT_EQ(Answer(next), "206 fwd=uri-miss; fwd-status=206; stored|" + Part(0, 10));
+}
+
+TEST_F(RequestSlicesTest, ANewVersionBeforeTheFirstByteIsFetchedAtOnce) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& second = GetRange("bytes=70000-70009");
+  origin_.Next().Answer("200 OK", "ETag: \"v2\"\n", film_);
+  EXPECT_EQ(AnswerRange("Cache-Control: max-age=60\nETag: \"v2\"\n"), "bytes=65520-131039");
+  EXPECT_EQ(Answer(second), "206 fwd=uri-miss; fwd-status=206; stored|" + Part(70000, 10));
+}
+
+TEST_F(RequestSlicesTest, ASliceThatBreaksOffIsAskedForOnceMore) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& second = GetRange("bytes=65520-131039");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send(
+      "HTTP/1.1 206 Partial Content\r\nContent-Length: 65520\r\nETag: \"v1\"\r\n"
+      "Content-Range: bytes 65520-131039/197560\r\n\r\n" +
+      Part(65520, 1000));
+  EXPECT_TRUE(thread_.Await([&] { return second.body.size() == 1000; }));
+  asked.Close();
+  AnswerRange();
+  const std::string answer = Answer(second);
+  EXPECT_EQ(answer.substr(answer.find('|') + 1), Part(65520, 65520));
+}
+
+TEST_F(RequestSlicesTest, ABodyShorterThanItsContentRangeIsNeverStored) {
+  Start(kSliced);
+  FakeExchange& client = GetRange("bytes=0-9");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send(
+      "HTTP/1.1 206 Partial Content\r\nTransfer-Encoding: chunked\r\nETag: \"v1\"\r\n"
+      "Cache-Control: max-age=60\r\nContent-Range: bytes 0-65519/197560\r\n\r\n"
+      "5\r\nhello\r\n");
+  EXPECT_TRUE(thread_.Await([&] { return client.body == "hello"; }));
+  asked.Send("0\r\n\r\n");
+  // The slice is asked for anew, and on a connection of its own when the kept one dies.
+  for (int i = 0; i < 2; ++i) origin_.Next().Close();
+  EXPECT_THAT(AnswerNow(client), HasSubstr("[cut off]"));
+}
+
+TEST_F(RequestSlicesTest, ValidationAsksForTheSliceThatIsWanted) {
+  Start(kSliced);
+  constexpr std::string_view kStale = "Cache-Control: max-age=0\nETag: \"v1\"\n";
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange(kStale);
+  Answer(first);
+  FakeExchange& confirmed = GetRange("bytes=0-4");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v1\"");
+  EXPECT_EQ(asked.Field("range"), "bytes=0-65519");
+  asked.Answer("304 Not Modified", kStale, "");
+  EXPECT_EQ(Answer(confirmed), "206 fwd=stale; fwd-status=304; detail=validated|" + Part(0, 5));
+  FakeExchange& changed = GetRange("bytes=0-4");
+  film_ = Pattern(film_.size(), 77);
+  AnswerRange("Cache-Control: max-age=60\nETag: \"v2\"\n");
+  EXPECT_EQ(Answer(changed), "206 fwd=stale; fwd-status=206; stored; detail=expired|" + Part(0, 5));
+}
+
+TEST_F(RequestSlicesTest, APurgeTakesTheSlicesToo) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  node_->store->Purge({storage::ScopeOf(storage::ScopeKind::kUrl, "demo", "/film")}, false,
+                      std::nullopt, nullptr, nullptr);
+  FakeExchange& second = GetRange("bytes=0-9");
+  AnswerRange();
+  EXPECT_EQ(Answer(second), "206 fwd=uri-miss; fwd-status=206; stored|" + Part(0, 10));
+}
+
+// A purge by a tag that the representation has got since its slices were fetched.
+TEST_F(RequestSlicesTest, WhatIsFetchedAfterAPurgeTakesNoOlderSlices) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-70000");
+  AnswerRange();
+  AnswerRange();
+  Answer(first);
+  node_->store->Purge({storage::ScopeOf(storage::ScopeKind::kTag, "demo", "new")}, false,
+                      std::nullopt, nullptr, nullptr);
+  node_->store->Remove(PrimaryKey("demo", "https://www.demo.test/film"));
+  FakeExchange& second = GetRange("bytes=0-70000");
+  EXPECT_EQ(AnswerRange(), "bytes=0-65519");
+  EXPECT_EQ(AnswerRange(), "bytes=65520-131039");
+  const std::string answer = Answer(second);
+  EXPECT_EQ(answer.substr(answer.find('|') + 1), Part(0, 70001));
+}
+
+TEST_F(RequestSlicesTest, OnlyIfCachedAsksForNoSlice) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  const http::Fields only = {{"cache-control", "only-if-cached"}};
+  EXPECT_EQ(Answer(GetRange("bytes=5-9", only)), "206 hit|" + Part(5, 5));
+  EXPECT_THAT(Answer(GetRange("bytes=70000-70009", only)),
+              StartsWith("504 detail=only_if_cached|"));
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
+TEST_F(RequestSlicesTest, SlicesOfVariantsDoNotMeet) {
+  Start(kSliced);
+  const std::string lines = std::string(kMinute) + "Vary: X-Kind\n";
+  for (const std::string_view kind : {"a", "b"}) {
+    film_ = Pattern(3 * kChunkBytes, kind == "a" ? 1 : 2);
+    FakeExchange& client = GetRange("bytes=0-9", {{"x-kind", kind}});
+    AnswerRange(lines);
+    const std::string answer = Answer(client);
+    EXPECT_EQ(answer.substr(answer.find('|') + 1), Part(0, 10));
+  }
+  film_ = Pattern(3 * kChunkBytes, 1);
+  EXPECT_EQ(Answer(GetRange("bytes=5-9", {{"x-kind", "a"}})), "206 hit|" + Part(5, 5));
+}
+
+TEST_F(RequestSlicesTest, WithoutSlicesTheWholeIsFetched) {
+  Start("slice = \"0B\"\n");
+  FakeExchange& range = GetRange("bytes=70000-70009");
+  EXPECT_EQ(AnswerRange(), "");
+  EXPECT_EQ(Answer(range), "206 fwd=uri-miss; fwd-status=200; stored|" + Part(70000, 10));
+}
+
+TEST_F(RequestSlicesTest, SeveralRangesOfWhatIsStored) {
+  Start();
+  Fill("/page", "Cache-Control: max-age=60\nContent-Type: text/plain\n", "0123456789");
+  FakeExchange& several = GetRange("bytes=0-1,-2", {}, "/page");
+  const std::string answer = Answer(several);
+  EXPECT_THAT(answer, StartsWith("206 hit|--"));
+  EXPECT_THAT(answer,
+              HasSubstr("Content-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n01\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Range: bytes 8-9/10\r\n\r\n89\r\n--"));
+  EXPECT_THAT(several.Field("content-type"), StartsWith("multipart/byteranges; boundary="));
+  EXPECT_EQ(several.Field("content-length"), std::to_string(several.body.size()));
+  EXPECT_EQ(several.Field("content-range"), "");
+}
+
+TEST_F(RequestSlicesTest, SeveralRangesOfSlices) {
+  Start(kSliced);
+  FakeExchange& several = GetRange("bytes=0-1,131050-131051");
+  AnswerRange();
+  EXPECT_EQ(AnswerRange(), "bytes=131040-196559");
+  const std::string answer = Answer(several);
+  EXPECT_THAT(answer, HasSubstr("\r\n\r\n" + Part(0, 2) + "\r\n--"));
+  EXPECT_THAT(answer, HasSubstr("\r\n\r\n" + Part(131050, 2) + "\r\n--"));
+  EXPECT_EQ(several.Field("content-length"), std::to_string(several.body.size()));
+}
+
+TEST_F(RequestSlicesTest, SeveralRangesOfABodyThatIsArrivingAreAnsweredByTheWhole) {
+  Start("slice = \"0B\"\n");
+  FakeExchange& several = GetRange("bytes=0-1,8-9", {}, "/page");
+  origin_.Next().Answer("200 OK", kMinute, "0123456789");
+  EXPECT_EQ(Answer(several), "200 fwd=uri-miss; fwd-status=200; stored|0123456789");
+}
+
+}  // namespace
+}  // namespace nearside::edge

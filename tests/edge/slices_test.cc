@@ -1,0 +1,173 @@
+#include "edge/slices.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/edge/messages.h"
+
+namespace nearside::edge {
+namespace {
+
+using http::Fields;
+
+constexpr uint64_t kSlice = 100;
+
+std::string SliceFor(std::string_view range, std::string_view method = "GET") {
+  Fields fields;
+  if (!range.empty()) fields.Add("range", range);
+  const auto n =
+      FirstSlice(RequestFor(method, "https://www.demo.test/a", std::move(fields)), kSlice);
+  return n ? std::to_string(*n) : "none";
+}
+
+TEST(SlicesTest, TheFirstRangeTellsTheFirstSlice) {
+  const struct {
+    const char* range;
+    const char* slice;
+  } rows[] = {
+      {"bytes=0-", "0"},
+      {"bytes=0-0", "0"},
+      {"bytes=99-", "0"},
+      {"bytes=100-", "1"},
+      {"bytes=250-260", "2"},
+      {"bytes=-5", "0"},
+      {"bytes=500-, 0-1", "5"},
+      {"BYTES=100-", "1"},
+      {"", "none"},
+      {"bytes=", "none"},
+      {"bytes=5-1", "none"},
+      {"pages=1-2", "none"},
+      {"bytes=a-", "none"},
+      {"bytes=99999999999999999999-", "none"},
+  };
+  for (const auto& row : rows) EXPECT_EQ(SliceFor(row.range), row.slice) << row.range;
+  EXPECT_EQ(SliceFor("bytes=0-", "HEAD"), "none");
+  EXPECT_EQ(FirstSlice(GetFor("https://a.test/", {{"range", "bytes=0-"}}), 0), std::nullopt);
+}
+
+TEST(SlicesTest, MoreRangesThanARequestMayHaveAreNoReasonForASlice) {
+  std::string range = "bytes=0-0";
+  for (size_t i = 0; i < http::kRangesInRequest; ++i) range += ",5-5";
+  EXPECT_EQ(SliceFor(range), "none");
+}
+
+TEST(SlicesTest, SpansCoverTheWholeAndNothingElse) {
+  const Slicing slicing{.slice_bytes = 100, .total_bytes = 250};
+  EXPECT_EQ(SliceSpan(slicing, 0), (ByteSpan{0, 100}));
+  EXPECT_EQ(SliceSpan(slicing, 1), (ByteSpan{100, 200}));
+  EXPECT_EQ(SliceSpan(slicing, 2), (ByteSpan{200, 250}));
+  EXPECT_EQ(SliceSpan(slicing, 3), (ByteSpan{250, 250}));
+}
+
+TEST(SlicesTest, LengthsAreWholeChunks) {
+  SiteSettings site = DefaultSite();
+  EXPECT_EQ(SliceBytes(site), 64 * kChunkBytes);
+  for (const auto& [setting, bytes] :
+       {std::pair{uint64_t{0}, uint64_t{0}}, std::pair{uint64_t{1}, uint64_t{kChunkBytes}},
+        std::pair{uint64_t{2 * kChunkBytes + 1}, uint64_t{2 * kChunkBytes}}}) {
+    site.slice = {setting};
+    EXPECT_EQ(SliceBytes(site), bytes);
+  }
+}
+
+StoredResponse Film(std::string_view etag = "\"v1\"", Slicing slicing = {100, 250}) {
+  StoredResponse film;
+  film.status = 200;
+  film.fields.Add("etag", etag);
+  film.slicing = slicing;
+  return film;
+}
+
+TEST(SlicesTest, KeysTellVersionsAndCutsApart) {
+  Key256 key;
+  Key256 other;
+  other.bytes.fill(1);
+  const Key256 first = SliceKey(key, Film(), 0);
+  EXPECT_EQ(first, SliceKey(key, Film(), 0));
+  EXPECT_NE(first, SliceKey(key, Film(), 1));
+  EXPECT_NE(first, SliceKey(other, Film(), 0));
+  EXPECT_NE(first, SliceKey(key, Film("\"v2\""), 0));
+  EXPECT_NE(first, SliceKey(key, Film("\"v1\"", {100, 251}), 0));
+  EXPECT_NE(first, SliceKey(key, Film("\"v1\"", {50, 250}), 0));
+  EXPECT_NE(first, key);
+}
+
+/// "slice 250", "whole 250", or "unusable".
+std::string Read(Fields fields, uint64_t n) {
+  const PartialAnswer answer = ReadPartial({.status = 206, .fields = std::move(fields)}, n, kSlice);
+  if (answer.kind == PartialAnswer::Kind::kUnusable) return "unusable";
+  EXPECT_EQ(answer.whole.status, 200);
+  EXPECT_FALSE(answer.whole.fields.Has("content-range"));
+  const bool slice = answer.kind == PartialAnswer::Kind::kSlice;
+  if (slice) {
+    EXPECT_EQ(answer.slicing.slice_bytes, kSlice);
+    EXPECT_EQ(std::to_string(answer.slicing.total_bytes),
+              answer.whole.fields.Joined("content-length"));
+  }
+  return (slice ? "slice " : "whole ") + answer.whole.fields.Joined("content-length");
+}
+
+TEST(SlicesTest, WhatAPartIsGoodFor) {
+  const struct {
+    const char* content_range;
+    const char* length;
+    const char* etag;
+    uint64_t n;
+    const char* expected;
+  } rows[] = {
+      {"bytes 0-99/250", "100", "\"v\"", 0, "slice 250"},
+      {"bytes 100-199/250", "100", "\"v\"", 1, "slice 250"},
+      {"bytes 200-249/250", "50", "\"v\"", 2, "slice 250"},
+      {"bytes 0-99/250", "", "\"v\"", 0, "slice 250"},      // chunked
+      {"bytes 0-99/250", "99", "\"v\"", 0, "unusable"},     // contradicts itself
+      {"bytes 0-99/250", "100", "", 0, "unusable"},         // no validator
+      {"bytes 0-99/250", "100", "W/\"v\"", 0, "unusable"},  // RFC 9110 §15.3.7.3: a strong one
+      {"bytes 0-99/250", "100", "v", 0, "unusable"},
+      {"bytes 0-99/*", "100", "\"v\"", 0, "unusable"},
+      {"bytes 0-98/250", "99", "\"v\"", 0, "unusable"},      // less than was asked for
+      {"bytes 100-199/250", "100", "\"v\"", 0, "unusable"},  // another one
+      {"bytes 200-299/250", "100", "\"v\"", 2, "unusable"},  // behind its end
+      {"pages 0-99/250", "100", "\"v\"", 0, "unusable"},
+      {"bytes 0-99/4611686018427387904", "100", "\"v\"", 0, "slice 4611686018427387904"},
+      {"bytes 0-99/4611686018427387905", "100", "\"v\"", 0, "unusable"},
+      {"", "100", "\"v\"", 0, "unusable"},
+      {"bytes 0-49/50", "50", "", 0, "whole 50"},  // needs no validator
+      {"bytes 0-99/100", "100", "", 0, "whole 100"},
+      {"bytes 0-49/50", "49", "", 0, "unusable"},
+  };
+  for (const auto& row : rows) {
+    Fields fields;
+    if (*row.content_range != 0) fields.Add("content-range", row.content_range);
+    if (*row.length != 0) fields.Add("content-length", row.length);
+    if (*row.etag != 0) fields.Add("etag", row.etag);
+    EXPECT_EQ(Read(std::move(fields), row.n), row.expected)
+        << row.content_range << " " << row.length << " " << row.etag;
+  }
+  EXPECT_EQ(Read({{"content-range", "bytes 0-99/250"},
+                  {"content-range", "bytes 0-9/250"},
+                  {"etag", "\"v\""}},
+                 0),
+            "unusable");
+}
+
+TEST(SlicesTest, ASliceIsOfTheStoredVersionOrOfNone) {
+  const struct {
+    int status;
+    const char* content_range;
+    const char* etag;
+    bool is;
+  } rows[] = {
+      {206, "bytes 100-199/250", "\"v1\"", true},    {206, "bytes 100-199/250", "\"v2\"", false},
+      {206, "bytes 100-199/250", "W/\"v1\"", false}, {206, "bytes 100-199/251", "\"v1\"", false},
+      {206, "bytes 0-99/250", "\"v1\"", false},      {206, "bytes 100-198/250", "\"v1\"", false},
+      {200, "bytes 100-199/250", "\"v1\"", false},   {206, "bytes 100-199/250", "", false},
+  };
+  for (const auto& row : rows) {
+    Fields fields = {{"content-range", row.content_range}};
+    if (*row.etag != 0) fields.Add("etag", row.etag);
+    EXPECT_EQ(IsSliceOf({.status = row.status, .fields = fields}, Film(), 1), row.is)
+        << row.status << " " << row.content_range << " " << row.etag;
+  }
+}
+
+}  // namespace
+}  // namespace nearside::edge
