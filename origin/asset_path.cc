@@ -1,6 +1,5 @@
 #include "origin/asset_path.h"
 
-#include <cctype>
 #include <cstdint>
 
 #include "http/uri.h"
@@ -12,7 +11,6 @@ namespace {
 /// alone.
 constexpr std::string_view kPlainInUrl = "/!$&'()*+,;=:@[]|";
 constexpr std::string_view kIndex = "index.html";
-constexpr size_t kHashCharacters = 8;  ///< bundlers write at least as many
 
 tl::unexpected<Error> BadPath(std::string_view why) {
   return Fail(Fault::kClient, "bad_path", "the path " + std::string(why));
@@ -51,51 +49,6 @@ Status CheckCharacters(std::string_view path) {
     rest.remove_prefix(length);
   }
   return {};
-}
-
-bool IsLowerHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
-
-/// At least eight lower-case hexadecimal digits, among them a letter and a digit: no word, date or
-/// number.
-bool IsHexHash(std::string_view text) {
-  bool letter = false;
-  bool digit = false;
-  for (char c : text) {
-    if (!IsLowerHex(c)) return false;
-    (c <= '9' ? digit : letter) = true;
-  }
-  return text.size() >= kHashCharacters && letter && digit;
-}
-
-enum class Class { kLower, kUpper, kDigit, kOther };
-
-Class ClassOf(char c) {
-  if (c >= 'a' && c <= 'z') return Class::kLower;
-  if (c >= 'A' && c <= 'Z') return Class::kUpper;
-  if (c >= '0' && c <= '9') return Class::kDigit;
-  return Class::kOther;
-}
-
-/// Base64url or base32 as rollup and esbuild write it. Random letters change between the classes
-/// more often than "holiday2024", "BackgroundImage" or "2024-may" do.
-bool IsMixedHash(std::string_view text) {
-  if (text.size() < kHashCharacters) return false;
-  size_t changes = 0;
-  bool digit = false;
-  bool upper = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const Class now = ClassOf(text[i]);
-    // "-" and "_" separate words unless the text has just the length of a hash.
-    if (now == Class::kOther &&
-        (text.size() != kHashCharacters || (text[i] != '-' && text[i] != '_'))) {
-      return false;
-    }
-    digit |= now == Class::kDigit;
-    upper |= now == Class::kUpper;
-    if (i > 0 && now != ClassOf(text[i - 1])) ++changes;
-  }
-  if (!upper) return false;
-  return digit ? changes >= 3 : text.size() == kHashCharacters && changes >= 4;
 }
 
 }  // namespace
@@ -147,26 +100,6 @@ std::vector<std::string> UrlsOfAsset(std::string_view path) {
     urls.push_back(AssetUrl(folder));
   }
   return urls;
-}
-
-bool HasHashedName(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  std::string_view name = slash == std::string_view::npos ? path : path.substr(slash + 1);
-  size_t dot = name.find('.');
-  if (dot == std::string_view::npos) return false;
-  // name-HASH.ext: what follows any of the dashes up to the first dot.
-  const std::string_view stem = name.substr(0, dot);
-  for (size_t dash = stem.find('-'); dash != std::string_view::npos;
-       dash = stem.find('-', dash + 1)) {
-    const std::string_view tail = stem.substr(dash + 1);
-    if (dash > 0 && (IsHexHash(tail) || IsMixedHash(tail))) return true;
-  }
-  // name.HASH.ext: a segment between two dots.
-  for (name = name.substr(dot + 1); (dot = name.find('.')) != std::string_view::npos;
-       name = name.substr(dot + 1)) {
-    if (IsHexHash(name.substr(0, dot)) || IsMixedHash(name.substr(0, dot))) return true;
-  }
-  return false;
 }
 
 }  // namespace nearside::origin

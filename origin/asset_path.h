@@ -27,10 +27,4 @@ std::string AssetUrl(std::string_view path);
 /// Every URL whose answer depends on the asset: for "docs/index.html" also "/docs/" and "/docs".
 std::vector<std::string> UrlsOfAsset(std::string_view path);
 
-/// Whether the name of the file holds a hash of its content, as bundlers write it, so that its
-/// content can never change: "main.5f3c1b2e.js", "index-BxY3kQ9a.css", "app-5XQ3PLBA.js". What
-/// could be a word, a date or a number is not taken for one ("hero-background.jpg",
-/// "report.20240101.pdf"): a file wrongly held for immutable would be stuck in browsers for a year.
-bool HasHashedName(std::string_view path);
-
 }  // namespace nearside::origin

@@ -2,6 +2,7 @@
 
 #include "http/conditional.h"
 #include "http/date.h"
+#include "http/hashed_name.h"
 #include "http/media_type.h"
 #include "http/range.h"
 #include "http/uri.h"
@@ -15,7 +16,7 @@ constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
 constexpr size_t kTagDigits = 32;  ///< 128 of the digest's bits
 
 std::string_view LifetimeOf(const storage::Asset& asset) {
-  if (HasHashedName(asset.path)) return lifetime::kHashed;
+  if (http::HasHashedName(asset.path)) return lifetime::kHashed;
   return asset.content_type.starts_with("text/html") ? lifetime::kPage : lifetime::kOther;
 }
 
@@ -87,7 +88,7 @@ Answer Redirect(const http::RequestHead& request, std::string location) {
 /// 404, with the site's own page when it has one.
 Result<Answer> Missing(SiteContent& content, const std::string& path) {
   const std::string_view lifetime =
-      HasHashedName(path) ? lifetime::kMissingHashed : lifetime::kMissing;
+      http::HasHashedName(path) ? lifetime::kMissingHashed : lifetime::kMissing;
   Result<std::optional<storage::Asset>> page = content.Find("404.html");
   if (!page) return unexpected(std::move(page.error()));
   Answer answer = *page ? WholeAsset(**page, 404) : TextAnswer(404, "Nothing is here.\n");
@@ -110,7 +111,7 @@ Result<Answer> ServePath(const http::RequestHead& request, SiteContent& content,
     // Relative to the host, never "//…", which would be another host: a path begins with no slash.
     if (*index) return Redirect(request, AssetUrl(path) + "/");
   }
-  if (HasHashedName(name)) {
+  if (http::HasHashedName(name)) {
     Result<std::optional<storage::Asset>> earlier = content.FindEarlier(name);
     if (!earlier) return unexpected(std::move(earlier.error()));
     if (*earlier) return ServeAsset(request, **earlier, now);
