@@ -13,6 +13,7 @@
 #include "http/date.h"
 #include "http/etag.h"
 #include "http/field_list.h"
+#include "http/hashed_name.h"
 
 namespace nearside::edge {
 namespace {
@@ -122,6 +123,13 @@ std::optional<milliseconds> ImpliedLifetime(const Exchanged& exchanged,
   return exchanged.site.default_ttl;
 }
 
+/// A name with a hash that is missing comes with the next release, or comes back with a rollback:
+/// pages that need it are broken for as long as its absence is remembered.
+bool IsMissingHashed(const Exchanged& exchanged) {
+  const int status = exchanged.response.status;
+  return (status == 404 || status == 410) && http::HasHashedName(exchanged.request.path());
+}
+
 Freshness FreshnessOf(const Exchanged& exchanged, const Directives& directives) {
   const CacheControl& control = directives.control;
   const SiteSettings& site = exchanged.site;
@@ -140,6 +148,10 @@ Freshness FreshnessOf(const Exchanged& exchanged, const Directives& directives) 
   };
   freshness.while_revalidate = window(control.stale_while_revalidate, site.stale_while_revalidate);
   freshness.if_error = window(control.stale_if_error, site.stale_if_error);
+  if (IsMissingHashed(exchanged)) {
+    freshness.lifetime = std::min(freshness.lifetime, site.negative_ttl);
+    freshness.while_revalidate = freshness.if_error = milliseconds(0);
+  }
   freshness.must_revalidate =
       control.must_revalidate || control.proxy_revalidate || control.s_maxage.has_value();
   freshness.always_validate = control.no_cache;

@@ -332,5 +332,31 @@ TEST(PolicyStoredTest, TagsComeFromBothFieldsSeparatedEitherWay) {
   EXPECT_EQ(tags({{"surrogate-key", "a b a"}, {"cache-tag", "b"}}), "[a][b]");
 }
 
+TEST(PolicyLifetimeTest, AMissingNameWithAHashIsForgottenSoon) {
+  constexpr const char* kHashed = "https://www.demo.test/assets/app.5f3c1b2e.js?v";
+  const struct {
+    const char* url;
+    int status;
+    Fields response;
+    const char* expected;
+  } rows[] = {
+      {kHashed, 404, {{"cache-control", "max-age=3600, stale-if-error=60"}}, "stored 5s sie=0s"},
+      {kHashed, 410, {{"cdn-cache-control", "max-age=3600"}}, "stored 5s sie=0s"},
+      {kHashed,
+       404,
+       {{"cache-control", "max-age=2, stale-while-revalidate=9"}},
+       "stored 2s sie=0s"},
+      {kHashed, 404, {}, "stored 5s sie=0s guess"},
+      {kHashed, 200, {{"cache-control", "max-age=3600"}}, "stored 1h"},
+      {kHashed, 301, {{"cache-control", "max-age=3600"}}, "stored 1h"},
+      {"https://www.demo.test/a.js", 404, {{"cache-control", "max-age=3600"}}, "stored 1h"},
+  };
+  for (const auto& row : rows) {
+    Answered answered(row.response, row.status);
+    answered.request = GetFor(row.url);
+    EXPECT_EQ(Decide(answered), row.expected) << row.url << row.status << TextOf(row.response);
+  }
+}
+
 }  // namespace
 }  // namespace nearside::edge
