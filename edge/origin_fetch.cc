@@ -43,7 +43,7 @@ void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, Fetc
   fields.Set("range",
              "bytes=" + std::to_string(first) + "-" + std::to_string(first + slice_bytes - 1));
   fields.Set("accept-encoding", "identity");
-  if (sliced) fields.Set("if-range", ResponseOf(*sliced).fields.Get("etag").value_or(""));
+  if (sliced) fields.Set("if-range", SliceValidator(ResponseOf(*sliced).fields));
   order->slice = n;
   order->slice_bytes = slice_bytes;
   order->sliced = std::move(sliced);
@@ -169,13 +169,15 @@ void OriginFetch::OnHead(http::ResponseHead&& response) {
 
 /// A part of what nothing was known of, or of what was to be validated.
 void OriginFetch::OnFirstPart(const Exchanged& exchanged) {
-  const PartialAnswer part = ReadPartial(exchanged.response, *order_.slice, order_.slice_bytes);
+  const PartialAnswer part =
+      ReadPartial(exchanged.response, *order_.slice, order_.slice_bytes, exchanged.response_time);
   if (part.kind == PartialAnswer::Kind::kUnusable) {
-    return GiveUp(Reason::kPartial,
-                  Error{Fault::kOrigin, "part_unusable",
-                        "a part of it came that tells no length, no strong ETag, or is another "
-                        "one than was asked for"},
-                  Fill::Advice::kAskWhole);
+    return GiveUp(
+        Reason::kPartial,
+        Error{Fault::kOrigin, "part_unusable",
+              "a part of it came that tells no length, no strong validator, or is another "
+              "one than was asked for"},
+        Fill::Advice::kAskWhole);
   }
   const Exchanged whole{.request = exchanged.request,
                         .response = part.whole,
@@ -249,7 +251,7 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
 
 void OriginFetch::OnSlice(const http::ResponseHead& response) {
   const StoredResponse& whole = ResponseOf(*order_.sliced);
-  if (IsSliceOf(response, whole, *order_.slice)) return BeginSlice();
+  if (IsSliceOf(response, whole, *order_.slice, worker_.loop().wall_now())) return BeginSlice();
   // An error of the moment says nothing about what is stored.
   if (!IsErrorStatus(response.status)) worker_.node().store->Remove(order_.sliced->head.key);
   GiveUp(Reason::kOriginBroken,

@@ -301,10 +301,11 @@ Table SiteTable() {
       {.fallback = "4MiB",
        .least = "0B",
        .most = "64MiB",
-       .prose = "A request for a range of what is not stored asks the origin for the slice of this "
-                "length that holds it (in whole chunks of 65,520 bytes). Where the origin names a "
-                "length and a strong `ETag`, the rest is fetched in slices as it is wanted. 0: the "
-                "whole is fetched."});
+       .prose =
+           "A request for a range of what is not stored asks the origin for the slice of this "
+           "length that holds it (in whole chunks of 65,520 bytes). Where the origin names a "
+           "length and a strong validator, the rest is fetched in slices as it is wanted. 0: the "
+           "whole is fetched."});
   table.Where(&SiteSettings::where);
   return table;
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "http/etag.h"
+#include "http/conditional.h"
 #include "runtime/chunk.h"
 #include "runtime/crypto.h"
 
@@ -13,9 +13,13 @@ namespace {
 /// Of a representation, so that positions can be added up. Longer ones do not exist.
 constexpr uint64_t kLongest = uint64_t{1} << 62;
 
-std::optional<http::EntityTag> StrongTag(const http::Fields& fields) {
-  const auto tag = http::ParseEntityTag(fields.Get("etag").value_or(""));
-  return tag && !tag->weak ? tag : std::nullopt;
+/// RFC 9110 §8.8.1, §13.1.5: a date counts where there is no tag, and where the representation was
+/// sent a second later or more.
+bool HasStrongValidator(const http::Fields& fields, WallTime now) {
+  const http::Validators validators = http::ValidatorsOf(fields, now);
+  if (fields.Has("etag")) return validators.etag && !validators.etag->weak;
+  return validators.last_modified &&
+         *validators.last_modified + seconds(1) <= validators.date.value_or(now);
 }
 
 /// The Content-Range of a single part whose length is known and which the framing, if it tells a
@@ -56,8 +60,13 @@ Key256 SliceKey(const Key256& key, const StoredResponse& response, uint64_t n) {
   text += "slice ";
   text += std::to_string(response.slicing.slice_bytes) + " " +
           std::to_string(response.slicing.total_bytes) + " " + std::to_string(n) + " ";
-  text += response.fields.Get("etag").value_or("");
+  text += SliceValidator(response.fields);
   return Key256{Sha256Of(text)};
+}
+
+std::string_view SliceValidator(const http::Fields& fields) {
+  const auto tag = fields.Get("etag");
+  return tag ? *tag : fields.Get("last-modified").value_or("");
 }
 
 std::optional<uint64_t> FirstSlice(const http::RequestHead& request, uint64_t slice_bytes) {
@@ -71,7 +80,8 @@ std::optional<uint64_t> FirstSlice(const http::RequestHead& request, uint64_t sl
   return first < kLongest ? std::optional(first / slice_bytes) : std::nullopt;
 }
 
-PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64_t slice_bytes) {
+PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64_t slice_bytes,
+                          WallTime now) {
   PartialAnswer answer;
   const auto content_range = RangeOf(response.fields);
   if (!content_range) return answer;
@@ -80,7 +90,7 @@ PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64
   const Slicing slicing{.slice_bytes = slice_bytes, .total_bytes = total_bytes};
   if (range.first == 0 && range.size() == total_bytes) {
     answer.kind = PartialAnswer::Kind::kWhole;
-  } else if (StrongTag(response.fields) &&
+  } else if (HasStrongValidator(response.fields, now) &&
              ByteSpan{range.first, range.last + 1} == SliceSpan(slicing, n)) {
     answer.kind = PartialAnswer::Kind::kSlice;
     answer.slicing = slicing;
@@ -91,12 +101,12 @@ PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64
   return answer;
 }
 
-bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n) {
-  if (response.status != 206) return false;
+bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n,
+               WallTime now) {
+  if (response.status != 206 || !HasStrongValidator(response.fields, now)) return false;
   const auto content_range = RangeOf(response.fields);
-  const auto tag = StrongTag(response.fields);
-  if (!content_range || !tag || tag != StrongTag(stored.fields)) return false;
-  return *content_range->length == stored.slicing.total_bytes &&
+  return content_range && SliceValidator(response.fields) == SliceValidator(stored.fields) &&
+         *content_range->length == stored.slicing.total_bytes &&
          ByteSpan{content_range->range->first, content_range->range->last + 1} ==
              SliceSpan(stored.slicing, n);
 }

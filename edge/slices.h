@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "edge/settings.h"
 #include "edge/stored_response.h"
 #include "http/message.h"
 #include "http/range.h"
+#include "runtime/clock.h"
 #include "runtime/hash.h"
 
 namespace nearside::edge {
@@ -26,6 +28,9 @@ ByteSpan SliceSpan(const Slicing& slicing, uint64_t n);
 /// The key of slice `n` of the representation that is stored under `key` with `response` as its
 /// head.
 Key256 SliceKey(const Key256& key, const StoredResponse& response, uint64_t n);
+
+/// What names the version of a representation that has slices: its ETag, or its Last-Modified.
+std::string_view SliceValidator(const http::Fields& fields);
 
 /// The slice in which the request's first range begins, where the length of the whole is not known:
 /// 0 for the last bytes of it. nullopt for a request without a range that could be answered.
@@ -44,9 +49,11 @@ struct PartialAnswer {
 };
 
 /// `response` is a 206.
-PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64_t slice_bytes);
+PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64_t slice_bytes,
+                          WallTime now);
 
 /// Whether a 206 carries exactly slice `n` of the stored representation, of the same version.
-bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n);
+bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n,
+               WallTime now);
 
 }  // namespace nearside::edge

@@ -142,6 +142,23 @@ TEST_F(RequestSlicesTest, WithoutAStrongValidatorTheWholeIsFetched) {
   EXPECT_EQ(Answer(GetRange("bytes=5-6")), "206 hit|" + Part(5, 2));
 }
 
+TEST_F(RequestSlicesTest, WithoutATagAStrongDateJoinsSlices) {
+  Start(kSliced);
+  constexpr std::string_view kDated =
+      "Cache-Control: max-age=60\nLast-Modified: Fri, 15 Jan 2010 08:00:00 GMT\n";
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange(kDated);
+  Answer(first);
+  FakeExchange& second = GetRange("bytes=70000-70009");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-range"), "Fri, 15 Jan 2010 08:00:00 GMT");
+  asked.Answer("206 Partial Content",
+               std::string(kDated) + "Content-Range: bytes 65520-131039/197560\n",
+               Part(kChunkBytes, kChunkBytes));
+  const std::string answer = Answer(second);
+  EXPECT_EQ(answer.substr(answer.find('|') + 1), Part(70000, 10));
+}
+
 TEST_F(RequestSlicesTest, WhatMayNotBeStoredIsAskedForAsTheClientDid) {
   Start(kSliced);
   FakeExchange& range = GetRange("bytes=70000-70009");

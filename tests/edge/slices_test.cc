@@ -93,7 +93,8 @@ TEST(SlicesTest, KeysTellVersionsAndCutsApart) {
 
 /// "slice 250", "whole 250", or "unusable".
 std::string Read(Fields fields, uint64_t n) {
-  const PartialAnswer answer = ReadPartial({.status = 206, .fields = std::move(fields)}, n, kSlice);
+  const PartialAnswer answer =
+      ReadPartial({.status = 206, .fields = std::move(fields)}, n, kSlice, kNow);
   if (answer.kind == PartialAnswer::Kind::kUnusable) return "unusable";
   EXPECT_EQ(answer.whole.status, 200);
   EXPECT_FALSE(answer.whole.fields.Has("content-range"));
@@ -149,6 +150,36 @@ TEST(SlicesTest, WhatAPartIsGoodFor) {
             "unusable");
 }
 
+TEST(SlicesTest, ADateIsAValidatorWhereItIsStrongAndThereIsNoTag) {
+  const struct {
+    Fields fields;
+    const char* expected;
+  } rows[] = {
+      {{{"last-modified", DateAt(-9)}, {"date", DateAt(-8)}}, "slice 250"},
+      {{{"last-modified", DateAt(-9)}, {"date", DateAt(-9)}}, "unusable"},
+      {{{"last-modified", DateAt(-1)}}, "slice 250"},
+      {{{"last-modified", DateAt(0)}}, "unusable"},
+      {{{"last-modified", "once"}}, "unusable"},
+      {{{"last-modified", DateAt(-9)}, {"etag", "W/\"v\""}}, "unusable"},
+      {{{"last-modified", DateAt(0)}, {"etag", "\"v\""}}, "slice 250"},
+  };
+  for (const auto& row : rows) {
+    Fields fields = row.fields;
+    fields.Add("content-range", "bytes 0-99/250");
+    EXPECT_EQ(Read(fields, 0), row.expected) << TextOf(row.fields);
+  }
+  StoredResponse film;
+  film.fields = {{"last-modified", DateAt(-9)}};
+  film.slicing = {100, 250};
+  const auto is_slice = [&film](std::string_view modified) {
+    return IsSliceOf({.status = 206,
+                      .fields = {{"content-range", "bytes 0-99/250"}, {"last-modified", modified}}},
+                     film, 0, kNow);
+  };
+  EXPECT_TRUE(is_slice(DateAt(-9)));
+  EXPECT_FALSE(is_slice(DateAt(-8)));
+}
+
 TEST(SlicesTest, ASliceIsOfTheStoredVersionOrOfNone) {
   const struct {
     int status;
@@ -164,7 +195,7 @@ TEST(SlicesTest, ASliceIsOfTheStoredVersionOrOfNone) {
   for (const auto& row : rows) {
     Fields fields = {{"content-range", row.content_range}};
     if (*row.etag != 0) fields.Add("etag", row.etag);
-    EXPECT_EQ(IsSliceOf({.status = row.status, .fields = fields}, Film(), 1), row.is)
+    EXPECT_EQ(IsSliceOf({.status = row.status, .fields = fields}, Film(), 1, kNow), row.is)
         << row.status << " " << row.content_range << " " << row.etag;
   }
 }
