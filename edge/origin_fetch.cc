@@ -109,6 +109,7 @@ OriginFetch::~OriginFetch() {
 }
 
 void OriginFetch::Try() {
+  asks_anew_ = false;
   request_time_ = worker_.loop().wall_now();
   worker_.cells().Add(worker_.node().metrics.origin_requests);
   if (order_.slice) worker_.cells().Add(worker_.node().metrics.slices);
@@ -357,6 +358,7 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   const StoredResponse& old = ResponseOf(*order_.validate);
   const std::string via = "1.1 " + node.name;
   auto fresh = Freshened(old, exchanged, via, &decision_);
+  if (decision_.of_another) return AskAnew();
   fresh->slicing = old.slicing;
   storage::HeadRef head;
   if (decision_.store()) {
@@ -370,6 +372,21 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   discard_body_ = true;
   order_.fill->FinishStored(head ? head : order_.validate, Reason::kValidated, decision_.store());
   node.fills.Remove(order_.fill);  // after this, requests find the refreshed head
+}
+
+/// RFC 9111 §4.3.4: a 304 that is about another response leaves nothing to serve until the origin
+/// is asked without a condition.
+void OriginFetch::AskAnew() {
+  worker_.node().store->Remove(order_.validate->head.key);
+  order_.validate.reset();
+  order_.origin_request.fields.Remove("if-none-match");
+  order_.origin_request.fields.Remove("if-modified-since");
+  head_seen_ = false;
+  asks_anew_ = true;
+  // The call that brought it is on the stack: it is replaced when the stack has unwound.
+  worker_.loop().Post([self = self_] {
+    if (*self != nullptr && !(*self)->done_) (*self)->Try();
+  });
 }
 
 void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
@@ -417,7 +434,7 @@ void OriginFetch::ResumeBody() {
 }
 
 void OriginFetch::OnEnd(const http::Fields&) {
-  if (done_) return;
+  if (done_ || asks_anew_) return;
   if (promised_bytes_ && order_.fill->published() != *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }

@@ -84,6 +84,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void BeginSlice();
   /// Ends it before its body, with an error for those who wait.
   void GiveUp(Reason reason, Error error, Fill::Advice advice = Fill::Advice::kTellError);
+  void AskAnew();
   void BeginStoring(FillHead* head);
   void TellTable(const FillHead& head);
   void ReplaceStored();
@@ -113,6 +114,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   size_t first_origin_ = 0;
   bool body_begun_ = false;
   bool head_seen_ = false;
+  bool asks_anew_ = false;      ///< the answer that came is not the last word
   bool discard_body_ = false;   ///< a 304's, which has none, or one nobody wants
   bool reader_paused_ = false;  ///< the body is a window ahead of its slowest reader
   bool store_paused_ = false;   ///< the store is behind

@@ -10,6 +10,7 @@
 #include "edge/purge.h"
 #include "http/cache_control.h"
 #include "http/characters.h"
+#include "http/conditional.h"
 #include "http/date.h"
 #include "http/etag.h"
 #include "http/field_list.h"
@@ -34,9 +35,8 @@ constexpr std::array<std::string_view, 3> kProxyFields = {
 /// What we tell origins about each client (edge/origin_request): no variant can be told by it.
 constexpr std::array<std::string_view, 3> kTold = {"forwarded", "x-forwarded-for", "via"};
 /// RFC 9111 §3.2: fields of a 304 that describe a body which it does not have.
-constexpr std::array<std::string_view, 6> kBodyFields = {"content-length",   "content-encoding",
-                                                         "content-type",     "content-range",
-                                                         "content-language", "etag"};
+constexpr std::array<std::string_view, 5> kBodyFields = {
+    "content-length", "content-encoding", "content-type", "content-range", "content-language"};
 
 bool In(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -130,6 +130,13 @@ bool IsMissingHashed(const Exchanged& exchanged) {
   return (status == 404 || status == 410) && http::HasHashedName(exchanged.request.path());
 }
 
+bool IsWithheld(std::string_view name, const CacheControl& control) {
+  const auto in = [name](const std::vector<std::string>& list) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
+  return in(control.private_fields) || in(control.no_cache_fields);
+}
+
 Freshness FreshnessOf(const Exchanged& exchanged, const Directives& directives) {
   const CacheControl& control = directives.control;
   const SiteSettings& site = exchanged.site;
@@ -155,8 +162,10 @@ Freshness FreshnessOf(const Exchanged& exchanged, const Directives& directives) 
   freshness.must_revalidate =
       control.must_revalidate || control.proxy_revalidate || control.s_maxage.has_value();
   freshness.always_validate = control.no_cache;
-  const http::Fields& fields = exchanged.response.fields;
-  freshness.has_validator = fields.Has("etag") || fields.Has("last-modified");
+  const auto keeps = [&](std::string_view name) {
+    return exchanged.response.fields.Has(name) && !IsWithheld(name, control);
+  };
+  freshness.has_validator = keeps("etag") || keeps("last-modified");
   return freshness;
 }
 
@@ -223,32 +232,30 @@ bool HasUse(const StoreDecision& decision, WallTime now) {
   if (decision.drop_at <= now) return false;
   if (freshness.has_validator) return true;
   if (freshness.always_validate) return false;
-  return freshness.IsFresh(now) ||
-         (!freshness.must_revalidate && freshness.while_revalidate > milliseconds(0));
+  const milliseconds window =
+      freshness.must_revalidate ? milliseconds(0) : freshness.while_revalidate;
+  return freshness.TimeToLive(now) + window > milliseconds(0);
 }
 
-bool IsWithheld(std::string_view name, const CacheControl& control) {
-  const auto in = [name](const std::vector<std::string>& list) {
-    return std::find(list.begin(), list.end(), name) != list.end();
-  };
-  return in(control.private_fields) || in(control.no_cache_fields);
+/// Whether a 304 is about the stored response (RFC 9111 §4.3.4). The origin was asked about this
+/// one alone, so a 304 without validators is. Tags that differ in strength alone are of the same
+/// content: servers that compress weaken the one of a 200.
+bool IsAbout(const StoredResponse& stored, const http::Fields& fresh, WallTime now) {
+  const http::Validators ours = http::ValidatorsOf(stored.fields, now);
+  const http::Validators theirs = http::ValidatorsOf(fresh, now);
+  if (ours.etag && theirs.etag) return http::WeakMatch(*ours.etag, *theirs.etag);
+  if (theirs.last_modified) return ours.last_modified == theirs.last_modified;
+  return !theirs.etag;
 }
 
-/// Whether a 304 is about the stored response (RFC 9111 §4.3.4), and leaves it under its key.
-/// Otherwise the reason not to keep it.
-std::optional<Reason> Displaced(const StoredResponse& stored, const http::Fields& fresh) {
-  const auto old_tag = http::ParseEntityTag(stored.fields.Get("etag").value_or(""));
-  const auto new_tag = http::ParseEntityTag(fresh.Get("etag").value_or(""));
-  if (old_tag && new_tag && !old_tag->weak && !new_tag->weak && *old_tag != *new_tag) {
-    return Reason::kUncacheableStatus;
-  }
-  if (!fresh.Has("vary")) return std::nullopt;
+/// Whether a 304 names other selecting fields than those that made the key of the stored response.
+bool ChangesVary(const StoredResponse& stored, const http::Fields& fresh) {
+  if (!fresh.Has("vary")) return false;
   const http::Fields none;
   const auto names = [&none](const http::Fields& fields) {
     return SelectingFields(fields.Joined("vary"), none).ToText();
   };
-  if (names(stored.fields) != names(fresh)) return Reason::kVaryStar;
-  return std::nullopt;
+  return names(stored.fields) != names(fresh);
 }
 
 void AddMissing(const Exchanged& exchanged, std::string_view via, http::Fields* fields) {
@@ -348,21 +355,26 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
   }
   if (!stored.control.empty()) merged.fields.Add(kOurControl, stored.control);
   const http::Fields& fresh = exchanged.response.fields;
+  const bool has_tag = stored.fields.Has("etag");
+  const auto stays = [has_tag](std::string_view name) {
+    return In(kBodyFields, name) || (name == "etag" && has_tag);
+  };
   for (const http::FieldLine& line : fresh.lines()) {
-    if (!In(kBodyFields, line.name)) merged.fields.Remove(line.name);
+    if (!stays(line.name)) merged.fields.Remove(line.name);
   }
   for (const http::FieldLine& line : fresh.lines()) {
-    if (!In(kBodyFields, line.name)) merged.fields.Add(line.name, line.value);
+    if (!stays(line.name)) merged.fields.Add(line.name, line.value);
   }
-  if (!fresh.Has("date")) merged.fields.Set("date", http::FormatDate(exchanged.response_time));
+  if (!fresh.Has("date")) merged.fields.Remove("date");  // MakeStored adds that of now
   const Exchanged after{.request = exchanged.request,
                         .response = merged,
                         .request_time = exchanged.request_time,
                         .response_time = exchanged.response_time,
                         .site = exchanged.site};
   *decision = DecideStore(after);
-  if (auto displaced = Displaced(stored, fresh)) {
-    decision->reason = *displaced;
+  decision->of_another = !IsAbout(stored, fresh, exchanged.response_time);
+  if (decision->of_another || ChangesVary(stored, fresh)) {
+    decision->reason = decision->of_another ? Reason::kUncacheableStatus : Reason::kVaryStar;
     decision->unshareable = true;
   }
   auto freshened = MakeStored(after, *decision, stored.url, via);
@@ -385,7 +397,8 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
   if (freshness.always_validate) return decide(Action::kValidate, Reason::kResponseNoCache);
   if (validity != storage::Validity::kValid) return decide(Action::kValidate, Reason::kSoftPurged);
 
-  milliseconds max_stale{0};
+  std::optional<milliseconds> max_stale;
+  bool names_an_age = false;
   if (request.fields.Has("cache-control")) {
     const CacheControl control = http::ParseCacheControl(request.fields);
     if (control.no_cache) return decide(Action::kValidate, Reason::kRequestNoCache);
@@ -394,16 +407,17 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
       return decide(Action::kValidate, Reason::kRequestMaxAge);
     }
     if (control.max_stale) max_stale = *control.max_stale;
+    names_an_age = control.max_age.has_value();
   } else if (request.fields.Has("pragma") && http::ListHas(request.fields, "pragma", "no-cache")) {
     return decide(Action::kValidate, Reason::kRequestNoCache);  // RFC 9111 §5.4
   }
   if (decision.time_to_live > milliseconds(0)) return decide(Action::kServe, Reason::kFresh);
-  if (!freshness.must_revalidate) {
-    const milliseconds staleness = -decision.time_to_live;
-    if (staleness < max_stale) return decide(Action::kServe, Reason::kMaxStale);
-    if (staleness < freshness.while_revalidate) {
-      return decide(Action::kServeAndValidate, Reason::kStaleWhileRevalidate);
-    }
+  const milliseconds staleness = -decision.time_to_live;
+  if (freshness.must_revalidate) return decide(Action::kValidate, Reason::kExpired);
+  // RFC 9111 §5.2.1.1, §5.2.1.2: who says how old or how stale it may be wants nothing staler.
+  if (max_stale && staleness <= *max_stale) return decide(Action::kServe, Reason::kMaxStale);
+  if (!max_stale && !names_an_age && staleness < freshness.while_revalidate) {
+    return decide(Action::kServeAndValidate, Reason::kStaleWhileRevalidate);
   }
   return decide(Action::kValidate, Reason::kExpired);
 }

@@ -36,6 +36,8 @@ struct StoreDecision {
   /// Not to be stored for anybody: what forbids it is in the response itself, and neither in this
   /// request (no-store, Authorization) nor a failure that passes.
   bool unshareable = false;
+  /// Of a 304: it is about another response than the stored one, which it has not validated.
+  bool of_another = false;
   bool store() const { return reason == Reason::kStored; }
 };
 
@@ -64,8 +66,9 @@ std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
 http::Fields WithheldFields(const Exchanged& exchanged);
 
 /// The stored response after a 304 (RFC 9111 §3.2, §4.3.4): its fields replace the stored ones of
-/// the same name, except those that describe the stored body. A 304 with another strong ETag or
-/// another Vary is not about what is stored under this key: the decision is then not to store.
+/// the same name, except those that describe the stored body. A 304 with another validator is not
+/// about what is stored (of_another), and one with another Vary not about what is stored under this
+/// key: the decision is then not to store.
 std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Exchanged& exchanged,
                                           std::string_view via, StoreDecision* decision);
 

@@ -91,12 +91,17 @@ void ApplyNames(const NamesRow& row, const std::optional<std::string>& argument,
                 CacheControl* out) {
   std::vector<std::string>& names = out->*row.names;
   const size_t before = names.size();
+  bool only_names = true;
   ListReader members(argument ? std::string_view(*argument) : std::string_view());
   while (const auto member = members.Next()) {
-    if (IsToken(*member)) names.push_back(LowerName(*member));
+    if (IsToken(*member)) {
+      names.push_back(LowerName(*member));
+    } else {
+      only_names = false;
+    }
   }
-  // Nothing named, or nothing that is a name: the whole response is meant.
-  if (names.size() == before) out->*row.flag = true;
+  // Nothing named, or something that is no name: the whole response is meant.
+  if (names.size() == before || !only_names) out->*row.flag = true;
 }
 
 /// `name` in lower case.
@@ -130,6 +135,14 @@ void ApplyAll(std::string_view value, CacheControl* out) {
     }
     Apply(name, std::move(argument), out);
   }
+}
+
+/// RFC 9213 §2.1: values of another type than the directive's argument are not to be used.
+bool HasTypeOf(std::string_view directive, const structured::BareItem& value) {
+  if (std::holds_alternative<bool>(value)) return true;
+  if (Find(kDeltas, directive) != nullptr) return std::holds_alternative<int64_t>(value);
+  if (Find(kNames, directive) != nullptr) return std::holds_alternative<std::string>(value);
+  return true;
 }
 
 /// A dictionary member as the argument it would be in Cache-Control.
@@ -174,10 +187,8 @@ std::optional<CacheControl> ParseTargetedCacheControl(const Fields& fields, std:
   for (const auto& [key, member] : *dictionary) {
     const auto* item = std::get_if<structured::Item>(&member);
     if (item != nullptr && item->value == structured::BareItem(false)) continue;
-    const bool number = item != nullptr && std::holds_alternative<int64_t>(item->value);
-    const bool flag = item != nullptr && std::holds_alternative<bool>(item->value);
-    const bool mistyped = item == nullptr || (Find(kDeltas, key) != nullptr && !number && !flag);
-    Apply(key, mistyped ? std::optional<std::string>(kNoArgumentOfAny) : ArgumentOf(item->value),
+    const bool sound = item != nullptr && HasTypeOf(key, item->value);
+    Apply(key, sound ? ArgumentOf(item->value) : std::optional<std::string>(kNoArgumentOfAny),
           &control);
   }
   return control;

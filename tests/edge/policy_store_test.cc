@@ -177,6 +177,19 @@ TEST(PolicyStoreTest, WhatCouldNeverBeUsedIsNotStored) {
       {{{"cache-control", "max-age=60"}, {"etag", "\"a\""}, {"age", "999999"}}, "no_freshness"},
       {{{"cache-control", "max-age=0, stale-while-revalidate=9"}, {"age", "100000"}},
        "no_freshness"},
+      {{{"cache-control", "max-age=0, stale-while-revalidate=9"}, {"age", "9"}}, "no_freshness"},
+      {{{"cache-control", "max-age=0, stale-while-revalidate=9"}, {"age", "8"}},
+       "stored 0s age=8s swr=9s"},
+      // A validator that is not kept validates nothing.
+      {{{"cache-control", "max-age=0, private=\"etag\""}, {"etag", "\"a\""}}, "no_freshness"},
+      {{{"cache-control", "max-age=60, no-cache=\"etag, last-modified\""},
+        {"etag", "\"a\""},
+        {"last-modified", DateAt(-9)}},
+       "stored 1m"},
+      {{{"cache-control", "max-age=60, no-cache=\"etag\""},
+        {"etag", "\"a\""},
+        {"last-modified", DateAt(-9)}},
+       "stored 1m validator"},
   });
 }
 

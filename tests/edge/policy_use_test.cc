@@ -108,6 +108,22 @@ TEST(PolicyUseTest, StaleWhileRevalidate) {
        60,
        {{"cache-control", "max-age=30"}},
        "validate request_max_age"},
+      // RFC 9111 §5.2.1.1: with max-age alone nothing stale is wished for.
+      {"also where it is not reached",
+       "max-age=60, stale-while-revalidate=10",
+       65,
+       {{"cache-control", "max-age=100"}},
+       "validate expired"},
+      {"the request's max-stale wins",
+       "max-age=60, stale-while-revalidate=10",
+       65,
+       {{"cache-control", "max-stale=4"}},
+       "validate expired"},
+      {"a garbled one says nothing",
+       "max-age=60, stale-while-revalidate=10",
+       65,
+       {{"cache-control", "max-stale=x"}},
+       "serve+validate stale_while_revalidate"},
   });
 }
 
@@ -142,7 +158,18 @@ TEST(PolicyUseTest, MaxStaleAndTheDirectivesThatAskForNothing) {
   const std::string_view minute = "max-age=60";
   ExpectUse({
       {"max-stale", minute, 69, {{"cache-control", "max-stale=10"}}, "serve max_stale"},
+      {"max-stale to its last second",
+       minute,
+       70,
+       {{"cache-control", "max-stale=10"}},
+       "serve max_stale"},
       {"max-stale passed", minute, 71, {{"cache-control", "max-stale=10"}}, "validate expired"},
+      {"max-stale of nothing", minute, 60, {{"cache-control", "max-stale=0"}}, "serve max_stale"},
+      {"max-stale of nothing, passed",
+       minute,
+       61,
+       {{"cache-control", "max-stale=0"}},
+       "validate expired"},
       {"max-stale without argument",
        minute,
        100'000,

@@ -207,6 +207,22 @@ TEST_F(RequestTest, A304ThatForbidsStoringEndsTheStoredResponse) {
   EXPECT_EQ(Fill("/a", kMinute, "new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
 }
 
+// RFC 9111 §4.3.4.
+TEST_F(RequestTest, A304AboutAnotherResponseValidatesNothing) {
+  Start();
+  Fill("/a", kStale, "hello");
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
+  asked.Answer("304 Not Modified", "ETag: \"w\"\n", "");
+  ScriptedOrigin::Asked again = origin_.Next();
+  EXPECT_EQ(again.Field("if-none-match"), "");
+  EXPECT_EQ(again.Field("if-modified-since"), "");
+  again.Answer("200 OK", kMinute, "new");
+  EXPECT_EQ(Answer(client), "200 fwd=stale; fwd-status=200; stored; detail=expired|new");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+}
+
 TEST_F(RequestTest, A304ToAnAuthorizedRequestEndsNothing) {
   Start();
   Fill("/a", kStale, "hello");

@@ -121,6 +121,9 @@ TEST(CacheControlTest, FieldNames) {
       {"private=\"a\", private", "private private[a]"},
       {"private=\"\"", "private"},
       {"private=\", ,\"", "private"},
+      // Something else than names among them: the stricter meaning holds as well.
+      {"private=\"a, b c\"", "private private[a]"},
+      {"no-cache=\"a;b, c\"", "no-cache no-cache[c]"},
       {"no-cache=\"not a name\"", "no-cache"},
       {"no-cache=", "no-cache"},
   };
@@ -179,6 +182,11 @@ TEST(TargetedCacheControlTest, IsADictionary) {
   EXPECT_EQ(text("max-age=(1 2)"), "max-age=0");
   EXPECT_EQ(text("max-stale"), "max-stale=2147483648");
   EXPECT_EQ(text("private=\"set-cookie\""), "private[set-cookie]");
+  // RFC 9213 §2.1: true or a string, nothing else.
+  EXPECT_EQ(text("private=set-cookie"), "private");
+  EXPECT_EQ(text("no-cache=5"), "no-cache");
+  EXPECT_EQ(text("no-cache=(\"a\")"), "no-cache");
+  EXPECT_EQ(text("private=?0, max-age=1"), "max-age=1");
   EXPECT_EQ(text("foo=bar, max-age=1"), "max-age=1 ext:foo=bar");
   for (const char* bad :
        {"", " ", "max-age=600,", "max-age=", "Max-Age=600", "max-age=60 0", "max-age=600 ,,"}) {
