@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "http/characters.h"
 #include "http/field_list.h"
 
 namespace nearside::edge {
@@ -45,7 +46,22 @@ void AddForwarded(const http::RequestHead& request, const Asker& asker, http::Fi
   fields->Add("x-forwarded-host", request.authority);
 }
 
+/// More hops than that are as good as any.
+constexpr uint64_t kMostHops = 1'000'000;
+
 }  // namespace
+
+std::optional<uint64_t> HopsLeft(const http::RequestHead& request) {
+  if (request.method != "OPTIONS" && request.method != "TRACE") return std::nullopt;
+  const auto text = request.fields.Get("max-forwards");
+  if (!text || text->empty()) return std::nullopt;
+  uint64_t hops = 0;
+  for (const char c : *text) {
+    if (!http::IsDigit(c)) return std::nullopt;
+    hops = std::min(kMostHops, hops * 10 + static_cast<uint64_t>(c - '0'));
+  }
+  return hops;
+}
 
 http::RequestHead OriginRequest(const http::RequestHead& request, std::string_view target,
                                 const Site& site, const Asker& asker, OriginMode mode,
@@ -68,6 +84,9 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
     if (const auto modified = stored->fields.Get("last-modified")) {
       head.fields.Add("if-modified-since", *modified);
     }
+  }
+  if (const auto hops = HopsLeft(request); hops && *hops > 0) {
+    head.fields.Set("max-forwards", std::to_string(*hops - 1));
   }
   AddForwarded(request, asker, &head.fields);
   const std::string_view version = asker.version == http::Version::kHttp2 ? "2.0 " : "1.1 ";

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +24,10 @@ enum class OriginMode {
   kFill,  ///< for the cache: whole and unconditional, whatever the client asked for
   kPass,  ///< for this client alone: as it came
 };
+
+/// How many more hops an OPTIONS or TRACE request may go (RFC 9110 §7.6.2); nullopt where it does
+/// not say, and for other methods.
+std::optional<uint64_t> HopsLeft(const http::RequestHead& request);
 
 /// The request for an origin (DESIGN.md, "To the origin"): hop-by-hop fields and those by which a
 /// client could speak for others are taken out, ours are set. With `stored`, it is made conditional

@@ -5,6 +5,7 @@
 #include "edge/cache_key.h"
 #include "edge/health.h"
 #include "edge/multipart.h"
+#include "edge/origin_request.h"
 #include "edge/slices.h"
 #include "edge/worker.h"
 #include "http/cache_control.h"
@@ -68,7 +69,20 @@ void Request::Begin() {
   primary_ = key_ = PrimaryKey(site_->settings.name, url_);
   const bool reads = head.method == "GET" || head.method == "HEAD";
   if (reads && !exchange_.has_body()) return LookUp();
+  if (HopsLeft(head) == uint64_t{0}) return AnswerAsLastHop();
   Pass(Reason::kMethod);
+}
+
+// RFC 9110 §7.6.2: an OPTIONS or TRACE that may go no further. We do not echo what others sent.
+void Request::AnswerAsLastHop() {
+  const bool options = exchange_.request().method == "OPTIONS";
+  reason_ = Reason::kNodeRequest;
+  status_ = options ? 204 : 405;
+  responded_ = true;
+  worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(reason_)]);
+  http::Fields fields = {{"allow", "GET, HEAD, OPTIONS"}};
+  if (!options) fields.Add("content-length", "0");
+  exchange_.Respond(status_, {}, fields.lines(), nullptr);
 }
 
 bool Request::IsForNode() const {

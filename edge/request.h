@@ -42,6 +42,7 @@ class Request final : public http::ExchangeHandler {
   void Begin();
   bool IsForNode() const;
   bool IsMisdirected() const;
+  void AnswerAsLastHop();
 
   // → look up
   void LookUp();

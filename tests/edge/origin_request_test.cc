@@ -45,6 +45,25 @@ TEST_F(OriginRequestTest, ControlDataIsTheClientsAndTheTargetIsTheCallers) {
   EXPECT_EQ(head.protocol, "");
 }
 
+// RFC 9110 §7.6.2.
+TEST_F(OriginRequestTest, MaxForwardsIsCountedDown) {
+  struct Row {
+    std::string_view method, received, sent;
+  };
+  constexpr Row kRows[] = {
+      {"OPTIONS", "5", "4"}, {"TRACE", "10", "9"},
+      {"OPTIONS", "1", "0"}, {"OPTIONS", "007", "6"},
+      {"OPTIONS", "x", "x"}, {"OPTIONS", "-1", "-1"},
+      {"OPTIONS", "", ""},   {"GET", "5", "5"},
+      {"POST", "0", "0"},    {"TRACE", "99999999999999999999", "999999"},
+  };
+  for (const Row& row : kRows) {
+    method_ = row.method;
+    const http::RequestHead head = Make({{"max-forwards", row.received}}, OriginMode::kPass);
+    EXPECT_EQ(head.fields.Joined("max-forwards"), row.sent) << row.method << " " << row.received;
+  }
+}
+
 TEST_F(OriginRequestTest, OriginHostStandsForTheClients) {
   site_.settings.origin_host = "internal.example:9000";
   const http::RequestHead head = Make({});

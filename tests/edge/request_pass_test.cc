@@ -55,6 +55,28 @@ TEST_F(RequestPassTest, AnswersToOtherMethodsAreNotStored) {
   EXPECT_EQ(Fill("/a", kMinute, "hello"), "200 fwd=uri-miss; fwd-status=200; stored|hello");
 }
 
+// RFC 9110 §7.6.2.
+TEST_F(RequestPassTest, AtMaxForwardsZeroTheEdgeAnswers) {
+  Start();
+  const auto ask = [&](std::string_view method, std::string_view hops) -> FakeExchange& {
+    return Ask(RequestFor(method, "https://www.demo.test/a", {{"max-forwards", hops}}));
+  };
+  FakeExchange& options = ask("OPTIONS", "0");
+  Answer(options);
+  EXPECT_EQ(options.status, 204);
+  FakeExchange& trace = ask("TRACE", "0");
+  Answer(trace);
+  EXPECT_EQ(trace.status, 405);
+  EXPECT_EQ(trace.Field("allow"), "GET, HEAD, OPTIONS");
+  EXPECT_EQ(origin_.count(), 0u);
+  FakeExchange& further = ask("OPTIONS", "1");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("max-forwards"), "0");
+  asked.Answer("200 OK", "", "");
+  Answer(further);
+  EXPECT_EQ(Counted(Reason::kNodeRequest), 2u);
+}
+
 TEST_F(RequestPassTest, AGetWithABodyIsNeverCached) {
   Start();
   for (int i = 0; i < 2; ++i) {
