@@ -22,4 +22,5 @@ endif()
 
 if(NEARSIDE_TESTS)
   find_package(GTest REQUIRED)
+  find_package(rapidcheck REQUIRED)
 endif()
