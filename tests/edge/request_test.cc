@@ -382,6 +382,15 @@ TEST_F(RequestTest, AVariantIsValidatedAlone) {
   EXPECT_EQ(Answer(Get("/a", {{"accept-language", "en"}})), "200 hit|hello");
 }
 
+// RFC 9111 §4.
+TEST_F(RequestTest, OfTwoVariantsThatSuitTheNewestIsServed) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60\nVary: X-A\n", "first", {{"x-a", "1"}, {"x-b", "1"}});
+  Fill("/a", "Cache-Control: max-age=60\nVary: X-B\n", "second", {{"x-a", "2"}, {"x-b", "2"}});
+  EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "2"}})), "200 hit|second");
+  EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "3"}})), "200 hit|first");
+}
+
 TEST_F(RequestTest, AResponseWithoutVaryStandsForAllVariants) {
   Start();
   Fill("/a", "Cache-Control: max-age=60\nVary: Accept-Language\n", "hallo",

@@ -12,6 +12,7 @@ import formatting
 import function_wall
 import house_rules
 import include_table
+import named_tests
 import registration
 from source_tree import SourceTree
 
@@ -325,6 +326,40 @@ class RegistrationTest(TidyTest):
 
         self.assertEqual(["tests/fuzz/b.cc", "tests/fuzz/c.cc", "tests/fuzz/d.cc"], found(parent | files))
         self.assertEqual([f"tests/fuzz/{name}.cc" for name in "abcd"], found(files))
+
+
+class NamedTestsTest(TidyTest):
+    head = "| § | requirement | shown by |\n|---|---|---|\n"
+
+    def test_every_test_that_a_document_names_exists(self):
+        build = registration.build_of(BINARY, ROOT)
+        self.expect_clean(lambda tree: named_tests.check(tree, build))
+
+    def test_documents_name_tests(self):
+        for path in named_tests.DOCUMENTS:
+            self.assertGreater(len(named_tests.NAMED.findall(self.tree.read(path))), 100)
+
+    def test_name_of_no_test_is_found(self):
+        text = "Text `a_test.ATest.Gone`.\n" + self.head + "| 1 | x | `a_test.ATest.Is`, `b_test.ATest.Is` |\n"
+        self.assertEqual(["d.md:1: there is no test a_test.ATest.Gone", "d.md:4: there is no test b_test.ATest.Is"],
+                         named_tests.complaints_of("d.md", text, {"a_test.ATest.Is"}))
+
+    def test_row_that_shows_nothing_is_found(self):
+        rows = "| 1 | x | it works |\n| 2 | y | **Deviation**: so |\n| 3 | z | Does not apply: so |\n"
+        self.assertEqual(["d.md:3: names no test, and no reason why there is none"],
+                         named_tests.complaints_of("d.md", self.head + rows, set()))
+        other = "| checks | our answer |\n|---|---|\n| a | b |\n"
+        self.assertEqual([], named_tests.complaints_of("d.md", self.head + "\n" + other, set()))
+
+    def test_tests_are_known_by_the_program_that_runs_them(self):
+        files = {"tests/dns/a_test.cc": "TEST(ATest, One) {\nTEST_F(BTest,\n       Two) {\n// TEST(ATest, No)\n",
+                 "tests/dns/idle_test.cc": "TEST(CTest, Three) {\n",
+                 "tests/system/s_test.py": "class STest:\n  def test_a(self): pass\n  def helps(self): pass\n",
+                 "tests/system/lonely_test.py": "class LTest:\n  def test_a(self): pass\n"}
+        build = registration.Build({"tests/dns/a_test.cc": {"dns_test"}, "tests/dns/idle_test.cc": {"idle"}},
+                                   {"dns_test"}, {"tests/system/s_test.py": {""}})
+        self.assertEqual(["dns_test.ATest.One", "dns_test.BTest.Two", "system_s.STest.test_a"],
+                         self.complaints(lambda tree: sorted(named_tests.known_tests(tree, build)), files))
 
 
 class FormattingTest(TidyTest):
