@@ -15,7 +15,7 @@ build_packages=(
   cmake g++ ninja-build pkg-config
   libc-ares-dev libcli11-dev libexpected-dev libfmt-dev liblmdb-dev libmaxminddb-dev libnghttp2-dev
   libpoco-dev libspdlog-dev libssl-dev libtomlplusplus-dev libxxhash-dev nlohmann-json3-dev
-  libgmock-dev libgtest-dev libldns-dev librapidcheck-dev
+  libboost1.74-dev libgmock-dev libgtest-dev libldns-dev librapidcheck-dev
 )
 # Clients, the browser with its certificate store, formatters and the fuzzers' compiler.
 test_packages=(
