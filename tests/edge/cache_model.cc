@@ -125,6 +125,11 @@ Terms TermsOf(const Exchange& exchange, const Control& control) {
   };
   terms.while_revalidate = window("stale-while-revalidate", exchange.site.stale_while_revalidate);
   terms.if_error = window("stale-if-error", exchange.site.stale_if_error);
+  // It comes back with the next release.
+  if (exchange.hashed_name && (exchange.status == 404 || exchange.status == 410)) {
+    terms.lifetime = std::min(terms.lifetime, exchange.site.negative_ttl);
+    terms.while_revalidate = terms.if_error = 0;
+  }
   terms.never_stale = directives.Has("must-revalidate") || directives.Has("proxy-revalidate") ||
                       directives.Has("s-maxage");
   terms.validate_always = directives.IsUnqualified("no-cache");

@@ -25,6 +25,7 @@ struct Choices {
 
 /// A GET and its answer.
 struct Exchange {
+  bool hashed_name = false;  ///< of a file whose name changes with its content
   Lines request;
   int status = 200;
   Lines response;

@@ -211,7 +211,7 @@ Line RequestLine(Reader& reader) {
   }
 }
 
-Choices SiteFrom(const Tape& tape) {
+Choices SiteFrom(const Tape& tape, bool* hashed_name) {
   constexpr int64_t kDefaults[] = {0, 30'000, 0, 1500};
   constexpr int64_t kNegatives[] = {5000, 0, 60'000};
   constexpr int64_t kWindows[] = {0, 7000, 60'000, 86'400'000};
@@ -223,6 +223,7 @@ Choices SiteFrom(const Tape& tape) {
   site.stale_if_error = reader.Of(kWindows);
   site.keep = reader.Of(kWindows);
   site.stores_cookies = reader.Below(2) == 1;
+  *hashed_name = reader.Below(4) == 3;
   return site;
 }
 
@@ -261,7 +262,7 @@ std::string TextOf(const Lines& lines) {
 History HistoryFrom(std::span<const Tape> tapes, int64_t start) {
   History history;
   if (tapes.empty()) return history;
-  history.site = SiteFrom(tapes.front());
+  history.site = SiteFrom(tapes.front(), &history.hashed_name);
   int64_t now = start;
   for (const Tape& tape : tapes.subspan(1)) {
     history.steps.push_back(StepFrom(tape, now));
@@ -289,7 +290,8 @@ std::ostream& operator<<(std::ostream& out, const History& history) {
   out << "a site with default_ttl=" << site.default_ttl << "ms negative_ttl=" << site.negative_ttl
       << "ms stale_while_revalidate=" << site.stale_while_revalidate
       << "ms stale_if_error=" << site.stale_if_error << "ms keep=" << site.keep
-      << "ms set_cookie=" << (site.stores_cookies ? "store" : "bypass") << "\n";
+      << "ms set_cookie=" << (site.stores_cookies ? "store" : "bypass")
+      << (history.hashed_name ? ", a name with a hash\n" : "\n");
   for (const Step& step : history.steps) out << step;
   return out;
 }

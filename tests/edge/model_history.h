@@ -29,6 +29,7 @@ struct Step {
 
 struct History {
   Choices site;
+  bool hashed_name = false;
   std::vector<Step> steps;
 };
 

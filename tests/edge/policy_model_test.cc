@@ -106,7 +106,10 @@ std::map<std::string, int>& Reached() {
 /// Plays a history to both.
 class Comparison {
  public:
-  explicit Comparison(const model::Choices& choices) : choices_(choices), site_(SiteOf(choices)) {}
+  explicit Comparison(const History& history)
+      : choices_(history.site), site_(SiteOf(choices_)), hashed_name_(history.hashed_name) {
+    if (hashed_name_) request_.target = "/app.3f9c1b2e.js";
+  }
 
   /// Where they part, a line each; empty while they agree.
   std::string Play(const Step& step) {
@@ -126,7 +129,8 @@ class Comparison {
   }
 
   model::Exchange ForModel(const Step& step) const {
-    return {.request = step.request,
+    return {.hashed_name = hashed_name_,
+            .request = step.request,
             .status = step.status,
             .response = step.response,
             .request_time = step.at - step.took,
@@ -219,6 +223,7 @@ class Comparison {
 
   const model::Choices choices_;
   const SiteSettings site_;
+  const bool hashed_name_;
   http::RequestHead request_ = GetFor("https://www.demo.test/a");
   http::ResponseHead response_;
   std::unique_ptr<StoredResponse> ours_;
@@ -228,7 +233,7 @@ class Comparison {
 
 /// The first difference; empty when there is none.
 std::string DifferenceIn(const History& history) {
-  Comparison comparison(history.site);
+  Comparison comparison(history);
   for (size_t i = 0; i < history.steps.size(); ++i) {
     const std::string difference = comparison.Play(history.steps[i]);
     if (!difference.empty()) return "step " + std::to_string(i + 1) + ": " + difference;
