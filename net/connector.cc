@@ -101,8 +101,10 @@ class TcpConnector final : public Connector,
       Finish(std::move(stream_));
       return;
     }
-    Finish(
-        Fail(Fault::kOrigin, "tls_failed", options_.server_name + ": " + status.error().message));
+    // Whatever else ends a connection inside its handshake has ended the handshake.
+    const std::string& reason = status.error().reason;
+    Finish(Fail(Fault::kOrigin, reason.starts_with("tls_") ? reason : "tls_failed",
+                options_.server_name + ": " + status.error().message));
   }
 
   void OnTurnEnd() override { Finish(unexpected(std::move(*early_error_))); }

@@ -24,8 +24,8 @@ class Connector {
  public:
   using OnDone = std::function<void(Result<std::unique_ptr<Stream>>)>;
   /// Calls `on_done` once, never from inside Start. Errors: kOrigin connect_refused,
-  /// connect_timeout, connect_failed, tls_failed (with the reason that OpenSSL gives, e.g. hostname
-  /// mismatch).
+  /// connect_timeout, connect_failed, tls_wrong_name, tls_expired, tls_untrusted (the server's
+  /// certificate), tls_failed; with OpenSSL's words.
   static std::unique_ptr<Connector> Start(EventLoop& loop, const ConnectOptions& options,
                                           OnDone on_done);
   virtual ~Connector() = default;

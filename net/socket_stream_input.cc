@@ -64,7 +64,7 @@ bool SocketStream::AdvanceHandshake(std::span<const uint8_t> raw) {
   if (step == TlsSession::Step::kEnded) return Fail("tls_failed", "ended TLS in the handshake");
   if (step == TlsSession::Step::kFailed) {
     Send(flight);  // the alert
-    return Fail("tls_failed", "TLS " + tls_->failure());
+    return Fail(tls_->failure_reason(), "TLS " + tls_->failure());
   }
   // The last flight (a ticket, or a client's Finished) leaves with the first bytes of the protocol.
   KeepUnsent(flight);

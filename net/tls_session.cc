@@ -17,6 +17,20 @@ void ForgetErrors() {
   if (ERR_peek_error() != 0) ERR_clear_error();
 }
 
+/// Of a certificate that was not accepted.
+std::string_view ReasonOf(long verified) {
+  switch (verified) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return "tls_wrong_name";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return "tls_expired";
+    default:
+      return "tls_untrusted";
+  }
+}
+
 }  // namespace
 
 Status TlsSession::Attach(SSL_CTX* context) {
@@ -69,6 +83,7 @@ TlsSession::Step TlsSession::Interpret(int result, const char* action) {
   failure_ = std::string(action) + ": " + TakeOpensslError();
   if (client_ != nullptr && !established_ && verified != X509_V_OK) {
     failure_ += std::string(": ") + X509_verify_cert_error_string(verified);
+    failure_reason_ = ReasonOf(verified);
   }
   return Step::kFailed;
 }

@@ -51,6 +51,9 @@ class TlsSession {
   bool is_established() const { return established_; }
   /// Why the last call failed, in OpenSSL's words.
   const std::string& failure() const { return failure_; }
+  /// The same as a reason: tls_wrong_name, tls_expired (or not valid yet), tls_untrusted for a
+  /// server's certificate, else tls_failed.
+  std::string_view failure_reason() const { return failure_reason_; }
   /// "" when nothing was agreed.
   std::string_view alpn() const;
   /// What the client asked for, in lower case; "" when it did not.
@@ -71,6 +74,7 @@ class TlsSession {
   bool failed_ = false;
   std::string server_name_;
   std::string failure_;
+  std::string_view failure_reason_ = "tls_failed";
 };
 
 }  // namespace nearside::net

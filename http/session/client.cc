@@ -136,7 +136,9 @@ class EndpointPool final : public ConnectionPool {
 
  private:
   void OnFree(ClientConnection* connection) override {
-    if (!waiting_.empty()) {
+    if (context_.loop.now() - connection->opened() >= context_.limits.connection_age) {
+      connection->Retire();
+    } else if (!waiting_.empty()) {
       TakeWaiting()->Attach(connection);
     } else if (idle_.size() < context_.limits.idle_connections) {
       idle_.push_back(connection);

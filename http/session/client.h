@@ -41,8 +41,11 @@ struct ClientLimits {
   milliseconds head_timeout = seconds(30);  ///< from the request sent to the final head
   milliseconds read_timeout = seconds(30);  ///< without a byte of an expected body
   milliseconds idle_timeout = seconds(55);  ///< a kept connection is closed after this
-  size_t idle_connections = 64;             ///< kept for one endpoint
-  size_t connections = 1024;  ///< to one endpoint; more requests wait for one in order
+  /// A connection is not kept for longer, so that the endpoint's name is looked up again now and
+  /// then however busy it is.
+  milliseconds connection_age = std::chrono::minutes(5);
+  size_t idle_connections = 64;  ///< kept for one endpoint
+  size_t connections = 1024;     ///< to one endpoint; more requests wait for one in order
 };
 
 /// Told how a call goes. Owned by the caller; must outlive the call (or Cancel it). The loop's
@@ -59,8 +62,8 @@ class CallHandler {
   /// The response is whole by its framing. Last call.
   virtual void OnEnd(const Fields& trailers) = 0;
   /// The call failed; nothing more comes. Before or after OnHead. Last call. Errors: kOrigin
-  /// connect_*, tls_failed, no_such_name, head_timeout, read_timeout, closed_early (the connection
-  /// ended inside the response), bad_response (not HTTP, two lengths, …).
+  /// connect_*, tls_*, no_such_name, resolve_*, head_timeout, read_timeout, closed_early (the
+  /// connection ended inside the response), bad_response (not HTTP, two lengths, …).
   virtual void OnFailure(const Error& error) = 0;
 };
 

@@ -65,6 +65,9 @@ class ClientConnection final : public net::StreamHandler, public net::Disposable
   /// Closes a connection that is not in use.
   void Retire();
 
+  /// When it was made.
+  MonoTime opened() const { return opened_; }
+
   /// Its place in its pool's list of all connections, kept by the pool.
   size_t place = 0;
 
@@ -99,6 +102,7 @@ class ClientConnection final : public net::StreamHandler, public net::Disposable
   };
 
   net::EventLoop& loop_;
+  const MonoTime opened_ = loop_.now();
   std::unique_ptr<net::Stream> stream_;
   ClientLimits limits_;
   std::string peer_;  ///< for messages

@@ -133,7 +133,7 @@ TEST(ConnectorTest, AnUntrustedAuthorityIsNamed) {
   TestAuthority stranger;
   Attempt attempt(server.thread(), To(server, *TlsClient::Create(stranger.file(), {})));
   ASSERT_TRUE(attempt.error.has_value());
-  EXPECT_EQ(attempt.error->reason, "tls_failed");
+  EXPECT_EQ(attempt.error->reason, "tls_untrusted");
   EXPECT_EQ(attempt.error->fault, Fault::kOrigin);
   EXPECT_THAT(attempt.error->message, HasSubstr("unable to get local issuer certificate"));
   EXPECT_THAT(attempt.error->message, HasSubstr("www.demo.test"));
@@ -147,7 +147,7 @@ TEST(ConnectorTest, AWrongNameIsNamed) {
   for (const char* name : {"other.test", "demo.test", "a.www.demo.test", "127.0.0.1"}) {
     Attempt attempt(server.thread(), To(server, tls, name));
     ASSERT_TRUE(attempt.error.has_value()) << name;
-    EXPECT_EQ(attempt.error->reason, "tls_failed");
+    EXPECT_EQ(attempt.error->reason, "tls_wrong_name");
     EXPECT_THAT(attempt.error->message, HasSubstr("mismatch")) << name;
   }
 }
@@ -165,7 +165,16 @@ TEST(ConnectorTest, AnExpiredCertificateIsNamed) {
   Attempt attempt(expired.server.thread(),
                   To(expired.server, *TlsClient::Create(expired.authority.file(), {})));
   ASSERT_TRUE(attempt.error.has_value());
+  EXPECT_EQ(attempt.error->reason, "tls_expired");
   EXPECT_THAT(attempt.error->message, HasSubstr("certificate has expired"));
+}
+
+TEST(ConnectorTest, ACertificateOfTheFutureIsNamedLikewise) {
+  Named early({.names = {"www.demo.test"}, .from_days = 1, .until_days = 30});
+  Attempt attempt(early.server.thread(),
+                  To(early.server, *TlsClient::Create(early.authority.file(), {})));
+  ASSERT_TRUE(attempt.error.has_value());
+  EXPECT_EQ(attempt.error->reason, "tls_expired");
 }
 
 TEST(ConnectorTest, AnAddressIsVerifiedAsAnAddress) {
@@ -240,7 +249,7 @@ TEST(ConnectorTest, TheSystemsStoreTrustsNoTestAuthority) {
   ASSERT_TRUE(tls.has_value());
   Attempt attempt(server.thread(), To(server, *tls));
   ASSERT_TRUE(attempt.error.has_value());
-  EXPECT_EQ(attempt.error->reason, "tls_failed");
+  EXPECT_EQ(attempt.error->reason, "tls_untrusted");
 }
 
 }  // namespace

@@ -92,14 +92,14 @@ TEST_F(VisitorListenersTest, ServesTheActiveReleaseOverTls) {
 TEST_F(VisitorListenersTest, NewCertificatesServeNewConnections) {
   Publish({{"index.html", "home"}});
   const net::TestAuthority second;
-  EXPECT_EQ(GetByTls(second.file(), "/"), "tls_failed");
+  EXPECT_EQ(GetByTls(second.file(), "/"), "tls_untrusted");
   listeners_->UseCertificates({second.Issue({.names = {"www.demo.test"}})});
   // A connection that comes in the same turn may still see the old one.
   for (int i = 0; i < 100 && GetByTls(second.file(), "/") != "200 home"; ++i) {
     std::this_thread::sleep_for(milliseconds(10));
   }
   EXPECT_EQ(GetByTls(second.file(), "/"), "200 home");
-  EXPECT_EQ(GetByTls(authority_.file(), "/"), "tls_failed");
+  EXPECT_EQ(GetByTls(authority_.file(), "/"), "tls_untrusted");
 }
 
 TEST_F(VisitorListenersTest, BodiesOfEverySizeAreByteForByte) {

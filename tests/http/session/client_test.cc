@@ -473,6 +473,20 @@ TEST_F(ClientTest, IdleConnectionsAreClosedInTime) {
   EXPECT_TRUE(AwaitOpen(0));
 }
 
+TEST_F(ClientTest, ConnectionsAreNotKeptBeyondTheirAgeHoweverBusyTheyAre) {
+  Make({.connection_age = milliseconds(0), .connections = 1});
+  ScriptedOrigin origin([](OriginConnection& connection) {
+    connection.ReadHead();
+    connection.Send(kHello);
+    connection.AwaitEnd();
+  });
+  std::vector<CallLog*> logs;
+  for (int i = 0; i < 3; ++i) logs.push_back(Start(origin.url(), Head()));  // two of them wait
+  for (CallLog* log : logs) EXPECT_EQ(AwaitOver(log)->body, "hello");
+  EXPECT_EQ(origin.connections(), 3);
+  EXPECT_TRUE(AwaitOpen(0));
+}
+
 TEST_F(ClientTest, AServerThatDoesNotAnswerTimesOut) {
   Make({.head_timeout = milliseconds(40)});
   ScriptedOrigin silent([](OriginConnection& connection) { connection.AwaitEnd(); });
@@ -639,7 +653,7 @@ TEST_F(ClientTest, AnUntrustedCertificateFailsTheCall) {
   net::TestAuthority other;
   auto tls = *net::TlsClient::Create(other.file(), {"http/1.1"});
   Make({}, tls);
-  EXPECT_EQ(Get("https://" + server.address().ToString())->failure, "tls_failed");
+  EXPECT_EQ(Get("https://" + server.address().ToString())->failure, "tls_untrusted");
 }
 
 TEST(EndpointTest, Urls) {
