@@ -45,6 +45,7 @@ struct Family {
   std::string help;
   Kind kind;
   std::vector<Series> series;
+  std::function<std::vector<Registry::Sample>()> read;  ///< set: the series are asked for
 };
 
 bool IsName(std::string_view name, bool colon_allowed) {
@@ -117,16 +118,19 @@ struct Registry::State {
   void ExposeHistogram(const Family& family, const Series& series, std::string& out) const;
   void ExposeDurations(const Family& family, const Series& series, std::string& out) const;
   void ExposeFamily(const Family& family, std::string& out) const;
+  void DeclareFamily(std::string_view name, std::string_view help, Kind kind,
+                     std::function<std::vector<Sample>()> read);
 };
 
 Family& Registry::State::FamilyOf(std::string_view name, std::string_view help, Kind kind) {
   for (Family& family : families) {
     if (family.name != name) continue;
     if (family.kind != kind) Fatal(fmt::format("metric {} is declared with two types", name));
+    if (family.read) Fatal(fmt::format("metric {} is declared twice", name));
     return family;
   }
   if (!IsName(name, true)) Fatal(fmt::format("\"{}\" is no metric name", name));
-  return families.emplace_back(Family{std::string(name), std::string(help), kind, {}});
+  return families.emplace_back(Family{std::string(name), std::string(help), kind, {}, {}});
 }
 
 /// The series of that name and those labels, with `cell_count` cells when it is new. A series
@@ -209,6 +213,11 @@ void Registry::State::ExposeFamily(const Family& family, std::string& out) const
   auto to = std::back_inserter(out);
   fmt::format_to(to, "# HELP {} {}\n", family.name, Escape(family.help, false));
   fmt::format_to(to, "# TYPE {} {}\n", family.name, KindName(family.kind));
+  if (family.read) {
+    for (const Sample& sample : family.read()) {
+      fmt::format_to(to, "{}{} {}\n", family.name, LabelText(sample.labels), Number(sample.value));
+    }
+  }
   for (const Series& series : family.series) {
     if (series.durations != nullptr) {
       ExposeDurations(family, series, out);
@@ -261,6 +270,24 @@ void Registry::CounterFrom(std::string_view name, std::string_view help, Labels 
                            std::function<double()> read) {
   const std::lock_guard lock(state_->families_mutex);
   state_->Declare(name, help, Kind::kCounter, std::move(labels), 0).read = std::move(read);
+}
+
+void Registry::State::DeclareFamily(std::string_view name, std::string_view help, Kind kind,
+                                    std::function<std::vector<Sample>()> read) {
+  const std::lock_guard lock(families_mutex);
+  Family& family = FamilyOf(name, help, kind);
+  if (!family.series.empty()) Fatal(fmt::format("metric {} is declared twice", name));
+  family.read = std::move(read);
+}
+
+void Registry::GaugesFrom(std::string_view name, std::string_view help,
+                          std::function<std::vector<Sample>()> read) {
+  state_->DeclareFamily(name, help, Kind::kGauge, std::move(read));
+}
+
+void Registry::CountersFrom(std::string_view name, std::string_view help,
+                            std::function<std::vector<Sample>()> read) {
+  state_->DeclareFamily(name, help, Kind::kCounter, std::move(read));
 }
 
 void Registry::HistogramFrom(std::string_view name, std::string_view help, Labels labels,

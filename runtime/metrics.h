@@ -86,7 +86,18 @@ class Registry {
   /// The same for a counter that somebody else keeps (an atomic in the store).
   void CounterFrom(std::string_view name, std::string_view help, Labels labels,
                    std::function<double()> read);
-  /// The same for a histogram in seconds, with bounds from 1.024 ms, each double the last.
+  /// A family whose series come and go with a configuration (sites, origins): all of them are asked
+  /// for at each scrape, by the rules of Gauge.
+  struct Sample {
+    Labels labels;
+    double value = 0;
+  };
+  void GaugesFrom(std::string_view name, std::string_view help,
+                  std::function<std::vector<Sample>()> read);
+  void CountersFrom(std::string_view name, std::string_view help,
+                    std::function<std::vector<Sample>()> read);
+  /// The same as CounterFrom for a histogram in seconds, with bounds from 1.024 ms, each double the
+  /// last.
   void HistogramFrom(std::string_view name, std::string_view help, Labels labels,
                      std::shared_ptr<const DurationHistogram> histogram);
 

@@ -101,6 +101,23 @@ TEST(MetricsTest, GaugesAndForeignCountersAreAskedAtEachScrape) {
   EXPECT_NE(registry.Expose().find("\nload NaN\n"), std::string::npos);
 }
 
+TEST(MetricsTest, AFamilyThatComesAndGoesIsAskedForItsSeriesAtEachScrape) {
+  Registry registry;
+  std::vector<Registry::Sample> samples;
+  registry.MakeCells();  // may be declared later
+  registry.GaugesFrom("up", "Whether it is up.", [&] { return samples; });
+  registry.CountersFrom("asked_total", "Requests.", [&] { return samples; });
+  EXPECT_EQ(registry.Expose(),
+            "# HELP up Whether it is up.\n# TYPE up gauge\n"
+            "# HELP asked_total Requests.\n# TYPE asked_total counter\n");
+  samples = {{{{"origin", "a\"b"}}, 1}, {{{"origin", "c"}}, 0.5}};
+  EXPECT_EQ(registry.Expose(),
+            "# HELP up Whether it is up.\n# TYPE up gauge\n"
+            "up{origin=\"a\\\"b\"} 1\nup{origin=\"c\"} 0.5\n"
+            "# HELP asked_total Requests.\n# TYPE asked_total counter\n"
+            "asked_total{origin=\"a\\\"b\"} 1\nasked_total{origin=\"c\"} 0.5\n");
+}
+
 TEST(MetricsTest, HelpAndLabelValuesAreEscaped) {
   Registry registry;
   registry.Counter("c", "A \\ and\na \"line\".", {{"path", "a\\b\"c\nd"}});
