@@ -3,23 +3,12 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "http/session/health_check.h"
 #include "net/tls.h"
-#include "runtime/crypto.h"
 #include "runtime/daemon.h"
 
 namespace nearside::geodns {
 namespace {
-
-/// Of an interval: checks of several daemons and targets spread instead of marching in step.
-constexpr double kJitter = 0.1;
-
-/// An interval shortened or lengthened by up to kJitter.
-milliseconds Jittered(milliseconds interval) {
-  uint16_t random = 0;
-  RandomBytes({reinterpret_cast<uint8_t*>(&random), sizeof random});
-  double factor = 1 - kJitter + 2 * kJitter * random / UINT16_MAX;
-  return milliseconds(static_cast<int64_t>(static_cast<double>(interval.count()) * factor));
-}
 
 std::optional<double> LoadFrom(const http::Fields& fields) {
   auto text = fields.Get("nearside-load");
@@ -33,15 +22,15 @@ std::optional<double> LoadFrom(const http::Fields& fields) {
 }  // namespace
 
 /// The checks of one target.
-class HealthChecker::Probe final : public http::CallHandler {
+class HealthChecker::Probe {
  public:
   Probe(HealthChecker& checker, CheckPlan its_plan, TargetHealth known)
       : plan(std::move(its_plan)),
         health(std::move(known)),
         rise_and_fall(plan.rise, plan.fall),
-        checker_(checker),
-        next_(checker.loop_, [this] { Start(); }),
-        timeout_(checker.loop_, [this] { OnTimeout(); }) {}
+        check_(checker.loop_, [this, &checker](const http::HealthAnswer& answer) {
+          checker.OnChecked(*this, ResultOf(answer));
+        }) {}
 
   /// Whether results under `other` go on where those under `plan` have come to.
   bool GoesOnAs(const CheckPlan& other) const {
@@ -52,22 +41,15 @@ class HealthChecker::Probe final : public http::CallHandler {
   void Use(size_t its_number, const CheckPlan& its_plan, std::shared_ptr<http::Client> client) {
     number = its_number;
     plan = its_plan;
-    client_ = std::move(client);
+    check_.Use({.endpoint = plan.endpoint,
+                .authority = plan.authority,
+                .target = plan.path,
+                .user_agent = "nearside-geodns/" + std::string(Version()),
+                .interval = plan.interval,
+                .timeout = plan.timeout},
+               std::move(client));
   }
-  /// The first check comes at once, so that little is served on what is taken for granted.
-  void Begin() { next_.Arm(milliseconds(0)); }
-
-  void OnHead(http::ResponseHead&& head) override {
-    CheckResult result;
-    result.success = head.status >= 200 && head.status < 400;
-    if (!result.success) result.error = "status " + std::to_string(head.status);
-    result.drained = head.fields.Get("nearside-drain") == "1";
-    result.load = LoadFrom(head.fields);
-    Finish(std::move(result));
-  }
-  void OnBody(std::span<const uint8_t>) override {}
-  void OnEnd(const http::Fields&) override {}
-  void OnFailure(const Error& error) override { Finish({.error = error.message}); }
+  void Begin() { check_.Begin(); }
 
   size_t number = 0;
   CheckPlan plan;
@@ -75,45 +57,17 @@ class HealthChecker::Probe final : public http::CallHandler {
   RiseAndFall rise_and_fall;
 
  private:
-  void Start() {
-    late_ = waiting_;  // one at a time: the next one begins when this one ends
-    if (late_) return;
-    next_.Arm(Jittered(plan.interval));
-    timeout_.Arm(plan.timeout);
-    started_ = MonoNow();
-    waiting_ = true;
-    http::RequestHead head;
-    head.method = "GET";
-    head.scheme = plan.endpoint.tls ? "https" : "http";
-    head.authority = plan.authority;
-    head.target = plan.path;
-    head.fields.Add("user-agent", "nearside-geodns/" + std::string(Version()));
-    call_.reset();  // before the client that it used
-    client_of_call_ = client_;
-    call_ = client_->Start(plan.endpoint, head, nullptr, 0, this);
+  static CheckResult ResultOf(const http::HealthAnswer& answer) {
+    CheckResult result{.took = answer.took, .error = answer.error};
+    if (!answer.head) return result;
+    result.success = answer.head->status >= 200 && answer.head->status < 400;
+    if (!result.success) result.error = "status " + std::to_string(answer.head->status);
+    result.drained = answer.head->fields.Get("nearside-drain") == "1";
+    result.load = LoadFrom(answer.head->fields);
+    return result;
   }
 
-  void OnTimeout() {
-    call_.reset();  // what is left of the body does not matter either
-    if (waiting_) Finish({.error = "no answer within " + FormatDuration(plan.timeout)});
-  }
-
-  void Finish(CheckResult result) {
-    if (!std::exchange(waiting_, false)) return;
-    result.took = std::chrono::ceil<milliseconds>(MonoNow() - started_);
-    if (late_) next_.Arm(milliseconds(0));
-    checker_.OnChecked(*this, result);
-  }
-
-  HealthChecker& checker_;
-  std::shared_ptr<http::Client> client_;
-  net::Timer next_;
-  net::Timer timeout_;
-  std::shared_ptr<http::Client> client_of_call_;
-  std::unique_ptr<http::Call> call_;
-  MonoTime started_;
-  bool waiting_ = false;
-  bool late_ = false;  ///< the time of the next check has come while one was under way
+  http::HealthCheck check_;
 };
 
 HealthChecker::HealthChecker(net::EventLoop& loop, net::Resolver& resolver,
@@ -136,10 +90,7 @@ Result<std::shared_ptr<http::Client>> HealthChecker::ClientFor(const CheckPlan& 
   if (client == nullptr) {
     auto tls = net::TlsClient::Create(plan.endpoint.tls ? plan.ca : "", {"http/1.1"});
     if (!tls) return plan.where.Refuse("ca", tls.error());
-    http::ClientLimits limits;
-    limits.connect_timeout = limits.head_timeout = limits.read_timeout = std::chrono::minutes(1);
-    limits.idle_connections = 0;
-    client = http::Client::Create(loop_, resolver_, std::move(*tls), limits);
+    client = http::HealthCheck::MakeClient(loop_, resolver_, std::move(*tls));
   }
   return client;
 }
@@ -203,7 +154,9 @@ void HealthChecker::OnChecked(Probe& probe, const CheckResult& result) {
   cells_->Observe(seconds_, static_cast<double>(result.took.count()) / 1000);
   ++checks_done_;
   PopState before = probe.health.state();
-  if (probe.rise_and_fall.Take(result, WallNow(), &probe.health)) on_change_(probe.number, before);
+  if (TakeResult(result, WallNow(), &probe.rise_and_fall, &probe.health)) {
+    on_change_(probe.number, before);
+  }
 }
 
 std::vector<TargetHealth> HealthChecker::Targets() const {

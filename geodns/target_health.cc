@@ -2,7 +2,8 @@
 
 namespace nearside::geodns {
 
-bool RiseAndFall::Take(const CheckResult& result, WallTime now, TargetHealth* health) {
+bool TakeResult(const CheckResult& result, WallTime now, RiseAndFall* counter,
+                TargetHealth* health) {
   PopState before = health->state();
   bool first = !health->known;
   health->checked_at = now;
@@ -12,15 +13,7 @@ bool RiseAndFall::Take(const CheckResult& result, WallTime now, TargetHealth* he
     health->drained = result.drained;
     health->load = result.load;
   }
-  if (result.success == health->up) {
-    in_a_row_ = 0;
-  } else {
-    int needed = !health->known ? 1 : health->up ? fall_ : rise_;
-    if (++in_a_row_ >= needed) {
-      health->up = result.success;
-      in_a_row_ = 0;
-    }
-  }
+  health->up = counter->Take(result.success, health->up, health->known);
   health->known = true;
   if (!health->up) health->load.reset();
   if (health->state() == before && !(first && !health->up)) return false;

@@ -6,6 +6,7 @@
 
 #include "geodns/steering.h"
 #include "runtime/clock.h"
+#include "runtime/rise_and_fall.h"
 
 namespace nearside::geodns {
 
@@ -34,18 +35,9 @@ struct CheckResult {
   std::string error;
 };
 
-/// Counts successes and failures in a row. A pure value.
-class RiseAndFall {
- public:
-  RiseAndFall(int rise, int fall) : rise_(rise), fall_(fall) {}
-  /// Takes a result into `health`; returns whether the state changed, or became known to be down.
-  /// The first result of a target that was never checked decides at once.
-  bool Take(const CheckResult& result, WallTime now, TargetHealth* health);
-
- private:
-  int rise_;
-  int fall_;
-  int in_a_row_ = 0;  ///< results in a row that speak against the present state
-};
+/// Takes a result into `health`; returns whether the state changed, or became known to be down.
+/// The first result of a target that was never checked decides at once. Pure.
+bool TakeResult(const CheckResult& result, WallTime now, RiseAndFall* counter,
+                TargetHealth* health);
 
 }  // namespace nearside::geodns

@@ -20,7 +20,7 @@ std::string Feed(std::string_view results, int rise, int fall, TargetHealth heal
     result.success = c != '-';
     result.drained = c == 'd';
     if (c == '-') result.error = "refused";
-    bool changed = counter.Take(result, At(++second), &health);
+    bool changed = TakeResult(result, At(++second), &counter, &health);
     EXPECT_EQ(health.changed == At(second), changed);
     char state = health.state() == PopState::kUp     ? 'u'
                  : health.state() == PopState::kDown ? 'd'
@@ -30,7 +30,7 @@ std::string Feed(std::string_view results, int rise, int fall, TargetHealth heal
   return states;
 }
 
-TEST(RiseAndFallTest, EveryRow) {
+TEST(TakeResultTest, EveryRow) {
   TargetHealth fresh;
   TargetHealth doubted{.up = false};
   TargetHealth known_up{.known = true};
@@ -63,17 +63,17 @@ TEST(RiseAndFallTest, EveryRow) {
   }
 }
 
-TEST(RiseAndFallTest, WhatTheLastCheckSaidIsKept) {
+TEST(TakeResultTest, WhatTheLastCheckSaidIsKept) {
   RiseAndFall counter(1, 2);
   TargetHealth health;
-  counter.Take({.success = true, .load = 0.5, .took = milliseconds(7)}, At(1), &health);
+  TakeResult({.success = true, .load = 0.5, .took = milliseconds(7)}, At(1), &counter, &health);
   EXPECT_EQ(health.load, 0.5);
   EXPECT_EQ(health.took, milliseconds(7));
   EXPECT_EQ(health.checked_at, At(1));
-  counter.Take({.success = false, .error = "status 503"}, At(2), &health);
+  TakeResult({.success = false, .error = "status 503"}, At(2), &counter, &health);
   EXPECT_EQ(health.error, "status 503");
   EXPECT_EQ(health.load, 0.5) << "still up";
-  counter.Take({.success = false, .error = "status 503"}, At(3), &health);
+  TakeResult({.success = false, .error = "status 503"}, At(3), &counter, &health);
   EXPECT_FALSE(health.load) << "the dead have no load";
 }
 
