@@ -255,14 +255,14 @@ void Fill::DropChunks(size_t count) {
   }
 }
 
-FillTable::Claim FillTable::ClaimFill(const Key256& key, uint64_t window, uint64_t purge_sequence) {
+FillTable::Claim FillTable::ClaimFill(const Key256& key, uint64_t window,
+                                      const storage::CacheStore& store, FetchBeginning beginning) {
   Shard& shard = ShardOf(key);
   std::lock_guard lock(shard.mutex);
   auto& slot = shard.fills[key];
-  if (slot && slot->joinable() && slot->purge_sequence() >= purge_sequence) {
-    return {.fill = slot, .lead = false};
-  }
-  slot = std::make_shared<Fill>(key, window, purge_sequence, &budget_);
+  if (slot && slot->joinable() && slot->IsUnpurged(store)) return {.fill = slot, .lead = false};
+  slot = std::make_shared<Fill>(key, window, beginning.purge_sequence, &budget_,
+                                std::move(beginning.scopes));
   return {.fill = slot, .lead = true};
 }
 

@@ -30,6 +30,12 @@ namespace nearside::edge {
 
 class Fill;
 
+/// What purges are compared with to tell whether they cover a fetch.
+struct FetchBeginning {
+  uint64_t purge_sequence = 0;             ///< the store's when it began
+  std::vector<storage::ScopeHash> scopes;  ///< what a later purge may name to cover it
+};
+
 /// One request's place in a fill. Made and destroyed on the request's worker; `wake` runs there,
 /// after any progress, and never after the reader is destroyed.
 class FillReader {
@@ -100,14 +106,23 @@ class Fill : public std::enable_shared_from_this<Fill> {
     uint64_t limit = 256 << 20;
   };
   /// `window`: how far the body may run ahead, in bytes: of its fastest reader while it is being
-  /// stored, else of its slowest. `purge_sequence`: the store's when the fetch starts. Requests
-  /// that begin after a later purge must not join. `budget` (may be null) outlives it.
-  Fill(const Key256& key, uint64_t window, uint64_t purge_sequence, Budget* budget = nullptr)
-      : key_(key), window_(window), purge_sequence_(purge_sequence), budget_(budget) {}
+  /// stored, else of its slowest. `purge_sequence`: the store's when the fetch starts; `scopes`:
+  /// what a later purge may name to cover it. `budget` (may be null) outlives it.
+  Fill(const Key256& key, uint64_t window, uint64_t purge_sequence, Budget* budget = nullptr,
+       std::vector<storage::ScopeHash> scopes = {})
+      : key_(key),
+        window_(window),
+        purge_sequence_(purge_sequence),
+        scopes_(std::move(scopes)),
+        budget_(budget) {}
   ~Fill();
 
   const Key256& key() const { return key_; }
   uint64_t purge_sequence() const { return purge_sequence_; }
+  /// Whether no purge since it began covers it: a request that begins after one must not join.
+  bool IsUnpurged(const storage::CacheStore& store) const {
+    return store.CheckFetch(purge_sequence_, scopes_) == storage::Validity::kValid;
+  }
 
   // For readers.
   Phase phase() const;
@@ -178,6 +193,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   const Key256 key_;
   const uint64_t window_;
   const uint64_t purge_sequence_;
+  const std::vector<storage::ScopeHash> scopes_;
   Budget* const budget_;
   FillHead head_;  ///< written before phase_ leaves kPending, then immutable
 
@@ -204,9 +220,11 @@ class FillTable {
     std::shared_ptr<Fill> fill;
     bool lead = false;  ///< the caller must fetch
   };
-  /// Joins the fill of `key`, or makes one that the caller leads. A fill begun before
-  /// `purge_sequence` is left to those who have joined it already.
-  Claim ClaimFill(const Key256& key, uint64_t window, uint64_t purge_sequence);
+  /// Joins the fill of `key`, or makes one that the caller leads. A fill that a purge in `store`
+  /// covers by now is left to those who have joined it already. `beginning`: of the fill if it is
+  /// made (edge/purge.h ScopesOfFetch).
+  Claim ClaimFill(const Key256& key, uint64_t window, const storage::CacheStore& store,
+                  FetchBeginning beginning);
   /// The fill can no longer be joined. Does nothing if another one has its place.
   void Remove(const std::shared_ptr<Fill>& fill);
 

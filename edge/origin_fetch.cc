@@ -210,7 +210,8 @@ void OriginFetch::BeginSlices(const Exchanged& exchanged, const Slicing& slicing
   }
   const uint64_t window = order_.configuration->settings.cache.fill_window.bytes;
   FillTable::Claim claim = node.fills.ClaimFill(
-      SliceKey(head->head.key, ResponseOf(*head), *order_.slice), window, purge_sequence_);
+      SliceKey(head->head.key, ResponseOf(*head), *order_.slice), window, *node.store,
+      {.purge_sequence = purge_sequence_, .scopes = head->head.scopes});
   order_.fill->SetResume(nullptr);
   order_.fill->SetAbandoned(nullptr);
   order_.fill->FinishStored(head, Reason::kStored, /*shared=*/true, std::move(selecting));

@@ -12,6 +12,9 @@ tl::unexpected<Error> Bad(std::string message) {
   return Fail(Fault::kClient, "bad_purge", std::move(message));
 }
 
+/// Stands for any tag of a site. No response has a tag of this name: tags have no spaces.
+constexpr std::string_view kAnyTag = " any";
+
 enum class Kind { kPath, kText };
 
 /// The strings of json[name]; paths are normalised.
@@ -102,6 +105,7 @@ std::vector<storage::ScopeHash> ScopesOf(const PurgeOrder& order) {
   for (const std::string& tag : order.tags) {
     scopes.push_back(ScopeOf(ScopeKind::kTag, order.site, tag));
   }
+  if (!order.tags.empty()) scopes.push_back(ScopeOf(ScopeKind::kTag, order.site, kAnyTag));
   return scopes;
 }
 
@@ -122,6 +126,13 @@ std::vector<storage::ScopeHash> ScopesOfObject(std::string_view site,
     scopes.push_back(ScopeOf(ScopeKind::kPrefix, site, path.substr(0, slash + 1)));
   }
   for (const std::string& tag : tags) scopes.push_back(ScopeOf(ScopeKind::kTag, site, tag));
+  return scopes;
+}
+
+std::vector<storage::ScopeHash> ScopesOfFetch(std::string_view site,
+                                              std::string_view normal_target) {
+  std::vector<storage::ScopeHash> scopes = ScopesOfObject(site, normal_target, {});
+  scopes.push_back(ScopeOf(storage::ScopeKind::kTag, site, kAnyTag));
   return scopes;
 }
 

@@ -28,7 +28,9 @@ inline constexpr size_t kMaxTags = 128;  ///< of one response
 /// kClient bad_purge, saying which member is wrong and what was expected.
 Result<PurgeOrder> ParsePurgeOrder(std::string_view json);
 
-/// The scopes that an order names. A URL without a query stands for that path with every query.
+/// The scopes that an order names. A URL without a query stands for that path with every query. An
+/// order with tags also names a scope that is every fetch's of the site and no stored object's:
+/// which tags a response will have is not known before its head.
 std::vector<storage::ScopeHash> ScopesOf(const PurgeOrder& order);
 
 /// The scopes that a stored object belongs to: its site, its URL, the prefixes of its path, its
@@ -36,5 +38,9 @@ std::vector<storage::ScopeHash> ScopesOf(const PurgeOrder& order);
 std::vector<storage::ScopeHash> ScopesOfObject(std::string_view site,
                                                std::string_view normal_target,
                                                const std::vector<std::string>& tags);
+
+/// The scopes of a fetch whose response is not known yet: whatever names one of these may cover it.
+std::vector<storage::ScopeHash> ScopesOfFetch(std::string_view site,
+                                              std::string_view normal_target);
 
 }  // namespace nearside::edge

@@ -6,6 +6,7 @@
 #include "edge/health.h"
 #include "edge/multipart.h"
 #include "edge/origin_request.h"
+#include "edge/purge.h"
 #include "edge/slices.h"
 #include "edge/worker.h"
 #include "http/cache_control.h"
@@ -125,8 +126,7 @@ void Request::OnPrimary(storage::HeadRef head) {
     if (Selects(variant.selecting, fields)) return LookUpVariant(variant.key);
   }
   // The newest variant tells which fields select; requests that agree on them share a fetch, and
-  // find what the index does not list: it has a limit, and fills that end at once may overwrite
-  // each other's line.
+  // find what the index does not list: it has a limit, and may have left RAM.
   key_ = VariantKey(primary_, SelectingLike(response.variants.front().selecting, fields));
   Find(key_, &Request::OnUnlisted);
 }
@@ -325,8 +325,10 @@ void Request::Forward(Reason reason) {
   if (++forwards_ > kMostForwards || alone) return Pass(Reason::kNotShared);
   if (head.method == "HEAD" && !stored_) return Pass(reason);
 
-  FillTable::Claim claim = node.fills.ClaimFill(
-      key_, configuration_->settings.cache.fill_window.bytes, node.store->purge_sequence());
+  FillTable::Claim claim =
+      node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
+                           {.purge_sequence = node.store->purge_sequence(),
+                            .scopes = ScopesOfFetch(site_->settings.name, target_)});
   collapsed_ = !claim.lead;
   if (collapsed_) {
     worker_.cells().Add(node.metrics.collapsed);
@@ -356,8 +358,10 @@ bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
 
 void Request::ValidateBehind() {
   Node& node = worker_.node();
-  FillTable::Claim claim = node.fills.ClaimFill(
-      key_, configuration_->settings.cache.fill_window.bytes, node.store->purge_sequence());
+  FillTable::Claim claim =
+      node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
+                           {.purge_sequence = node.store->purge_sequence(),
+                            .scopes = ScopesOfFetch(site_->settings.name, target_)});
   if (!claim.lead) return;
   OriginFetch::Start(worker_, MakeFillOrder(std::move(claim.fill), true));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "edge/purge.h"
 #include "edge/slices.h"
 #include "edge/worker.h"
 
@@ -92,8 +93,11 @@ void SlicedBody::OnChunk(storage::HeadRef head, Result<ChunkRef> chunk) {
 std::shared_ptr<Fill> SlicedBody::Claim(uint64_t n) {
   Node& node = worker_.node();
   const Key256 key = SliceKey(order_->head->head.key, ResponseOf(*order_->head), n);
+  const std::vector<std::string>& tags = ResponseOf(*order_->head).tags;
   FillTable::Claim claim = node.fills.ClaimFill(
-      key, order_->configuration->settings.cache.fill_window.bytes, node.store->purge_sequence());
+      key, order_->configuration->settings.cache.fill_window.bytes, *node.store,
+      {.purge_sequence = node.store->purge_sequence(),
+       .scopes = ScopesOfObject(order_->site->settings.name, order_->target, tags)});
   if (!claim.lead) return claim.fill;
   // It may have been stored between the look into the store and the claim.
   storage::HeadRef head = node.store->Find(key);

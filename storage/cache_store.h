@@ -238,6 +238,10 @@ class CacheStore {
   /// Everything stored becomes stale (an unknown epoch, a log that has been cut).
   virtual uint64_t PurgeAll(bool soft) = 0;
   virtual Validity Check(const CachedHead& head) const = 0;
+  /// The same for a fetch under way that began at `purge_sequence`, by what is known of its scopes
+  /// so far; kGone as well where it began too long ago to tell.
+  virtual Validity CheckFetch(uint64_t purge_sequence,
+                              const std::vector<ScopeHash>& scopes) const = 0;
   virtual uint64_t purge_sequence() const = 0;
   /// The last position made durable; {0,0} for a new store.
   virtual LogPosition log_position() const = 0;

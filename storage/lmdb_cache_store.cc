@@ -391,6 +391,10 @@ uint64_t LmdbCacheStore::PurgeAll(bool soft) {
 }
 
 Validity LmdbCacheStore::Check(const CachedHead& head) const { return parts_.purges.Check(head); }
+Validity LmdbCacheStore::CheckFetch(uint64_t purge_sequence,
+                                    const std::vector<ScopeHash>& scopes) const {
+  return parts_.purges.JudgeFetch(purge_sequence, scopes);
+}
 uint64_t LmdbCacheStore::purge_sequence() const { return parts_.purges.sequence(); }
 LogPosition LmdbCacheStore::log_position() const { return parts_.durable_position(); }
 

@@ -71,6 +71,7 @@ class LmdbCacheStore final : public CacheStore {
   void Advance(LogPosition position, Executor* executor, std::function<void()> on_durable) override;
   uint64_t PurgeAll(bool soft) override;
   Validity Check(const CachedHead& head) const override;
+  Validity CheckFetch(uint64_t purge_sequence, const std::vector<ScopeHash>& scopes) const override;
   uint64_t purge_sequence() const override;
   LogPosition log_position() const override;
   CacheStats Stats() const override;

@@ -213,6 +213,10 @@ void MemoryCacheStore::Advance(LogPosition position, Executor* executor,
 
 uint64_t MemoryCacheStore::PurgeAll(bool soft) { return purges_.ApplyToAll(soft); }
 Validity MemoryCacheStore::Check(const CachedHead& head) const { return purges_.Check(head); }
+Validity MemoryCacheStore::CheckFetch(uint64_t purge_sequence,
+                                      const std::vector<ScopeHash>& scopes) const {
+  return purges_.JudgeFetch(purge_sequence, scopes);
+}
 uint64_t MemoryCacheStore::purge_sequence() const { return purges_.sequence(); }
 
 LogPosition MemoryCacheStore::log_position() const {

@@ -51,22 +51,31 @@ void PurgeTable::FoldOldestHalf() {
   all_changed_ = true;
 }
 
-Validity PurgeTable::JudgeLocked(const Head& head) const {
+Validity PurgeTable::JudgeLocked(uint64_t purge_sequence,
+                                 const std::vector<ScopeHash>& scopes) const {
   uint64_t soft = horizon_.all.soft;
   uint64_t hard = horizon_.all.hard;
-  for (const ScopeHash scope : head.scopes) {
+  for (const ScopeHash scope : scopes) {
     const auto found = marks_.find(scope);
     if (found == marks_.end()) continue;
     soft = std::max(soft, found->second.soft);
     hard = std::max(hard, found->second.hard);
   }
-  if (hard > head.purge_sequence) return Validity::kGone;
-  return soft > head.purge_sequence ? Validity::kStale : Validity::kValid;
+  if (hard > purge_sequence) return Validity::kGone;
+  return soft > purge_sequence ? Validity::kStale : Validity::kValid;
 }
 
 Validity PurgeTable::Judge(const Head& head) const {
   const std::shared_lock lock(mutex_);
-  return JudgeLocked(head);
+  return JudgeLocked(head.purge_sequence, head.scopes);
+}
+
+Validity PurgeTable::JudgeFetch(uint64_t purge_sequence,
+                                const std::vector<ScopeHash>& scopes) const {
+  if (purge_sequence == sequence()) return Validity::kValid;  // no purge since
+  const std::shared_lock lock(mutex_);
+  if (purge_sequence < horizon_.refused) return Validity::kGone;
+  return JudgeLocked(purge_sequence, scopes);
 }
 
 Validity PurgeTable::Check(const CachedHead& head) const {
@@ -84,7 +93,8 @@ Validity PurgeTable::Check(const CachedHead& head) const {
 
 bool PurgeTable::MayStore(const Head& head) const {
   const std::shared_lock lock(mutex_);
-  return head.purge_sequence >= horizon_.refused && JudgeLocked(head) != Validity::kGone;
+  return head.purge_sequence >= horizon_.refused &&
+         JudgeLocked(head.purge_sequence, head.scopes) != Validity::kGone;
 }
 
 PurgeHorizon PurgeTable::horizon() const {

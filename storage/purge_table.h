@@ -47,6 +47,9 @@ class PurgeTable {
   Validity Check(const CachedHead& head) const;
   /// The same for a head in no table yet: never remembers.
   Validity Judge(const Head& head) const;
+  /// The same for a fetch that began at `purge_sequence`; kGone if that is before
+  /// PurgeHorizon::refused.
+  Validity JudgeFetch(uint64_t purge_sequence, const std::vector<ScopeHash>& scopes) const;
   /// Whether a fill with this head may be stored: not gone, and not begun before
   /// PurgeHorizon::refused.
   bool MayStore(const Head& head) const;
@@ -79,7 +82,7 @@ class PurgeTable {
   void Load(PurgeHorizon horizon, const std::vector<std::pair<ScopeHash, PurgeMark>>& marks);
 
  private:
-  Validity JudgeLocked(const Head& head) const;
+  Validity JudgeLocked(uint64_t purge_sequence, const std::vector<ScopeHash>& scopes) const;
   void FoldOldestHalf();
   uint64_t Publish(uint64_t sequence);
 

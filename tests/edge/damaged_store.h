@@ -56,6 +56,10 @@ class DamagedStore final : public storage::CacheStore {
   storage::Validity Check(const storage::CachedHead& head) const override {
     return whole_->Check(head);
   }
+  storage::Validity CheckFetch(uint64_t purge_sequence,
+                               const std::vector<storage::ScopeHash>& scopes) const override {
+    return whole_->CheckFetch(purge_sequence, scopes);
+  }
   uint64_t purge_sequence() const override { return whole_->purge_sequence(); }
   storage::LogPosition log_position() const override { return whole_->log_position(); }
   storage::CacheStats Stats() const override { return whole_->Stats(); }

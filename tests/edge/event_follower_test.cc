@@ -23,7 +23,7 @@ std::string Position(uint64_t epoch, uint64_t sequence) {
          "\n\n";
 }
 
-std::string Event(uint64_t epoch, uint64_t sequence, nlohmann::json what = {{"tags", {"t"}}}) {
+std::string Event(uint64_t epoch, uint64_t sequence, nlohmann::json what = {{"urls", {"/t"}}}) {
   what["epoch"] = epoch;
   what["seq"] = sequence;
   what["type"] = "purge";

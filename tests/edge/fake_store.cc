@@ -77,6 +77,14 @@ uint64_t FakeStore::Purge(const std::vector<storage::ScopeHash>& scopes, bool so
   return 0;
 }
 
+storage::Validity FakeStore::CheckFetch(uint64_t purge_sequence,
+                                        const std::vector<storage::ScopeHash>& scopes) const {
+  const bool concerned = std::any_of(scopes.begin(), scopes.end(),
+                                     [](storage::ScopeHash scope) { return scope <= 2; });
+  return concerned && purge_sequence < sequence ? storage::Validity::kGone
+                                                : storage::Validity::kValid;
+}
+
 void FakeStore::Advance(storage::LogPosition at, Executor* executor,
                         std::function<void()> on_durable) {
   log.push_back("advance " + TextOf(at));

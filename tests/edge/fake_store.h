@@ -53,7 +53,11 @@ class FakeStore final : public storage::CacheStore {
   storage::Validity Check(const storage::CachedHead&) const override {
     return storage::Validity::kValid;
   }
-  uint64_t purge_sequence() const override { return 0; }
+  /// As if each purge concerned the scopes 1 and 2.
+  storage::Validity CheckFetch(uint64_t purge_sequence,
+                               const std::vector<storage::ScopeHash>& scopes) const override;
+  uint64_t purge_sequence() const override { return sequence; }
+  uint64_t sequence = 0;
   storage::LogPosition log_position() const override { return position; }
   storage::CacheStats Stats() const override { return {}; }
   storage::CacheTimes Times() const override { return {}; }

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "tests/edge/fake_store.h"
 #include "tests/edge/messages.h"
 #include "tests/edge/patterns.h"
 #include "tests/edge/queue_executor.h"
@@ -58,6 +59,7 @@ class FillTest : public testing::Test {
     return fill_->Append(BytesOf(bytes));
   }
 
+  Fill::Budget budget_{.limit = 8 * kChunkBytes};  // outlives what refers to it
   std::shared_ptr<Fill> fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 7);
   QueueExecutor executor_;
   int resumes_ = 0;
@@ -333,9 +335,8 @@ TEST_F(FillTest, ALargeBodyThatIsStoredIsGivenBackAndASmallOneIsNot) {
 
 TEST_F(FillTest, OverTheBudgetTheWindowIsSmall) {
   constexpr uint64_t kLarge = 16 * kChunkBytes;
-  Fill::Budget budget{.limit = 8 * kChunkBytes};
-  Fill first(KeyOf(1), kLarge, 0, &budget);
-  fill_ = std::make_shared<Fill>(KeyOf(2), kLarge, 0, &budget);
+  Fill first(KeyOf(1), kLarge, 0, &budget_);
+  fill_ = std::make_shared<Fill>(KeyOf(2), kLarge, 0, &budget_);
   fill_->SetResume([this] { ++resumes_; });
   auto reader = Join();
   Begin();
@@ -436,9 +437,12 @@ TEST_F(FillTest, MayBeJoinedInTheseStates) {
 
 class FillTableTest : public testing::Test {
  protected:
-  FillTable::Claim Claim(const Key256& key, uint64_t purge_sequence = 0) {
-    return table_->ClaimFill(key, kWindow, purge_sequence);
+  FillTable::Claim Claim(const Key256& key, std::vector<storage::ScopeHash> scopes = {}) {
+    return table_->ClaimFill(
+        key, kWindow, store_,
+        {.purge_sequence = store_.purge_sequence(), .scopes = std::move(scopes)});
   }
+  FakeStore store_;  // its purges concern the scopes 1 and 2
   std::unique_ptr<FillTable> table_ = std::make_unique<FillTable>();  // too large for a stack
 };
 
@@ -475,15 +479,24 @@ TEST_F(FillTableTest, WhatCannotBeJoinedIsReplaced) {
 }
 
 TEST_F(FillTableTest, WhatBeganBeforeAPurgeIsNotJoinedAfterIt) {
-  const FillTable::Claim before = Claim(KeyOf(1), 5);
-  EXPECT_FALSE(Claim(KeyOf(1), 5).lead);
-  EXPECT_FALSE(Claim(KeyOf(1), 4).lead);  // it is newer than this one asks for
-  const FillTable::Claim after = Claim(KeyOf(1), 6);
+  store_.sequence = 5;
+  const FillTable::Claim before = Claim(KeyOf(1), {7, 2});
+  EXPECT_FALSE(Claim(KeyOf(1), {7, 2}).lead);
+  store_.sequence = 6;
+  const FillTable::Claim after = Claim(KeyOf(1), {7, 2});
   EXPECT_TRUE(after.lead);
   EXPECT_EQ(after.fill->purge_sequence(), 6u);
-  EXPECT_EQ(Claim(KeyOf(1), 6).fill, after.fill);
+  EXPECT_EQ(Claim(KeyOf(1), {7, 2}).fill, after.fill);
   table_->Remove(before.fill);
   EXPECT_EQ(table_->size(), 1u);
+}
+
+TEST_F(FillTableTest, APurgeOfSomethingElseLeavesItJoinable) {
+  const FillTable::Claim before = Claim(KeyOf(1), {7, 8});
+  store_.sequence = 1;
+  const FillTable::Claim after = Claim(KeyOf(1), {7, 8});
+  EXPECT_FALSE(after.lead);
+  EXPECT_EQ(after.fill, before.fill);
 }
 
 TEST_F(FillTableTest, RemembersForAWhileWhatIsNotShared) {

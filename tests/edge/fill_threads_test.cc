@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "edge/fill.h"
+#include "tests/edge/fake_store.h"
 #include "tests/edge/patterns.h"
 #include "tests/net/loop_thread.h"
 
@@ -28,6 +29,7 @@ Key256 KeyOf(size_t n) {
 TEST(FillThreadsTest, OfManyThreadsExactlyOneLeadsEachKey) {
   constexpr size_t kThreads = 8, kKeys = 2000;
   auto table = std::make_unique<FillTable>();
+  const FakeStore store;
   std::vector<std::atomic<int>> leaders(kKeys);
   std::vector<std::atomic<Fill*>> fills(kKeys);
   std::atomic<size_t> strangers{0};
@@ -37,7 +39,7 @@ TEST(FillThreadsTest, OfManyThreadsExactlyOneLeadsEachKey) {
     threads.emplace_back([&] {
       begin.arrive_and_wait();
       for (size_t k = 0; k < kKeys; ++k) {
-        const FillTable::Claim claim = table->ClaimFill(KeyOf(k), kChunkBytes, 0);
+        const FillTable::Claim claim = table->ClaimFill(KeyOf(k), kChunkBytes, store, {});
         if (claim.lead) ++leaders[k];
         Fill* expected = nullptr;
         if (!fills[k].compare_exchange_strong(expected, claim.fill.get()) &&

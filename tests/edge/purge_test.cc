@@ -166,6 +166,35 @@ TEST(PurgeTest, TagsCoverWhatHasThem) {
   EXPECT_FALSE(Covers(order, "/x", {"product-7"}, "other"));
 }
 
+TEST(PurgeTest, AFetchIsCoveredByWhatItsResponseMayBelongTo) {
+  const auto covers = [](std::string_view order, std::string_view site = "demo") {
+    const auto scopes = ScopesOf(ParsePurgeOrder(order).value());
+    const auto of_fetch = ScopesOfFetch(site, "/a/b?q");
+    return std::any_of(scopes.begin(), scopes.end(), [&](storage::ScopeHash scope) {
+      return std::find(of_fetch.begin(), of_fetch.end(), scope) != of_fetch.end();
+    });
+  };
+  struct Row {
+    std::string_view order;
+    bool covers;
+  };
+  constexpr Row kRows[] = {
+      {R"({"site":"demo","all":true})", true},
+      {R"({"site":"demo","urls":["/a/b?q"]})", true},
+      {R"({"site":"demo","urls":["/a/b"]})", true},
+      {R"({"site":"demo","urls":["/a/b?r"]})", false},
+      {R"({"site":"demo","urls":["/a"]})", false},
+      {R"({"site":"demo","prefixes":["/a/"]})", true},
+      {R"({"site":"demo","prefixes":["/b/"]})", false},
+      {R"({"site":"demo","tags":["any"]})", true},  // it may have it: nobody knows yet
+      {R"({"site":"other","all":true})", false},
+      {R"({"site":"other","urls":["/a/b"],"tags":["t"]})", false},
+  };
+  for (const Row& row : kRows) EXPECT_EQ(covers(row.order), row.covers) << row.order;
+  EXPECT_FALSE(Covers(R"({"site":"demo","tags":["other"]})", "/a/b?q", {"any", "t"}))
+      << "what is stored is covered by its own tags alone";
+}
+
 TEST(PurgeTest, DeepPathsBelongToTheirFirstSixteenSegments) {
   const std::string deep = Segments(20) + "page";
   for (size_t segments = 0; segments <= kMaxPrefixSegments; ++segments) {

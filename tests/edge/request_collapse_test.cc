@@ -1,5 +1,6 @@
 // Several requests for one thing: one fetch, and nobody gets what was made for another.
 
+#include "edge/purge.h"
 #include "tests/edge/patterns.h"
 #include "tests/edge/request_fixture.h"
 
@@ -377,6 +378,53 @@ TEST_F(RequestCollapseTest, ASlowReaderHoldsTheFillAndALateRequestGoesByItself) 
   EXPECT_TRUE(Answer(slow) == "200 fwd=uri-miss; fwd-status=200; stored|" + body);
   sender.join();
   second.join();
+}
+
+TEST_F(RequestCollapseTest, OnlyAPurgeThatMayCoverAFillKeepsLaterRequestsFromJoiningIt) {
+  Start();
+  struct Row {
+    std::string_view order;
+    bool joins;
+  };
+  constexpr Row kRows[] = {
+      {R"({"site":"demo","urls":["/other"]})", true},
+      {R"({"site":"demo","prefixes":["/other/"]})", true},
+      {R"({"site":"another","all":true,"tags":["t"]})", true},
+      {R"({"site":"demo","tags":["t"]})", false},  // what tags it will have is not known
+      {R"({"site":"demo","urls":["/dir/a"]})", false},
+      {R"({"site":"demo","urls":["/dir/a"],"soft":true})", false},
+      {R"({"site":"demo","prefixes":["/dir/"]})", false},
+      {R"({"site":"demo","all":true})", false},
+  };
+  for (const Row& row : kRows) {
+    SCOPED_TRACE(row.order);
+    FakeExchange& before = Get("/dir/a", {{"cache-control", "no-cache"}});
+    ScriptedOrigin::Asked asked = origin_.Next();
+    const PurgeOrder order = ParsePurgeOrder(row.order).value();
+    node_->store->Purge(ScopesOf(order), order.soft, std::nullopt, nullptr, nullptr);
+    const uint64_t collapsed = Sum(node_->metrics.collapsed);
+    FakeExchange& after = Get("/dir/a", {{"cache-control", "no-cache"}});
+    EXPECT_EQ(Sum(node_->metrics.collapsed) > collapsed, row.joins);
+    if (!row.joins) origin_.Next().Answer("200 OK", kMinute, "new");
+    asked.Answer("200 OK", kMinute, "old");
+    EXPECT_THAT(AnswerNow(before), HasSubstr("|old"));
+    EXPECT_THAT(Answer(after), HasSubstr(row.joins ? "|old" : "|new"));
+  }
+}
+
+TEST_F(RequestCollapseTest, AChangeElsewhereLeavesAFillJoinable) {
+  Start();
+  Fill("/form", kMinute, "form");
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& change = Ask(RequestFor("POST", "https://www.demo.test/form"));
+  origin_.Next().Answer("200 OK", "", "");
+  AnswerNow(change);
+  FakeExchange& other = Get("/a");
+  asked.Answer("200 OK", kMinute, "hello");
+  EXPECT_THAT(AnswerNow(leader), HasSubstr("|hello"));
+  EXPECT_THAT(Answer(other), HasSubstr("collapsed|hello"));
+  EXPECT_EQ(origin_.count(), 3u);
 }
 
 TEST_F(RequestCollapseTest, AFillThatEndsWhileTheEdgeStopsIsNoHarm) {

@@ -52,6 +52,7 @@ TEST(PurgeTableTest, JudgesByTheNewestMarkAgainstTheSequenceAtTheFetchsStart) {
     EXPECT_EQ(Text(table.Check(head.cached)), row.expected) << row.what;
     EXPECT_EQ(Text(table.Judge(head.cached.head)), row.expected) << row.what;
     EXPECT_EQ(table.MayStore(head.cached.head), row.expected != "gone") << row.what;
+    EXPECT_EQ(Text(table.JudgeFetch(row.head_sequence, {1, 3})), row.expected) << row.what;
   }
 }
 
@@ -139,8 +140,10 @@ TEST(PurgeTableTest, DroppedMarksAreErasedAndOlderFillsRefused) {
   const TestHead old_fill(0, {7});
   EXPECT_FALSE(table.MayStore(old_fill.cached.head)) << "it might have been under the mark";
   EXPECT_EQ(Text(table.Check(old_fill.cached)), "valid") << "what is stored was looked at";
+  EXPECT_EQ(Text(table.JudgeFetch(0, {7})), "gone");
   const TestHead new_fill(1, {7});
   EXPECT_TRUE(table.MayStore(new_fill.cached.head));
+  EXPECT_EQ(Text(table.JudgeFetch(1, {7})), "valid");
 }
 
 TEST(PurgeTableTest, TooManyScopesAreFoldedWithoutForgettingAnyPurge) {
