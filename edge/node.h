@@ -10,6 +10,7 @@
 #include "edge/fill.h"
 #include "edge/settings.h"
 #include "edge/site.h"
+#include "edge/variant_index.h"
 #include "runtime/metrics.h"
 #include "storage/cache_store.h"
 
@@ -34,6 +35,7 @@ struct Node {
   const std::unique_ptr<storage::CacheStore> store;
   const std::unique_ptr<AccessLog> access_log;
   FillTable fills;
+  IndexLocks index_locks;
   std::atomic<bool> draining{false};
   std::atomic<uint32_t> load_permille{0};  ///< CPU time used of the workers' share, last second
   std::atomic<int64_t> lag_ms{0};          ///< behind the event log; 0: follows it, or has none

@@ -5,6 +5,7 @@
 #include "edge/cache_key.h"
 #include "edge/purge.h"
 #include "edge/slices.h"
+#include "edge/variant_index.h"
 #include "edge/worker.h"
 
 namespace nearside::edge {
@@ -504,22 +505,15 @@ storage::HeadRef OriginFetch::Commit() {
 }
 
 void OriginFetch::CommitIndex(const Variant& newest, WallTime drop_at) {
-  storage::CacheStore& store = *worker_.node().store;
-  StoredResponse index;
-  index.url = order_.url;
-  index.freshness.response_time = newest.stored_at;
-  index.variants.push_back(newest);
-  storage::HeadRef known = store.Find(order_.primary);
-  if (!known) known = order_.index;
-  if (known && store.Check(*known) != storage::Validity::kGone) {
-    drop_at = std::max(drop_at, known->head.drop_at);
-    for (const Variant& other : ResponseOf(*known).variants) {
-      if (index.variants.size() == kMaxVariants) break;
-      if (other.key != newest.key) index.variants.push_back(other);
-    }
-  }
-  auto writer = store.Begin(0);
-  if (writer) writer->Commit(MakeStorageHead(order_.primary, index, drop_at));
+  IndexEntry entry;
+  entry.head.key = order_.primary;
+  entry.head.drop_at = drop_at;
+  entry.head.purge_sequence = purge_sequence_;
+  entry.head.scopes = ScopesOfObject(order_.site->settings.name, order_.target, {});
+  entry.newest = newest;
+  entry.url = order_.url;
+  entry.before = order_.index;
+  CommitVariant(*worker_.node().store, worker_.node().index_locks, std::move(entry));
 }
 
 /// A variant that was validated is kept longer than the index knows: without it, it would not be

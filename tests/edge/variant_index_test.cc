@@ -1,0 +1,114 @@
+// Several variants of one resource at once: run under tsan.
+
+#include "edge/variant_index.h"
+
+#include <gtest/gtest.h>
+
+#include <barrier>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "runtime/fatal.h"
+#include "runtime/units.h"
+
+namespace nearside::edge {
+namespace {
+
+Key256 KeyOf(uint8_t resource, uint8_t variant) {
+  Key256 key;
+  key.bytes.fill(resource);
+  key.bytes[0] = variant;
+  return key;
+}
+
+class VariantIndexTest : public testing::Test {
+ protected:
+  VariantIndexTest() {
+    storage::CacheOptions options;
+    options.memory = 64_MiB;
+    auto store = storage::CacheStore::Open(
+        options, [](const storage::Head& head) { return DecodeStored(head.meta); });
+    if (!store) Fatal(store.error().message);
+    store_ = std::move(*store);
+  }
+  void Commit(uint8_t resource, uint8_t variant, seconds kept = seconds(60)) {
+    IndexEntry entry;
+    entry.head.key = KeyOf(resource, 0);
+    entry.head.drop_at = now_ + kept;
+    entry.head.purge_sequence = store_->purge_sequence();
+    entry.head.scopes = {resource};
+    entry.newest = {.selecting = {{"x-n", std::to_string(variant)}},
+                    .key = KeyOf(resource, variant),
+                    .stored_at = now_};
+    entry.before = before_;
+    CommitVariant(*store_, locks_, std::move(entry));
+  }
+  /// The variants of an index, by number, the newest first.
+  std::vector<int> Listed(uint8_t resource) {
+    std::vector<int> numbers;
+    const storage::HeadRef head = store_->Find(KeyOf(resource, 0));
+    if (!head) return numbers;
+    for (const Variant& variant : ResponseOf(*head).variants) {
+      numbers.push_back(variant.key.bytes[0]);
+    }
+    return numbers;
+  }
+
+  const WallTime now_ = WallNow();
+  std::unique_ptr<storage::CacheStore> store_;
+  IndexLocks locks_;
+  storage::HeadRef before_;
+};
+
+TEST_F(VariantIndexTest, TheNewestIsFirstAndListedOnce) {
+  for (const uint8_t variant : {1, 2, 3, 2}) Commit(7, variant);
+  EXPECT_EQ(Listed(7), (std::vector<int>{2, 3, 1}));
+}
+
+TEST_F(VariantIndexTest, ItLivesAsLongAsTheLongestLivedOfThem) {
+  Commit(7, 1, seconds(100));
+  Commit(7, 2, seconds(10));
+  EXPECT_EQ(store_->Find(KeyOf(7, 0))->head.drop_at, now_ + seconds(100));
+}
+
+TEST_F(VariantIndexTest, WhatAPurgeCoversIsNotListedAgain) {
+  Commit(7, 1);
+  before_ = store_->Find(KeyOf(7, 0));
+  store_->Purge({7}, /*soft=*/false, std::nullopt, nullptr, nullptr);
+  Commit(7, 2);
+  EXPECT_EQ(Listed(7), std::vector<int>{2});
+}
+
+TEST_F(VariantIndexTest, WhatWasKnownAtLookupStandsInForWhatRamHasNoMore) {
+  Commit(7, 1);
+  before_ = store_->Find(KeyOf(7, 0));
+  store_->Remove(KeyOf(7, 0));
+  Commit(7, 2);
+  EXPECT_EQ(Listed(7), (std::vector<int>{2, 1}));
+}
+
+TEST_F(VariantIndexTest, NoneOfThoseThatEndAtOnceIsLost) {
+  constexpr int kThreads = 4, kEach = 15, kResources = 40;  // sixty fit into an index
+  std::barrier begin(kThreads);
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (uint8_t resource = 1; resource <= kResources; ++resource) {
+        begin.arrive_and_wait();
+        for (int i = 0; i < kEach; ++i) {
+          Commit(resource, static_cast<uint8_t>(1 + thread * kEach + i));
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (uint8_t resource = 1; resource <= kResources; ++resource) {
+    const std::vector<int> listed = Listed(resource);
+    EXPECT_EQ(std::set<int>(listed.begin(), listed.end()).size(), 60u) << int{resource};
+  }
+}
+
+}  // namespace
+}  // namespace nearside::edge
