@@ -65,6 +65,27 @@ Json FleetJson(const FollowerState& state, int64_t lag_ms) {
   return json;
 }
 
+Json OriginsJson(const Configuration& configuration, MonoTime now) {
+  Json origins = Json::array();
+  for (const auto& site : configuration.sites.sites()) {
+    for (const OriginReport& report : site->origin_set->Report(now)) {
+      uint64_t failures = 0;
+      for (const uint64_t count : report.failures) failures += count;
+      Json& json = origins.emplace_back(Json{{"site", site->settings.name},
+                                             {"origin", report.url},
+                                             {"state", report.state},
+                                             {"since", FormatIsoTime(report.since)}});
+      if (!report.why.empty()) json["why"] = report.why;
+      json["in_flight"] = report.in_flight;
+      json["requests"] = report.requests;
+      json["retries"] = report.retries;
+      json["failures"] = failures;
+      json["ejections"] = report.ejections;
+    }
+  }
+  return origins;
+}
+
 }  // namespace
 
 /// Gathers a POST's body and hands it over whole.
@@ -228,6 +249,7 @@ std::string Admin::StatusJson() const {
       {"draining", node_.draining.load()},
       {"load", node_.load_permille.load() / 1000.0},
       {"sites", sites},
+      {"origins", OriginsJson(*configuration, loop_.now())},
       {"requests", by_result},
       {"hit_ratio", asked == 0 ? 0.0 : static_cast<double>(served) / static_cast<double>(asked)},
       {"body_bytes", bytes_by_result},

@@ -144,7 +144,11 @@ int StatusOf(Reason reason) {
     case Reason::kOriginTimeout:
       return 504;
     case Reason::kOriginUnreachable:
+    case Reason::kOriginWrongName:
+    case Reason::kOriginExpired:
+    case Reason::kOriginUntrusted:
     case Reason::kOriginBroken:
+    case Reason::kRetryBudget:
       return 502;
     case Reason::kOriginFailed:
       return 503;

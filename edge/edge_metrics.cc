@@ -1,8 +1,92 @@
 #include "edge/edge_metrics.h"
 
 #include <string>
+#include <utility>
+
+#include "edge/node.h"
 
 namespace nearside::edge {
+namespace {
+
+using ConfigurationSource = std::function<std::shared_ptr<const Configuration>()>;
+using Samples = std::vector<metrics::Registry::Sample>;
+
+/// One sample for each origin.
+std::function<Samples()> EachOrigin(const ConfigurationSource& configuration,
+                                    double (*value)(const OriginReport&)) {
+  return [configuration, value] {
+    Samples samples;
+    const auto now = configuration();
+    for (const auto& site : now->sites.sites()) {
+      for (const OriginReport& report : site->origin_set->Report(MonoNow())) {
+        samples.push_back({{{"site", site->settings.name}, {"origin", report.url}}, value(report)});
+      }
+    }
+    return samples;
+  };
+}
+
+Samples OriginFailures(const Configuration& configuration) {
+  Samples samples;
+  for (const auto& site : configuration.sites.sites()) {
+    for (const OriginReport& report : site->origin_set->Report(MonoNow())) {
+      for (size_t i = 0; i < kOriginFailures; ++i) {
+        const auto reason =
+            static_cast<Reason>(static_cast<size_t>(Reason::kOriginUnreachable) + i);
+        samples.push_back({{{"site", site->settings.name},
+                            {"origin", report.url},
+                            {"reason", std::string(ReasonName(reason))}},
+                           static_cast<double>(report.failures[i])});
+      }
+    }
+  }
+  return samples;
+}
+
+Samples RetriesRefused(const Configuration& configuration) {
+  Samples samples;
+  for (const auto& site : configuration.sites.sites()) {
+    samples.push_back(
+        {{{"site", site->settings.name}, {"reason", std::string(ReasonName(Reason::kRetryBudget))}},
+         static_cast<double>(site->origin_set->retries_refused())});
+  }
+  return samples;
+}
+
+}  // namespace
+
+void DeclareOriginMetrics(metrics::Registry& registry, ConfigurationSource configuration) {
+  registry.CountersFrom("nearside_edge_site_origin_requests_total",
+                        "Requests sent to an origin of a site, retries included.",
+                        EachOrigin(configuration, [](const OriginReport& report) {
+                          return static_cast<double>(report.requests);
+                        }));
+  registry.CountersFrom("nearside_edge_site_origin_retries_total",
+                        "Requests sent to an origin because another one had failed.",
+                        EachOrigin(configuration, [](const OriginReport& report) {
+                          return static_cast<double>(report.retries);
+                        }));
+  registry.CountersFrom("nearside_edge_site_origin_ejections_total",
+                        "Times that an origin was left alone for failing in a row.",
+                        EachOrigin(configuration, [](const OriginReport& report) {
+                          return static_cast<double>(report.ejections);
+                        }));
+  registry.GaugesFrom("nearside_edge_site_origin_in_flight", "Requests under way at an origin.",
+                      EachOrigin(configuration, [](const OriginReport& report) {
+                        return static_cast<double>(report.in_flight);
+                      }));
+  registry.GaugesFrom("nearside_edge_site_origin_up",
+                      "1: asked as usual. 0: ejected, to be tried, or down by its check.",
+                      EachOrigin(configuration, [](const OriginReport& report) {
+                        return report.state == "up" ? 1.0 : 0.0;
+                      }));
+  registry.CountersFrom("nearside_edge_site_origin_failures_total",
+                        "Requests to an origin that failed there, by reason.",
+                        [configuration] { return OriginFailures(*configuration()); });
+  registry.CountersFrom("nearside_edge_site_retries_refused_total",
+                        "Retries that were not made, by reason.",
+                        [configuration] { return RetriesRefused(*configuration()); });
+}
 
 EdgeMetrics::EdgeMetrics(metrics::Registry& registry) {
   for (int i = 0; i < kReasonCount; ++i) {

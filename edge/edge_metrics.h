@@ -1,11 +1,15 @@
 #pragma once
 
 #include <array>
+#include <functional>
+#include <memory>
 
 #include "edge/reason.h"
 #include "runtime/metrics.h"
 
 namespace nearside::edge {
+
+struct Configuration;
 
 /// Ids of the edge's counters; each worker adds to cells of its own.
 struct EdgeMetrics {
@@ -23,5 +27,10 @@ struct EdgeMetrics {
   std::array<metrics::Id, kReasonCount> stored;  ///< responses by store decision
   metrics::HistogramId first_byte_seconds;  ///< from a request's head to the answer's, misses only
 };
+
+/// Declares what each origin of each site has to tell (nearside_edge_site_…), of the configuration
+/// at the time of a scrape. `configuration` is called on the scraping thread.
+void DeclareOriginMetrics(metrics::Registry& registry,
+                          std::function<std::shared_ptr<const Configuration>()> configuration);
 
 }  // namespace nearside::edge

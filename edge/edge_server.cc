@@ -9,6 +9,7 @@
 #include "edge/admin.h"
 #include "edge/event_follower.h"
 #include "edge/node.h"
+#include "edge/origin_checks.h"
 #include "edge/worker.h"
 #include "net/worker_group.h"
 #include "runtime/file.h"
@@ -54,7 +55,8 @@ Status CheckAuthorities(const EdgeSettings& settings) {
   return {};
 }
 
-Result<Loaded> Load(const std::string& path) {
+/// `before` (may be null): the configuration that this one is to take the place of.
+Result<Loaded> Load(const std::string& path, const Configuration* before) {
   auto settings = ReadEdgeSettings(path);
   if (!settings) return tl::unexpected<Error>(settings.error());
   Loaded loaded;
@@ -78,7 +80,7 @@ Result<Loaded> Load(const std::string& path) {
       return settings->cache.where.Refuse("path", ok.error());
     }
   }
-  loaded.configuration = std::make_shared<Configuration>(std::move(*settings));
+  loaded.configuration = std::make_shared<Configuration>(std::move(*settings), before);
   return loaded;
 }
 
@@ -147,6 +149,7 @@ class EdgeServer {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<http::SessionCounters> session_counters_;  ///< of each worker, a second old at most
   std::unique_ptr<net::Resolver> resolver_;
+  std::unique_ptr<OriginChecks> origin_checks_;
   std::unique_ptr<http::Client> fleet_client_;
   std::unique_ptr<EventFollower> follower_;
   std::unique_ptr<Admin> admin_;
@@ -183,8 +186,14 @@ Status EdgeServer::Start() {
   node_ = std::make_unique<Node>(settings.node.name, std::move(*store), std::move(*log));
   node_->fills.SetLimit(std::max(settings.cache.memory.bytes / 4, kLeastFillBytes));
   DeclareSessionMetrics();
+  DeclareOriginMetrics(node_->registry, [this] { return loaded_.configuration; });
   if (auto opened = OpenWorkers(); !opened) return opened;
   if (auto opened = OpenAdmin(); !opened) return opened;
+  auto resolver = net::Resolver::Create(*control_);
+  if (!resolver) return tl::unexpected<Error>(resolver.error());
+  resolver_ = std::move(*resolver);
+  origin_checks_ = std::make_unique<OriginChecks>(*control_, *resolver_);
+  origin_checks_->Use(*loaded_.configuration);
   auto signals = net::SignalWatch::Create(
       *control_, {.on_terminate = [this] { Terminate(); }, .on_reload = [this] { Reload(); }});
   if (!signals) return tl::unexpected<Error>(signals.error());
@@ -248,9 +257,6 @@ Status EdgeServer::OpenAdmin() {
 
 Status EdgeServer::StartFollower() {
   const FleetSettings& settings = loaded_.configuration->settings.fleet;
-  auto resolver = net::Resolver::Create(*control_);
-  if (!resolver) return tl::unexpected<Error>(resolver.error());
-  resolver_ = std::move(*resolver);
   EventFollower::Options options{
       .origins = {}, .token = loaded_.fleet_token, .edge = node_->name, .report = [this] {
         return Report();
@@ -289,7 +295,7 @@ void EdgeServer::Serve() {
 }
 
 void EdgeServer::Reload() {
-  auto loaded = Load(config_);
+  auto loaded = Load(config_, loaded_.configuration.get());
   if (!loaded) {
     Log(Level::kError, "reload_refused", {{"error", loaded.error().message}});
     return;
@@ -297,6 +303,7 @@ void EdgeServer::Reload() {
   settings::WarnOfRestart(started_with_, loaded->configuration->settings.restart_values);
   loaded_ = std::move(*loaded);
   certificate_stamps_ = StampsOf(loaded_.configuration->settings.certificates);
+  origin_checks_->Use(*loaded_.configuration);
   UseCertificates(loaded_.certificates);
   node_->access_log->Reopen();
   Log(Level::kInfo, "reloaded", {{"sites", loaded_.configuration->sites.sites().size()}});
@@ -463,14 +470,14 @@ std::string EdgeServer::Report() const {
 }  // namespace
 
 Status CheckEdge(const std::string& config) {
-  auto loaded = Load(config);
+  auto loaded = Load(config, nullptr);
   if (!loaded) return tl::unexpected<Error>(loaded.error());
   return {};
 }
 
 Status RunEdge(const std::string& config) {
   StartLog("edge", Level::kInfo);
-  auto loaded = Load(config);
+  auto loaded = Load(config, nullptr);
   if (!loaded) return tl::unexpected<Error>(loaded.error());
   EdgeServer server(config, std::move(*loaded));
   if (auto started = server.Start(); !started) return started;

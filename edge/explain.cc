@@ -64,6 +64,19 @@ Json ExplainFields(const http::Fields& fields) {
   return json;
 }
 
+/// Which of a site's origins a request would be sent to: one of those that say so.
+Json ExplainOrigins(const OriginSet& origins, MonoTime now) {
+  Json json = Json::array();
+  for (const OriginReport& report : origins.Report(now)) {
+    json.push_back({{"origin", report.url},
+                    {"state", report.state},
+                    {"in_flight", report.in_flight},
+                    {"may_be_asked_now", report.next}});
+    if (!report.why.empty()) json.back()["why"] = report.why;
+  }
+  return json;
+}
+
 /// Looks a URL up as a request would, from RAM or disk, and answers when it knows.
 class Explanation final : public http::ExchangeHandler {
  public:
@@ -83,7 +96,7 @@ class Explanation final : public http::ExchangeHandler {
     json_["url"] = url;
     json_["site"] = site.settings.name;
     json_["key"] = HexEncode(key.bytes);
-    json_["origins"] = site.settings.origins;
+    json_["origins"] = ExplainOrigins(*site.origin_set, loop.now());
     json_["being_fetched_alone"] = node_.fills.IsNotShared(key, loop.now());
     storage::HeadRef head = node_.store->Find(key);
     json_["in_memory"] = head != nullptr;

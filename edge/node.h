@@ -19,7 +19,10 @@ namespace nearside::edge {
 /// The settings as read and what is derived from them. Immutable; a reload makes a new one, and
 /// requests keep the one they began with.
 struct Configuration {
-  explicit Configuration(EdgeSettings read) : settings(std::move(read)), sites(settings.sites) {}
+  /// What `before` (may be null) knows of origins goes on.
+  explicit Configuration(EdgeSettings read, const Configuration* before = nullptr)
+      : settings(std::move(read)),
+        sites(settings.sites, before != nullptr ? &before->sites : nullptr) {}
   EdgeSettings settings;
   SiteTable sites;
 };

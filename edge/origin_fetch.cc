@@ -20,8 +20,51 @@ Reason ReasonOf(const Error& error) {
   if (error.reason.ends_with("_timeout")) return Reason::kOriginTimeout;
   if (error.reason == "closed_early" || error.reason == "bad_response")
     return Reason::kOriginBroken;
+  if (error.reason == "tls_wrong_name") return Reason::kOriginWrongName;
+  if (error.reason == "tls_expired") return Reason::kOriginExpired;
+  if (error.reason == "tls_untrusted") return Reason::kOriginUntrusted;
   return Reason::kOriginUnreachable;
 }
+
+/// What the operator can do about it, for texts that a person reads.
+std::string_view AdviceOn(Reason reason) {
+  switch (reason) {
+    case Reason::kOriginWrongName:
+      return " Set origin_server_name to a name that the certificate has, or give the origin a "
+             "certificate for the host of its URL.";
+    case Reason::kOriginExpired:
+      return " Renew the origin's certificate, or set the clock of this machine.";
+    case Reason::kOriginUntrusted:
+      return " Set origin_ca to the PEM file of the authority that signed the origin's "
+             "certificate, or let the origin send its whole chain.";
+    case Reason::kRetryBudget:
+      return " No other origin was asked, because retries are over their share of the site's "
+             "requests (retry_percent).";
+    default:
+      return "";
+  }
+}
+
+/// The request's body for one attempt; it stays the fetch's, which may need it again: nothing is
+/// taken of it any more once `halted`.
+class BorrowedBody final : public http::BodySource {
+ public:
+  BorrowedBody(http::BodySource& source, const bool& halted, bool* touched)
+      : source_(source), halted_(halted), touched_(touched) {}
+  State Peek(std::span<const uint8_t>* piece) override {
+    return halted_ ? State::kWait : source_.Peek(piece);
+  }
+  void Consume(size_t n) override {
+    *touched_ = true;
+    source_.Consume(n);
+  }
+  const http::Fields* Trailers() override { return source_.Trailers(); }
+
+ private:
+  http::BodySource& source_;
+  const bool& halted_;
+  bool* touched_;
+};
 
 std::optional<uint64_t> ContentLength(const http::Fields& fields) {
   const auto text = fields.Get("content-length");
@@ -66,6 +109,8 @@ FetchHandle OriginFetch::Start(Worker& worker, FetchOrder order) {
   OriginFetch* started = fetch.get();
   worker.Own(std::move(fetch));
   FetchHandle handle = started->self_;
+  started->attempt_ = started->order_.site->origin_set->Begin(started->IsRepeatable(),
+                                                              worker.Draw(), worker.loop().now());
   started->Try();
   return handle;
 }
@@ -110,21 +155,36 @@ OriginFetch::~OriginFetch() {
 }
 
 void OriginFetch::Try() {
-  asks_anew_ = false;
+  call_.reset();
+  retrying_ = false;
   request_time_ = worker_.loop().wall_now();
   worker_.cells().Add(worker_.node().metrics.origin_requests);
   if (order_.slice) worker_.cells().Add(worker_.node().metrics.slices);
-  const auto& origins = order_.site->origins;
-  const http::Endpoint& origin = origins[(first_origin_ + attempt_) % origins.size()];
-  body_begun_ = order_.body != nullptr;
-  call_ =
-      worker_.ClientOf(*order_.site)
-          .Start(origin, order_.origin_request, std::move(order_.body), order_.body_bytes, this);
+  tried_ |= OriginMask{1} << attempt_.origin();
+  std::unique_ptr<http::BodySource> body;
+  if (order_.body) body = std::make_unique<BorrowedBody>(*order_.body, retrying_, &body_touched_);
+  call_ = worker_.ClientOf(*order_.site)
+              .Start(order_.site->origins[attempt_.origin()], order_.origin_request,
+                     std::move(body), order_.body_bytes, this);
 }
 
-bool OriginFetch::CanTryAnother() const {
-  return !head_seen_ && !body_begun_ && attempt_ + 1 < order_.site->origins.size() &&
-         http::IsIdempotentMethod(order_.origin_request.method);
+bool OriginFetch::IsRepeatable() const {
+  return !head_seen_ && !body_touched_ && http::IsIdempotentMethod(order_.origin_request.method);
+}
+
+/// With kAgain another origin is asked when the stack has unwound, which has the present call on
+/// it; what else comes from that one is dropped.
+RetryVerdict OriginFetch::TryAnother() {
+  if (!IsRepeatable()) return RetryVerdict::kNotRepeatable;
+  const RetryVerdict verdict = order_.site->origin_set->BeginAgain(tried_, retries_, worker_.Draw(),
+                                                                   worker_.loop().now(), &attempt_);
+  if (verdict != RetryVerdict::kAgain) return verdict;
+  ++retries_;
+  retrying_ = true;
+  worker_.loop().Post([self = self_] {
+    if (*self != nullptr && !(*self)->done_) (*self)->Try();
+  });
+  return verdict;
 }
 
 void OriginFetch::ResumeRequestBody() {
@@ -156,7 +216,23 @@ void OriginFetch::OnAbandoned() {
 
 void OriginFetch::OnInterim(int, const http::Fields&) {}
 
+/// True for a server's error when another origin, which may not have it, is asked instead.
+bool OriginFetch::AskElsewhere(const http::ResponseHead& response) {
+  if (!IsErrorStatus(response.status)) {
+    attempt_.Answer(worker_.loop().now());
+    return false;
+  }
+  const std::string& origin = order_.site->settings.origins[attempt_.origin()];
+  const Error error{Fault::kOrigin, "status",
+                    origin + " answered " + std::to_string(response.status)};
+  attempt_.Fail(Reason::kOriginFailed, error.message, worker_.loop().now());
+  if (TryAnother() != RetryVerdict::kAgain) return false;
+  worker_.LogOriginFailure(*order_.site, order_.url, error);
+  return true;
+}
+
 void OriginFetch::OnHead(http::ResponseHead&& response) {
+  if (retrying_ || AskElsewhere(response)) return;
   head_seen_ = true;
   const Exchanged exchanged{.request = order_.request,
                             .response = response,
@@ -384,7 +460,7 @@ void OriginFetch::AskAnew() {
   order_.origin_request.fields.Remove("if-none-match");
   order_.origin_request.fields.Remove("if-modified-since");
   head_seen_ = false;
-  asks_anew_ = true;
+  retrying_ = true;
   // The call that brought it is on the stack: it is replaced when the stack has unwound.
   worker_.loop().Post([self = self_] {
     if (*self != nullptr && !(*self)->done_) (*self)->Try();
@@ -392,7 +468,7 @@ void OriginFetch::AskAnew() {
 }
 
 void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
-  if (done_ || discard_body_) return;
+  if (done_ || discard_body_ || retrying_) return;
   worker_.cells().Add(worker_.node().metrics.origin_bytes, bytes.size());
   if (promised_bytes_ && order_.fill->published() + bytes.size() > *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
@@ -436,10 +512,11 @@ void OriginFetch::ResumeBody() {
 }
 
 void OriginFetch::OnEnd(const http::Fields&) {
-  if (done_ || asks_anew_) return;
+  if (done_ || retrying_) return;
   if (promised_bytes_ && order_.fill->published() != *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
+  attempt_.Complete();
   if (!discard_body_) {
     order_.fill->Finish(writer_ ? Commit() : nullptr);
   }
@@ -448,19 +525,18 @@ void OriginFetch::OnEnd(const http::Fields&) {
 }
 
 void OriginFetch::OnFailure(const Error& error) {
-  if (done_) return;
+  if (done_ || retrying_) return;
   worker_.LogOriginFailure(*order_.site, order_.url, error);
   worker_.cells().Add(worker_.node().metrics.origin_failures);
-  if (CanTryAnother()) {
-    ++attempt_;
-    // The call that failed is on the stack: it is replaced when the stack has unwound.
-    worker_.loop().Post([self = self_] {
-      if (*self != nullptr && !(*self)->done_) (*self)->Try();
-    });
-    return;
-  }
+  Reason reason = ReasonOf(error);
+  // A body that the client did not send to its end is nothing against the origin.
+  if (error.fault != Fault::kClient) attempt_.Fail(reason, error.message, worker_.loop().now());
+  const RetryVerdict verdict = TryAnother();
+  if (verdict == RetryVerdict::kAgain) return;
+  if (verdict == RetryVerdict::kBudget) reason = Reason::kRetryBudget;
   worker_.node().fills.Remove(order_.fill);
-  order_.fill->Fail(ReasonOf(error), error);
+  order_.fill->Fail(
+      reason, {error.fault, error.reason, error.message + "." + std::string(AdviceOn(reason))});
   Done();
 }
 

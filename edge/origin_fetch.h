@@ -8,6 +8,7 @@
 #include "edge/fill.h"
 #include "edge/node.h"
 #include "edge/origin_request.h"
+#include "edge/origin_set.h"
 #include "edge/policy.h"
 #include "http/session/client.h"
 #include "net/event_loop.h"
@@ -50,9 +51,9 @@ class OriginFetch;
 /// worker's looks.
 using FetchHandle = std::shared_ptr<OriginFetch*>;
 
-/// One request to a site's origins, in order until one answers, written into a fill and, if the
-/// response may be stored, into the cache. Owned by its worker until it is done; lives on when the
-/// client that caused it leaves, if the response is for the cache.
+/// One request to a site's origins, one after the other until one answers, written into a fill and,
+/// if the response may be stored, into the cache. Owned by its worker until it is done; lives on
+/// when the client that caused it leaves, if the response is for the cache.
 class OriginFetch final : public http::CallHandler, public net::Disposable {
  public:
   /// Starts it; nothing is called back from inside.
@@ -71,7 +72,9 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   OriginFetch(Worker& worker, FetchOrder order);
   void Bind();
   void Try();
-  bool CanTryAnother() const;
+  bool IsRepeatable() const;
+  bool AskElsewhere(const http::ResponseHead& response);
+  RetryVerdict TryAnother();
   void OnAbandoned();
   void Cancel();
   void OnNotModified(const Exchanged& exchanged);
@@ -103,6 +106,9 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
 
   Worker& worker_;
   FetchOrder order_;
+  OriginAttempt attempt_;
+  OriginMask tried_ = 0;
+  int retries_ = 0;
   std::unique_ptr<http::Call> call_;
   std::unique_ptr<storage::ObjectWriter> writer_;
   std::shared_ptr<StoredResponse> response_;
@@ -110,11 +116,9 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   WallTime request_time_;
   uint64_t purge_sequence_ = 0;
   std::optional<uint64_t> promised_bytes_;  ///< of a body that a Content-Range tells the length of
-  size_t attempt_ = 0;
-  size_t first_origin_ = 0;
-  bool body_begun_ = false;
+  bool body_touched_ = false;               ///< the request's: it cannot be sent again
+  bool retrying_ = false;                   ///< what else comes of this call is dropped
   bool head_seen_ = false;
-  bool asks_anew_ = false;      ///< the answer that came is not the last word
   bool discard_body_ = false;   ///< a 304's, which has none, or one nobody wants
   bool reader_paused_ = false;  ///< the body is a window ahead of its slowest reader
   bool store_paused_ = false;   ///< the store is behind

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -31,9 +32,13 @@ enum class Reason : uint8_t {
   // Answered by the edge itself.
   kOnlyIfCached,       ///< 504: the request wants a stored response and there is none
   kOriginUnreachable,  ///< 502: no origin could be connected to
+  kOriginWrongName,    ///< 502: its certificate is for another name
+  kOriginExpired,      ///< 502: its certificate is not valid at this time
+  kOriginUntrusted,    ///< 502: nobody we trust has signed its certificate
   kOriginTimeout,      ///< 504
   kOriginBroken,       ///< 502: nonsense, cut off, or wrong length
   kOriginFailed,       ///< 503: it answered a request that this one waited for with an error
+  kRetryBudget,        ///< 502: an origin failed, and retries are over their share of requests
   kUnknownHost,        ///< 421: no site has this host
   kWrongCertificate,   ///< 421: the connection's certificate does not cover the host
   kNodeRequest,        ///< /healthz and the like
@@ -52,6 +57,9 @@ enum class Reason : uint8_t {
                        ///< nearside_cache_not_stored_total tells
 };
 inline constexpr int kReasonCount = static_cast<int>(Reason::kStoreRefused) + 1;
+/// From kOriginUnreachable to kOriginFailed: how an origin can fail.
+inline constexpr size_t kOriginFailures = static_cast<size_t>(Reason::kOriginFailed) -
+                                          static_cast<size_t>(Reason::kOriginUnreachable) + 1;
 
 /// "stale_if_error": in logs, metrics and Cache-Status' detail.
 std::string_view ReasonName(Reason reason);

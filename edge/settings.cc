@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "http/characters.h"
 #include "http/session/client.h"
@@ -225,6 +226,117 @@ Table LimitTable() {
   return table;
 }
 
+std::string CheckPath(std::string_view text) {
+  return text.starts_with('/') && http::NormalizeTarget(text) ? "" : "a path like \"/healthz\"";
+}
+
+std::string CheckServerName(std::string_view text) {
+  const auto parts = http::SplitAuthority(text);
+  return text.empty() || net::IsIpLiteral(text) || (parts && parts->host == text)
+             ? ""
+             : "a name like \"origin.example.org\"";
+}
+
+Table OriginCheckTable() {
+  Table table;
+  table.Key("path", &OriginCheckSettings::path,
+            {.required = true, .prose = "What to GET, as `/healthz`.", .check = CheckPath});
+  table.Key("interval", &OriginCheckSettings::interval,
+            {.fallback = "5s",
+             .least = "100ms",
+             .most = "1h",
+             .prose = "From one check to the next, give or take a tenth; one at a time."});
+  table.Key("timeout", &OriginCheckSettings::timeout,
+            {.fallback = "2s",
+             .least = "10ms",
+             .most = "1m",
+             .prose = "Of a whole check: connection, TLS and answer."});
+  table.Key("rise", &OriginCheckSettings::rise,
+            {.fallback = "2",
+             .least = "1",
+             .most = "100",
+             .prose = "Successes in a row that bring it up again."});
+  table.Key("fall", &OriginCheckSettings::fall,
+            {.fallback = "3",
+             .least = "1",
+             .most = "100",
+             .prose = "Failures in a row that take it down."});
+  table.Key("status", &OriginCheckSettings::status,
+            {.fallback = "0",
+             .least = "0",
+             .most = "599",
+             .prose = "The status that is a success. 0: any from 200 to 399."});
+  table.Where(&OriginCheckSettings::where);
+  return table;
+}
+
+/// Adds the keys of a site that are about its origins.
+Table WithOriginKeys(Table table) {
+  table.Key(
+      "origins", &SiteSettings::origins,
+      {.required = true,
+       .least = "1",
+       .most = "64",
+       .prose = "Where a miss goes, as `http://10.0.0.1:9000` or `https://origin.example.org`; "
+                "names are looked up again when their TTL is over. With several, each request "
+                "goes to the less busy one of two, and to another one when that fails."});
+  table.Key("origin_host", &SiteSettings::origin_host,
+            {.fallback = "", .prose = "`Host` sent to origins. Empty: the one the client sent."});
+  table.Key("origin_ca", &SiteSettings::origin_ca,
+            {.fallback = "",
+             .prose = "PEM file of the authority that signs https origins. Empty: the system's."});
+  table.Key("origin_server_name", &SiteSettings::origin_server_name,
+            {.fallback = "",
+             .prose = "Name for SNI that certificates of https origins must be for. Empty: the "
+                      "host of the origin's URL; never that of `origin_host` or the client, who "
+                      "would choose whom we trust.",
+             .check = CheckServerName});
+  table.Key(
+      "connect_timeout", &SiteSettings::connect_timeout,
+      {.fallback = "3s", .least = "10ms", .most = "5m", .prose = "For TCP and TLS to an origin."});
+  table.Key(
+      "origin_timeout", &SiteSettings::origin_timeout,
+      {.fallback = "30s",
+       .least = "10ms",
+       .most = "1h",
+       .prose = "Without a byte from an origin that owes one. Then: next origin, stale, or 504."});
+  table.Key(
+      "retries", &SiteSettings::retries,
+      {.fallback = "2",
+       .least = "0",
+       .most = "63",
+       .prose = "How often an idempotent request is made again, each time at an origin not "
+                "yet asked, when one refuses, times out, answers nonsense, or 500, 502, 503 "
+                "or 504. Not when a byte of its body has been sent or the answer has begun."});
+  table.Key("retry_percent", &SiteSettings::retry_percent,
+            {.fallback = "20",
+             .least = "0",
+             .most = "100",
+             .prose = "Most retries of ten seconds, in percent of the site's requests to origins "
+                      "in that time, and ten more. Over it the first failure stands "
+                      "(`retry_budget`)."});
+  table.Key("eject_after", &SiteSettings::eject_after,
+            {.fallback = "5",
+             .least = "1",
+             .most = "1000000",
+             .prose = "Failures in a row after which an origin is left alone. The last one that "
+                      "is up never is; then the others are tried again at once."});
+  table.Key("eject_for", &SiteSettings::eject_for,
+            {.fallback = "10s",
+             .least = "100ms",
+             .most = "1d",
+             .prose = "For how long. Then one request tries it, and when that fails it is twice "
+                      "as long, …"});
+  table.Key("eject_at_most", &SiteSettings::eject_at_most,
+            {.fallback = "5m", .least = "100ms", .most = "1d", .prose = "… and at most so long."});
+  table.Sub("check", &SiteSettings::check,
+            {.prose = "Health check of each origin, as `check = { path = \"/healthz\" }`. One "
+                      "that fails it is not asked, unless they all do. Without one it counts as "
+                      "well."},
+            OriginCheckTable());
+  return table;
+}
+
 Table SiteTable() {
   Table table;
   table.Key("name", &SiteSettings::name,
@@ -237,27 +349,7 @@ Table SiteTable() {
              .most = "1000",
              .prose = "Hosts it answers to: `www.example.org`, `*.example.org`, or `*` for any.",
              .check = CheckHost});
-  table.Key(
-      "origins", &SiteSettings::origins,
-      {.required = true,
-       .least = "1",
-       .most = "64",
-       .prose = "Where a miss goes, as `http://10.0.0.1:9000` or `https://origin.example.org`. "
-                "With several, the next one is asked when one fails."});
-  table.Key("origin_host", &SiteSettings::origin_host,
-            {.fallback = "", .prose = "`Host` sent to origins. Empty: the one the client sent."});
-  table.Key("origin_ca", &SiteSettings::origin_ca,
-            {.fallback = "",
-             .prose = "PEM file of the authority that signs https origins. Empty: the system's."});
-  table.Key(
-      "connect_timeout", &SiteSettings::connect_timeout,
-      {.fallback = "3s", .least = "10ms", .most = "5m", .prose = "For TCP and TLS to an origin."});
-  table.Key(
-      "origin_timeout", &SiteSettings::origin_timeout,
-      {.fallback = "30s",
-       .least = "10ms",
-       .most = "1h",
-       .prose = "Without a byte from an origin that owes one. Then: next origin, stale, or 504."});
+  table = WithOriginKeys(std::move(table));
   table.Key(
       "default_ttl", &SiteSettings::default_ttl,
       {.fallback = "0s",
@@ -337,6 +429,17 @@ Status CheckUrls(const settings::Origin& where, std::string_view key,
   return {};
 }
 
+/// One that is named twice would count as two.
+Status CheckOriginsDiffer(const SiteSettings& site) {
+  std::set<std::string> origins;
+  for (const std::string& url : site.origins) {
+    if (origins.insert(http::Endpoint::Parse(url)->ToString()).second) continue;
+    return Fail(Fault::kOperator, "bad_settings",
+                site.where.Of("origins") + ": \"" + url + "\" is named twice");
+  }
+  return {};
+}
+
 Status CheckSites(const EdgeSettings& settings) {
   std::set<std::string> names, hosts;
   for (const SiteSettings& site : settings.sites) {
@@ -351,6 +454,7 @@ Status CheckSites(const EdgeSettings& settings) {
       }
     }
     if (auto ok = CheckUrls(site.where, "origins", site.origins); !ok) return ok;
+    if (auto ok = CheckOriginsDiffer(site); !ok) return ok;
   }
   return {};
 }
@@ -385,6 +489,11 @@ Status CheckAcross(const EdgeSettings& settings) {
 }
 
 }  // namespace
+
+bool OriginCheckSettings::operator==(const OriginCheckSettings& other) const {
+  return path == other.path && interval == other.interval && timeout == other.timeout &&
+         rise == other.rise && fall == other.fall && status == other.status;
+}
 
 settings::Table EdgeTable() {
   Table table;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,14 +62,34 @@ struct LimitSettings {
   int connections = 0;
 };
 
+struct OriginCheckSettings {
+  std::string path;
+  milliseconds interval{};
+  milliseconds timeout{};
+  int rise = 0;
+  int fall = 0;
+  int status = 0;  ///< 0: any from 200 to 399
+  settings::Origin where;
+
+  /// Whether the same is checked in the same way.
+  bool operator==(const OriginCheckSettings& other) const;
+};
+
 struct SiteSettings {
   std::string name;
   std::vector<std::string> hosts;
   std::vector<std::string> origins;
   std::string origin_host;
   std::string origin_ca;
+  std::string origin_server_name;
   milliseconds connect_timeout{};
   milliseconds origin_timeout{};
+  int retries = 0;
+  int retry_percent = 0;
+  int eject_after = 1;
+  milliseconds eject_for{};
+  milliseconds eject_at_most{};
+  std::optional<OriginCheckSettings> check;
   milliseconds default_ttl{};
   milliseconds negative_ttl{};
   milliseconds stale_while_revalidate{};

@@ -1,5 +1,7 @@
 #include "edge/site.h"
 
+#include <utility>
+
 #include "http/fields.h"
 #include "runtime/hash.h"
 
@@ -8,14 +10,20 @@ namespace nearside::edge {
 // Hosts come from clients, so the table is keyed by SipHash.
 size_t SiteTable::Hash::operator()(std::string_view text) const { return SipHash(text); }
 
-SiteTable::SiteTable(const std::vector<SiteSettings>& settings) {
+SiteTable::SiteTable(const std::vector<SiteSettings>& settings, const SiteTable* before) {
   for (const SiteSettings& row : settings) {
     auto site = std::make_unique<Site>();
     site->settings = row;
     site->index = sites_.size();
     for (const std::string& url : row.origins) {
-      if (auto endpoint = http::Endpoint::Parse(url)) site->origins.push_back(*endpoint);
+      auto endpoint = http::Endpoint::Parse(url);
+      if (!endpoint) continue;
+      endpoint->server_name = row.origin_server_name;
+      site->origins.push_back(std::move(*endpoint));
     }
+    const Site* same = before != nullptr ? before->FindByName(row.name) : nullptr;
+    site->origin_set = std::make_shared<OriginSet>(
+        row, site->origins, same != nullptr ? same->origin_set.get() : nullptr);
     for (const std::string& written : row.hosts) {
       const std::string host = http::LowerName(written);
       if (host == "*") {

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "edge/origin_set.h"
 #include "edge/settings.h"
 #include "http/session/client.h"
 
@@ -15,14 +16,17 @@ namespace nearside::edge {
 struct Site {
   SiteSettings settings;
   std::vector<http::Endpoint> origins;
+  /// What the node knows of them, which changes all the time; any thread.
+  std::shared_ptr<OriginSet> origin_set;
   size_t index = 0;  ///< place in SiteTable::sites(), for per-site counters
 };
 
 /// Finds the site of a host. Immutable, any thread; a reload makes a new one.
 class SiteTable {
  public:
-  /// The settings have been checked: hosts are unique and origins parse.
-  explicit SiteTable(const std::vector<SiteSettings>& settings);
+  /// The settings have been checked: hosts are unique and origins parse. What `before` (may be
+  /// null) knows of origins that are still there goes on.
+  explicit SiteTable(const std::vector<SiteSettings>& settings, const SiteTable* before = nullptr);
 
   /// The site of `host` (lower case, no port): exact name first, then the longest "*." pattern,
   /// then "*". Null when none has it. Valid as long as the table.

@@ -4,9 +4,20 @@
 #include <utility>
 
 #include "edge/request.h"
+#include "runtime/crypto.h"
 #include "runtime/log.h"
 
 namespace nearside::edge {
+
+namespace {
+
+uint64_t RandomSeed() {
+  uint64_t seed = 0;
+  RandomBytes({reinterpret_cast<uint8_t*>(&seed), sizeof seed});
+  return seed;
+}
+
+}  // namespace
 
 std::vector<std::string> PublicAlpn() { return {"h2", "http/1.1"}; }
 
@@ -15,7 +26,8 @@ Worker::Worker(Node& node, net::EventLoop& loop, std::shared_ptr<const Configura
       loop_(loop),
       configuration_(std::move(configuration)),
       cells_(node.registry.MakeCells()),
-      access_log_(loop, *node.access_log) {}
+      access_log_(loop, *node.access_log),
+      draws_(RandomSeed()) {}
 
 Worker::~Worker() {
   // Client sessions hold requests that read from fetches; fetches hold calls of the clients.
@@ -71,7 +83,7 @@ void Worker::Reload(std::shared_ptr<const Configuration> configuration,
     for (net::Listener* listener : tls_listeners_) listener->SetTls(tls);
   }
   // Sites may have other authorities or timeouts now; fetches under way keep the client they use.
-  for (auto& [name, client] : clients_) retired_clients_.push_back(std::move(client));
+  for (auto& [origins, client] : clients_) retired_clients_.push_back(std::move(client));
   clients_.clear();
   if (fetches_.empty()) retired_clients_.clear();
 }
@@ -82,7 +94,7 @@ void Worker::Drain(milliseconds deadline, std::function<void()> done) {
 }
 
 http::Client& Worker::ClientOf(const Site& site) {
-  auto& client = clients_[site.settings.name];
+  auto& client = clients_[site.origin_set];
   if (client) return *client;
   std::shared_ptr<net::TlsClient> tls;
   const bool wants_tls = std::any_of(site.origins.begin(), site.origins.end(),
@@ -101,6 +113,16 @@ http::Client& Worker::ClientOf(const Site& site) {
   limits.head_timeout = limits.read_timeout = site.settings.origin_timeout;
   client = http::Client::Create(loop_, *resolver_, std::move(tls), limits);
   return *client;
+}
+
+// SplitMix64 (Steele, Lea, Flood 2014).
+OriginDraws Worker::Draw() {
+  draws_ += 0x9e3779b97f4a7c15;
+  uint64_t mixed = draws_;
+  mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9;
+  mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
+  mixed ^= mixed >> 31;
+  return {static_cast<uint32_t>(mixed), static_cast<uint32_t>(mixed >> 32)};
 }
 
 void Worker::LogOriginFailure(const Site& site, std::string_view url, const Error& error) {

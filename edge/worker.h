@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -44,6 +45,8 @@ class Worker final : public http::Application {
   const std::shared_ptr<const Configuration>& configuration() const { return configuration_; }
   /// The connections to a site's origins, made when first wanted.
   http::Client& ClientOf(const Site& site);
+  /// Random numbers to choose an origin by.
+  OriginDraws Draw();
 
   /// One line a second and site, however many requests fail: an outage is told, not repeated.
   void LogOriginFailure(const Site& site, std::string_view url, const Error& error);
@@ -61,9 +64,11 @@ class Worker final : public http::Application {
   metrics::Cells* cells_;
   AccessBuffer access_log_;
   std::unique_ptr<net::Resolver> resolver_;
-  std::unordered_map<std::string, std::unique_ptr<http::Client>> clients_;  ///< by site
+  /// By site and configuration: what is asked under the one before keeps its timeouts.
+  std::map<std::shared_ptr<OriginSet>, std::unique_ptr<http::Client>> clients_;
   std::vector<std::unique_ptr<http::Client>>
       retired_clients_;  ///< of configurations that were replaced
+  uint64_t draws_;       ///< state of a generator
   std::unique_ptr<http::ServerSessions> sessions_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::vector<net::Listener*> tls_listeners_;

@@ -255,29 +255,6 @@ TEST_F(RequestPassTest, AnOriginThatRefusesIsUnreachable) {
   EXPECT_EQ(Counted(Reason::kOriginUnreachable), 1u);
 }
 
-TEST_F(RequestPassTest, TheNextOriginIsAskedWhenOneRefuses) {
-  std::string gone;
-  {
-    ScriptedOrigin other;
-    gone = other.url();
-  }
-  StartWith("", {gone, origin_.url()});
-  EXPECT_EQ(Fill("/a", kMinute, "hello"), "200 fwd=uri-miss; fwd-status=200; stored|hello");
-  EXPECT_EQ(Sum(node_->metrics.origin_failures), 1u);
-  EXPECT_EQ(Sum(node_->metrics.origin_requests), 2u);
-}
-
-TEST_F(RequestPassTest, AnUploadIsNotRepeatedAtTheNextOrigin) {
-  std::string gone;
-  {
-    ScriptedOrigin other;
-    gone = other.url();
-  }
-  StartWith("", {gone, origin_.url()});
-  EXPECT_THAT(Answer(Post("/a", "x")), StartsWith("502 "));
-  EXPECT_EQ(origin_.count(), 0u);
-}
-
 TEST_F(RequestPassTest, AnOriginThatSaysNothingIsTimedOut) {
   Start("origin_timeout = \"20ms\"\n");
   FakeExchange& client = Get("/a");

@@ -1,6 +1,5 @@
 #include "tests/edge/scripted_origin.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "http/fields.h"
+#include "net/address.h"
 
 namespace nearside::edge {
 namespace {
@@ -84,16 +84,16 @@ void ScriptedOrigin::Asked::AwaitClosed() const {
   while (::recv(socket_, &byte, 1, MSG_PEEK) > 0) std::this_thread::yield();
 }
 
-ScriptedOrigin::ScriptedOrigin() {
-  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+ScriptedOrigin::ScriptedOrigin(Family family) : family_(family) {
+  const bool ipv4 = family == Family::kIpv4;
+  listener_ = ::socket(ipv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto any = net::SocketAddress::Parse(ipv4 ? "127.0.0.1:0" : "[::1]:0").value();
+  EXPECT_EQ(::bind(listener_, any.get(), any.length()), 0);
   EXPECT_EQ(::listen(listener_, 1024), 0);
-  socklen_t length = sizeof address;
-  ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length);
-  port_ = ntohs(address.sin_port);
+  sockaddr_storage bound{};
+  socklen_t length = sizeof bound;
+  ::getsockname(listener_, reinterpret_cast<sockaddr*>(&bound), &length);
+  port_ = net::SocketAddress(reinterpret_cast<sockaddr*>(&bound), length).port();
   acceptor_ = std::thread([this] { Accept(); });
 }
 
@@ -151,6 +151,11 @@ ScriptedOrigin::Asked ScriptedOrigin::Next() {
   Asked asked = std::move(waiting_.front());
   waiting_.pop_front();
   return asked;
+}
+
+size_t ScriptedOrigin::waiting() const {
+  std::lock_guard lock(mutex_);
+  return waiting_.size();
 }
 
 size_t ScriptedOrigin::count() const {

@@ -43,19 +43,27 @@ class ScriptedOrigin {
     std::string body_;
   };
 
-  ScriptedOrigin();
+  enum class Family { kIpv4, kIpv6 };
+  explicit ScriptedOrigin(Family family = Family::kIpv4);
   ~ScriptedOrigin();
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::string url() const {
+    return (family_ == Family::kIpv4 ? "http://127.0.0.1:" : "http://[::1]:") +
+           std::to_string(port_);
+  }
+  int port() const { return port_; }
 
   /// The next request; waits for it.
   Asked Next();
   /// How many have arrived so far, taken or not.
   size_t count() const;
+  /// How many of them have not been taken.
+  size_t waiting() const;
 
  private:
   void Accept();
   void Serve(int socket);
 
+  const Family family_;
   int listener_ = -1;
   int port_ = 0;
   std::thread acceptor_;

@@ -114,8 +114,15 @@ TEST_F(EdgeSettingsTest, Defaults) {
   const SiteSettings& site = settings.sites[0];
   EXPECT_EQ(site.origin_host, "");
   EXPECT_EQ(site.origin_ca, "");
+  EXPECT_EQ(site.origin_server_name, "");
   EXPECT_EQ(site.connect_timeout, seconds(3));
   EXPECT_EQ(site.origin_timeout, seconds(30));
+  EXPECT_EQ(site.retries, 2);
+  EXPECT_EQ(site.retry_percent, 20);
+  EXPECT_EQ(site.eject_after, 5);
+  EXPECT_EQ(site.eject_for, seconds(10));
+  EXPECT_EQ(site.eject_at_most, seconds(300));
+  EXPECT_FALSE(site.check);
   EXPECT_EQ(site.default_ttl, seconds(0));
   EXPECT_EQ(site.negative_ttl, seconds(5));
   EXPECT_EQ(site.stale_while_revalidate, seconds(0));
@@ -123,6 +130,18 @@ TEST_F(EdgeSettingsTest, Defaults) {
   EXPECT_EQ(site.keep, std::chrono::hours(24));
   EXPECT_EQ(site.set_cookie, "bypass");
   EXPECT_TRUE(settings.fleet.events.empty());
+}
+
+TEST_F(EdgeSettingsTest, DefaultsOfACheckAreThoseOfGeodns) {
+  const EdgeSettings settings = SettingsWith("check = { path = \"/healthz\" }\n");
+  ASSERT_TRUE(settings.sites[0].check);
+  const OriginCheckSettings& check = *settings.sites[0].check;
+  EXPECT_EQ(check.path, "/healthz");
+  EXPECT_EQ(check.interval, seconds(5));
+  EXPECT_EQ(check.timeout, seconds(2));
+  EXPECT_EQ(check.rise, 2);
+  EXPECT_EQ(check.fall, 3);
+  EXPECT_EQ(check.status, 0);
 }
 
 /// The least that is needed; each row below adds or replaces one piece.
@@ -210,11 +229,28 @@ std::vector<ComplaintRow> ComplaintTable() {
   };
 }
 
+std::vector<ComplaintRow> ComplaintsOfOrigins() {
+  return {
+      {{.origins = "origins = [\"http://a\", \"http://b\", \"http://A:80/\"]"},
+       "edge.toml:8: site.origins: \"http://A:80/\" is named twice"},
+      {{.rest = "origin_server_name = \"a:443\""},
+       "edge.toml:9: site.origin_server_name: expected a name like \"origin.example.org\", got "
+       "\"a:443\""},
+      {{.rest = "check = { path = \"healthz\" }"},
+       "edge.toml:9: site.check.path: expected a path like \"/healthz\", got \"healthz\""},
+      {{.rest = "check = { interval = \"1s\" }"}, "edge.toml:9: site.check.path: missing"},
+      {{.rest = "retry_percent = 101"},
+       "edge.toml:9: site.retry_percent: expected a whole number from 0 to 100, got 101"},
+  };
+}
+
 TEST_F(EdgeSettingsTest, SaysFileLineKeyAndWhatWasExpected) {
-  for (const ComplaintRow& row : ComplaintTable()) {
-    const std::string complaint = Complaint(row.file.Text());
-    EXPECT_TRUE(!complaint.empty() && complaint.starts_with(row.complaint))
-        << "expected: " << row.complaint << "\n     got: " << complaint;
+  for (const auto& table : {ComplaintTable(), ComplaintsOfOrigins()}) {
+    for (const ComplaintRow& row : table) {
+      const std::string complaint = Complaint(row.file.Text());
+      EXPECT_TRUE(!complaint.empty() && complaint.starts_with(row.complaint))
+          << "expected: " << row.complaint << "\n     got: " << complaint;
+    }
   }
 }
 

@@ -76,6 +76,15 @@ TEST(SiteTableTest, SitesKeepTheirOrderAndAreFoundByName) {
   EXPECT_EQ(table.FindByName("c"), nullptr);
 }
 
+TEST(SiteTableTest, ASiteKeepsWhatIsKnownOfItsOriginsThroughAReload) {
+  SiteTable before({SiteOf("a", {"a.test"}), SiteOf("b", {"b.test"})});
+  OriginAttempt of_a = before.sites()[0]->origin_set->Begin(true, {0, 0}, MonoNow());
+  SiteTable after({SiteOf("c", {"c.test"}), SiteOf("a", {"a.test"})}, &before);
+  EXPECT_EQ(after.FindByName("a")->origin_set->Report(MonoNow())[0].in_flight, 1u);
+  EXPECT_EQ(after.FindByName("c")->origin_set->Report(MonoNow())[0].in_flight, 0u)
+      << "the same address under another site";
+}
+
 TEST(SiteTableTest, OriginsAreParsedInOrder) {
   SiteSettings settings = SiteOf("a", {"a.test"});
   settings.origins = {"http://10.0.0.1:9000", "https://origin.example"};

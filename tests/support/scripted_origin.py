@@ -48,7 +48,8 @@ class ScriptedOrigin:
 
     @property
     def url(self) -> str:
-        return f"http://{self.address}:{self.port}"
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{address}:{self.port}"
 
     def count(self, target: str) -> int:
         """Requests for `target` so far, with any method."""
@@ -77,6 +78,7 @@ class ScriptedOrigin:
             daemon_threads = True
             allow_reuse_address = True
             request_queue_size = 512
+            address_family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
 
             def __init__(self, *arguments) -> None:
                 self.open: set[socket.socket] = set()
