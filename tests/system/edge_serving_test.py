@@ -190,6 +190,20 @@ class CoalescingTest(EdgeTest):
                                  (response.status, hashlib.sha256(response.body).hexdigest()), response)
         self.assertEqual(1, self.origin.count("/new"))
 
+    def test_a_thousand_misses_at_once_make_one_request(self):
+        require_program("h2load")
+        edge = self.start_edge()
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.origin.routes["/new"] = Reply(body=random.Random(6).randbytes(50_000), fields=LONG_LIVED, gate=gate)
+        url = f"http://{edge.clear[0]}:{edge.clear[1]}/new"
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            report = pool.submit(h2load, url, "-n", "1000", "-c", "50", "-m", "20", "-H", f":authority: {SITE_HOST}")
+            wait_until(lambda: edge.metrics().sum("nearside_edge_collapsed_total") == 999, "999 wait for one")
+            gate.set()
+            self.assertIn("1000 succeeded, 0 failed, 0 errored", report.result())
+        self.assertEqual(1, self.origin.count("/new"))
+
     def test_waiters_read_along_while_the_body_arrives(self):
         edge = self.start_edge()
         gate = threading.Event()
