@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -55,6 +56,16 @@ Status CheckAuthorities(const EdgeSettings& settings) {
   return {};
 }
 
+Result<std::vector<ErrorPages>> ReadErrorPages(const EdgeSettings& settings) {
+  std::vector<ErrorPages> pages;
+  for (const SiteSettings& site : settings.sites) {
+    auto read = ErrorPages::Read(site.error_pages);
+    if (!read) return site.where.Refuse("error_pages", read.error());
+    pages.push_back(std::move(*read));
+  }
+  return pages;
+}
+
 /// `before` (may be null): the configuration that this one is to take the place of.
 Result<Loaded> Load(const std::string& path, const Configuration* before) {
   auto settings = ReadEdgeSettings(path);
@@ -80,7 +91,10 @@ Result<Loaded> Load(const std::string& path, const Configuration* before) {
       return settings->cache.where.Refuse("path", ok.error());
     }
   }
-  loaded.configuration = std::make_shared<Configuration>(std::move(*settings), before);
+  auto pages = ReadErrorPages(*settings);
+  if (!pages) return tl::unexpected<Error>(pages.error());
+  loaded.configuration =
+      std::make_shared<Configuration>(std::move(*settings), before, std::move(*pages));
   return loaded;
 }
 
@@ -137,6 +151,7 @@ class EdgeServer {
   void WatchCertificates();
   void CollectCounters();
   std::string Report() const;
+  void ToKeys(PurgeOrder* order) const;
   http::SessionCounters SumOfSessions() const;
   void DeclareSessionMetrics();
 
@@ -147,7 +162,11 @@ class EdgeServer {
   std::unique_ptr<net::WorkerGroup> group_;  // its loops outlive the store, which posts to them
   std::unique_ptr<Node> node_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<http::SessionCounters> session_counters_;  ///< of each worker, a second old at most
+  struct Collected {
+    http::SessionCounters sessions;
+    std::array<uint64_t, net::kProxyRefusals> proxy_refusals{};
+  };
+  std::vector<Collected> collected_;  ///< of each worker, a second old at most
   std::unique_ptr<net::Resolver> resolver_;
   std::unique_ptr<OriginChecks> origin_checks_;
   std::unique_ptr<http::Client> fleet_client_;
@@ -224,7 +243,7 @@ Status EdgeServer::OpenWorkers() {
   auto group = net::WorkerGroup::Create(count);
   if (!group) return tl::unexpected<Error>(group.error());
   group_ = std::move(*group);
-  session_counters_.resize(count);
+  collected_.resize(count);
   for (size_t i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>(*node_, group_->loop(i), loaded_.configuration));
     if (auto opened = workers_.back()->Open(loaded_.certificates, ticket_keys_); !opened) {
@@ -257,10 +276,11 @@ Status EdgeServer::OpenAdmin() {
 
 Status EdgeServer::StartFollower() {
   const FleetSettings& settings = loaded_.configuration->settings.fleet;
-  EventFollower::Options options{
-      .origins = {}, .token = loaded_.fleet_token, .edge = node_->name, .report = [this] {
-        return Report();
-      }};
+  EventFollower::Options options{.origins = {},
+                                 .token = loaded_.fleet_token,
+                                 .edge = node_->name,
+                                 .report = [this] { return Report(); },
+                                 .to_keys = [this](PurgeOrder* order) { ToKeys(order); }};
   std::shared_ptr<net::TlsClient> tls;
   for (const std::string& url : settings.events) {
     options.origins.push_back(*http::Endpoint::Parse(url));
@@ -392,16 +412,16 @@ void EdgeServer::CollectCounters() {
   if (!serving_) return;
   for (size_t i = 0; i < workers_.size(); ++i) {
     workers_[i]->loop().Post([this, i] {
-      control_->Post([this, i, counters = workers_[i]->session_counters()] {
-        session_counters_[i] = counters;
-      });
+      const Collected now{.sessions = workers_[i]->session_counters(),
+                          .proxy_refusals = workers_[i]->proxy_refusals()};
+      control_->Post([this, i, now] { collected_[i] = now; });
     });
   }
 }
 
 http::SessionCounters EdgeServer::SumOfSessions() const {
   http::SessionCounters sum;
-  for (const http::SessionCounters& one : session_counters_) sum += one;
+  for (const Collected& one : collected_) sum += one.sessions;
   return sum;
 }
 
@@ -435,8 +455,24 @@ void EdgeServer::DeclareSessionMetrics() {
       return static_cast<double>(SumOfSessions().*member);
     });
   }
+  for (size_t i = 1; i < net::kProxyRefusals; ++i) {
+    node_->registry.CounterFrom(
+        "nearside_edge_proxy_refused_total",
+        "Connections closed for their PROXY header, or because they may send none.",
+        {{"reason", std::string(net::ProxyRefusalName(static_cast<net::ProxyRefusal>(i)))}},
+        [this, i] {
+          uint64_t sum = 0;
+          for (const Collected& one : collected_) sum += one.proxy_refusals[i];
+          return static_cast<double>(sum);
+        });
+  }
   node_->registry.Gauge("nearside_edge_connections", "Client connections now.", {},
                         [this] { return static_cast<double>(SumOfSessions().open); });
+}
+
+void EdgeServer::ToKeys(PurgeOrder* order) const {
+  const Site* site = loaded_.configuration->sites.FindByName(order->site);
+  if (site != nullptr) ApplyQueryRule(site->query_rule, order);
 }
 
 std::string EdgeServer::Report() const {

@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "edge/access_log.h"
+#include "edge/client_address.h"
 #include "edge/edge_metrics.h"
 #include "edge/fill.h"
 #include "edge/settings.h"
@@ -19,12 +22,23 @@ namespace nearside::edge {
 /// The settings as read and what is derived from them. Immutable; a reload makes a new one, and
 /// requests keep the one they began with.
 struct Configuration {
-  /// What `before` (may be null) knows of origins goes on.
-  explicit Configuration(EdgeSettings read, const Configuration* before = nullptr)
+  /// What `before` (may be null) knows of origins goes on. `error_pages`: one for each site, or
+  /// none.
+  explicit Configuration(EdgeSettings read, const Configuration* before = nullptr,
+                         std::vector<ErrorPages> error_pages = {})
       : settings(std::move(read)),
-        sites(settings.sites, before != nullptr ? &before->sites : nullptr) {}
+        sites(settings.sites, before != nullptr ? &before->sites : nullptr, std::move(error_pages)),
+        trusted_proxies(RangesOf(settings.node.trusted_proxies)),
+        forwarded_field(settings.node.client_address_field == "forwarded"
+                            ? ForwardedField::kForwarded
+                            : ForwardedField::kXForwardedFor) {}
   EdgeSettings settings;
   SiteTable sites;
+  std::shared_ptr<const net::AddressRanges> trusted_proxies;  ///< never null
+  ForwardedField forwarded_field;
+
+ private:
+  static std::shared_ptr<const net::AddressRanges> RangesOf(const std::vector<std::string>& texts);
 };
 
 /// What all workers of the process share. Any thread.

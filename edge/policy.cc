@@ -15,6 +15,7 @@
 #include "http/etag.h"
 #include "http/field_list.h"
 #include "http/hashed_name.h"
+#include "http/structured_field.h"
 
 namespace nearside::edge {
 namespace {
@@ -33,7 +34,8 @@ constexpr std::array<std::string_view, 3> kSurrogateFields = {"surrogate-key", "
 constexpr std::array<std::string_view, 3> kProxyFields = {
     "proxy-authenticate", "proxy-authentication-info", "proxy-authorization"};
 /// What we tell origins about each client (edge/origin_request): no variant can be told by it.
-constexpr std::array<std::string_view, 3> kTold = {"forwarded", "x-forwarded-for", "via"};
+constexpr std::array<std::string_view, 4> kTold = {"forwarded", "x-forwarded-for", "via",
+                                                   "cdn-loop"};
 /// RFC 9111 §3.2: fields of a 304 that describe a body which it does not have.
 constexpr std::array<std::string_view, 5> kBodyFields = {
     "content-length", "content-encoding", "content-type", "content-range", "content-language"};
@@ -47,13 +49,14 @@ bool In(std::span<const std::string_view> names, std::string_view name) {
 struct Directives {
   CacheControl control;
   bool targeted = false;
+  std::string_view field = "cache-control";
 };
 
 Directives DirectivesOf(const http::Fields& fields) {
   for (std::string_view name : {kOurControl, std::string_view("cdn-cache-control")}) {
-    if (auto control = http::ParseTargetedCacheControl(fields, name)) return {*control, true};
+    if (auto control = http::ParseTargetedCacheControl(fields, name)) return {*control, true, name};
   }
-  return {http::ParseCacheControl(fields), false};
+  return {.control = http::ParseCacheControl(fields)};
 }
 
 /// RFC 9110 §15.1.
@@ -73,6 +76,12 @@ bool IsUnderstood(int status) {
          (status >= 400 && status <= 417) || status == 421 || status == 422 || status == 426 ||
          status == 428 || status == 429 || status == 431 || status == 451 ||
          (status >= 500 && status <= 505) || status == 511;
+}
+
+/// Whether another request for the same URL may well be answered otherwise: something in this one,
+/// an oversized field for one, may have brought the error about.
+bool MayBeTheRequestsFault(int status) {
+  return status >= 400 && status < 500 && !IsHeuristicallyCacheable(status);
 }
 
 WallTime DateOf(const Exchanged& exchanged) {
@@ -208,13 +217,26 @@ std::optional<Reason> ForbiddenByResponse(const Exchanged& exchanged, const Cach
 }
 
 /// Why it must not be stored for this one.
-std::optional<Reason> ForbiddenByRequest(const http::Fields& request, const CacheControl& control) {
-  if (http::ParseCacheControl(request).no_store) return Reason::kNoStore;
+std::optional<Reason> ForbiddenByRequest(const Exchanged& exchanged, const CacheControl& control) {
+  const http::Fields& request = exchanged.request.fields;
+  const bool obey = RequestDirectivesOf(exchanged.site) == RequestDirectives::kObey;
+  if (obey && http::ParseCacheControl(request).no_store) return Reason::kNoStore;
   if (request.Has("authorization") && !control.is_public && !control.must_revalidate &&
       !control.s_maxage) {
     return Reason::kAuthorization;
   }
   return std::nullopt;
+}
+
+/// Whether the response may have been made for one visitor: its request had a cookie, which is in
+/// no key, and nothing says that another one may have it without asking. Whoever makes a visitor
+/// open /account/x.css is not to find the account there (web cache deception).
+bool IsPerhapsOnesOwn(const Exchanged& exchanged, const CacheControl& control,
+                      const Freshness& freshness) {
+  if (control.is_public || !exchanged.request.fields.Has("cookie")) return false;
+  const bool asked_each_time = freshness.always_validate || freshness.lifetime <= milliseconds(0);
+  const bool guessed = freshness.heuristic && exchanged.site.default_ttl <= milliseconds(0);
+  return asked_each_time || guessed;
 }
 
 WallTime DropTime(const Freshness& freshness, const SiteSettings& site) {
@@ -280,9 +302,16 @@ StoreDecision DecideStore(const Exchanged& exchanged) {
   } else if (!HasUse(decision, exchanged.response_time)) {
     decision.reason = Reason::kNoFreshness;
   }
-  decision.unshareable = !decision.store() && !IsErrorStatus(exchanged.response.status);
+  const int status = exchanged.response.status;
+  decision.unshareable =
+      !decision.store() && !IsErrorStatus(status) && !MayBeTheRequestsFault(status);
   if (!decision.store()) return decision;
-  if (auto forbidden = ForbiddenByRequest(exchanged.request.fields, directives.control)) {
+  if (IsPerhapsOnesOwn(exchanged, directives.control, decision.freshness)) {
+    decision.reason = Reason::kCookie;
+    decision.unshareable = true;  // so will be the next one's
+    return decision;
+  }
+  if (auto forbidden = ForbiddenByRequest(exchanged, directives.control)) {
     decision.reason = *forbidden;
   }
   return decision;
@@ -325,8 +354,14 @@ std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
   stored->url = url;
   stored->control = exchanged.response.fields.Joined(kOurControl);
   stored->tags = TagsOf(exchanged.response.fields);
-  for (const http::FieldLine& line : exchanged.response.fields.lines()) {
+  // RFC 9211 §2: ours comes behind what caches before us said. Behind something that is no list the
+  // whole field would be thrown away.
+  const http::Fields& fields = exchanged.response.fields;
+  const bool told = !fields.Has("cache-status") ||
+                    http::structured::ParseList(fields.Joined("cache-status")).has_value();
+  for (const http::FieldLine& line : fields.lines()) {
     if (line.name == "age" || In(kSurrogateFields, line.name)) continue;
+    if (line.name == "cache-status" && !told) continue;
     if (decision.store() && (IsWithheld(line.name, control) || In(kProxyFields, line.name))) {
       continue;
     }
@@ -366,7 +401,10 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
     if (!stays(line.name)) merged.fields.Add(line.name, line.value);
   }
   if (!fresh.Has("date")) merged.fields.Remove("date");  // MakeStored adds that of now
-  const Exchanged after{.request = exchanged.request,
+  // The stored one was for everybody, and with this request's cookie it is still the same.
+  http::RequestHead request = exchanged.request;
+  request.fields.Remove("cookie");
+  const Exchanged after{.request = request,
                         .response = merged,
                         .request_time = exchanged.request_time,
                         .response_time = exchanged.response_time,
@@ -382,8 +420,42 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
   return freshened;
 }
 
+RequestDirectives RequestDirectivesOf(const SiteSettings& site) {
+  return site.request_directives == "ignore" ? RequestDirectives::kIgnore
+                                             : RequestDirectives::kObey;
+}
+
+FreshnessSource SourceOf(const StoredResponse& stored) {
+  http::Fields fields = stored.fields;
+  if (!stored.control.empty()) fields.Add(kOurControl, stored.control);
+  const Directives directives = DirectivesOf(fields);
+  const auto said = [&directives](std::string_view directive) {
+    return std::string(directives.field) + ": " + std::string(directive);
+  };
+  FreshnessSource source{.lifetime = "setting default_ttl",
+                         .while_revalidate = "setting stale_while_revalidate",
+                         .if_error = "setting stale_if_error"};
+  if (directives.control.s_maxage) {
+    source.lifetime = said("s-maxage");
+  } else if (directives.control.max_age) {
+    source.lifetime = said("max-age");
+  } else if (!directives.targeted && fields.Has("expires")) {
+    source.lifetime = "expires";
+  } else if (IsNegative(stored.status)) {
+    source.lifetime = "setting negative_ttl";
+  } else if (http::ParseDate(fields.Get("last-modified").value_or(""),
+                             stored.freshness.response_time)) {
+    source.lifetime = "a tenth of the time since last-modified";
+  }
+  if (directives.control.stale_while_revalidate) {
+    source.while_revalidate = said("stale-while-revalidate");
+  }
+  if (directives.control.stale_if_error) source.if_error = said("stale-if-error");
+  return source;
+}
+
 UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& stored,
-                      storage::Validity validity, WallTime now) {
+                      storage::Validity validity, WallTime now, RequestDirectives directives) {
   using Action = UseDecision::Action;
   const Freshness& freshness = stored.freshness;
   UseDecision decision;
@@ -399,7 +471,8 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
 
   std::optional<milliseconds> max_stale;
   bool names_an_age = false;
-  if (request.fields.Has("cache-control")) {
+  const bool obey = directives == RequestDirectives::kObey;
+  if (obey && request.fields.Has("cache-control")) {
     const CacheControl control = http::ParseCacheControl(request.fields);
     if (control.no_cache) return decide(Action::kValidate, Reason::kRequestNoCache);
     if ((control.max_age && decision.age > *control.max_age) ||
@@ -408,7 +481,8 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
     }
     if (control.max_stale) max_stale = *control.max_stale;
     names_an_age = control.max_age.has_value();
-  } else if (request.fields.Has("pragma") && http::ListHas(request.fields, "pragma", "no-cache")) {
+  } else if (obey && request.fields.Has("pragma") &&
+             http::ListHas(request.fields, "pragma", "no-cache")) {
     return decide(Action::kValidate, Reason::kRequestNoCache);  // RFC 9111 §5.4
   }
   if (decision.time_to_live > milliseconds(0)) return decide(Action::kServe, Reason::kFresh);
@@ -423,15 +497,17 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
 }
 
 bool MayServeOnError(const http::RequestHead& request, const StoredResponse& stored,
-                     storage::Validity validity, WallTime now) {
+                     storage::Validity validity, WallTime now, RequestDirectives directives) {
   const Freshness& freshness = stored.freshness;
   if (validity == storage::Validity::kGone || freshness.always_validate) return false;
   // The request alone wanted more than a fresh response: must-revalidate is about stale ones.
   if (validity == storage::Validity::kValid && freshness.IsFresh(now)) return true;
   if (freshness.must_revalidate) return false;
   milliseconds window = freshness.if_error;
-  if (auto asked = http::ParseCacheControl(request.fields).stale_if_error) {
-    window = std::max(window, milliseconds(*asked));
+  if (directives == RequestDirectives::kObey) {
+    if (auto asked = http::ParseCacheControl(request.fields).stale_if_error) {
+      window = std::max(window, milliseconds(*asked));
+    }
   }
   return -freshness.TimeToLive(now) < window;
 }

@@ -42,13 +42,19 @@ enum class Reason : uint8_t {
   kUnknownHost,        ///< 421: no site has this host
   kWrongCertificate,   ///< 421: the connection's certificate does not cover the host
   kNodeRequest,        ///< /healthz and the like
+  kRedirectHttps,      ///< 301, 308: site setting redirect_https
+  kTrailingSlash,      ///< 301, 308: site setting trailing_slash
+  kPreflight,          ///< 204: a CORS preflight, site setting cors
+  kCorsRefused,        ///< 403: a CORS preflight of an origin that is not allowed
   kBadRequest,         ///< 400
+  kLoop,               ///< 508: the request has been through this edge before
   // Why a response was stored, or not.
   kStored,
   kNoStore,            ///< RFC 9111 §5.2.2.5, or no-store in the request
   kPrivate,            ///< §5.2.2.7
   kSetCookie,          ///< site setting set_cookie = "bypass"
   kAuthorization,      ///< §3.5
+  kCookie,             ///< made for a request with a cookie, and nothing says who else may have it
   kUncacheableStatus,  ///< no explicit freshness and not heuristically cacheable, or not understood
   kNoFreshness,        ///< no lifetime, and no validator to use it with
   kVaryStar,           ///< Vary: *, or a Vary that no key of ours can follow

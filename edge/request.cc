@@ -4,6 +4,7 @@
 
 #include "edge/cache_key.h"
 #include "edge/health.h"
+#include "edge/hops.h"
 #include "edge/multipart.h"
 #include "edge/origin_request.h"
 #include "edge/purge.h"
@@ -21,6 +22,7 @@ namespace {
 constexpr int kMostForwards = 3;
 /// How far a response that is only passed on may run ahead of its client.
 constexpr uint64_t kPassWindow = 256 << 10;
+constexpr std::string_view kPageType = "text/html; charset=utf-8";
 
 }  // namespace
 
@@ -65,12 +67,16 @@ void Request::Begin() {
   }
   auto target = http::NormalizeTarget(head.target);
   if (!target) return Fail(Reason::kBadRequest, target.error().message);
-  target_ = std::move(*target);
+  target_ = site_->query_rule.Apply(*std::move(target));
   url_ = NormalUrl(head, target_);
+  if (site_->visitor_rules.answers()) {
+    if (const auto answer = site_->visitor_rules.Answer(head)) return AnswerByRule(*answer);
+  }
   primary_ = key_ = PrimaryKey(site_->settings.name, url_);
   const bool reads = head.method == "GET" || head.method == "HEAD";
   if (reads && !exchange_.has_body()) return LookUp();
   if (HopsLeft(head) == uint64_t{0}) return AnswerAsLastHop();
+  if (IsLooping()) return FailLoop();
   Pass(Reason::kMethod);
 }
 
@@ -99,6 +105,12 @@ bool Request::IsMisdirected() const {
   const std::string_view asked = stream.server_name();
   const std::string_view host = exchange_.request().host();
   return !asked.empty() && host != asked && !stream.Covers(host);
+}
+
+// What is answered from the cache cannot loop, so this is asked of what is sent on alone.
+bool Request::IsLooping() const {
+  const int most = configuration_->settings.limits.max_hops;
+  return HopsThrough(worker_.node().name, exchange_.request().fields) >= most;
 }
 
 // ---- → look up
@@ -146,8 +158,8 @@ void Request::OnCandidate(storage::HeadRef head) {
   const auto validity = head ? store.Check(*head) : storage::Validity::kGone;
   if (validity == storage::Validity::kGone) return Forward(Reason::kUriMiss);
   stored_ = head;
-  const UseDecision decision =
-      DecideUse(exchange_.request(), ResponseOf(*head), validity, worker_.loop().wall_now());
+  const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
+                                         worker_.loop().wall_now(), site_->request_directives);
   switch (decision.action) {
     case UseDecision::Action::kServe:
       return ServeStored(std::move(head), decision.reason);
@@ -321,6 +333,7 @@ void Request::Forward(Reason reason) {
                 "The request wants a stored response (only-if-cached), and there "
                 "is none that may be used.");
   }
+  if (IsLooping()) return FailLoop();
   const bool alone = node.fills.IsNotShared(key_, worker_.loop().now()) && !stored_;
   if (++forwards_ > kMostForwards || alone) return Pass(Reason::kNotShared);
   if (head.method == "HEAD" && !stored_) return Pass(reason);
@@ -348,8 +361,8 @@ bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
   if (ResponseOf(*head).is_index()) return false;
   const auto validity = node.store->Check(*head);
   if (validity == storage::Validity::kGone) return false;
-  const UseDecision decision =
-      DecideUse(exchange_.request(), ResponseOf(*head), validity, worker_.loop().wall_now());
+  const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
+                                         worker_.loop().wall_now(), site_->request_directives);
   if (decision.action == UseDecision::Action::kValidate) return false;
   node.fills.Remove(fill);
   fill->FinishStored(std::move(head), decision.reason, /*shared=*/true);
@@ -387,9 +400,13 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
   order.may_store = mode == OriginMode::kFill;
   order.index = index_;
   if (conditional && ResponseOf(*stored_).freshness.has_validator) order.validate = stored_;
-  const Asker asker{.address = exchange_.stream().peer().Ip(),
+  ClientAddress client = Client();
+  const Asker asker{.address = std::move(client.address),
                     .version = exchange_.version(),
-                    .edge = worker_.node().name};
+                    .edge = worker_.node().name,
+                    .peer = exchange_.stream().peer().Ip(),
+                    .chain = std::move(client.chain),
+                    .field = configuration_->forwarded_field};
   order.origin_request =
       OriginRequest(head, mode == OriginMode::kFill ? target_ : head.target, *site_, asker, mode,
                     order.validate ? &ResponseOf(*order.validate) : nullptr);
@@ -496,9 +513,9 @@ void Request::FollowAdvice(Fill::Advice advice) {
 }
 
 bool Request::MayServeStale() const {
-  return stored_ &&
-         MayServeOnError(exchange_.request(), ResponseOf(*stored_),
-                         worker_.node().store->Check(*stored_), worker_.loop().wall_now());
+  return stored_ && MayServeOnError(exchange_.request(), ResponseOf(*stored_),
+                                    worker_.node().store->Check(*stored_),
+                                    worker_.loop().wall_now(), site_->request_directives);
 }
 
 void Request::RespondFill() {
@@ -545,6 +562,18 @@ void Request::RespondFill() {
   Deliver(selection.status, {}, &extra, line, std::move(body));
 }
 
+// ---- → a rule of the site
+
+void Request::AnswerByRule(const VisitorAnswer& answer) {
+  http::Fields fields = answer.fields;
+  std::unique_ptr<http::BodySource> body;
+  if (!http::StatusHasNoContent(answer.status)) {
+    fields.Add("content-length", std::to_string(answer.text.size()));
+    body = http::TextBody(answer.text);
+  }
+  Deliver(answer.status, {}, &fields, StatusLine{.reason = answer.reason}, std::move(body));
+}
+
 // ---- → pass
 
 void Request::Pass(Reason reason) {
@@ -580,20 +609,40 @@ void Request::OnBodyEnd(const http::Fields&) {
 
 // ---- → error
 
+void Request::FailLoop() {
+  Fail(Reason::kLoop,
+       "This request has been through this edge before, as Via or CDN-Loop says: an origin of the "
+       "site leads back here. If that is meant, raise limits.max_hops.");
+}
+
 void Request::Fail(Reason reason, std::string_view explanation) {
   const int status = StatusOf(reason);
-  const std::string text = ErrorText(status, reason, explanation, exchange_.id());
+  const std::string* page = site_ != nullptr ? site_->error_pages.Find(status) : nullptr;
+  const std::string text =
+      page != nullptr ? *page : ErrorText(status, reason, explanation, exchange_.id());
   http::Fields fields;
-  fields.Add("content-type", "text/plain; charset=utf-8");
+  fields.Add("content-type", page != nullptr ? kPageType : "text/plain; charset=utf-8");
   fields.Add("content-length", std::to_string(text.size()));
   fields.Add("cache-control", "no-store");
-  Deliver(status, {}, &fields, StatusLine{.reason = reason}, http::TextBody(text));
+  StatusLine line{.reason = reason, .collapsed = collapsed_};
+  // What it had been sent on for, before that went wrong.
+  if (forwards_ > 0 || passing_) line.forwarded = reason_;
+  Deliver(status, {}, &fields, line, http::TextBody(text));
 }
 
 // ---- → deliver → log
 
 void Request::Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,
-                      const StatusLine& line, std::unique_ptr<http::BodySource> body) {
+                      StatusLine line, std::unique_ptr<http::BodySource> body) {
+  if (site_ != nullptr) {
+    if (site_->settings.cache_status_key) line.key = url_;
+    if (site_->settings.error_pages_replace_origin && status >= 400) {
+      ReplaceByPage(status, &prepared, extra, &body);
+    }
+    if (site_->visitor_rules.adds_fields()) {
+      prepared = site_->visitor_rules.AddFields(exchange_.request(), prepared, extra);
+    }
+  }
   std::string cache_status;
   AppendStatusLine(worker_.node().name, line, &cache_status);
   extra->Add("cache-status", cache_status);
@@ -602,6 +651,22 @@ void Request::Deliver(int status, std::span<const http::FieldLine> prepared, htt
   responded_ = true;
   worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(line.reason)]);
   exchange_.Respond(status, prepared, extra->lines(), std::move(body));
+}
+
+/// What answers a condition or a range says something of its own, and stays.
+void Request::ReplaceByPage(int status, std::span<const http::FieldLine>* prepared,
+                            http::Fields* extra, std::unique_ptr<http::BodySource>* body) const {
+  const bool reads = exchange_.request().method == "GET" || exchange_.request().method == "HEAD";
+  const std::string* page = site_->error_pages.Find(status);
+  if (page == nullptr || !reads || status == 412 || status == 416) return;
+  http::Fields kept;
+  AddWithoutBodyFields(*prepared, &kept);
+  AddWithoutBodyFields(extra->lines(), &kept);
+  kept.Add("content-type", kPageType);
+  kept.Add("content-length", std::to_string(page->size()));
+  *prepared = {};
+  *extra = std::move(kept);
+  *body = http::TextBody(*page);  // the last one kept the prepared lines alive
 }
 
 void Request::InvalidateStored(const FillHead& head) {
@@ -618,13 +683,18 @@ BodyCount Request::CountOf(Reason reason) const {
           .bytes = worker_.node().metrics.body_bytes[static_cast<size_t>(ClassOf(reason))]};
 }
 
+ClientAddress Request::Client() const {
+  return ClientOf(exchange_.stream().peer(), exchange_.request().fields,
+                  *configuration_->trusted_proxies, configuration_->forwarded_field);
+}
+
 void Request::OnFinished(const http::ExchangeOutcome& outcome) {
   if (!outcome.complete) worker_.cells().Add(worker_.node().metrics.aborted_responses);
   if (!worker_.access_log().enabled()) return;
   const http::RequestHead& head = exchange_.request();
   worker_.access_log().Add({.time = worker_.loop().wall_now(),
                             .id = exchange_.id(),
-                            .client = exchange_.stream().peer().Ip(),
+                            .client = Client().address,
                             .version = exchange_.version(),
                             .method = head.method,
                             .scheme = head.scheme,

@@ -43,6 +43,7 @@ class Request final : public http::ExchangeHandler {
   bool IsForNode() const;
   bool IsMisdirected() const;
   void AnswerAsLastHop();
+  bool IsLooping() const;
 
   // → look up
   void LookUp();
@@ -88,24 +89,31 @@ class Request final : public http::ExchangeHandler {
   void RespondFill();
   bool MayServeStale() const;
 
+  // → a rule of the site
+  void AnswerByRule(const VisitorAnswer& answer);
+
   // → pass
   void Pass(Reason reason);
 
   // → error
+  void FailLoop();
   void Fail(Reason reason, std::string_view explanation);
 
   // → deliver → log
   void Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,
-               const StatusLine& line, std::unique_ptr<http::BodySource> body);
+               StatusLine line, std::unique_ptr<http::BodySource> body);
+  void ReplaceByPage(int status, std::span<const http::FieldLine>* prepared, http::Fields* extra,
+                     std::unique_ptr<http::BodySource>* body) const;
   void InvalidateStored(const FillHead& head);
   BodyCount CountOf(Reason reason) const;
+  ClientAddress Client() const;
 
   Worker& worker_;
   http::Exchange& exchange_;
   const std::shared_ptr<const Configuration> configuration_;
   const Site* site_ = nullptr;
-  std::string target_;  ///< normalised
-  std::string url_;     ///< normalised
+  std::string target_;  ///< as it stands in the key: normalised, by the site's query rule
+  std::string url_;     ///< likewise
   Key256 primary_;
   Key256 key_;                   ///< primary, or the variant's
   storage::HeadRef index_;       ///< of variants, if there is one

@@ -16,11 +16,14 @@ struct NodeSettings {
   int workers = 0;  ///< 0: one a core
   std::string access_log;
   milliseconds drain_timeout{};
+  std::vector<std::string> trusted_proxies;
+  std::string client_address_field;
 };
 
 struct ListenSettings {
   std::string address;
   bool tls = false;
+  bool proxy_protocol = false;
   settings::Origin where;
 };
 
@@ -60,6 +63,23 @@ struct LimitSettings {
   milliseconds body_timeout{};
   milliseconds send_timeout{};
   int connections = 0;
+  int max_hops = 0;
+};
+
+/// RFC 6797.
+struct HstsSettings {
+  milliseconds max_age{};
+  bool include_subdomains = false;
+  bool preload = false;
+};
+
+struct CorsSettings {
+  std::vector<std::string> origins;
+  std::vector<std::string> methods;
+  std::vector<std::string> headers;
+  std::vector<std::string> expose;
+  bool credentials = false;
+  milliseconds max_age{};
 };
 
 struct OriginCheckSettings {
@@ -97,6 +117,18 @@ struct SiteSettings {
   milliseconds keep{};
   std::string set_cookie;
   ByteSize slice;
+  std::string query;
+  std::vector<std::string> query_ignore;
+  std::vector<std::string> query_keep;
+  bool cache_status_key = false;
+  std::string request_directives;
+  bool redirect_https = false;
+  int redirect_https_port = 443;
+  std::string trailing_slash;
+  std::optional<HstsSettings> hsts;
+  std::optional<CorsSettings> cors;
+  std::string error_pages;
+  bool error_pages_replace_origin = false;
   settings::Origin where;
 };
 

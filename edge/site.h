@@ -6,8 +6,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "edge/error_pages.h"
 #include "edge/origin_set.h"
+#include "edge/policy.h"
+#include "edge/query_rule.h"
 #include "edge/settings.h"
+#include "edge/visitor_rules.h"
 #include "http/session/client.h"
 
 namespace nearside::edge {
@@ -18,6 +22,10 @@ struct Site {
   std::vector<http::Endpoint> origins;
   /// What the node knows of them, which changes all the time; any thread.
   std::shared_ptr<OriginSet> origin_set;
+  QueryRule query_rule;
+  VisitorRules visitor_rules;
+  ErrorPages error_pages;
+  RequestDirectives request_directives = RequestDirectives::kObey;
   size_t index = 0;  ///< place in SiteTable::sites(), for per-site counters
 };
 
@@ -25,8 +33,10 @@ struct Site {
 class SiteTable {
  public:
   /// The settings have been checked: hosts are unique and origins parse. What `before` (may be
-  /// null) knows of origins that are still there goes on.
-  explicit SiteTable(const std::vector<SiteSettings>& settings, const SiteTable* before = nullptr);
+  /// null) knows of origins that are still there goes on. `error_pages`: one for each site, in
+  /// their order, or none.
+  explicit SiteTable(const std::vector<SiteSettings>& settings, const SiteTable* before = nullptr,
+                     std::vector<ErrorPages> error_pages = {});
 
   /// The site of `host` (lower case, no port): exact name first, then the longest "*." pattern,
   /// then "*". Null when none has it. Valid as long as the table.

@@ -22,8 +22,8 @@ class OriginRequestTest : public testing::Test {
   std::string Sent(Fields fields, OriginMode mode = OriginMode::kFill,
                    const StoredResponse* stored = nullptr) {
     http::Fields sent = Make(std::move(fields), mode, stored).fields;
-    for (std::string_view name :
-         {"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"}) {
+    for (std::string_view name : {"forwarded", "x-forwarded-for", "x-forwarded-proto",
+                                  "x-forwarded-host", "via", "cdn-loop"}) {
       EXPECT_EQ(sent.Remove(name), 1u) << name;
     }
     return TextOf(sent);
@@ -71,6 +71,20 @@ TEST_F(OriginRequestTest, OriginHostStandsForTheClients) {
   EXPECT_EQ(head.fields.Joined("x-forwarded-host"), "www.demo.test");
 }
 
+// Only what is in the key may shape what is stored.
+TEST_F(OriginRequestTest, AFillNamesTheAuthorityAsTheKeyHasIt) {
+  for (std::string_view port : {"", ":", ":443", ":0443"}) {
+    url_ = "https://www.demo.test" + std::string(port) + "/a";
+    const http::RequestHead fill = Make({});
+    EXPECT_EQ(fill.authority, "www.demo.test");
+    EXPECT_EQ(fill.fields.Joined("x-forwarded-host"), "www.demo.test");
+    const http::RequestHead pass = Make({}, OriginMode::kPass);
+    EXPECT_EQ(pass.authority, "www.demo.test" + std::string(port));
+  }
+  url_ = "https://www.demo.test:80/a";
+  EXPECT_EQ(Make({}).authority, "www.demo.test:80");
+}
+
 TEST_F(OriginRequestTest, WhoAskedIsToldInBothManners) {
   struct Row {
     std::string_view url, address, forwarded;
@@ -92,11 +106,32 @@ TEST_F(OriginRequestTest, WhoAskedIsToldInBothManners) {
   }
 }
 
+TEST_F(OriginRequestTest, WhatATrustedProxyToldIsKeptAndAppendedTo) {
+  asker_.peer = "10.0.0.1";
+  asker_.chain = "203.0.113.9, 192.0.2.7";
+  http::RequestHead head = Make({{"x-forwarded-for", "203.0.113.9"}, {"forwarded", "for=evil"}});
+  EXPECT_EQ(head.fields.Joined("x-forwarded-for"), "203.0.113.9, 192.0.2.7, 10.0.0.1");
+  EXPECT_EQ(head.fields.Joined("forwarded"), "for=192.0.2.7;proto=https;host=\"www.demo.test\"");
+  asker_.field = ForwardedField::kForwarded;
+  asker_.peer = "2001:db8::2";
+  asker_.chain = "for=192.0.2.7;proto=http";
+  head = Make({{"x-forwarded-for", "evil"}});
+  EXPECT_EQ(head.fields.Joined("x-forwarded-for"), "192.0.2.7");
+  EXPECT_EQ(head.fields.Joined("forwarded"),
+            "for=192.0.2.7;proto=http, for=\"[2001:db8::2]\";proto=https;host=\"www.demo.test\"");
+}
+
 TEST_F(OriginRequestTest, ViaNamesTheVersionReceivedAndTheEdge) {
   EXPECT_EQ(Make({}).fields.Joined("via"), "2.0 frankfurt");
   asker_.version = http::Version::kHttp11;
   EXPECT_EQ(Make({}).fields.Joined("via"), "1.1 frankfurt");
   EXPECT_EQ(Make({{"via", "1.0 fred"}}).fields.Joined("via"), "1.0 fred, 1.1 frankfurt");
+}
+
+// RFC 8586.
+TEST_F(OriginRequestTest, CdnLoopNamesTheEdgeBehindThoseBefore) {
+  EXPECT_EQ(Make({}).fields.Joined("cdn-loop"), "frankfurt");
+  EXPECT_EQ(Make({{"cdn-loop", "other; v=1"}}).fields.Joined("cdn-loop"), "other; v=1, frankfurt");
 }
 
 // Cache poisoning by fields that shape a response and are in no key.
@@ -106,7 +141,9 @@ TEST_F(OriginRequestTest, AClientCannotSpeakForOthers) {
         "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Scheme", "X-Forwarded-Ssl",
         "X-Forwarded-Path", "X-Forwarded-By", "X-Forwarded-User", "X-Forwarded-Anything",
         "X-Real-IP", "X-Original-URL", "X-Original-Host", "X-Rewrite-URL", "X-HTTP-Method-Override",
-        "X-HTTP-Method", "X-Method-Override", "X-Host",
+        "X-HTTP-Method", "X-Method-Override", "X-Host", "Front-End-Https", "X-Url-Scheme",
+        "X-Scheme", "X-HTTP-DestinationURL", "X-Script-Name", "Client-IP", "CF-Connecting-IP",
+        "X-Originating-IP", "X-Cluster-Client-IP", "X-Remote-Addr", "X-HTTP-Path-Override",
         // CGI and WSGI read an underscore as a hyphen.
         "X_Forwarded_For", "X-Forwarded_Host", "X_Original_URL", "x_real_ip"}) {
     for (const OriginMode mode : {OriginMode::kFill, OriginMode::kPass}) {
@@ -132,7 +169,12 @@ TEST_F(OriginRequestTest, OtherFieldsGoAsTheyCame) {
 }
 
 TEST_F(OriginRequestTest, FramingIsTheSessions) {
-  EXPECT_EQ(Sent({{"host", "evil"}, {"content-length", "5"}, {"expect", "100-continue"}}), "");
+  EXPECT_EQ(Sent({{"host", "evil"},
+                  {"content-length", "5"},
+                  {"expect", "100-continue"},
+                  {"content_length", "7"},
+                  {"transfer_encoding", "chunked"}}),
+            "");
 }
 
 // RFC 9110 §7.6.1.
@@ -177,6 +219,22 @@ TEST_F(OriginRequestTest, AFillIsWholeAndUnconditional) {
 
 TEST_F(OriginRequestTest, APassKeepsWhatTheClientAskedFor) {
   EXPECT_EQ(Sent(ClientsConditions(), OriginMode::kPass), TextOf(ClientsConditions()));
+}
+
+TEST_F(OriginRequestTest, WhereTheSiteAnswersForCorsAFillIsNobodysRequest) {
+  const Fields fields = {{"origin", "https://app.test"}};
+  EXPECT_EQ(Sent(fields), TextOf(fields));
+  site_.settings.cors.emplace();
+  EXPECT_EQ(Sent(fields, OriginMode::kFill), "");
+  EXPECT_EQ(Sent(fields, OriginMode::kPass), TextOf(fields));
+}
+
+TEST_F(OriginRequestTest, DirectivesThatAreIgnoredAreNotSentOnByAFill) {
+  const Fields fields = {{"cache-control", "no-cache"}, {"pragma", "no-cache"}};
+  EXPECT_EQ(Sent(fields), TextOf(fields));
+  site_.request_directives = RequestDirectives::kIgnore;
+  EXPECT_EQ(Sent(fields, OriginMode::kFill), "");
+  EXPECT_EQ(Sent(fields, OriginMode::kPass), TextOf(fields));
 }
 
 // RFC 9111 §4.3.1.
