@@ -1,6 +1,9 @@
 #include "http/http1_framing.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
+#include <string>
 
 #include "http/characters.h"
 #include "http/field_list.h"
@@ -29,9 +32,22 @@ void ReadConnection(std::string_view value, bool* close, bool* keep_alive) {
   }
 }
 
+/// Under these names the bytes are not the content (RFC 9112 §7.2, and what is common as a content
+/// coding).
+constexpr std::array<std::string_view, 7> kCompressions = {
+    "br", "compress", "deflate", "gzip", "x-compress", "x-gzip", "zstd"};
+
+/// Whether a response with this Transfer-Encoding ends where the connection does, for every reader:
+/// one name that nobody knows. "chunked" as a part of it is read as chunked by some.
+bool EndsWithConnection(std::string_view coding) {
+  const std::string name = LowerName(coding);
+  return IsToken(name) && name.find("chunked") == std::string::npos &&
+         std::find(kCompressions.begin(), kCompressions.end(), name) == kCompressions.end();
+}
+
 }  // namespace
 
-Refusal ReadFraming(const Fields& fields, Http1Framing* framing) {
+Refusal ReadFraming(MessageKind kind, const Fields& fields, Http1Framing* framing) {
   std::optional<std::string_view> length;
   std::optional<std::string_view> coding;
   bool close = false;
@@ -51,8 +67,15 @@ Refusal ReadFraming(const Fields& fields, Http1Framing* framing) {
   if (coding) {
     if (framing->http10) return Refusal::kCodingInHttp10;
     if (length) return Refusal::kLengthAndCoding;
-    if (!EqualsIgnoringCase(*coding, "chunked")) return Refusal::kUnknownCoding;
-    framing->body = BodyFraming::kChunked;
+    if (EqualsIgnoringCase(*coding, "chunked")) {
+      framing->body = BodyFraming::kChunked;
+      return Refusal::kNone;
+    }
+    if (kind == MessageKind::kRequest || !EndsWithConnection(*coding)) {
+      return Refusal::kUnknownCoding;
+    }
+    framing->body = BodyFraming::kUntilClose;
+    framing->keep_alive = false;
   } else if (length) {
     // A list of equal lengths might be taken as one (RFC 9110 §8.6); nobody honest sends it.
     if (length->find(',') != std::string_view::npos) return Refusal::kSeveralLengths;

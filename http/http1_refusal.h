@@ -37,7 +37,7 @@ enum class Refusal {
   kBadLength,
   kSeveralLengths,
   kLengthAndCoding,  ///< Content-Length together with Transfer-Encoding
-  kUnknownCoding,    ///< a Transfer-Encoding other than "chunked"
+  kUnknownCoding,    ///< a Transfer-Encoding that we do not undo, or several
   kCodingInHttp10,
   kBadChunkSize,
   kChunkLineTooLong,

@@ -141,7 +141,7 @@ ParseEvent Http1RequestParser::TakeFields(std::string_view* input) {
 
 Refusal Http1RequestParser::FinishHead() {
   Fields& fields = head_->fields;
-  Refusal refusal = ReadFraming(fields, &framing_);
+  Refusal refusal = ReadFraming(MessageKind::kRequest, fields, &framing_);
   if (refusal != Refusal::kNone) return refusal;
   refusal = ReadHost();
   if (refusal != Refusal::kNone) return refusal;

@@ -106,7 +106,7 @@ ParseEvent Http1ResponseParser::TakeFields(std::string_view* input) {
 /// RFC 9112 §6.3.
 Refusal Http1ResponseParser::FinishHead() {
   Fields& fields = head_->fields;
-  const Refusal refusal = ReadFraming(fields, &framing_);
+  const Refusal refusal = ReadFraming(MessageKind::kResponse, fields, &framing_);
   if (refusal != Refusal::kNone) return refusal;
   RemoveHopByHop(&fields);
   const bool interim_or_204 = head_->status < 200 || head_->status == 204;

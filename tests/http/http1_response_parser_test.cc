@@ -72,6 +72,11 @@ TEST(Http1ResponseParserTest, FramingByStatusMethodAndFields) {
       {"GET", "304 Not Modified", length, "no body, keep-alive"},
       {"GET", "304 Not Modified", "", "no body, keep-alive"},
       {"POST", "205 Reset Content", "Content-Length: 0\r\n", "length 0, keep-alive"},
+      // RFC 9112 §6.3: the final coding is not chunked.
+      {"GET", "200 OK", "Transfer-Encoding: unheard-of\r\n", "until close, close"},
+      {"GET", "200 OK", "Transfer-Encoding: identity\r\nConnection: keep-alive\r\n",
+       "until close, close"},
+      {"HEAD", "200 OK", "Transfer-Encoding: unheard-of\r\n", "no body, close"},
   };
   for (const auto& row : rows) {
     const std::string trace =
@@ -108,6 +113,18 @@ TEST(Http1ResponseParserTest, AmbiguousFramingIsRefused) {
       {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "length_and_coding"},
       {"Transfer-Encoding: gzip, chunked\r\n", "unknown_coding"},
       {"Transfer-Encoding: gzip\r\n", "unknown_coding"},
+      {"Transfer-Encoding: X-Gzip\r\n", "unknown_coding"},
+      {"Transfer-Encoding: br\r\n", "unknown_coding"},
+      {"Transfer-Encoding: chunked, x\r\n", "unknown_coding"},
+      {"Transfer-Encoding: x, chunked\r\n", "unknown_coding"},
+      {"Transfer-Encoding: x, y\r\n", "unknown_coding"},
+      {"Transfer-Encoding: x;y=z\r\n", "unknown_coding"},
+      {"Transfer-Encoding: xChunked\r\n", "unknown_coding"},
+      {"Transfer-Encoding: \"chunked\"\r\n", "unknown_coding"},
+      {"Transfer-Encoding: \r\n", "unknown_coding"},
+      {"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n", "unknown_coding"},
+      {"Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n", "unknown_coding"},
+      {"Transfer-Encoding: x\r\nContent-Length: 5\r\n", "length_and_coding"},
       {"Content-Length: x\r\n", "bad_length"},
       {"X : y\r\n", "space_before_colon"},
       {"X: y\r\n z\r\n", "obs_fold"},
@@ -118,6 +135,8 @@ TEST(Http1ResponseParserTest, AmbiguousFramingIsRefused) {
               "refused " + std::string(row.refusal) + "\n");
   }
   EXPECT_EQ(Parse("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            "refused coding_in_http10\n");
+  EXPECT_EQ(Parse("HTTP/1.0 200 OK\r\nTransfer-Encoding: x\r\n\r\n"),
             "refused coding_in_http10\n");
 }
 
@@ -143,6 +162,8 @@ std::string ParseToEnd(std::string_view input, std::string_view method = "GET") 
 TEST(Http1ResponseParserTest, TheEndOfTheConnectionEndsOnlyBodiesWithoutFraming) {
   EXPECT_EQ(ParseToEnd("HTTP/1.1 200 OK\r\n\r\nhello"), "whole 5");
   EXPECT_EQ(ParseToEnd("HTTP/1.1 200 OK\r\n\r\n"), "whole 0");
+  EXPECT_EQ(ParseToEnd("HTTP/1.1 200 OK\r\nTransfer-Encoding: unheard-of\r\n\r\nhello"),
+            "whole 5");
   EXPECT_EQ(ParseToEnd("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello"), "cut_off 5");
   EXPECT_EQ(ParseToEnd("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
             "cut_off 5");
