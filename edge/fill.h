@@ -30,6 +30,12 @@ namespace nearside::edge {
 
 class Fill;
 
+/// A 1xx that an origin sent before its answer (RFC 9110 §15.2), without hop-by-hop fields.
+struct Interim {
+  int status = 0;
+  http::Fields fields;
+};
+
 /// One request's place in a fill. Made and destroyed on the request's worker; `wake` runs there,
 /// after any progress, and never after the reader is destroyed.
 class FillReader {
@@ -99,6 +105,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
     std::atomic<uint64_t> held{0};
     uint64_t limit = 256 << 20;
   };
+  /// Interim responses that wait for their reader.
+  static constexpr size_t kMostInterims = 8;
   /// `window`: how far the body may run ahead, in bytes: of its fastest reader while it is being
   /// stored, else of its slowest. `purge_sequence`: the store's when the fetch starts. Requests
   /// that begin after a later purge must not join. `budget` (may be null) outlives it.
@@ -123,6 +131,10 @@ class Fill : public std::enable_shared_from_this<Fill> {
   Advice advice() const;
   /// Bytes of the body that have arrived.
   uint64_t published() const;
+  /// Interim responses since the last call, in order. They belong to the request that the fetch was
+  /// made for, and to no other: whether those who wait with it may share what it is told is not
+  /// known before the head.
+  std::vector<Interim> TakeInterims();
   /// What stands at byte `position` of the body.
   struct Piece {
     enum class State : uint8_t {
@@ -145,6 +157,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   void SetResume(std::function<void()> resume);
   /// Run when the last reader has left; on any thread.
   void SetAbandoned(std::function<void()> abandoned);
+  /// Before the head. False: kMostInterims wait already, or nobody does; it is dropped.
+  bool AddInterim(Interim interim);
   void SetHead(FillHead head);
   /// Appends bytes and wakes readers. Returns the chunks that became full, for the store.
   std::vector<ChunkRef> Append(std::span<const uint8_t> bytes);
@@ -183,6 +197,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
 
   mutable std::mutex mutex_;
   Phase phase_ = Phase::kPending;
+  std::vector<Interim> interims_;
   std::deque<ChunkRef> chunks_;
   uint64_t first_chunk_ = 0;  ///< index of chunks_.front()
   uint64_t published_ = 0;

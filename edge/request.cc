@@ -399,6 +399,7 @@ void Request::Await(std::shared_ptr<Fill> fill) {
 void Request::OnFill() {
   if (responded_) return exchange_.Resume();
   const std::shared_ptr<Fill> fill = reader_->fill();
+  if (!collapsed_) PassInterims();
   switch (fill->phase()) {
     case Fill::Phase::kPending:
       return;
@@ -428,6 +429,13 @@ void Request::OnFill() {
                   "The origin of this site did not answer as it should, and there is no copy "
                   "that may be served: " +
                       fill->error().message);
+  }
+}
+
+/// RFC 9110 §15.2: at once, and never stored.
+void Request::PassInterims() {
+  for (const Interim& interim : reader_->fill()->TakeInterims()) {
+    exchange_.SendInterim(interim.status, interim.fields);
   }
 }
 

@@ -81,6 +81,7 @@ class Request final : public http::ExchangeHandler {
   bool WantsStored() const;
   void Await(std::shared_ptr<Fill> fill);
   void OnFill();
+  void PassInterims();
   void OnFillHead();
   void ForwardAsVariant(const http::Fields& selecting);
   void FollowAdvice(Fill::Advice advice);

@@ -38,7 +38,7 @@ struct Endpoint {
 struct ClientLimits {
   ByteSize fields = {64 << 10};  ///< of a response; more: bad_response
   milliseconds connect_timeout = seconds(3);
-  milliseconds head_timeout = seconds(30);  ///< from the request sent to the final head
+  milliseconds head_timeout = seconds(30);  ///< from the request sent to each head, the final last
   milliseconds read_timeout = seconds(30);  ///< without a byte of an expected body
   milliseconds idle_timeout = seconds(55);  ///< a kept connection is closed after this
   size_t idle_connections = 64;             ///< kept for one endpoint
@@ -50,6 +50,8 @@ struct ClientLimits {
 class CallHandler {
  public:
   virtual ~CallHandler() = default;
+  /// A 1xx other than 101, as often as 32 times: 100 as well, which is between neighbours. Without
+  /// hop-by-hop fields; valid during the call.
   virtual void OnInterim(int status, const Fields& fields) { (void)status, (void)fields; }
   /// The final head. Content-Length was checked; hop-by-hop fields are removed (Connection and
   /// those it names, Keep-Alive, Transfer-Encoding, TE, Trailer, Upgrade, Proxy-Connection).

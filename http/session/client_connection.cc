@@ -184,6 +184,7 @@ bool ClientConnection::Deliver(ParseEvent event, bool followed) {
     case ParseEvent::kMore:
       return false;
     case ParseEvent::kInterim:
+      Wait(limits_.head_timeout);  // it is at work; how many there may be is limited
       sink_->OnInterim(head_.status, head_.fields);
       return true;
     case ParseEvent::kHead:

@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "http/session/exchange.h"
 #include "net/address.h"
@@ -57,7 +56,10 @@ class FakeExchange final : public http::Exchange {
   MonoTime started() const override { return started_; }
   void SetHandler(std::unique_ptr<http::ExchangeHandler> handler) override;
   void ConsumedBody(size_t n) override { consumed += n; }
-  void SendInterim(int interim, const http::Fields&) override { interims.push_back(interim); }
+  void SendInterim(int interim, const http::Fields& lines) override {
+    interims += std::to_string(interim) + "\n" + lines.ToText();
+    interims_late = interims_late || status != 0;
+  }
   void WantBody() override { wanted_body = true; }
   void Respond(int with, std::span<const http::FieldLine> prepared,
                std::span<const http::FieldLine> extra,
@@ -91,7 +93,8 @@ class FakeExchange final : public http::Exchange {
   size_t consumed = 0;
   bool wanted_body = false;
   bool aborted = false;
-  std::vector<int> interims;
+  std::string interims;        ///< "103\nlink: </a.css>\n" each
+  bool interims_late = false;  ///< one came behind the final head
 
  private:
   http::RequestHead request_;
