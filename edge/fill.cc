@@ -162,9 +162,10 @@ void Fill::StopStoring() {
   WakeAll();
 }
 
-void Fill::Finish(storage::HeadRef stored) {
+void Fill::Finish(storage::HeadRef stored, http::Fields trailers) {
   std::lock_guard lock(mutex_);
   stored_ = std::move(stored);
+  trailers_ = std::move(trailers);
   phase_ = Phase::kWhole;
   if (stored_ && published_ > kLeastWindow) DropChunks(chunks_.size());
   WakeAll();

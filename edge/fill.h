@@ -129,6 +129,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   /// In kStored and kFailed: the reason to tell.
   Reason reason() const;
   Advice advice() const;
+  /// In kWhole: fields that came behind the body; immutable.
+  const http::Fields& trailers() const { return trailers_; }
   /// Bytes of the body that have arrived.
   uint64_t published() const;
   /// Interim responses since the last call, in order. They belong to the request that the fetch was
@@ -170,7 +172,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   /// behind are cut off.
   void StopStoring();
   /// `stored`: its head in the store, if it was stored: readers of a larger body go on from there.
-  void Finish(storage::HeadRef stored);
+  void Finish(storage::HeadRef stored, http::Fields trailers = {});
   /// `reason`: kValidated after a 304, kFresh when it was in the store already, kStored when it has
   /// just been stored. `shared`: it may answer other requests than the one it was fetched for, if
   /// they agree on `selecting`.
@@ -193,7 +195,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   const uint64_t window_;
   const uint64_t purge_sequence_;
   Budget* const budget_;
-  FillHead head_;  ///< written before phase_ leaves kPending, then immutable
+  FillHead head_;          ///< written before phase_ leaves kPending, then immutable
+  http::Fields trailers_;  ///< written before phase_ is kWhole, then immutable
 
   mutable std::mutex mutex_;
   Phase phase_ = Phase::kPending;

@@ -421,13 +421,13 @@ void OriginFetch::ResumeBody() {
   if (call_ && !reader_paused_ && !store_paused_) call_->ResumeBody();
 }
 
-void OriginFetch::OnEnd(const http::Fields&) {
+void OriginFetch::OnEnd(const http::Fields& trailers) {
   if (done_) return;
   if (promised_bytes_ && order_.fill->published() != *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
   if (!discard_body_) {
-    order_.fill->Finish(writer_ ? Commit() : nullptr);
+    order_.fill->Finish(writer_ ? Commit() : nullptr, trailers);
   }
   worker_.node().fills.Remove(order_.fill);
   Done();

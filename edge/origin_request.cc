@@ -47,6 +47,15 @@ void AddForwarded(const http::RequestHead& request, const Asker& asker, http::Fi
 
 }  // namespace
 
+http::Fields OriginTrailers(const http::Fields& trailers) {
+  http::Fields kept;
+  for (const http::FieldLine& line : trailers.lines()) {
+    const bool ours = IsClaim(line.name) || In(kOurs, line.name) || line.name == "via";
+    if (!ours && !In(kConditions, line.name)) kept.Add(line.name, line.value);
+  }
+  return kept;
+}
+
 http::RequestHead OriginRequest(const http::RequestHead& request, std::string_view target,
                                 const Site& site, const Asker& asker, OriginMode mode,
                                 const StoredResponse* stored) {

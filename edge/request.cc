@@ -562,9 +562,9 @@ void Request::OnBody(std::span<const uint8_t> bytes) {
   if (fetch_ && *fetch_ != nullptr) (*fetch_)->ResumeRequestBody();
 }
 
-void Request::OnBodyEnd(const http::Fields&) {
+void Request::OnBodyEnd(const http::Fields& trailers) {
   if (!upload_) return;
-  upload_->End();
+  upload_->End(OriginTrailers(trailers));
   if (fetch_ && *fetch_ != nullptr) (*fetch_)->ResumeRequestBody();
 }
 

@@ -42,6 +42,7 @@ class Upload::Source final : public http::BodySource {
     }
     if (upload.exchange_ != nullptr) upload.exchange_->ConsumedBody(n);
   }
+  const http::Fields* Trailers() override { return &upload_->trailers_; }
 
  private:
   std::shared_ptr<Upload> upload_;

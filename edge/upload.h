@@ -3,6 +3,7 @@
 #include <deque>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "http/session/exchange.h"
 #include "runtime/chunk.h"
@@ -15,8 +16,11 @@ class Upload {
  public:
   explicit Upload(http::Exchange& exchange) : exchange_(&exchange) {}
   void Push(std::span<const uint8_t> bytes);
-  /// The client has sent all.
-  void End() { ended_ = true; }
+  /// The client has sent all, and these fields behind it.
+  void End(http::Fields trailers = {}) {
+    trailers_ = std::move(trailers);
+    ended_ = true;
+  }
   /// The exchange is over: an upload that is not whole fails at the origin.
   void Detach() { exchange_ = nullptr; }
   /// What the origin's session reads; at most one.
@@ -27,6 +31,7 @@ class Upload {
   http::Exchange* exchange_;
   std::deque<ChunkRef> chunks_;
   size_t offset_ = 0;  ///< taken of the front chunk
+  http::Fields trailers_;
   bool ended_ = false;
   bool abandoned_ = false;  ///< the origin wants no more: what comes is dropped
 };

@@ -72,7 +72,7 @@ class FakeExchange final : public http::Exchange {
   std::string Pull(uint64_t most = UINT64_MAX);
   /// The client sends a piece of its body, or all of it has been sent.
   void Send(std::string_view bytes);
-  void EndBody();
+  void EndBody(const http::Fields& behind = {});
   /// Ends the exchange as the session does when all is sent, or the client has left.
   void Finish(bool complete = true);
 
@@ -88,7 +88,8 @@ class FakeExchange final : public http::Exchange {
   int responses = 0;
   http::Fields fields;  ///< prepared and extra
   std::string body;     ///< pulled so far
-  std::string state;    ///< of the last Pull
+  std::string trailers;  ///< behind it, once it has ended
+  std::string state;     ///< of the last Pull
   int resumes = 0;
   size_t consumed = 0;
   bool wanted_body = false;

@@ -126,5 +126,65 @@ TEST_F(RequestInterimTest, ThoseBeforeAFailureArePassedOn) {
   EXPECT_EQ(client.interims, kHintsSeen);
 }
 
+constexpr std::string_view kChunked =
+    "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+TEST_F(RequestInterimTest, TrailersArePassedOnAndNotStored) {
+  Start();
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  asked.Send(std::string(kChunked) +
+             "5\r\nhello\r\n0\r\nX-Sum: 1\r\nContent-Type: text/html\r\nSet-Cookie: "
+             "a=1\r\n\r\n");
+  EXPECT_EQ(AnswerNow(client), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  EXPECT_EQ(AnswerNow(other), "200 fwd=uri-miss; fwd-status=200; stored; collapsed|hello");
+  EXPECT_EQ(client.trailers, "x-sum: 1\n");
+  EXPECT_EQ(other.trailers, "x-sum: 1\n");
+  EXPECT_EQ(client.Field("x-sum"), "");
+  Settle();
+  FakeExchange& hit = Get("/a");
+  EXPECT_EQ(Answer(hit), "200 hit|hello");
+  EXPECT_EQ(hit.trailers, "");
+  EXPECT_EQ(hit.Field("x-sum"), "");
+}
+
+TEST_F(RequestInterimTest, WhoGoesOnFromTheStoreGetsTheTrailersToo) {
+  Start();
+  const std::string body = Pattern(20 * kChunkBytes);  // over the window
+  FakeExchange& slow = Ask(GetFor("https://www.demo.test/a"),
+                           [](FakeExchange& exchange) { exchange.pull_at_once = false; });
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& fast = Get("/a");
+  asked.Send(kChunked);
+  for (size_t at = 0; at < body.size(); at += kChunkBytes) {
+    asked.Send("fff0\r\n" + body.substr(at, kChunkBytes) + "\r\n");
+  }
+  asked.Send("0\r\nX-Sum: 1\r\n\r\n");
+  EXPECT_TRUE(thread_.Await([&] { return fast.state == "end"; }));
+  EXPECT_TRUE(thread_.Await([&] { return slow.Pull() == "end"; }));
+  EXPECT_TRUE(slow.body == body);
+  EXPECT_EQ(slow.trailers, "x-sum: 1\n");
+}
+
+TEST_F(RequestInterimTest, TrailersOfAnUploadReachTheOriginWithoutClaims) {
+  Start();
+  FakeExchange& client = Ask(RequestFor("POST", "https://www.demo.test/form"),
+                             [](FakeExchange& exchange) { exchange.has_request_body = true; });
+  On([&] {
+    client.Send("hello");
+    client.EndBody({{"x-sum", "1"},
+                    {"x-forwarded-for", "1.1.1.1"},
+                    {"forwarded", "for=1.1.1.1"},
+                    {"x-rewrite-url", "/admin"},
+                    {"if-match", "*"}});
+  });
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.body(), "hello");
+  EXPECT_EQ(asked.trailers(), "x-sum: 1\r\n");
+  asked.Answer("200 OK", "", "");
+  EXPECT_THAT(Answer(client), StartsWith("200 "));
+}
+
 }  // namespace
 }  // namespace nearside::edge
