@@ -23,6 +23,7 @@ class FakeStream final : public net::Stream {
   void PauseReading() override {}
   void ResumeReading() override {}
   void Close(milliseconds) override {}
+  void EndSending() override {}
   void Abort() override {}
   size_t unsent_bytes() const override { return 0; }
   const net::StreamCounters& counters() const override { return counters_; }
