@@ -145,8 +145,10 @@ int StatusOf(Reason reason) {
       return 504;
     case Reason::kOriginUnreachable:
     case Reason::kOriginBroken:
+    case Reason::kNotSwitched:
       return 502;
     case Reason::kOriginFailed:
+    case Reason::kTooManyTunnels:
       return 503;
     case Reason::kUnknownHost:
     case Reason::kWrongCertificate:

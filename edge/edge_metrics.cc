@@ -41,6 +41,8 @@ EdgeMetrics::EdgeMetrics(metrics::Registry& registry) {
   interims_dropped = registry.Counter(kInterims, kInterimsHelp, {{"outcome", "dropped"}});
   collapsed = registry.Counter("nearside_edge_collapsed_total",
                                "Requests that joined a fetch made for another one.");
+  idle_tunnels = registry.Counter("nearside_edge_idle_tunnels_total",
+                                  "WebSockets that were ended because nobody said anything.");
   aborted_responses = registry.Counter("nearside_edge_aborted_responses_total",
                                        "Responses that a client did not get whole.");
   first_byte_seconds =

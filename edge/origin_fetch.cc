@@ -5,6 +5,7 @@
 #include "edge/cache_key.h"
 #include "edge/purge.h"
 #include "edge/slices.h"
+#include "edge/tunnel.h"
 #include "edge/worker.h"
 
 namespace nearside::edge {
@@ -94,6 +95,12 @@ void OriginFetch::Bind() {
       if (*self != nullptr) (*self)->OnAbandoned();
     });
   });
+  if (!order_.tunnel) return;
+  order_.tunnel->SetResume([self = self_] {
+    if (*self == nullptr) return;
+    (*self)->reader_paused_ = false;
+    (*self)->ResumeBody();
+  });
 }
 
 OriginFetch::~OriginFetch() {
@@ -161,6 +168,7 @@ void OriginFetch::OnInterim(int status, const http::Fields& fields) {
 
 void OriginFetch::OnHead(http::ResponseHead&& response) {
   head_seen_ = true;
+  if (order_.tunnel && response.status == 101) return OnSwitched(std::move(response));
   const Exchanged exchanged{.request = order_.request,
                             .response = response,
                             .request_time = request_time_,
@@ -342,6 +350,23 @@ void OriginFetch::ReplaceStored() {
   purge_sequence_ = worker_.node().store->purge_sequence();
 }
 
+void OriginFetch::OnSwitched(http::ResponseHead&& response) {
+  if (!AgreesToWebSocket(response.fields, order_.origin_request)) {
+    call_.reset();
+    return OnFailure({Fault::kOrigin, "bad_response",
+                      "the origin answered 101 with a wrong Sec-WebSocket-Accept"});
+  }
+  switched_ = true;
+  order_.tunnel->Open(std::move(response.fields));
+}
+
+/// No fault of the origin's as a server of requests: it had answered this one.
+void OriginFetch::OnTunnelBroken(const Error& error) {
+  order_.tunnel->Break();
+  order_.fill->Fail(Reason::kOriginBroken, error);
+  Done();
+}
+
 /// What is neither stored nor read is not fetched to its end.
 void OriginFetch::CancelIfUnwanted() {
   if (order_.fill->readers() > 0) return;
@@ -380,6 +405,11 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
 void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
   if (done_ || discard_body_) return;
   worker_.cells().Add(worker_.node().metrics.origin_bytes, bytes.size());
+  if (switched_) {
+    reader_paused_ = order_.tunnel->Push(bytes);
+    if (reader_paused_ && call_) call_->PauseBody();
+    return;
+  }
   if (promised_bytes_ && order_.fill->published() + bytes.size() > *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
@@ -423,6 +453,7 @@ void OriginFetch::ResumeBody() {
 
 void OriginFetch::OnEnd(const http::Fields& trailers) {
   if (done_) return;
+  if (switched_) order_.tunnel->End();
   if (promised_bytes_ && order_.fill->published() != *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
@@ -435,6 +466,7 @@ void OriginFetch::OnEnd(const http::Fields& trailers) {
 
 void OriginFetch::OnFailure(const Error& error) {
   if (done_) return;
+  if (switched_) return OnTunnelBroken(error);
   worker_.LogOriginFailure(*order_.site, order_.url, error);
   worker_.cells().Add(worker_.node().metrics.origin_failures);
   if (CanTryAnother()) {

@@ -222,6 +222,16 @@ Table LimitTable() {
              .most = "10000000",
              .prose = "Connections of one listener on one worker; more are closed at once.",
              .restart = true});
+  table.Key("tunnels", &LimitSettings::tunnels,
+            {.fallback = "10000",
+             .least = "0",
+             .most = "10000000",
+             .prose = "WebSockets open at once. More: 503. Each has a connection to an origin."});
+  table.Key("tunnel_idle_timeout", &LimitSettings::tunnel_idle_timeout,
+            {.fallback = "10m",
+             .least = "1s",
+             .most = "30d",
+             .prose = "A WebSocket on which neither side says anything is ended after this."});
   return table;
 }
 

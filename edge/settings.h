@@ -59,6 +59,8 @@ struct LimitSettings {
   milliseconds body_timeout{};
   milliseconds send_timeout{};
   int connections = 0;
+  int tunnels = 0;
+  milliseconds tunnel_idle_timeout{};
 };
 
 struct SiteSettings {

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <span>
 #include <utility>
 
+#include "edge/byte_queue.h"
 #include "http/session/exchange.h"
-#include "runtime/chunk.h"
 
 namespace nearside::edge {
 
@@ -29,8 +28,7 @@ class Upload {
  private:
   class Source;
   http::Exchange* exchange_;
-  std::deque<ChunkRef> chunks_;
-  size_t offset_ = 0;  ///< taken of the front chunk
+  ByteQueue bytes_;
   http::Fields trailers_;
   bool ended_ = false;
   bool abandoned_ = false;  ///< the origin wants no more: what comes is dropped

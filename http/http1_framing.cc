@@ -7,6 +7,7 @@
 
 #include "http/characters.h"
 #include "http/field_list.h"
+#include "http/websocket.h"
 
 namespace nearside::http {
 
@@ -24,11 +25,27 @@ std::optional<uint64_t> ParseLength(std::string_view text) {
   return length;
 }
 
-void ReadConnection(std::string_view value, bool* close, bool* keep_alive) {
+/// What the lists in Connection and Upgrade hold.
+struct Options {
+  bool close = false;
+  bool keep_alive = false;
+  bool upgrade = false;
+  bool websocket = false;
+};
+
+void ReadConnection(std::string_view value, Options* options) {
   ListReader members(value);
   while (const auto member = members.Next()) {
-    if (EqualsIgnoringCase(*member, "close")) *close = true;
-    if (EqualsIgnoringCase(*member, "keep-alive")) *keep_alive = true;
+    if (EqualsIgnoringCase(*member, "close")) options->close = true;
+    if (EqualsIgnoringCase(*member, "keep-alive")) options->keep_alive = true;
+    if (EqualsIgnoringCase(*member, "upgrade")) options->upgrade = true;
+  }
+}
+
+void ReadUpgrade(std::string_view value, Options* options) {
+  ListReader members(value);
+  while (const auto member = members.Next()) {
+    if (EqualsIgnoringCase(*member, kWebSocket)) options->websocket = true;
   }
 }
 
@@ -50,8 +67,7 @@ bool EndsWithConnection(std::string_view coding) {
 Refusal ReadFraming(MessageKind kind, const Fields& fields, Http1Framing* framing) {
   std::optional<std::string_view> length;
   std::optional<std::string_view> coding;
-  bool close = false;
-  bool keep_alive = false;
+  Options options;
   for (const FieldLine& line : fields.lines()) {
     if (line.name == "content-length") {
       if (length) return Refusal::kSeveralLengths;
@@ -60,10 +76,13 @@ Refusal ReadFraming(MessageKind kind, const Fields& fields, Http1Framing* framin
       if (coding) return Refusal::kUnknownCoding;
       coding = line.value;
     } else if (line.name == "connection") {
-      ReadConnection(line.value, &close, &keep_alive);
+      ReadConnection(line.value, &options);
+    } else if (line.name == "upgrade") {
+      ReadUpgrade(line.value, &options);
     }
   }
-  framing->keep_alive = !close && (keep_alive || !framing->http10);
+  framing->keep_alive = !options.close && (options.keep_alive || !framing->http10);
+  framing->websocket = options.upgrade && options.websocket && !framing->http10;
   if (coding) {
     if (framing->http10) return Refusal::kCodingInHttp10;
     if (length) return Refusal::kLengthAndCoding;

@@ -8,7 +8,8 @@ namespace nearside::http {
 
 enum class MessageKind { kRequest, kResponse };
 
-/// Reads Content-Length, Transfer-Encoding and Connection of a complete head (RFC 9112 §6, §9.3).
+/// Reads Content-Length, Transfer-Encoding, Connection and Upgrade of a complete head (RFC 9112 §6,
+/// §9.3, RFC 9110 §7.8).
 /// `framing->http10` is set before. Without length and coding, body is kNone: what that means
 /// differs between requests and responses. A response's single coding of an unknown name is read
 /// until the connection's end, as §6.3 has it; what we would have to undo is refused.

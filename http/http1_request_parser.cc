@@ -5,6 +5,7 @@
 #include "http/http1_framing.h"
 #include "http/http1_parser.h"
 #include "http/uri.h"
+#include "http/websocket.h"
 
 namespace nearside::http {
 
@@ -154,6 +155,9 @@ Refusal Http1RequestParser::FinishHead() {
     }
     fields.Remove("expect");
   }
+  // RFC 9110 §7.8. Of a request with a body the upgrade is not taken up, which is always allowed.
+  const bool bodiless = framing_.body == BodyFraming::kNone;
+  if (framing_.websocket && bodiless && head_->method == "GET") head_->protocol = kWebSocket;
   RemoveHopByHop(&fields);
   return Refusal::kNone;
 }

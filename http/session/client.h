@@ -90,6 +90,12 @@ class Client {
   /// `body_bytes` is known, chunked when it is not) and reports to `handler`, never from inside the
   /// call. A kept connection that dies before a byte of the answer is retried once on a new one if
   /// the method is idempotent and no body byte was sent (RFC 9112 §9.3.1).
+  ///
+  /// With `head.protocol` "websocket" (and method GET) it asks for that by Upgrade, on a connection
+  /// of its own if there is room, once. OnHead with 101: agreed (the fields of the handshake are
+  /// the handler's to check); from here on `body` is sent and OnBody comes as it is, in no framing,
+  /// in no time limits, and not counted in `connections`; the end of either is a FIN. Any other
+  /// head is an ordinary answer, and `body` is not asked.
   virtual std::unique_ptr<Call> Start(const Endpoint& endpoint, const RequestHead& head,
                                       std::unique_ptr<BodySource> body,
                                       std::optional<uint64_t> body_bytes, CallHandler* handler) = 0;

@@ -33,6 +33,12 @@ void FakeExchange::Respond(int with, std::span<const http::FieldLine> prepared,
   if (pull_at_once) Pull();
 }
 
+void FakeExchange::SwitchProtocol(std::span<const http::FieldLine> lines,
+                                  std::unique_ptr<http::BodySource> source) {
+  switched = true;
+  Respond(200, {}, lines, std::move(source));
+}
+
 void FakeExchange::Resume() {
   ++resumes;
   if (pull_at_once) Pull();

@@ -51,7 +51,7 @@ class FakeExchange final : public http::Exchange {
 
   const http::RequestHead& request() const override { return request_; }
   bool has_body() const override { return has_request_body; }
-  http::Version version() const override { return http::Version::kHttp2; }
+  http::Version version() const override { return spoken; }
   const net::Stream& stream() const override { return stream_; }
   uint64_t id() const override { return 17; }
   MonoTime started() const override { return started_; }
@@ -65,6 +65,8 @@ class FakeExchange final : public http::Exchange {
   void Respond(int with, std::span<const http::FieldLine> prepared,
                std::span<const http::FieldLine> extra,
                std::unique_ptr<http::BodySource> source) override;
+  void SwitchProtocol(std::span<const http::FieldLine> lines,
+                      std::unique_ptr<http::BodySource> source) override;
   void Resume() override;
   void Abort() override { aborted = true; }
 
@@ -81,14 +83,16 @@ class FakeExchange final : public http::Exchange {
   std::string Field(std::string_view name) const { return fields.Joined(name); }
 
   bool has_request_body = false;
+  http::Version spoken = http::Version::kHttp2;
   bool pull_at_once = false;  ///< as a fast client: on Respond and on each Resume
   FakeStream& fake_stream() { return stream_; }
 
   // What the edge did.
   int status = 0;  ///< 0: has not answered
   int responses = 0;
-  http::Fields fields;  ///< prepared and extra
-  std::string body;     ///< pulled so far
+  bool switched = false;
+  http::Fields fields;   ///< prepared and extra
+  std::string body;      ///< pulled so far
   std::string trailers;  ///< behind it, once it has ended
   std::string state;     ///< of the last Pull
   int resumes = 0;

@@ -86,6 +86,14 @@ void ScriptedOrigin::Asked::Answer(std::string_view status, std::string_view lin
 
 void ScriptedOrigin::Asked::Close() const { ::shutdown(socket_, SHUT_RDWR); }
 
+void ScriptedOrigin::Asked::Reset() const {
+  // Closing a socket that is unread or lingers for no time resets; the reading thread keeps ours
+  // open, so the protocol is made to forget it.
+  sockaddr nowhere{};
+  nowhere.sa_family = AF_UNSPEC;
+  ::connect(socket_, &nowhere, sizeof nowhere);
+}
+
 void ScriptedOrigin::Asked::AwaitClosed() const {
   // The reading thread shuts the socket down when the edge does.
   char byte;

@@ -39,6 +39,8 @@ class ScriptedOrigin {
     void Answer(std::string_view status, std::string_view lines, std::string_view body) const;
     /// Ends the connection, in the middle of whatever was sent.
     void Close() const;
+    /// The same with a reset.
+    void Reset() const;
     /// Waits until the other side has ended the connection.
     void AwaitClosed() const;
 
