@@ -69,7 +69,12 @@ void PrintHead(const Json& answer, Terminal& terminal) {
   if (!ListOf(answer, "request_fields").empty()) {
     table.Add({"with", JoinedOf(answer, "request_fields", "")});
   }
-  table.Add({"origins", JoinedOf(answer, "origins", "none")});
+  for (const Json& origin : ListOf(answer, "origins")) {
+    std::string state = AsciiOf(origin, "origin") + "  " + AsciiOf(origin, "state");
+    if (BoolOf(origin, "may_be_asked_now")) state += ", may be asked now";
+    if (origin.contains("why")) state += " (" + AsciiOf(origin, "why") + ")";
+    table.Add({"origin", state});
+  }
   table.Add({"purges", std::to_string(IntOf(answer, "purge_sequence")) + " so far"});
   if (BoolOf(answer, "being_fetched")) table.Add({"under way", "it is being fetched"});
   table.Print(terminal);

@@ -151,8 +151,10 @@ int StatusOf(Reason reason) {
     case Reason::kOriginUntrusted:
     case Reason::kOriginBroken:
     case Reason::kRetryBudget:
+    case Reason::kNotSwitched:
       return 502;
     case Reason::kOriginFailed:
+    case Reason::kTooManyTunnels:
       return 503;
     case Reason::kUnknownHost:
     case Reason::kWrongCertificate:

@@ -80,6 +80,7 @@ FillBody::FillBody(std::unique_ptr<FillReader> reader, ByteSpan span, storage::C
     : reader_(std::move(reader)),
       response_(reader_->fill()->head().response),
       span_(span),
+      whole_(span.first == 0 && span.end == UINT64_MAX),
       store_(store),
       loop_(loop),
       exchange_(exchange),
@@ -125,5 +126,7 @@ void FillBody::Consume(size_t n) {
   count_.cells->Add(count_.bytes, n);
   reader_->Advance(span_.first);
 }
+
+const http::Fields* FillBody::Trailers() { return whole_ ? &reader_->fill()->trailers() : nullptr; }
 
 }  // namespace nearside::edge

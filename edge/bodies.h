@@ -64,6 +64,8 @@ class FillBody final : public http::BodySource {
            net::EventLoop& loop, http::Exchange& exchange, BodyCount count);
   State Peek(std::span<const uint8_t>* piece) override;
   void Consume(size_t n) override;
+  /// What the origin sent behind the body: they are not stored, and only a whole body has them.
+  const http::Fields* Trailers() override;
 
  private:
   State GoOnFromStore(std::span<const uint8_t>* piece);
@@ -71,6 +73,7 @@ class FillBody final : public http::BodySource {
   std::unique_ptr<FillReader> reader_;
   std::shared_ptr<const StoredResponse> response_;
   ByteSpan span_;
+  const bool whole_;  ///< to its end, wherever that is
   storage::CacheStore& store_;
   net::EventLoop& loop_;
   http::Exchange& exchange_;

@@ -117,8 +117,16 @@ EdgeMetrics::EdgeMetrics(metrics::Registry& registry) {
                                  "Stored responses that an origin confirmed with 304.");
   slices = registry.Counter("nearside_edge_slices_total",
                             "Slices of large objects that origins were asked for.");
+  constexpr std::string_view kInterims = "nearside_edge_interim_responses_total";
+  constexpr std::string_view kInterimsHelp =
+      "Interim responses (1xx) of origins: for the client, or dropped because it had left or "
+      "did not keep up.";
+  interims = registry.Counter(kInterims, kInterimsHelp, {{"outcome", "passed"}});
+  interims_dropped = registry.Counter(kInterims, kInterimsHelp, {{"outcome", "dropped"}});
   collapsed = registry.Counter("nearside_edge_collapsed_total",
                                "Requests that joined a fetch made for another one.");
+  idle_tunnels = registry.Counter("nearside_edge_idle_tunnels_total",
+                                  "WebSockets that were ended because nobody said anything.");
   aborted_responses = registry.Counter("nearside_edge_aborted_responses_total",
                                        "Responses that a client did not get whole.");
   first_byte_seconds =

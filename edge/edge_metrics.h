@@ -22,7 +22,10 @@ struct EdgeMetrics {
   metrics::Id origin_bytes;                               ///< body bytes from origins
   metrics::Id slices;                                     ///< of large objects, from origins
   metrics::Id validations;                                ///< 304 from origins
+  metrics::Id interims;                                   ///< 1xx from origins for a client
+  metrics::Id interims_dropped;   ///< 1xx that nobody waits for, or too many at once
   metrics::Id collapsed;          ///< requests that joined another one's fetch
+  metrics::Id idle_tunnels;       ///< WebSockets ended for silence
   metrics::Id aborted_responses;  ///< not sent whole: the client left, or the body failed
   std::array<metrics::Id, kReasonCount> stored;  ///< responses by store decision
   metrics::HistogramId first_byte_seconds;  ///< from a request's head to the answer's, misses only

@@ -98,6 +98,19 @@ void Fill::SetAbandoned(std::function<void()> abandoned) {
   abandoned_ = std::move(abandoned);
 }
 
+std::vector<Interim> Fill::TakeInterims() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(interims_, {});
+}
+
+bool Fill::AddInterim(Interim interim) {
+  std::lock_guard lock(mutex_);
+  if (interims_.size() == kMostInterims || readers_.empty()) return false;
+  interims_.push_back(std::move(interim));
+  WakeAll();
+  return true;
+}
+
 void Fill::SetHead(FillHead head) {
   std::lock_guard lock(mutex_);
   head_ = std::move(head);
@@ -149,9 +162,10 @@ void Fill::StopStoring() {
   WakeAll();
 }
 
-void Fill::Finish(storage::HeadRef stored) {
+void Fill::Finish(storage::HeadRef stored, http::Fields trailers) {
   std::lock_guard lock(mutex_);
   stored_ = std::move(stored);
+  trailers_ = std::move(trailers);
   phase_ = Phase::kWhole;
   if (stored_ && published_ > kLeastWindow) DropChunks(chunks_.size());
   WakeAll();

@@ -36,6 +36,12 @@ struct FetchBeginning {
   std::vector<storage::ScopeHash> scopes;  ///< what a later purge may name to cover it
 };
 
+/// A 1xx that an origin sent before its answer (RFC 9110 §15.2), without hop-by-hop fields.
+struct Interim {
+  int status = 0;
+  http::Fields fields;
+};
+
 /// One request's place in a fill. Made and destroyed on the request's worker; `wake` runs there,
 /// after any progress, and never after the reader is destroyed.
 class FillReader {
@@ -105,6 +111,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
     std::atomic<uint64_t> held{0};
     uint64_t limit = 256 << 20;
   };
+  /// Interim responses that wait for their reader.
+  static constexpr size_t kMostInterims = 8;
   /// `window`: how far the body may run ahead, in bytes: of its fastest reader while it is being
   /// stored, else of its slowest. `purge_sequence`: the store's when the fetch starts; `scopes`:
   /// what a later purge may name to cover it. `budget` (may be null) outlives it.
@@ -136,8 +144,14 @@ class Fill : public std::enable_shared_from_this<Fill> {
   /// In kStored and kFailed: the reason to tell.
   Reason reason() const;
   Advice advice() const;
+  /// In kWhole: fields that came behind the body; immutable.
+  const http::Fields& trailers() const { return trailers_; }
   /// Bytes of the body that have arrived.
   uint64_t published() const;
+  /// Interim responses since the last call, in order. They belong to the request that the fetch was
+  /// made for, and to no other: whether those who wait with it may share what it is told is not
+  /// known before the head.
+  std::vector<Interim> TakeInterims();
   /// What stands at byte `position` of the body.
   struct Piece {
     enum class State : uint8_t {
@@ -160,6 +174,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   void SetResume(std::function<void()> resume);
   /// Run when the last reader has left; on any thread.
   void SetAbandoned(std::function<void()> abandoned);
+  /// Before the head. False: kMostInterims wait already, or nobody does; it is dropped.
+  bool AddInterim(Interim interim);
   void SetHead(FillHead head);
   /// Appends bytes and wakes readers. Returns the chunks that became full, for the store.
   std::vector<ChunkRef> Append(std::span<const uint8_t> bytes);
@@ -171,7 +187,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   /// behind are cut off.
   void StopStoring();
   /// `stored`: its head in the store, if it was stored: readers of a larger body go on from there.
-  void Finish(storage::HeadRef stored);
+  void Finish(storage::HeadRef stored, http::Fields trailers = {});
   /// `reason`: kValidated after a 304, kFresh when it was in the store already, kStored when it has
   /// just been stored. `shared`: it may answer other requests than the one it was fetched for, if
   /// they agree on `selecting`.
@@ -195,10 +211,12 @@ class Fill : public std::enable_shared_from_this<Fill> {
   const uint64_t purge_sequence_;
   const std::vector<storage::ScopeHash> scopes_;
   Budget* const budget_;
-  FillHead head_;  ///< written before phase_ leaves kPending, then immutable
+  FillHead head_;          ///< written before phase_ leaves kPending, then immutable
+  http::Fields trailers_;  ///< written before phase_ is kWhole, then immutable
 
   mutable std::mutex mutex_;
   Phase phase_ = Phase::kPending;
+  std::vector<Interim> interims_;
   std::deque<ChunkRef> chunks_;
   uint64_t first_chunk_ = 0;  ///< index of chunks_.front()
   uint64_t published_ = 0;

@@ -5,6 +5,7 @@
 #include "edge/cache_key.h"
 #include "edge/purge.h"
 #include "edge/slices.h"
+#include "edge/tunnel.h"
 #include "edge/variant_index.h"
 #include "edge/worker.h"
 
@@ -142,6 +143,12 @@ void OriginFetch::Bind() {
       if (*self != nullptr) (*self)->OnAbandoned();
     });
   });
+  if (!order_.tunnel) return;
+  order_.tunnel->SetResume([self = self_] {
+    if (*self == nullptr) return;
+    (*self)->reader_paused_ = false;
+    (*self)->ResumeBody();
+  });
 }
 
 OriginFetch::~OriginFetch() {
@@ -216,7 +223,12 @@ void OriginFetch::OnAbandoned() {
   }
 }
 
-void OriginFetch::OnInterim(int, const http::Fields&) {}
+void OriginFetch::OnInterim(int status, const http::Fields& fields) {
+  if (done_ || status == 100) return;  // 100 answers our own Expect, and we send none
+  const EdgeMetrics& metrics = worker_.node().metrics;
+  const bool waits = order_.fill->AddInterim({.status = status, .fields = fields});
+  worker_.cells().Add(waits ? metrics.interims : metrics.interims_dropped);
+}
 
 /// True for a server's error when another origin, which may not have it, is asked instead.
 bool OriginFetch::AskElsewhere(const http::ResponseHead& response) {
@@ -236,6 +248,7 @@ bool OriginFetch::AskElsewhere(const http::ResponseHead& response) {
 void OriginFetch::OnHead(http::ResponseHead&& response) {
   if (retrying_ || AskElsewhere(response)) return;
   head_seen_ = true;
+  if (order_.tunnel && response.status == 101) return OnSwitched(std::move(response));
   const Exchanged exchanged{.request = order_.request,
                             .response = response,
                             .request_time = request_time_,
@@ -418,6 +431,23 @@ void OriginFetch::ReplaceStored() {
   purge_sequence_ = worker_.node().store->purge_sequence();
 }
 
+void OriginFetch::OnSwitched(http::ResponseHead&& response) {
+  if (!AgreesToWebSocket(response.fields, order_.origin_request)) {
+    call_.reset();
+    return OnFailure({Fault::kOrigin, "bad_response",
+                      "the origin answered 101 with a wrong Sec-WebSocket-Accept"});
+  }
+  switched_ = true;
+  order_.tunnel->Open(std::move(response.fields));
+}
+
+/// No fault of the origin's as a server of requests: it had answered this one.
+void OriginFetch::OnTunnelBroken(const Error& error) {
+  order_.tunnel->Break();
+  order_.fill->Fail(Reason::kOriginBroken, error);
+  Done();
+}
+
 /// What is neither stored nor read is not fetched to its end.
 void OriginFetch::CancelIfUnwanted() {
   if (order_.fill->readers() > 0) return;
@@ -472,6 +502,11 @@ void OriginFetch::AskAnew() {
 void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
   if (done_ || discard_body_ || retrying_) return;
   worker_.cells().Add(worker_.node().metrics.origin_bytes, bytes.size());
+  if (switched_) {
+    reader_paused_ = order_.tunnel->Push(bytes);
+    if (reader_paused_ && call_) call_->PauseBody();
+    return;
+  }
   if (promised_bytes_ && order_.fill->published() + bytes.size() > *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
@@ -513,14 +548,15 @@ void OriginFetch::ResumeBody() {
   if (call_ && !reader_paused_ && !store_paused_) call_->ResumeBody();
 }
 
-void OriginFetch::OnEnd(const http::Fields&) {
+void OriginFetch::OnEnd(const http::Fields& trailers) {
   if (done_ || retrying_) return;
+  if (switched_) order_.tunnel->End();
   if (promised_bytes_ && order_.fill->published() != *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
   attempt_.Complete();
   if (!discard_body_) {
-    order_.fill->Finish(writer_ ? Commit() : nullptr);
+    order_.fill->Finish(writer_ ? Commit() : nullptr, trailers);
   }
   worker_.node().fills.Remove(order_.fill);
   Done();
@@ -528,6 +564,7 @@ void OriginFetch::OnEnd(const http::Fields&) {
 
 void OriginFetch::OnFailure(const Error& error) {
   if (done_ || retrying_) return;
+  if (switched_) return OnTunnelBroken(error);
   worker_.LogOriginFailure(*order_.site, order_.url, error);
   worker_.cells().Add(worker_.node().metrics.origin_failures);
   Reason reason = ReasonOf(error);

@@ -15,6 +15,7 @@
 
 namespace nearside::edge {
 
+class Tunnel;
 class Worker;
 
 /// What is to be fetched, for whom, and what may be done with it.
@@ -37,6 +38,8 @@ struct FetchOrder {
   storage::HeadRef sliced;
   std::unique_ptr<http::BodySource> body;
   std::optional<uint64_t> body_bytes;
+  /// Of a request for another protocol: `body` is its client's side, this the origin's.
+  std::shared_ptr<Tunnel> tunnel;
 };
 
 /// Makes an order for the whole one for slice `n` alone, of `sliced`, or, if that is null, of what
@@ -77,6 +80,8 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   RetryVerdict TryAnother();
   void OnAbandoned();
   void Cancel();
+  void OnSwitched(http::ResponseHead&& response);
+  void OnTunnelBroken(const Error& error);
   void OnNotModified(const Exchanged& exchanged);
   void OnWhole(const Exchanged& exchanged);
   void OnFirstPart(const Exchanged& exchanged);
@@ -119,6 +124,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   bool body_touched_ = false;               ///< the request's: it cannot be sent again
   bool retrying_ = false;                   ///< what else comes of this call is dropped
   bool head_seen_ = false;
+  bool switched_ = false;       ///< what comes is the tunnel's
   bool discard_body_ = false;   ///< a 304's, which has none, or one nobody wants
   bool reader_paused_ = false;  ///< the body is a window ahead of its slowest reader
   bool store_paused_ = false;   ///< the store is behind

@@ -104,6 +104,15 @@ std::optional<uint64_t> HopsLeft(const http::RequestHead& request) {
   return hops;
 }
 
+http::Fields OriginTrailers(const http::Fields& trailers) {
+  http::Fields kept;
+  for (const http::FieldLine& line : trailers.lines()) {
+    const bool ours = EndsHere(line.name) || line.name == "via";
+    if (!ours && !In(kConditions, line.name)) kept.Add(line.name, line.value);
+  }
+  return kept;
+}
+
 http::RequestHead OriginRequest(const http::RequestHead& request, std::string_view target,
                                 const Site& site, const Asker& asker, OriginMode mode,
                                 const StoredResponse* stored) {

@@ -40,4 +40,8 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
                                 const Site& site, const Asker& asker, OriginMode mode,
                                 const StoredResponse* stored);
 
+/// The fields behind a request's body for an origin: some would add them to those of the head, so
+/// what a client may not say there it may not say here. Pure.
+http::Fields OriginTrailers(const http::Fields& trailers);
+
 }  // namespace nearside::edge

@@ -29,6 +29,7 @@ enum class Reason : uint8_t {
   kRequestMaxAge,    ///< older than the request's max-age, or less fresh than its min-fresh
   kMethod,           ///< not GET or HEAD
   kNotShared,        ///< known to be uncacheable: fetched for each request alone
+  kWebSocket,        ///< asks to change the protocol: RFC 6455, RFC 8441
   // Answered by the edge itself.
   kOnlyIfCached,       ///< 504: the request wants a stored response and there is none
   kOriginUnreachable,  ///< 502: no origin could be connected to
@@ -37,6 +38,8 @@ enum class Reason : uint8_t {
   kOriginUntrusted,    ///< 502: nobody we trust has signed its certificate
   kOriginTimeout,      ///< 504
   kOriginBroken,       ///< 502: nonsense, cut off, or wrong length
+  kNotSwitched,        ///< 502: its answer would read as an agreement to WebSocket and is none
+  kTooManyTunnels,     ///< 503: no more WebSockets at once
   kOriginFailed,       ///< 503: it answered a request that this one waited for with an error
   kRetryBudget,        ///< 502: an origin failed, and retries are over their share of requests
   kUnknownHost,        ///< 421: no site has this host

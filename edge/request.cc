@@ -12,6 +12,7 @@
 #include "edge/worker.h"
 #include "http/cache_control.h"
 #include "http/uri.h"
+#include "http/websocket.h"
 #include "net/address.h"
 
 namespace nearside::edge {
@@ -42,6 +43,7 @@ Request::Request(Worker& worker, http::Exchange& exchange)
 Request::~Request() {
   *self_ = nullptr;
   if (upload_) upload_->Detach();
+  if (tunnel_) tunnel_->Detach();
 }
 
 // ---- receive → find site → key
@@ -73,6 +75,7 @@ void Request::Begin() {
     if (const auto answer = site_->visitor_rules.Answer(head)) return AnswerByRule(*answer);
   }
   primary_ = key_ = PrimaryKey(site_->settings.name, url_);
+  if (!head.protocol.empty()) return IsLooping() ? FailLoop() : AskToSwitch();
   const bool reads = head.method == "GET" || head.method == "HEAD";
   if (reads && !exchange_.has_body()) return LookUp();
   if (HopsLeft(head) == uint64_t{0}) return AnswerAsLastHop();
@@ -434,6 +437,7 @@ void Request::Await(std::shared_ptr<Fill> fill) {
 void Request::OnFill() {
   if (responded_) return exchange_.Resume();
   const std::shared_ptr<Fill> fill = reader_->fill();
+  if (!collapsed_) PassInterims();
   switch (fill->phase()) {
     case Fill::Phase::kPending:
       return;
@@ -466,6 +470,13 @@ void Request::OnFill() {
   }
 }
 
+/// RFC 9110 §15.2: at once, and never stored.
+void Request::PassInterims() {
+  for (const Interim& interim : reader_->fill()->TakeInterims()) {
+    exchange_.SendInterim(interim.status, interim.fields);
+  }
+}
+
 void Request::OnFillHead() {
   const std::shared_ptr<Fill> fill = reader_->fill();
   const FillHead& head = fill->head();
@@ -493,6 +504,12 @@ void Request::OnFillHead() {
   }
   if (collapsed_ && !Selects(head.selecting, exchange_.request().fields)) {
     return ForwardAsVariant(head.selecting);
+  }
+  if (IsNoAgreement(head.response->status)) {
+    reader_.reset();
+    return Fail(Reason::kNotSwitched,
+                "The origin of this site answered a request for WebSocket as if it were an "
+                "ordinary one.");
   }
   RespondFill();
 }
@@ -595,15 +612,70 @@ void Request::Pass(Reason reason) {
   Await(std::move(fill));
 }
 
+void Request::AskToSwitch() {
+  Node& node = worker_.node();
+  const LimitSettings& limits = configuration_->settings.limits;
+  const http::RequestHead& head = exchange_.request();
+  const bool by_upgrade = exchange_.version() == http::Version::kHttp11;
+  if (by_upgrade && !http::IsWebSocketKey(head.fields.Joined("sec-websocket-key"))) {
+    return Fail(Reason::kBadRequest,
+                "The request asks for WebSocket without a valid Sec-WebSocket-Key.");
+  }
+  if (node.tunnels.load() >= limits.tunnels) {
+    return Fail(Reason::kTooManyTunnels,
+                "This edge has as many WebSockets open as it may have. Try again later.");
+  }
+  reason_ = Reason::kWebSocket;
+  passing_ = true;
+  tunnel_ = std::make_shared<Tunnel>(Tunnel::Parts{.loop = worker_.loop(),
+                                                   .open = node.tunnels,
+                                                   .exchange = exchange_,
+                                                   .idle_timeout = limits.tunnel_idle_timeout,
+                                                   .count = CountOf(reason_),
+                                                   .opened = [self = self_](http::Fields fields) {
+                                                     if (*self != nullptr)
+                                                       (*self)->OnSwitched(std::move(fields));
+                                                   }});
+  upload_ = std::make_shared<Upload>(exchange_);
+  if (!by_upgrade && !exchange_.has_body()) upload_->End();
+  auto fill = std::make_shared<Fill>(key_, kPassWindow, node.store->purge_sequence());
+  FetchOrder order = MakeOrder(fill, OriginMode::kPass, false);
+  AskForWebSocket(&order.origin_request);
+  order.body = upload_->MakeSource(upload_);
+  order.tunnel = tunnel_;
+  fetch_ = OriginFetch::Start(worker_, std::move(order));
+  Await(std::move(fill));
+}
+
+/// The origin has agreed: so do we.
+void Request::OnSwitched(http::Fields fields) {
+  const bool by_upgrade = exchange_.version() == http::Version::kHttp11;
+  if (!by_upgrade) fields.Remove("sec-websocket-accept");  // RFC 8441 §5: its client has no key
+  std::string cache_status;
+  AppendStatusLine(worker_.node().name, {.reason = reason_, .origin_status = 101}, &cache_status);
+  fields.Add("via", "1.1 " + worker_.node().name);
+  fields.Add("cache-status", cache_status);
+  status_ = by_upgrade ? 101 : 200;
+  responded_ = true;
+  worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(reason_)]);
+  exchange_.SwitchProtocol(fields.lines(), tunnel_->MakeSource(tunnel_));
+}
+
+/// RFC 8441 §5: to a CONNECT every 2xx is an agreement, and this one is none.
+bool Request::IsNoAgreement(int status) const {
+  return tunnel_ && exchange_.version() == http::Version::kHttp2 && status >= 200 && status < 300;
+}
+
 void Request::OnBody(std::span<const uint8_t> bytes) {
   if (!upload_) return exchange_.ConsumedBody(bytes.size());
+  if (tunnel_) tunnel_->Touch();
   upload_->Push(bytes);
   if (fetch_ && *fetch_ != nullptr) (*fetch_)->ResumeRequestBody();
 }
 
-void Request::OnBodyEnd(const http::Fields&) {
+void Request::OnBodyEnd(const http::Fields& trailers) {
   if (!upload_) return;
-  upload_->End();
+  upload_->End(OriginTrailers(trailers));
   if (fetch_ && *fetch_ != nullptr) (*fetch_)->ResumeRequestBody();
 }
 
@@ -670,6 +742,7 @@ void Request::ReplaceByPage(int status, std::span<const http::FieldLine>* prepar
 }
 
 void Request::InvalidateStored(const FillHead& head) {
+  if (tunnel_) return;  // the origin has seen a GET
   const StoredResponse& response = *head.response;
   for (const std::string& url :
        InvalidatedUrls(exchange_.request().method, url_, response.status, response.fields)) {
@@ -690,6 +763,8 @@ ClientAddress Request::Client() const {
 
 void Request::OnFinished(const http::ExchangeOutcome& outcome) {
   if (!outcome.complete) worker_.cells().Add(worker_.node().metrics.aborted_responses);
+  const bool idle = tunnel_ && tunnel_->idle();
+  if (idle) worker_.cells().Add(worker_.node().metrics.idle_tunnels);
   if (!worker_.access_log().enabled()) return;
   const http::RequestHead& head = exchange_.request();
   worker_.access_log().Add({.time = worker_.loop().wall_now(),
@@ -707,7 +782,9 @@ void Request::OnFinished(const http::ExchangeOutcome& outcome) {
                             .duration = std::chrono::duration_cast<milliseconds>(
                                 worker_.loop().now() - exchange_.started()),
                             .complete = outcome.complete,
-                            .ended = outcome.complete ? std::string_view() : outcome.reason});
+                            .ended = idle               ? "tunnel_idle"
+                                     : outcome.complete ? std::string_view()
+                                                        : outcome.reason});
 }
 
 }  // namespace nearside::edge

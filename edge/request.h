@@ -10,6 +10,7 @@
 #include "edge/origin_fetch.h"
 #include "edge/policy.h"
 #include "edge/sliced_body.h"
+#include "edge/tunnel.h"
 #include "edge/upload.h"
 #include "http/session/exchange.h"
 #include "storage/cache_store.h"
@@ -83,6 +84,7 @@ class Request final : public http::ExchangeHandler {
   bool WantsStored() const;
   void Await(std::shared_ptr<Fill> fill);
   void OnFill();
+  void PassInterims();
   void OnFillHead();
   void ForwardAsVariant(const http::Fields& selecting);
   void FollowAdvice(Fill::Advice advice);
@@ -94,6 +96,9 @@ class Request final : public http::ExchangeHandler {
 
   // → pass
   void Pass(Reason reason);
+  void AskToSwitch();
+  void OnSwitched(http::Fields fields);
+  bool IsNoAgreement(int status) const;
 
   // → error
   void FailLoop();
@@ -122,6 +127,7 @@ class Request final : public http::ExchangeHandler {
   std::unique_ptr<FillReader> reader_;
   std::unique_ptr<SlicedBody> sliced_;  ///< getting its first bytes
   std::shared_ptr<Upload> upload_;
+  std::shared_ptr<Tunnel> tunnel_;
   FetchHandle fetch_;
   Reason reason_ = Reason::kUriMiss;
   int status_ = 0;

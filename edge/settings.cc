@@ -259,6 +259,16 @@ Table LimitTable() {
        .prose = "A request that has been through this edge so often, as `Via` or `CDN-Loop` (RFC "
                 "8586) says, is not sent on: 508. 2 or more where an origin of a site leads to "
                 "another site of the same edge."});
+  table.Key("tunnels", &LimitSettings::tunnels,
+            {.fallback = "10000",
+             .least = "0",
+             .most = "10000000",
+             .prose = "WebSockets open at once. More: 503. Each has a connection to an origin."});
+  table.Key("tunnel_idle_timeout", &LimitSettings::tunnel_idle_timeout,
+            {.fallback = "10m",
+             .least = "1s",
+             .most = "30d",
+             .prose = "A WebSocket on which neither side says anything is ended after this."});
   return table;
 }
 

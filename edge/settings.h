@@ -64,6 +64,8 @@ struct LimitSettings {
   milliseconds send_timeout{};
   int connections = 0;
   int max_hops = 0;
+  int tunnels = 0;
+  milliseconds tunnel_idle_timeout{};
 };
 
 /// RFC 6797.

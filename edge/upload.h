@@ -1,11 +1,11 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <span>
+#include <utility>
 
+#include "edge/byte_queue.h"
 #include "http/session/exchange.h"
-#include "runtime/chunk.h"
 
 namespace nearside::edge {
 
@@ -15,8 +15,11 @@ class Upload {
  public:
   explicit Upload(http::Exchange& exchange) : exchange_(&exchange) {}
   void Push(std::span<const uint8_t> bytes);
-  /// The client has sent all.
-  void End() { ended_ = true; }
+  /// The client has sent all, and these fields behind it.
+  void End(http::Fields trailers = {}) {
+    trailers_ = std::move(trailers);
+    ended_ = true;
+  }
   /// The exchange is over: an upload that is not whole fails at the origin.
   void Detach() { exchange_ = nullptr; }
   /// What the origin's session reads; at most one.
@@ -25,8 +28,8 @@ class Upload {
  private:
   class Source;
   http::Exchange* exchange_;
-  std::deque<ChunkRef> chunks_;
-  size_t offset_ = 0;  ///< taken of the front chunk
+  ByteQueue bytes_;
+  http::Fields trailers_;
   bool ended_ = false;
   bool abandoned_ = false;  ///< the origin wants no more: what comes is dropped
 };

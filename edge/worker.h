@@ -31,6 +31,7 @@ class Worker final : public http::Application {
               const net::TicketKeys& ticket_keys);
 
   void OnRequest(http::Exchange& exchange) override;
+  bool TakesWebSocket() const override { return true; }
 
   /// New connections and requests use these from now on. The certificates have been checked.
   void Reload(std::shared_ptr<const Configuration> configuration,

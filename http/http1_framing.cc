@@ -1,9 +1,13 @@
 #include "http/http1_framing.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
+#include <string>
 
 #include "http/characters.h"
 #include "http/field_list.h"
+#include "http/websocket.h"
 
 namespace nearside::http {
 
@@ -21,21 +25,49 @@ std::optional<uint64_t> ParseLength(std::string_view text) {
   return length;
 }
 
-void ReadConnection(std::string_view value, bool* close, bool* keep_alive) {
+/// What the lists in Connection and Upgrade hold.
+struct Options {
+  bool close = false;
+  bool keep_alive = false;
+  bool upgrade = false;
+  bool websocket = false;
+};
+
+void ReadConnection(std::string_view value, Options* options) {
   ListReader members(value);
   while (const auto member = members.Next()) {
-    if (EqualsIgnoringCase(*member, "close")) *close = true;
-    if (EqualsIgnoringCase(*member, "keep-alive")) *keep_alive = true;
+    if (EqualsIgnoringCase(*member, "close")) options->close = true;
+    if (EqualsIgnoringCase(*member, "keep-alive")) options->keep_alive = true;
+    if (EqualsIgnoringCase(*member, "upgrade")) options->upgrade = true;
   }
+}
+
+void ReadUpgrade(std::string_view value, Options* options) {
+  ListReader members(value);
+  while (const auto member = members.Next()) {
+    if (EqualsIgnoringCase(*member, kWebSocket)) options->websocket = true;
+  }
+}
+
+/// Under these names the bytes are not the content (RFC 9112 §7.2, and what is common as a content
+/// coding).
+constexpr std::array<std::string_view, 7> kCompressions = {
+    "br", "compress", "deflate", "gzip", "x-compress", "x-gzip", "zstd"};
+
+/// Whether a response with this Transfer-Encoding ends where the connection does, for every reader:
+/// one name that nobody knows. "chunked" as a part of it is read as chunked by some.
+bool EndsWithConnection(std::string_view coding) {
+  const std::string name = LowerName(coding);
+  return IsToken(name) && name.find("chunked") == std::string::npos &&
+         std::find(kCompressions.begin(), kCompressions.end(), name) == kCompressions.end();
 }
 
 }  // namespace
 
-Refusal ReadFraming(const Fields& fields, Http1Framing* framing) {
+Refusal ReadFraming(MessageKind kind, const Fields& fields, Http1Framing* framing) {
   std::optional<std::string_view> length;
   std::optional<std::string_view> coding;
-  bool close = false;
-  bool keep_alive = false;
+  Options options;
   for (const FieldLine& line : fields.lines()) {
     if (line.name == "content-length") {
       if (length) return Refusal::kSeveralLengths;
@@ -44,15 +76,25 @@ Refusal ReadFraming(const Fields& fields, Http1Framing* framing) {
       if (coding) return Refusal::kUnknownCoding;
       coding = line.value;
     } else if (line.name == "connection") {
-      ReadConnection(line.value, &close, &keep_alive);
+      ReadConnection(line.value, &options);
+    } else if (line.name == "upgrade") {
+      ReadUpgrade(line.value, &options);
     }
   }
-  framing->keep_alive = !close && (keep_alive || !framing->http10);
+  framing->keep_alive = !options.close && (options.keep_alive || !framing->http10);
+  framing->websocket = options.upgrade && options.websocket && !framing->http10;
   if (coding) {
     if (framing->http10) return Refusal::kCodingInHttp10;
     if (length) return Refusal::kLengthAndCoding;
-    if (!EqualsIgnoringCase(*coding, "chunked")) return Refusal::kUnknownCoding;
-    framing->body = BodyFraming::kChunked;
+    if (EqualsIgnoringCase(*coding, "chunked")) {
+      framing->body = BodyFraming::kChunked;
+      return Refusal::kNone;
+    }
+    if (kind == MessageKind::kRequest || !EndsWithConnection(*coding)) {
+      return Refusal::kUnknownCoding;
+    }
+    framing->body = BodyFraming::kUntilClose;
+    framing->keep_alive = false;
   } else if (length) {
     // A list of equal lengths might be taken as one (RFC 9110 §8.6); nobody honest sends it.
     if (length->find(',') != std::string_view::npos) return Refusal::kSeveralLengths;

@@ -32,6 +32,7 @@ struct Http1Framing {
   uint64_t length = 0;      ///< kLength only
   bool keep_alive = false;  ///< the sender means the connection to go on
   bool http10 = false;
+  bool websocket = false;  ///< Upgrade names it, and Connection names Upgrade
 };
 
 /// Requests, one after the other on a connection.
@@ -40,8 +41,8 @@ class Http1RequestParser {
   explicit Http1RequestParser(const Http1Limits& limits) : limits_(limits) {}
 
   /// Begins a request; `head` is cleared and must stay until kHead. Without Host, Expect and what
-  /// is meant for one connection only; the scheme is for the session to set. Content-Length stays,
-  /// and is checked.
+  /// is meant for one connection only, but for an upgrade to WebSocket, which is the protocol; the
+  /// scheme is for the session to set. Content-Length stays, and is checked.
   void Start(RequestHead* head);
   ParseEvent Next(std::string_view* input);
 
@@ -85,8 +86,9 @@ class Http1ResponseParser {
   explicit Http1ResponseParser(const Http1Limits& limits) : limits_(limits) {}
 
   /// Begins the response to a request of `method`; `head` is cleared and must stay until kHead. It
-  /// is without what is meant for one connection only.
-  void Start(std::string_view method, ResponseHead* head);
+  /// is without what is meant for one connection only. `websocket`: the request asks for that; then
+  /// a 101 may answer it, and all behind it is its body.
+  void Start(std::string_view method, ResponseHead* head, bool websocket = false);
   ParseEvent Next(std::string_view* input);
   /// The connection has ended. kEnd when that is how the message ends, else kRefused (cut_off).
   ParseEvent EndOfInput();
@@ -107,11 +109,13 @@ class Http1ResponseParser {
   ParseEvent TakeBody(std::string_view* input);
   Refusal ReadStatusLine(std::string_view line);
   Refusal FinishHead();
+  Refusal FinishUpgrade();
 
   Http1Limits limits_;
   Step step_ = Step::kEnd;
   ResponseHead* head_ = nullptr;
   bool to_head_request_ = false;
+  bool websocket_ = false;
   size_t interims_ = 0;
   Http1Framing framing_;
   LineReader lines_;

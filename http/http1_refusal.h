@@ -20,7 +20,7 @@ enum class Refusal {
   kTargetTooLong,
   kBadVersion,  ///< not HTTP/1.x
   kBadStatusLine,
-  kUnexpectedUpgrade,  ///< 101 that nobody asked for
+  kUnexpectedUpgrade,  ///< 101 that nobody asked for, to something else, or with a body's framing
   kTooManyInterims,
   // Fields.
   kObsFold,  ///< a line that goes on in the next (RFC 9112 §5.2)
@@ -37,7 +37,7 @@ enum class Refusal {
   kBadLength,
   kSeveralLengths,
   kLengthAndCoding,  ///< Content-Length together with Transfer-Encoding
-  kUnknownCoding,    ///< a Transfer-Encoding other than "chunked"
+  kUnknownCoding,    ///< a Transfer-Encoding that we do not undo, or several
   kCodingInHttp10,
   kBadChunkSize,
   kChunkLineTooLong,

@@ -5,6 +5,7 @@
 #include "http/http1_framing.h"
 #include "http/http1_parser.h"
 #include "http/uri.h"
+#include "http/websocket.h"
 
 namespace nearside::http {
 
@@ -141,7 +142,7 @@ ParseEvent Http1RequestParser::TakeFields(std::string_view* input) {
 
 Refusal Http1RequestParser::FinishHead() {
   Fields& fields = head_->fields;
-  Refusal refusal = ReadFraming(fields, &framing_);
+  Refusal refusal = ReadFraming(MessageKind::kRequest, fields, &framing_);
   if (refusal != Refusal::kNone) return refusal;
   refusal = ReadHost();
   if (refusal != Refusal::kNone) return refusal;
@@ -154,6 +155,9 @@ Refusal Http1RequestParser::FinishHead() {
     }
     fields.Remove("expect");
   }
+  // RFC 9110 §7.8. Of a request with a body the upgrade is not taken up, which is always allowed.
+  const bool bodiless = framing_.body == BodyFraming::kNone;
+  if (framing_.websocket && bodiless && head_->method == "GET") head_->protocol = kWebSocket;
   RemoveHopByHop(&fields);
   return Refusal::kNone;
 }

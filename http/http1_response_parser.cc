@@ -10,14 +10,16 @@ namespace {
 /// 1xx heads before the one that counts.
 constexpr size_t kInterims = 32;
 constexpr size_t kVersionBytes = 8;  // "HTTP/1.1"
+constexpr int kSwitching = 101;
 
 }  // namespace
 
-void Http1ResponseParser::Start(std::string_view method, ResponseHead* head) {
+void Http1ResponseParser::Start(std::string_view method, ResponseHead* head, bool websocket) {
   head_ = head;
   head->status = 0;
   head->fields.Clear();
   to_head_request_ = method == "HEAD";
+  websocket_ = websocket;
   step_ = Step::kStatusLine;
   interims_ = 0;
   framing_ = {};
@@ -79,7 +81,7 @@ Refusal Http1ResponseParser::ReadStatusLine(std::string_view line) {
                            (rest.size() == 4 || rest[4] == ' ');
   if (!well_formed) return Refusal::kBadStatusLine;
   head_->status = (rest[1] - '0') * 100 + (rest[2] - '0') * 10 + (rest[3] - '0');
-  return head_->status == 101 ? Refusal::kUnexpectedUpgrade : Refusal::kNone;
+  return head_->status == kSwitching && !websocket_ ? Refusal::kUnexpectedUpgrade : Refusal::kNone;
 }
 
 ParseEvent Http1ResponseParser::TakeFields(std::string_view* input) {
@@ -93,7 +95,7 @@ ParseEvent Http1ResponseParser::TakeFields(std::string_view* input) {
   }
   const Refusal refusal = FinishHead();
   if (refusal != Refusal::kNone) return Refuse(refusal);
-  if (head_->status < 200) {
+  if (head_->status < 200 && head_->status != kSwitching) {
     if (++interims_ > kInterims) return Refuse(Refusal::kTooManyInterims);
     step_ = Step::kStatusLine;
     return ParseEvent::kInterim;
@@ -106,8 +108,9 @@ ParseEvent Http1ResponseParser::TakeFields(std::string_view* input) {
 /// RFC 9112 §6.3.
 Refusal Http1ResponseParser::FinishHead() {
   Fields& fields = head_->fields;
-  const Refusal refusal = ReadFraming(fields, &framing_);
+  const Refusal refusal = ReadFraming(MessageKind::kResponse, fields, &framing_);
   if (refusal != Refusal::kNone) return refusal;
+  if (head_->status == kSwitching) return FinishUpgrade();
   RemoveHopByHop(&fields);
   const bool interim_or_204 = head_->status < 200 || head_->status == 204;
   if (interim_or_204) fields.Remove("content-length");
@@ -117,6 +120,18 @@ Refusal Http1ResponseParser::FinishHead() {
     framing_.body = BodyFraming::kUntilClose;
     framing_.keep_alive = false;
   }
+  return Refusal::kNone;
+}
+
+/// RFC 9110 §15.2.2: to what was asked for, and the new protocol begins right behind the head.
+Refusal Http1ResponseParser::FinishUpgrade() {
+  const bool framed = framing_.body != BodyFraming::kNone &&
+                      (framing_.body != BodyFraming::kLength || framing_.length > 0);
+  if (!framing_.websocket || framed) return Refusal::kUnexpectedUpgrade;
+  RemoveHopByHop(&head_->fields);
+  head_->fields.Remove("content-length");
+  framing_.body = BodyFraming::kUntilClose;
+  framing_.keep_alive = false;
   return Refusal::kNone;
 }
 

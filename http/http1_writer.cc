@@ -19,6 +19,12 @@ void AppendStatusLine(int status, std::string* out) {
   out->append(ReasonPhrase(status)).append("\r\n");
 }
 
+void AppendUpgrade(std::string_view protocol, std::string* out) {
+  if (protocol.empty()) return;
+  out->append("connection: upgrade\r\n");
+  AppendLine("upgrade", protocol, out);
+}
+
 bool IsFramingOrHost(std::string_view name) {
   return name == "content-length" || name == "transfer-encoding" || name == "connection" ||
          name == "host" || name == "keep-alive" || name == "te" || name == "trailer" ||
@@ -38,6 +44,7 @@ void AppendResponseHead(int status, std::span<const FieldLine> lines,
   if (framing.zero_length) out->append("content-length: 0\r\n");
   if (framing.close) out->append("connection: close\r\n");
   if (framing.keep_alive) out->append("connection: keep-alive\r\n");
+  AppendUpgrade(framing.upgrade, out);
   out->append("\r\n");
 }
 
@@ -62,6 +69,7 @@ void AppendRequestHead(const RequestHead& head, const RequestFraming& framing, s
     out->append("content-length: 0\r\n");
   }
   if (framing.close) out->append("connection: close\r\n");
+  AppendUpgrade(framing.upgrade, out);
   out->append("\r\n");
 }
 

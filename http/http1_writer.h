@@ -20,6 +20,7 @@ struct ResponseFraming {
   bool zero_length = false;  ///< Content-Length: 0
   bool close = false;        ///< Connection: close
   bool keep_alive = false;   ///< Connection: keep-alive, for HTTP/1.0 clients
+  std::string_view upgrade;  ///< Upgrade to this, unless ""
   std::string_view date;     ///< Date, unless ""
 };
 
@@ -38,6 +39,7 @@ struct RequestFraming {
   bool has_body = false;
   std::optional<uint64_t> body_bytes;
   bool close = false;
+  std::string_view upgrade;  ///< Upgrade to this, unless ""; then without a body
 };
 void AppendRequestHead(const RequestHead& head, const RequestFraming& framing, std::string* out);
 

@@ -17,7 +17,7 @@ struct RequestHead {
   std::string authority;  ///< host[:port] as sent, lower case; from :authority, the absolute
                           ///< target, or Host
   std::string target;    ///< path and query as sent, "/…"; "*" for OPTIONS; authority for CONNECT
-  std::string protocol;  ///< RFC 8441 :protocol ("websocket"), or ""
+  std::string protocol;  ///< what it asks to change to, by RFC 8441 or Upgrade ("websocket"), or ""
   Fields fields;
 
   std::string_view host() const;   ///< authority without port and brackets kept off

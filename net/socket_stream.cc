@@ -65,7 +65,7 @@ void SocketStream::SetHandler(StreamHandler* handler) {
 }
 
 void SocketStream::WantWrite() {
-  if (state_ != State::kOpen || want_write_) return;
+  if (state_ != State::kOpen || want_write_ || end_sending_) return;
   want_write_ = true;
   if (!blocked_) loop_.AtTurnEnd(this);
 }
@@ -89,6 +89,13 @@ void SocketStream::Close(milliseconds linger) {
   RestartLinger();
   UpdateReading();  // so that the peer is not reset for what it still sends
   loop_.AtTurnEnd(this);
+}
+
+void SocketStream::EndSending() {
+  if (state_ != State::kOpen || end_sending_) return;
+  end_sending_ = true;
+  want_write_ = false;
+  if (!blocked_) loop_.AtTurnEnd(this);
 }
 
 void SocketStream::Abort() {

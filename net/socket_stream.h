@@ -55,6 +55,7 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   void PauseReading() override;
   void ResumeReading() override;
   void Close(milliseconds linger) override;
+  void EndSending() override;
   void Abort() override;
   size_t unsent_bytes() const override { return unsent_.size() - unsent_from_; }
   const StreamCounters& counters() const override { return counters_; }
@@ -140,6 +141,8 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   bool input_held_ = false;    // in held_ or in OpenSSL
   bool input_ended_ = false;   // FIN or close_notify was read
   bool end_untold_ = false;    // ... and no handler knows
+  bool end_sending_ = false;   // FIN is to follow what was produced
+  bool fin_sent_ = false;      // ... and did, while reading goes on
   bool drain_untold_ = false;  // bytes were produced since the last OnDrained
 };
 

@@ -17,13 +17,18 @@ bool SocketStream::MayRead() const {
 }
 
 void SocketStream::UpdateReading() {
-  if (MayRead()) Arm(armed_events_ | EPOLLIN);
+  if (MayRead()) Arm((armed_events_ | EPOLLIN) & ~uint32_t{EPOLLET});
 }
 
 bool SocketStream::OnReadable(uint32_t events) {
   if (!MayRead()) {
     if ((events & (EPOLLERR | EPOLLHUP)) == 0) {
       Arm(armed_events_ & ~EPOLLIN);
+      return true;
+    }
+    if (fin_sent_ && (events & EPOLLERR) == 0) {
+      // Both sides have ended, and what the peer sent waits to be read: being told once is enough.
+      Arm((armed_events_ & ~EPOLLIN) | EPOLLET);
       return true;
     }
     int error = write_error_;

@@ -35,10 +35,10 @@ bool SocketStream::Flush() {
     if (!output.Seal()) return Fail("tls_failed", "TLS " + tls_->failure());
     if (output.produced() > 0) drain_untold_ = true;
     // A handler that has more but gave nothing would be asked in vain for ever.
-    more = more && output.produced() > 0 && state_ == State::kOpen;
+    more = more && output.produced() > 0 && state_ == State::kOpen && !end_sending_;
     want_write_ = want_write_ || more;
   }
-  if (state_ == State::kClosing) output.AppendCloseNotify();
+  if (state_ == State::kClosing || end_sending_) output.AppendCloseNotify();
   Send(output.wire());
   if (write_error_ != 0) return OnWriteError();
   if (blocked_) return true;
@@ -56,6 +56,10 @@ bool SocketStream::OnAllSent() {
     RestartLinger();
     if (input_ended_) return End(Error{Fault::kSelf, "closed", "closed by both sides"});
     return true;
+  }
+  if (end_sending_ && !fin_sent_) {
+    fin_sent_ = true;
+    shutdown(socket_.get(), SHUT_WR);
   }
   if (!drain_untold_ || state_ != State::kOpen || handler_ == nullptr) return true;
   drain_untold_ = false;

@@ -73,6 +73,9 @@ class Stream {
   /// `linger`, and ends with OnClosed. No more Produce. A slow peer is waited for while it takes
   /// bytes; one that takes none for `linger` is left (close_timeout).
   virtual void Close(milliseconds linger = milliseconds(2000)) = 0;
+  /// Sends what was produced, then close_notify and FIN, and goes on reading. No more Produce. The
+  /// handler still calls Close or Abort.
+  virtual void EndSending() = 0;
   /// Ends now with a RST. OnClosed is not called.
   virtual void Abort() = 0;
 

@@ -23,6 +23,15 @@ const EVP_MD* Sha256Algorithm() {
   return kAlgorithm;
 }
 
+const EVP_MD* Sha1Algorithm() {
+  static const EVP_MD* const kAlgorithm = [] {
+    const EVP_MD* md = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+    if (md == nullptr) Fatal("libcrypto offers no SHA-1");
+    return md;
+  }();
+  return kAlgorithm;
+}
+
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 constexpr std::string_view kBase64Digits =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -88,6 +97,14 @@ Sha256Digest Sha256Of(std::string_view text) {
   if (EVP_Digest(text.data(), text.size(), digest.data(), nullptr, Sha256Algorithm(), nullptr) !=
       1) {
     Fatal("SHA-256 failed");
+  }
+  return digest;
+}
+
+Sha1Digest Sha1Of(std::string_view text) {
+  Sha1Digest digest;
+  if (EVP_Digest(text.data(), text.size(), digest.data(), nullptr, Sha1Algorithm(), nullptr) != 1) {
+    Fatal("SHA-1 failed");
   }
   return digest;
 }

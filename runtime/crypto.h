@@ -15,6 +15,7 @@
 namespace nearside {
 
 using Sha256Digest = std::array<uint8_t, 32>;
+using Sha1Digest = std::array<uint8_t, 20>;
 
 /// SHA-256 of a stream of bytes. One thread at a time.
 class Sha256 {
@@ -34,6 +35,8 @@ class Sha256 {
 };
 
 Sha256Digest Sha256Of(std::string_view text);
+/// For protocols that ask for it (RFC 6455 §4.2.2) and secrets nowhere.
+Sha1Digest Sha1Of(std::string_view text);
 /// RFC 2104 with SHA-256.
 Sha256Digest HmacSha256(std::string_view key, std::string_view text);
 /// Bytes from the system's generator; aborts when it has none.

@@ -8,6 +8,7 @@
 
 #include "http/http1_writer.h"
 #include "http/session/client_connection.h"
+#include "http/websocket.h"
 
 namespace nearside::http {
 
@@ -118,6 +119,8 @@ class EndpointPool final : public ConnectionPool {
       call->Wait();
     }
   }
+  /// On a connection of its own if there is room.
+  void BeginApart(PooledCall* call) { HasRoom() ? call->Connect() : Begin(call); }
   void StopWaiting(PooledCall* call) { waiting_.remove(call); }
 
   void CountConnecting() { ++connecting_; }
@@ -146,8 +149,13 @@ class EndpointPool final : public ConnectionPool {
       connection->Retire();
     }
   }
+  void OnSwitched(ClientConnection*) override {
+    ++switched_;
+    ServeWaiting();
+  }
   void OnGone(ClientConnection* connection) override {
     std::erase(idle_, connection);
+    if (connection->switched()) --switched_;
     const size_t freed = connection->place;
     std::swap(connections_[freed], connections_.back());
     connections_[freed]->place = freed;
@@ -156,7 +164,9 @@ class EndpointPool final : public ConnectionPool {
     ServeWaiting();
   }
 
-  bool HasRoom() const { return connections_.size() + connecting_ < context_.limits.connections; }
+  bool HasRoom() const {
+    return connections_.size() - switched_ + connecting_ < context_.limits.connections;
+  }
   PooledCall* TakeWaiting() {
     PooledCall* call = waiting_.front();
     waiting_.pop_front();
@@ -170,6 +180,7 @@ class EndpointPool final : public ConnectionPool {
   std::vector<ClientConnection*> idle_;
   std::list<PooledCall*> waiting_;
   size_t connecting_ = 0;
+  size_t switched_ = 0;  ///< of connections_: they carry no more requests
 };
 
 PooledCall::PooledCall(ClientContext& context, EndpointPool& pool, CallHandler* handler,
@@ -288,8 +299,8 @@ void PooledCall::OnEnd(const Fields& trailers) {
 /// and doing it twice would do no harm: so ask once more.
 void PooledCall::OnFailure(const Error& error, bool unanswered) {
   connection_ = nullptr;
-  const bool again =
-      unanswered && !retried_ && IsIdempotentMethod(request_.method) && !request_.body_touched;
+  const bool again = unanswered && !retried_ && IsIdempotentMethod(request_.method) &&
+                     !request_.body_touched && !request_.websocket;
   if (!again) {
     GiveUp(error);
     return;
@@ -309,13 +320,19 @@ class PooledClient final : public Client {
                               CallHandler* handler) override {
     ClientRequest request;
     request.method = head.method;
-    if (body == nullptr) body_bytes.reset();
-    AppendRequestHead(head, {.has_body = body != nullptr, .body_bytes = body_bytes}, &request.head);
+    request.websocket = head.protocol == kWebSocket;
+    if (body == nullptr || request.websocket) body_bytes.reset();
+    AppendRequestHead(head,
+                      {.has_body = body != nullptr && !request.websocket,
+                       .body_bytes = body_bytes,
+                       .upgrade = request.websocket ? kWebSocket : std::string_view()},
+                      &request.head);
     request.body = std::move(body);
     request.body_bytes = body_bytes;
     EndpointPool& pool = PoolOf(endpoint);
+    const bool apart = request.websocket;
     auto call = std::make_unique<PooledCall>(context_, pool, handler, std::move(request));
-    pool.Begin(call.get());
+    apart ? pool.BeginApart(call.get()) : pool.Begin(call.get());
     return call;
   }
 

@@ -38,7 +38,7 @@ struct Endpoint {
 struct ClientLimits {
   ByteSize fields = {64 << 10};  ///< of a response; more: bad_response
   milliseconds connect_timeout = seconds(3);
-  milliseconds head_timeout = seconds(30);  ///< from the request sent to the final head
+  milliseconds head_timeout = seconds(30);  ///< from the request sent to each head, the final last
   milliseconds read_timeout = seconds(30);  ///< without a byte of an expected body
   milliseconds idle_timeout = seconds(55);  ///< a kept connection is closed after this
   /// A connection is not kept for longer, so that the endpoint's name is looked up again now and
@@ -53,6 +53,8 @@ struct ClientLimits {
 class CallHandler {
  public:
   virtual ~CallHandler() = default;
+  /// A 1xx other than 101, as often as 32 times: 100 as well, which is between neighbours. Without
+  /// hop-by-hop fields; valid during the call.
   virtual void OnInterim(int status, const Fields& fields) { (void)status, (void)fields; }
   /// The final head. Content-Length was checked; hop-by-hop fields are removed (Connection and
   /// those it names, Keep-Alive, Transfer-Encoding, TE, Trailer, Upgrade, Proxy-Connection).
@@ -91,6 +93,12 @@ class Client {
   /// `body_bytes` is known, chunked when it is not) and reports to `handler`, never from inside the
   /// call. A kept connection that dies before a byte of the answer is retried once on a new one if
   /// the method is idempotent and no body byte was sent (RFC 9112 §9.3.1).
+  ///
+  /// With `head.protocol` "websocket" (and method GET) it asks for that by Upgrade, on a connection
+  /// of its own if there is room, once. OnHead with 101: agreed (the fields of the handshake are
+  /// the handler's to check); from here on `body` is sent and OnBody comes as it is, in no framing,
+  /// in no time limits, and not counted in `connections`; the end of either is a FIN. Any other
+  /// head is an ordinary answer, and `body` is not asked.
   virtual std::unique_ptr<Call> Start(const Endpoint& endpoint, const RequestHead& head,
                                       std::unique_ptr<BodySource> body,
                                       std::optional<uint64_t> body_bytes, CallHandler* handler) = 0;

@@ -40,7 +40,7 @@ void ClientConnection::Send(ClientRequest* request, ResponseSink* sink) {
   source_waits_ = false;
   last_chunk_queued_ = false;
   tail_.clear();
-  parser_.Start(request->method, &head_);
+  parser_.Start(request->method, &head_, request->websocket);
   answered_ = false;
   head_received_ = false;
   Wait(limits_.head_timeout);
@@ -76,7 +76,13 @@ void ClientConnection::OnTimer() {
 bool ClientConnection::Produce(net::Output& output) {
   if (request_ == nullptr || gone_) return false;
   Sent sent = SendHead(output);
-  if (sent == Sent::kAll) sent = SendBody(output);
+  if (sent == Sent::kAll) {
+    if (!request_->websocket) {
+      sent = SendBody(output);
+    } else if (switched_) {
+      sent = SendUnframed(output);
+    }
+  }
   source_waits_ = sent == Sent::kWaiting;
   if (sent == Sent::kFailed) {
     FailWith(Error{Fault::kClient, "body_failed", peer_ + ": the body to send to it broke off"});
@@ -134,6 +140,30 @@ ClientConnection::Sent ClientConnection::SendBody(net::Output& output) {
   return Sent::kAll;
 }
 
+/// The source's end is the end of our side; the other may have more to say.
+ClientConnection::Sent ClientConnection::SendUnframed(net::Output& output) {
+  while (!body_done_) {
+    if (output.room() < kLeastRoom) return Sent::kNoRoom;
+    std::span<const uint8_t> piece;
+    switch (request_->body->Peek(&piece)) {
+      case BodySource::State::kWait:
+        return Sent::kWaiting;
+      case BodySource::State::kFailed:
+        return Sent::kFailed;
+      case BodySource::State::kEnd:
+        body_done_ = true;
+        stream_->EndSending();
+        return Sent::kAll;
+      case BodySource::State::kReady:
+        break;
+    }
+    const size_t size = std::min(piece.size(), output.room());
+    output.Append(piece.first(size));
+    request_->body->Consume(size);
+  }
+  return Sent::kAll;
+}
+
 void ClientConnection::OnBytes(std::span<const uint8_t> bytes) {
   if (gone_) return;
   if (sink_ == nullptr) {
@@ -146,7 +176,7 @@ void ClientConnection::OnBytes(std::span<const uint8_t> bytes) {
     return;
   }
   answered_ = true;
-  if (head_received_) Wait(limits_.read_timeout);
+  if (head_received_ && !switched_) Wait(limits_.read_timeout);
   std::string_view input = AsText(bytes);
   if (!pending_.empty() || parsing_) {
     pending_.append(input);
@@ -184,6 +214,7 @@ bool ClientConnection::Deliver(ParseEvent event, bool followed) {
     case ParseEvent::kMore:
       return false;
     case ParseEvent::kInterim:
+      Wait(limits_.head_timeout);  // it is at work; how many there may be is limited
       sink_->OnInterim(head_.status, head_.fields);
       return true;
     case ParseEvent::kHead:
@@ -205,7 +236,14 @@ bool ClientConnection::Deliver(ParseEvent event, bool followed) {
 
 void ClientConnection::OnResponseHead() {
   head_received_ = true;
-  Wait(limits_.read_timeout);
+  switched_ = head_.status == 101;  // which the parser lets through only where it was asked for
+  if (switched_) {
+    deadline_ = MonoTime::max();  // how long it may be silent is for those who talk
+    pool_.OnSwitched(this);
+    stream_->WantWrite();
+  } else {
+    Wait(limits_.read_timeout);
+  }
   sink_->OnHead(std::move(head_));
 }
 
@@ -294,7 +332,7 @@ void ClientConnection::PauseBody() {
 void ClientConnection::ResumeBody() {
   if (!paused_ || gone_) return;
   paused_ = false;
-  if (head_received_ && sink_ != nullptr) Wait(limits_.read_timeout);
+  if (head_received_ && !switched_ && sink_ != nullptr) Wait(limits_.read_timeout);
   stream_->ResumeReading();
   loop_.AtTurnEnd(&later_);  // even with nothing pending: the end may be all that is missing
 }

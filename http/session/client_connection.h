@@ -21,6 +21,7 @@ struct ClientRequest {
   std::string method;
   std::unique_ptr<BodySource> body;
   std::optional<uint64_t> body_bytes;
+  bool websocket = false;     ///< asks for it: the body is what is sent once that is agreed to
   bool body_touched = false;  ///< bytes of the body have been sent: it cannot be sent again
 };
 
@@ -43,6 +44,8 @@ class ConnectionPool {
   virtual ~ConnectionPool() = default;
   /// The response is whole and the connection can take another request.
   virtual void OnFree(ClientConnection* connection) = 0;
+  /// It has left HTTP: it does not count among those that requests may wait for.
+  virtual void OnSwitched(ClientConnection* connection) = 0;
   /// Gone: its memory goes after this turn.
   virtual void OnGone(ClientConnection* connection) = 0;
 };
@@ -64,6 +67,7 @@ class ClientConnection final : public net::StreamHandler, public net::Disposable
   void ResumeRequestBody();
   /// Closes a connection that is not in use.
   void Retire();
+  bool switched() const { return switched_; }
 
   /// When it was made.
   MonoTime opened() const { return opened_; }
@@ -86,6 +90,7 @@ class ClientConnection final : public net::StreamHandler, public net::Disposable
   void OnResponseEnd(bool followed);
   Sent SendHead(net::Output& output);
   Sent SendBody(net::Output& output);
+  Sent SendUnframed(net::Output& output);
   void Fail(std::string_view reason, std::string_view what);
   void FailWith(const Error& error);
   void OnTimer();
@@ -132,7 +137,8 @@ class ClientConnection final : public net::StreamHandler, public net::Disposable
   ResponseHead head_;
   bool answered_ = false;  ///< a byte of the response has come
   bool head_received_ = false;
-  std::string pending_;  ///< received while paused
+  bool switched_ = false;  ///< by 101: both bodies are unframed
+  std::string pending_;    ///< received while paused
 };
 
 }  // namespace nearside::http

@@ -48,6 +48,8 @@ class Exchange {
  public:
   virtual ~Exchange() = default;
 
+  /// With a protocol ("websocket": an upgrade, or CONNECT over HTTP/2) only where the application
+  /// takes it up.
   virtual const RequestHead& request() const = 0;
   /// Whether a body follows (or is arriving): HTTP/1.1 with Content-Length > 0 or chunked, HTTP/2
   /// without END_STREAM.
@@ -77,6 +79,12 @@ class Exchange {
   /// body is accepted and not sent. Connection-specific fields must not be among the lines.
   virtual void Respond(int status, std::span<const FieldLine> prepared,
                        std::span<const FieldLine> extra, std::unique_ptr<BodySource> body) = 0;
+  /// Instead of Respond, to a request with a protocol: agrees to it, by 101 or, over HTTP/2, 200.
+  /// From here on bytes go both ways as they come: the client's are OnBody, its end is OnBodyEnd;
+  /// those of `body` are sent, and its end ends the exchange. Lines are copied. A drain ends it at
+  /// once.
+  virtual void SwitchProtocol(std::span<const FieldLine> lines,
+                              std::unique_ptr<BodySource> body) = 0;
   /// The body source that answered kWait has more (or an end, or a failure).
   virtual void Resume() = 0;
   /// Ends the exchange without a whole response: RST_STREAM in HTTP/2, closing in HTTP/1.1.
@@ -91,6 +99,9 @@ class Application {
   /// The head of a valid request has arrived. Answer at once by Respond, or SetHandler and answer
   /// later.
   virtual void OnRequest(Exchange& exchange) = 0;
+  /// Whether it takes WebSocket up. Else an upgrade is dropped as other hop-by-hop fields are, and
+  /// CONNECT refused.
+  virtual bool TakesWebSocket() const { return false; }
 };
 
 /// A whole body from memory, for errors and small answers: copies `text`.

@@ -1,6 +1,7 @@
 #include "http/session/http1_connection.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace nearside::http {
 
@@ -48,6 +49,10 @@ void Http1Connection::BeginRequest() {
 void Http1Connection::Drain() {
   draining_ = true;
   keep_alive_ = false;
+  if (switched_) {  // it has no end to wait for
+    FinishExchange({false, body_sent_, "shutdown"});
+    return Close();
+  }
   if (phase_ == Phase::kOpen && !active_ && !receiving_body_ && parser_.idle()) Close();
 }
 
@@ -86,10 +91,20 @@ bool Http1Connection::MayParse() const {
   return !active_;
 }
 
+/// After SwitchProtocol: the client's bytes as they come, a receive more than the window at most.
+void Http1Connection::PassOn(std::string_view* input) {
+  if (input->empty() || !MayParse() || handler_ == nullptr) return;
+  parsing_ = true;
+  unconsumed_ += input->size();
+  handler_->OnBody(AsBytes(std::exchange(*input, {})));
+  parsing_ = false;
+}
+
 void Http1Connection::Parse(std::string_view* input) {
+  if (switched_) return PassOn(input);
   parsing_ = true;
   bool more = true;
-  while (more && MayParse()) {
+  while (more && !switched_ && MayParse()) {
     if (!receiving_body_ && !input->empty() && !Expects(Wait::kHead)) {
       Forget(Wait::kIdle);
       Expect(Wait::kHead, limits().head_timeout);
@@ -155,6 +170,9 @@ void Http1Connection::OnHead() {
   body_sent_ = 0;
   if (has_body_ && !awaits_continue_) Expect(Wait::kBody, limits().body_timeout);
   if (RefuseEarly()) return;
+  if (!request_.protocol.empty() && !context().application.TakesWebSocket()) {
+    request_.protocol.clear();
+  }
   context().application.OnRequest(*this);
   if (handler_ == nullptr && !responded_ && !aborted_) Answer(500, "no_answer");
 }
@@ -229,7 +247,9 @@ void Http1Connection::OnEnd() {
 /// After the client's FIN: what came before it is still answered (a client may close its half).
 void Http1Connection::CheckInputEnd() {
   if (!input_ended_ || !pending_.empty() || phase_ != Phase::kOpen) return;
-  if (receiving_body_) {
+  if (switched_) {
+    if (std::exchange(receiving_body_, false) && handler_ != nullptr) handler_->OnBodyEnd({});
+  } else if (receiving_body_) {
     Reset("client_gone");
   } else if (!active_) {
     Close();
@@ -266,7 +286,7 @@ void Http1Connection::ConsumedBody(size_t n) {
   const bool was_full = unconsumed_ >= limits().stream_window;
   unconsumed_ -= std::min(n, unconsumed_);
   if (!was_full || unconsumed_ >= limits().stream_window) return;
-  if (receiving_body_) Expect(Wait::kBody, limits().body_timeout);
+  if (receiving_body_ && !switched_) Expect(Wait::kBody, limits().body_timeout);
   if (!parsing_) loop().AtTurnEnd(&later_);
 }
 

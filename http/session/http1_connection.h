@@ -61,12 +61,14 @@ class Http1Connection final : public Connection, private Exchange {
   void WantBody() override;
   void Respond(int status, std::span<const FieldLine> prepared, std::span<const FieldLine> extra,
                std::unique_ptr<BodySource> body) override;
+  void SwitchProtocol(std::span<const FieldLine> lines, std::unique_ptr<BodySource> body) override;
   void Resume() override;
   void Abort() override;
 
   // Input (http1_connection.cc).
   void Parse(std::string_view* input);
   void ParsePending();
+  void PassOn(std::string_view* input);
   bool MayParse() const;
   void UpdateReading();
   void OnHead();
@@ -120,6 +122,7 @@ class Http1Connection final : public Connection, private Exchange {
   bool awaits_continue_ = false;
   bool keep_alive_ = false;
   bool aborted_ = false;
+  bool switched_ = false;  ///< to another protocol: no more HTTP comes
   uint64_t body_received_ = 0;
   size_t unconsumed_ = 0;  ///< given to the handler and not yet ConsumedBody
   uint64_t discarded_ = 0;

@@ -144,6 +144,25 @@ void Http1Connection::Respond(int status, std::span<const FieldLine> prepared,
   Connection::stream().WantWrite();
 }
 
+void Http1Connection::SwitchProtocol(std::span<const FieldLine> lines,
+                                     std::unique_ptr<BodySource> body) {
+  if (!active_ || responded_ || request_.protocol.empty()) {
+    Fatal("SwitchProtocol without a request for it");
+  }
+  if (draining_) return Abort();  // it would have no end to wait for
+  responded_ = true;
+  switched_ = true;
+  keep_alive_ = false;
+  receiving_body_ = true;
+  body_ = std::move(body);
+  omit_body_ = chunked_ = last_chunk_written_ = false;
+  left_.reset();
+  const ResponseFraming framing = {.upgrade = request_.protocol};
+  AppendResponseHead(101, lines, {}, framing, &head_);
+  Connection::stream().WantWrite();
+  loop().AtTurnEnd(&later_);  // what came behind the request is the new protocol's
+}
+
 void Http1Connection::ChooseFraming(int status, std::optional<std::string_view> length) {
   omit_body_ = request_.method == "HEAD" || StatusHasNoContent(status);
   chunked_ = false;

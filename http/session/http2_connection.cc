@@ -63,12 +63,14 @@ void Http2Connection::Start(std::span<const uint8_t> early) {
   };
   // RFC 9113 §6.5.2: without MAX_CONCURRENT_STREAMS there is no limit, and before its ACK nghttp2
   // holds to it too. RFC 9218: the old priority tree is not for us.
-  const std::array<nghttp2_settings_entry, 4> settings = {
+  const std::array<nghttp2_settings_entry, 5> settings = {
       setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits().concurrent_streams),
       setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits().stream_window),
       setting(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits().fields.bytes),
-      setting(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1)};
-  nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, settings.data(), settings.size());
+      setting(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1),
+      setting(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1)};  // RFC 8441 §3: last, if at all
+  const size_t count = settings.size() - (context().application.TakesWebSocket() ? 0 : 1);
+  nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, settings.data(), count);
   nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, 0,
                                         static_cast<int32_t>(limits().connection_window));
   Expect(Wait::kHead, limits().head_timeout);
@@ -165,6 +167,7 @@ void Http2Connection::OnTimeout(Wait wait) {
   for (const auto& exchange : live_) {
     const bool awaited = exchange->dispatched && !exchange->request_ended && !exchange->responded &&
                          !exchange->done_queued && !exchange->awaits_continue &&
+                         exchange->head.protocol.empty() &&
                          exchange->unconsumed < limits().stream_window;
     if (!awaited || now - exchange->last_input < limits().body_timeout) {
       others = others || !exchange->request_ended;
@@ -180,6 +183,9 @@ void Http2Connection::OnTimeout(Wait wait) {
 void Http2Connection::Drain() {
   if (draining_ || closing_ || silent_) return;
   draining_ = true;
+  for (const auto& exchange : live_) {  // what has no end to wait for
+    if (exchange->switched) Break(exchange.get(), "shutdown", NGHTTP2_CANCEL);
+  }
   if (live_.empty()) {
     Terminate(NGHTTP2_NO_ERROR, "shutdown");
     return;

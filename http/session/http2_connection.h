@@ -30,6 +30,7 @@ class Http2Connection final : public Connection {
 
   // For Http2Exchange.
   const net::Stream& client() const { return stream(); }
+  bool draining() const { return draining_; }
   void ConsumedBody(Http2Exchange* exchange, size_t n);
   void SubmitInterim(Http2Exchange* exchange, int status, std::span<const FieldLine> lines);
   void SubmitResponse(Http2Exchange* exchange, int status, std::span<const FieldLine> prepared,

@@ -23,7 +23,7 @@ void Http2Exchange::Reset(int32_t stream) {
   received = 0;
   unconsumed = 0;
   handler.reset();
-  responded = headers_sent = deferred = false;
+  responded = switched = headers_sent = deferred = false;
   left.reset();
   body.reset();
   piece = {};
@@ -52,6 +52,15 @@ void Http2Exchange::Respond(int status, std::span<const FieldLine> prepared,
   if (responded) Fatal("Respond was called twice");
   body = std::move(source);
   connection_.SubmitResponse(this, status, prepared, extra);
+}
+
+/// RFC 8441 §5.
+void Http2Exchange::SwitchProtocol(std::span<const FieldLine> lines,
+                                   std::unique_ptr<BodySource> source) {
+  if (head.protocol.empty()) Fatal("SwitchProtocol without a request for it");
+  if (connection_.draining()) return Abort();  // it would have no end to wait for
+  switched = true;
+  Respond(200, {}, lines, std::move(source));
 }
 
 void Http2Exchange::Resume() { connection_.ResumeBody(this); }

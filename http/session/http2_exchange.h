@@ -33,6 +33,8 @@ class Http2Exchange final : public Exchange {
   void WantBody() override;
   void Respond(int status, std::span<const FieldLine> prepared, std::span<const FieldLine> extra,
                std::unique_ptr<BodySource> source) override;
+  void SwitchProtocol(std::span<const FieldLine> lines,
+                      std::unique_ptr<BodySource> source) override;
   void Resume() override;
   void Abort() override;
 
@@ -65,6 +67,7 @@ class Http2Exchange final : public Exchange {
 
   // The response.
   bool responded = false;
+  bool switched = false;  ///< to another protocol: DATA is not HTTP's
   bool headers_sent = false;
   bool deferred = false;         ///< the source said kWait, and nghttp2 was told
   std::optional<uint64_t> left;  ///< of Content-Length

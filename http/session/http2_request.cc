@@ -7,6 +7,7 @@
 #include "http/field_list.h"
 #include "http/session/http2_connection.h"
 #include "http/uri.h"
+#include "http/websocket.h"
 
 namespace nearside::http {
 
@@ -214,10 +215,9 @@ int Http2Connection::RefusalOf(Http2Exchange* exchange, std::string_view* reason
   if (exchange->fields_too_large) return refuse(431, "fields_too_large", &counters().too_large);
   if (exchange->target_too_long) return refuse(414, "target_too_long", &counters().too_large);
   if (head.method == "CONNECT") {
-    // No tunnels. WebSocket by extended CONNECT (RFC 8441) is not announced, so that browsers use
-    // HTTP/1.1.
-    return head.protocol == "websocket" ? refuse(501, "no_websocket", nullptr)
-                                        : refuse(405, "no_tunnels", nullptr);
+    // RFC 8441; and no tunnels to anywhere.
+    if (head.protocol.empty()) return refuse(405, "no_tunnels", nullptr);
+    if (head.protocol != kWebSocket) return refuse(501, "unknown_protocol", nullptr);
   }
   if (head.scheme != "http" && head.scheme != "https") {
     return refuse(400, "bad_scheme", &counters().bad_requests);

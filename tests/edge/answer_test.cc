@@ -253,10 +253,13 @@ TEST(AnswerTest, CacheStatusForEachReason) {
       {Reason::kRequestMaxAge, "fwd=request; detail=request_max_age"},
       {Reason::kMethod, "fwd=method; detail=method"},
       {Reason::kNotShared, "fwd=bypass; detail=not_shared"},
+      {Reason::kWebSocket, "fwd=bypass; detail=websocket"},
       {Reason::kOnlyIfCached, "detail=only_if_cached"},
       {Reason::kOriginUnreachable, "fwd=uri-miss; detail=origin_unreachable"},
       {Reason::kOriginTimeout, "fwd=uri-miss; detail=origin_timeout"},
       {Reason::kOriginBroken, "fwd=uri-miss; detail=origin_broken"},
+      {Reason::kNotSwitched, "fwd=bypass; detail=not_switched"},
+      {Reason::kTooManyTunnels, "detail=too_many_tunnels"},
       {Reason::kOriginFailed, "fwd=uri-miss; detail=origin_failed"},
       {Reason::kUnknownHost, "detail=unknown_host"},
       {Reason::kWrongCertificate, "detail=wrong_certificate"},
@@ -311,6 +314,7 @@ TEST(AnswerTest, ErrorsHaveAStatusForEachReason) {
       {Reason::kUnknownHost, 421},   {Reason::kWrongCertificate, 421},
       {Reason::kBadRequest, 400},    {Reason::kOriginFailed, 503},
       {Reason::kLoop, 508},          {Reason::kCorsRefused, 403},
+      {Reason::kNotSwitched, 502},   {Reason::kTooManyTunnels, 503},
   };
   for (const ErrorRow& row : kRows) EXPECT_EQ(StatusOf(row.reason), row.status);
   for (int i = 0; i < kReasonCount; ++i) {

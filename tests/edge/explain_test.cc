@@ -52,7 +52,9 @@ TEST_F(ExplainTest, WhatIsNotStoredWouldBeFetched) {
   EXPECT_EQ(json["site"], "demo");
   EXPECT_EQ(json["key"].get<std::string>().size(), 64u);
   EXPECT_TRUE(json["responses"].empty());
-  EXPECT_EQ(json["origins"], Json::array({origin_.url()}));
+  ASSERT_EQ(json["origins"].size(), 1u);
+  EXPECT_EQ(json["origins"][0]["origin"], origin_.url());
+  EXPECT_EQ(json["origins"][0]["may_be_asked_now"], true);
   EXPECT_EQ(json["being_fetched"], false);
   EXPECT_EQ(Now(json),
             "fetch from the origin: uri_miss: nothing that may be used is stored under the key");

@@ -33,6 +33,12 @@ void FakeExchange::Respond(int with, std::span<const http::FieldLine> prepared,
   if (pull_at_once) Pull();
 }
 
+void FakeExchange::SwitchProtocol(std::span<const http::FieldLine> lines,
+                                  std::unique_ptr<http::BodySource> source) {
+  switched = true;
+  Respond(200, {}, lines, std::move(source));
+}
+
 void FakeExchange::Resume() {
   ++resumes;
   if (pull_at_once) Pull();
@@ -47,6 +53,7 @@ std::string FakeExchange::Pull(uint64_t most) {
       case http::BodySource::State::kWait:
         return state = "wait";
       case http::BodySource::State::kEnd:
+        if (const http::Fields* behind = source_->Trailers()) trailers = behind->ToText();
         return state = "end";
       case http::BodySource::State::kFailed:
         return state = "failed";
@@ -67,8 +74,8 @@ void FakeExchange::Send(std::string_view bytes) {
   if (handler_) handler_->OnBody(BytesOf(bytes));
 }
 
-void FakeExchange::EndBody() {
-  if (handler_) handler_->OnBodyEnd({});
+void FakeExchange::EndBody(const http::Fields& behind) {
+  if (handler_) handler_->OnBodyEnd(behind);
 }
 
 void FakeExchange::Finish(bool complete) {

@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "http/session/exchange.h"
 #include "net/address.h"
@@ -24,6 +23,7 @@ class FakeStream final : public net::Stream {
   void PauseReading() override {}
   void ResumeReading() override {}
   void Close(milliseconds) override {}
+  void EndSending() override {}
   void Abort() override {}
   size_t unsent_bytes() const override { return 0; }
   const net::StreamCounters& counters() const override { return counters_; }
@@ -51,17 +51,22 @@ class FakeExchange final : public http::Exchange {
 
   const http::RequestHead& request() const override { return request_; }
   bool has_body() const override { return has_request_body; }
-  http::Version version() const override { return http::Version::kHttp2; }
+  http::Version version() const override { return spoken; }
   const net::Stream& stream() const override { return stream_; }
   uint64_t id() const override { return 17; }
   MonoTime started() const override { return started_; }
   void SetHandler(std::unique_ptr<http::ExchangeHandler> handler) override;
   void ConsumedBody(size_t n) override { consumed += n; }
-  void SendInterim(int interim, const http::Fields&) override { interims.push_back(interim); }
+  void SendInterim(int interim, const http::Fields& lines) override {
+    interims += std::to_string(interim) + "\n" + lines.ToText();
+    interims_late = interims_late || status != 0;
+  }
   void WantBody() override { wanted_body = true; }
   void Respond(int with, std::span<const http::FieldLine> prepared,
                std::span<const http::FieldLine> extra,
                std::unique_ptr<http::BodySource> source) override;
+  void SwitchProtocol(std::span<const http::FieldLine> lines,
+                      std::unique_ptr<http::BodySource> source) override;
   void Resume() override;
   void Abort() override { aborted = true; }
 
@@ -70,7 +75,7 @@ class FakeExchange final : public http::Exchange {
   std::string Pull(uint64_t most = UINT64_MAX);
   /// The client sends a piece of its body, or all of it has been sent.
   void Send(std::string_view bytes);
-  void EndBody();
+  void EndBody(const http::Fields& behind = {});
   /// Ends the exchange as the session does when all is sent, or the client has left.
   void Finish(bool complete = true);
 
@@ -78,20 +83,24 @@ class FakeExchange final : public http::Exchange {
   std::string Field(std::string_view name) const { return fields.Joined(name); }
 
   bool has_request_body = false;
+  http::Version spoken = http::Version::kHttp2;
   bool pull_at_once = false;  ///< as a fast client: on Respond and on each Resume
   FakeStream& fake_stream() { return stream_; }
 
   // What the edge did.
   int status = 0;  ///< 0: has not answered
   int responses = 0;
-  http::Fields fields;  ///< prepared and extra
-  std::string body;     ///< pulled so far
-  std::string state;    ///< of the last Pull
+  bool switched = false;
+  http::Fields fields;   ///< prepared and extra
+  std::string body;      ///< pulled so far
+  std::string trailers;  ///< behind it, once it has ended
+  std::string state;     ///< of the last Pull
   int resumes = 0;
   size_t consumed = 0;
   bool wanted_body = false;
   bool aborted = false;
-  std::vector<int> interims;
+  std::string interims;        ///< "103\nlink: </a.css>\n" each
+  bool interims_late = false;  ///< one came behind the final head
 
  private:
   http::RequestHead request_;

@@ -91,6 +91,32 @@ TEST_F(FillTest, HeadThenBodyThenTheEnd) {
   EXPECT_EQ(NameOf(fill_->Look(10).state), "end");
 }
 
+TEST_F(FillTest, InterimsAreTakenOnceAndInOrder) {
+  auto reader = Join();
+  EXPECT_TRUE(fill_->AddInterim({.status = 103, .fields = {{"link", "</a>"}}}));
+  executor_.Run();
+  EXPECT_EQ(reader->wakes, 1);
+  EXPECT_TRUE(fill_->AddInterim({.status = 102, .fields = {}}));
+  const std::vector<Interim> taken = fill_->TakeInterims();
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_EQ(taken[0].status, 103);
+  EXPECT_EQ(taken[0].fields.ToText(), "link: </a>\n");
+  EXPECT_EQ(taken[1].status, 102);
+  EXPECT_TRUE(fill_->TakeInterims().empty());
+  EXPECT_EQ(fill_->phase(), Fill::Phase::kPending);
+}
+
+TEST_F(FillTest, NoMoreInterimsWaitThanTheLimit) {
+  EXPECT_FALSE(fill_->AddInterim({.status = 102, .fields = {}})) << "nobody waits";
+  auto reader = Join();
+  for (size_t i = 0; i < Fill::kMostInterims; ++i) {
+    EXPECT_TRUE(fill_->AddInterim({.status = 102, .fields = {}}));
+  }
+  EXPECT_FALSE(fill_->AddInterim({.status = 102, .fields = {}}));
+  EXPECT_EQ(fill_->TakeInterims().size(), Fill::kMostInterims);
+  EXPECT_TRUE(fill_->AddInterim({.status = 102, .fields = {}}));
+}
+
 TEST_F(FillTest, AFailureKeepsWhatHadCome) {
   Begin();
   Grow(10);

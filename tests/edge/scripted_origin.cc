@@ -25,19 +25,27 @@ bool Receive(int socket, std::string* buffer) {
 }
 
 /// A chunked body at the front of `buffer`, which grows as needed; taken out of it.
-bool TakeChunked(int socket, std::string* buffer, std::string* body) {
+bool TakeChunked(int socket, std::string* buffer, std::string* body, std::string* trailers) {
   while (true) {
     size_t end;
     while ((end = buffer->find("\r\n")) == std::string::npos) {
       if (!Receive(socket, buffer)) return false;
     }
     const size_t size = std::stoul(buffer->substr(0, end), nullptr, 16);
+    if (size == 0) {
+      while ((end = buffer->find("\r\n\r\n")) == std::string::npos) {
+        if (!Receive(socket, buffer)) return false;
+      }
+      const size_t begin = buffer->find("\r\n") + 2;
+      if (end > begin) *trailers = buffer->substr(begin, end + 2 - begin);
+      buffer->erase(0, end + 4);
+      return true;
+    }
     while (buffer->size() < end + 2 + size + 2) {
       if (!Receive(socket, buffer)) return false;
     }
     body->append(*buffer, end + 2, size);
     buffer->erase(0, end + 2 + size + 2);
-    if (size == 0) return true;
   }
 }
 
@@ -77,6 +85,14 @@ void ScriptedOrigin::Asked::Answer(std::string_view status, std::string_view lin
 }
 
 void ScriptedOrigin::Asked::Close() const { ::shutdown(socket_, SHUT_RDWR); }
+
+void ScriptedOrigin::Asked::Reset() const {
+  // Closing a socket that is unread or lingers for no time resets; the reading thread keeps ours
+  // open, so the protocol is made to forget it.
+  sockaddr nowhere{};
+  nowhere.sa_family = AF_UNSPEC;
+  ::connect(socket_, &nowhere, sizeof nowhere);
+}
 
 void ScriptedOrigin::Asked::AwaitClosed() const {
   // The reading thread shuts the socket down when the edge does.
@@ -126,9 +142,9 @@ void ScriptedOrigin::Serve(int socket) {
     }
     Asked head(socket, buffer.substr(0, end + 2), "");
     buffer.erase(0, end + 4);
-    std::string body;
+    std::string body, trailers;
     if (head.Field("transfer-encoding") == "chunked") {
-      if (!TakeChunked(socket, &buffer, &body)) return;
+      if (!TakeChunked(socket, &buffer, &body, &trailers)) return;
     } else if (const std::string length = head.Field("content-length"); !length.empty()) {
       while (buffer.size() < std::stoul(length)) {
         if (!Receive(socket, &buffer)) return;
@@ -137,7 +153,7 @@ void ScriptedOrigin::Serve(int socket) {
       buffer.erase(0, body.size());
     }
     std::lock_guard lock(mutex_);
-    waiting_.emplace_back(socket, head.head(), std::move(body));
+    waiting_.emplace_back(socket, head.head(), std::move(body), std::move(trailers));
     ++count_;
     changed_.notify_all();
   }

@@ -19,11 +19,16 @@ class ScriptedOrigin {
   /// A request that has arrived, and its connection.
   class Asked {
    public:
-    Asked(int socket, std::string head, std::string body)
-        : socket_(socket), head_(std::move(head)), body_(std::move(body)) {}
+    Asked(int socket, std::string head, std::string body, std::string trailers = "")
+        : socket_(socket),
+          head_(std::move(head)),
+          body_(std::move(body)),
+          trailers_(std::move(trailers)) {}
     /// "GET /a HTTP/1.1" and the fields, a line each.
     const std::string& head() const { return head_; }
     const std::string& body() const { return body_; }
+    /// The lines behind a chunked body, as they came.
+    const std::string& trailers() const { return trailers_; }
     std::string first_line() const { return head_.substr(0, head_.find("\r\n")); }
     /// The first value of a field (lower case); "" when there is none.
     std::string Field(std::string_view name) const;
@@ -34,6 +39,8 @@ class ScriptedOrigin {
     void Answer(std::string_view status, std::string_view lines, std::string_view body) const;
     /// Ends the connection, in the middle of whatever was sent.
     void Close() const;
+    /// The same with a reset.
+    void Reset() const;
     /// Waits until the other side has ended the connection.
     void AwaitClosed() const;
 
@@ -41,6 +48,7 @@ class ScriptedOrigin {
     int socket_;
     std::string head_;
     std::string body_;
+    std::string trailers_;
   };
 
   enum class Family { kIpv4, kIpv6 };

@@ -111,6 +111,8 @@ TEST_F(EdgeSettingsTest, Defaults) {
   EXPECT_EQ(settings.limits.body_timeout, seconds(30));
   EXPECT_EQ(settings.limits.send_timeout, seconds(30));
   EXPECT_EQ(settings.limits.connections, 100'000);
+  EXPECT_EQ(settings.limits.tunnels, 10000);
+  EXPECT_EQ(settings.limits.tunnel_idle_timeout, seconds(600));
   const SiteSettings& site = settings.sites[0];
   EXPECT_EQ(site.origin_host, "");
   EXPECT_EQ(site.origin_ca, "");

@@ -56,6 +56,13 @@ TEST_F(UploadTest, AnEndBehindBytesIsToldBehindThem) {
   EXPECT_EQ(Take(), "abc end");
 }
 
+TEST_F(UploadTest, TrailersComeBehindTheBody) {
+  Push("abc");
+  upload_->End({{"x-sum", "1"}});
+  EXPECT_EQ(Take(), "abc end");
+  EXPECT_EQ(source_->Trailers()->ToText(), "x-sum: 1\n");
+}
+
 TEST_F(UploadTest, WhatTheOriginTookOpensTheClientsWindow) {
   Push("abcdef");
   EXPECT_EQ(exchange_.consumed, 0u);

@@ -19,6 +19,7 @@ class NarrowStream final : public net::Stream {
   void PauseReading() override { paused = true; }
   void ResumeReading() override { paused = false; }
   void Close(milliseconds) override {}
+  void EndSending() override {}
   void Abort() override {}
   size_t unsent_bytes() const override { return 0; }
   const net::StreamCounters& counters() const override { return counters_; }

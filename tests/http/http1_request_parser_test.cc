@@ -43,6 +43,38 @@ TEST(Http1RequestParserTest, RequestsFollowEachOther) {
             "GET /3 at b\n= no body, keep-alive\nend \nmore\n");
 }
 
+TEST(Http1RequestParserTest, OfUpgradesOnlyWebSocketIsTakenUp) {
+  const std::string get = "GET / HTTP/1.1\r\nHost: a\r\n";
+  const struct {
+    std::string head;
+    const char* protocol;
+  } rows[] = {
+      {get + "Upgrade: websocket\r\nConnection: Upgrade\r\n", "websocket"},
+      {get + "Upgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n", "websocket"},
+      {get + "Upgrade: h2c, websocket\r\nConnection: Upgrade, HTTP2-Settings\r\n", "websocket"},
+      {get + "Upgrade: websocket\r\n", ""},
+      {get + "Connection: Upgrade\r\n", ""},
+      {get + "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: x\r\n", ""},
+      {get + "Upgrade: websockets\r\nConnection: Upgrade\r\n", ""},
+      {get + "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n", ""},
+      {get + "Upgrade: websocket\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n", ""},
+      {"GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", ""},
+      {"POST / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", ""},
+  };
+  for (const auto& row : rows) {
+    Http1RequestParser parser({});
+    RequestHead head;
+    parser.Start(&head);
+    const std::string text = row.head + "\r\n";
+    std::string_view input = text;
+    ASSERT_EQ(parser.Next(&input), ParseEvent::kHead) << row.head;
+    EXPECT_EQ(head.protocol, row.protocol) << row.head;
+    for (const char* gone : {"upgrade", "connection", "http2-settings"}) {
+      EXPECT_FALSE(head.fields.Has(gone)) << row.head;
+    }
+  }
+}
+
 TEST(Http1RequestParserTest, TargetForms) {
   const struct {
     const char* line;

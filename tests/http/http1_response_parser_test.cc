@@ -72,6 +72,11 @@ TEST(Http1ResponseParserTest, FramingByStatusMethodAndFields) {
       {"GET", "304 Not Modified", length, "no body, keep-alive"},
       {"GET", "304 Not Modified", "", "no body, keep-alive"},
       {"POST", "205 Reset Content", "Content-Length: 0\r\n", "length 0, keep-alive"},
+      // RFC 9112 §6.3: the final coding is not chunked.
+      {"GET", "200 OK", "Transfer-Encoding: unheard-of\r\n", "until close, close"},
+      {"GET", "200 OK", "Transfer-Encoding: identity\r\nConnection: keep-alive\r\n",
+       "until close, close"},
+      {"HEAD", "200 OK", "Transfer-Encoding: unheard-of\r\n", "no body, close"},
   };
   for (const auto& row : rows) {
     const std::string trace =
@@ -108,6 +113,18 @@ TEST(Http1ResponseParserTest, AmbiguousFramingIsRefused) {
       {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "length_and_coding"},
       {"Transfer-Encoding: gzip, chunked\r\n", "unknown_coding"},
       {"Transfer-Encoding: gzip\r\n", "unknown_coding"},
+      {"Transfer-Encoding: X-Gzip\r\n", "unknown_coding"},
+      {"Transfer-Encoding: br\r\n", "unknown_coding"},
+      {"Transfer-Encoding: chunked, x\r\n", "unknown_coding"},
+      {"Transfer-Encoding: x, chunked\r\n", "unknown_coding"},
+      {"Transfer-Encoding: x, y\r\n", "unknown_coding"},
+      {"Transfer-Encoding: x;y=z\r\n", "unknown_coding"},
+      {"Transfer-Encoding: xChunked\r\n", "unknown_coding"},
+      {"Transfer-Encoding: \"chunked\"\r\n", "unknown_coding"},
+      {"Transfer-Encoding: \r\n", "unknown_coding"},
+      {"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n", "unknown_coding"},
+      {"Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n", "unknown_coding"},
+      {"Transfer-Encoding: x\r\nContent-Length: 5\r\n", "length_and_coding"},
       {"Content-Length: x\r\n", "bad_length"},
       {"X : y\r\n", "space_before_colon"},
       {"X: y\r\n z\r\n", "obs_fold"},
@@ -119,6 +136,34 @@ TEST(Http1ResponseParserTest, AmbiguousFramingIsRefused) {
   }
   EXPECT_EQ(Parse("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
             "refused coding_in_http10\n");
+  EXPECT_EQ(Parse("HTTP/1.0 200 OK\r\nTransfer-Encoding: x\r\n\r\n"), "refused coding_in_http10\n");
+}
+
+/// The answer to a request that asks for WebSocket.
+std::string ParseSwitch(std::string_view input) {
+  Http1ResponseParser parser({});
+  ResponseHead head;
+  return TraceOf(parser, head, {input}, [&] { parser.Start("GET", &head, /*websocket=*/true); });
+}
+
+TEST(Http1ResponseParserTest, AnUpgradeThatWasAskedForEndsHttp) {
+  EXPECT_EQ(ParseSwitch("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 101 Switching\r\nUpgrade: "
+                        "WebSocket\r\nConnection: x, Upgrade\r\nX: y\r\nSec-WebSocket-Accept: "
+                        "z\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
+            "interim 102\n\n101\nsec-websocket-accept: z\n= until close, close\nbody HTTP/1.1 200 "
+            "OK\r\n\r\n\nmore\n");
+  EXPECT_EQ(ParseSwitch("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"),
+            "403\ncontent-length: 2\n= length 2, keep-alive\nbody no\nend \n");
+  const std::string switching = "HTTP/1.1 101 Switching\r\n";
+  const std::string both = "Upgrade: websocket\r\nConnection: upgrade\r\n";
+  for (const std::string& bad :
+       {switching, switching + "Upgrade: websocket\r\n", switching + "Connection: upgrade\r\n",
+        switching + "Upgrade: h2c\r\nConnection: upgrade\r\n",
+        switching + both + "Content-Length: 5\r\n",
+        switching + both + "Transfer-Encoding: chunked\r\n", "HTTP/1.0 101 Switching\r\n" + both}) {
+    EXPECT_EQ(ParseSwitch(bad + "\r\n"), "refused unexpected_upgrade\n") << bad;
+    EXPECT_EQ(Parse(bad + "\r\n"), "refused unexpected_upgrade\n") << "and never unasked";
+  }
 }
 
 /// Parses and then ends the connection.
@@ -143,6 +188,7 @@ std::string ParseToEnd(std::string_view input, std::string_view method = "GET") 
 TEST(Http1ResponseParserTest, TheEndOfTheConnectionEndsOnlyBodiesWithoutFraming) {
   EXPECT_EQ(ParseToEnd("HTTP/1.1 200 OK\r\n\r\nhello"), "whole 5");
   EXPECT_EQ(ParseToEnd("HTTP/1.1 200 OK\r\n\r\n"), "whole 0");
+  EXPECT_EQ(ParseToEnd("HTTP/1.1 200 OK\r\nTransfer-Encoding: unheard-of\r\n\r\nhello"), "whole 5");
   EXPECT_EQ(ParseToEnd("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello"), "cut_off 5");
   EXPECT_EQ(ParseToEnd("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
             "cut_off 5");

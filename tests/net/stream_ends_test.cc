@@ -57,6 +57,53 @@ TEST_P(StreamEndsTest, CloseSendsAllThenEndsCleanly) {
   EXPECT_EQ(recorder->closed->reason, "closed");
 }
 
+TEST_P(StreamEndsTest, EndSendingSendsAllAndGoesOnReading) {
+  const std::string body = Pattern(4 * kMiB);
+  auto peer = server_.Connect();
+  Recorder* recorder = server_.Accepted();
+  thread_.Call([&] {
+    recorder->then_on_produce = [&] {
+      if (recorder->sent == body.size()) recorder->stream->EndSending();
+    };
+    recorder->Send(body);
+  });
+  EXPECT_TRUE(peer->ReceiveAll() == body);
+  EXPECT_TRUE(peer->ended_cleanly()) << peer->error();
+  EXPECT_TRUE(peer->Send("after it"));
+  EXPECT_TRUE(thread_.Await([&] { return recorder->received == "after it"; }));
+  const int produces = thread_.Call([&] {
+    recorder->stream->WantWrite();
+    recorder->stream->EndSending();
+    return recorder->produces;
+  });
+  peer->EndSending();
+  EXPECT_TRUE(thread_.Await([&] { return recorder->ends == 1; }));
+  EXPECT_FALSE(recorder->closed);
+  EXPECT_EQ(recorder->produces, produces);
+  thread_.Call([&] { recorder->stream->Close(); });
+  EXPECT_TRUE(thread_.Await([&] { return recorder->closed.has_value(); }));
+  EXPECT_EQ(recorder->closed->reason, "closed");
+}
+
+TEST_P(StreamEndsTest, WhatWaitsBehindBothEndsIsReadWhenReadingGoesOn) {
+  auto peer = server_.Connect();
+  Recorder* recorder = server_.Accepted();
+  thread_.Call([&] {
+    recorder->stream->PauseReading();
+    recorder->stream->EndSending();
+  });
+  EXPECT_EQ(peer->ReceiveAll(), "");
+  peer->Send("last words");
+  peer->EndSending();
+  int turns = 0;  // long enough for the system to report both ends
+  EXPECT_TRUE(thread_.Await([&] { return ++turns > 1000; }));
+  EXPECT_FALSE(recorder->closed);
+  EXPECT_EQ(recorder->ends, 0);
+  thread_.Call([&] { recorder->stream->ResumeReading(); });
+  EXPECT_TRUE(thread_.Await([&] { return recorder->ends == 1; }));
+  EXPECT_EQ(recorder->received, "last words");
+}
+
 TEST_P(StreamEndsTest, CloseBeforeAnythingWasSent) {
   auto peer = server_.Connect();
   Recorder* recorder = server_.Accepted();

@@ -26,6 +26,11 @@ TEST(Sha256Test, AgreesWithTheStandardsExamples) {
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
+TEST(Sha1Test, AgreesWithTheStandardsExamples) {
+  EXPECT_EQ(HexEncode(Sha1Of("")), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+  EXPECT_EQ(HexEncode(Sha1Of("abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+
 TEST(Sha256Test, PiecesGiveTheDigestOfTheWhole) {
   std::string million(1'000'000, 'a');
   Sha256 digest;

@@ -22,6 +22,8 @@ class Response:
     body: bytes
     error: str  # curl's words when it failed
     exit_code: int
+    interims: list[tuple[int, list[tuple[str, str]]]] = dataclasses.field(default_factory=list)
+    trailers: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
     def field(self, name: str) -> str | None:
         """All values of a field, joined by commas; None without it."""
@@ -73,18 +75,23 @@ def curl(url: str, *, to: tuple[str, int] | None = None, ca: pathlib.Path | None
         result = subprocess.run([*command, *options, url], input=data if isinstance(data, bytes) else b"",
                                 capture_output=True, check=False, timeout=timeout + 10)
         told = json.loads(result.stdout or b"{}")
+        interims, fields, trailers = _parse_head(head.read_bytes() if head.exists() else b"")
         return Response(
             status=told.get("response_code", 0), version=str(told.get("http_version", "")),
-            fields=_parse_head(head.read_bytes() if head.exists() else b""),
+            fields=fields, interims=interims, trailers=trailers,
             body=body.read_bytes() if body.exists() and method != "HEAD" else b"",
             error=result.stderr.decode(errors="replace").strip(), exit_code=result.returncode)
 
 
-def _parse_head(head: bytes) -> list[tuple[str, str]]:
-    """The fields of the last response in curl's -D file (interim ones come before it)."""
-    blocks = [block for block in head.decode("latin-1").split("\r\n\r\n") if block.startswith("HTTP/")]
-    lines = blocks[-1].split("\r\n")[1:] if blocks else []
-    return [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+def _parse_head(head: bytes) -> tuple[list, list, list]:
+    """Of curl's -D file: interim responses, the fields of the last response, and its trailers."""
+    def fields_of(lines: list[str]) -> list[tuple[str, str]]:
+        return [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines if line)]
+
+    blocks = [block.split("\r\n") for block in head.decode("latin-1").split("\r\n\r\n") if block]
+    heads = [(int(lines[0].split()[1]), fields_of(lines[1:])) for lines in blocks if lines[0].startswith("HTTP/")]
+    trailers = [field for lines in blocks if not lines[0].startswith("HTTP/") for field in fields_of(lines)]
+    return [one for one in heads if one[0] < 200], heads[-1][1] if heads else [], trailers
 
 
 @dataclasses.dataclass

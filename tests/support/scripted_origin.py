@@ -3,6 +3,8 @@
 import dataclasses
 import email.utils
 import http.server
+import queue
+import select
 import socket
 import socketserver
 import threading
@@ -19,10 +21,41 @@ class Reply:
     fields: dict[str, str] = dataclasses.field(default_factory=dict)
     length: int | None = None  # Content-Length to claim; the body's by default
     chunked: bool = False
+    interims: list[tuple[int, dict[str, str]]] = dataclasses.field(default_factory=list)  # 1xx, sent at once
+    trailers: dict[str, str] = dataclasses.field(default_factory=dict)  # behind a chunked body
+    stream: "Stream | None" = None  # goes on where `body` ends
     cut_after: int | None = None  # bytes of the body after which the connection is closed
     gate: threading.Event | None = None  # waited for before the head is sent
     body_gate: threading.Event | None = None  # waited for before the second half of the body
     raw: bytes | None = None  # these bytes instead of a response, then the connection is closed
+
+
+class Stream:
+    """The rest of a chunked body, sent as the test gives it; and whether its reader has left."""
+
+    def __init__(self) -> None:
+        self.pieces: queue.Queue[bytes | None] = queue.Queue()  # None: the end
+        self.left = threading.Event()
+
+    def send(self, write: Callable[[bytes], None], connection: socket.socket) -> None:
+        while True:
+            try:
+                piece = self.pieces.get(timeout=0.02)
+            except queue.Empty:
+                if self._has_left(connection):
+                    self.left.set()
+                    raise ConnectionResetError("the reader has left") from None
+                continue
+            if piece is None:
+                return
+            write(piece)
+
+    @staticmethod
+    def _has_left(connection: socket.socket) -> bool:
+        try:
+            return bool(select.select([connection], [], [], 0)[0]) and not connection.recv(1, socket.MSG_PEEK)
+        except ConnectionError:
+            return True
 
 
 @dataclasses.dataclass
@@ -33,6 +66,7 @@ class Seen:
     target: str
     fields: dict[str, str]
     body: bytes
+    trailers: dict[str, str]
 
 
 class ScriptedOrigin:
@@ -118,15 +152,17 @@ class ScriptedOrigin:
 
     def _serve(self, handler: http.server.BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
-        body = handler.rfile.read(length) if length else self._read_chunks(handler)
+        body, trailers = (handler.rfile.read(length), {}) if length else self._read_chunks(handler)
         fields = {name.lower(): value for name, value in handler.headers.items()}
-        seen = Seen(handler.command, handler.path, fields, body)
+        seen = Seen(handler.command, handler.path, fields, body, trailers)
         with self._lock:
             self.requests.append(seen)
         keys = (seen.target, seen.target.partition("?")[0], "*")
         route = next((self.routes[key] for key in keys if key in self.routes),
                      Reply(404, b"no route\n", {"Cache-Control": "no-store"}))
         reply = route(seen) if callable(route) else route
+        for status, lines in reply.interims:
+            handler.wfile.write(self._head(status, lines))
         if reply.gate is not None:
             reply.gate.wait(30)
         if reply.raw is not None:
@@ -136,27 +172,31 @@ class ScriptedOrigin:
         self._answer(handler, reply)
 
     @staticmethod
-    def _read_chunks(handler: http.server.BaseHTTPRequestHandler) -> bytes:
+    def _read_chunks(handler: http.server.BaseHTTPRequestHandler) -> tuple[bytes, dict[str, str]]:
         if "chunked" not in handler.headers.get("Transfer-Encoding", ""):
-            return b""
-        body = b""
+            return b"", {}
+        body, trailers = b"", {}
         while size := int(handler.rfile.readline().split(b";")[0], 16):
             body += handler.rfile.read(size)
             handler.rfile.readline()
-        while handler.rfile.readline().strip():
-            pass
-        return body
+        while line := handler.rfile.readline().decode("latin-1").strip():
+            name, _, value = line.partition(":")
+            trailers[name.lower()] = value.strip()
+        return body, trailers
+
+    @staticmethod
+    def _head(status: int, fields: dict[str, str]) -> bytes:
+        lines = [f"HTTP/1.1 {status} Scripted", *(f"{name}: {value}" for name, value in fields.items())]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
     def _answer(self, handler: http.server.BaseHTTPRequestHandler, reply: Reply) -> None:
-        lines = [f"HTTP/1.1 {reply.status} Scripted"]
         fields = {"Date": email.utils.formatdate(time.time(), usegmt=True), **reply.fields}
         bodiless = reply.status in (204, 304) or reply.status < 200
         if reply.chunked:
             fields["Transfer-Encoding"] = "chunked"
         elif not bodiless:
             fields["Content-Length"] = str(len(reply.body) if reply.length is None else reply.length)
-        lines += [f"{name}: {value}" for name, value in fields.items()]
-        handler.wfile.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        handler.wfile.write(self._head(reply.status, fields))
         if handler.command == "HEAD" or bodiless:
             return
         body = reply.body if reply.cut_after is None else reply.body[:reply.cut_after]
@@ -166,10 +206,13 @@ class ScriptedOrigin:
             handler.wfile.flush()
             reply.body_gate.wait(30)
         self._write(handler, reply, body[half:])
+        if reply.stream is not None:
+            reply.stream.send(lambda piece: self._write(handler, reply, piece), handler.connection)
         if reply.cut_after is not None:
             handler.close_connection = True
         elif reply.chunked:
-            handler.wfile.write(b"0\r\n\r\n")
+            lines = "".join(f"{name}: {value}\r\n" for name, value in reply.trailers.items())
+            handler.wfile.write(f"0\r\n{lines}\r\n".encode("latin-1"))
         handler.wfile.flush()
 
     @staticmethod

@@ -43,6 +43,9 @@ async function see(page, url, report) {
     scrollTo(0, 0);
   });
   await page.waitForLoadState("networkidle");
+  if (url.endsWith("/websocket.html")) {
+    await page.waitForFunction(() => document.querySelector("[data-served]").dataset.served === "done");
+  }
   report.footer = await page.locator("[data-served]").innerText();
   if (url.endsWith("/live.html")) {
     // The first measurement fetches what no page has needed yet.

@@ -113,6 +113,29 @@ class BrowserTest(CacheTest):
         self.assertEqual("100 %", report["live"]["hits"], "measured a second time all of it is a hit")
         print(f"screenshots: {OUTPUT}/browser-*.png")
 
+    def test_websocket_goes_over_the_http2_connection_of_its_page(self):
+        address = self.addresses.address()
+        port = self.addresses.port(address)
+        origin = subprocess.Popen([*self.prefix, "/usr/bin/python3", SOURCE / "tests/support/websocket.py", address,
+                                   str(port)])
+        self.addCleanup(origin.wait)
+        self.addCleanup(origin.kill)
+        log = self.folder / "access.log"
+        edge = Edge(self, "tokyo", origins=[f"http://{address}:{port}"], tls_port=443, prefix=self.prefix,
+                    edge=f'access_log = "{log}"').start()
+        NameServer(self, {"tokyo": edge.tls}, address="127.0.0.1", port=53, prefix=self.prefix,
+                   unknown="tokyo").start()
+        wait_until(lambda: self.address_by_dns() == [edge.address], "DNS leads to the edge")
+        report = self.browse(f"https://{SITE_HOST}/websocket.html")
+        self.assertEqual([], report["problems"])
+        self.assertEqual("chat 5,100000,200000 1000 true", report["footer"])
+        self.assertEqual(0, edge.daemon.stop())
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        tunnels = [line for line in lines if line["target"] == "/echo"]
+        self.assertEqual([("HTTP/2", "CONNECT", 200, "websocket")],
+                         [(line["protocol"], line["method"], line["status"], line["reason"]) for line in tunnels])
+        self.assertGreater(tunnels[0]["bytes"], 300_000)
+
     def test_without_any_edge_the_origin_serves_the_browser_itself(self):
         self.start_fleet(nearest="virginia")
         wait_until(lambda: self.address_by_dns() == [self.edges["virginia"].address], "virginia is healthy")

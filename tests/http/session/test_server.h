@@ -82,6 +82,7 @@ class TestServer final : public Application {
     SessionLimits limits;
     bool tls = false;
     std::vector<std::string> alpn = {"h2", "http/1.1"};
+    bool websocket = false;  ///< takes it up
   };
 
   explicit TestServer(Options options);
@@ -114,6 +115,7 @@ class TestServer final : public Application {
 
  private:
   void OnRequest(Exchange& exchange) override;
+  bool TakesWebSocket() const override { return options_.websocket; }
 
   Options options_;
   net::TestAuthority authority_;
