@@ -6,6 +6,7 @@
 #include "edge/purge.h"
 #include "edge/slices.h"
 #include "edge/worker.h"
+#include "http/accept_language.h"
 
 namespace nearside::edge {
 namespace {
@@ -236,14 +237,17 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   whole.slicing = slicing;
   whole.slicing.since_purge = purge_sequence_;
   if (fields.Has("vary")) {
-    *selecting = SelectingFields(fields.Joined("vary"), exchanged.request.fields);
+    *selecting = SelectingFields(fields.Joined("vary"), exchanged.request.fields, exchanged.site);
   }
   const Key256 key = selecting->empty() ? order_.primary : VariantKey(order_.primary, *selecting);
   auto writer = node.store->Begin(0);
   if (!writer) return nullptr;
   storage::HeadRef head = writer->Commit(MakeStorageHead(key, whole, decision_.drop_at));
   if (head && !selecting->empty()) {
-    CommitIndex({.selecting = *selecting, .key = key, .stored_at = exchanged.response_time},
+    CommitIndex({.selecting = *selecting,
+                 .key = key,
+                 .stored_at = exchanged.response_time,
+                 .language = http::SoleContentLanguage(fields)},
                 decision_.drop_at);
   }
   return head;
@@ -307,7 +311,8 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   }
   if (decision_.store()) {
     if (response.fields.Has("vary")) {
-      head.selecting = SelectingFields(response.fields.Joined("vary"), order_.request.fields);
+      head.selecting = SelectingFields(response.fields.Joined("vary"), order_.request.fields,
+                                       order_.site->settings);
     }
     head.withheld = WithheldFields(exchanged);
     // RFC 9111 §4.3.3: an error does not displace a copy that may be served instead of it.
@@ -480,7 +485,11 @@ storage::HeadRef OriginFetch::Commit() {
   writer_.reset();
   if (kept && !selecting.empty()) {
     const WallTime stored_at = response_->freshness.response_time;
-    CommitIndex({.selecting = selecting, .key = key, .stored_at = stored_at}, decision_.drop_at);
+    CommitIndex({.selecting = selecting,
+                 .key = key,
+                 .stored_at = stored_at,
+                 .language = http::SoleContentLanguage(stored.fields)},
+                decision_.drop_at);
   }
   return kept;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "edge/negotiation.h"
 #include "http/field_list.h"
 
 namespace nearside::edge {
@@ -21,6 +22,9 @@ constexpr std::string_view kClaimsPrefix = "x-forwarded-";
 constexpr std::array<std::string_view, 3> kOurs = {"host", "content-length", "expect"};
 constexpr std::array<std::string_view, 6> kConditions = {
     "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
+
+/// A fill asks by what is in its key.
+constexpr std::array<std::string_view, 2> kNegotiated = {"accept-encoding", "accept-language"};
 
 template <size_t N>
 bool In(const std::array<std::string_view, N>& list, std::string_view name) {
@@ -62,6 +66,13 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
     if (IsClaim(line.name) || In(kOurs, line.name)) continue;
     if (mode == OriginMode::kFill && In(kConditions, line.name)) continue;
     head.fields.Add(line.name, line.value);
+  }
+  if (mode == OriginMode::kFill) {
+    for (std::string_view name : kNegotiated) {
+      if (auto value = Negotiated(name, request.fields, site.settings)) {
+        head.fields.Set(name, *value);
+      }
+    }
   }
   if (stored != nullptr) {
     if (const auto etag = stored->fields.Get("etag")) head.fields.Add("if-none-match", *etag);

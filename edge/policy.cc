@@ -236,7 +236,8 @@ bool IsWithheld(std::string_view name, const CacheControl& control) {
 
 /// Whether a 304 is about the stored response (RFC 9111 §4.3.4), and leaves it under its key.
 /// Otherwise the reason not to keep it.
-std::optional<Reason> Displaced(const StoredResponse& stored, const http::Fields& fresh) {
+std::optional<Reason> Displaced(const StoredResponse& stored, const http::Fields& fresh,
+                                const SiteSettings& site) {
   const auto old_tag = http::ParseEntityTag(stored.fields.Get("etag").value_or(""));
   const auto new_tag = http::ParseEntityTag(fresh.Get("etag").value_or(""));
   if (old_tag && new_tag && !old_tag->weak && !new_tag->weak && *old_tag != *new_tag) {
@@ -244,8 +245,8 @@ std::optional<Reason> Displaced(const StoredResponse& stored, const http::Fields
   }
   if (!fresh.Has("vary")) return std::nullopt;
   const http::Fields none;
-  const auto names = [&none](const http::Fields& fields) {
-    return SelectingFields(fields.Joined("vary"), none).ToText();
+  const auto names = [&none, &site](const http::Fields& fields) {
+    return SelectingFields(fields.Joined("vary"), none, site).ToText();
   };
   if (names(stored.fields) != names(fresh)) return Reason::kVaryStar;
   return std::nullopt;
@@ -361,7 +362,7 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
                         .response_time = exchanged.response_time,
                         .site = exchanged.site};
   *decision = DecideStore(after);
-  if (auto displaced = Displaced(stored, fresh)) {
+  if (auto displaced = Displaced(stored, fresh, exchanged.site)) {
     decision->reason = *displaced;
     decision->unshareable = true;
   }

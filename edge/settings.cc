@@ -225,6 +225,20 @@ Table LimitTable() {
   return table;
 }
 
+void AddNegotiation(Table* table) {
+  table->Key(
+      "normalize_accept_encoding", &SiteSettings::normalize_accept_encoding,
+      {.fallback = "true",
+       .prose = "Requests that accept the same of `br`, `gzip` and `zstd` share variants, and "
+                "origins are asked for just these. `false`: `Accept-Encoding` counts and is "
+                "sent to the letter."});
+  table->Key("normalize_accept_language", &SiteSettings::normalize_accept_language,
+             {.fallback = "true",
+              .prose = "Requests that want the same languages in the same order share variants, "
+                       "and one in the only language that a request wants most is taken. `false`: "
+                       "`Accept-Language` counts and is sent to the letter."});
+}
+
 Table SiteTable() {
   Table table;
   table.Key("name", &SiteSettings::name,
@@ -306,6 +320,7 @@ Table SiteTable() {
            "length that holds it (in whole chunks of 65,520 bytes). Where the origin names a "
            "length and a strong validator, the rest is fetched in slices as it is wanted. 0: the "
            "whole is fetched."});
+  AddNegotiation(&table);
   table.Where(&SiteSettings::where);
   return table;
 }

@@ -76,6 +76,8 @@ struct SiteSettings {
   milliseconds keep{};
   std::string set_cookie;
   ByteSize slice;
+  bool normalize_accept_encoding = true;
+  bool normalize_accept_language = true;
   settings::Origin where;
 };
 

@@ -6,7 +6,7 @@ namespace nearside::edge {
 namespace {
 
 // Little-endian throughout; every length is checked against what is left when it is read back.
-constexpr uint8_t kFormatVersion = 2;
+constexpr uint8_t kFormatVersion = 3;
 
 class Encoder {
  public:
@@ -116,7 +116,9 @@ Freshness DecodeFreshness(Decoder* in) {
 
 size_t StoredResponse::charge() const {
   size_t bytes = sizeof(*this) + fields.wire_size() + url.size() + control.size();
-  for (const Variant& variant : variants) bytes += sizeof(variant) + variant.selecting.wire_size();
+  for (const Variant& variant : variants) {
+    bytes += sizeof(variant) + variant.selecting.wire_size() + variant.language.size();
+  }
   for (const std::string& tag : tags) bytes += sizeof(tag) + tag.size();
   return bytes;
 }
@@ -138,6 +140,7 @@ std::string EncodeStored(const StoredResponse& response) {
     out.FieldList(variant.selecting);
     out.Number(variant.key.bytes);
     out.Number(ToUnixMillis(variant.stored_at));
+    out.Text(variant.language);
   }
   out.Number(response.slicing.slice_bytes);
   out.Number(response.slicing.total_bytes);
@@ -162,6 +165,7 @@ std::unique_ptr<StoredResponse> DecodeStored(std::string_view meta) {
     in.FieldList(&variant.selecting);
     variant.key.bytes = in.Number<decltype(variant.key.bytes)>();
     variant.stored_at = FromUnixMillis(in.Number<int64_t>());
+    variant.language = in.Text();
     response->variants.push_back(std::move(variant));
   }
   response->slicing.slice_bytes = in.Number<uint64_t>();

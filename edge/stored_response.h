@@ -18,6 +18,7 @@ struct Variant {
   http::Fields selecting;  ///< one line for each field that Vary names, "" for absent ones
   Key256 key;
   WallTime stored_at;
+  std::string language;  ///< of the response, in lower case, if it is only one (Content-Language)
 };
 
 /// A part of a body, in bytes from its beginning.

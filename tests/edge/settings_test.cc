@@ -122,6 +122,8 @@ TEST_F(EdgeSettingsTest, Defaults) {
   EXPECT_EQ(site.stale_if_error, std::chrono::hours(24));
   EXPECT_EQ(site.keep, std::chrono::hours(24));
   EXPECT_EQ(site.set_cookie, "bypass");
+  EXPECT_TRUE(site.normalize_accept_encoding);
+  EXPECT_TRUE(site.normalize_accept_language);
   EXPECT_TRUE(settings.fleet.events.empty());
 }
 

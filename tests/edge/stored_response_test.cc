@@ -37,7 +37,8 @@ StoredResponse Index() {
   for (uint8_t i = 1; i <= 3; ++i) {
     Variant variant{.selecting = {{"accept", std::to_string(i)}, {"cookie", ""}},
                     .key = {},
-                    .stored_at = kNow + seconds(i)};
+                    .stored_at = kNow + seconds(i),
+                    .language = i == 2 ? "de" : ""};
     variant.key.bytes.fill(i);
     index.variants.push_back(std::move(variant));
   }
@@ -61,7 +62,7 @@ std::string Describe(const StoredResponse& response) {
           std::to_string(response.slicing.since_purge);
   for (const Variant& variant : response.variants) {
     text += "\n" + HexEncode(variant.key.bytes) + " " + FormatIsoTime(variant.stored_at) + " " +
-            variant.selecting.ToText();
+            variant.language + " " + variant.selecting.ToText();
   }
   return text;
 }
@@ -146,6 +147,8 @@ TEST(StoredResponseTest, ChargeGrowsWithWhatIsHeld) {
   grows_by(50);
   response.variants.push_back({.selecting = {{"accept", std::string(500, 'x')}}});
   grows_by(500);
+  response.variants.back().language = std::string(30, 'l');
+  grows_by(30);
 }
 
 }  // namespace
