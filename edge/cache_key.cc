@@ -29,8 +29,8 @@ constexpr std::string_view kLanguages = "accept-language";
 /// Before the name of a coding: no normalised Accept-Encoding begins so.
 constexpr char kBest = '=';
 
-std::string BestCodingValue(http::CodingSet codings) {
-  return kBest + std::string(http::CodingName(codings.best()));
+std::string BestCodingValue(http::Coding best) {
+  return kBest + std::string(http::CodingName(best));
 }
 
 /// A field's value as variants compare it, "" for an absent field. If it means nothing to us:
@@ -119,16 +119,14 @@ http::Fields SelectingLike(const http::Fields& selecting, const http::Fields& re
                            const SiteSettings& site) {
   http::Fields like;
   for (const http::FieldLine& line : selecting.lines()) {
-    like.Add(line.name, IsByBestCoding(line, site) ? BestCodingValue(CodingsFor(request))
+    like.Add(line.name, IsByBestCoding(line, site) ? BestCodingValue(CodingsFor(request).best())
                                                    : NormalValue(request, line.name, site));
   }
   return like;
 }
 
-void SelectByBestCoding(const http::Fields& request, const SiteSettings& site,
-                        http::Fields* selecting) {
-  if (!site.normalize_accept_encoding) return;
-  selecting->Set(kEncodings, BestCodingValue(CodingsFor(request)));
+void SelectByBestCoding(http::Coding best, const SiteSettings& site, http::Fields* selecting) {
+  if (site.normalize_accept_encoding) selecting->Set(kEncodings, BestCodingValue(best));
 }
 
 bool Selector::Selects(const http::Fields& selecting, std::string_view language) {

@@ -38,11 +38,10 @@ http::Fields SelectingFields(std::string_view vary, const http::Fields& request,
 /// The same fields of another request: what would select a variant of its own.
 http::Fields SelectingLike(const http::Fields& selecting, const http::Fields& request,
                            const SiteSettings& site);
-/// For a response whose coding is chosen here, by the request's best one alone: requests with one
-/// best coding select the same variant, whatever else they accept. Its value is then "=br". Does
-/// nothing where the site compares Accept-Encoding as it came.
-void SelectByBestCoding(const http::Fields& request, const SiteSettings& site,
-                        http::Fields* selecting);
+/// For a response whose coding is chosen here: all requests whose best coding is `best` select it,
+/// whatever else they accept. Its value is then "=br". Does nothing where the site compares
+/// Accept-Encoding as it came.
+void SelectByBestCoding(http::Coding best, const SiteSettings& site, http::Fields* selecting);
 
 /// Which of a resource's variants a request selects. What it says is normalised once, however many
 /// there are, and without allocating where they vary by Accept-Encoding alone. What it is made of

@@ -15,8 +15,8 @@ namespace {
 constexpr int kGzipLevel = 6;
 constexpr int kZstdLevel = 3;
 constexpr int kBrQuality = 5;
-/// Of br and zstd, as a power of two: most text is smaller, and an encoder holds a few of them.
-constexpr int kWindowBits = 19;
+/// Of br and zstd, as a power of two: most text is smaller, and br holds sixteen of them.
+constexpr int kWindowBits = 18;
 
 tl::unexpected<Error> EncodingFailed(std::string_view library, std::string_view what) {
   return Fail(Fault::kSelf, "encoding_failed",

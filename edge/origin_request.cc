@@ -75,7 +75,11 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
     }
   }
   if (stored != nullptr) {
-    if (const auto etag = stored->fields.Get("etag")) head.fields.Add("if-none-match", *etag);
+    if (!stored->origin_etag.empty()) {
+      head.fields.Add("if-none-match", stored->origin_etag);
+    } else if (const auto etag = stored->fields.Get("etag")) {
+      head.fields.Add("if-none-match", *etag);
+    }
     if (const auto modified = stored->fields.Get("last-modified")) {
       head.fields.Add("if-modified-since", *modified);
     }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "edge/cache_key.h"
+#include "edge/compression.h"
 #include "edge/purge.h"
 #include "http/cache_control.h"
 #include "http/characters.h"
@@ -238,7 +239,10 @@ bool IsWithheld(std::string_view name, const CacheControl& control) {
 /// Otherwise the reason not to keep it.
 std::optional<Reason> Displaced(const StoredResponse& stored, const http::Fields& fresh,
                                 const SiteSettings& site) {
-  const auto old_tag = http::ParseEntityTag(stored.fields.Get("etag").value_or(""));
+  // RFC 9111 §5.2.2.6: what the origin forbids from now on.
+  if (stored.is_encoded_here() && SaysNoTransform(fresh)) return Reason::kUncacheableStatus;
+  const auto old_tag = http::ParseEntityTag(
+      stored.origin_etag.empty() ? stored.fields.Get("etag").value_or("") : stored.origin_etag);
   const auto new_tag = http::ParseEntityTag(fresh.Get("etag").value_or(""));
   if (old_tag && new_tag && !old_tag->weak && !new_tag->weak && *old_tag != *new_tag) {
     return Reason::kUncacheableStatus;
@@ -348,7 +352,7 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
     if (line.name != "via" || line.value != via) merged.fields.Add(line.name, line.value);
   }
   if (!stored.control.empty()) merged.fields.Add(kOurControl, stored.control);
-  const http::Fields& fresh = exchanged.response.fields;
+  const http::Fields fresh = FreshFields(stored, exchanged.response.fields);
   for (const http::FieldLine& line : fresh.lines()) {
     if (!In(kBodyFields, line.name)) merged.fields.Remove(line.name);
   }
@@ -368,6 +372,8 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
   }
   auto freshened = MakeStored(after, *decision, stored.url, via);
   if (freshened->tags.empty()) freshened->tags = stored.tags;
+  freshened->origin_etag = stored.origin_etag;
+  freshened->negotiated = stored.negotiated;
   return freshened;
 }
 

@@ -35,6 +35,7 @@ struct CacheSettings {
   ByteSize memory;
   ByteSize largest_object;
   ByteSize fill_window;
+  int encoders = 0;
   int reader_threads = 0;
   milliseconds read_timeout{0};
   settings::Origin where;
@@ -76,6 +77,10 @@ struct SiteSettings {
   milliseconds keep{};
   std::string set_cookie;
   ByteSize slice;
+  bool compress = true;
+  ByteSize compress_smallest;
+  ByteSize compress_largest;
+  std::vector<std::string> compress_types;
   bool normalize_accept_encoding = true;
   bool normalize_accept_language = true;
   settings::Origin where;

@@ -115,7 +115,8 @@ Freshness DecodeFreshness(Decoder* in) {
 }  // namespace
 
 size_t StoredResponse::charge() const {
-  size_t bytes = sizeof(*this) + fields.wire_size() + url.size() + control.size();
+  size_t bytes =
+      sizeof(*this) + fields.wire_size() + url.size() + control.size() + origin_etag.size();
   for (const Variant& variant : variants) {
     bytes += sizeof(variant) + variant.selecting.wire_size() + variant.language.size();
   }
@@ -133,6 +134,8 @@ std::string EncodeStored(const StoredResponse& response) {
   EncodeFreshness(response.freshness, &out);
   out.FieldList(response.fields);
   out.Text(response.control);
+  out.Text(response.origin_etag);
+  out.Number(static_cast<uint8_t>(response.negotiated));
   out.Number(static_cast<uint32_t>(response.tags.size()));
   for (const std::string& tag : response.tags) out.Text(tag);
   out.Number(static_cast<uint32_t>(response.variants.size()));
@@ -157,6 +160,8 @@ std::unique_ptr<StoredResponse> DecodeStored(std::string_view meta) {
   response->freshness = DecodeFreshness(&in);
   in.FieldList(&response->fields);
   response->control = in.Text();
+  response->origin_etag = in.Text();
+  response->negotiated = in.Number<uint8_t>() != 0;
   for (auto left = in.Number<uint32_t>(); left > 0 && in.ok(); --left) {
     response->tags.emplace_back(in.Text());
   }

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "edge/negotiation.h"
 #include "runtime/crypto.h"
 #include "tests/edge/messages.h"
 
@@ -192,7 +193,7 @@ TEST(CacheKeyTest, AResponseThatIsEncodedHereIsSelectedByTheBestCoding) {
     const http::Fields stored = {{"accept-encoding", row.stored}};
     const http::Fields presented = {{"accept-encoding", row.presented}};
     http::Fields selecting = SelectingFields("accept-encoding", stored, site);
-    SelectByBestCoding(stored, site, &selecting);
+    SelectByBestCoding(CodingsFor(stored).best(), site, &selecting);
     EXPECT_EQ(Selects(selecting, presented, site), row.selects) << row.stored << row.presented;
     EXPECT_EQ(VariantKey(primary, SelectingLike(selecting, presented, site)) ==
                   VariantKey(primary, selecting),
@@ -206,7 +207,7 @@ TEST(CacheKeyTest, TheBestCodingCountsOnlyWhereTheFieldIsNormalised) {
   site.normalize_accept_encoding = false;
   const http::Fields request = {{"accept-encoding", "gzip, br"}};
   http::Fields selecting = SelectingFields("accept-encoding", request, site);
-  SelectByBestCoding(request, site, &selecting);
+  SelectByBestCoding(http::Coding::kBr, site, &selecting);
   EXPECT_EQ(TextOf(selecting), "accept-encoding: gzip, br\n");
   // What was stored before the setting was changed is not found by it.
   EXPECT_FALSE(Selects({{"accept-encoding", "=br"}}, request, site));

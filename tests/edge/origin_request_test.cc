@@ -213,6 +213,10 @@ TEST_F(OriginRequestTest, AValidationCarriesTheStoredValidators) {
   EXPECT_EQ(Sent({}, OriginMode::kFill, &stored), "if-modified-since: " + DateAt(-9) + "\n");
   stored.fields = {};
   EXPECT_EQ(Sent({}, OriginMode::kFill, &stored), "");
+  // The origin knows nothing of a tag that was made here.
+  stored.fields = {{"etag", "W/\"v-br\""}};
+  stored.origin_etag = "\"v\"";
+  EXPECT_EQ(Sent({}, OriginMode::kFill, &stored), "if-none-match: \"v\"\n");
 }
 
 }  // namespace

@@ -25,6 +25,8 @@ StoredResponse Page() {
                     .heuristic = true,
                     .has_validator = true};
   page.control = "max-age=60";
+  page.origin_etag = "\"b\"";
+  page.negotiated = true;
   page.tags = {"product-7", "blog"};
   page.url = "https://www.demo.test/a?b=c";
   page.slicing = {.slice_bytes = 65'520, .total_bytes = uint64_t{1} << 40, .since_purge = 7};
@@ -56,6 +58,7 @@ std::string Describe(const StoredResponse& response) {
   for (bool flag : {f.must_revalidate, f.always_validate, f.heuristic, f.has_validator}) {
     text += flag ? " yes" : " no";
   }
+  text += " " + response.origin_etag + (response.negotiated ? " negotiated" : "");
   for (const std::string& tag : response.tags) text += " #" + tag;
   text += " " + std::to_string(response.slicing.slice_bytes) + "/" +
           std::to_string(response.slicing.total_bytes) + "@" +
@@ -142,6 +145,8 @@ TEST(StoredResponseTest, ChargeGrowsWithWhatIsHeld) {
   response.url = std::string(100, 'u');
   grows_by(100);
   response.control = std::string(100, 'c');
+  grows_by(100);
+  response.origin_etag = std::string(100, 'e');
   grows_by(100);
   response.tags.push_back(std::string(50, 't'));
   grows_by(50);
