@@ -78,7 +78,12 @@ Selection Select(const http::RequestHead& request, const StoredResponse& respons
         return {.status = 412, .span = {}, .content_range = {}, .ranges = {}};
     }
   }
-  if (ranged) SelectRange(request, validators, *body_bytes, now, &selection);
+  if (ranged) {
+    http::Validators of_the_bytes = validators;
+    // RFC 9110 §8.8.2.2: a date that all codings share is no strong validator of one.
+    if (response.negotiated) of_the_bytes.last_modified.reset();
+    SelectRange(request, of_the_bytes, *body_bytes, now, &selection);
+  }
   return selection;
 }
 

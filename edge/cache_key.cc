@@ -1,8 +1,9 @@
 #include "edge/cache_key.h"
 
 #include <algorithm>
-#include <vector>
 
+#include "edge/negotiation.h"
+#include "http/accept_language.h"
 #include "http/field_list.h"
 #include "http/uri.h"
 #include "runtime/crypto.h"
@@ -15,10 +16,21 @@ namespace {
 /// any.
 constexpr std::string_view kEmptyValue = ",";
 
-/// A field's value as variants compare it: members of its list with one ", " between them, "" for
-/// an absent field. Two requests that differ in whitespace only select the same variant (RFC 9111
-/// §4.1).
-std::string NormalValue(const http::Fields& fields, std::string_view name) {
+constexpr std::string_view kEncodings = "accept-encoding";
+constexpr std::string_view kLanguages = "accept-language";
+/// Before the name of a coding: no normalised Accept-Encoding begins so.
+constexpr char kBest = '=';
+
+std::string BestCodingValue(http::Coding best) {
+  return kBest + std::string(http::CodingName(best));
+}
+
+/// A field's value as variants compare it, "" for an absent field. If it means nothing to us:
+/// members of its list with one ", " between them. Two requests that differ in whitespace only
+/// select the same variant (RFC 9111 §4.1).
+std::string NormalValue(const http::Fields& fields, std::string_view name,
+                        const SiteSettings& site) {
+  if (auto negotiated = Negotiated(name, fields, site)) return *std::move(negotiated);
   const std::string joined = fields.Joined(name);
   http::ListReader members(joined);
   std::string normal;
@@ -28,6 +40,10 @@ std::string NormalValue(const http::Fields& fields, std::string_view name) {
   }
   if (normal.empty() && fields.Has(name)) normal = kEmptyValue;
   return normal;
+}
+
+bool IsByBestCoding(const http::FieldLine& line, const SiteSettings& site) {
+  return site.normalize_accept_encoding && line.name == kEncodings && line.value.starts_with(kBest);
 }
 
 }  // namespace
@@ -86,30 +102,74 @@ Key256 VariantKey(const Key256& primary, const http::Fields& selecting) {
   return Key256{Sha256Of(text)};
 }
 
-http::Fields SelectingFields(std::string_view vary, const http::Fields& request) {
+http::Fields SelectingFields(std::string_view vary, const http::Fields& request,
+                             const SiteSettings& site) {
   std::vector<std::string> names;
   http::ListReader members(vary);
   while (auto name = members.Next()) names.push_back(http::LowerName(*name));
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   http::Fields selecting;
-  for (const std::string& name : names) selecting.Add(name, NormalValue(request, name));
+  for (const std::string& name : names) selecting.Add(name, NormalValue(request, name, site));
   return selecting;
 }
 
-http::Fields SelectingLike(const http::Fields& selecting, const http::Fields& request) {
+http::Fields SelectingLike(const http::Fields& selecting, const http::Fields& request,
+                           const SiteSettings& site) {
   http::Fields like;
   for (const http::FieldLine& line : selecting.lines()) {
-    like.Add(line.name, NormalValue(request, line.name));
+    like.Add(line.name, IsByBestCoding(line, site) ? BestCodingValue(CodingsFor(request).best())
+                                                   : NormalValue(request, line.name, site));
   }
   return like;
 }
 
-bool Selects(const http::Fields& selecting, const http::Fields& request) {
+void SelectByBestCoding(http::Coding best, const SiteSettings& site, http::Fields* selecting) {
+  if (site.normalize_accept_encoding) selecting->Set(kEncodings, BestCodingValue(best));
+}
+
+bool Selector::Selects(const http::Fields& selecting, std::string_view language) {
   for (const http::FieldLine& line : selecting.lines()) {
-    if (NormalValue(request, line.name) != line.value) return false;
+    if (Matches(line)) continue;
+    // RFC 9110 §12.5.4: no other one could suit the request better.
+    const bool in_its_language =
+        line.name == kLanguages && !language.empty() && language == wanted_language();
+    if (!in_its_language) return false;
   }
   return true;
+}
+
+bool Selector::Matches(const http::FieldLine& line) {
+  if (line.name == kEncodings && site_.normalize_accept_encoding) {
+    if (IsByBestCoding(line, site_)) {
+      return line.value.substr(1) == http::CodingName(codings().best());
+    }
+    return line.value == codings().text();
+  }
+  for (const Value& value : values_) {
+    if (value.name == line.name) return value.normal == line.value;
+  }
+  values_.push_back(
+      {.name = std::string(line.name), .normal = NormalValue(request_, line.name, site_)});
+  return values_.back().normal == line.value;
+}
+
+http::CodingSet Selector::codings() {
+  if (!codings_) codings_ = CodingsFor(request_);
+  return *codings_;
+}
+
+std::string_view Selector::wanted_language() {
+  if (!language_) {
+    const auto asked = http::AcceptLanguage::Parse(request_);
+    const bool counts = asked && site_.normalize_accept_language;
+    language_ = counts ? std::string(asked->first()) : std::string();
+  }
+  return *language_;
+}
+
+bool Selects(const http::Fields& selecting, const http::Fields& request, const SiteSettings& site) {
+  return Selector(request, site).Selects(selecting);
 }
 
 }  // namespace nearside::edge

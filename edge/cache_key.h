@@ -3,7 +3,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "edge/settings.h"
+#include "http/accept_encoding.h"
 #include "http/message.h"
 #include "runtime/hash.h"
 
@@ -31,13 +34,46 @@ Key256 PrimaryKey(std::string_view site, std::string_view normal_url);
 /// name.
 Key256 VariantKey(const Key256& primary, const http::Fields& selecting);
 
-/// The values of the fields named by `vary` (a response's joined Vary value) in a request,
-/// normalised (whitespace around commas removed; RFC 9111 §4.1), sorted by name, "" for absent
-/// ones.
-http::Fields SelectingFields(std::string_view vary, const http::Fields& request);
+/// The values of the fields named by `vary` (a response's joined Vary value) in a request, sorted
+/// by name, "" for absent ones: normalised as edge/negotiation says, others with the whitespace
+/// around commas removed (RFC 9111 §4.1).
+http::Fields SelectingFields(std::string_view vary, const http::Fields& request,
+                             const SiteSettings& site);
 /// The same fields of another request: what would select a variant of its own.
-http::Fields SelectingLike(const http::Fields& selecting, const http::Fields& request);
-/// Whether a request selects a variant stored with `selecting`.
-bool Selects(const http::Fields& selecting, const http::Fields& request);
+http::Fields SelectingLike(const http::Fields& selecting, const http::Fields& request,
+                           const SiteSettings& site);
+/// For a response whose coding is chosen here: all requests whose best coding is `best` select it,
+/// whatever else they accept. Its value is then "=br". Does nothing where the site compares
+/// Accept-Encoding as it came.
+void SelectByBestCoding(http::Coding best, const SiteSettings& site, http::Fields* selecting);
+
+/// Which of a resource's variants a request selects. What it says is normalised once, however many
+/// there are, and without allocating where they vary by Accept-Encoding alone. What it is made of
+/// must outlive it.
+class Selector {
+ public:
+  Selector(const http::Fields& request, const SiteSettings& site)
+      : request_(request), site_(site) {}
+  /// Whether it is a variant stored with `selecting`. `language`, if not "": the response's, in
+  /// lower case: of a request that wants this one most of all, Accept-Language may differ.
+  bool Selects(const http::Fields& selecting, std::string_view language = {});
+
+ private:
+  struct Value {
+    std::string name;
+    std::string normal;
+  };
+  bool Matches(const http::FieldLine& line);
+  http::CodingSet codings();
+  std::string_view wanted_language();
+
+  const http::Fields& request_;
+  const SiteSettings& site_;
+  std::optional<http::CodingSet> codings_;
+  std::optional<std::string> language_;  ///< wanted most
+  std::vector<Value> values_;            ///< of the fields asked for so far
+};
+/// For one variant.
+bool Selects(const http::Fields& selecting, const http::Fields& request, const SiteSettings& site);
 
 }  // namespace nearside::edge

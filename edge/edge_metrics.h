@@ -4,7 +4,9 @@
 #include <functional>
 #include <memory>
 
+#include "edge/compression.h"
 #include "edge/reason.h"
+#include "http/accept_encoding.h"
 #include "runtime/metrics.h"
 
 namespace nearside::edge {
@@ -27,8 +29,15 @@ struct EdgeMetrics {
   metrics::Id collapsed;          ///< requests that joined another one's fetch
   metrics::Id idle_tunnels;       ///< WebSockets ended for silence
   metrics::Id aborted_responses;  ///< not sent whole: the client left, or the body failed
-  std::array<metrics::Id, kReasonCount> stored;  ///< responses by store decision
+  std::array<metrics::Id, kReasonCount> stored;                  ///< responses by store decision
+  std::array<metrics::Id, kCodingReasonCount> coding_decisions;  ///< of what may be shared
+  std::array<metrics::Id, http::kCodingCount> encoder_in_bytes;  ///< by coding
+  std::array<metrics::Id, http::kCodingCount> encoder_out_bytes;
+  std::array<metrics::Id, http::kCodingCount> encoded;  ///< responses
   metrics::HistogramId first_byte_seconds;  ///< from a request's head to the answer's, misses only
+
+ private:
+  void DeclareCodings(metrics::Registry& registry);
 };
 
 /// Declares what each origin of each site has to tell (nearside_edge_site_…), of the configuration

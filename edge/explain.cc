@@ -188,8 +188,9 @@ class Explanation final : public http::ExchangeHandler {
   void LookAtVariants() {
     const std::vector<Variant>& variants = ResponseOf(*index_).variants;
     gone_ = node_.store->Check(*index_) == storage::Validity::kGone;
+    Selector selector(request_.fields, site_->settings);
     for (size_t i = 0; i < variants.size() && !gone_ && !selected_; ++i) {
-      if (Selects(variants[i].selecting, request_.fields)) selected_ = i;
+      if (selector.Selects(variants[i].selecting, variants[i].language)) selected_ = i;
     }
     LookAtNext();
   }
@@ -199,7 +200,8 @@ class Explanation final : public http::ExchangeHandler {
     if (next_ < variants.size()) return Find(variants[next_].key, &Explanation::OnVariant);
     if (selected_ || gone_) return Finish(Reason::kUriMiss);
     // The index has a limit: what a request looks for when it finds nothing there.
-    unlisted_.selecting = SelectingLike(variants.front().selecting, request_.fields);
+    unlisted_.selecting =
+        SelectingLike(variants.front().selecting, request_.fields, site_->settings);
     unlisted_.key = VariantKey(primary_, unlisted_.selecting);
     Find(unlisted_.key, &Explanation::OnUnlisted);
   }

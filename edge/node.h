@@ -56,6 +56,7 @@ struct Node {
   std::atomic<bool> draining{false};
   std::atomic<uint32_t> load_permille{0};  ///< CPU time used of the workers' share, last second
   std::atomic<int64_t> tunnels{0};         ///< WebSockets that are open, or asked for
+  std::atomic<int> encoders{0};            ///< bodies that are being encoded
   std::atomic<int64_t> lag_ms{0};          ///< behind the event log; 0: follows it, or has none
 };
 

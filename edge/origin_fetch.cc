@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "edge/cache_key.h"
+#include "edge/negotiation.h"
 #include "edge/purge.h"
 #include "edge/slices.h"
 #include "edge/tunnel.h"
 #include "edge/variant_index.h"
 #include "edge/worker.h"
+#include "http/accept_language.h"
 
 namespace nearside::edge {
 namespace {
@@ -329,15 +331,20 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   StoredResponse whole = *MakeStored(exchanged, decision_, order_.url, "1.1 " + node.name);
   whole.slicing = slicing;
   whole.slicing.since_purge = purge_sequence_;
-  if (fields.Has("vary")) {
-    *selecting = SelectingFields(fields.Joined("vary"), exchanged.request.fields);
+  // Slices are of the identity, whatever the one accepts who asked.
+  if (DecideCoding(exchanged, slicing.total_bytes).negotiated()) {
+    ApplyCoding({.reason = CodingReason::kNotAccepted}, &whole);
   }
+  *selecting = Selecting(exchanged, whole, http::Coding::kIdentity);
   const Key256 key = selecting->empty() ? order_.primary : VariantKey(order_.primary, *selecting);
   auto writer = node.store->Begin(0);
   if (!writer) return nullptr;
   storage::HeadRef head = writer->Commit(MakeStorageHead(key, whole, decision_.drop_at));
   if (head && !selecting->empty()) {
-    CommitIndex({.selecting = *selecting, .key = key, .stored_at = exchanged.response_time},
+    CommitIndex({.selecting = *selecting,
+                 .key = key,
+                 .stored_at = exchanged.response_time,
+                 .language = http::SoleContentLanguage(fields)},
                 decision_.drop_at);
   }
   return head;
@@ -382,6 +389,7 @@ void OriginFetch::GiveUp(Reason reason, Error error, Fill::Advice advice) {
 void OriginFetch::OnWhole(const Exchanged& exchanged) {
   const http::ResponseHead& response = exchanged.response;
   decision_ = DecideStore(exchanged);
+  const bool shareable = decision_.store();
   const bool for_later_gets = !order_.may_store && AnswersLaterGets(exchanged, order_.url);
   if (!order_.may_store && !for_later_gets) decision_.reason = Reason::kNotShared;
   // It is about the range that we have asked for, and about nothing else.
@@ -399,10 +407,9 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   if (order_.origin_request.method == "HEAD" || http::StatusHasNoContent(response.status)) {
     head.body_bytes = 0;
   }
+  if (shareable) Negotiate(exchanged, &head);
   if (decision_.store()) {
-    if (response.fields.Has("vary")) {
-      head.selecting = SelectingFields(response.fields.Joined("vary"), order_.request.fields);
-    }
+    head.selecting = Selecting(exchanged, *response_, CodingsFor(exchanged.request.fields).best());
     head.withheld = WithheldFields(exchanged);
     // RFC 9111 §4.3.3: an error does not displace a copy that may be served instead of it.
     const bool displaces = !(order_.validate && IsErrorStatus(response.status));
@@ -456,6 +463,39 @@ void OriginFetch::CancelIfUnwanted() {
   });
 }
 
+/// What may be shared is encoded for those who accept that. The head of an answer to HEAD is that
+/// of a GET's.
+void OriginFetch::Negotiate(const Exchanged& exchanged, FillHead* head) {
+  if (!order_.may_store && order_.origin_request.method != "HEAD") return;
+  const auto body_bytes = ContentLength(exchanged.response.fields);
+  CodingDecision coding = DecideCoding(exchanged, body_bytes);
+  if (order_.may_store && coding.reason == CodingReason::kEncoded) {
+    const int most = order_.configuration->settings.cache.encoders;
+    encoder_ =
+        BodyEncoder::Begin(worker_.node(), worker_.cells(),
+                           {.coding = coding.coding, .body_bytes = body_bytes, .most = most});
+    if (!encoder_) coding = {.reason = CodingReason::kBusy};
+  }
+  ApplyCoding(coding, response_.get());
+  if (!order_.may_store) return;
+  const EdgeMetrics& metrics = worker_.node().metrics;
+  worker_.cells().Add(metrics.coding_decisions[static_cast<size_t>(coding.reason)]);
+  if (!encoder_) return;
+  worker_.cells().Add(metrics.encoded[static_cast<size_t>(coding.coding)]);
+  head->body_bytes.reset();
+  flushes_ = !body_bytes;
+}
+
+/// `best`: the coding by which it is selected, if that is chosen here.
+http::Fields OriginFetch::Selecting(const Exchanged& exchanged, const StoredResponse& stored,
+                                    http::Coding best) const {
+  std::string vary = exchanged.response.fields.Joined("vary");
+  if (stored.negotiated) vary += ", accept-encoding";
+  http::Fields selecting = SelectingFields(vary, exchanged.request.fields, exchanged.site);
+  if (stored.negotiated) SelectByBestCoding(best, exchanged.site, &selecting);
+  return selecting;
+}
+
 void OriginFetch::BeginStoring(FillHead* head) {
   writer_ = worker_.node().store->Begin(head->body_bytes);
   head->storing = writer_ != nullptr;
@@ -507,12 +547,49 @@ void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
     if (reader_paused_ && call_) call_->PauseBody();
     return;
   }
-  if (promised_bytes_ && order_.fill->published() + bytes.size() > *promised_bytes_) {
+  if (promised_bytes_ && come_bytes_ + bytes.size() > *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
+  come_bytes_ += bytes.size();
+  if (!encoder_) {
+    AppendBody(bytes);
+  } else if (!EncodeBody(bytes, ContentEncoder::Step::kMore)) {
+    return;
+  }
+  PauseIfAhead();
+}
+
+void OriginFetch::AppendBody(std::span<const uint8_t> bytes) {
   for (ChunkRef& chunk : order_.fill->Append(bytes)) {
     if (writer_) writer_->Append(std::move(chunk));
   }
+}
+
+/// False when it could not be encoded: nobody gets the rest.
+bool OriginFetch::EncodeBody(std::span<const uint8_t> bytes, ContentEncoder::Step step) {
+  const Status encoded =
+      encoder_->Encode(bytes, step, [this](std::span<const uint8_t> piece) { AppendBody(piece); });
+  if (!encoded) {
+    GiveUp(Reason::kOriginBroken, encoded.error());
+    return false;
+  }
+  // One flush for all that has come at once: each costs some bytes.
+  if (step == ContentEncoder::Step::kMore && flushes_ && !flush_posted_) {
+    flush_posted_ = true;
+    worker_.loop().Post([self = self_] {
+      if (*self != nullptr) (*self)->FlushEncoder();
+    });
+  }
+  return true;
+}
+
+void OriginFetch::FlushEncoder() {
+  flush_posted_ = false;
+  if (done_ || discard_body_) return;
+  if (EncodeBody({}, ContentEncoder::Step::kFlush)) PauseIfAhead();
+}
+
+void OriginFetch::PauseIfAhead() {
   if (writer_ && writer_->given_up()) {
     writer_.reset();
     order_.fill->StopStoring();
@@ -551,11 +628,13 @@ void OriginFetch::ResumeBody() {
 void OriginFetch::OnEnd(const http::Fields& trailers) {
   if (done_ || retrying_) return;
   if (switched_) order_.tunnel->End();
-  if (promised_bytes_ && order_.fill->published() != *promised_bytes_) {
+  if (promised_bytes_ && come_bytes_ != *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
   attempt_.Complete();
   if (!discard_body_) {
+    if (encoder_ && !EncodeBody({}, ContentEncoder::Step::kFinish)) return;
+    encoder_.reset();
     order_.fill->Finish(writer_ ? Commit() : nullptr, trailers);
   }
   worker_.node().fills.Remove(order_.fill);
@@ -614,7 +693,11 @@ storage::HeadRef OriginFetch::Commit() {
   writer_.reset();
   if (kept && !selecting.empty()) {
     const WallTime stored_at = response_->freshness.response_time;
-    CommitIndex({.selecting = selecting, .key = key, .stored_at = stored_at}, decision_.drop_at);
+    CommitIndex({.selecting = selecting,
+                 .key = key,
+                 .stored_at = stored_at,
+                 .language = http::SoleContentLanguage(stored.fields)},
+                decision_.drop_at);
   }
   return kept;
 }

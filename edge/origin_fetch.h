@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "edge/body_encoder.h"
 #include "edge/fill.h"
 #include "edge/node.h"
 #include "edge/origin_request.h"
@@ -96,6 +97,13 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void BeginStoring(FillHead* head);
   void TellTable(const FillHead& head);
   void ReplaceStored();
+  void Negotiate(const Exchanged& exchanged, FillHead* head);
+  http::Fields Selecting(const Exchanged& exchanged, const StoredResponse& stored,
+                         http::Coding best) const;
+  void AppendBody(std::span<const uint8_t> bytes);
+  bool EncodeBody(std::span<const uint8_t> bytes, ContentEncoder::Step step);
+  void FlushEncoder();
+  void PauseIfAhead();
   void PauseForStore();
   void ResumeForStore();
   void LoseStorePatience();
@@ -116,15 +124,19 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   int retries_ = 0;
   std::unique_ptr<http::Call> call_;
   std::unique_ptr<storage::ObjectWriter> writer_;
+  std::unique_ptr<BodyEncoder> encoder_;  ///< the body goes through it
   std::shared_ptr<StoredResponse> response_;
   StoreDecision decision_;
   WallTime request_time_;
   uint64_t purge_sequence_ = 0;
   std::optional<uint64_t> promised_bytes_;  ///< of a body that a Content-Range tells the length of
+  uint64_t come_bytes_ = 0;                 ///< of the body, as the origin sent it
   bool body_touched_ = false;               ///< the request's: it cannot be sent again
   bool retrying_ = false;                   ///< what else comes of this call is dropped
   bool head_seen_ = false;
-  bool switched_ = false;       ///< what comes is the tunnel's
+  bool switched_ = false;  ///< what comes is the tunnel's
+  bool flushes_ = false;   ///< the body is a stream of unknown length: nothing is held back
+  bool flush_posted_ = false;
   bool discard_body_ = false;   ///< a 304's, which has none, or one nobody wants
   bool reader_paused_ = false;  ///< the body is a window ahead of its slowest reader
   bool store_paused_ = false;   ///< the store is behind

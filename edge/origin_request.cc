@@ -4,6 +4,7 @@
 #include <array>
 
 #include "edge/cache_key.h"
+#include "edge/negotiation.h"
 #include "http/characters.h"
 #include "http/field_list.h"
 
@@ -50,6 +51,8 @@ constexpr std::array<std::string_view, 6> kConditions = {
     "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
 
 constexpr std::array<std::string_view, 2> kDirectives = {"cache-control", "pragma"};
+/// A fill asks by what is in its key.
+constexpr std::array<std::string_view, 2> kNegotiated = {"accept-encoding", "accept-language"};
 
 template <size_t N>
 bool In(const std::array<std::string_view, N>& list, std::string_view name) {
@@ -136,8 +139,19 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
     if (mode == OriginMode::kFill && site.settings.cors && line.name == "origin") continue;
     head.fields.Add(line.name, line.value);
   }
+  if (mode == OriginMode::kFill) {
+    for (std::string_view name : kNegotiated) {
+      if (auto value = Negotiated(name, request.fields, site.settings)) {
+        head.fields.Set(name, *value);
+      }
+    }
+  }
   if (stored != nullptr) {
-    if (const auto etag = stored->fields.Get("etag")) head.fields.Add("if-none-match", *etag);
+    if (!stored->origin_etag.empty()) {
+      head.fields.Add("if-none-match", stored->origin_etag);
+    } else if (const auto etag = stored->fields.Get("etag")) {
+      head.fields.Add("if-none-match", *etag);
+    }
     if (const auto modified = stored->fields.Get("last-modified")) {
       head.fields.Add("if-modified-since", *modified);
     }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "edge/cache_key.h"
+#include "edge/compression.h"
 #include "edge/purge.h"
 #include "http/cache_control.h"
 #include "http/characters.h"
@@ -263,7 +264,8 @@ bool HasUse(const StoreDecision& decision, WallTime now) {
 /// one alone, so a 304 without validators is. Tags that differ in strength alone are of the same
 /// content: servers that compress weaken the one of a 200.
 bool IsAbout(const StoredResponse& stored, const http::Fields& fresh, WallTime now) {
-  const http::Validators ours = http::ValidatorsOf(stored.fields, now);
+  http::Validators ours = http::ValidatorsOf(stored.fields, now);
+  if (stored.is_encoded_here()) ours.etag = http::ParseEntityTag(stored.origin_etag);
   const http::Validators theirs = http::ValidatorsOf(fresh, now);
   if (ours.etag && theirs.etag) return http::WeakMatch(*ours.etag, *theirs.etag);
   if (theirs.last_modified) return ours.last_modified == theirs.last_modified;
@@ -271,11 +273,12 @@ bool IsAbout(const StoredResponse& stored, const http::Fields& fresh, WallTime n
 }
 
 /// Whether a 304 names other selecting fields than those that made the key of the stored response.
-bool ChangesVary(const StoredResponse& stored, const http::Fields& fresh) {
+bool ChangesVary(const StoredResponse& stored, const http::Fields& fresh,
+                 const SiteSettings& site) {
   if (!fresh.Has("vary")) return false;
   const http::Fields none;
-  const auto names = [&none](const http::Fields& fields) {
-    return SelectingFields(fields.Joined("vary"), none).ToText();
+  const auto names = [&none, &site](const http::Fields& fields) {
+    return SelectingFields(fields.Joined("vary"), none, site).ToText();
   };
   return names(stored.fields) != names(fresh);
 }
@@ -389,7 +392,7 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
     if (line.name != "via" || line.value != via) merged.fields.Add(line.name, line.value);
   }
   if (!stored.control.empty()) merged.fields.Add(kOurControl, stored.control);
-  const http::Fields& fresh = exchanged.response.fields;
+  const http::Fields fresh = FreshFields(stored, exchanged.response.fields);
   const bool has_tag = stored.fields.Has("etag");
   const auto stays = [has_tag](std::string_view name) {
     return In(kBodyFields, name) || (name == "etag" && has_tag);
@@ -410,13 +413,19 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
                         .response_time = exchanged.response_time,
                         .site = exchanged.site};
   *decision = DecideStore(after);
-  decision->of_another = !IsAbout(stored, fresh, exchanged.response_time);
-  if (decision->of_another || ChangesVary(stored, fresh)) {
-    decision->reason = decision->of_another ? Reason::kUncacheableStatus : Reason::kVaryStar;
+  const http::Fields& told = exchanged.response.fields;
+  decision->of_another = !IsAbout(stored, told, exchanged.response_time);
+  // RFC 9111 §5.2.2.6: what the origin forbids from now on.
+  const bool forbidden = stored.is_encoded_here() && SaysNoTransform(told);
+  if (decision->of_another || forbidden || ChangesVary(stored, fresh, exchanged.site)) {
+    decision->reason =
+        decision->of_another || forbidden ? Reason::kUncacheableStatus : Reason::kVaryStar;
     decision->unshareable = true;
   }
   auto freshened = MakeStored(after, *decision, stored.url, via);
   if (freshened->tags.empty()) freshened->tags = stored.tags;
+  freshened->origin_etag = stored.origin_etag;
+  freshened->negotiated = stored.negotiated;
   return freshened;
 }
 

@@ -137,12 +137,14 @@ void Request::OnPrimary(storage::HeadRef head) {
   if (!response.is_index()) return OnCandidate(std::move(head));
   index_ = head;
   const http::Fields& fields = exchange_.request().fields;
+  const SiteSettings& site = site_->settings;
+  Selector selector(fields, site);
   for (const Variant& variant : response.variants) {
-    if (Selects(variant.selecting, fields)) return LookUpVariant(variant.key);
+    if (selector.Selects(variant.selecting, variant.language)) return LookUpVariant(variant.key);
   }
   // The newest variant tells which fields select; requests that agree on them share a fetch, and
   // find what the index does not list: it has a limit, and may have left RAM.
-  key_ = VariantKey(primary_, SelectingLike(response.variants.front().selecting, fields));
+  key_ = VariantKey(primary_, SelectingLike(response.variants.front().selecting, fields, site));
   Find(key_, &Request::OnUnlisted);
 }
 
@@ -450,7 +452,8 @@ void Request::OnFill() {
         collapsed_ = false;
         return Pass(Reason::kNotShared);
       }
-      if (collapsed_ && !Selects(fill->head().selecting, exchange_.request().fields)) {
+      if (collapsed_ &&
+          !Selects(fill->head().selecting, exchange_.request().fields, site_->settings)) {
         return ForwardAsVariant(fill->head().selecting);
       }
       // Found in the cache for another request: this one may want more of it.
@@ -502,7 +505,7 @@ void Request::OnFillHead() {
     }
     return Pass(Reason::kNotShared);
   }
-  if (collapsed_ && !Selects(head.selecting, exchange_.request().fields)) {
+  if (collapsed_ && !Selects(head.selecting, exchange_.request().fields, site_->settings)) {
     return ForwardAsVariant(head.selecting);
   }
   if (IsNoAgreement(head.response->status)) {
@@ -516,7 +519,8 @@ void Request::OnFillHead() {
 
 /// What this request waited for is another variant than its own.
 void Request::ForwardAsVariant(const http::Fields& selecting) {
-  key_ = VariantKey(primary_, SelectingLike(selecting, exchange_.request().fields));
+  const http::Fields& fields = exchange_.request().fields;
+  key_ = VariantKey(primary_, SelectingLike(selecting, fields, site_->settings));
   reader_.reset();
   Forward(Reason::kVaryMiss);
 }

@@ -164,6 +164,12 @@ Table CacheTable() {
                 "stops reading from the origin: its fastest while it is being stored, else its "
                 "slowest. Smaller when all such responses hold over a quarter of `memory`, "
                 "and over 64MiB."});
+  table.Key("encoders", &CacheSettings::encoders,
+            {.fallback = "64",
+             .least = "1",
+             .most = "100000",
+             .prose = "Bodies that are encoded at once (`compress`), at up to 4MiB of memory each. "
+                      "Further ones are stored and served as they come."});
   table.Key("reader_threads", &CacheSettings::reader_threads,
             {.fallback = "2",
              .least = "1",
@@ -383,6 +389,49 @@ Table WithOriginKeys(Table table) {
   return table;
 }
 
+/// For Spec::check: "" when `text` is a media type without parameters.
+std::string CheckMediaType(std::string_view text) {
+  const size_t slash = text.find('/');
+  const bool fits = slash != std::string_view::npos && http::IsToken(text.substr(0, slash)) &&
+                    http::IsToken(text.substr(slash + 1));
+  return fits ? "" : "a media type like \"application/x-report\"";
+}
+
+void AddCompression(Table* table) {
+  table->Key(
+      "compress", &SiteSettings::compress,
+      {.fallback = "true",
+       .prose = "Text that may be stored and has no coding is encoded once for each of `br`, "
+                "`zstd` and `gzip` that clients ask for, unless `no-transform` forbids it."});
+  table->Key(
+      "compress_smallest", &SiteSettings::compress_smallest,
+      {.fallback = "1KiB", .most = "1GiB", .prose = "Bodies known to be smaller go as they are."});
+  table->Key("compress_largest", &SiteSettings::compress_largest,
+             {.fallback = "10MiB",
+              .most = "1TiB",
+              .prose = "Bodies known to be larger go as they are, and can be asked for by range."});
+  table->Key("compress_types", &SiteSettings::compress_types,
+             {.fallback = "[]",
+              .most = "100",
+              .prose = "Media types to encode beside text, JSON, XML, scripts, WebAssembly, SVG, "
+                       "plain fonts and bitmaps: `application/x-report`.",
+              .check = CheckMediaType});
+}
+
+void AddNegotiation(Table* table) {
+  table->Key(
+      "normalize_accept_encoding", &SiteSettings::normalize_accept_encoding,
+      {.fallback = "true",
+       .prose = "Requests that accept the same of `br`, `gzip` and `zstd` share variants, and "
+                "origins are asked for just these. `false`: `Accept-Encoding` counts and is "
+                "sent to the letter."});
+  table->Key("normalize_accept_language", &SiteSettings::normalize_accept_language,
+             {.fallback = "true",
+              .prose = "Requests that want the same languages in the same order share variants, "
+                       "and one in the only language that a request wants most is taken. `false`: "
+                       "`Accept-Language` counts and is sent to the letter."});
+}
+
 Table SiteTable() {
   Table table;
   table.Key("name", &SiteSettings::name,
@@ -456,6 +505,8 @@ Table SiteTable() {
             {.fallback = "false",
              .prose = "`Cache-Status` tells the URL that stands in the key as well."});
   AddVisitorRows(&table);
+  AddCompression(&table);
+  AddNegotiation(&table);
   table.Where(&SiteSettings::where);
   return table;
 }

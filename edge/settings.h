@@ -39,6 +39,7 @@ struct CacheSettings {
   ByteSize memory;
   ByteSize largest_object;
   ByteSize fill_window;
+  int encoders = 0;
   int reader_threads = 0;
   milliseconds read_timeout{0};
   settings::Origin where;
@@ -131,6 +132,12 @@ struct SiteSettings {
   std::optional<CorsSettings> cors;
   std::string error_pages;
   bool error_pages_replace_origin = false;
+  bool compress = true;
+  ByteSize compress_smallest;
+  ByteSize compress_largest;
+  std::vector<std::string> compress_types;
+  bool normalize_accept_encoding = true;
+  bool normalize_accept_language = true;
   settings::Origin where;
 };
 

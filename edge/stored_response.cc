@@ -6,7 +6,7 @@ namespace nearside::edge {
 namespace {
 
 // Little-endian throughout; every length is checked against what is left when it is read back.
-constexpr uint8_t kFormatVersion = 2;
+constexpr uint8_t kFormatVersion = 3;
 
 class Encoder {
  public:
@@ -115,8 +115,11 @@ Freshness DecodeFreshness(Decoder* in) {
 }  // namespace
 
 size_t StoredResponse::charge() const {
-  size_t bytes = sizeof(*this) + fields.wire_size() + url.size() + control.size();
-  for (const Variant& variant : variants) bytes += sizeof(variant) + variant.selecting.wire_size();
+  size_t bytes =
+      sizeof(*this) + fields.wire_size() + url.size() + control.size() + origin_etag.size();
+  for (const Variant& variant : variants) {
+    bytes += sizeof(variant) + variant.selecting.wire_size() + variant.language.size();
+  }
   for (const std::string& tag : tags) bytes += sizeof(tag) + tag.size();
   return bytes;
 }
@@ -131,6 +134,8 @@ std::string EncodeStored(const StoredResponse& response) {
   EncodeFreshness(response.freshness, &out);
   out.FieldList(response.fields);
   out.Text(response.control);
+  out.Text(response.origin_etag);
+  out.Number(static_cast<uint8_t>(response.negotiated));
   out.Number(static_cast<uint32_t>(response.tags.size()));
   for (const std::string& tag : response.tags) out.Text(tag);
   out.Number(static_cast<uint32_t>(response.variants.size()));
@@ -138,6 +143,7 @@ std::string EncodeStored(const StoredResponse& response) {
     out.FieldList(variant.selecting);
     out.Number(variant.key.bytes);
     out.Number(ToUnixMillis(variant.stored_at));
+    out.Text(variant.language);
   }
   out.Number(response.slicing.slice_bytes);
   out.Number(response.slicing.total_bytes);
@@ -154,6 +160,8 @@ std::unique_ptr<StoredResponse> DecodeStored(std::string_view meta) {
   response->freshness = DecodeFreshness(&in);
   in.FieldList(&response->fields);
   response->control = in.Text();
+  response->origin_etag = in.Text();
+  response->negotiated = in.Number<uint8_t>() != 0;
   for (auto left = in.Number<uint32_t>(); left > 0 && in.ok(); --left) {
     response->tags.emplace_back(in.Text());
   }
@@ -162,6 +170,7 @@ std::unique_ptr<StoredResponse> DecodeStored(std::string_view meta) {
     in.FieldList(&variant.selecting);
     variant.key.bytes = in.Number<decltype(variant.key.bytes)>();
     variant.stored_at = FromUnixMillis(in.Number<int64_t>());
+    variant.language = in.Text();
     response->variants.push_back(std::move(variant));
   }
   response->slicing.slice_bytes = in.Number<uint64_t>();

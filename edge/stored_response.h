@@ -18,6 +18,7 @@ struct Variant {
   http::Fields selecting;  ///< one line for each field that Vary names, "" for absent ones
   Key256 key;
   WallTime stored_at;
+  std::string language;  ///< of the response, in lower case, if it is only one (Content-Language)
 };
 
 /// A part of a body, in bytes from its beginning.
@@ -52,6 +53,11 @@ class StoredResponse final : public storage::HeadPayload {
   std::vector<Variant> variants;
   /// Its Nearside-Cache-Control, which clients do not get and a 304 without one leaves in force.
   std::string control;
+  /// The origin's ETag of a response that this edge encoded, to validate it by: `fields` has one of
+  /// its own. "": that in `fields` is the origin's.
+  std::string origin_etag;
+  /// This edge encodes it for requests that accept that (edge/compression), and Vary says so.
+  bool negotiated = false;
   /// Tags by which it can be purged, for `explain`.
   std::vector<std::string> tags;
   std::string url;  ///< for `explain` and for people who look into the file
@@ -59,6 +65,8 @@ class StoredResponse final : public storage::HeadPayload {
 
   bool is_sliced() const { return slicing.slice_bytes != 0; }
   bool is_index() const { return !variants.empty(); }
+  /// Its body is in a coding that this edge made.
+  bool is_encoded_here() const { return negotiated && fields.Has("content-encoding"); }
   size_t charge() const override;
 };
 

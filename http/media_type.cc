@@ -116,14 +116,22 @@ constexpr std::array kTypes = {
 
 constexpr size_t kLongestExtension = 16;
 
-constexpr std::array<std::string_view, 8> kCompressible = {"application/javascript",
-                                                           "application/json",
-                                                           "application/toml",
-                                                           "application/vnd.apple.mpegurl",
-                                                           "application/vnd.ms-fontobject",
-                                                           "application/wasm",
-                                                           "application/xml",
-                                                           "application/yaml"};
+constexpr std::array<std::string_view, 16> kCompressible = {"application/javascript",
+                                                            "application/json",
+                                                            "application/rtf",
+                                                            "application/toml",
+                                                            "application/vnd.apple.mpegurl",
+                                                            "application/vnd.ms-fontobject",
+                                                            "application/wasm",
+                                                            "application/x-javascript",
+                                                            "application/x-ndjson",
+                                                            "application/xml",
+                                                            "application/yaml",
+                                                            "font/otf",
+                                                            "font/ttf",
+                                                            "image/bmp",
+                                                            "image/vnd.microsoft.icon",
+                                                            "image/x-icon"};
 
 }  // namespace
 
@@ -153,7 +161,6 @@ bool IsCompressible(std::string_view content_type) {
   };
   if (EqualsIgnoringCase(type.substr(0, 5), "text/")) return true;
   if (ends_with("+json") || ends_with("+xml")) return true;
-  if (EqualsIgnoringCase(type, "font/ttf") || EqualsIgnoringCase(type, "font/otf")) return true;
   return std::any_of(kCompressible.begin(), kCompressible.end(),
                      [&](std::string_view known) { return EqualsIgnoringCase(type, known); });
 }

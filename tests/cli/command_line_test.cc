@@ -302,7 +302,7 @@ TEST_F(CommandLineTest, ExplainPrintsWhatTheEdgeSays) {
         R"({"url":"https://a.test/x","site":"demo","key":"0f","purge_sequence":4,
             "key_parts":{"site":"demo","scheme":"https","authority":"a.test","target":"/x",
                          "asked_for":"/x?utm=1"},
-            "request_fields":["accept: b"],"origins":["http://o:1"],"being_fetched":true,
+            "request_fields":["accept: b"],"origins":[{"origin":"http://o:1","state":"up","may_be_asked_now":true}],"being_fetched":true,
             "responses":[{"selected_by":["accept: b"],"selected":true,"status":200,"body_bytes":7,
               "in_memory":true,"fetched_at":"Fri","drop_at":"Sat","validity":"valid",
               "purge_sequence":3,"tags":["t","\u009b"],
@@ -318,7 +318,8 @@ TEST_F(CommandLineTest, ExplainPrintsWhatTheEdgeSays) {
     EXPECT_THAT(run.out, StartsWith("URL        https://a.test/x\n"));
     for (const char* line :
          {"key        0f\n", "made of    demo  https  a.test  /x\n", "asked for  /x?utm=1\n",
-          "with       accept: b\n", "under way  it is being fetched\n",
+          "with       accept: b\n", "origin     http://o:1  up, may be asked now\n",
+          "under way  it is being fetched\n",
           "RESPONSE                200     answers this request\n",
           "body                    7 B     in memory\n",
           "age                     12.5 s  10.0 s of it when it arrived, Fri\n",

@@ -115,6 +115,18 @@ TEST(AnswerTest, WithoutLastModifiedTheDateTells) {
       PageOf({{"date", DateAt(-10)}}));
 }
 
+// RFC 9110 §8.8.2.2: what is one for all codings is no strong validator of a part of one.
+TEST(AnswerTest, ADateDoesNotTellCodingsApart) {
+  const Fields by_date = {{"range", "bytes=0-1"}, {"if-range", DateAt(-100)}};
+  const Fields by_tag = {{"range", "bytes=0-1"}, {"if-range", "\"v\""}};
+  StoredResponse page = Page();
+  EXPECT_EQ(Selected(by_date, page), "206 0-2 bytes 0-1/1000");
+  page.negotiated = true;
+  EXPECT_EQ(Selected(by_date, page), kWhole);
+  EXPECT_EQ(Selected(by_tag, page), "206 0-2 bytes 0-1/1000");
+  EXPECT_EQ(Selected({{"if-modified-since", DateAt(-100)}}, page), kNotModified);
+}
+
 TEST(AnswerTest, HeadIsAnsweredLikeGetButForRanges) {
   EXPECT_EQ(Selected({}, Page(), "HEAD"), kWhole);
   EXPECT_EQ(Selected({{"if-none-match", "\"v\""}}, Page(), "HEAD"), kNotModified);

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "edge/negotiation.h"
 #include "runtime/crypto.h"
 #include "tests/edge/messages.h"
 
@@ -80,9 +81,10 @@ TEST(CacheKeyTest, VariantsAreKeyedByNameAndValueAndPlace) {
 
 TEST(CacheKeyTest, SelectingFieldsAreSortedOnceEachAndLowered) {
   const http::Fields request = {{"accept", "text/html"}, {"accept-encoding", "gzip,br"}};
-  EXPECT_EQ(TextOf(SelectingFields("Accept-Encoding, accept ,ACCEPT-encoding,, X-None", request)),
-            "accept: text/html\naccept-encoding: gzip, br\nx-none: \n");
-  EXPECT_EQ(TextOf(SelectingFields("", request)), "");
+  EXPECT_EQ(TextOf(SelectingFields("Accept-Encoding, accept ,ACCEPT-encoding,, X-None", request,
+                                   DefaultSite())),
+            "accept: text/html\naccept-encoding: br, gzip\nx-none: \n");
+  EXPECT_EQ(TextOf(SelectingFields("", request, DefaultSite())), "");
 }
 
 struct SelectsRow {
@@ -91,6 +93,17 @@ struct SelectsRow {
   http::Fields request;  ///< of the one at hand
   bool selects;
 };
+
+void ExpectRow(std::string_view vary, const SelectsRow& row, const SiteSettings& site) {
+  const http::Fields selecting = SelectingFields(vary, row.stored, site);
+  EXPECT_EQ(Selects(selecting, row.request, site), row.selects) << row.name;
+  // The key that a miss would fill agrees with what a look-up selects.
+  const Key256 primary = PrimaryKey("demo", "http://x/");
+  EXPECT_EQ(VariantKey(primary, SelectingLike(selecting, row.request, site)) ==
+                VariantKey(primary, selecting),
+            row.selects)
+      << row.name;
+}
 
 TEST(CacheKeyTest, SelectsByTheFieldsThatVaryNames) {
   const std::string_view vary = "foo, bar";
@@ -110,22 +123,169 @@ TEST(CacheKeyTest, SelectsByTheFieldsThatVaryNames) {
       {"order of members", {{"foo", "1,2"}}, {{"foo", "2,1"}}, false},
       {"space inside a member", {{"foo", "1 2"}}, {{"foo", "12"}}, false},
       {"comma inside quotes", {{"foo", "\"1,2\""}}, {{"foo", "\"1, 2\""}}, false},
-      // RFC 9111 §4.1: absent matches absent only. Accept-Encoding shows why: empty asks for no
-      // coding, absent takes any (RFC 9110 §12.5.3).
+      // RFC 9111 §4.1: absent matches absent only.
       {"empty is not absent", {{"foo", ""}}, {}, false},
       {"absent is not empty", {}, {{"foo", ""}}, false},
       {"empty and empty", {{"foo", ""}}, {{"foo", " "}}, true},
       {"a list of nothing is empty", {{"foo", ""}}, {{"foo", ",,"}}, true},
   };
-  for (const SelectsRow& row : rows) {
-    const http::Fields selecting = SelectingFields(vary, row.stored);
-    EXPECT_EQ(Selects(selecting, row.request), row.selects) << row.name;
-    // The key that a miss would fill agrees with what a look-up selects.
-    const Key256 primary = PrimaryKey("demo", "http://x/");
-    EXPECT_EQ(VariantKey(primary, SelectingLike(selecting, row.request)) ==
+  for (const SelectsRow& row : rows) ExpectRow(vary, row, DefaultSite());
+}
+
+TEST(CacheKeyTest, AcceptEncodingIsComparedByTheCodingsWeKnow) {
+  const auto line = [](std::string_view value) { return http::Fields{{"accept-encoding", value}}; };
+  const http::Fields range = {{"accept-encoding", "br"}, {"range", "bytes=0-1"}};
+  const http::Fields plain = {{"accept-encoding", "br"}, {"cache-control", "No-Transform"}};
+  const SelectsRow rows[] = {
+      {"the same", line("br, gzip"), line("br, gzip"), true},
+      {"order", line("gzip, br"), line("br,gzip"), true},
+      {"weights", line("gzip;q=0.1, br"), line("br;q=0.2, gzip"), true},
+      {"case", line("GZIP"), line("gzip"), true},
+      {"an older name", line("x-gzip"), line("gzip"), true},
+      {"others beside", line("gzip, deflate, br"), line("br, gzip, compress"), true},
+      {"two lines",
+       {{"accept-encoding", "br"}, {"accept-encoding", "gzip"}},
+       line("br,gzip"),
+       true},
+      {"all by name", line("*"), line("br, zstd, gzip"), true},
+      {"one more", line("gzip"), line("gzip, br"), false},
+      {"one less", line("gzip, br"), line("gzip"), false},
+      {"another one", line("gzip"), line("br"), false},
+      {"refused", line("gzip"), line("gzip;q=0"), false},
+      {"none and the identity", {}, line("identity"), true},
+      {"none and an empty one", {}, line(""), true},
+      {"none and what we do not know", {}, line("deflate"), true},
+      {"none and one", {}, line("gzip"), false},
+      {"a range and none", range, {}, true},
+      {"a range and one", range, line("br"), false},
+      {"not to be transformed, and none", plain, {}, true},
+      {"not to be transformed, and one", plain, line("br"), false},
+  };
+  for (const SelectsRow& row : rows) ExpectRow("accept-encoding", row, DefaultSite());
+
+  SiteSettings letter = DefaultSite();
+  letter.normalize_accept_encoding = false;
+  const SelectsRow to_the_letter[] = {
+      {"the same", line("gzip,br"), line("gzip, br"), true},
+      {"order", line("gzip, br"), line("br, gzip"), false},
+      {"others beside", line("gzip"), line("gzip, deflate"), false},
+      {"none and the identity", {}, line("identity"), false},
+      {"a range and the identity", range, line("identity"), true},
+      {"a range and one", range, line("br"), false},
+  };
+  for (const SelectsRow& row : to_the_letter) ExpectRow("accept-encoding", row, letter);
+}
+
+TEST(CacheKeyTest, AResponseThatIsEncodedHereIsSelectedByTheBestCoding) {
+  struct Row {
+    std::string_view stored, presented;
+    bool selects;
+  };
+  constexpr Row kRows[] = {
+      {"br, gzip", "br", true},       {"br", "br, gzip, zstd", true}, {"br", "gzip", false},
+      {"gzip", "br, gzip", false},    {"zstd, gzip", "zstd", true},   {"zstd, gzip", "gzip", false},
+      {"identity", "deflate", true},  {"", "identity", true},         {"identity", "gzip", false},
+      {"gzip", "x-gzip;q=0.1", true},
+  };
+  const SiteSettings& site = DefaultSite();
+  const Key256 primary = PrimaryKey("demo", "http://x/");
+  for (const Row& row : kRows) {
+    const http::Fields stored = {{"accept-encoding", row.stored}};
+    const http::Fields presented = {{"accept-encoding", row.presented}};
+    http::Fields selecting = SelectingFields("accept-encoding", stored, site);
+    SelectByBestCoding(CodingsFor(stored).best(), site, &selecting);
+    EXPECT_EQ(Selects(selecting, presented, site), row.selects) << row.stored << row.presented;
+    EXPECT_EQ(VariantKey(primary, SelectingLike(selecting, presented, site)) ==
                   VariantKey(primary, selecting),
               row.selects)
-        << row.name;
+        << row.stored << row.presented;
+  }
+}
+
+TEST(CacheKeyTest, TheBestCodingCountsOnlyWhereTheFieldIsNormalised) {
+  SiteSettings site = DefaultSite();
+  site.normalize_accept_encoding = false;
+  const http::Fields request = {{"accept-encoding", "gzip, br"}};
+  http::Fields selecting = SelectingFields("accept-encoding", request, site);
+  SelectByBestCoding(http::Coding::kBr, site, &selecting);
+  EXPECT_EQ(TextOf(selecting), "accept-encoding: gzip, br\n");
+  // What was stored before the setting was changed is not found by it.
+  EXPECT_FALSE(Selects({{"accept-encoding", "=br"}}, request, site));
+}
+
+TEST(CacheKeyTest, AcceptLanguageIsComparedByOrder) {
+  const auto line = [](std::string_view value) { return http::Fields{{"accept-language", value}}; };
+  const SelectsRow rows[] = {
+      {"order of equals", line("en, de"), line("de, en"), true},
+      {"case", line("en, de"), line("eN, De"), true},
+      {"space", line("en, de"), line(" en ,   de"), true},
+      {"weights of one order", line("en, de;q=0.9"), line("en, de;q=0.2"), true},
+      {"another order", line("en, de;q=0.9"), line("de, en;q=0.9"), false},
+      {"equals and an order", line("en, de"), line("en, de;q=0.9"), false},
+      {"one more", line("en"), line("en, de;q=0.1"), false},
+      {"a refused one", line("en"), line("en, de;q=0"), true},
+      {"none and one", {}, line("en"), false},
+      {"none and an empty one", {}, line(""), false},
+      {"not understood: to the letter", line("en_US"), line("en_us"), false},
+      {"not understood, the same", line("en_US,de"), line("en_US , de"), true},
+  };
+  for (const SelectsRow& row : rows) ExpectRow("accept-language", row, DefaultSite());
+
+  SiteSettings letter = DefaultSite();
+  letter.normalize_accept_language = false;
+  const SelectsRow to_the_letter[] = {
+      {"order of equals", line("en, de"), line("de, en"), false},
+      {"case", line("en"), line("EN"), false},
+      {"space", line("en,de"), line("en , de"), true},
+  };
+  for (const SelectsRow& row : to_the_letter) ExpectRow("accept-language", row, letter);
+}
+
+TEST(CacheKeyTest, AVariantInTheLanguageThatIsWantedMostIsSelected) {
+  struct Row {
+    std::string_view presented, language;
+    bool selects;
+  };
+  constexpr Row kRows[] = {
+      {"fr;q=0.5, de;q=1.0", "de", true},
+      {"de", "de", true},
+      {"DE, en;q=0.5", "de", true},
+      {"de, en", "de", false},
+      {"fr, de;q=0.9", "de", false},
+      {"de-AT", "de", false},
+      {"de", "de-at", false},
+      {"*", "de", false},
+      {"de", "", false},
+      {"", "de", false},
+      {"de_", "de", false},
+  };
+  SiteSettings site = DefaultSite();
+  const http::Fields selecting = {{"accept-language", "en, de"}, {"x", "1"}};
+  for (const Row& row : kRows) {
+    http::Fields request = {{"accept-language", row.presented}, {"x", "1"}};
+    EXPECT_EQ(Selector(request, site).Selects(selecting, row.language), row.selects)
+        << row.presented << " " << row.language;
+    request.Set("x", "2");
+    EXPECT_FALSE(Selector(request, site).Selects(selecting, row.language)) << "another field";
+  }
+  const http::Fields german = {{"accept-language", "de"}, {"x", "1"}};
+  site.normalize_accept_language = false;
+  EXPECT_FALSE(Selector(german, site).Selects(selecting, "de"));
+  EXPECT_FALSE(Selector({}, site).Selects(selecting, "de"));
+}
+
+// One Selector for all variants of an index: what it remembers of one counts for the next.
+TEST(CacheKeyTest, ASelectorTellsVariantsApart) {
+  const http::Fields request = {{"accept-encoding", "gzip"}, {"x", "1"}, {"y", "2"}};
+  Selector selector(request, DefaultSite());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(selector.Selects({{"x", "1"}}));
+    EXPECT_FALSE(selector.Selects({{"x", "2"}}));
+    EXPECT_FALSE(selector.Selects({{"x", "1"}, {"y", "1"}}));
+    EXPECT_TRUE(selector.Selects({{"x", "1"}, {"y", "2"}}));
+    EXPECT_TRUE(selector.Selects({{"accept-encoding", "gzip"}, {"z", ""}}));
+    EXPECT_FALSE(selector.Selects({{"accept-encoding", "br"}}));
+    EXPECT_TRUE(selector.Selects({{"accept-encoding", "=gzip"}}));
   }
 }
 

@@ -18,7 +18,7 @@ class OriginRequestTest : public testing::Test {
     return OriginRequest(RequestFor(method_, url_, std::move(fields)), "/normal", site_, asker_,
                          mode, stored);
   }
-  /// The fields sent, without those that every request has.
+  /// The fields sent, without those that every request has, and every fill without codings.
   std::string Sent(Fields fields, OriginMode mode = OriginMode::kFill,
                    const StoredResponse* stored = nullptr) {
     http::Fields sent = Make(std::move(fields), mode, stored).fields;
@@ -26,6 +26,10 @@ class OriginRequestTest : public testing::Test {
                                   "x-forwarded-host", "via", "cdn-loop"}) {
       EXPECT_EQ(sent.Remove(name), 1u) << name;
     }
+    if (mode == OriginMode::kFill) {
+      EXPECT_TRUE(sent.Has("accept-encoding"));
+    }
+    if (sent.Joined("accept-encoding") == "identity") sent.Remove("accept-encoding");
     return TextOf(sent);
   }
 
@@ -217,6 +221,43 @@ TEST_F(OriginRequestTest, AFillIsWholeAndUnconditional) {
   EXPECT_EQ(Sent(ClientsConditions(), OriginMode::kFill), "");
 }
 
+// What is not in a variant's key must not shape it.
+TEST_F(OriginRequestTest, AFillAsksForWhatVariantsCompare) {
+  struct Row {
+    Fields client;
+    std::string_view encoding, language;
+  };
+  const Row rows[] = {
+      {{}, "identity", ""},
+      {{{"accept-encoding", ""}}, "identity", ""},
+      {{{"accept-encoding", "gzip, deflate, br;q=0.1"}}, "br, gzip", ""},
+      {{{"accept-encoding", "br"}, {"accept-encoding", "x-gzip"}}, "br, gzip", ""},
+      {{{"accept-encoding", "br"}, {"range", "bytes=0-1"}}, "identity", ""},
+      {{{"accept-encoding", "br"}, {"cache-control", "no-transform"}}, "identity", ""},
+      {{{"accept-language", "en-US,en;q=0.5"}}, "identity", "en-us, en;q=0.9"},
+      {{{"accept-language", "en"}, {"accept-language", "de"}}, "identity", "de, en"},
+      {{{"accept-language", "de_DE"}}, "identity", "de_DE"},
+      {{{"accept-language", ""}}, "identity", ""},
+      {{{"connection", "accept-language"}, {"accept-language", "DE"}}, "identity", "de"},
+  };
+  for (const Row& row : rows) {
+    const Fields sent = Make(row.client).fields;
+    EXPECT_EQ(sent.Joined("accept-encoding"), row.encoding) << TextOf(row.client);
+    EXPECT_EQ(sent.Joined("accept-language"), row.language) << TextOf(row.client);
+    const Fields passed = Make(row.client, OriginMode::kPass).fields;
+    EXPECT_EQ(passed.Joined("accept-encoding"), row.client.Joined("accept-encoding"));
+  }
+}
+
+TEST_F(OriginRequestTest, ASiteMayTakeNegotiationToTheLetter) {
+  site_.settings.normalize_accept_encoding = false;
+  site_.settings.normalize_accept_language = false;
+  const Fields sent = Make({{"accept-encoding", "GZIP,*"}, {"accept-language", "EN,de"}}).fields;
+  EXPECT_EQ(sent.Joined("accept-encoding"), "GZIP,*");
+  EXPECT_EQ(sent.Joined("accept-language"), "EN,de");
+  EXPECT_FALSE(Make({}).fields.Has("accept-encoding"));
+}
+
 TEST_F(OriginRequestTest, APassKeepsWhatTheClientAskedFor) {
   EXPECT_EQ(Sent(ClientsConditions(), OriginMode::kPass), TextOf(ClientsConditions()));
 }
@@ -249,6 +290,10 @@ TEST_F(OriginRequestTest, AValidationCarriesTheStoredValidators) {
   EXPECT_EQ(Sent({}, OriginMode::kFill, &stored), "if-modified-since: " + DateAt(-9) + "\n");
   stored.fields = {};
   EXPECT_EQ(Sent({}, OriginMode::kFill, &stored), "");
+  // The origin knows nothing of a tag that was made here.
+  stored.fields = {{"etag", "W/\"v-br\""}};
+  stored.origin_etag = "\"v\"";
+  EXPECT_EQ(Sent({}, OriginMode::kFill, &stored), "if-none-match: \"v\"\n");
 }
 
 }  // namespace

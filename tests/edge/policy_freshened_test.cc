@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "edge/compression.h"
 #include "tests/edge/answered.h"
 
 namespace nearside::edge {
@@ -226,6 +227,67 @@ TEST(PolicyFreshenedTest, A304ThatChangesVaryEndsTheStoredResponse) {
   EXPECT_EQ(decision_of({}, {{"vary", "accept"}}), "vary_star");
   EXPECT_EQ(decision_of({{"vary", "accept"}}, {{"vary", "accept, cookie"}}), "vary_star");
   EXPECT_EQ(decision_of({{"vary", "accept"}}, {{"vary", "*"}}), "vary_star");
+}
+
+/// What is stored of a page that this edge encoded, or let be for one who accepts no coding.
+std::unique_ptr<StoredResponse> NegotiatedOf(Fields fields, http::Coding coding) {
+  auto stored = StoredOf(std::move(fields));
+  const bool encoded = coding != http::Coding::kIdentity;
+  ApplyCoding(
+      {.reason = encoded ? CodingReason::kEncoded : CodingReason::kNotAccepted, .coding = coding},
+      stored.get());
+  return stored;
+}
+
+// What the origin says is about what it would send, and what is stored stays encoded.
+TEST(PolicyFreshenedTest, WhatIsEncodedHereStaysSo) {
+  const Fields page = {{"cache-control", "max-age=60"}, {"etag", "\"v\""}, {"vary", "accept"}};
+  auto stored = NegotiatedOf(page, http::Coding::kBr);
+  const Fields fresh = {{"etag", "\"v\""},
+                        {"vary", "Accept"},
+                        {"accept-ranges", "bytes"},
+                        {"repr-digest", "x"},
+                        {"x-new", "1"}};
+  for (int i = 0; i < 3; ++i) {
+    StoreDecision decision;
+    stored = Freshened(*stored, Answered(fresh, 304).exchanged(), kVia, &decision);
+    EXPECT_EQ(Describe(decision), "stored 1m validator");
+    // … also by way of the disk.
+    stored = DecodeStored(EncodeStored(*stored));
+    EXPECT_EQ(stored->fields.Joined("etag"), "W/\"v-br\"");
+    EXPECT_EQ(stored->fields.Joined("content-encoding"), "br");
+    EXPECT_EQ(stored->fields.Joined("vary"), "Accept, Accept-Encoding");
+    EXPECT_EQ(stored->fields.Joined("x-new"), "1");
+    EXPECT_FALSE(stored->fields.Has("accept-ranges") || stored->fields.Has("repr-digest"));
+    EXPECT_EQ(stored->origin_etag, "\"v\"");
+    EXPECT_TRUE(stored->negotiated);
+  }
+}
+
+TEST(PolicyFreshenedTest, A304AboutWhatIsEncodedHereIsComparedWithWhatTheOriginSent) {
+  struct Row {
+    Fields fresh;
+    std::string_view encoded, identity;
+  };
+  const Row rows[] = {
+      {{{"etag", "\"v\""}}, "stored 1m validator", "stored 1m validator"},
+      {{{"etag", "\"w\""}}, "uncacheable_status", "uncacheable_status"},
+      {{{"etag", "W/\"v-br\""}}, "stored 1m validator", "stored 1m validator"},
+      {{{"vary", "Accept-Encoding"}}, "stored 1m validator", "stored 1m validator"},
+      {{{"vary", "Cookie"}}, "vary_star", "vary_star"},
+      {{{"cache-control", "max-age=60, no-transform"}},
+       "uncacheable_status",
+       "stored 1m validator"},
+  };
+  const Fields page = {{"cache-control", "max-age=60"}, {"etag", "\"v\""}};
+  const auto decision_of = [&page](const Fields& fresh, http::Coding coding) {
+    const std::string text = After304(*NegotiatedOf(page, coding), Answered(fresh, 304));
+    return text.substr(text.rfind('\n') + 1);
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(decision_of(row.fresh, http::Coding::kBr), row.encoded) << TextOf(row.fresh);
+    EXPECT_EQ(decision_of(row.fresh, http::Coding::kIdentity), row.identity) << TextOf(row.fresh);
+  }
 }
 
 TEST(PolicyFreshenedTest, TagsStayUnlessNewOnesCome) {

@@ -334,6 +334,45 @@ TEST_F(RequestTest, VariantsAreStoredAndSelected) {
   EXPECT_EQ(origin_.count(), 3u);
 }
 
+TEST_F(RequestTest, RequestsThatWantTheSameShareAVariantHoweverTheySayIt) {
+  Start();
+  const std::string lines = "Cache-Control: max-age=60\nVary: Accept-Encoding, Accept-Language\n";
+  FakeExchange& first =
+      Get("/a", {{"accept-encoding", "gzip, deflate, br"}, {"accept-language", "en-US,en;q=0.5"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("accept-encoding"), "br, gzip");
+  EXPECT_EQ(asked.Field("accept-language"), "en-us, en;q=0.9");
+  asked.Answer("200 OK", lines + "Content-Encoding: gzip\n", "packed");
+  Answer(first);
+  EXPECT_EQ(Answer(Get("/a", {{"accept-encoding", "br;q=0.9, gzip, compress"},
+                              {"accept-language", "en-us, EN;q=0.3"}})),
+            "200 hit|packed");
+  FakeExchange& plain = Get("/a", {{"accept-language", "en-us, EN;q=0.3"}});
+  asked = origin_.Next();
+  EXPECT_EQ(asked.Field("accept-encoding"), "identity");
+  asked.Answer("200 OK", lines, "plain");
+  EXPECT_EQ(Answer(plain), "200 fwd=vary-miss; fwd-status=200; stored; detail=vary_miss|plain");
+  EXPECT_EQ(Answer(Get("/a", {{"accept-encoding", "br, gzip"},
+                              {"accept-language", "en-US, en;q=0.9"},
+                              {"range", "bytes=1-2"}})),
+            "206 hit|la")
+      << "a range is of the identity";
+  EXPECT_EQ(origin_.count(), 2u);
+}
+
+TEST_F(RequestTest, AVariantInTheOneLanguageThatIsWantedMostIsAHit) {
+  Start();
+  const std::string lines = "Cache-Control: max-age=60\nVary: Accept-Language\n";
+  Fill("/a", lines + "Content-Language: de\n", "hallo", {{"accept-language", "en, de"}});
+  EXPECT_EQ(Answer(Get("/a", {{"accept-language", "fr;q=0.5, de;q=1.0"}})), "200 hit|hallo");
+  EXPECT_EQ(Fill("/a", lines, "salut", {{"accept-language", "fr, de;q=0.9"}}),
+            "200 fwd=vary-miss; fwd-status=200; stored; detail=vary_miss|salut");
+  // The most recent one that matches is taken.
+  Fill("/a", lines + "Content-Language: DE\n", "neu", {{"accept-language", "de-at, de"}});
+  EXPECT_EQ(Answer(Get("/a", {{"accept-language", "de"}})), "200 hit|neu");
+  EXPECT_EQ(Answer(Get("/a", {{"accept-language", "en, de"}})), "200 hit|hallo");
+}
+
 TEST_F(RequestTest, AnIndexListsNoMoreThanItsLimitAndTheOthersAreStillFound) {
   Start();
   const auto fill = [&](const std::string& vary, size_t n) {

@@ -97,6 +97,7 @@ TEST_F(EdgeSettingsTest, Defaults) {
   EXPECT_EQ(settings.cache.memory, 256_MiB);
   EXPECT_EQ(settings.cache.largest_object.bytes, 0u);
   EXPECT_EQ(settings.cache.fill_window, 16_MiB);
+  EXPECT_EQ(settings.cache.encoders, 64);
   EXPECT_EQ(settings.cache.reader_threads, 2);
   EXPECT_EQ(settings.cache.read_timeout, seconds(2));
   EXPECT_EQ(settings.limits.request_line, 16_KiB);
@@ -131,6 +132,12 @@ TEST_F(EdgeSettingsTest, Defaults) {
   EXPECT_EQ(site.stale_if_error, std::chrono::hours(24));
   EXPECT_EQ(site.keep, std::chrono::hours(24));
   EXPECT_EQ(site.set_cookie, "bypass");
+  EXPECT_TRUE(site.compress);
+  EXPECT_EQ(site.compress_smallest, 1_KiB);
+  EXPECT_EQ(site.compress_largest, 10_MiB);
+  EXPECT_TRUE(site.compress_types.empty());
+  EXPECT_TRUE(site.normalize_accept_encoding);
+  EXPECT_TRUE(site.normalize_accept_language);
   EXPECT_TRUE(settings.fleet.events.empty());
 }
 
@@ -296,6 +303,22 @@ TEST_F(EdgeSettingsTest, SaysFileLineKeyAndWhatWasExpected) {
   }
 }
 
+TEST_F(EdgeSettingsTest, SaysWhatIsWrongWithCompression) {
+  const std::string type =
+      "edge.toml:9: site.compress_types: expected a media type like "
+      "\"application/x-report\", got ";
+  const auto complaint = [this](std::string rest) {
+    return Complaint(File{.rest = std::move(rest)}.Text());
+  };
+  for (const std::string_view value :
+       {"report", "text/", "/html", "text/x; charset=utf-8", "a/b/c"}) {
+    const std::string quoted = "\"" + std::string(value) + "\"";
+    EXPECT_EQ(complaint("compress_types = [" + quoted + "]"), type + quoted);
+  }
+  EXPECT_EQ(complaint("[cache]\nencoders = 0\n"),
+            "edge.toml:10: cache.encoders: expected a whole number from 1 to 100000, got 0");
+}
+
 TEST_F(EdgeSettingsTest, WhatIsRightIsNotRefused) {
   const std::string files[] = {
       File{}.Text(),
@@ -304,6 +327,7 @@ TEST_F(EdgeSettingsTest, WhatIsRightIsNotRefused) {
       File{.hosts = "hosts = [\"*.demo.test\", \"demo.test\", \"127.0.0.1\", \"::1\"]"}.Text(),
       File{.origins = "origins = [\"https://[::1]:9000\", \"http://b\"]"}.Text(),
       File{.listen = "address = \"[::1]:8080\""}.Text(),
+      File{.rest = "compress_types = [\"application/x-report\", \"model/obj\"]"}.Text(),
       File{.rest = "[[listen]]\naddress = \"127.0.0.2:8080\"\n"}.Text(),
       File{.rest = "[admin]\naddress = \"127.9.9.9:7080\"\n"}.Text(),
       File{.rest = "[admin]\naddress = \"[::1]:7080\"\n"}.Text(),

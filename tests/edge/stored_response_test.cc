@@ -25,6 +25,8 @@ StoredResponse Page() {
                     .heuristic = true,
                     .has_validator = true};
   page.control = "max-age=60";
+  page.origin_etag = "\"b\"";
+  page.negotiated = true;
   page.tags = {"product-7", "blog"};
   page.url = "https://www.demo.test/a?b=c";
   page.slicing = {.slice_bytes = 65'520, .total_bytes = uint64_t{1} << 40, .since_purge = 7};
@@ -37,7 +39,8 @@ StoredResponse Index() {
   for (uint8_t i = 1; i <= 3; ++i) {
     Variant variant{.selecting = {{"accept", std::to_string(i)}, {"cookie", ""}},
                     .key = {},
-                    .stored_at = kNow + seconds(i)};
+                    .stored_at = kNow + seconds(i),
+                    .language = i == 2 ? "de" : ""};
     variant.key.bytes.fill(i);
     index.variants.push_back(std::move(variant));
   }
@@ -55,13 +58,14 @@ std::string Describe(const StoredResponse& response) {
   for (bool flag : {f.must_revalidate, f.always_validate, f.heuristic, f.has_validator}) {
     text += flag ? " yes" : " no";
   }
+  text += " " + response.origin_etag + (response.negotiated ? " negotiated" : "");
   for (const std::string& tag : response.tags) text += " #" + tag;
   text += " " + std::to_string(response.slicing.slice_bytes) + "/" +
           std::to_string(response.slicing.total_bytes) + "@" +
           std::to_string(response.slicing.since_purge);
   for (const Variant& variant : response.variants) {
     text += "\n" + HexEncode(variant.key.bytes) + " " + FormatIsoTime(variant.stored_at) + " " +
-            variant.selecting.ToText();
+            variant.language + " " + variant.selecting.ToText();
   }
   return text;
 }
@@ -142,10 +146,14 @@ TEST(StoredResponseTest, ChargeGrowsWithWhatIsHeld) {
   grows_by(100);
   response.control = std::string(100, 'c');
   grows_by(100);
+  response.origin_etag = std::string(100, 'e');
+  grows_by(100);
   response.tags.push_back(std::string(50, 't'));
   grows_by(50);
   response.variants.push_back({.selecting = {{"accept", std::string(500, 'x')}}});
   grows_by(500);
+  response.variants.back().language = std::string(30, 'l');
+  grows_by(30);
 }
 
 }  // namespace

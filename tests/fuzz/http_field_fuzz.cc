@@ -1,9 +1,11 @@
-// The smaller readers: dates, entity tags, lists, quoted strings, targets, URIs.
+// The smaller readers: dates, entity tags, lists, quoted strings, weights, targets, URIs.
 
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
+#include "http/accept_encoding.h"
+#include "http/accept_language.h"
 #include "http/conditional.h"
 #include "http/date.h"
 #include "http/field_list.h"
@@ -41,6 +43,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   validators.etag = ParseEntityTag("\"x\"");
   EvaluatePreconditions("GET", request, validators, now);
   IfRangeHolds(request, validators, now);
+  const CodingSet codings = AcceptedCodings({{"accept-encoding", input}});
+  if (AcceptedCodings({{"accept-encoding", codings.text()}}) != codings) std::abort();
+  if (const auto asked = AcceptLanguage::Parse({{"accept-language", input}})) {
+    const std::string text = asked->ToText();
+    const auto again = AcceptLanguage::Parse({{"accept-language", text}});
+    if (!again || again->ToText() != text) std::abort();
+  }
   MediaTypeOfPath(input);
   PercentDecode(input);
   return 0;

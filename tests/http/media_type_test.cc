@@ -49,7 +49,9 @@ TEST(MediaTypeTest, CompressibleTypes) {
   for (const char* type :
        {"text/html; charset=utf-8", "TEXT/css", "text/plain", "application/json",
         "application/ld+json", "image/svg+xml", "application/xml", "application/javascript",
-        "application/wasm", "font/ttf", "application/manifest+json"}) {
+        "application/wasm", "font/ttf", "font/OTF", "application/manifest+json", "image/bmp",
+        "image/x-icon", "application/vnd.ms-fontobject", "application/x-ndjson",
+        " application/xml ;charset=utf-8"}) {
     EXPECT_TRUE(IsCompressible(type)) << type;
   }
   for (const char* type :

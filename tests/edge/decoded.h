@@ -1,0 +1,16 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "http/accept_encoding.h"
+
+namespace nearside::edge {
+
+/// What a client reads of a body that has come so far in a coding. nullopt: it breaks the coding's
+/// grammar. `whole`, if not null, tells whether it has ended, with nothing behind it.
+std::optional<std::string> Decoded(http::Coding coding, std::string_view bytes,
+                                   bool* whole = nullptr);
+
+}  // namespace nearside::edge
