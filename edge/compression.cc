@@ -105,6 +105,7 @@ http::Fields FreshFields(const StoredResponse& stored, const http::Fields& fresh
   if (stored.negotiated && fields.Has("vary")) VaryByEncoding(&fields);
   if (stored.is_encoded_here()) {
     for (std::string_view name : kOfTheBytes) fields.Remove(name);
+    fields.Remove("etag");
   }
   return fields;
 }

@@ -265,7 +265,7 @@ bool HasUse(const StoreDecision& decision, WallTime now) {
 /// content: servers that compress weaken the one of a 200.
 bool IsAbout(const StoredResponse& stored, const http::Fields& fresh, WallTime now) {
   http::Validators ours = http::ValidatorsOf(stored.fields, now);
-  if (stored.is_encoded_here()) ours.etag = http::ParseEntityTag(stored.origin_etag);
+  if (!stored.origin_etag.empty()) ours.etag = http::ParseEntityTag(stored.origin_etag);
   const http::Validators theirs = http::ValidatorsOf(fresh, now);
   if (ours.etag && theirs.etag) return http::WeakMatch(*ours.etag, *theirs.etag);
   if (theirs.last_modified) return ours.last_modified == theirs.last_modified;
@@ -413,13 +413,12 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
                         .response_time = exchanged.response_time,
                         .site = exchanged.site};
   *decision = DecideStore(after);
-  const http::Fields& told = exchanged.response.fields;
-  decision->of_another = !IsAbout(stored, told, exchanged.response_time);
-  // RFC 9111 §5.2.2.6: what the origin forbids from now on.
-  const bool forbidden = stored.is_encoded_here() && SaysNoTransform(told);
-  if (decision->of_another || forbidden || ChangesVary(stored, fresh, exchanged.site)) {
-    decision->reason =
-        decision->of_another || forbidden ? Reason::kUncacheableStatus : Reason::kVaryStar;
+  // RFC 9111 §5.2.2.6: what it is about is not what we have made of it, from now on.
+  const bool forbids_coding = stored.is_encoded_here() && SaysNoTransform(fresh);
+  decision->of_another =
+      forbids_coding || !IsAbout(stored, exchanged.response.fields, exchanged.response_time);
+  if (decision->of_another || ChangesVary(stored, fresh, exchanged.site)) {
+    decision->reason = decision->of_another ? Reason::kUncacheableStatus : Reason::kVaryStar;
     decision->unshareable = true;
   }
   auto freshened = MakeStored(after, *decision, stored.url, via);

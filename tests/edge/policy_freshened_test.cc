@@ -272,7 +272,8 @@ TEST(PolicyFreshenedTest, A304AboutWhatIsEncodedHereIsComparedWithWhatTheOriginS
   const Row rows[] = {
       {{{"etag", "\"v\""}}, "stored 1m validator", "stored 1m validator"},
       {{{"etag", "\"w\""}}, "uncacheable_status", "uncacheable_status"},
-      {{{"etag", "W/\"v-br\""}}, "stored 1m validator", "stored 1m validator"},
+      {{{"etag", "W/\"v\""}}, "stored 1m validator", "stored 1m validator"},
+      {{{"etag", "W/\"v-br\""}}, "uncacheable_status", "uncacheable_status"},
       {{{"vary", "Accept-Encoding"}}, "stored 1m validator", "stored 1m validator"},
       {{{"vary", "Cookie"}}, "vary_star", "vary_star"},
       {{{"cache-control", "max-age=60, no-transform"}},

@@ -141,9 +141,7 @@ TEST(Http1ResponseParserTest, AmbiguousFramingIsRefused) {
 
 /// The answer to a request that asks for WebSocket.
 std::string ParseSwitch(std::string_view input) {
-  Http1ResponseParser parser({});
-  ResponseHead head;
-  return TraceOf(parser, head, {input}, [&] { parser.Start("GET", &head, /*websocket=*/true); });
+  return TraceResponses("GET", {input}, {}, /*websocket=*/true);
 }
 
 TEST(Http1ResponseParserTest, AnUpgradeThatWasAskedForEndsHttp) {

@@ -78,10 +78,10 @@ inline std::string TraceRequests(const std::vector<std::string_view>& pieces,
 
 inline std::string TraceResponses(std::string_view method,
                                   const std::vector<std::string_view>& pieces,
-                                  const Http1Limits& limits = {}) {
+                                  const Http1Limits& limits = {}, bool websocket = false) {
   Http1ResponseParser parser(limits);
   ResponseHead head;
-  return TraceOf(parser, head, pieces, [&] { parser.Start(method, &head); });
+  return TraceOf(parser, head, pieces, [&] { parser.Start(method, &head, websocket); });
 }
 
 /// `text` cut in pieces of `size` bytes.
