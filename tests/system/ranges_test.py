@@ -1,4 +1,4 @@
-"""Ranges with real clients: a seek in a large file costs a slice, slices make the whole, several ranges in one answer."""
+"""Ranges with real clients: a seek in a large file costs a slice, slices make the whole, several ranges at once."""
 
 import email.parser
 import hashlib
