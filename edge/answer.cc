@@ -109,8 +109,9 @@ http::Fields MultipartFields(const StoredResponse& response, const Multipart& la
 
 void AppendStatusLine(std::string_view edge, const StatusLine& line, std::string* out) {
   http::CacheStatus status{.cache = edge};
-  const auto forward = ForwardOf(line.reason);
-  status.hit = !forward && ClassOf(line.reason) != ResultClass::kError;
+  const auto forward = ForwardOf(line.forwarded.value_or(line.reason));
+  const ResultClass result = ClassOf(line.reason);
+  status.hit = !forward && (result == ResultClass::kHit || result == ResultClass::kStale);
   status.forward = forward;
   if (forward && line.origin_status != 0) status.forward_status = line.origin_status;
   if (line.time_to_live) {
@@ -118,6 +119,7 @@ void AppendStatusLine(std::string_view edge, const StatusLine& line, std::string
   }
   status.stored = line.stored;
   status.collapsed = line.collapsed;
+  status.key = line.key;
   // A plain hit and a plain miss need no further word.
   if (!line.detail.empty()) {
     status.detail = line.detail;
@@ -153,6 +155,8 @@ int StatusOf(Reason reason) {
       return 421;
     case Reason::kBadRequest:
       return 400;
+    case Reason::kLoop:
+      return 508;
     default:
       return 500;
   }

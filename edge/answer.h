@@ -46,10 +46,12 @@ http::Fields MultipartFields(const StoredResponse& response, const Multipart& la
 /// Cache-Status of an answer (RFC 9211), built in place.
 struct StatusLine {
   Reason reason = Reason::kFresh;
+  std::optional<Reason> forwarded;  ///< of an error: why the request had been sent on
   std::optional<milliseconds> time_to_live;
   int origin_status = 0;  ///< 0: no origin answered
   bool stored = false;
   bool collapsed = false;
+  std::string_view key;     ///< "": not told
   std::string_view detail;  ///< beside the reason: why it was not stored
 };
 void AppendStatusLine(std::string_view edge, const StatusLine& line, std::string* out);

@@ -91,6 +91,7 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
   AddForwarded(request, asker, &head.fields);
   const std::string_view version = asker.version == http::Version::kHttp2 ? "2.0 " : "1.1 ";
   head.fields.Add("via", std::string(version) + std::string(asker.edge));
+  head.fields.Add("cdn-loop", asker.edge);  // RFC 8586
   return head;
 }
 

@@ -15,6 +15,7 @@
 #include "http/etag.h"
 #include "http/field_list.h"
 #include "http/hashed_name.h"
+#include "http/structured_field.h"
 
 namespace nearside::edge {
 namespace {
@@ -33,7 +34,8 @@ constexpr std::array<std::string_view, 3> kSurrogateFields = {"surrogate-key", "
 constexpr std::array<std::string_view, 3> kProxyFields = {
     "proxy-authenticate", "proxy-authentication-info", "proxy-authorization"};
 /// What we tell origins about each client (edge/origin_request): no variant can be told by it.
-constexpr std::array<std::string_view, 3> kTold = {"forwarded", "x-forwarded-for", "via"};
+constexpr std::array<std::string_view, 4> kTold = {"forwarded", "x-forwarded-for", "via",
+                                                   "cdn-loop"};
 /// RFC 9111 §3.2: fields of a 304 that describe a body which it does not have.
 constexpr std::array<std::string_view, 5> kBodyFields = {
     "content-length", "content-encoding", "content-type", "content-range", "content-language"};
@@ -325,8 +327,14 @@ std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
   stored->url = url;
   stored->control = exchanged.response.fields.Joined(kOurControl);
   stored->tags = TagsOf(exchanged.response.fields);
-  for (const http::FieldLine& line : exchanged.response.fields.lines()) {
+  // RFC 9211 §2: ours comes behind what caches before us said. Behind something that is no list the
+  // whole field would be thrown away.
+  const http::Fields& fields = exchanged.response.fields;
+  const bool told = !fields.Has("cache-status") ||
+                    http::structured::ParseList(fields.Joined("cache-status")).has_value();
+  for (const http::FieldLine& line : fields.lines()) {
     if (line.name == "age" || In(kSurrogateFields, line.name)) continue;
+    if (line.name == "cache-status" && !told) continue;
     if (decision.store() && (IsWithheld(line.name, control) || In(kProxyFields, line.name))) {
       continue;
     }

@@ -40,6 +40,7 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::kWrongCertificate, "wrong_certificate", std::nullopt, ResultClass::kError},
     {Reason::kNodeRequest, "node", std::nullopt, ResultClass::kNode},
     {Reason::kBadRequest, "bad_request", std::nullopt, ResultClass::kError},
+    {Reason::kLoop, "loop_detected", std::nullopt, ResultClass::kError},
     {Reason::kStored, "stored", std::nullopt, ResultClass::kMiss},
     {Reason::kNoStore, "no_store", std::nullopt, ResultClass::kMiss},
     {Reason::kPrivate, "private", std::nullopt, ResultClass::kMiss},

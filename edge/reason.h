@@ -38,6 +38,7 @@ enum class Reason : uint8_t {
   kWrongCertificate,   ///< 421: the connection's certificate does not cover the host
   kNodeRequest,        ///< /healthz and the like
   kBadRequest,         ///< 400
+  kLoop,               ///< 508: the request has been through this edge before
   // Why a response was stored, or not.
   kStored,
   kNoStore,            ///< RFC 9111 §5.2.2.5, or no-store in the request

@@ -4,6 +4,7 @@
 
 #include "edge/cache_key.h"
 #include "edge/health.h"
+#include "edge/hops.h"
 #include "edge/multipart.h"
 #include "edge/origin_request.h"
 #include "edge/slices.h"
@@ -70,6 +71,7 @@ void Request::Begin() {
   const bool reads = head.method == "GET" || head.method == "HEAD";
   if (reads && !exchange_.has_body()) return LookUp();
   if (HopsLeft(head) == uint64_t{0}) return AnswerAsLastHop();
+  if (IsLooping()) return FailLoop();
   Pass(Reason::kMethod);
 }
 
@@ -98,6 +100,12 @@ bool Request::IsMisdirected() const {
   const std::string_view asked = stream.server_name();
   const std::string_view host = exchange_.request().host();
   return !asked.empty() && host != asked && !stream.Covers(host);
+}
+
+// What is answered from the cache cannot loop, so this is asked of what is sent on alone.
+bool Request::IsLooping() const {
+  const int most = configuration_->settings.limits.max_hops;
+  return HopsThrough(worker_.node().name, exchange_.request().fields) >= most;
 }
 
 // ---- → look up
@@ -321,6 +329,7 @@ void Request::Forward(Reason reason) {
                 "The request wants a stored response (only-if-cached), and there "
                 "is none that may be used.");
   }
+  if (IsLooping()) return FailLoop();
   const bool alone = node.fills.IsNotShared(key_, worker_.loop().now()) && !stored_;
   if (++forwards_ > kMostForwards || alone) return Pass(Reason::kNotShared);
   if (head.method == "HEAD" && !stored_) return Pass(reason);
@@ -576,6 +585,12 @@ void Request::OnBodyEnd(const http::Fields&) {
 
 // ---- → error
 
+void Request::FailLoop() {
+  Fail(Reason::kLoop,
+       "This request has been through this edge before, as Via or CDN-Loop says: an origin of the "
+       "site leads back here. If that is meant, raise limits.max_hops.");
+}
+
 void Request::Fail(Reason reason, std::string_view explanation) {
   const int status = StatusOf(reason);
   const std::string text = ErrorText(status, reason, explanation, exchange_.id());
@@ -583,13 +598,17 @@ void Request::Fail(Reason reason, std::string_view explanation) {
   fields.Add("content-type", "text/plain; charset=utf-8");
   fields.Add("content-length", std::to_string(text.size()));
   fields.Add("cache-control", "no-store");
-  Deliver(status, {}, &fields, StatusLine{.reason = reason}, http::TextBody(text));
+  StatusLine line{.reason = reason, .collapsed = collapsed_};
+  // What it had been sent on for, before that went wrong.
+  if (forwards_ > 0 || passing_) line.forwarded = reason_;
+  Deliver(status, {}, &fields, line, http::TextBody(text));
 }
 
 // ---- → deliver → log
 
 void Request::Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,
-                      const StatusLine& line, std::unique_ptr<http::BodySource> body) {
+                      StatusLine line, std::unique_ptr<http::BodySource> body) {
+  if (site_ != nullptr && site_->settings.cache_status_key) line.key = url_;
   std::string cache_status;
   AppendStatusLine(worker_.node().name, line, &cache_status);
   extra->Add("cache-status", cache_status);

@@ -43,6 +43,7 @@ class Request final : public http::ExchangeHandler {
   bool IsForNode() const;
   bool IsMisdirected() const;
   void AnswerAsLastHop();
+  bool IsLooping() const;
 
   // → look up
   void LookUp();
@@ -92,11 +93,12 @@ class Request final : public http::ExchangeHandler {
   void Pass(Reason reason);
 
   // → error
+  void FailLoop();
   void Fail(Reason reason, std::string_view explanation);
 
   // → deliver → log
   void Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,
-               const StatusLine& line, std::unique_ptr<http::BodySource> body);
+               StatusLine line, std::unique_ptr<http::BodySource> body);
   void InvalidateStored(const FillHead& head);
   BodyCount CountOf(Reason reason) const;
 

@@ -222,6 +222,14 @@ Table LimitTable() {
              .most = "10000000",
              .prose = "Connections of one listener on one worker; more are closed at once.",
              .restart = true});
+  table.Key(
+      "max_hops", &LimitSettings::max_hops,
+      {.fallback = "1",
+       .least = "1",
+       .most = "100",
+       .prose = "A request that has been through this edge so often, as `Via` or `CDN-Loop` (RFC "
+                "8586) says, is not sent on: 508. 2 or more where an origin of a site leads to "
+                "another site of the same edge."});
   return table;
 }
 
@@ -306,6 +314,9 @@ Table SiteTable() {
            "length that holds it (in whole chunks of 65,520 bytes). Where the origin names a "
            "length and a strong validator, the rest is fetched in slices as it is wanted. 0: the "
            "whole is fetched."});
+  table.Key("cache_status_key", &SiteSettings::cache_status_key,
+            {.fallback = "false",
+             .prose = "`Cache-Status` tells the URL that stands in the key as well."});
   table.Where(&SiteSettings::where);
   return table;
 }

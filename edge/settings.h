@@ -59,6 +59,7 @@ struct LimitSettings {
   milliseconds body_timeout{};
   milliseconds send_timeout{};
   int connections = 0;
+  int max_hops = 0;
 };
 
 struct SiteSettings {
@@ -76,6 +77,7 @@ struct SiteSettings {
   milliseconds keep{};
   std::string set_cookie;
   ByteSize slice;
+  bool cache_status_key = false;
   settings::Origin where;
 };
 

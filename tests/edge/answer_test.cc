@@ -261,6 +261,7 @@ TEST(AnswerTest, CacheStatusForEachReason) {
       {Reason::kUnknownHost, "detail=unknown_host"},
       {Reason::kWrongCertificate, "detail=wrong_certificate"},
       {Reason::kBadRequest, "detail=bad_request"},
+      {Reason::kLoop, "detail=loop_detected"},
   };
   for (const StatusRow& row : kRows) {
     EXPECT_EQ(Line({.reason = row.reason}), "\"frankfurt\"; " + std::string(row.expected));
@@ -280,6 +281,13 @@ TEST(AnswerTest, CacheStatusCarriesWhatIsKnown) {
             "\"frankfurt\"; fwd=uri-miss; fwd-status=200; ttl=60; stored; collapsed");
   EXPECT_EQ(Line({.reason = Reason::kExpired, .origin_status = 404, .detail = "private"}),
             "\"frankfurt\"; fwd=stale; fwd-status=404; detail=private");
+  EXPECT_EQ(Line({.reason = Reason::kFresh, .key = "https://www.demo.test/a?\"b\""}),
+            "\"frankfurt\"; hit; key=\"https://www.demo.test/a?\\\"b\\\"\"");
+  // An error tells what the request had been sent on for.
+  EXPECT_EQ(Line({.reason = Reason::kOriginTimeout, .forwarded = Reason::kExpired}),
+            "\"frankfurt\"; fwd=stale; detail=origin_timeout");
+  EXPECT_EQ(Line({.reason = Reason::kOriginBroken, .forwarded = Reason::kMethod}),
+            "\"frankfurt\"; fwd=method; detail=origin_broken");
   // A status of an origin belongs to a request that was forwarded.
   EXPECT_EQ(Line({.reason = Reason::kStaleIfError, .origin_status = 503}),
             "\"frankfurt\"; hit; detail=stale_if_error");
@@ -298,6 +306,7 @@ TEST(AnswerTest, ErrorsHaveAStatusForEachReason) {
       {Reason::kOriginTimeout, 504}, {Reason::kOriginBroken, 502},
       {Reason::kUnknownHost, 421},   {Reason::kWrongCertificate, 421},
       {Reason::kBadRequest, 400},    {Reason::kOriginFailed, 503},
+      {Reason::kLoop, 508},
   };
   for (const ErrorRow& row : kRows) EXPECT_EQ(StatusOf(row.reason), row.status);
   for (int i = 0; i < kReasonCount; ++i) {

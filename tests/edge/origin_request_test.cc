@@ -22,8 +22,8 @@ class OriginRequestTest : public testing::Test {
   std::string Sent(Fields fields, OriginMode mode = OriginMode::kFill,
                    const StoredResponse* stored = nullptr) {
     http::Fields sent = Make(std::move(fields), mode, stored).fields;
-    for (std::string_view name :
-         {"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"}) {
+    for (std::string_view name : {"forwarded", "x-forwarded-for", "x-forwarded-proto",
+                                  "x-forwarded-host", "via", "cdn-loop"}) {
       EXPECT_EQ(sent.Remove(name), 1u) << name;
     }
     return TextOf(sent);
@@ -97,6 +97,12 @@ TEST_F(OriginRequestTest, ViaNamesTheVersionReceivedAndTheEdge) {
   asker_.version = http::Version::kHttp11;
   EXPECT_EQ(Make({}).fields.Joined("via"), "1.1 frankfurt");
   EXPECT_EQ(Make({{"via", "1.0 fred"}}).fields.Joined("via"), "1.0 fred, 1.1 frankfurt");
+}
+
+// RFC 8586.
+TEST_F(OriginRequestTest, CdnLoopNamesTheEdgeBehindThoseBefore) {
+  EXPECT_EQ(Make({}).fields.Joined("cdn-loop"), "frankfurt");
+  EXPECT_EQ(Make({{"cdn-loop", "other; v=1"}}).fields.Joined("cdn-loop"), "other; v=1, frankfurt");
 }
 
 // Cache poisoning by fields that shape a response and are in no key.

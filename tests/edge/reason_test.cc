@@ -39,6 +39,7 @@ constexpr Row kRows[] = {
     {Reason::kWrongCertificate, "wrong_certificate - error"},
     {Reason::kNodeRequest, "node - node"},
     {Reason::kBadRequest, "bad_request - error"},
+    {Reason::kLoop, "loop_detected - error"},
     {Reason::kStored, "stored - miss"},
     {Reason::kNoStore, "no_store - miss"},
     {Reason::kPrivate, "private - miss"},

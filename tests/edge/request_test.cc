@@ -495,7 +495,7 @@ TEST_F(RequestTest, AStaleCopyThatCannotBeReadIsAnError) {
   Fill("/a", kStale, Pattern(3000));
   store.damaged = true;
   EXPECT_THAT(Fill("/a", "", "error", {}, "503 X"),
-              HasSubstr("502 fwd=uri-miss; detail=origin_unreachable|502 Bad Gateway"));
+              HasSubstr("502 fwd=stale; detail=origin_unreachable|502 Bad Gateway"));
 }
 
 }  // namespace
