@@ -158,11 +158,14 @@ void Admin::OnPost(const Client& client, const std::string& body) {
 /// Answered when a restart would not forget it any more; at once when the disk fails.
 void Admin::Purge(const Client& client, const std::string& body) {
   http::Exchange& exchange = **client;
-  const auto order = ParsePurgeOrder(body);
+  auto order = ParsePurgeOrder(body);
   if (!order) return RespondError(exchange, 400, order.error().message);
-  if (sources_.configuration()->sites.FindByName(order->site) == nullptr) {
+  const auto configuration = sources_.configuration();
+  const Site* site = configuration->sites.FindByName(order->site);
+  if (site == nullptr) {
     return RespondError(exchange, 404, "no site of this edge is called \"" + order->site + "\"");
   }
+  ApplyQueryRule(site->query_rule, &*order);
   const auto scopes = ScopesOf(*order);
   if (scopes.empty()) {
     return RespondError(exchange, 400, "expected urls, prefixes, tags or \"all\": true");

@@ -135,6 +135,7 @@ class EdgeServer {
   void WatchCertificates();
   void CollectCounters();
   std::string Report() const;
+  void ToKeys(PurgeOrder* order) const;
   http::SessionCounters SumOfSessions() const;
   void DeclareSessionMetrics();
 
@@ -251,10 +252,11 @@ Status EdgeServer::StartFollower() {
   auto resolver = net::Resolver::Create(*control_);
   if (!resolver) return tl::unexpected<Error>(resolver.error());
   resolver_ = std::move(*resolver);
-  EventFollower::Options options{
-      .origins = {}, .token = loaded_.fleet_token, .edge = node_->name, .report = [this] {
-        return Report();
-      }};
+  EventFollower::Options options{.origins = {},
+                                 .token = loaded_.fleet_token,
+                                 .edge = node_->name,
+                                 .report = [this] { return Report(); },
+                                 .to_keys = [this](PurgeOrder* order) { ToKeys(order); }};
   std::shared_ptr<net::TlsClient> tls;
   for (const std::string& url : settings.events) {
     options.origins.push_back(*http::Endpoint::Parse(url));
@@ -430,6 +432,11 @@ void EdgeServer::DeclareSessionMetrics() {
   }
   node_->registry.Gauge("nearside_edge_connections", "Client connections now.", {},
                         [this] { return static_cast<double>(SumOfSessions().open); });
+}
+
+void EdgeServer::ToKeys(PurgeOrder* order) const {
+  const Site* site = loaded_.configuration->sites.FindByName(order->site);
+  if (site != nullptr) ApplyQueryRule(site->query_rule, order);
 }
 
 std::string EdgeServer::Report() const {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "edge/purge.h"
 #include "http/session/exchange.h"
 #include "runtime/log.h"
 
@@ -236,6 +235,7 @@ void EventFollower::Apply(storage::LogPosition position, std::string_view data) 
     store_.Advance(position, &loop_, durable);
     return;
   }
+  if (options_.to_keys) options_.to_keys(&*order);
   const auto scopes = ScopesOf(*order);
   if (scopes.empty()) return store_.Advance(position, &loop_, durable);
   store_.Purge(scopes, order->soft, position, &loop_, durable);

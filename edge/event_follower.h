@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "edge/event_stream.h"
+#include "edge/purge.h"
 #include "http/session/client.h"
 #include "net/event_loop.h"
 #include "runtime/clock.h"
@@ -39,6 +40,8 @@ class EventFollower {
     /// Members beside epoch and seq for the report, as a JSON object's text: load, counters,
     /// address.
     std::function<std::string()> report;
+    /// Brings an event's URLs into the form that they have in keys; may be empty.
+    std::function<void(PurgeOrder*)> to_keys;
   };
   EventFollower(net::EventLoop& loop, http::Client& client, storage::CacheStore& store,
                 Options options);

@@ -50,14 +50,16 @@ void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, Fetc
 }
 
 void Invalidate(Node& node, const Site& site, std::string_view url) {
-  const Key256 key = PrimaryKey(site.settings.name, url);
+  const std::string target = site.query_rule.Apply(std::string(TargetOf(url)));
+  const std::string_view origin = url.substr(0, url.size() - TargetOf(url).size());
+  const Key256 key = PrimaryKey(site.settings.name, std::string(origin) + target);
   storage::CacheStore& store = *node.store;
   // What is on its way here may have left the origin before the change.
   const bool known =
       store.Find(key) != nullptr || store.MayBeOnDisk(key) || node.fills.IsFilling(key);
   if (!known) return;
-  store.Purge({ScopeOf(storage::ScopeKind::kUrl, site.settings.name, TargetOf(url))}, false,
-              std::nullopt, nullptr, nullptr);
+  store.Purge({ScopeOf(storage::ScopeKind::kUrl, site.settings.name, target)}, false, std::nullopt,
+              nullptr, nullptr);
 }
 
 FetchHandle OriginFetch::Start(Worker& worker, FetchOrder order) {

@@ -22,7 +22,7 @@ struct FetchOrder {
   const Site* site = nullptr;
   http::RequestHead request;         ///< as the client sent it: what policy looks at
   http::RequestHead origin_request;  ///< as origins get it
-  std::string url;                   ///< normalised
+  std::string url;                   ///< as it stands in the key
   std::string target;                ///< its path and query
   Key256 primary;
   std::shared_ptr<Fill> fill;

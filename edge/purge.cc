@@ -89,6 +89,10 @@ Result<PurgeOrder> ParsePurgeOrder(std::string_view text) {
   return order;
 }
 
+void ApplyQueryRule(const QueryRule& rule, PurgeOrder* order) {
+  for (std::string& url : order->urls) url = rule.Apply(std::move(url));
+}
+
 std::vector<storage::ScopeHash> ScopesOf(const PurgeOrder& order) {
   using storage::ScopeKind;
   std::vector<storage::ScopeHash> scopes;

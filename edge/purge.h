@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "edge/query_rule.h"
 #include "runtime/result.h"
 #include "storage/cache_store.h"
 
@@ -27,6 +28,10 @@ inline constexpr size_t kMaxTags = 128;  ///< of one response
 /// Reads {"site": …, "urls": […], "prefixes": […], "tags": […], "all": …, "soft": …}. Error:
 /// kClient bad_purge, saying which member is wrong and what was expected.
 Result<PurgeOrder> ParsePurgeOrder(std::string_view json);
+
+/// The order's URLs as they stand in the site's keys. One whose whole query is left out of them
+/// becomes its path, which stands for every query.
+void ApplyQueryRule(const QueryRule& rule, PurgeOrder* order);
 
 /// The scopes that an order names. A URL without a query stands for that path with every query.
 std::vector<storage::ScopeHash> ScopesOf(const PurgeOrder& order);

@@ -65,7 +65,7 @@ void Request::Begin() {
   }
   auto target = http::NormalizeTarget(head.target);
   if (!target) return Fail(Reason::kBadRequest, target.error().message);
-  target_ = std::move(*target);
+  target_ = site_->query_rule.Apply(*std::move(target));
   url_ = NormalUrl(head, target_);
   primary_ = key_ = PrimaryKey(site_->settings.name, url_);
   const bool reads = head.method == "GET" || head.method == "HEAD";

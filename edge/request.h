@@ -106,8 +106,8 @@ class Request final : public http::ExchangeHandler {
   http::Exchange& exchange_;
   const std::shared_ptr<const Configuration> configuration_;
   const Site* site_ = nullptr;
-  std::string target_;  ///< normalised
-  std::string url_;     ///< normalised
+  std::string target_;  ///< as it stands in the key: normalised, by the site's query rule
+  std::string url_;     ///< likewise
   Key256 primary_;
   Key256 key_;                   ///< primary, or the variant's
   storage::HeadRef index_;       ///< of variants, if there is one

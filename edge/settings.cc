@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "edge/visitor_settings.h"
 #include "http/characters.h"
 #include "http/session/client.h"
 #include "http/uri.h"
@@ -314,6 +315,7 @@ Table SiteTable() {
            "length that holds it (in whole chunks of 65,520 bytes). Where the origin names a "
            "length and a strong validator, the rest is fetched in slices as it is wanted. 0: the "
            "whole is fetched."});
+  AddKeyRows(&table);
   table.Key("cache_status_key", &SiteSettings::cache_status_key,
             {.fallback = "false",
              .prose = "`Cache-Status` tells the URL that stands in the key as well."});

@@ -77,6 +77,9 @@ struct SiteSettings {
   milliseconds keep{};
   std::string set_cookie;
   ByteSize slice;
+  std::string query;
+  std::vector<std::string> query_ignore;
+  std::vector<std::string> query_keep;
   bool cache_status_key = false;
   settings::Origin where;
 };

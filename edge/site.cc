@@ -13,6 +13,7 @@ SiteTable::SiteTable(const std::vector<SiteSettings>& settings) {
     auto site = std::make_unique<Site>();
     site->settings = row;
     site->index = sites_.size();
+    site->query_rule = QueryRule(row);
     for (const std::string& url : row.origins) {
       if (auto endpoint = http::Endpoint::Parse(url)) site->origins.push_back(*endpoint);
     }

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "edge/query_rule.h"
 #include "edge/settings.h"
 #include "http/session/client.h"
 
@@ -15,6 +16,7 @@ namespace nearside::edge {
 struct Site {
   SiteSettings settings;
   std::vector<http::Endpoint> origins;
+  QueryRule query_rule;
   size_t index = 0;  ///< place in SiteTable::sites(), for per-site counters
 };
 

@@ -158,6 +158,19 @@ TEST(PurgeTest, EachKindCoversExactlyTheRightObjects) {
   }
 }
 
+TEST(PurgeTest, UrlsAreNamedAsKeysHaveThem) {
+  SiteSettings site;
+  site.query = "sort";
+  site.query_ignore = {"utm_*"};
+  PurgeOrder order =
+      ParsePurgeOrder(
+          R"({"site":"demo","urls":["/a?b=1&a=%7e&utm_x=1","/b?utm_x=1","/c"],"tags":["t?b&a"]})")
+          .value();
+  ApplyQueryRule(QueryRule(site), &order);
+  EXPECT_EQ(order.urls, (std::vector<std::string>{"/a?a=~&b=1", "/b", "/c"}));
+  EXPECT_EQ(order.tags, std::vector<std::string>{"t?b&a"});
+}
+
 TEST(PurgeTest, TagsCoverWhatHasThem) {
   const std::string_view order = R"({"site":"demo","tags":["product-7"]})";
   EXPECT_TRUE(Covers(order, "/x", {"blog", "product-7"}));

@@ -180,6 +180,12 @@ std::vector<ComplaintRow> ComplaintTable() {
        "edge.toml:8: site.origins: expected a list of 1 to 64 texts, got an empty list"},
       {{.rest = "set_cookie = \"never\""},
        "edge.toml:9: site.set_cookie: expected one of \"bypass\", \"store\", got \"never\""},
+      {{.rest = "query_ignore = [\"a*b\"]"},
+       "edge.toml:9: site.query_ignore: expected a parameter's name like \"fbclid\", or the "
+       "beginning of names like \"utm_*\", got \"a*b\""},
+      {{.rest = "query = \"ignore\"\nquery_keep = [\"id\"]"},
+       "edge.toml:5: site: query = \"ignore\" ignores every parameter: expected no query_ignore "
+       "and no query_keep"},
       {{.rest = "default_ttl = 60"},
        "edge.toml:9: site.default_ttl: expected a duration like \"2s\", got 60"},
       {{.rest = "stale_if_errors = \"1d\""},

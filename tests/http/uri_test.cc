@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 #include <string>
 
 namespace nearside::http {
@@ -175,12 +176,42 @@ TEST(UriTest, NormalTargets) {
       {"/a|b{c}", "/a|b{c}"},
       {"/a?x=[1]", "/a?x=[1]"},
       {"//a/..", "//"},
+      // WHATWG's dots in disguise.
+      {"/a/.%2e/b", "/b"},
+      {"/a/%2E/b", "/a/b"},
+      {"/a/%2e%2e", "/"},
+      {"/a/b/%2e%2e/", "/a/"},
+      // No dots: what an encoded slash or a parameter makes of them is the origin's affair.
+      {"/a/..%2fb", "/a/..%2Fb"},
+      {"/a/..;x/b", "/a/..;x/b"},
+      {"/a/.%252e/b", "/a/.%252e/b"},
+      {"/a\\..\\b", "/a\\..\\b"},
+      // Only the path has segments.
+      {"/a?/%2e%2e/", "/a?/../"},
+      {"/a;b/../c", "/c"},
   };
   for (const auto& row : rows) {
     const auto normal = NormalizeTarget(row.target);
     ASSERT_TRUE(normal) << row.target;
     EXPECT_EQ(*normal, row.normal) << row.target;
     EXPECT_EQ(NormalizeTarget(*normal).value_or("refused"), row.normal) << row.target;
+  }
+}
+
+// RFC 3986 §6.2.2 and no more: an origin may answer each of them otherwise.
+TEST(UriTest, WhatDiffersIsNotMerged) {
+  const char* const targets[] = {
+      "/a/b",         "/a%2Fb",       "/a//b",     "/a/b/",      "/a\\b",        "/a%5Cb",
+      "/A/b",         "/a/b?",        "/a/b?q",    "/a/b?Q",     "/a/b?q=",      "/a/b?q&",
+      "/a/b?&q",      "/a/b%3Fq",     "/a+b",      "/a%20b",     "/a%2Bb",       "/a;b",
+      "/a%3Bb",       "/a&b",         "/a%26b",    "/a/b?q=a;b", "/a/b?q=a%3Bb", "/a/b?q=a+b",
+      "/a/b?q=a%20b", "/a/b?q=a%2Bb", "/a%25b",    "/a%252Fb",   "/a:b",         "/a%3Ab",
+      "/a@b",         "/a%40b",       "/a=b",      "/a%3Db",     "/a,b",         "/a%2Cb",
+      "/[a]",         "/%5Ba%5D",     "/a|b",      "/a%7Cb",     "/a'b",         "/a%27b",
+      "/a!b",         "/a%21b",       "/a%0D%0Ab", "/a%09b"};
+  std::set<std::string> normal;
+  for (const char* target : targets) {
+    EXPECT_TRUE(normal.insert(NormalizeTarget(target).value_or("refused")).second) << target;
   }
 }
 
