@@ -153,6 +153,8 @@ int StatusOf(Reason reason) {
     case Reason::kUnknownHost:
     case Reason::kWrongCertificate:
       return 421;
+    case Reason::kCorsRefused:
+      return 403;
     case Reason::kBadRequest:
       return 400;
     case Reason::kLoop:

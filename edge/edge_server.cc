@@ -54,6 +54,16 @@ Status CheckAuthorities(const EdgeSettings& settings) {
   return {};
 }
 
+Result<std::vector<ErrorPages>> ReadErrorPages(const EdgeSettings& settings) {
+  std::vector<ErrorPages> pages;
+  for (const SiteSettings& site : settings.sites) {
+    auto read = ErrorPages::Read(site.error_pages);
+    if (!read) return site.where.Refuse("error_pages", read.error());
+    pages.push_back(std::move(*read));
+  }
+  return pages;
+}
+
 Result<Loaded> Load(const std::string& path) {
   auto settings = ReadEdgeSettings(path);
   if (!settings) return tl::unexpected<Error>(settings.error());
@@ -78,7 +88,9 @@ Result<Loaded> Load(const std::string& path) {
       return settings->cache.where.Refuse("path", ok.error());
     }
   }
-  loaded.configuration = std::make_shared<Configuration>(std::move(*settings));
+  auto pages = ReadErrorPages(*settings);
+  if (!pages) return tl::unexpected<Error>(pages.error());
+  loaded.configuration = std::make_shared<Configuration>(std::move(*settings), std::move(*pages));
   return loaded;
 }
 

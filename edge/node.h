@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "edge/access_log.h"
 #include "edge/edge_metrics.h"
@@ -18,7 +20,8 @@ namespace nearside::edge {
 /// The settings as read and what is derived from them. Immutable; a reload makes a new one, and
 /// requests keep the one they began with.
 struct Configuration {
-  explicit Configuration(EdgeSettings read) : settings(std::move(read)), sites(settings.sites) {}
+  explicit Configuration(EdgeSettings read, std::vector<ErrorPages> error_pages = {})
+      : settings(std::move(read)), sites(settings.sites, std::move(error_pages)) {}
   EdgeSettings settings;
   SiteTable sites;
 };

@@ -77,6 +77,8 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
   for (const http::FieldLine& line : end_to_end.lines()) {
     if (IsClaim(line.name) || In(kOurs, line.name)) continue;
     if (mode == OriginMode::kFill && In(kConditions, line.name)) continue;
+    // The site's rules answer for CORS: whoever asked first shapes nothing.
+    if (mode == OriginMode::kFill && site.settings.cors && line.name == "origin") continue;
     head.fields.Add(line.name, line.value);
   }
   if (stored != nullptr) {

@@ -37,6 +37,10 @@ enum class Reason : uint8_t {
   kUnknownHost,        ///< 421: no site has this host
   kWrongCertificate,   ///< 421: the connection's certificate does not cover the host
   kNodeRequest,        ///< /healthz and the like
+  kRedirectHttps,      ///< 301, 308: site setting redirect_https
+  kTrailingSlash,      ///< 301, 308: site setting trailing_slash
+  kPreflight,          ///< 204: a CORS preflight, site setting cors
+  kCorsRefused,        ///< 403: a CORS preflight of an origin that is not allowed
   kBadRequest,         ///< 400
   kLoop,               ///< 508: the request has been through this edge before
   // Why a response was stored, or not.

@@ -21,6 +21,7 @@ namespace {
 constexpr int kMostForwards = 3;
 /// How far a response that is only passed on may run ahead of its client.
 constexpr uint64_t kPassWindow = 256 << 10;
+constexpr std::string_view kPageType = "text/html; charset=utf-8";
 
 }  // namespace
 
@@ -67,6 +68,9 @@ void Request::Begin() {
   if (!target) return Fail(Reason::kBadRequest, target.error().message);
   target_ = site_->query_rule.Apply(*std::move(target));
   url_ = NormalUrl(head, target_);
+  if (site_->visitor_rules.answers()) {
+    if (const auto answer = site_->visitor_rules.Answer(head)) return AnswerByRule(*answer);
+  }
   primary_ = key_ = PrimaryKey(site_->settings.name, url_);
   const bool reads = head.method == "GET" || head.method == "HEAD";
   if (reads && !exchange_.has_body()) return LookUp();
@@ -550,6 +554,18 @@ void Request::RespondFill() {
   Deliver(selection.status, {}, &extra, line, std::move(body));
 }
 
+// ---- → a rule of the site
+
+void Request::AnswerByRule(const VisitorAnswer& answer) {
+  http::Fields fields = answer.fields;
+  std::unique_ptr<http::BodySource> body;
+  if (!http::StatusHasNoContent(answer.status)) {
+    fields.Add("content-length", std::to_string(answer.text.size()));
+    body = http::TextBody(answer.text);
+  }
+  Deliver(answer.status, {}, &fields, StatusLine{.reason = answer.reason}, std::move(body));
+}
+
 // ---- → pass
 
 void Request::Pass(Reason reason) {
@@ -593,9 +609,11 @@ void Request::FailLoop() {
 
 void Request::Fail(Reason reason, std::string_view explanation) {
   const int status = StatusOf(reason);
-  const std::string text = ErrorText(status, reason, explanation, exchange_.id());
+  const std::string* page = site_ != nullptr ? site_->error_pages.Find(status) : nullptr;
+  const std::string text =
+      page != nullptr ? *page : ErrorText(status, reason, explanation, exchange_.id());
   http::Fields fields;
-  fields.Add("content-type", "text/plain; charset=utf-8");
+  fields.Add("content-type", page != nullptr ? kPageType : "text/plain; charset=utf-8");
   fields.Add("content-length", std::to_string(text.size()));
   fields.Add("cache-control", "no-store");
   StatusLine line{.reason = reason, .collapsed = collapsed_};
@@ -608,7 +626,15 @@ void Request::Fail(Reason reason, std::string_view explanation) {
 
 void Request::Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,
                       StatusLine line, std::unique_ptr<http::BodySource> body) {
-  if (site_ != nullptr && site_->settings.cache_status_key) line.key = url_;
+  if (site_ != nullptr) {
+    if (site_->settings.cache_status_key) line.key = url_;
+    if (site_->settings.error_pages_replace_origin && status >= 400) {
+      ReplaceByPage(status, &prepared, extra, &body);
+    }
+    if (site_->visitor_rules.adds_fields()) {
+      prepared = site_->visitor_rules.AddFields(exchange_.request(), prepared, extra);
+    }
+  }
   std::string cache_status;
   AppendStatusLine(worker_.node().name, line, &cache_status);
   extra->Add("cache-status", cache_status);
@@ -617,6 +643,22 @@ void Request::Deliver(int status, std::span<const http::FieldLine> prepared, htt
   responded_ = true;
   worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(line.reason)]);
   exchange_.Respond(status, prepared, extra->lines(), std::move(body));
+}
+
+/// What answers a condition or a range says something of its own, and stays.
+void Request::ReplaceByPage(int status, std::span<const http::FieldLine>* prepared,
+                            http::Fields* extra, std::unique_ptr<http::BodySource>* body) const {
+  const bool reads = exchange_.request().method == "GET" || exchange_.request().method == "HEAD";
+  const std::string* page = site_->error_pages.Find(status);
+  if (page == nullptr || !reads || status == 412 || status == 416) return;
+  http::Fields kept;
+  AddWithoutBodyFields(*prepared, &kept);
+  AddWithoutBodyFields(extra->lines(), &kept);
+  kept.Add("content-type", kPageType);
+  kept.Add("content-length", std::to_string(page->size()));
+  *prepared = {};
+  *extra = std::move(kept);
+  *body = http::TextBody(*page);  // the last one kept the prepared lines alive
 }
 
 void Request::InvalidateStored(const FillHead& head) {

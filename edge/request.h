@@ -89,6 +89,9 @@ class Request final : public http::ExchangeHandler {
   void RespondFill();
   bool MayServeStale() const;
 
+  // → a rule of the site
+  void AnswerByRule(const VisitorAnswer& answer);
+
   // → pass
   void Pass(Reason reason);
 
@@ -99,6 +102,8 @@ class Request final : public http::ExchangeHandler {
   // → deliver → log
   void Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,
                StatusLine line, std::unique_ptr<http::BodySource> body);
+  void ReplaceByPage(int status, std::span<const http::FieldLine>* prepared, http::Fields* extra,
+                     std::unique_ptr<http::BodySource>* body) const;
   void InvalidateStored(const FillHead& head);
   BodyCount CountOf(Reason reason) const;
 

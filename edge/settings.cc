@@ -319,6 +319,7 @@ Table SiteTable() {
   table.Key("cache_status_key", &SiteSettings::cache_status_key,
             {.fallback = "false",
              .prose = "`Cache-Status` tells the URL that stands in the key as well."});
+  AddVisitorRows(&table);
   table.Where(&SiteSettings::where);
   return table;
 }

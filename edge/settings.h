@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,22 @@ struct LimitSettings {
   int max_hops = 0;
 };
 
+/// RFC 6797.
+struct HstsSettings {
+  milliseconds max_age{};
+  bool include_subdomains = false;
+  bool preload = false;
+};
+
+struct CorsSettings {
+  std::vector<std::string> origins;
+  std::vector<std::string> methods;
+  std::vector<std::string> headers;
+  std::vector<std::string> expose;
+  bool credentials = false;
+  milliseconds max_age{};
+};
+
 struct SiteSettings {
   std::string name;
   std::vector<std::string> hosts;
@@ -81,6 +98,13 @@ struct SiteSettings {
   std::vector<std::string> query_ignore;
   std::vector<std::string> query_keep;
   bool cache_status_key = false;
+  bool redirect_https = false;
+  int redirect_https_port = 443;
+  std::string trailing_slash;
+  std::optional<HstsSettings> hsts;
+  std::optional<CorsSettings> cors;
+  std::string error_pages;
+  bool error_pages_replace_origin = false;
   settings::Origin where;
 };
 

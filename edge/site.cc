@@ -1,5 +1,7 @@
 #include "edge/site.h"
 
+#include <utility>
+
 #include "http/fields.h"
 #include "runtime/hash.h"
 
@@ -8,12 +10,17 @@ namespace nearside::edge {
 // Hosts come from clients, so the table is keyed by SipHash.
 size_t SiteTable::Hash::operator()(std::string_view text) const { return SipHash(text); }
 
-SiteTable::SiteTable(const std::vector<SiteSettings>& settings) {
+SiteTable::SiteTable(const std::vector<SiteSettings>& settings,
+                     std::vector<ErrorPages> error_pages) {
   for (const SiteSettings& row : settings) {
     auto site = std::make_unique<Site>();
     site->settings = row;
     site->index = sites_.size();
     site->query_rule = QueryRule(row);
+    site->visitor_rules = VisitorRules(row);
+    if (site->index < error_pages.size()) {
+      site->error_pages = std::move(error_pages[site->index]);
+    }
     for (const std::string& url : row.origins) {
       if (auto endpoint = http::Endpoint::Parse(url)) site->origins.push_back(*endpoint);
     }

@@ -6,8 +6,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "edge/error_pages.h"
 #include "edge/query_rule.h"
 #include "edge/settings.h"
+#include "edge/visitor_rules.h"
 #include "http/session/client.h"
 
 namespace nearside::edge {
@@ -17,14 +19,18 @@ struct Site {
   SiteSettings settings;
   std::vector<http::Endpoint> origins;
   QueryRule query_rule;
+  VisitorRules visitor_rules;
+  ErrorPages error_pages;
   size_t index = 0;  ///< place in SiteTable::sites(), for per-site counters
 };
 
 /// Finds the site of a host. Immutable, any thread; a reload makes a new one.
 class SiteTable {
  public:
-  /// The settings have been checked: hosts are unique and origins parse.
-  explicit SiteTable(const std::vector<SiteSettings>& settings);
+  /// The settings have been checked: hosts are unique and origins parse. `error_pages`: one for
+  /// each site, in their order, or none.
+  explicit SiteTable(const std::vector<SiteSettings>& settings,
+                     std::vector<ErrorPages> error_pages = {});
 
   /// The site of `host` (lower case, no port): exact name first, then the longest "*." pattern,
   /// then "*". Null when none has it. Valid as long as the table.

@@ -262,6 +262,10 @@ TEST(AnswerTest, CacheStatusForEachReason) {
       {Reason::kWrongCertificate, "detail=wrong_certificate"},
       {Reason::kBadRequest, "detail=bad_request"},
       {Reason::kLoop, "detail=loop_detected"},
+      {Reason::kRedirectHttps, "detail=redirect_https"},
+      {Reason::kTrailingSlash, "detail=trailing_slash"},
+      {Reason::kPreflight, "detail=preflight"},
+      {Reason::kCorsRefused, "detail=cors_refused"},
   };
   for (const StatusRow& row : kRows) {
     EXPECT_EQ(Line({.reason = row.reason}), "\"frankfurt\"; " + std::string(row.expected));
@@ -306,7 +310,7 @@ TEST(AnswerTest, ErrorsHaveAStatusForEachReason) {
       {Reason::kOriginTimeout, 504}, {Reason::kOriginBroken, 502},
       {Reason::kUnknownHost, 421},   {Reason::kWrongCertificate, 421},
       {Reason::kBadRequest, 400},    {Reason::kOriginFailed, 503},
-      {Reason::kLoop, 508},
+      {Reason::kLoop, 508},          {Reason::kCorsRefused, 403},
   };
   for (const ErrorRow& row : kRows) EXPECT_EQ(StatusOf(row.reason), row.status);
   for (int i = 0; i < kReasonCount; ++i) {

@@ -185,6 +185,14 @@ TEST_F(OriginRequestTest, APassKeepsWhatTheClientAskedFor) {
   EXPECT_EQ(Sent(ClientsConditions(), OriginMode::kPass), TextOf(ClientsConditions()));
 }
 
+TEST_F(OriginRequestTest, WhereTheSiteAnswersForCorsAFillIsNobodysRequest) {
+  const Fields fields = {{"origin", "https://app.test"}};
+  EXPECT_EQ(Sent(fields), TextOf(fields));
+  site_.settings.cors.emplace();
+  EXPECT_EQ(Sent(fields, OriginMode::kFill), "");
+  EXPECT_EQ(Sent(fields, OriginMode::kPass), TextOf(fields));
+}
+
 // RFC 9111 §4.3.1.
 TEST_F(OriginRequestTest, AValidationCarriesTheStoredValidators) {
   StoredResponse stored;

@@ -43,14 +43,16 @@ void RequestTest::Start(std::string_view site) { StartWith(site, {origin_.url()}
 void RequestTest::StartWith(std::string_view site, const std::vector<std::string>& origins,
                             std::unique_ptr<storage::CacheStore> store) {
   EdgeSettings settings = SettingsWith(site);
+  ErrorPages pages = std::move(*ErrorPages::Read(settings.sites[0].error_pages));
   settings.listen.clear();  // clients come by OnRequest
   settings.sites[0].origins = origins;
   settings.cache.fill_window = {1 << 20};
   node_ = std::make_unique<Node>("frankfurt", store ? std::move(store) : MemoryStore(),
                                  std::move(*AccessLog::Open(dir_.In("access.log"))));
   On([&] {
-    worker_ = std::make_unique<Worker>(*node_, thread_.loop(),
-                                       std::make_shared<const Configuration>(std::move(settings)));
+    worker_ = std::make_unique<Worker>(
+        *node_, thread_.loop(),
+        std::make_shared<const Configuration>(std::move(settings), std::vector{std::move(pages)}));
     const Status opened = worker_->Open({}, net::TicketKeys::Random());
     if (!opened) Fatal(opened.error().message);
   });
