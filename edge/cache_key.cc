@@ -10,14 +10,6 @@
 namespace nearside::edge {
 namespace {
 
-/// RFC 9110 §4.2.3: the port that the scheme implies is the same as an empty one and as none.
-std::string_view WithoutDefaultPort(std::string_view scheme, std::string_view authority) {
-  const auto parts = http::SplitAuthority(authority);
-  if (!parts || (parts->port && *parts->port != http::DefaultPort(scheme))) return authority;
-  const auto end = static_cast<size_t>(parts->host.data() + parts->host.size() - authority.data());
-  return authority.substr(0, authority.find(':', end));
-}
-
 /// A field that is there and has no members: a text that no other value is normalised to. It is not
 /// the same as an absent one (RFC 9111 §4.1): an empty Accept-Encoding takes no coding, none takes
 /// any.
@@ -40,12 +32,19 @@ std::string NormalValue(const http::Fields& fields, std::string_view name) {
 
 }  // namespace
 
+std::string_view NormalAuthority(std::string_view scheme, std::string_view authority) {
+  const auto parts = http::SplitAuthority(authority);
+  if (!parts || (parts->port && *parts->port != http::DefaultPort(scheme))) return authority;
+  const auto end = static_cast<size_t>(parts->host.data() + parts->host.size() - authority.data());
+  return authority.substr(0, authority.find(':', end));
+}
+
 std::string NormalUrl(const http::RequestHead& request, std::string_view normal_target) {
   std::string url;
   url.reserve(request.scheme.size() + 3 + request.authority.size() + normal_target.size());
   url += request.scheme;
   url += "://";
-  url += WithoutDefaultPort(request.scheme, request.authority);
+  url += NormalAuthority(request.scheme, request.authority);
   url += normal_target;
   return url;
 }

@@ -9,6 +9,10 @@
 
 namespace nearside::edge {
 
+/// An authority as keys see it: RFC 9110 §4.2.3, the port that the scheme implies is the same as an
+/// empty one and as none. A view into it.
+std::string_view NormalAuthority(std::string_view scheme, std::string_view authority);
+
 /// The URI of a request as keys see it: scheme, authority without its default port, and the target
 /// normalised (http/uri.h), which is also what a fill asks the origin for: what shapes a stored
 /// response is what stands in its key.

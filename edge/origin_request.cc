@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "edge/cache_key.h"
 #include "http/characters.h"
 #include "http/field_list.h"
 
@@ -10,16 +11,41 @@ namespace nearside::edge {
 namespace {
 
 /// Fields by which a client could claim to be somebody else or to ask for something else than its
-/// target. They shape responses and are in no key.
-constexpr std::array<std::string_view, 13> kClaims = {
-    "forwarded",        "x-real-ip",       "x-client-ip",          "true-client-ip",
-    "x-host",           "x-original-host", "x-http-host-override", "x-original-url",
-    "x-rewrite-url",    "x-original-uri",  "x-http-method",        "x-http-method-override",
-    "x-method-override"};
+/// target. They shape responses and are in no key. In alphabetical order.
+constexpr std::array<std::string_view, 29> kClaims = {"cf-connecting-ip",
+                                                      "client-ip",
+                                                      "fastly-client-ip",
+                                                      "forwarded",
+                                                      "front-end-https",
+                                                      "true-client-ip",
+                                                      "x-arr-ssl",
+                                                      "x-client-ip",
+                                                      "x-cluster-client-ip",
+                                                      "x-host",
+                                                      "x-http-destinationurl",
+                                                      "x-http-host-override",
+                                                      "x-http-method",
+                                                      "x-http-method-override",
+                                                      "x-http-path-override",
+                                                      "x-https",
+                                                      "x-method-override",
+                                                      "x-original-host",
+                                                      "x-original-method",
+                                                      "x-original-uri",
+                                                      "x-original-url",
+                                                      "x-originating-ip",
+                                                      "x-real-ip",
+                                                      "x-remote-addr",
+                                                      "x-remote-ip",
+                                                      "x-rewrite-url",
+                                                      "x-scheme",
+                                                      "x-script-name",
+                                                      "x-url-scheme"};
 constexpr std::string_view kClaimsPrefix = "x-forwarded-";
 /// Framing is the client session's; Host comes from the authority; 100-continue is between
 /// neighbours.
-constexpr std::array<std::string_view, 3> kOurs = {"host", "content-length", "expect"};
+constexpr std::array<std::string_view, 4> kOurs = {"host", "content-length", "transfer-encoding",
+                                                   "expect"};
 constexpr std::array<std::string_view, 6> kConditions = {
     "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
 
@@ -28,22 +54,24 @@ bool In(const std::array<std::string_view, N>& list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
-/// Origins behind CGI or WSGI read an underscore in a name as a hyphen.
-bool IsClaim(std::string_view name) {
+/// Whether a field ends here. Origins behind CGI or WSGI read an underscore in a name as a hyphen.
+bool EndsHere(std::string_view name) {
   std::string hyphened(name);
   std::replace(hyphened.begin(), hyphened.end(), '_', '-');
-  return hyphened.starts_with(kClaimsPrefix) || In(kClaims, hyphened);
+  return hyphened.starts_with(kClaimsPrefix) || In(kOurs, hyphened) ||
+         std::binary_search(kClaims.begin(), kClaims.end(), hyphened);
 }
 
-void AddForwarded(const http::RequestHead& request, const Asker& asker, http::Fields* fields) {
+void AddForwarded(const http::RequestHead& request, std::string_view authority, const Asker& asker,
+                  http::Fields* fields) {
   // RFC 7239 §6: IPv6 addresses in brackets, and then quoted.
   const bool ipv6 = asker.address.find(':') != std::string::npos;
   const std::string node = ipv6 ? "\"[" + asker.address + "]\"" : asker.address;
-  fields->Add("forwarded", "for=" + node + ";proto=" + request.scheme +
-                               ";host=" + http::Quote(request.authority));
+  fields->Add("forwarded",
+              "for=" + node + ";proto=" + request.scheme + ";host=" + http::Quote(authority));
   fields->Add("x-forwarded-for", asker.address);
   fields->Add("x-forwarded-proto", request.scheme);
-  fields->Add("x-forwarded-host", request.authority);
+  fields->Add("x-forwarded-host", authority);
 }
 
 /// More hops than that are as good as any.
@@ -69,13 +97,16 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
   http::RequestHead head;
   head.method = request.method;
   head.scheme = request.scheme;
-  head.authority =
-      site.settings.origin_host.empty() ? request.authority : site.settings.origin_host;
+  // In a fill as the key has it: ":443" and ":0443" are one key, and an origin might tell them.
+  const std::string_view authority = mode == OriginMode::kFill
+                                         ? NormalAuthority(request.scheme, request.authority)
+                                         : request.authority;
+  head.authority = site.settings.origin_host.empty() ? authority : site.settings.origin_host;
   head.target = target;
   http::Fields end_to_end = request.fields;
   http::RemoveHopByHop(&end_to_end);
   for (const http::FieldLine& line : end_to_end.lines()) {
-    if (IsClaim(line.name) || In(kOurs, line.name)) continue;
+    if (EndsHere(line.name)) continue;
     if (mode == OriginMode::kFill && In(kConditions, line.name)) continue;
     // The site's rules answer for CORS: whoever asked first shapes nothing.
     if (mode == OriginMode::kFill && site.settings.cors && line.name == "origin") continue;
@@ -90,7 +121,7 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
   if (const auto hops = HopsLeft(request); hops && *hops > 0) {
     head.fields.Set("max-forwards", std::to_string(*hops - 1));
   }
-  AddForwarded(request, asker, &head.fields);
+  AddForwarded(request, authority, asker, &head.fields);
   const std::string_view version = asker.version == http::Version::kHttp2 ? "2.0 " : "1.1 ";
   head.fields.Add("via", std::string(version) + std::string(asker.edge));
   head.fields.Add("cdn-loop", asker.edge);  // RFC 8586

@@ -77,6 +77,12 @@ bool IsUnderstood(int status) {
          (status >= 500 && status <= 505) || status == 511;
 }
 
+/// Whether another request for the same URL may well be answered otherwise: something in this one,
+/// an oversized field for one, may have brought the error about.
+bool MayBeTheRequestsFault(int status) {
+  return status >= 400 && status < 500 && !IsHeuristicallyCacheable(status);
+}
+
 WallTime DateOf(const Exchanged& exchanged) {
   if (const auto text = exchanged.response.fields.Get("date")) {
     if (auto date = http::ParseDate(*text, exchanged.response_time)) return *date;
@@ -219,6 +225,17 @@ std::optional<Reason> ForbiddenByRequest(const http::Fields& request, const Cach
   return std::nullopt;
 }
 
+/// Whether the response may have been made for one visitor: its request had a cookie, which is in
+/// no key, and nothing says that another one may have it without asking. Whoever makes a visitor
+/// open /account/x.css is not to find the account there (web cache deception).
+bool IsPerhapsOnesOwn(const Exchanged& exchanged, const CacheControl& control,
+                      const Freshness& freshness) {
+  if (control.is_public || !exchanged.request.fields.Has("cookie")) return false;
+  const bool asked_each_time = freshness.always_validate || freshness.lifetime <= milliseconds(0);
+  const bool guessed = freshness.heuristic && exchanged.site.default_ttl <= milliseconds(0);
+  return asked_each_time || guessed;
+}
+
 WallTime DropTime(const Freshness& freshness, const SiteSettings& site) {
   milliseconds windows = freshness.lifetime;
   if (!freshness.must_revalidate && !freshness.always_validate) {
@@ -282,8 +299,15 @@ StoreDecision DecideStore(const Exchanged& exchanged) {
   } else if (!HasUse(decision, exchanged.response_time)) {
     decision.reason = Reason::kNoFreshness;
   }
-  decision.unshareable = !decision.store() && !IsErrorStatus(exchanged.response.status);
+  const int status = exchanged.response.status;
+  decision.unshareable =
+      !decision.store() && !IsErrorStatus(status) && !MayBeTheRequestsFault(status);
   if (!decision.store()) return decision;
+  if (IsPerhapsOnesOwn(exchanged, directives.control, decision.freshness)) {
+    decision.reason = Reason::kCookie;
+    decision.unshareable = true;  // so will be the next one's
+    return decision;
+  }
   if (auto forbidden = ForbiddenByRequest(exchanged.request.fields, directives.control)) {
     decision.reason = *forbidden;
   }
@@ -374,7 +398,10 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
     if (!stays(line.name)) merged.fields.Add(line.name, line.value);
   }
   if (!fresh.Has("date")) merged.fields.Remove("date");  // MakeStored adds that of now
-  const Exchanged after{.request = exchanged.request,
+  // The stored one was for everybody, and with this request's cookie it is still the same.
+  http::RequestHead request = exchanged.request;
+  request.fields.Remove("cookie");
+  const Exchanged after{.request = request,
                         .response = merged,
                         .request_time = exchanged.request_time,
                         .response_time = exchanged.response_time,

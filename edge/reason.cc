@@ -50,6 +50,7 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::kPrivate, "private", std::nullopt, ResultClass::kMiss},
     {Reason::kSetCookie, "set_cookie", std::nullopt, ResultClass::kMiss},
     {Reason::kAuthorization, "authorization", std::nullopt, ResultClass::kMiss},
+    {Reason::kCookie, "cookie", std::nullopt, ResultClass::kMiss},
     {Reason::kUncacheableStatus, "uncacheable_status", std::nullopt, ResultClass::kMiss},
     {Reason::kNoFreshness, "no_freshness", std::nullopt, ResultClass::kMiss},
     {Reason::kVaryStar, "vary_star", std::nullopt, ResultClass::kMiss},

@@ -49,6 +49,7 @@ enum class Reason : uint8_t {
   kPrivate,            ///< §5.2.2.7
   kSetCookie,          ///< site setting set_cookie = "bypass"
   kAuthorization,      ///< §3.5
+  kCookie,             ///< made for a request with a cookie, and nothing says who else may have it
   kUncacheableStatus,  ///< no explicit freshness and not heuristically cacheable, or not understood
   kNoFreshness,        ///< no lifetime, and no validator to use it with
   kVaryStar,           ///< Vary: *, or a Vary that no key of ours can follow

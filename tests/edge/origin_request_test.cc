@@ -71,6 +71,20 @@ TEST_F(OriginRequestTest, OriginHostStandsForTheClients) {
   EXPECT_EQ(head.fields.Joined("x-forwarded-host"), "www.demo.test");
 }
 
+// Only what is in the key may shape what is stored.
+TEST_F(OriginRequestTest, AFillNamesTheAuthorityAsTheKeyHasIt) {
+  for (std::string_view port : {"", ":", ":443", ":0443"}) {
+    url_ = "https://www.demo.test" + std::string(port) + "/a";
+    const http::RequestHead fill = Make({});
+    EXPECT_EQ(fill.authority, "www.demo.test");
+    EXPECT_EQ(fill.fields.Joined("x-forwarded-host"), "www.demo.test");
+    const http::RequestHead pass = Make({}, OriginMode::kPass);
+    EXPECT_EQ(pass.authority, "www.demo.test" + std::string(port));
+  }
+  url_ = "https://www.demo.test:80/a";
+  EXPECT_EQ(Make({}).authority, "www.demo.test:80");
+}
+
 TEST_F(OriginRequestTest, WhoAskedIsToldInBothManners) {
   struct Row {
     std::string_view url, address, forwarded;
@@ -112,7 +126,9 @@ TEST_F(OriginRequestTest, AClientCannotSpeakForOthers) {
         "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Scheme", "X-Forwarded-Ssl",
         "X-Forwarded-Path", "X-Forwarded-By", "X-Forwarded-User", "X-Forwarded-Anything",
         "X-Real-IP", "X-Original-URL", "X-Original-Host", "X-Rewrite-URL", "X-HTTP-Method-Override",
-        "X-HTTP-Method", "X-Method-Override", "X-Host",
+        "X-HTTP-Method", "X-Method-Override", "X-Host", "Front-End-Https", "X-Url-Scheme",
+        "X-Scheme", "X-HTTP-DestinationURL", "X-Script-Name", "Client-IP", "CF-Connecting-IP",
+        "X-Originating-IP", "X-Cluster-Client-IP", "X-Remote-Addr", "X-HTTP-Path-Override",
         // CGI and WSGI read an underscore as a hyphen.
         "X_Forwarded_For", "X-Forwarded_Host", "X_Original_URL", "x_real_ip"}) {
     for (const OriginMode mode : {OriginMode::kFill, OriginMode::kPass}) {
@@ -138,7 +154,12 @@ TEST_F(OriginRequestTest, OtherFieldsGoAsTheyCame) {
 }
 
 TEST_F(OriginRequestTest, FramingIsTheSessions) {
-  EXPECT_EQ(Sent({{"host", "evil"}, {"content-length", "5"}, {"expect", "100-continue"}}), "");
+  EXPECT_EQ(Sent({{"host", "evil"},
+                  {"content-length", "5"},
+                  {"expect", "100-continue"},
+                  {"content_length", "7"},
+                  {"transfer_encoding", "chunked"}}),
+            "");
 }
 
 // RFC 9110 §7.6.1.

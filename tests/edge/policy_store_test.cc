@@ -82,6 +82,58 @@ TEST(PolicyStoreTest, AuthorizationNeedsTheOriginsWord) {
   });
 }
 
+// A cookie is in no key: what was made for one is for others only where the response says so.
+TEST(PolicyStoreTest, WhatIsMadeForACookieNeedsTheOriginsWord) {
+  struct CookieRow {
+    Fields response;
+    std::string_view with_cookie, without;
+    int status = 200;
+  };
+  const std::string modified = DateAt(-1000);
+  const CookieRow rows[] = {
+      {{{"last-modified", modified}}, "cookie", "stored 1m40s guess validator"},
+      {{{"etag", "\"v\""}}, "cookie", "stored 0s guess validator"},
+      {{{"cache-control", "no-cache"}, {"etag", "\"v\""}},
+       "cookie",
+       "stored 0s always-validate guess validator"},
+      {{{"cache-control", "no-cache, max-age=60"}, {"etag", "\"v\""}},
+       "cookie",
+       "stored 1m always-validate validator"},
+      {{{"cache-control", "max-age=0"}, {"etag", "\"v\""}}, "cookie", "stored 0s validator"},
+      {{{"expires", "0"}, {"etag", "\"v\""}}, "cookie", "stored 0s validator"},
+      {{}, "cookie", "stored 5s guess", 404},
+      {{{"cache-control", "public"}, {"last-modified", modified}},
+       "stored 1m40s guess validator",
+       "stored 1m40s guess validator"},
+      {{{"cache-control", "public, no-cache"}, {"etag", "\"v\""}},
+       "stored 0s always-validate guess validator",
+       "stored 0s always-validate guess validator"},
+      {{{"cache-control", "max-age=60"}}, "stored 1m", "stored 1m"},
+      {{{"cache-control", "max-age=0, s-maxage=60"}},
+       "stored 1m must-revalidate",
+       "stored 1m must-revalidate"},
+      {{{"cdn-cache-control", "max-age=60"}}, "stored 1m", "stored 1m"},
+      {{{"expires", DateAt(60)}}, "stored 1m", "stored 1m"},
+      // Other reasons come first.
+      {{}, "no_freshness", "no_freshness"},
+      {{{"cache-control", "private"}, {"etag", "\"v\""}}, "private", "private"},
+  };
+  for (const CookieRow& row : rows) {
+    EXPECT_EQ(Decide(Answered(Fields(row.response), row.status).To({{"cookie", "a=b"}})),
+              row.with_cookie)
+        << TextOf(row.response);
+    EXPECT_EQ(Decide(Answered(Fields(row.response), row.status)), row.without)
+        << TextOf(row.response);
+  }
+  // A lifetime from the site's settings is a word as well.
+  Answered answered(Fields{{"last-modified", modified}});
+  answered.To({{"cookie", "a=b"}});
+  answered.site.default_ttl = seconds(1);
+  EXPECT_EQ(Decide(answered), "stored 1m40s guess validator");
+  EXPECT_TRUE(
+      DecideStore(Answered({{"etag", "\"v\""}}).To({{"cookie", "a"}}).exchanged()).unshareable);
+}
+
 TEST(PolicyStoreTest, SetCookieIsTheSitesChoice) {
   Answered answered({{"cache-control", "max-age=60"}, {"set-cookie", "a=b"}});
   EXPECT_EQ(Decide(answered), "set_cookie");
@@ -247,6 +299,11 @@ TEST(PolicyStoreTest, WhatIsInTheResponseItselfKeepsItFromEveryone) {
        Answered({{"cache-control", "private"}}).To({{"authorization", "x"}}), true},
       {"no-store both ways",
        Answered({{"cache-control", "no-store"}}).To({{"cache-control", "no-store"}}), true},
+      // What a request brings about must not keep the others from the cache.
+      {"400", Answered(Fields(), 400), false},
+      {"403 no-store", Answered({{"cache-control", "no-store"}}, 403), false},
+      {"431", Answered(Fields(), 431), false},
+      {"404 no-store", Answered({{"cache-control", "no-store"}}, 404), true},
       // Over in a moment.
       {"500", Answered(Fields(), 500), false},
       {"503", Answered({{"cache-control", "no-store"}}, 503), false},

@@ -49,6 +49,7 @@ constexpr Row kRows[] = {
     {Reason::kPrivate, "private - miss"},
     {Reason::kSetCookie, "set_cookie - miss"},
     {Reason::kAuthorization, "authorization - miss"},
+    {Reason::kCookie, "cookie - miss"},
     {Reason::kUncacheableStatus, "uncacheable_status - miss"},
     {Reason::kNoFreshness, "no_freshness - miss"},
     {Reason::kVaryStar, "vary_star - miss"},

@@ -9,7 +9,7 @@ import re
 from registration import Build
 from source_tree import SourceTree
 
-DOCUMENTS = ("docs/conformance.md",)
+DOCUMENTS = ("docs/conformance.md", "docs/security.md")
 NAMED = re.compile(r"`([a-z][a-z0-9_]*)\.([A-Z]\w*)\.(\w+)`")
 CASE = re.compile(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)", re.MULTILINE)
 # What a row may say instead of naming a test.
