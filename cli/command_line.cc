@@ -54,11 +54,13 @@ Hidden files are left out (but for .well-known). Symbolic links that leave the f
 Only contents that the origin lacks are sent. The switch is one step: a visitor gets the whole old or
 the whole new release. Files with a hash in their names stay reachable for a few releases.)";
 
-constexpr const char* kExplainExamples = R"(Example:
+constexpr const char* kExplainExamples = R"(Examples:
   nearside explain https://www.example.com/a.css --edge http://127.0.1.1:7080
+  nearside explain https://www.example.com/ --edge http://127.0.1.1:7080 -H 'Accept-Language: de'
 
-Prints JSON: the cache key, what is stored and how fresh it is, and what a request would get now, with
-the reason that Cache-Status would name.)";
+Prints the cache key and what it is made of, every response that is stored, its age and lifetime in numbers
+and which field or setting says so, and what a request would get now, with the reason that Cache-Status
+would name.)";
 
 /// The origin refuses to wait longer, but only after a publish has uploaded everything.
 constexpr seconds kLongestWait{60};
@@ -266,6 +268,10 @@ void CommandLine::AddLooks() {
   why->add_option("--edge", explain.edge, "Admin address of the edge, as http://127.0.1.1:7080")
       ->type_name("URL")
       ->required();
+  why->add_option("-H,--header", explain.headers, "A field of the request, as 'Accept: text/html'")
+      ->type_name("FIELD")
+      ->allow_extra_args(false);
+  why->add_flag("--json", explain.json, "Print all of it as JSON");
   CLI::App* well = Command(&app, "check", "Whether origin, edges and DNS are well; exits 1 if not",
                            [this](CommandContext& c) { return Check(c, check); });
   well->add_option("--geodns", check.geodns, "Admin address of GeoDNS, as http://127.0.0.1:7053")

@@ -6,7 +6,6 @@
 #include "edge/explain.h"
 #include "edge/health.h"
 #include "edge/purge.h"
-#include "http/uri.h"
 #include "net/address.h"
 #include "runtime/crypto.h"
 #include "runtime/daemon.h"
@@ -23,18 +22,6 @@ void RespondError(http::Exchange& exchange, int status, std::string_view message
   RespondJson(
       exchange, status,
       Json({{"error", message}}).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-}
-
-/// The value of `name` in a query, percent-decoded; "" when it is not there.
-std::string QueryValue(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const size_t equals = pair.find('=');
-    if (equals == std::string_view::npos || pair.substr(0, equals) != name) continue;
-    return http::PercentDecode(pair.substr(equals + 1)).value_or("");
-  }
-  return "";
 }
 
 Json CacheJson(const storage::CacheStats& stats) {
@@ -113,8 +100,8 @@ void Admin::Get(http::Exchange& exchange) {
   if (path == "/healthz") return RespondHealth(node_, exchange);
   if (path == "/status") return RespondJson(exchange, 200, StatusJson());
   if (path == "/explain") {
-    return RespondExplain(node_, loop_, sources_.configuration(),
-                          QueryValue(exchange.request().query(), "url"), exchange);
+    return RespondExplain(node_, loop_, sources_.configuration(), exchange.request().query(),
+                          exchange);
   }
   if (path == "/metrics") {
     const std::string text = node_.registry.Expose();

@@ -1,18 +1,26 @@
 #include "edge/explain.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "edge/cache_key.h"
 #include "edge/policy.h"
+#include "http/characters.h"
 #include "http/date.h"
 #include "http/uri.h"
 #include "runtime/crypto.h"
+#include "runtime/units.h"
 
 namespace nearside::edge {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr size_t kMostHeaders = 100;
 
 double Seconds(milliseconds span) { return static_cast<double>(span.count()) / 1000.0; }
 
@@ -40,16 +48,47 @@ std::string_view ActionName(UseDecision::Action action) {
   return "";
 }
 
-Json ExplainFreshness(const Freshness& freshness, WallTime now) {
+/// The arithmetic behind a decision, as a sentence.
+std::string Because(const UseDecision& decision, const Freshness& freshness) {
+  const std::string age = "its age of " + FormatDuration(decision.age);
+  const std::string lifetime = "its lifetime of " + FormatDuration(freshness.lifetime);
+  switch (decision.reason) {
+    case Reason::kFresh:
+      return age + " is under " + lifetime;
+    case Reason::kStaleWhileRevalidate:
+      return age + " is past " + lifetime + ", by less than stale-while-revalidate's " +
+             FormatDuration(freshness.while_revalidate);
+    case Reason::kMaxStale:
+      return age + " is past " + lifetime + ", and the request takes stale ones (max-stale)";
+    case Reason::kExpired:
+      return age + " is past " + lifetime;
+    case Reason::kResponseNoCache:
+      return "the response says no-cache: it is validated each time";
+    case Reason::kSoftPurged:
+      return "a soft purge came after it was fetched";
+    case Reason::kRequestNoCache:
+      return "the request says no-cache";
+    case Reason::kRequestMaxAge:
+      return age + " is more than the request allows (max-age, min-fresh)";
+    default:
+      return "";
+  }
+}
+
+Json ExplainFreshness(const StoredResponse& response, WallTime now) {
+  const Freshness& freshness = response.freshness;
+  const FreshnessSource source = SourceOf(response);
   return {
-      {"response_time", http::FormatDate(freshness.response_time)},
       {"initial_age_s", Seconds(freshness.initial_age)},
       {"age_s", Seconds(freshness.Age(now))},
       {"lifetime_s", Seconds(freshness.lifetime)},
+      {"lifetime_from", source.lifetime},
       {"lifetime_is_a_guess", freshness.heuristic},
       {"ttl_s", Seconds(freshness.TimeToLive(now))},
       {"stale_while_revalidate_s", Seconds(freshness.while_revalidate)},
+      {"stale_while_revalidate_from", source.while_revalidate},
       {"stale_if_error_s", Seconds(freshness.if_error)},
+      {"stale_if_error_from", source.if_error},
       {"must_revalidate", freshness.must_revalidate},
       {"always_validate", freshness.always_validate},
       {"has_validator", freshness.has_validator},
@@ -64,84 +103,216 @@ Json ExplainFields(const http::Fields& fields) {
   return json;
 }
 
-/// Looks a URL up as a request would, from RAM or disk, and answers when it knows.
+Json ExplainKey(const http::RequestHead& request, const Site& site, std::string_view target) {
+  const SiteSettings& settings = site.settings;
+  Json json = {{"site", settings.name},
+               {"scheme", request.scheme},
+               {"authority", NormalAuthority(request.scheme, request.authority)},
+               {"target", target},
+               {"asked_for", request.target}};
+  if (site.query_rule.changes()) {
+    json["query"] = settings.query;
+    json["query_ignore"] = settings.query_ignore;
+    json["query_keep"] = settings.query_keep;
+  }
+  return json;
+}
+
+/// Looks a URL up as a request would, from RAM or disk, with every variant there is, and answers
+/// when it knows.
 class Explanation final : public http::ExchangeHandler {
  public:
-  Explanation(Node& node, std::shared_ptr<const Configuration> configuration,
+  Explanation(Node& node, net::EventLoop& loop, std::shared_ptr<const Configuration> configuration,
               http::Exchange& exchange)
       : node_(node),
+        loop_(loop),
         configuration_(std::move(configuration)),
         exchange_(exchange),
         self_(std::make_shared<Explanation*>(this)) {}
   ~Explanation() override { *self_ = nullptr; }
 
-  void Begin(net::EventLoop& loop, const http::RequestHead& request, const Site& site,
-             std::string_view target) {
-    request_ = request;
-    const std::string url = NormalUrl(request, target);
-    const Key256 key = PrimaryKey(site.settings.name, url);
+  void Begin(http::RequestHead request, const Site& site, std::string_view target) {
+    request_ = std::move(request);
+    const std::string url = NormalUrl(request_, target);
+    primary_ = PrimaryKey(site.settings.name, url);
     json_["url"] = url;
     json_["site"] = site.settings.name;
-    json_["key"] = HexEncode(key.bytes);
+    json_["key"] = HexEncode(primary_.bytes);
+    json_["key_parts"] = ExplainKey(request_, site, target);
+    json_["request_fields"] = ExplainFields(request_.fields);
     json_["origins"] = site.settings.origins;
-    json_["being_fetched_alone"] = node_.fills.IsNotShared(key, loop.now());
-    storage::HeadRef head = node_.store->Find(key);
-    json_["in_memory"] = head != nullptr;
-    if (head || !node_.store->MayBeOnDisk(key)) return Finish(head, loop.wall_now());
-    node_.store->Load(key, loop, [self = self_, &loop](storage::HeadRef loaded) {
-      if (*self != nullptr) (*self)->Finish(loaded, loop.wall_now());
-    });
+    json_["purge_sequence"] = node_.store->purge_sequence();
+    json_["being_fetched"] = node_.fills.IsFilling(primary_);
+    json_["being_fetched_alone"] = node_.fills.IsNotShared(primary_, loop_.now());
+    json_["responses"] = Json::array();
+    if (const auto answer = site.visitor_rules.Answer(request_)) {
+      TellNow("answer " + std::to_string(answer->status), answer->reason, "a rule of the site");
+    }
+    Find(primary_, &Explanation::OnPrimary);
   }
 
  private:
-  void Finish(const storage::HeadRef& head, WallTime now) {
-    json_["stored"] = head != nullptr;
-    if (!head) {
-      json_["a_request_now"] = {{"action", "fetch from the origin"},
-                                {"reason", ReasonName(Reason::kUriMiss)}};
-    } else {
-      Describe(*head, now);
+  /// As a request finds a head; also tells whether it was in RAM.
+  void Find(const Key256& key, void (Explanation::*then)(storage::HeadRef, bool)) {
+    storage::HeadRef head = node_.store->Find(key);
+    const bool in_memory = head != nullptr;
+    if (head || !node_.store->MayBeOnDisk(key)) return (this->*then)(std::move(head), in_memory);
+    node_.store->Load(key, loop_, [self = self_, then](storage::HeadRef loaded) {
+      if (*self != nullptr) ((*self)->*then)(std::move(loaded), false);
+    });
+  }
+
+  void OnPrimary(storage::HeadRef head, bool in_memory) {
+    if (head && ResponseOf(*head).is_index()) {
+      index_ = std::move(head);
+      return LookAtVariants();
     }
+    if (head) Describe(*head, in_memory, nullptr, /*selected=*/true);
+    Finish(Reason::kUriMiss);
+  }
+
+  void LookAtVariants() {
+    const std::vector<Variant>& variants = ResponseOf(*index_).variants;
+    gone_ = node_.store->Check(*index_) == storage::Validity::kGone;
+    for (size_t i = 0; i < variants.size() && !gone_ && !selected_; ++i) {
+      if (Selects(variants[i].selecting, request_.fields)) selected_ = i;
+    }
+    LookAtNext();
+  }
+
+  void LookAtNext() {
+    const std::vector<Variant>& variants = ResponseOf(*index_).variants;
+    if (next_ < variants.size()) return Find(variants[next_].key, &Explanation::OnVariant);
+    if (selected_ || gone_) return Finish(Reason::kUriMiss);
+    // The index has a limit: what a request looks for when it finds nothing there.
+    unlisted_.selecting = SelectingLike(variants.front().selecting, request_.fields);
+    unlisted_.key = VariantKey(primary_, unlisted_.selecting);
+    Find(unlisted_.key, &Explanation::OnUnlisted);
+  }
+
+  void OnUnlisted(storage::HeadRef head, bool in_memory) {
+    if (head) Describe(*head, in_memory, &unlisted_, /*selected=*/true);
+    Finish(Reason::kVaryMiss);
+  }
+
+  void OnVariant(storage::HeadRef head, bool in_memory) {
+    const Variant& variant = ResponseOf(*index_).variants[next_];
+    if (head) Describe(*head, in_memory, &variant, selected_ == next_);
+    ++next_;
+    // Not from inside itself: the heads of many variants may all be in RAM.
+    loop_.Post([self = self_] {
+      if (*self != nullptr) (*self)->LookAtNext();
+    });
+  }
+
+  void Describe(const storage::CachedHead& head, bool in_memory, const Variant* variant,
+                bool selected) {
+    const WallTime now = loop_.wall_now();
+    const StoredResponse& response = ResponseOf(head);
+    const storage::Validity validity = node_.store->Check(head);
+    Json json;
+    if (variant != nullptr) {
+      json["key"] = HexEncode(variant->key.bytes);
+      json["selected_by"] = ExplainFields(variant->selecting);
+    }
+    json["selected"] = selected;
+    json["status"] = response.status;
+    json["body_bytes"] = BodyBytesOf(head);
+    if (response.is_sliced()) json["slice_bytes"] = response.slicing.slice_bytes;
+    json["in_memory"] = in_memory;
+    json["fetched_at"] = http::FormatDate(response.freshness.response_time);
+    json["drop_at"] = http::FormatDate(head.head.drop_at);
+    json["validity"] = ValidityName(validity);
+    json["purge_sequence"] = head.head.purge_sequence;
+    json["freshness"] = ExplainFreshness(response, now);
+    json["tags"] = response.tags;
+    json["fields"] = ExplainFields(response.fields);
+    json_["responses"].push_back(std::move(json));
+    if (!selected || validity == storage::Validity::kGone) return;
+    const UseDecision decision = DecideUse(request_, response, validity, now);
+    TellNow(ActionName(decision.action), decision.reason, Because(decision, response.freshness));
+  }
+
+  /// The first word on what a request would get now holds.
+  void TellNow(std::string_view action, Reason reason, std::string_view because) {
+    if (json_.contains("a_request_now")) return;
+    json_["a_request_now"] = {
+        {"action", action}, {"reason", ReasonName(reason)}, {"because", because}};
+  }
+
+  /// `reason`: why nothing that is stored answers, if nothing does.
+  void Finish(Reason reason) {
+    if (node_.fills.IsNotShared(primary_, loop_.now())) {
+      TellNow("ask the origin for this request alone", Reason::kNotShared,
+              "what the origin answered lately may not be stored");
+    }
+    TellNow("fetch from the origin", reason,
+            reason == Reason::kVaryMiss ? "what is stored is for other request fields"
+                                        : "nothing that may be used is stored under the key");
     // Field values are bytes from origins: what is not UTF-8 is replaced.
     RespondJson(exchange_, 200, json_.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   }
 
-  void Describe(const storage::CachedHead& head, WallTime now) {
-    const StoredResponse& response = ResponseOf(head);
-    const storage::Validity validity = node_.store->Check(head);
-    json_["validity"] = ValidityName(validity);
-    json_["drop_at"] = http::FormatDate(head.head.drop_at);
-    if (response.is_index()) {
-      for (const Variant& variant : response.variants) {
-        json_["variants"].push_back({{"selected_by", ExplainFields(variant.selecting)},
-                                     {"stored_at", http::FormatDate(variant.stored_at)},
-                                     {"key", HexEncode(variant.key.bytes)}});
-      }
-      return;
-    }
-    json_["status"] = response.status;
-    json_["body_bytes"] = BodyBytesOf(head);
-    if (response.is_sliced()) json_["slice_bytes"] = response.slicing.slice_bytes;
-    json_["fields"] = ExplainFields(response.fields);
-    json_["tags"] = response.tags;
-    json_["freshness"] = ExplainFreshness(response.freshness, now);
-    if (validity == storage::Validity::kGone) {
-      json_["a_request_now"] = {{"action", "fetch from the origin"},
-                                {"reason", ReasonName(Reason::kUriMiss)}};
-      return;
-    }
-    const UseDecision decision = DecideUse(request_, response, validity, now);
-    json_["a_request_now"] = {{"action", ActionName(decision.action)},
-                              {"reason", ReasonName(decision.reason)}};
-  }
-
   Node& node_;
+  net::EventLoop& loop_;
   const std::shared_ptr<const Configuration> configuration_;
   http::Exchange& exchange_;
   http::RequestHead request_;
+  Key256 primary_;
+  storage::HeadRef index_;
+  bool gone_ = false;               ///< the index was purged
+  std::optional<size_t> selected_;  ///< of the index's variants
+  size_t next_ = 0;
+  Variant unlisted_;
   Json json_;
   std::shared_ptr<Explanation*> self_;
 };
+
+/// The values of `name` in a query, percent-decoded.
+std::vector<std::string> QueryValues(std::string_view query, std::string_view name) {
+  std::vector<std::string> values;
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const size_t equals = pair.find('=');
+    if (equals == std::string_view::npos || pair.substr(0, equals) != name) continue;
+    values.push_back(http::PercentDecode(pair.substr(equals + 1)).value_or(""));
+  }
+  return values;
+}
+
+Result<http::RequestHead> ReadQuestion(std::string_view query) {
+  const auto fail = [](std::string message) {
+    return Fail(Fault::kClient, "bad_question", std::move(message));
+  };
+  const std::vector<std::string> urls = QueryValues(query, "url");
+  if (urls.size() != 1) {
+    return fail("expected one ?url=https://host/path, percent-encoded, and &header=Name:%20value");
+  }
+  const auto uri = http::SplitUri(urls.front());
+  if (!uri) return fail("expected ?url=https://host/path: " + uri.error().message);
+  http::RequestHead request;
+  request.method = "GET";
+  request.scheme = http::LowerName(uri->scheme);
+  request.authority = http::LowerName(uri->authority);
+  request.target = std::string(uri->path.empty() ? "/" : uri->path);
+  if (uri->has_query) request.target += "?" + std::string(uri->query);
+  const std::vector<std::string> headers = QueryValues(query, "header");
+  if (headers.size() > kMostHeaders) {
+    return fail("header: expected at most " + std::to_string(kMostHeaders));
+  }
+  for (const std::string& header : headers) {
+    const std::string_view line = header;
+    const size_t colon = std::min(line.find(':'), line.size());
+    const std::string_view name = line.substr(0, colon);
+    const std::string_view value = http::TrimSpace(line.substr(std::min(colon + 1, line.size())));
+    if (colon == line.size() || !http::IsToken(name) || !http::IsFieldValue(value)) {
+      return fail("header: expected \"Name: value\", got \"" + header + "\"");
+    }
+    request.fields.Add(name, value);
+  }
+  return request;
+}
 
 }  // namespace
 
@@ -154,31 +325,26 @@ void RespondJson(http::Exchange& exchange, int status, const std::string& json) 
 }
 
 void RespondExplain(Node& node, net::EventLoop& loop,
-                    std::shared_ptr<const Configuration> configuration, std::string_view url,
+                    std::shared_ptr<const Configuration> configuration, std::string_view query,
                     http::Exchange& exchange) {
   const auto fail = [&exchange](int status, std::string_view message) {
     RespondJson(
         exchange, status,
         Json({{"error", message}}).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
   };
-  const auto uri = http::SplitUri(url);
-  if (!uri) return fail(400, "expected ?url=https://host/path: " + uri.error().message);
-  http::RequestHead request;
-  request.method = "GET";
-  request.scheme = http::LowerName(uri->scheme);
-  request.authority = http::LowerName(uri->authority);
-  request.target = std::string(uri->path.empty() ? "/" : uri->path);
-  if (uri->has_query) request.target += "?" + std::string(uri->query);
-  const Site* site = configuration->sites.Find(request.host());
+  auto request = ReadQuestion(query);
+  if (!request) return fail(400, request.error().message);
+  const Site* site = configuration->sites.Find(request->host());
   if (site == nullptr) {
-    return fail(404, "no site of this edge has the host \"" + std::string(request.host()) + "\"");
+    return fail(404, "no site of this edge has the host \"" + std::string(request->host()) +
+                         "\"; hosts of a [[site]] says which it has");
   }
-  const auto target = http::NormalizeTarget(request.target);
+  auto target = http::NormalizeTarget(request->target);
   if (!target) return fail(400, target.error().message);
-  auto explanation = std::make_unique<Explanation>(node, configuration, exchange);
+  auto explanation = std::make_unique<Explanation>(node, loop, configuration, exchange);
   Explanation* begun = explanation.get();
   exchange.SetHandler(std::move(explanation));
-  begun->Begin(loop, request, *site, *target);
+  begun->Begin(std::move(*request), *site, site->query_rule.Apply(*std::move(target)));
 }
 
 }  // namespace nearside::edge

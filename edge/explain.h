@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -9,10 +10,12 @@
 
 namespace nearside::edge {
 
-/// Answers /explain?url=…: which site and key a URL has, what is stored under it, the freshness
-/// arithmetic in numbers, and what a plain GET would get now and why. JSON; the loop's thread.
+/// Answers /explain?url=…&header=…: which site and key a URL has and what the key is made of, every
+/// response stored under it with its freshness in numbers and where each comes from, and what a GET
+/// would get now and why. Each `header` ("Accept-Language: de") is a field of that GET, so that a
+/// variant can be asked for. `query` is the request's, encoded. JSON; the loop's thread.
 void RespondExplain(Node& node, net::EventLoop& loop,
-                    std::shared_ptr<const Configuration> configuration, std::string_view url,
+                    std::shared_ptr<const Configuration> configuration, std::string_view query,
                     http::Exchange& exchange);
 
 /// A JSON answer with its length and no-store.

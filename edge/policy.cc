@@ -49,13 +49,14 @@ bool In(std::span<const std::string_view> names, std::string_view name) {
 struct Directives {
   CacheControl control;
   bool targeted = false;
+  std::string_view field = "cache-control";
 };
 
 Directives DirectivesOf(const http::Fields& fields) {
   for (std::string_view name : {kOurControl, std::string_view("cdn-cache-control")}) {
-    if (auto control = http::ParseTargetedCacheControl(fields, name)) return {*control, true};
+    if (auto control = http::ParseTargetedCacheControl(fields, name)) return {*control, true, name};
   }
-  return {http::ParseCacheControl(fields), false};
+  return {.control = http::ParseCacheControl(fields)};
 }
 
 /// RFC 9110 §15.1.
@@ -415,6 +416,35 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
   auto freshened = MakeStored(after, *decision, stored.url, via);
   if (freshened->tags.empty()) freshened->tags = stored.tags;
   return freshened;
+}
+
+FreshnessSource SourceOf(const StoredResponse& stored) {
+  http::Fields fields = stored.fields;
+  if (!stored.control.empty()) fields.Add(kOurControl, stored.control);
+  const Directives directives = DirectivesOf(fields);
+  const auto said = [&directives](std::string_view directive) {
+    return std::string(directives.field) + ": " + std::string(directive);
+  };
+  FreshnessSource source{.lifetime = "setting default_ttl",
+                         .while_revalidate = "setting stale_while_revalidate",
+                         .if_error = "setting stale_if_error"};
+  if (directives.control.s_maxage) {
+    source.lifetime = said("s-maxage");
+  } else if (directives.control.max_age) {
+    source.lifetime = said("max-age");
+  } else if (!directives.targeted && fields.Has("expires")) {
+    source.lifetime = "expires";
+  } else if (IsNegative(stored.status)) {
+    source.lifetime = "setting negative_ttl";
+  } else if (http::ParseDate(fields.Get("last-modified").value_or(""),
+                             stored.freshness.response_time)) {
+    source.lifetime = "a tenth of the time since last-modified";
+  }
+  if (directives.control.stale_while_revalidate) {
+    source.while_revalidate = said("stale-while-revalidate");
+  }
+  if (directives.control.stale_if_error) source.if_error = said("stale-if-error");
+  return source;
 }
 
 UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& stored,

@@ -72,6 +72,15 @@ http::Fields WithheldFields(const Exchanged& exchanged);
 std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Exchanged& exchanged,
                                           std::string_view via, StoreDecision* decision);
 
+/// Where the spans of a stored response's freshness come from, for people: "cache-control:
+/// max-age", "expires", "setting stale_if_error".
+struct FreshnessSource {
+  std::string lifetime;
+  std::string while_revalidate;
+  std::string if_error;
+};
+FreshnessSource SourceOf(const StoredResponse& stored);
+
 struct UseDecision {
   enum class Action : uint8_t {
     kServe,             ///< as it is

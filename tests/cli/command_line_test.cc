@@ -298,10 +298,49 @@ TEST_F(CommandLineTest, EdgesAreListed) {
 TEST_F(CommandLineTest, ExplainPrintsWhatTheEdgeSays) {
   std::string head;
   {
+    ScriptedServer edge({AnswersJson(
+        R"({"url":"https://a.test/x","site":"demo","key":"0f","purge_sequence":4,
+            "key_parts":{"site":"demo","scheme":"https","authority":"a.test","target":"/x",
+                         "asked_for":"/x?utm=1"},
+            "request_fields":["accept: b"],"origins":["http://o:1"],"being_fetched":true,
+            "responses":[{"selected_by":["accept: b"],"selected":true,"status":200,"body_bytes":7,
+              "in_memory":true,"fetched_at":"Fri","drop_at":"Sat","validity":"valid",
+              "purge_sequence":3,"tags":["t","\u009b"],
+              "freshness":{"initial_age_s":10.0,"age_s":12.5,"lifetime_s":60.0,"ttl_s":47.5,
+                "lifetime_from":"cache-control: max-age","stale_while_revalidate_s":9.0,
+                "stale_while_revalidate_from":"x","stale_if_error_s":86400.0,
+                "stale_if_error_from":"setting stale_if_error","has_validator":true}}],
+            "a_request_now":{"action":"serve","reason":"fresh","because":"it is"}})",
+        "200 OK", &head)});
+    const Run run = Raw("--config " + dir_.Write("client.toml", "") +
+                        " explain https://a.test/x --edge " + edge.url() + " -H Accept:b");
+    EXPECT_EQ(run.code, 0) << run.errors;
+    EXPECT_THAT(run.out, StartsWith("URL        https://a.test/x\n"));
+    for (const char* line :
+         {"key        0f\n", "made of    demo  https  a.test  /x\n", "asked for  /x?utm=1\n",
+          "with       accept: b\n", "under way  it is being fetched\n",
+          "RESPONSE                200     answers this request\n",
+          "body                    7 B     in memory\n",
+          "age                     12.5 s  10.0 s of it when it arrived, Fri\n",
+          "lifetime                60.0 s  cache-control: max-age\n",
+          "time to live            47.5 s  lifetime less age\n",
+          "while the origin fails  24 h    setting stale_if_error\n",
+          "also                            has a validator\n",
+          "purges                  valid   fetched after 3 of them\n",
+          "tags                            t  ??\n", "\na request now: serve (fresh): it is\n"}) {
+      EXPECT_THAT(run.out, HasSubstr(line));
+    }
+  }
+  EXPECT_THAT(head, StartsWith("GET /explain?url=https%3A%2F%2Fa.test%2Fx&header=Accept%3Ab "));
+}
+
+TEST_F(CommandLineTest, ExplainPrintsJsonOnDemand) {
+  std::string head;
+  {
     ScriptedServer edge(
         {AnswersJson("{\"url\":\"u\",\"fields\":[\"x: \xc2\x9b\"]}", "200 OK", &head)});
     const Run run = Raw("--config " + dir_.Write("client.toml", "") +
-                        " explain https://a.test/x?b=1&c=2 --edge " + edge.url());
+                        " explain https://a.test/x?b=1&c=2 --json --edge " + edge.url());
     EXPECT_EQ(run.code, 0) << run.errors;
     EXPECT_EQ(run.out, "{\n  \"url\": \"u\",\n  \"fields\": [\n    \"x: \\u009b\"\n  ]\n}\n");
   }
