@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -158,7 +159,11 @@ class EdgeServer {
   std::unique_ptr<net::WorkerGroup> group_;  // its loops outlive the store, which posts to them
   std::unique_ptr<Node> node_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<http::SessionCounters> session_counters_;  ///< of each worker, a second old at most
+  struct Collected {
+    http::SessionCounters sessions;
+    std::array<uint64_t, net::kProxyRefusals> proxy_refusals{};
+  };
+  std::vector<Collected> collected_;  ///< of each worker, a second old at most
   std::unique_ptr<net::Resolver> resolver_;
   std::unique_ptr<http::Client> fleet_client_;
   std::unique_ptr<EventFollower> follower_;
@@ -228,7 +233,7 @@ Status EdgeServer::OpenWorkers() {
   auto group = net::WorkerGroup::Create(count);
   if (!group) return tl::unexpected<Error>(group.error());
   group_ = std::move(*group);
-  session_counters_.resize(count);
+  collected_.resize(count);
   for (size_t i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>(*node_, group_->loop(i), loaded_.configuration));
     if (auto opened = workers_.back()->Open(loaded_.certificates, ticket_keys_); !opened) {
@@ -399,16 +404,16 @@ void EdgeServer::CollectCounters() {
   if (!serving_) return;
   for (size_t i = 0; i < workers_.size(); ++i) {
     workers_[i]->loop().Post([this, i] {
-      control_->Post([this, i, counters = workers_[i]->session_counters()] {
-        session_counters_[i] = counters;
-      });
+      const Collected now{.sessions = workers_[i]->session_counters(),
+                          .proxy_refusals = workers_[i]->proxy_refusals()};
+      control_->Post([this, i, now] { collected_[i] = now; });
     });
   }
 }
 
 http::SessionCounters EdgeServer::SumOfSessions() const {
   http::SessionCounters sum;
-  for (const http::SessionCounters& one : session_counters_) sum += one;
+  for (const Collected& one : collected_) sum += one.sessions;
   return sum;
 }
 
@@ -441,6 +446,17 @@ void EdgeServer::DeclareSessionMetrics() {
     node_->registry.CounterFrom(row.name, row.help, {}, [this, member = row.member] {
       return static_cast<double>(SumOfSessions().*member);
     });
+  }
+  for (size_t i = 1; i < net::kProxyRefusals; ++i) {
+    node_->registry.CounterFrom(
+        "nearside_edge_proxy_refused_total",
+        "Connections closed for their PROXY header, or because they may send none.",
+        {{"reason", std::string(net::ProxyRefusalName(static_cast<net::ProxyRefusal>(i)))}},
+        [this, i] {
+          uint64_t sum = 0;
+          for (const Collected& one : collected_) sum += one.proxy_refusals[i];
+          return static_cast<double>(sum);
+        });
   }
   node_->registry.Gauge("nearside_edge_connections", "Client connections now.", {},
                         [this] { return static_cast<double>(SumOfSessions().open); });

@@ -2,6 +2,13 @@
 
 namespace nearside::edge {
 
+// The settings have been checked; nobody is trusted where they have not.
+std::shared_ptr<const net::AddressRanges> Configuration::RangesOf(
+    const std::vector<std::string>& texts) {
+  return std::make_shared<const net::AddressRanges>(
+      net::AddressRanges::Parse(texts).value_or(net::AddressRanges()));
+}
+
 Node::Node(std::string node_name, std::unique_ptr<storage::CacheStore> cache,
            std::unique_ptr<AccessLog> log)
     : name(std::move(node_name)),

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "edge/access_log.h"
+#include "edge/client_address.h"
 #include "edge/edge_metrics.h"
 #include "edge/fill.h"
 #include "edge/settings.h"
@@ -21,9 +22,19 @@ namespace nearside::edge {
 /// requests keep the one they began with.
 struct Configuration {
   explicit Configuration(EdgeSettings read, std::vector<ErrorPages> error_pages = {})
-      : settings(std::move(read)), sites(settings.sites, std::move(error_pages)) {}
+      : settings(std::move(read)),
+        sites(settings.sites, std::move(error_pages)),
+        trusted_proxies(RangesOf(settings.node.trusted_proxies)),
+        forwarded_field(settings.node.client_address_field == "forwarded"
+                            ? ForwardedField::kForwarded
+                            : ForwardedField::kXForwardedFor) {}
   EdgeSettings settings;
   SiteTable sites;
+  std::shared_ptr<const net::AddressRanges> trusted_proxies;  ///< never null
+  ForwardedField forwarded_field;
+
+ private:
+  static std::shared_ptr<const net::AddressRanges> RangesOf(const std::vector<std::string>& texts);
 };
 
 /// What all workers of the process share. Any thread.

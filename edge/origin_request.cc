@@ -62,14 +62,25 @@ bool EndsHere(std::string_view name) {
          std::binary_search(kClaims.begin(), kClaims.end(), hyphened);
 }
 
+/// RFC 7239 §6: IPv6 addresses in brackets, and then quoted.
+std::string NodeOf(const std::string& ip) {
+  return ip.find(':') != std::string::npos ? "\"[" + ip + "]\"" : ip;
+}
+
+/// What a trusted proxy told of those before it is kept and appended to.
 void AddForwarded(const http::RequestHead& request, std::string_view authority, const Asker& asker,
                   http::Fields* fields) {
-  // RFC 7239 §6: IPv6 addresses in brackets, and then quoted.
-  const bool ipv6 = asker.address.find(':') != std::string::npos;
-  const std::string node = ipv6 ? "\"[" + asker.address + "]\"" : asker.address;
+  const auto told = [&asker](ForwardedField field) {
+    return asker.field == field && !asker.chain.empty();
+  };
+  const std::string forwarded = told(ForwardedField::kForwarded)
+                                    ? asker.chain + ", for=" + NodeOf(asker.peer)
+                                    : "for=" + NodeOf(asker.address);
   fields->Add("forwarded",
-              "for=" + node + ";proto=" + request.scheme + ";host=" + http::Quote(authority));
-  fields->Add("x-forwarded-for", asker.address);
+              forwarded + ";proto=" + request.scheme + ";host=" + http::Quote(authority));
+  fields->Add("x-forwarded-for", told(ForwardedField::kXForwardedFor)
+                                     ? asker.chain + ", " + asker.peer
+                                     : asker.address);
   fields->Add("x-forwarded-proto", request.scheme);
   fields->Add("x-forwarded-host", authority);
 }

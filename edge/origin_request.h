@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "edge/client_address.h"
 #include "edge/site.h"
 #include "edge/stored_response.h"
 #include "http/message.h"
@@ -17,6 +18,9 @@ struct Asker {
   std::string address;  ///< "192.0.2.7", "2001:db8::1"
   http::Version version = http::Version::kHttp11;
   std::string_view edge;  ///< this edge's name, for Via
+  std::string peer;       ///< who the connection is from: the client, or a proxy that is trusted
+  std::string chain;      ///< what such a proxy told in `field`; "" otherwise
+  ForwardedField field = ForwardedField::kXForwardedFor;
 };
 
 /// How a request is sent on.

@@ -396,9 +396,13 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
   order.may_store = mode == OriginMode::kFill;
   order.index = index_;
   if (conditional && ResponseOf(*stored_).freshness.has_validator) order.validate = stored_;
-  const Asker asker{.address = exchange_.stream().peer().Ip(),
+  ClientAddress client = Client();
+  const Asker asker{.address = std::move(client.address),
                     .version = exchange_.version(),
-                    .edge = worker_.node().name};
+                    .edge = worker_.node().name,
+                    .peer = exchange_.stream().peer().Ip(),
+                    .chain = std::move(client.chain),
+                    .field = configuration_->forwarded_field};
   order.origin_request =
       OriginRequest(head, mode == OriginMode::kFill ? target_ : head.target, *site_, asker, mode,
                     order.validate ? &ResponseOf(*order.validate) : nullptr);
@@ -675,13 +679,18 @@ BodyCount Request::CountOf(Reason reason) const {
           .bytes = worker_.node().metrics.body_bytes[static_cast<size_t>(ClassOf(reason))]};
 }
 
+ClientAddress Request::Client() const {
+  return ClientOf(exchange_.stream().peer(), exchange_.request().fields,
+                  *configuration_->trusted_proxies, configuration_->forwarded_field);
+}
+
 void Request::OnFinished(const http::ExchangeOutcome& outcome) {
   if (!outcome.complete) worker_.cells().Add(worker_.node().metrics.aborted_responses);
   if (!worker_.access_log().enabled()) return;
   const http::RequestHead& head = exchange_.request();
   worker_.access_log().Add({.time = worker_.loop().wall_now(),
                             .id = exchange_.id(),
-                            .client = exchange_.stream().peer().Ip(),
+                            .client = Client().address,
                             .version = exchange_.version(),
                             .method = head.method,
                             .scheme = head.scheme,

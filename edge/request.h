@@ -106,6 +106,7 @@ class Request final : public http::ExchangeHandler {
                      std::unique_ptr<http::BodySource>* body) const;
   void InvalidateStored(const FillHead& head);
   BodyCount CountOf(Reason reason) const;
+  ClientAddress Client() const;
 
   Worker& worker_;
   http::Exchange& exchange_;

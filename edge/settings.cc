@@ -8,6 +8,7 @@
 #include "http/session/client.h"
 #include "http/uri.h"
 #include "net/address.h"
+#include "net/address_ranges.h"
 
 namespace nearside::edge {
 namespace {
@@ -44,6 +45,12 @@ std::string CheckHost(std::string_view text) {
              : "a host like \"www.example.org\", \"*.example.org\" or \"*\"";
 }
 
+std::string CheckRange(std::string_view text) {
+  return net::AddressRanges::Parse({std::string(text)})
+             ? ""
+             : "a network like \"10.0.0.0/8\" or \"2001:db8::/32\", or an address";
+}
+
 Table NodeTable() {
   Table table;
   table.Key(
@@ -69,6 +76,21 @@ Table NodeTable() {
              .least = "0s",
              .most = "1h",
              .prose = "How long SIGTERM waits for responses under way before it cuts them off."});
+  table.Key(
+      "trusted_proxies", &NodeSettings::trusted_proxies,
+      {.fallback = "[]",
+       .most = "1000",
+       .prose = "Networks of proxies in front of the edge, as `10.0.0.0/8`: they may say who a "
+                "client is, by the PROXY protocol or by `client_address_field`. What others "
+                "say of that is removed.",
+       .check = CheckRange});
+  table.Key(
+      "client_address_field", &NodeSettings::client_address_field,
+      {.fallback = "x-forwarded-for",
+       .one_of = {"x-forwarded-for", "forwarded"},
+       .prose = "The field in which they say so. The client is the last address in it that is "
+                "no trusted proxy's. The other field is made anew: take the one that every "
+                "proxy writes, since the other comes from anywhere."});
   return table;
 }
 
@@ -81,6 +103,11 @@ Table ListenTable() {
             {.fallback = "false",
              .prose = "TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 by ALPN. Without it: HTTP/1.1, and "
                       "HTTP/2 by prior knowledge.",
+             .restart = true});
+  table.Key("proxy_protocol", &ListenSettings::proxy_protocol,
+            {.fallback = "false",
+             .prose = "Each connection comes from one of `trusted_proxies` and begins with a PROXY "
+                      "header of version 2, before TLS, which says whose it is. Others are closed.",
              .restart = true});
   table.Where(&ListenSettings::where);
   return table;
@@ -377,6 +404,11 @@ Status CheckAcross(const EdgeSettings& settings) {
       return Fail(Fault::kOperator, "bad_settings",
                   listen.where.Of("address") + ": another [[listen]] has \"" + listen.address +
                       "\" already");
+    }
+    if (listen.proxy_protocol && settings.node.trusted_proxies.empty()) {
+      return Fail(Fault::kOperator, "bad_settings",
+                  listen.where.Of("proxy_protocol") +
+                      ": expected edge.trusted_proxies, which says whose header is believed");
     }
     if (listen.tls && settings.certificates.empty()) {
       return Fail(Fault::kOperator, "bad_settings",

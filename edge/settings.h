@@ -16,11 +16,14 @@ struct NodeSettings {
   int workers = 0;  ///< 0: one a core
   std::string access_log;
   milliseconds drain_timeout{};
+  std::vector<std::string> trusted_proxies;
+  std::string client_address_field;
 };
 
 struct ListenSettings {
   std::string address;
   bool tls = false;
+  bool proxy_protocol = false;
   settings::Origin where;
 };
 

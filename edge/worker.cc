@@ -50,7 +50,9 @@ Status Worker::OpenListener(const ListenSettings& settings, std::shared_ptr<net:
   auto listener = net::Listener::Open(
       loop_,
       {.address = *address,
-       .max_connections = static_cast<size_t>(configuration_->settings.limits.connections)},
+       .max_connections = static_cast<size_t>(configuration_->settings.limits.connections),
+       .proxy_protocol = settings.proxy_protocol,
+       .proxies = configuration_->trusted_proxies},
       std::move(tls),
       [this](std::unique_ptr<net::Stream> stream) { sessions_->Adopt(std::move(stream)); });
   if (!listener) {
@@ -70,10 +72,20 @@ void Worker::Reload(std::shared_ptr<const Configuration> configuration,
   if (tls) {
     for (net::Listener* listener : tls_listeners_) listener->SetTls(tls);
   }
+  for (auto& listener : listeners_) listener->SetProxies(configuration_->trusted_proxies);
   // Sites may have other authorities or timeouts now; fetches under way keep the client they use.
   for (auto& [name, client] : clients_) retired_clients_.push_back(std::move(client));
   clients_.clear();
   if (fetches_.empty()) retired_clients_.clear();
+}
+
+std::array<uint64_t, net::kProxyRefusals> Worker::proxy_refusals() const {
+  std::array<uint64_t, net::kProxyRefusals> sum{};
+  for (const auto& listener : listeners_) {
+    const auto& refused = listener->counters().proxy_refused;
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += refused[i];
+  }
+  return sum;
 }
 
 void Worker::Drain(milliseconds deadline, std::function<void()> done) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -36,6 +37,8 @@ class Worker final : public http::Application {
   /// Stops accepting, lets exchanges under way finish, calls `done` when all are gone.
   void Drain(milliseconds deadline, std::function<void()> done);
   const http::SessionCounters& session_counters() const { return sessions_->counters(); }
+  /// Connections refused for their PROXY header, by net::ProxyRefusal, of all listeners.
+  std::array<uint64_t, net::kProxyRefusals> proxy_refusals() const;
 
   Node& node() { return node_; }
   net::EventLoop& loop() { return loop_; }

@@ -7,12 +7,15 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "net/descriptor.h"
+#include "net/proxy_greeting.h"
 #include "net/socket_stream.h"
 #include "net/tls_context.h"
+#include "runtime/log.h"
 
 namespace nearside::net {
 
@@ -20,6 +23,7 @@ namespace {
 
 constexpr int kAcceptBatch = 64;           // of one turn, so that a flood does not starve the rest
 constexpr milliseconds kAcceptPause{100};  // when the system has no descriptors or memory
+constexpr seconds kProxyLogPause{60};
 
 tl::unexpected<Error> ListenError(const SocketAddress& address, int error) {
   std::string at = "cannot listen on " + address.ToString() + ": ";
@@ -89,6 +93,10 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
 
   void SetTls(std::shared_ptr<TlsServer> tls) override { tls_ = std::move(tls); }
 
+  void SetProxies(std::shared_ptr<const AddressRanges> proxies) override {
+    options_.proxies = std::move(proxies);
+  }
+
   void StopAccepting() override {
     resume_.Disarm();
     if (!socket_.is_open()) return;
@@ -125,12 +133,17 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
     auto* name = reinterpret_cast<sockaddr*>(&storage);
     Descriptor accepted(accept4(socket_.get(), name, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!accepted.is_open()) return OnAcceptError(errno);
-    if (*live_ >= options_.max_connections) {
+    if (*live_ + greetings_.size() >= options_.max_connections) {
       ++counters_.refused_full;
       return true;
     }
     ++counters_.accepted;
-    Adopt(std::move(accepted), SocketAddress(name, length));
+    const SocketAddress peer(name, length);
+    if (options_.proxy_protocol) {
+      Greet(std::move(accepted), peer);
+    } else {
+      Adopt(std::move(accepted), peer);
+    }
     return true;
   }
 
@@ -146,6 +159,39 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
 
   void Resume() {
     if (!loop_.Watch(socket_.get(), EPOLLIN, this)) resume_.Arm(kAcceptPause);
+  }
+
+  void Greet(Descriptor socket, const SocketAddress& peer) {
+    if (options_.proxies == nullptr || !options_.proxies->Contains(peer)) {
+      return RefuseProxy(ProxyRefusal::kUntrusted, peer);
+    }
+    auto greeting = std::make_unique<ProxyGreeting>(
+        loop_, std::move(socket), peer,
+        [this](ProxyGreeting* done, ProxyRefusal refusal) { OnGreeting(done, refusal); });
+    if (!greeting->Start(options_.handshake_timeout)) {
+      ++counters_.accept_errors;
+      return;
+    }
+    ProxyGreeting* key = greeting.get();
+    greetings_.emplace(key, std::move(greeting));
+  }
+
+  void OnGreeting(ProxyGreeting* greeting, ProxyRefusal refusal) {
+    auto found = greetings_.extract(greeting);
+    if (refusal != ProxyRefusal::kNone) return RefuseProxy(refusal, greeting->peer());
+    Adopt(greeting->TakeSocket(), greeting->peer());
+  }
+
+  /// Counts it; one line a minute says why, since every further one says the same.
+  void RefuseProxy(ProxyRefusal refusal, const SocketAddress& peer) {
+    ++counters_.proxy_refused[static_cast<size_t>(refusal)];
+    if (proxy_logged_ && loop_.now() - *proxy_logged_ < kProxyLogPause) return;
+    proxy_logged_ = loop_.now();
+    Log(Level::kWarning, "proxy_header_refused",
+        {{"listener", address_.ToString()},
+         {"peer", peer.ToString()},
+         {"reason", ProxyRefusalName(refusal)},
+         {"error", ProxyRefusalText(refusal)}});
   }
 
   void Adopt(Descriptor socket, const SocketAddress& peer) {
@@ -207,7 +253,9 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
   ListenerCounters counters_;
   Timer resume_;
   std::shared_ptr<size_t> live_ = std::make_shared<size_t>(0);  // shared with the streams
+  std::unordered_map<ProxyGreeting*, std::unique_ptr<ProxyGreeting>> greetings_;
   std::unordered_map<SocketStream*, std::unique_ptr<Handshake>> handshakes_;
+  std::optional<MonoTime> proxy_logged_;
   bool* destroyed_ = nullptr;
 };
 

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "net/address.h"
+#include "net/address_ranges.h"
 #include "net/event_loop.h"
+#include "net/proxy_header.h"
 #include "net/stream.h"
 #include "net/tls.h"
 #include "runtime/result.h"
@@ -18,7 +21,11 @@ struct ListenerOptions {
   int backlog = 4096;
   size_t max_connections =
       100'000;  ///< of this listener: beyond it new ones are closed at once and counted
-  milliseconds handshake_timeout = seconds(10);
+  milliseconds handshake_timeout = seconds(10);  ///< and for the PROXY header, each
+  /// Every connection begins with a PROXY header, and comes from one of `proxies`; others are
+  /// closed and counted.
+  bool proxy_protocol = false;
+  std::shared_ptr<const AddressRanges> proxies;
 };
 
 struct ListenerCounters {
@@ -27,11 +34,12 @@ struct ListenerCounters {
   uint64_t accept_errors = 0;  ///< EMFILE and the like: accepting pauses for 100 ms
   uint64_t handshakes_failed = 0;
   uint64_t handshakes_timed_out = 0;
+  std::array<uint64_t, kProxyRefusals> proxy_refused{};  ///< by ProxyRefusal
 };
 
-/// Accepts on one address for one worker, does TLS handshakes, and hands over streams that are
-/// ready. Owned by one worker. Destroying it closes the listening socket and the handshakes under
-/// way, not the streams handed over.
+/// Accepts on one address for one worker, reads PROXY headers, does TLS handshakes, and hands over
+/// streams that are ready. Owned by one worker. Destroying it closes the listening socket and the
+/// handshakes under way, not the streams handed over.
 class Listener {
  public:
   using OnStream = std::function<void(std::unique_ptr<Stream>)>;
@@ -46,6 +54,8 @@ class Listener {
   virtual ~Listener() = default;
   /// New connections use this from now on (certificate reload).
   virtual void SetTls(std::shared_ptr<TlsServer> tls) = 0;
+  /// New connections must come from these from now on, where proxy_protocol is on.
+  virtual void SetProxies(std::shared_ptr<const AddressRanges> proxies) = 0;
   /// Stops accepting and closes the socket (drain); streams handed over go on.
   virtual void StopAccepting() = 0;
   /// The address bound, with the real port when 0 was asked for.

@@ -106,6 +106,21 @@ TEST_F(OriginRequestTest, WhoAskedIsToldInBothManners) {
   }
 }
 
+TEST_F(OriginRequestTest, WhatATrustedProxyToldIsKeptAndAppendedTo) {
+  asker_.peer = "10.0.0.1";
+  asker_.chain = "203.0.113.9, 192.0.2.7";
+  http::RequestHead head = Make({{"x-forwarded-for", "203.0.113.9"}, {"forwarded", "for=evil"}});
+  EXPECT_EQ(head.fields.Joined("x-forwarded-for"), "203.0.113.9, 192.0.2.7, 10.0.0.1");
+  EXPECT_EQ(head.fields.Joined("forwarded"), "for=192.0.2.7;proto=https;host=\"www.demo.test\"");
+  asker_.field = ForwardedField::kForwarded;
+  asker_.peer = "2001:db8::2";
+  asker_.chain = "for=192.0.2.7;proto=http";
+  head = Make({{"x-forwarded-for", "evil"}});
+  EXPECT_EQ(head.fields.Joined("x-forwarded-for"), "192.0.2.7");
+  EXPECT_EQ(head.fields.Joined("forwarded"),
+            "for=192.0.2.7;proto=http, for=\"[2001:db8::2]\";proto=https;host=\"www.demo.test\"");
+}
+
 TEST_F(OriginRequestTest, ViaNamesTheVersionReceivedAndTheEdge) {
   EXPECT_EQ(Make({}).fields.Joined("via"), "2.0 frankfurt");
   asker_.version = http::Version::kHttp11;
