@@ -133,6 +133,7 @@ class Explanation final : public http::ExchangeHandler {
 
   void Begin(http::RequestHead request, const Site& site, std::string_view target) {
     request_ = std::move(request);
+    site_ = &site;
     const std::string url = NormalUrl(request_, target);
     primary_ = PrimaryKey(site.settings.name, url);
     json_["url"] = url;
@@ -229,7 +230,8 @@ class Explanation final : public http::ExchangeHandler {
     json["fields"] = ExplainFields(response.fields);
     json_["responses"].push_back(std::move(json));
     if (!selected || validity == storage::Validity::kGone) return;
-    const UseDecision decision = DecideUse(request_, response, validity, now);
+    const UseDecision decision =
+        DecideUse(request_, response, validity, now, site_->request_directives);
     TellNow(ActionName(decision.action), decision.reason, Because(decision, response.freshness));
   }
 
@@ -258,6 +260,7 @@ class Explanation final : public http::ExchangeHandler {
   const std::shared_ptr<const Configuration> configuration_;
   http::Exchange& exchange_;
   http::RequestHead request_;
+  const Site* site_ = nullptr;
   Key256 primary_;
   storage::HeadRef index_;
   bool gone_ = false;               ///< the index was purged

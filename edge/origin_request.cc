@@ -49,6 +49,8 @@ constexpr std::array<std::string_view, 4> kOurs = {"host", "content-length", "tr
 constexpr std::array<std::string_view, 6> kConditions = {
     "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
 
+constexpr std::array<std::string_view, 2> kDirectives = {"cache-control", "pragma"};
+
 template <size_t N>
 bool In(const std::array<std::string_view, N>& list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
@@ -114,11 +116,13 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
                                          : request.authority;
   head.authority = site.settings.origin_host.empty() ? authority : site.settings.origin_host;
   head.target = target;
+  const bool ignores = site.request_directives == RequestDirectives::kIgnore;
   http::Fields end_to_end = request.fields;
   http::RemoveHopByHop(&end_to_end);
   for (const http::FieldLine& line : end_to_end.lines()) {
     if (EndsHere(line.name)) continue;
     if (mode == OriginMode::kFill && In(kConditions, line.name)) continue;
+    if (mode == OriginMode::kFill && ignores && In(kDirectives, line.name)) continue;
     // The site's rules answer for CORS: whoever asked first shapes nothing.
     if (mode == OriginMode::kFill && site.settings.cors && line.name == "origin") continue;
     head.fields.Add(line.name, line.value);

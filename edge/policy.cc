@@ -217,8 +217,10 @@ std::optional<Reason> ForbiddenByResponse(const Exchanged& exchanged, const Cach
 }
 
 /// Why it must not be stored for this one.
-std::optional<Reason> ForbiddenByRequest(const http::Fields& request, const CacheControl& control) {
-  if (http::ParseCacheControl(request).no_store) return Reason::kNoStore;
+std::optional<Reason> ForbiddenByRequest(const Exchanged& exchanged, const CacheControl& control) {
+  const http::Fields& request = exchanged.request.fields;
+  const bool obey = RequestDirectivesOf(exchanged.site) == RequestDirectives::kObey;
+  if (obey && http::ParseCacheControl(request).no_store) return Reason::kNoStore;
   if (request.Has("authorization") && !control.is_public && !control.must_revalidate &&
       !control.s_maxage) {
     return Reason::kAuthorization;
@@ -309,7 +311,7 @@ StoreDecision DecideStore(const Exchanged& exchanged) {
     decision.unshareable = true;  // so will be the next one's
     return decision;
   }
-  if (auto forbidden = ForbiddenByRequest(exchanged.request.fields, directives.control)) {
+  if (auto forbidden = ForbiddenByRequest(exchanged, directives.control)) {
     decision.reason = *forbidden;
   }
   return decision;
@@ -418,6 +420,11 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
   return freshened;
 }
 
+RequestDirectives RequestDirectivesOf(const SiteSettings& site) {
+  return site.request_directives == "ignore" ? RequestDirectives::kIgnore
+                                             : RequestDirectives::kObey;
+}
+
 FreshnessSource SourceOf(const StoredResponse& stored) {
   http::Fields fields = stored.fields;
   if (!stored.control.empty()) fields.Add(kOurControl, stored.control);
@@ -448,7 +455,7 @@ FreshnessSource SourceOf(const StoredResponse& stored) {
 }
 
 UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& stored,
-                      storage::Validity validity, WallTime now) {
+                      storage::Validity validity, WallTime now, RequestDirectives directives) {
   using Action = UseDecision::Action;
   const Freshness& freshness = stored.freshness;
   UseDecision decision;
@@ -464,7 +471,8 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
 
   std::optional<milliseconds> max_stale;
   bool names_an_age = false;
-  if (request.fields.Has("cache-control")) {
+  const bool obey = directives == RequestDirectives::kObey;
+  if (obey && request.fields.Has("cache-control")) {
     const CacheControl control = http::ParseCacheControl(request.fields);
     if (control.no_cache) return decide(Action::kValidate, Reason::kRequestNoCache);
     if ((control.max_age && decision.age > *control.max_age) ||
@@ -473,7 +481,8 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
     }
     if (control.max_stale) max_stale = *control.max_stale;
     names_an_age = control.max_age.has_value();
-  } else if (request.fields.Has("pragma") && http::ListHas(request.fields, "pragma", "no-cache")) {
+  } else if (obey && request.fields.Has("pragma") &&
+             http::ListHas(request.fields, "pragma", "no-cache")) {
     return decide(Action::kValidate, Reason::kRequestNoCache);  // RFC 9111 §5.4
   }
   if (decision.time_to_live > milliseconds(0)) return decide(Action::kServe, Reason::kFresh);
@@ -488,15 +497,17 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
 }
 
 bool MayServeOnError(const http::RequestHead& request, const StoredResponse& stored,
-                     storage::Validity validity, WallTime now) {
+                     storage::Validity validity, WallTime now, RequestDirectives directives) {
   const Freshness& freshness = stored.freshness;
   if (validity == storage::Validity::kGone || freshness.always_validate) return false;
   // The request alone wanted more than a fresh response: must-revalidate is about stale ones.
   if (validity == storage::Validity::kValid && freshness.IsFresh(now)) return true;
   if (freshness.must_revalidate) return false;
   milliseconds window = freshness.if_error;
-  if (auto asked = http::ParseCacheControl(request.fields).stale_if_error) {
-    window = std::max(window, milliseconds(*asked));
+  if (directives == RequestDirectives::kObey) {
+    if (auto asked = http::ParseCacheControl(request.fields).stale_if_error) {
+      window = std::max(window, milliseconds(*asked));
+    }
   }
   return -freshness.TimeToLive(now) < window;
 }

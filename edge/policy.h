@@ -93,15 +93,22 @@ struct UseDecision {
   milliseconds time_to_live{};  ///< negative once stale
 };
 
+/// Whether a request's own word on caching counts (site setting request_directives). only-if-cached
+/// is obeyed in any case: it asks for less and not for more.
+enum class RequestDirectives : uint8_t { kObey, kIgnore };
+RequestDirectives RequestDirectivesOf(const SiteSettings& site);
+
 /// What to do with a stored response that the request selects (RFC 9111 §4). `validity` is not
 /// kGone.
 UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& stored,
-                      storage::Validity validity, WallTime now);
+                      storage::Validity validity, WallTime now,
+                      RequestDirectives directives = RequestDirectives::kObey);
 
 /// Whether the stored response may be served because the origin failed (RFC 9111 §4.2.4, RFC 5861
 /// §4).
 bool MayServeOnError(const http::RequestHead& request, const StoredResponse& stored,
-                     storage::Validity validity, WallTime now);
+                     storage::Validity validity, WallTime now,
+                     RequestDirectives directives = RequestDirectives::kObey);
 
 /// Whether a status is one that stale-if-error covers (RFC 5861 §4): 500, 502, 503, 504.
 bool IsErrorStatus(int status);

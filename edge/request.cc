@@ -158,8 +158,8 @@ void Request::OnCandidate(storage::HeadRef head) {
   const auto validity = head ? store.Check(*head) : storage::Validity::kGone;
   if (validity == storage::Validity::kGone) return Forward(Reason::kUriMiss);
   stored_ = head;
-  const UseDecision decision =
-      DecideUse(exchange_.request(), ResponseOf(*head), validity, worker_.loop().wall_now());
+  const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
+                                         worker_.loop().wall_now(), site_->request_directives);
   switch (decision.action) {
     case UseDecision::Action::kServe:
       return ServeStored(std::move(head), decision.reason);
@@ -359,8 +359,8 @@ bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
   if (ResponseOf(*head).is_index()) return false;
   const auto validity = node.store->Check(*head);
   if (validity == storage::Validity::kGone) return false;
-  const UseDecision decision =
-      DecideUse(exchange_.request(), ResponseOf(*head), validity, worker_.loop().wall_now());
+  const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
+                                         worker_.loop().wall_now(), site_->request_directives);
   if (decision.action == UseDecision::Action::kValidate) return false;
   node.fills.Remove(fill);
   fill->FinishStored(std::move(head), decision.reason, /*shared=*/true);
@@ -509,9 +509,9 @@ void Request::FollowAdvice(Fill::Advice advice) {
 }
 
 bool Request::MayServeStale() const {
-  return stored_ &&
-         MayServeOnError(exchange_.request(), ResponseOf(*stored_),
-                         worker_.node().store->Check(*stored_), worker_.loop().wall_now());
+  return stored_ && MayServeOnError(exchange_.request(), ResponseOf(*stored_),
+                                    worker_.node().store->Check(*stored_),
+                                    worker_.loop().wall_now(), site_->request_directives);
 }
 
 void Request::RespondFill() {

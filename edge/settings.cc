@@ -343,6 +343,13 @@ Table SiteTable() {
            "length and a strong validator, the rest is fetched in slices as it is wanted. 0: the "
            "whole is fetched."});
   AddKeyRows(&table);
+  table.Key(
+      "request_directives", &SiteSettings::request_directives,
+      {.fallback = "obey",
+       .one_of = {"obey", "ignore"},
+       .prose = "`ignore`: `no-cache`, `no-store`, `max-age`, `min-fresh`, `max-stale` and "
+                "`stale-if-error` of requests, and `Pragma`, are not looked at nor sent on by "
+                "a miss. `only-if-cached` is obeyed in any case."});
   table.Key("cache_status_key", &SiteSettings::cache_status_key,
             {.fallback = "false",
              .prose = "`Cache-Status` tells the URL that stands in the key as well."});

@@ -101,6 +101,7 @@ struct SiteSettings {
   std::vector<std::string> query_ignore;
   std::vector<std::string> query_keep;
   bool cache_status_key = false;
+  std::string request_directives;
   bool redirect_https = false;
   int redirect_https_port = 443;
   std::string trailing_slash;

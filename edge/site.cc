@@ -18,6 +18,7 @@ SiteTable::SiteTable(const std::vector<SiteSettings>& settings,
     site->index = sites_.size();
     site->query_rule = QueryRule(row);
     site->visitor_rules = VisitorRules(row);
+    site->request_directives = RequestDirectivesOf(row);
     if (site->index < error_pages.size()) {
       site->error_pages = std::move(error_pages[site->index]);
     }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "edge/error_pages.h"
+#include "edge/policy.h"
 #include "edge/query_rule.h"
 #include "edge/settings.h"
 #include "edge/visitor_rules.h"
@@ -21,6 +22,7 @@ struct Site {
   QueryRule query_rule;
   VisitorRules visitor_rules;
   ErrorPages error_pages;
+  RequestDirectives request_directives = RequestDirectives::kObey;
   size_t index = 0;  ///< place in SiteTable::sites(), for per-site counters
 };
 

@@ -229,6 +229,14 @@ TEST_F(OriginRequestTest, WhereTheSiteAnswersForCorsAFillIsNobodysRequest) {
   EXPECT_EQ(Sent(fields, OriginMode::kPass), TextOf(fields));
 }
 
+TEST_F(OriginRequestTest, DirectivesThatAreIgnoredAreNotSentOnByAFill) {
+  const Fields fields = {{"cache-control", "no-cache"}, {"pragma", "no-cache"}};
+  EXPECT_EQ(Sent(fields), TextOf(fields));
+  site_.request_directives = RequestDirectives::kIgnore;
+  EXPECT_EQ(Sent(fields, OriginMode::kFill), "");
+  EXPECT_EQ(Sent(fields, OriginMode::kPass), TextOf(fields));
+}
+
 // RFC 9111 §4.3.1.
 TEST_F(OriginRequestTest, AValidationCarriesTheStoredValidators) {
   StoredResponse stored;

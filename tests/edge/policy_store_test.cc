@@ -64,6 +64,14 @@ TEST(PolicyStoreTest, TheRequestMayForbid) {
   });
 }
 
+TEST(PolicyStoreTest, ASiteMayIgnoreTheRequestsNoStore) {
+  Answered answered({{"cache-control", "max-age=60"}, {"x", "y"}});
+  answered.To({{"cache-control", "no-store"}});
+  EXPECT_EQ(Decide(answered), "no_store");
+  answered.site.request_directives = "ignore";
+  EXPECT_EQ(Decide(answered), "stored 1m");
+}
+
 // RFC 9111 §3.5.
 TEST(PolicyStoreTest, AuthorizationNeedsTheOriginsWord) {
   const Fields asks = {{"authorization", "Bearer x"}};

@@ -43,6 +43,40 @@ void ExpectUse(const std::vector<UseRow>& rows) {
   }
 }
 
+// Site setting request_directives = "ignore".
+TEST(PolicyUseTest, RequestsMayBeLeftWithoutAWord) {
+  struct IgnoreRow {
+    Fields request;
+    int64_t age;
+    std::string_view obeyed, ignored;
+  };
+  const IgnoreRow rows[] = {
+      {{{"cache-control", "no-cache"}}, 0, "validate request_no_cache", "serve fresh"},
+      {{{"pragma", "no-cache"}}, 0, "validate request_no_cache", "serve fresh"},
+      {{{"cache-control", "max-age=5"}}, 9, "validate request_max_age", "serve fresh"},
+      {{{"cache-control", "min-fresh=99"}}, 0, "validate request_max_age", "serve fresh"},
+      {{{"cache-control", "max-stale=99"}}, 70, "serve max_stale", "validate expired"},
+      {{}, 70, "validate expired", "validate expired"},
+  };
+  for (const IgnoreRow& row : rows) {
+    const auto decide = [&row](RequestDirectives directives) {
+      return Describe(DecideUse(GetFor("https://www.demo.test/a", row.request),
+                                StoredWith("max-age=60"), Validity::kValid, After(seconds(row.age)),
+                                directives));
+    };
+    EXPECT_EQ(decide(RequestDirectives::kObey), row.obeyed) << TextOf(row.request);
+    EXPECT_EQ(decide(RequestDirectives::kIgnore), row.ignored) << TextOf(row.request);
+  }
+  StoredResponse stored = StoredWith("max-age=60, stale-if-error=5");
+  const auto on_error = [&stored](RequestDirectives directives) {
+    return MayServeOnError(
+        GetFor("https://www.demo.test/a", {{"cache-control", "stale-if-error=99"}}), stored,
+        Validity::kValid, After(seconds(70)), directives);
+  };
+  EXPECT_TRUE(on_error(RequestDirectives::kObey));
+  EXPECT_FALSE(on_error(RequestDirectives::kIgnore));
+}
+
 TEST(PolicyUseTest, FreshIsServedAndStaleIsNot) {
   ExpectUse({
       {"fresh", "max-age=60", 0, {}, "serve fresh"},

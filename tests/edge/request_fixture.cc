@@ -46,6 +46,7 @@ void RequestTest::StartWith(std::string_view site, const std::vector<std::string
   ErrorPages pages = std::move(*ErrorPages::Read(settings.sites[0].error_pages));
   settings.listen.clear();  // clients come by OnRequest
   settings.sites[0].origins = origins;
+  settings.node.trusted_proxies = trusted_proxies_;
   settings.cache.fill_window = {1 << 20};
   node_ = std::make_unique<Node>("frankfurt", store ? std::move(store) : MemoryStore(),
                                  std::move(*AccessLog::Open(dir_.In("access.log"))));
@@ -107,6 +108,14 @@ std::string RequestTest::Fill(std::string_view target, std::string_view lines,
 
 void RequestTest::Settle() {
   EXPECT_TRUE(thread_.Await([&] { return node_->fills.size() == 0; })) << "a fill never ends";
+}
+
+void RequestTest::EndEdge() {
+  On([this] {
+    exchanges_.clear();
+    worker_.reset();
+  });
+  node_.reset();
 }
 
 void RequestTest::Leave(FakeExchange& exchange) {

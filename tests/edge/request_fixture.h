@@ -60,6 +60,10 @@ class RequestTest : public testing::Test {
   uint64_t Counted(Reason reason) const;
   uint64_t Sum(metrics::Id id) const { return node_->registry.Sum(id); }
 
+  /// Ends clients, worker and node, so that the access log is whole.
+  void EndEdge();
+
+  std::vector<std::string> trusted_proxies_;  ///< of [edge]; before Start
   test::TempDir dir_;
   ScriptedOrigin origin_;
   net::LoopThread thread_;

@@ -310,11 +310,7 @@ TEST_F(RequestPassTest, RequestsAreLoggedAndWhatWasCutOffSaysSo) {
   FakeExchange& leaves = Get("/b");
   origin_.Next();
   Leave(leaves);
-  On([this] {
-    exchanges_.clear();
-    worker_.reset();
-  });
-  node_.reset();
+  EndEdge();
   const std::string log = dir_.Read("access.log");
   EXPECT_THAT(log, HasSubstr(R"("client":"192.0.2.7","protocol":"HTTP/2","method":"GET",)"
                              R"("scheme":"https","host":"www.demo.test","target":"/a",)"

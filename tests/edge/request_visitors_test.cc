@@ -60,6 +60,15 @@ TEST_F(RequestVisitorsTest, AChangeInvalidatesWhatStandsUnderItsKey) {
   EXPECT_EQ(Fill("/a?b=1", kMinute, "new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
 }
 
+TEST_F(RequestVisitorsTest, SoDoesWhatItsAnswerNames) {
+  Start("query_ignore = [\"utm_*\"]\n");
+  Fill("/b?c=1", kMinute, "old");
+  FakeExchange& change = Ask(RequestFor("POST", "https://www.demo.test/a"));
+  origin_.Next().Answer("303 See Other", "Location: /b?utm_x=1&c=1\n", "");
+  Answer(change);
+  EXPECT_EQ(Fill("/b?c=1", kMinute, "new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
+}
+
 TEST_F(RequestVisitorsTest, APurgeByAnyOfItsUrlsFindsTheObject) {
   Start("query = \"sort\"\nquery_ignore = [\"utm_*\"]\n");
   Fill("/a?b=1&a=2", kMinute, "old");
@@ -67,6 +76,30 @@ TEST_F(RequestVisitorsTest, APurgeByAnyOfItsUrlsFindsTheObject) {
   ApplyQueryRule(worker_->configuration()->sites.FindByName("demo")->query_rule, &order);
   node_->store->Purge(ScopesOf(order), false, std::nullopt, nullptr, nullptr);
   EXPECT_EQ(Fill("/a?a=2&b=1", kMinute, "new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
+}
+
+TEST_F(RequestVisitorsTest, ASiteMayIgnoreWhatRequestsSayOfCaching) {
+  Start("request_directives = \"ignore\"\n");
+  FakeExchange& miss = Get("/a", {{"cache-control", "no-store"}, {"pragma", "no-cache"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("cache-control") + asked.Field("pragma"), "");
+  asked.Answer("200 OK", kMinute, "hello");
+  EXPECT_EQ(Answer(miss), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  EXPECT_EQ(Answer(Get("/a", {{"cache-control", "no-cache"}})), "200 hit|hello");
+  EXPECT_THAT(Answer(Get("/b", {{"cache-control", "only-if-cached"}})), StartsWith("504 "));
+}
+
+TEST_F(RequestVisitorsTest, WhoATrustedProxySpeaksFor) {
+  trusted_proxies_ = {"192.0.2.0/24"};
+  Start();
+  FakeExchange& client = Get("/a", {{"x-forwarded-for", "1.1.1.1, 203.0.113.9"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("x-forwarded-for"), "1.1.1.1, 203.0.113.9, 192.0.2.7");
+  EXPECT_EQ(asked.Field("forwarded"), "for=203.0.113.9;proto=https;host=\"www.demo.test\"");
+  asked.Answer("200 OK", kMinute, "hello");
+  Answer(client);
+  EndEdge();
+  EXPECT_THAT(dir_.Read("access.log"), HasSubstr(R"("client":"203.0.113.9",)"));
 }
 
 TEST_F(RequestVisitorsTest, RedirectsNeedNoOrigin) {
