@@ -160,7 +160,8 @@ bool IsOfUse(const Terms& terms, int64_t drop_at) {
 bool VaryForbids(const Lines& response) {
   for (const std::string& member : ListMembers(JoinedValue(response, "vary"))) {
     const std::string name = Lowered(member);
-    if (name == "*" || name == "forwarded" || name == "x-forwarded-for" || name == "via") {
+    if (name == "*" || name == "forwarded" || name == "x-forwarded-for" || name == "via" ||
+        name == "cdn-loop") {
       return true;
     }
   }
@@ -187,6 +188,14 @@ std::set<Reason> ForbiddenByResponse(const Exchange& exchange, const Control& co
   if (!cacheable) forbidden.insert(Reason::kUncacheableStatus);
   if (VaryForbids(exchange.response)) forbidden.insert(Reason::kVaryStar);
   return forbidden;
+}
+
+/// A cookie is in no key: without the origin's word, or the site's, what was made for one is for
+/// nobody else.
+bool MayBeForOneVisitor(const Exchange& exchange, const Control& control, const Terms& terms) {
+  if (!HasField(exchange.request, "cookie") || control.directives.Has("public")) return false;
+  if (terms.validate_always || terms.lifetime == 0) return true;
+  return terms.guessed && exchange.site.default_ttl == 0;
 }
 
 /// Without what caches tell each other and what belongs to one proxy.
@@ -218,7 +227,14 @@ Storing Store(const Exchange& exchange) {
   }
   // RFC 5861 §4: failures that pass.
   const std::set<int> passing = {500, 502, 503, 504};
-  storing.for_nobody = !storing.forbidden.empty() && passing.count(exchange.status) == 0;
+  const bool is_requests =
+      exchange.status >= 400 && exchange.status <= 499 && !IsHeuristic(exchange.status);
+  storing.for_nobody =
+      !storing.forbidden.empty() && passing.count(exchange.status) == 0 && !is_requests;
+  if (storing.forbidden.empty() && MayBeForOneVisitor(exchange, control, storing.terms)) {
+    storing.forbidden.insert(Reason::kCookie);
+    storing.for_nobody = true;
+  }
   if (CacheControlOf(exchange.request).Has("no-store")) storing.forbidden.insert(Reason::kNoStore);
   // §3.5.
   const bool allowed = control.directives.Has("public") || control.directives.Has("s-maxage") ||
@@ -358,6 +374,8 @@ Freshening Freshen(const Kept& old, const Exchange& not_modified, const std::str
   Exchange merged = not_modified;
   merged.status = old.status;
   merged.response = Updated(before, not_modified);
+  // What was for everybody and is still the same with a cookie is still for everybody.
+  merged.request = Without(merged.request, {"cookie"});
   freshening.storing = Store(merged);
   if (!about) {
     freshening.storing.forbidden.insert(Reason::kUncacheableStatus);

@@ -266,6 +266,7 @@ void ExpectEveryDecisionReached() {
     EXPECT_GT(Reached()["store: " + std::string(ReasonName(reason))], 0) << ReasonName(reason);
     EXPECT_GT(Reached()["304: " + std::string(ReasonName(reason))], 0) << ReasonName(reason);
   }
+  EXPECT_GT(Reached()["store: " + std::string(ReasonName(Reason::kCookie))], 0);
   for (const Reason reason : {Reason::kFresh, Reason::kStaleWhileRevalidate, Reason::kMaxStale,
                               Reason::kExpired, Reason::kResponseNoCache, Reason::kSoftPurged,
                               Reason::kRequestNoCache, Reason::kRequestMaxAge}) {
