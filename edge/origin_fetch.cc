@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "edge/cache_key.h"
+#include "edge/compression.h"
 #include "edge/negotiation.h"
 #include "edge/purge.h"
 #include "edge/slices.h"
@@ -180,7 +181,8 @@ void OriginFetch::Try() {
 }
 
 bool OriginFetch::IsRepeatable() const {
-  return !head_seen_ && !body_touched_ && http::IsIdempotentMethod(order_.origin_request.method);
+  return !order_.tunnel && !head_seen_ && !body_touched_ &&
+         http::IsIdempotentMethod(order_.origin_request.method);
 }
 
 /// With kAgain another origin is asked when the stack has unwound, which has the present call on
@@ -635,7 +637,9 @@ void OriginFetch::OnEnd(const http::Fields& trailers) {
   if (!discard_body_) {
     if (encoder_ && !EncodeBody({}, ContentEncoder::Step::kFinish)) return;
     encoder_.reset();
-    order_.fill->Finish(writer_ ? Commit() : nullptr, trailers);
+    // A digest of what came is none of what was made of it.
+    order_.fill->Finish(writer_ ? Commit() : nullptr,
+                        response_ ? FreshFields(*response_, trailers) : trailers);
   }
   worker_.node().fills.Remove(order_.fill);
   Done();

@@ -38,10 +38,10 @@ enum class Reason : uint8_t {
   kOriginUntrusted,    ///< 502: nobody we trust has signed its certificate
   kOriginTimeout,      ///< 504
   kOriginBroken,       ///< 502: nonsense, cut off, or wrong length
-  kNotSwitched,        ///< 502: its answer would read as an agreement to WebSocket and is none
-  kTooManyTunnels,     ///< 503: no more WebSockets at once
   kOriginFailed,       ///< 503: it answered a request that this one waited for with an error
   kRetryBudget,        ///< 502: an origin failed, and retries are over their share of requests
+  kNotSwitched,        ///< 502: its answer would read as an agreement to WebSocket and is none
+  kTooManyTunnels,     ///< 503: no more WebSockets at once
   kUnknownHost,        ///< 421: no site has this host
   kWrongCertificate,   ///< 421: the connection's certificate does not cover the host
   kNodeRequest,        ///< /healthz and the like
