@@ -228,7 +228,7 @@ void OriginFetch::OnAbandoned() {
 }
 
 void OriginFetch::OnInterim(int status, const http::Fields& fields) {
-  if (done_ || status == 100) return;  // 100 answers our own Expect, and we send none
+  if (done_ || retrying_ || status == 100) return;  // 100 answers our own Expect, and we send none
   const EdgeMetrics& metrics = worker_.node().metrics;
   const bool waits = order_.fill->AddInterim({.status = status, .fields = fields});
   worker_.cells().Add(waits ? metrics.interims : metrics.interims_dropped);

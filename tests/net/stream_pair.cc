@@ -3,11 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <utility>
 
 namespace nearside::net {
 
 namespace {
+
+/// As the daemons do: writing to what the other side has closed is an error and no signal.
+[[maybe_unused]] const auto kBrokenPipes = std::signal(SIGPIPE, SIG_IGN);
 
 void RunHook(const std::function<void()>& hook) {
   if (!hook) return;
