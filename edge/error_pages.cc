@@ -11,7 +11,7 @@ namespace {
 constexpr int kFirstStatus = 400;
 constexpr int kLastStatus = 599;
 /// RFC 9110 §8, RFC 9530: what is said of a representation.
-constexpr std::array<std::string_view, 14> kBodyFields = {
+constexpr std::array<std::string_view, 14> kOriginsBodyFields = {
     "accept-ranges",    "content-digest",   "content-disposition",
     "content-encoding", "content-language", "content-length",
     "content-location", "content-md5",      "content-range",
@@ -61,7 +61,7 @@ const std::string* ErrorPages::Find(int status) const {
 
 void AddWithoutBodyFields(std::span<const http::FieldLine> lines, http::Fields* kept) {
   for (const http::FieldLine& line : lines) {
-    if (!std::binary_search(kBodyFields.begin(), kBodyFields.end(), line.name)) {
+    if (!std::binary_search(kOriginsBodyFields.begin(), kOriginsBodyFields.end(), line.name)) {
       kept->Add(line.name, line.value);
     }
   }

@@ -432,7 +432,7 @@ void AddNegotiation(Table* table) {
                        "`Accept-Language` counts and is sent to the letter."});
 }
 
-Table SiteTable() {
+Table SiteRows() {
   Table table;
   table.Key("name", &SiteSettings::name,
             {.required = true,
@@ -626,7 +626,7 @@ settings::Table EdgeTable() {
   table.Sub("limits", &EdgeSettings::limits, {.prose = "Limits of client connections."},
             LimitTable());
   table.Each("site", &EdgeSettings::sites, {.least = "1", .prose = "A site that this edge serves."},
-             SiteTable());
+             SiteRows());
   table.Sub("fleet", &EdgeSettings::fleet,
             {.prose = "The event log that tells this edge what to forget."}, FleetTable());
   return table;

@@ -6,13 +6,12 @@
 
 #include "dns/rdata.h"
 #include "dns/record_type.h"
+#include "geodns/responder.h"
 
 namespace nearside::geodns {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr int kMaxCnameHops = 8;
 
 const Steering& SteeringOf(const World& world, uint32_t number) {
   const auto* zone = world.configuration->zones.data();
@@ -59,7 +58,7 @@ Json Explanation::Tell(const Zone& zone, dns::NameView name) {
   dns::Name folded(name);
   const Zone* in = &zone;  // a CNAME may lead to a zone of ours below the first
   Json via = Json::array();
-  for (int hop = 0;; ++hop) {
+  for (size_t hop = 0;; ++hop) {
     folded.Fold();
     if (hop > 0) in = snapshot_.zones.Find(folded);
     Zone::Found found = in->Find(folded);

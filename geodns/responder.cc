@@ -14,8 +14,6 @@ using dns::NameView;
 using dns::Rcode;
 using dns::Section;
 
-/// CNAMEs followed inside a zone; a longer chain is left to the resolver.
-constexpr size_t kMaxCnameHops = 8;
 /// RFC 8482 §4.2: what stands for ANY. "RFC8482" and an empty string.
 constexpr uint8_t kAnyHinfo[] = {7, 'R', 'F', 'C', '8', '4', '8', '2', 0};
 constexpr uint32_t kAnyTtl = 3600;

@@ -29,6 +29,8 @@ struct Tally {
 };
 
 /// The least room for an answer over UDP and over TCP.
+/// CNAMEs followed inside a zone; a longer chain is left to the resolver.
+inline constexpr size_t kMaxCnameHops = 8;
 inline constexpr size_t kUdpAnswerBytes = dns::kUdpPayloadBytes;
 inline constexpr size_t kTcpAnswerBytes = dns::kMaxMessageBytes;
 

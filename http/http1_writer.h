@@ -45,6 +45,11 @@ void AppendRequestHead(const RequestHead& head, const RequestFraming& framing, s
 
 /// A chunk is its header, its data, and CRLF.
 inline constexpr size_t kChunkHeaderBytes = 18;
+/// Chunk header and the CRLF behind the chunk.
+inline constexpr size_t kChunkOverhead = kChunkHeaderBytes + 2;
+/// With less room than this a turn's output is full: smaller pieces are not worth their chunk
+/// headers.
+inline constexpr size_t kLeastChunkRoom = 64;
 std::string_view FormatChunkHeader(uint64_t size, char (&buffer)[kChunkHeaderBytes]);
 /// The last chunk, trailers if any, and the empty line.
 void AppendLastChunk(const Fields* trailers, std::string* out);

@@ -13,8 +13,8 @@ namespace nearside::origin {
 namespace {
 
 constexpr size_t kUploadPiece = 256 << 10;
-constexpr size_t kListDefault = 1000;
-constexpr size_t kListMost = 10'000;
+constexpr size_t kAssetsDefault = 1000;
+constexpr size_t kAssetsMost = 10'000;
 
 /// If-Match and If-None-Match of a PUT or DELETE against what stands at the path (RFC 9110 §13.1).
 Status CheckPreconditions(const http::RequestHead& head,
@@ -184,7 +184,7 @@ ApiOutcome Api::DeleteAsset(const Route& route, const ApiRequest& request) {
 }
 
 ApiOutcome Api::ListAssets(const Route& route, const ApiRequest& request) {
-  Result<size_t> limit = QueryLimit(request.head.query(), kListDefault, kListMost);
+  Result<size_t> limit = QueryLimit(request.head.query(), kAssetsDefault, kAssetsMost);
   if (!limit) return ProblemAnswer(limit.error());
   Result<storage::Site> site = node_.metadata->FindSite(route.site);
   if (!site) return ProblemAnswer(site.error());

@@ -7,8 +7,8 @@
 namespace nearside::origin {
 namespace {
 
-constexpr size_t kListDefault = 20;
-constexpr size_t kListMost = 1000;
+constexpr size_t kReleasesDefault = 20;
+constexpr size_t kReleasesMost = 1000;
 
 std::string_view StateName(storage::ReleaseState state) {
   switch (state) {
@@ -47,7 +47,7 @@ Result<nlohmann::ordered_json> MissingJson(storage::Metadata& metadata,
 }  // namespace
 
 ApiOutcome Api::ListReleases(const Route& route, const ApiRequest& request) {
-  Result<size_t> limit = QueryLimit(request.head.query(), kListDefault, kListMost);
+  Result<size_t> limit = QueryLimit(request.head.query(), kReleasesDefault, kReleasesMost);
   if (!limit) return ProblemAnswer(limit.error());
   Result<std::vector<storage::Release>> releases = node_.metadata->Releases(route.site, *limit);
   if (!releases) return ProblemAnswer(releases.error());

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "runtime/text_bytes.h"
 #include "storage/lmdb_cache_store.h"
 #include "storage/memory_cache_store.h"
 
@@ -14,7 +15,7 @@ ScopeHash ScopeOf(ScopeKind kind, std::string_view site, std::string_view name) 
   std::string text(1, static_cast<char>(kind));
   text.reserve(site.size() + name.size() + 2);
   text.append(site).append(1, '\0').append(name);
-  return Xxh64({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  return Xxh64(AsBytes(text));
 }
 
 Result<std::unique_ptr<CacheStore>> CacheStore::Open(const CacheOptions& options,

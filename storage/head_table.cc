@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "runtime/text_bytes.h"
 #include "storage/chunk_codec.h"
 #include "storage/stored_integer.h"
 
@@ -20,12 +21,8 @@ constexpr std::string_view kMetaKey = "store";
 /// The share of the disk's bytes that probation is kept above: a tenth, as in S3-FIFO's paper.
 constexpr uint64_t kProbationShare = 10;
 
-Bytes ToBytes(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
 /// Small objects are evicted first for heads' room while they take this part of it.
-constexpr uint64_t kSmallShare = 4;
+constexpr uint64_t kSmallObjectsShare = 4;
 
 // The sign bit is flipped, so that times before 1970 sort before those after it.
 constexpr uint64_t kSignBit = uint64_t{1} << 63;
@@ -80,7 +77,7 @@ Result<HeadTables> MakeHeadTables(LmdbWriteTxn& txn) {
 }
 
 Result<std::optional<StoreMeta>> ReadMeta(const LmdbTxn& txn, LmdbTable meta_table) {
-  const Result<std::optional<Bytes>> row = txn.Get(meta_table, ToBytes(kMetaKey));
+  const Result<std::optional<Bytes>> row = txn.Get(meta_table, AsBytes(kMetaKey));
   if (!row) return tl::unexpected(row.error());
   if (!*row) return std::nullopt;
   Result<StoreMeta> meta = DecodeMeta(**row);
@@ -89,7 +86,7 @@ Result<std::optional<StoreMeta>> ReadMeta(const LmdbTxn& txn, LmdbTable meta_tab
 }
 
 Status WriteMeta(LmdbWriteTxn& txn, LmdbTable meta_table, const StoreMeta& meta) {
-  return txn.Put(meta_table, ToBytes(kMetaKey), ToBytes(EncodeMeta(meta)));
+  return txn.Put(meta_table, AsBytes(kMetaKey), AsBytes(EncodeMeta(meta)));
 }
 
 Result<std::vector<std::pair<ScopeHash, PurgeMark>>> ReadMarks(const LmdbTxn& txn,
@@ -185,7 +182,7 @@ Result<std::optional<HeadRecord>> HeadBatch::ReadOrErase(const Key256& key) {
 
 Status HeadBatch::Store(const HeadRecord& record) {
   const std::string encoded = EncodeHead(record);
-  if (Status s = txn_.Put(tables_.heads, record.head.key.bytes, ToBytes(encoded)); !s) return s;
+  if (Status s = txn_.Put(tables_.heads, record.head.key.bytes, AsBytes(encoded)); !s) return s;
   const ExpiryKey expiry = EncodeExpiryKey(record.head);
   if (Status s = txn_.Put(tables_.expiry, expiry, record.head.key.bytes); !s) return s;
   const QueueKey queue = EncodeQueueKey(record.body_in(), record.place);
@@ -241,7 +238,7 @@ Result<bool> HeadBatch::Refresh(const Head& head) {
     body.assign(reinterpret_cast<const char*>((*old)->inline_body->data()),
                 (*old)->inline_body->size());
   HeadRecord record{.head = head, .place = (*old)->place};
-  if (has_inline) record.inline_body = ToBytes(body);
+  if (has_inline) record.inline_body = AsBytes(body);
   if (Result<bool> erased = txn_.Erase(tables_.expiry, expiry); !erased) return erased;
   if (Status s = Store(record); !s) return tl::unexpected(s.error());
   Charge(record);
@@ -266,7 +263,7 @@ Status HeadBatch::Move(HeadRecord record, QueuePlace place) {
   if (Result<bool> erased = txn_.Erase(tables_.queue, old_key); !erased) {
     return tl::unexpected(erased.error());
   }
-  if (Status s = txn_.Put(tables_.heads, record.head.key.bytes, ToBytes(encoded)); !s) return s;
+  if (Status s = txn_.Put(tables_.heads, record.head.key.bytes, AsBytes(encoded)); !s) return s;
   return txn_.Put(tables_.queue, EncodeQueueKey(record.body_in(), place), record.head.key.bytes);
 }
 
@@ -347,7 +344,7 @@ Result<std::optional<HeadBatch::Candidate>> HeadBatch::NextInLine(Removal why) c
   if (!small || !*chunked) return small;
   const QueueTotals& in_heads = meta_.totals[static_cast<size_t>(BodyIn::kHead)];
   const uint64_t small_bytes = in_heads.probation_bytes + in_heads.main_bytes;
-  if (*small && small_bytes * kSmallShare >= UsedPages() * page_bytes_) return small;
+  if (*small && small_bytes * kSmallObjectsShare >= UsedPages() * page_bytes_) return small;
   if (!*small || (*chunked)->place.position < (*small)->place.position) return chunked;
   return small;
 }
@@ -391,7 +388,7 @@ Status HeadBatch::SavePurges(const PurgeTable::Changes& changes) {
       if (Result<bool> erased = txn_.Erase(tables_.purges, key); !erased) {
         return tl::unexpected(erased.error());
       }
-    } else if (Status s = txn_.Put(tables_.purges, key, ToBytes(EncodeMark(scope, mark))); !s) {
+    } else if (Status s = txn_.Put(tables_.purges, key, AsBytes(EncodeMark(scope, mark))); !s) {
       return s;
     }
   }

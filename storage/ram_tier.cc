@@ -28,7 +28,7 @@ constexpr uint64_t kBytesPerBucket = 2048;
 constexpr uint64_t kBytesPerGhost = 1024;
 /// The smallest are known for this many times as long as those of mean size.
 constexpr uint64_t kMostWindow = 2;
-constexpr size_t kMostTouched = 256;
+constexpr size_t kMostTouchedHeads = 256;
 constexpr uint64_t kAllocatorBytes = 32;  // malloc's own, for an entry and a head's control block
 
 uint64_t ShardCount(uint64_t limit) {
@@ -100,7 +100,7 @@ struct RamTier::Fifo {
 
 struct alignas(64) RamTier::Shard {
   Shard(size_t bucket_count, size_t ghosts) : buckets(bucket_count, nullptr), ghost(ghosts) {
-    touched.reserve(kMostTouched);
+    touched.reserve(kMostTouchedHeads);
   }
   ~Shard() {
     for (Entry* entry : buckets) {
@@ -151,7 +151,7 @@ struct alignas(64) RamTier::Shard {
     return Unlink(Slot(fifo.oldest->name, fifo.oldest->name.hash()));
   }
   void Access(Entry* entry) {
-    if (entry->frequency == 0 && !entry->name.is_chunk && touched.size() < kMostTouched) {
+    if (entry->frequency == 0 && !entry->name.is_chunk && touched.size() < kMostTouchedHeads) {
       touched.push_back(entry->name.key);
     }
     if (entry->frequency < kMostFrequency) ++entry->frequency;

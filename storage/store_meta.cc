@@ -13,9 +13,9 @@ namespace {
 constexpr size_t kIdAt = 8;
 constexpr size_t kNumbersAt = 24;
 constexpr size_t kNumbers = 11;
-constexpr size_t kChecksumAt = kNumbersAt + kNumbers * sizeof(uint64_t);
-constexpr size_t kMetaBytes = kChecksumAt + sizeof(uint64_t);
-constexpr size_t kMarkBytes = 24;
+constexpr size_t kMetaChecksumAt = kNumbersAt + kNumbers * sizeof(uint64_t);
+constexpr size_t kMetaBytes = kMetaChecksumAt + sizeof(uint64_t);
+constexpr size_t kMarkRowBytes = 24;
 
 Bytes Span(const std::string& text, size_t length) {
   return {reinterpret_cast<const uint8_t*>(text.data()), length};
@@ -48,7 +48,7 @@ std::string EncodeMeta(const StoreMeta& meta) {
     PutLittle(next, number);
     next += sizeof number;
   }
-  PutLittle(at + kChecksumAt, Xxh64(Span(text, kChecksumAt)));
+  PutLittle(at + kMetaChecksumAt, Xxh64(Span(text, kMetaChecksumAt)));
   return text;
 }
 
@@ -60,7 +60,7 @@ Result<StoreMeta> DecodeMeta(Bytes bytes) {
                     std::to_string(kSchemaVersion));
   }
   if (bytes.size() != kMetaBytes ||
-      GetLittle<uint64_t>(bytes.data() + kChecksumAt) != Xxh64(bytes.first(kChecksumAt))) {
+      GetLittle<uint64_t>(bytes.data() + kMetaChecksumAt) != Xxh64(bytes.first(kMetaChecksumAt))) {
     return Fail(Fault::kSelf, "damaged", "the store's row of facts is damaged");
   }
   StoreMeta meta;
@@ -78,7 +78,7 @@ Result<StoreMeta> DecodeMeta(Bytes bytes) {
 }
 
 std::string EncodeMark(ScopeHash scope, PurgeMark mark) {
-  std::string text(kMarkBytes, '\0');
+  std::string text(kMarkRowBytes, '\0');
   auto* at = reinterpret_cast<uint8_t*>(text.data());
   PutLittle(at, mark.soft);
   PutLittle(at + 8, mark.hard);
@@ -87,7 +87,7 @@ std::string EncodeMark(ScopeHash scope, PurgeMark mark) {
 }
 
 Result<PurgeMark> DecodeMark(ScopeHash scope, Bytes bytes) {
-  if (bytes.size() != kMarkBytes ||
+  if (bytes.size() != kMarkRowBytes ||
       GetLittle<uint64_t>(bytes.data() + 16) != Xxh64(bytes.first(16), scope)) {
     return Fail(Fault::kSelf, "damaged", "a stored purge is damaged");
   }

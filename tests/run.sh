@@ -89,7 +89,7 @@ main() {
     build asan && run_tests asan --label-exclude 'tidy|bench'
     build tsan net_test http_session_test storage_cache_test storage_fault_test edge_test runtime_test &&
       run_tests tsan --tests-regex "$threaded"
-    build fuzz && run_fuzzers
+    build fuzz fuzzers && run_fuzzers
   fi
   /usr/bin/python3 tests/support/totals.py "$logs"
 }

@@ -3,14 +3,12 @@
 #include <algorithm>
 
 #include "http/http1_writer.h"
-#include "http/session/text_bytes.h"
+#include "runtime/text_bytes.h"
 
 namespace nearside::http {
 
 namespace {
 
-constexpr size_t kLeastRoom = 64;
-constexpr size_t kChunkOverhead = kChunkHeaderBytes + 2;
 constexpr size_t kStatusLineBytes = 16 << 10;
 
 }  // namespace
@@ -103,7 +101,7 @@ ClientConnection::Sent ClientConnection::SendHead(net::Output& output) {
 
 ClientConnection::Sent ClientConnection::SendBody(net::Output& output) {
   while (!body_done_) {
-    if (output.room() < kLeastRoom) return Sent::kNoRoom;
+    if (output.room() < kLeastChunkRoom) return Sent::kNoRoom;
     std::span<const uint8_t> piece;
     switch (request_->body->Peek(&piece)) {
       case BodySource::State::kWait:
@@ -143,7 +141,7 @@ ClientConnection::Sent ClientConnection::SendBody(net::Output& output) {
 /// The source's end is the end of our side; the other may have more to say.
 ClientConnection::Sent ClientConnection::SendUnframed(net::Output& output) {
   while (!body_done_) {
-    if (output.room() < kLeastRoom) return Sent::kNoRoom;
+    if (output.room() < kLeastChunkRoom) return Sent::kNoRoom;
     std::span<const uint8_t> piece;
     switch (request_->body->Peek(&piece)) {
       case BodySource::State::kWait:

@@ -13,11 +13,14 @@
 #include "http/date.h"
 #include "http/session/exchange.h"
 #include "http/session/server.h"
-#include "http/session/text_bytes.h"
 #include "net/event_loop.h"
 #include "net/stream.h"
+#include "runtime/text_bytes.h"
 
 namespace nearside::http {
+
+/// RFC 9110 §15.5.14: a body over `client_max_body`.
+inline constexpr int kBodyTooLarge = 413;
 
 class Connection;
 

@@ -8,7 +8,6 @@ namespace nearside::http {
 namespace {
 
 constexpr int kRequestTimeout = 408;
-constexpr int kBodyTooLarge = 413;
 
 Http1Limits ParserLimits(const SessionLimits& limits) {
   return {.first_line_bytes = static_cast<size_t>(limits.request_line.bytes),

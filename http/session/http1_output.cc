@@ -11,11 +11,6 @@ namespace nearside::http {
 
 namespace {
 
-/// Below this a turn's output is full: smaller pieces are not worth their chunk headers.
-constexpr size_t kLeastRoom = 64;
-/// Chunk header and the CRLF behind the chunk.
-constexpr size_t kChunkOverhead = kChunkHeaderBytes + 2;
-
 std::optional<uint64_t> ToNumber(std::string_view digits) {
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
@@ -68,7 +63,7 @@ Http1Connection::Sent Http1Connection::SendBody(net::Output& output) {
   if (body_ == nullptr || omit_body_) return Sent::kAll;
   while (!last_chunk_written_) {
     if (left_ == 0) return Sent::kAll;
-    if (output.room() < kLeastRoom) return Sent::kNoRoom;
+    if (output.room() < kLeastChunkRoom) return Sent::kNoRoom;
     std::span<const uint8_t> piece;
     switch (body_->Peek(&piece)) {
       case BodySource::State::kWait:

@@ -16,7 +16,7 @@ constexpr size_t kFrameHeaderBytes = 9;
 constexpr size_t kMostFrameBytes = 16'384 - kFrameHeaderBytes;
 /// With less room than this a turn's output is full: smaller DATA frames are not worth their
 /// headers.
-constexpr size_t kLeastRoom = 1024;
+constexpr size_t kLeastDataRoom = 1024;
 
 nghttp2_nv ToNv(std::string_view name, std::string_view value, uint8_t flags) {
   // nghttp2 takes pointers to non-const and does not write through them.
@@ -34,7 +34,7 @@ bool Http2Connection::Produce(net::Output& output) {
   while (true) {
     more = !AppendUnsent(output);
     if (more || silent_ || closing_) break;
-    if (output.room() < kLeastRoom) {
+    if (output.room() < kLeastDataRoom) {
       more = nghttp2_session_want_write(session_.get()) != 0;
       break;
     }
@@ -155,7 +155,7 @@ ssize_t Http2Connection::OfferPiece(Http2Exchange* exchange, size_t most, uint32
   // A frame cut to what is left of the turn; unless that is next to nothing, when it waits for the
   // next.
   const size_t room = output_->room();
-  if (room >= kLeastRoom + kFrameHeaderBytes) size = std::min(size, room - kFrameHeaderBytes);
+  if (room >= kLeastDataRoom + kFrameHeaderBytes) size = std::min(size, room - kFrameHeaderBytes);
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   if (exchange->left == size) *flags |= NGHTTP2_DATA_FLAG_EOF;
   return static_cast<ssize_t>(size);

@@ -16,7 +16,6 @@ namespace {
 constexpr size_t kLineOverhead = 32;  // RFC 9113 §6.5.2
 /// A head this many times over the limit is not even decoded to its end.
 constexpr size_t kHopelessFactor = 4;
-constexpr int kBodyTooLarge = 413;
 
 void AssignLowered(std::string_view text, std::string* out) {
   out->resize(text.size());

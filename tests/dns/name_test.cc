@@ -98,13 +98,13 @@ TEST(NameTest, PrependStopsAtTheLimit) {
   EXPECT_FALSE(Name().Prepend({}));
 }
 
-struct Read {
+struct ReadRow {
   Malformed malformed;
   std::string text;
   size_t offset;
 };
 
-Read ReadAt(const std::vector<uint8_t>& message, size_t offset) {
+ReadRow ReadAt(const std::vector<uint8_t>& message, size_t offset) {
   Name name;
   Malformed malformed = ReadName(message, &offset, &name);
   return {malformed, malformed == Malformed::kNone ? name.ToText() : "", offset};
@@ -200,7 +200,7 @@ TEST(ReadNameTest, RandomBytesNeverReadOutside) {
       byte = static_cast<uint8_t>(random() % 4 == 0 ? 0xC0 | random() % 2 : random() % 12);
     }
     for (size_t offset = 0; offset <= message.size(); offset += 7) {
-      Read read = ReadAt(message, offset);
+      ReadRow read = ReadAt(message, offset);
       EXPECT_TRUE(read.malformed != Malformed::kNone || read.offset <= message.size());
     }
   }

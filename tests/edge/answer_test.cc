@@ -41,14 +41,15 @@ std::string Selected(Fields request, const StoredResponse& response = Page(),
                          response, body_bytes, kNow));
 }
 
-struct Row {
+struct SelectedRow {
   const char* name;
   Fields request;
   std::string expected;
 };
 
-void ExpectSelected(const std::vector<Row>& rows, const StoredResponse& response = Page()) {
-  for (const Row& row : rows) EXPECT_EQ(Selected(row.request, response), row.expected) << row.name;
+void ExpectSelected(const std::vector<SelectedRow>& rows, const StoredResponse& response = Page()) {
+  for (const SelectedRow& row : rows)
+    EXPECT_EQ(Selected(row.request, response), row.expected) << row.name;
 }
 
 const std::string kWhole = "200 0-1000 whole";

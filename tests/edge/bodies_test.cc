@@ -103,7 +103,7 @@ TEST_F(StoredBodyTest, AnySpanAndAnyPaceGiveItsBytes) {
 TEST_F(StoredBodyTest, ASmallBodyInsideTheHeadNeedsNoStore) {
   auto head = std::make_shared<storage::CachedHead>();
   head->head.body_bytes = 5;
-  head->inline_body = Chunk::Copy(BytesOf("hello"));
+  head->inline_body = Chunk::Copy(AsBytes("hello"));
   exchange_.Respond(200, {}, {},
                     std::make_unique<StoredBody>(store_, head, head->inline_body, ByteSpan{1, 4},
                                                  *loop_, exchange_, Count()));
@@ -241,7 +241,7 @@ class FillBodyTest : public BodiesTest {
   }
   void Grow(uint64_t size) {
     const std::string bytes = Pattern(size, fill_->published());
-    fill_->Append(BytesOf(bytes));
+    fill_->Append(AsBytes(bytes));
   }
 
   FakeStore store_;

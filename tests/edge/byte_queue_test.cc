@@ -18,13 +18,13 @@ TEST(ByteQueueTest, EmptyItHasNothing) {
 
 TEST(ByteQueueTest, SmallPiecesShareAChunk) {
   ByteQueue queue;
-  queue.Push(BytesOf("abc"));
-  queue.Push(BytesOf("def"));
+  queue.Push(AsBytes("abc"));
+  queue.Push(AsBytes("def"));
   EXPECT_EQ(TextOf(queue.Front()), "abcdef");
   queue.Pop(4);
   EXPECT_EQ(TextOf(queue.Front()), "ef");
   EXPECT_EQ(queue.size(), 2u);
-  queue.Push(BytesOf("g"));
+  queue.Push(AsBytes("g"));
   EXPECT_EQ(TextOf(queue.Front()), "efg");
   queue.Clear();
   EXPECT_TRUE(queue.empty());
@@ -41,7 +41,7 @@ TEST(ByteQueueTest, WhatGoesInComesOutHoweverItIsCut) {
   for (size_t in = 0; out.size() < all.size();) {
     if (in < all.size() && random() % 2 == 0) {
       const size_t size = std::min<size_t>(all.size() - in, 1 + random() % (2 * kChunkBytes));
-      queue.Push(BytesOf(std::string_view(all).substr(in, size)));
+      queue.Push(AsBytes(std::string_view(all).substr(in, size)));
       in += size;
     } else if (!queue.empty()) {
       const std::string_view front = TextOf(queue.Front());

@@ -18,7 +18,9 @@ std::string UrlOf(std::string_view url) {
   return target ? NormalUrl(request, *target) : target.error().reason;
 }
 
-std::string KeyOf(std::string_view url) { return HexEncode(PrimaryKey("demo", UrlOf(url)).bytes); }
+std::string HexKeyOf(std::string_view url) {
+  return HexEncode(PrimaryKey("demo", UrlOf(url)).bytes);
+}
 
 TEST(CacheKeyTest, OneResourceHasOneKey) {
   constexpr std::string_view kSame[] = {
@@ -28,7 +30,7 @@ TEST(CacheKeyTest, OneResourceHasOneKey) {
       "http://www.demo.test/x/../a/b?c=d", "http://www.demo.test/./a/./b?c=d",
       "http://www.demo.test/a/b?%63=d",
   };
-  for (std::string_view url : kSame) EXPECT_EQ(KeyOf(url), KeyOf(kSame[0])) << url;
+  for (std::string_view url : kSame) EXPECT_EQ(HexKeyOf(url), HexKeyOf(kSame[0])) << url;
 }
 
 TEST(CacheKeyTest, WhatMayDifferHasAnotherKey) {
@@ -44,7 +46,7 @@ TEST(CacheKeyTest, WhatMayDifferHasAnotherKey) {
       "http://[::443]/a/b?c=d",           "http://www.demo.test:1443/a/b?c=d",
   };
   std::set<std::string> keys;
-  for (std::string_view url : kDifferent) EXPECT_TRUE(keys.insert(KeyOf(url)).second) << url;
+  for (std::string_view url : kDifferent) EXPECT_TRUE(keys.insert(HexKeyOf(url)).second) << url;
 }
 
 TEST(CacheKeyTest, TheDefaultPortIsThatOfTheScheme) {

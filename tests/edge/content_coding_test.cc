@@ -29,7 +29,7 @@ struct Encoded {
   explicit Encoded(http::Coding of, std::optional<uint64_t> body_bytes = std::nullopt)
       : coding(of), encoder(ContentEncoder::Make(of, body_bytes).value()) {}
   void Take(std::string_view text, Step step = Step::kMore) {
-    const Status taken = encoder->Encode(BytesOf(text), step, [this](auto piece) {
+    const Status taken = encoder->Encode(AsBytes(text), step, [this](auto piece) {
       EXPECT_FALSE(piece.empty());
       bytes += TextOf(piece);
       ++pieces;
@@ -137,7 +137,7 @@ TEST(ContentCodingTest, ABodyOfAnotherLengthThanAnnouncedFailsOrIsRight) {
     for (const std::string_view text : {"short", "longer than announced"}) {
       auto encoder = ContentEncoder::Make(coding, 10).value();
       std::string bytes;
-      const Status taken = encoder->Encode(BytesOf(text), Step::kFinish,
+      const Status taken = encoder->Encode(AsBytes(text), Step::kFinish,
                                            [&](auto piece) { bytes += TextOf(piece); });
       if (taken) {
         EXPECT_EQ(Decoded(coding, bytes), text);

@@ -11,8 +11,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
-
 class ExplainTest : public RequestTest {
  protected:
   /// The answer to /explain?QUERY, with its status under "status_code".

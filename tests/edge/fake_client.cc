@@ -26,7 +26,7 @@ void FakeClient::Started::Head(int status) {
 }
 
 void FakeClient::Started::Body(std::string_view bytes) {
-  if (handler != nullptr) handler->OnBody(BytesOf(bytes));
+  if (handler != nullptr) handler->OnBody(AsBytes(bytes));
 }
 
 void FakeClient::Started::End() {

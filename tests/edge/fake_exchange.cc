@@ -71,7 +71,7 @@ std::string FakeExchange::Pull(uint64_t most) {
 }
 
 void FakeExchange::Send(std::string_view bytes) {
-  if (handler_) handler_->OnBody(BytesOf(bytes));
+  if (handler_) handler_->OnBody(AsBytes(bytes));
 }
 
 void FakeExchange::EndBody(const http::Fields& behind) {

@@ -20,7 +20,7 @@ storage::HeadRef FakeStore::MakeHead(std::string body) {
   head->head.body_bytes = body.size();
   chunks_.clear();
   for (uint32_t index = 0; uint64_t{index} * kChunkBytes < body.size(); ++index) {
-    chunks_[index] = Chunk::Copy(BytesOf(body.substr(index * kChunkBytes, kChunkBytes)));
+    chunks_[index] = Chunk::Copy(AsBytes(body.substr(index * kChunkBytes, kChunkBytes)));
   }
   return head;
 }

@@ -12,17 +12,17 @@
 namespace nearside::edge {
 namespace {
 
-using State = Fill::Piece::State;
+using PieceState = Fill::Piece::State;
 
 constexpr uint64_t kWindow = 4 * kChunkBytes;
 
-Key256 KeyOf(uint8_t n) {
+Key256 FilledKey(uint8_t n) {
   Key256 key;
   key.bytes.fill(n);
   return key;
 }
 
-std::string NameOf(State state) {
+std::string NameOf(PieceState state) {
   constexpr std::string_view kNames[] = {"ready", "not yet", "behind", "end", "failed"};
   return std::string(kNames[static_cast<size_t>(state)]);
 }
@@ -56,11 +56,11 @@ class FillTest : public testing::Test {
   /// Appends `size` bytes of the pattern.
   std::vector<ChunkRef> Grow(uint64_t size) {
     const std::string bytes = Pattern(size, fill_->published());
-    return fill_->Append(BytesOf(bytes));
+    return fill_->Append(AsBytes(bytes));
   }
 
   Fill::Budget budget_{.limit = 8 * kChunkBytes};  // outlives what refers to it
-  std::shared_ptr<Fill> fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 7);
+  std::shared_ptr<Fill> fill_ = std::make_shared<Fill>(FilledKey(1), kWindow, 7);
   QueueExecutor executor_;
   int resumes_ = 0;
   int abandoned_ = 0;
@@ -68,7 +68,7 @@ class FillTest : public testing::Test {
 
 TEST_F(FillTest, BeginsWithNothing) {
   EXPECT_EQ(fill_->phase(), Fill::Phase::kPending);
-  EXPECT_EQ(fill_->key(), KeyOf(1));
+  EXPECT_EQ(fill_->key(), FilledKey(1));
   EXPECT_EQ(fill_->purge_sequence(), 7u);
   EXPECT_EQ(fill_->published(), 0u);
   EXPECT_EQ(fill_->readers(), 0u);
@@ -190,7 +190,7 @@ TEST_F(FillTest, BodiesOfEverySizeComeOutAsTheyWentInWholeChunkByWholeChunk) {
          {uint64_t{1000}, uint64_t{16384}, kChunkBytes, uint64_t{65536}, uint64_t{1} << 20}) {
       for (const bool known : {true, false}) {
         SCOPED_TRACE(std::to_string(body) + " by " + std::to_string(piece));
-        fill_ = std::make_shared<Fill>(KeyOf(1), uint64_t{1} << 30, 0);
+        fill_ = std::make_shared<Fill>(FilledKey(1), uint64_t{1} << 30, 0);
         Begin(known ? std::optional(body) : std::nullopt);
         std::vector<ChunkRef> chunks;
         while (fill_->published() < body) {
@@ -238,7 +238,7 @@ TEST_F(FillTest, MoreThanAnnouncedIsLeft) {
   Begin(10);
   Grow(8);
   const std::string rest = Pattern(100, 8);
-  fill_->Append(BytesOf(rest));
+  fill_->Append(AsBytes(rest));
   EXPECT_EQ(fill_->published(), 10u);
   EXPECT_EQ(ReadAll(*fill_), Pattern(10));
 }
@@ -296,7 +296,7 @@ TEST_F(FillTest, WithoutReadersItRunsFree) {
 
 TEST_F(FillTest, WithoutReadersItKeepsNoMoreThanAWindow) {
   Fill::Budget budget;
-  fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 0, &budget);
+  fill_ = std::make_shared<Fill>(FilledKey(1), kWindow, 0, &budget);
   Begin();
   Grow(kWindow);
   fill_->ShouldPause();
@@ -348,7 +348,7 @@ TEST_F(FillTest, WhoIsBehindIsCutOffWhenTheStoreGivesUp) {
 
 TEST_F(FillTest, ALargeBodyThatIsStoredIsGivenBackAndASmallOneIsNot) {
   for (const uint64_t size : {4 * kChunkBytes, 4 * kChunkBytes + 1}) {
-    fill_ = std::make_shared<Fill>(KeyOf(1), 16 * kChunkBytes, 0);
+    fill_ = std::make_shared<Fill>(FilledKey(1), 16 * kChunkBytes, 0);
     Begin(std::nullopt, true, /*storing=*/true);
     Grow(size);
     fill_->Finish(std::make_shared<storage::CachedHead>());
@@ -361,8 +361,8 @@ TEST_F(FillTest, ALargeBodyThatIsStoredIsGivenBackAndASmallOneIsNot) {
 
 TEST_F(FillTest, OverTheBudgetTheWindowIsSmall) {
   constexpr uint64_t kLarge = 16 * kChunkBytes;
-  Fill first(KeyOf(1), kLarge, 0, &budget_);
-  fill_ = std::make_shared<Fill>(KeyOf(2), kLarge, 0, &budget_);
+  Fill first(FilledKey(1), kLarge, 0, &budget_);
+  fill_ = std::make_shared<Fill>(FilledKey(2), kLarge, 0, &budget_);
   fill_->SetResume([this] { ++resumes_; });
   auto reader = Join();
   Begin();
@@ -404,7 +404,7 @@ TEST_F(FillTest, LateRequestsJoinUntilTheBeginningIsGone) {
 
 TEST_F(FillTest, AReaderOfARangeNeedsNothingBeforeIt) {
   for (const bool storing : {false, true}) {
-    fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 0);
+    fill_ = std::make_shared<Fill>(FilledKey(1), kWindow, 0);
     auto reader = Join();
     reader->reader->Advance(2 * kWindow);
     Begin(std::nullopt, true, storing);
@@ -451,12 +451,12 @@ TEST_F(FillTest, MayBeJoinedInTheseStates) {
   EXPECT_TRUE(fill_->joinable());
   fill_->Finish(nullptr);
   EXPECT_TRUE(fill_->joinable());
-  fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 0);
+  fill_ = std::make_shared<Fill>(FilledKey(1), kWindow, 0);
   Begin(std::nullopt, /*shared=*/false);
   EXPECT_FALSE(fill_->joinable());
   fill_->Finish(nullptr);
   EXPECT_FALSE(fill_->joinable());
-  fill_ = std::make_shared<Fill>(KeyOf(1), kWindow, 0);
+  fill_ = std::make_shared<Fill>(FilledKey(1), kWindow, 0);
   fill_->FinishStored(std::make_shared<storage::CachedHead>(), Reason::kFresh, true);
   EXPECT_TRUE(fill_->joinable());
 }
@@ -473,69 +473,69 @@ class FillTableTest : public testing::Test {
 };
 
 TEST_F(FillTableTest, TheFirstLeadsAndOthersJoin) {
-  const FillTable::Claim first = Claim(KeyOf(1));
+  const FillTable::Claim first = Claim(FilledKey(1));
   EXPECT_TRUE(first.lead);
-  const FillTable::Claim second = Claim(KeyOf(1));
+  const FillTable::Claim second = Claim(FilledKey(1));
   EXPECT_FALSE(second.lead);
   EXPECT_EQ(second.fill, first.fill);
-  EXPECT_TRUE(Claim(KeyOf(2)).lead);
+  EXPECT_TRUE(Claim(FilledKey(2)).lead);
   EXPECT_EQ(table_->size(), 2u);
-  EXPECT_TRUE(table_->IsFilling(KeyOf(1)));
-  EXPECT_FALSE(table_->IsFilling(KeyOf(3)));
+  EXPECT_TRUE(table_->IsFilling(FilledKey(1)));
+  EXPECT_FALSE(table_->IsFilling(FilledKey(3)));
 }
 
 TEST_F(FillTableTest, AfterRemoveTheNextLeads) {
-  const FillTable::Claim first = Claim(KeyOf(1));
+  const FillTable::Claim first = Claim(FilledKey(1));
   table_->Remove(first.fill);
   EXPECT_EQ(table_->size(), 0u);
-  EXPECT_FALSE(table_->IsFilling(KeyOf(1)));
-  const FillTable::Claim second = Claim(KeyOf(1));
+  EXPECT_FALSE(table_->IsFilling(FilledKey(1)));
+  const FillTable::Claim second = Claim(FilledKey(1));
   EXPECT_TRUE(second.lead);
   EXPECT_NE(second.fill, first.fill);
   table_->Remove(first.fill);  // not its place any more
-  EXPECT_EQ(Claim(KeyOf(1)).fill, second.fill);
+  EXPECT_EQ(Claim(FilledKey(1)).fill, second.fill);
 }
 
 TEST_F(FillTableTest, WhatCannotBeJoinedIsReplaced) {
-  const FillTable::Claim first = Claim(KeyOf(1));
+  const FillTable::Claim first = Claim(FilledKey(1));
   first.fill->Fail(Reason::kOriginBroken, {});
-  const FillTable::Claim second = Claim(KeyOf(1));
+  const FillTable::Claim second = Claim(FilledKey(1));
   EXPECT_TRUE(second.lead);
   EXPECT_EQ(table_->size(), 1u);
 }
 
 TEST_F(FillTableTest, WhatBeganBeforeAPurgeIsNotJoinedAfterIt) {
   store_.sequence = 5;
-  const FillTable::Claim before = Claim(KeyOf(1), {7, 2});
-  EXPECT_FALSE(Claim(KeyOf(1), {7, 2}).lead);
+  const FillTable::Claim before = Claim(FilledKey(1), {7, 2});
+  EXPECT_FALSE(Claim(FilledKey(1), {7, 2}).lead);
   store_.sequence = 6;
-  const FillTable::Claim after = Claim(KeyOf(1), {7, 2});
+  const FillTable::Claim after = Claim(FilledKey(1), {7, 2});
   EXPECT_TRUE(after.lead);
   EXPECT_EQ(after.fill->purge_sequence(), 6u);
-  EXPECT_EQ(Claim(KeyOf(1), {7, 2}).fill, after.fill);
+  EXPECT_EQ(Claim(FilledKey(1), {7, 2}).fill, after.fill);
   table_->Remove(before.fill);
   EXPECT_EQ(table_->size(), 1u);
 }
 
 TEST_F(FillTableTest, APurgeOfSomethingElseLeavesItJoinable) {
-  const FillTable::Claim before = Claim(KeyOf(1), {7, 8});
+  const FillTable::Claim before = Claim(FilledKey(1), {7, 8});
   store_.sequence = 1;
-  const FillTable::Claim after = Claim(KeyOf(1), {7, 8});
+  const FillTable::Claim after = Claim(FilledKey(1), {7, 8});
   EXPECT_FALSE(after.lead);
   EXPECT_EQ(after.fill, before.fill);
 }
 
 TEST_F(FillTableTest, RemembersForAWhileWhatIsNotShared) {
   const MonoTime now{};
-  EXPECT_FALSE(table_->IsNotShared(KeyOf(1), now));
-  table_->MarkNotShared(KeyOf(1), now + seconds(10));
-  EXPECT_TRUE(table_->IsNotShared(KeyOf(1), now + seconds(10) - milliseconds(1)));
-  EXPECT_FALSE(table_->IsNotShared(KeyOf(1), now + seconds(10)));
-  EXPECT_FALSE(table_->IsNotShared(KeyOf(2), now));
+  EXPECT_FALSE(table_->IsNotShared(FilledKey(1), now));
+  table_->MarkNotShared(FilledKey(1), now + seconds(10));
+  EXPECT_TRUE(table_->IsNotShared(FilledKey(1), now + seconds(10) - milliseconds(1)));
+  EXPECT_FALSE(table_->IsNotShared(FilledKey(1), now + seconds(10)));
+  EXPECT_FALSE(table_->IsNotShared(FilledKey(2), now));
 }
 
 TEST_F(FillTableTest, ANewerKeyMayDisplaceAnOlderOneAndNothingElse) {
-  Key256 older = KeyOf(1), newer = KeyOf(1);
+  Key256 older = FilledKey(1), newer = FilledKey(1);
   newer.bytes[8] = 9;  // another key in the same slot
   table_->MarkNotShared(older, MonoTime::max());
   table_->MarkNotShared(newer, MonoTime::max());

@@ -16,7 +16,7 @@
 namespace nearside::edge {
 namespace {
 
-Key256 KeyOf(size_t n) {
+Key256 MixedKeyOf(size_t n) {
   Key256 key;
   for (size_t i = 0; i < key.bytes.size(); ++i) {
     key.bytes[i] = static_cast<uint8_t>(n * 131 >> i % 8) + static_cast<uint8_t>(i);
@@ -39,7 +39,7 @@ TEST(FillThreadsTest, OfManyThreadsExactlyOneLeadsEachKey) {
     threads.emplace_back([&] {
       begin.arrive_and_wait();
       for (size_t k = 0; k < kKeys; ++k) {
-        const FillTable::Claim claim = table->ClaimFill(KeyOf(k), kChunkBytes, store, {});
+        const FillTable::Claim claim = table->ClaimFill(MixedKeyOf(k), kChunkBytes, store, {});
         if (claim.lead) ++leaders[k];
         Fill* expected = nullptr;
         if (!fills[k].compare_exchange_strong(expected, claim.fill.get()) &&
@@ -96,7 +96,7 @@ class LoopReader {
 
 TEST(FillThreadsTest, ReadersOnOtherThreadsGetEveryByteWhileTheFillWaitsForThem) {
   constexpr uint64_t kWindow = 2 * kChunkBytes, kBody = 40 * kChunkBytes + 11;
-  auto fill = std::make_shared<Fill>(KeyOf(1), kWindow, 0);
+  auto fill = std::make_shared<Fill>(MixedKeyOf(1), kWindow, 0);
   std::mutex mutex;
   std::condition_variable changed;
   bool paused = false;
@@ -116,7 +116,7 @@ TEST(FillThreadsTest, ReadersOnOtherThreadsGetEveryByteWhileTheFillWaitsForThem)
   const std::string body = Pattern(kBody);
   for (size_t sent = 0; sent < kBody;) {
     const size_t size = std::min<size_t>(10'007, kBody - sent);
-    fill->Append(BytesOf(std::string_view(body).substr(sent, size)));
+    fill->Append(AsBytes(std::string_view(body).substr(sent, size)));
     sent += size;
     std::unique_lock lock(mutex);
     paused = true;  // before asking: the answer may come at once
@@ -136,7 +136,7 @@ TEST(FillThreadsTest, ReadersOnOtherThreadsGetEveryByteWhileTheFillWaitsForThem)
 TEST(FillThreadsTest, ReadersThatLeaveAtAnyMomentDisturbNobody) {
   constexpr uint64_t kBody = 6 * kChunkBytes;
   for (int round = 0; round < 20; ++round) {
-    auto fill = std::make_shared<Fill>(KeyOf(1), uint64_t{1} << 30, 0);
+    auto fill = std::make_shared<Fill>(MixedKeyOf(1), uint64_t{1} << 30, 0);
     std::atomic<int> abandoned{0};
     fill->SetAbandoned([&] { ++abandoned; });
     LoopReader stays(fill, 5000);
@@ -148,7 +148,7 @@ TEST(FillThreadsTest, ReadersThatLeaveAtAnyMomentDisturbNobody) {
     fill->SetHead(std::move(head));
     const std::string body = Pattern(kBody);
     for (size_t sent = 0; sent < kBody; sent += 16'380) {
-      fill->Append(BytesOf(std::string_view(body).substr(sent, 16'380)));
+      fill->Append(AsBytes(std::string_view(body).substr(sent, 16'380)));
     }
     fill->Finish(nullptr);
     EXPECT_TRUE(stays.Result() == body);

@@ -9,7 +9,7 @@
 namespace nearside::edge {
 namespace {
 
-using State = http::BodySource::State;
+using BodyState = http::BodySource::State;
 
 const std::string kAll = "0123456789";
 
@@ -50,7 +50,7 @@ TEST(MultipartTest, WithoutATypeNoneIsTold) {
 TEST(MultipartTest, APartThatFailsFailsTheWhole) {
   class Broken final : public http::BodySource {
    public:
-    State Peek(std::span<const uint8_t>*) override { return State::kFailed; }
+    BodyState Peek(std::span<const uint8_t>*) override { return BodyState::kFailed; }
     void Consume(size_t) override {}
   };
   FakeExchange exchange(GetFor("https://www.demo.test/a"));

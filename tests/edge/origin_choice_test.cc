@@ -11,7 +11,7 @@
 namespace nearside::edge {
 namespace {
 
-using State = OriginCandidate::State;
+using CandidateState = OriginCandidate::State;
 using Verdict = OriginStanding::Verdict;
 
 /// "u3 t0 d1 e2*": up, trial, down, ejected; how many in flight; * tried.
@@ -25,10 +25,10 @@ struct Scene {
         tried |= OriginMask{1} << candidates.size();
         word.pop_back();
       }
-      const State state = word[0] == 'u'   ? State::kUp
-                          : word[0] == 't' ? State::kTrial
-                          : word[0] == 'd' ? State::kDown
-                                           : State::kEjected;
+      const CandidateState state = word[0] == 'u'   ? CandidateState::kUp
+                                   : word[0] == 't' ? CandidateState::kTrial
+                                   : word[0] == 'd' ? CandidateState::kDown
+                                                    : CandidateState::kEjected;
       candidates.push_back(
           {.state = state, .in_flight = static_cast<uint32_t>(std::stoul(word.substr(1)))});
     }
@@ -115,7 +115,7 @@ TEST(ChooseOriginTest, WhatMayBeChosenIsWhatSomeDrawChooses) {
     Scene scene("");
     const size_t count = 1 + random() % 6;
     for (size_t i = 0; i < count; ++i) {
-      scene.candidates.push_back({.state = static_cast<State>(random() % 4),
+      scene.candidates.push_back({.state = static_cast<CandidateState>(random() % 4),
                                   .in_flight = static_cast<uint32_t>(random() % 4)});
     }
     std::string text;
@@ -173,8 +173,10 @@ class OriginStandingTest : public testing::Test {
     for (const char event : events) {
       now_ += seconds(1);
       const bool told = Apply(event);
-      const State state = standing_.StateAt(now_);
-      const char letter = state == State::kUp ? 'u' : state == State::kTrial ? 't' : 'e';
+      const CandidateState state = standing_.StateAt(now_);
+      const char letter = state == CandidateState::kUp      ? 'u'
+                          : state == CandidateState::kTrial ? 't'
+                                                            : 'e';
       states += told ? static_cast<char>(letter - 32) : letter;
     }
     return states;
@@ -260,20 +262,20 @@ TEST_F(OriginStandingTest, EachTimeInARowIsTwiceAsLongUpToALimit) {
 
 TEST_F(OriginStandingTest, OneTrialAtATime) {
   After("fff....");
-  EXPECT_EQ(standing_.StateAt(now_), State::kTrial);
+  EXPECT_EQ(standing_.StateAt(now_), CandidateState::kTrial);
   standing_.BeginTrial();
-  EXPECT_EQ(standing_.StateAt(now_), State::kEjected);
+  EXPECT_EQ(standing_.StateAt(now_), CandidateState::kEjected);
   standing_.DropTrial();  // its client left before anything was known
-  EXPECT_EQ(standing_.StateAt(now_), State::kTrial);
+  EXPECT_EQ(standing_.StateAt(now_), CandidateState::kTrial);
 }
 
 TEST_F(OriginStandingTest, AnEjectionEndsEarlyWhenTheOthersFailToo) {
   After("fff");
   standing_.EndEjection(now_);
-  EXPECT_EQ(standing_.StateAt(now_), State::kTrial);
+  EXPECT_EQ(standing_.StateAt(now_), CandidateState::kTrial);
   standing_.BeginTrial();
   standing_.EndEjection(now_);
-  EXPECT_EQ(standing_.StateAt(now_), State::kEjected) << "it is being tried already";
+  EXPECT_EQ(standing_.StateAt(now_), CandidateState::kEjected) << "it is being tried already";
 }
 
 TEST_F(OriginStandingTest, SpotlessMeansThatASuccessChangesNothing) {

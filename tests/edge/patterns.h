@@ -7,6 +7,7 @@
 
 #include "edge/fill.h"
 #include "runtime/chunk.h"
+#include "runtime/text_bytes.h"
 
 namespace nearside::edge {
 
@@ -19,9 +20,6 @@ inline std::string Pattern(uint64_t size, uint64_t from = 0) {
   return text;
 }
 
-inline std::span<const uint8_t> BytesOf(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 inline std::string_view TextOf(std::span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }

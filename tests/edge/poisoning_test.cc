@@ -11,8 +11,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
-
 class PoisoningTest : public RequestTest {
  protected:
   /// What the origin is sent for a miss, with `target` shown as "TARGET". It answers that it may be

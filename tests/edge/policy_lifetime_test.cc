@@ -9,19 +9,20 @@ namespace {
 
 using http::Fields;
 
-struct Row {
+struct LifetimeRow {
   const char* name;
   Fields response;
   std::string expected;
 };
 
-void ExpectRows(const std::vector<Row>& rows) {
-  for (const Row& row : rows) EXPECT_EQ(Decide(Answered(row.response)), row.expected) << row.name;
+void ExpectLifetimes(const std::vector<LifetimeRow>& rows) {
+  for (const LifetimeRow& row : rows)
+    EXPECT_EQ(Decide(Answered(row.response)), row.expected) << row.name;
 }
 
 // RFC 9111 §4.2.1.
 TEST(PolicyLifetimeTest, SourcesInOrderOfPrecedence) {
-  ExpectRows({
+  ExpectLifetimes({
       {"s-maxage first",
        {{"cache-control", "max-age=20, s-maxage=10"}, {"expires", DateAt(99)}},
        "stored 10s must-revalidate"},
@@ -53,7 +54,7 @@ TEST(PolicyLifetimeTest, SourcesInOrderOfPrecedence) {
 }
 
 TEST(PolicyLifetimeTest, DeltaSecondsAreReadStrictlyAndShortestFirst) {
-  ExpectRows({
+  ExpectLifetimes({
       {"quoted", {{"cache-control", "max-age=\"60\""}}, "stored 1m"},
       {"upper case", {{"cache-control", "MAX-AGE=60"}}, "stored 1m"},
       {"two in a line", {{"cache-control", "max-age=60, max-age=30"}}, "stored 30s"},
@@ -81,7 +82,7 @@ TEST(PolicyLifetimeTest, DeltaSecondsAreReadStrictlyAndShortestFirst) {
 
 // RFC 9111 §5.3.
 TEST(PolicyLifetimeTest, ExpiresInEveryForm) {
-  ExpectRows({
+  ExpectLifetimes({
       {"IMF-fixdate", {{"expires", DateAt(60)}}, "stored 1m"},
       {"RFC 850", {{"expires", "Friday, 15-Jan-27 08:01:00 GMT"}}, "stored 1m"},
       {"asctime", {{"expires", "Fri Jan 15 08:01:00 2027"}}, "stored 1m"},
@@ -108,7 +109,7 @@ TEST(PolicyLifetimeTest, ExpiresInEveryForm) {
 // RFC 9111 §4.2.2.
 TEST(PolicyLifetimeTest, GuessesAreATenthAndADayAtMost) {
   constexpr int64_t kDay = 86'400;
-  ExpectRows({
+  ExpectLifetimes({
       {"a tenth", {{"last-modified", DateAt(-500)}}, "stored 50s guess validator"},
       {"of Date's distance",
        {{"last-modified", DateAt(-600)}, {"date", DateAt(-100)}},

@@ -10,15 +10,15 @@ namespace {
 
 using http::Fields;
 
-struct Row {
+struct StoreRow {
   Fields response;
   std::string expected;
   Fields request = {};
   int status = 200;
 };
 
-void ExpectRows(const std::vector<Row>& rows) {
-  for (const Row& row : rows) {
+void ExpectDecisions(const std::vector<StoreRow>& rows) {
+  for (const StoreRow& row : rows) {
     const Answered answered = Answered(row.response, row.status).To(row.request);
     EXPECT_EQ(Decide(answered), row.expected) << row.status << "\n"
                                               << TextOf(row.response) << "to\n"
@@ -27,7 +27,7 @@ void ExpectRows(const std::vector<Row>& rows) {
 }
 
 TEST(PolicyStoreTest, CacheControlForbidsAndAllows) {
-  ExpectRows({
+  ExpectDecisions({
       {{{"cache-control", "max-age=60"}}, "stored 1m"},
       {{{"cache-control", "no-store"}}, "no_store"},
       {{{"cache-control", "max-age=60, No-StOrE"}}, "no_store"},
@@ -54,7 +54,7 @@ TEST(PolicyStoreTest, CacheControlForbidsAndAllows) {
 
 TEST(PolicyStoreTest, TheRequestMayForbid) {
   const Fields minute = {{"cache-control", "max-age=60"}};
-  ExpectRows({
+  ExpectDecisions({
       {minute, "no_store", {{"cache-control", "no-store"}}},
       {minute, "no_store", {{"cache-control", "max-age=0, NO-STORE"}}},
       {minute, "stored 1m", {{"cache-control", "no-cache"}}},
@@ -75,7 +75,7 @@ TEST(PolicyStoreTest, ASiteMayIgnoreTheRequestsNoStore) {
 // RFC 9111 §3.5.
 TEST(PolicyStoreTest, AuthorizationNeedsTheOriginsWord) {
   const Fields asks = {{"authorization", "Bearer x"}};
-  ExpectRows({
+  ExpectDecisions({
       {{{"cache-control", "max-age=60"}}, "authorization", asks},
       {{{"expires", DateAt(60)}}, "authorization", asks},
       {{{"cache-control", "max-age=60, proxy-revalidate"}}, "authorization", asks},
@@ -156,7 +156,7 @@ TEST(PolicyStoreTest, VaryThatNoRequestCanMatchForbids) {
   const auto with = [](std::string_view vary) {
     return Fields{{"cache-control", "max-age=60"}, {"vary", vary}};
   };
-  ExpectRows({
+  ExpectDecisions({
       {with("*"), "vary_star"},
       {with("accept, *"), "vary_star"},
       {with(", *"), "vary_star"},
@@ -177,9 +177,9 @@ TEST(PolicyStoreTest, StatusesThatMayBeStoredWithExplicitFreshness) {
   for (int status :
        {200, 201, 202, 203, 204, 205, 207, 299, 300, 301, 302, 303, 307, 308, 399, 400,
         401, 403, 404, 405, 410, 418, 429, 451, 499, 500, 501, 502, 503, 504, 511, 599}) {
-    ExpectRows({{minute, "stored 1m", {}, status}});
+    ExpectDecisions({{minute, "stored 1m", {}, status}});
   }
-  ExpectRows({
+  ExpectDecisions({
       {minute, "partial", {}, 206},
       {minute, "uncacheable_status", {}, 304},
       {minute, "uncacheable_status", {}, 103},
@@ -191,37 +191,37 @@ TEST(PolicyStoreTest, MustUnderstandStandsAboveNoStore) {
   const Fields alone = {{"cache-control", "max-age=60, must-understand"}};
   for (int status : {200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414,
                      417, 421, 422, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 511}) {
-    ExpectRows({{both, "stored 1m", {}, status}, {alone, "stored 1m", {}, status}});
+    ExpectDecisions({{both, "stored 1m", {}, status}, {alone, "stored 1m", {}, status}});
   }
   for (int status : {209, 299, 399, 418, 499, 506, 599}) {
-    ExpectRows(
+    ExpectDecisions(
         {{both, "uncacheable_status", {}, status}, {alone, "uncacheable_status", {}, status}});
   }
-  ExpectRows({{both, "no_store", {{"cache-control", "no-store"}}}});
+  ExpectDecisions({{both, "no_store", {{"cache-control", "no-store"}}}});
 }
 
 TEST(PolicyStoreTest, StatusesThatMayBeStoredWithoutExplicitFreshness) {
   const Fields old = {{"last-modified", DateAt(-1000)}};
   for (int status : {200, 203, 204, 300, 301, 308}) {  // RFC 9110 §15.1
-    ExpectRows({{old, "stored 1m40s guess validator", {}, status}});
+    ExpectDecisions({{old, "stored 1m40s guess validator", {}, status}});
   }
   for (int status : {404, 405, 410, 414, 501}) {
-    ExpectRows(
+    ExpectDecisions(
         {{old, "stored 5s guess validator", {}, status}, {{}, "stored 5s guess", {}, status}});
   }
   for (int status :
        {201, 202, 205, 207, 299, 302, 303, 305, 307, 400, 401, 402, 403, 406, 408, 409, 411,
         412, 413, 415, 416, 417, 421, 422, 429, 451, 499, 500, 502, 503, 504, 505, 511, 599}) {
-    ExpectRows({{old, "uncacheable_status", {}, status}});
+    ExpectDecisions({{old, "uncacheable_status", {}, status}});
     // RFC 9111 §3, §4.2.2: "public" marks them as cacheable.
     Fields marked = old;
     marked.Add("cache-control", "public");
-    ExpectRows({{marked, "stored 1m40s guess validator", {}, status}});
+    ExpectDecisions({{marked, "stored 1m40s guess validator", {}, status}});
   }
 }
 
 TEST(PolicyStoreTest, WhatCouldNeverBeUsedIsNotStored) {
-  ExpectRows({
+  ExpectDecisions({
       {{}, "no_freshness"},
       {{{"cache-control", "max-age=0"}}, "no_freshness"},
       {{{"expires", "0"}}, "no_freshness"},
@@ -265,7 +265,7 @@ TEST(PolicyStoreTest, MoreTagsThanAPurgeCanFollowForbid) {
 
 // RFC 9213 §2.2.
 TEST(PolicyStoreTest, TheFirstValidTargetedFieldStandsForCacheControl) {
-  ExpectRows({
+  ExpectDecisions({
       {{{"cdn-cache-control", "max-age=60"}, {"cache-control", "no-store"}}, "stored 1m"},
       {{{"cdn-cache-control", "no-store"}, {"cache-control", "max-age=60"}}, "no_store"},
       {{{"cdn-cache-control", "private"}, {"cache-control", "max-age=60"}}, "private"},

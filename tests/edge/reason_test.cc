@@ -9,12 +9,12 @@
 namespace nearside::edge {
 namespace {
 
-struct Row {
+struct ReasonRow {
   Reason reason;
   std::string_view text;  ///< name, RFC 9211 §2.2's word or "-", result class
 };
 
-constexpr Row kRows[] = {
+constexpr ReasonRow kReasonRows[] = {
     {Reason::kFresh, "fresh - hit"},
     {Reason::kStaleWhileRevalidate, "stale_while_revalidate - stale"},
     {Reason::kStaleIfError, "stale_if_error - stale"},
@@ -72,12 +72,12 @@ std::string TextOf(Reason reason) {
 }
 
 TEST(ReasonTest, EachHasItsNameForwardWordAndClass) {
-  for (const Row& row : kRows) EXPECT_EQ(TextOf(row.reason), row.text);
+  for (const ReasonRow& row : kReasonRows) EXPECT_EQ(TextOf(row.reason), row.text);
 }
 
 TEST(ReasonTest, TheTableAboveHasAllOfThem) {
   std::set<Reason> listed;
-  for (const Row& row : kRows) listed.insert(row.reason);
+  for (const ReasonRow& row : kReasonRows) listed.insert(row.reason);
   EXPECT_EQ(listed.size(), static_cast<size_t>(kReasonCount));
 }
 

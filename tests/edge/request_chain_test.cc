@@ -9,8 +9,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
-
 class RequestChainTest : public RequestTest {
  protected:
   /// Cache-Status whole, without the seconds to live.

@@ -10,8 +10,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
-
 class RequestCollapseTest : public RequestTest {
  protected:
   /// As many requests that wait for what was asked first.

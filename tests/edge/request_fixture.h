@@ -21,6 +21,10 @@
 
 namespace nearside::edge {
 
+/// Responses' fields: fresh for a minute, and stale with a validator.
+inline constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
+inline constexpr std::string_view kStale = "Cache-Control: max-age=60\nAge: 100\nETag: \"v\"\n";
+
 class RequestTest : public testing::Test {
  protected:
   ~RequestTest() override;

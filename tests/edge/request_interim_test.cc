@@ -8,7 +8,6 @@ namespace {
 
 using ::testing::StartsWith;
 
-constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
 constexpr std::string_view kHints =
     "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x-hop\r\nX-Hop: "
     "1\r\nKeep-Alive: 5\r\n\r\n";

@@ -10,8 +10,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
-constexpr std::string_view kStale = "Cache-Control: max-age=60\nAge: 100\nETag: \"v\"\n";
 constexpr std::string_view kHello = "200 fwd=uri-miss; fwd-status=200; stored|hello";
 
 /// A URL on which nobody listens any more.

@@ -12,8 +12,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
-
 class RequestPassTest : public RequestTest {
  protected:
   FakeExchange& Post(std::string_view target, std::string_view body, bool with_length = true) {

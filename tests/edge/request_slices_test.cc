@@ -15,7 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr std::string_view kMinute = "Cache-Control: max-age=60\nETag: \"v1\"\n";
+constexpr std::string_view kTagged = "Cache-Control: max-age=60\nETag: \"v1\"\n";
 constexpr std::string_view kSliced = "slice = \"64KiB\"\n";  // one chunk
 
 class RequestSlicesTest : public RequestTest {
@@ -26,7 +26,7 @@ class RequestSlicesTest : public RequestTest {
     return Get(target, std::move(fields));
   }
   /// The next request of the edge, answered as a server of files would.
-  std::string AnswerRange(std::string_view lines = kMinute) {
+  std::string AnswerRange(std::string_view lines = kTagged) {
     const ScriptedOrigin::Asked asked = origin_.Next();
     const http::RangeSelection selected = http::SelectRanges(asked.Field("range"), film_.size());
     if (selected.ranges.size() != 1) {
@@ -98,7 +98,7 @@ TEST_F(RequestSlicesTest, SlicesAreAskedForAsOneVersionAndWithoutACoding) {
   EXPECT_EQ(asked.Field("accept-encoding"), "identity");
   asked.Answer(
       "206 Partial Content",
-      std::string(kMinute) + "Content-Range: bytes 0-65519/" + std::to_string(film_.size()) + "\n",
+      std::string(kTagged) + "Content-Range: bytes 0-65519/" + std::to_string(film_.size()) + "\n",
       Part(0, kChunkBytes));
   Answer(first);
   FakeExchange& second = GetRange("bytes=70000-70009");
@@ -106,7 +106,7 @@ TEST_F(RequestSlicesTest, SlicesAreAskedForAsOneVersionAndWithoutACoding) {
   EXPECT_EQ(asked.Field("if-range"), "\"v1\"");
   EXPECT_EQ(asked.Field("accept-encoding"), "identity");
   asked.Answer("206 Partial Content",
-               std::string(kMinute) + "Content-Range: bytes 65520-131039/" +
+               std::string(kTagged) + "Content-Range: bytes 65520-131039/" +
                    std::to_string(film_.size()) + "\n",
                Part(kChunkBytes, kChunkBytes));
   Answer(second);
@@ -126,7 +126,7 @@ TEST_F(RequestSlicesTest, AWholeThatComesForASliceIsStoredAsSuch) {
 TEST_F(RequestSlicesTest, AnOriginWithoutRangesSendsTheWhole) {
   Start(kSliced);
   FakeExchange& range = GetRange("bytes=70000-70009");
-  origin_.Next().Answer("200 OK", kMinute, film_);
+  origin_.Next().Answer("200 OK", kTagged, film_);
   EXPECT_EQ(Answer(range), "206 fwd=uri-miss; fwd-status=200; stored|" + Part(70000, 10));
   EXPECT_EQ(Answer(Get("/film")), "200 hit|" + film_);
 }
@@ -180,7 +180,7 @@ TEST_F(RequestSlicesTest, ARangeBehindTheEndIsNotRemembered) {
                "Cache-Control: max-age=60\nContent-Range: bytes */197560\n", "");
   EXPECT_THAT(Answer(beyond), StartsWith("416 fwd=uri-miss; fwd-status=416"));
   FakeExchange& whole = Get("/film");
-  origin_.Next().Answer("200 OK", kMinute, film_);
+  origin_.Next().Answer("200 OK", kTagged, film_);
   EXPECT_EQ(Answer(whole), "200 fwd=uri-miss; fwd-status=200; stored|" + film_);
 }
 
@@ -258,15 +258,15 @@ TEST_F(RequestSlicesTest, ABodyShorterThanItsContentRangeIsNeverStored) {
 
 TEST_F(RequestSlicesTest, ValidationAsksForTheSliceThatIsWanted) {
   Start(kSliced);
-  constexpr std::string_view kStale = "Cache-Control: max-age=0\nETag: \"v1\"\n";
+  constexpr std::string_view kTaggedStale = "Cache-Control: max-age=0\nETag: \"v1\"\n";
   FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange(kStale);
+  AnswerRange(kTaggedStale);
   Answer(first);
   FakeExchange& confirmed = GetRange("bytes=0-4");
   ScriptedOrigin::Asked asked = origin_.Next();
   EXPECT_EQ(asked.Field("if-none-match"), "\"v1\"");
   EXPECT_EQ(asked.Field("range"), "bytes=0-65519");
-  asked.Answer("304 Not Modified", kStale, "");
+  asked.Answer("304 Not Modified", kTaggedStale, "");
   EXPECT_EQ(Answer(confirmed), "206 fwd=stale; fwd-status=304; detail=validated|" + Part(0, 5));
   FakeExchange& changed = GetRange("bytes=0-4");
   film_ = Pattern(film_.size(), 77);
@@ -317,7 +317,7 @@ TEST_F(RequestSlicesTest, OnlyIfCachedAsksForNoSlice) {
 
 TEST_F(RequestSlicesTest, SlicesOfVariantsDoNotMeet) {
   Start(kSliced);
-  const std::string lines = std::string(kMinute) + "Vary: X-Kind\n";
+  const std::string lines = std::string(kTagged) + "Vary: X-Kind\n";
   for (const std::string_view kind : {"a", "b"}) {
     film_ = Pattern(3 * kChunkBytes, kind == "a" ? 1 : 2);
     FakeExchange& client = GetRange("bytes=0-9", {{"x-kind", kind}});
@@ -364,7 +364,7 @@ TEST_F(RequestSlicesTest, SeveralRangesOfSlices) {
 TEST_F(RequestSlicesTest, SeveralRangesOfABodyThatIsArrivingAreAnsweredByTheWhole) {
   Start("slice = \"0B\"\n");
   FakeExchange& several = GetRange("bytes=0-1,8-9", {}, "/page");
-  origin_.Next().Answer("200 OK", kMinute, "0123456789");
+  origin_.Next().Answer("200 OK", kTagged, "0123456789");
   EXPECT_EQ(Answer(several), "200 fwd=uri-miss; fwd-status=200; stored|0123456789");
 }
 

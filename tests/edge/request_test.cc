@@ -15,9 +15,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
 /// Arrives stale, may be validated, and served if the origin fails.
-constexpr std::string_view kStale = "Cache-Control: max-age=60\nAge: 100\nETag: \"v\"\n";
 
 TEST_F(RequestTest, AMissIsStoredAndThenAHit) {
   Start();

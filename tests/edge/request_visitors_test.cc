@@ -13,8 +13,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr std::string_view kMinute = "Cache-Control: max-age=60\n";
-
 class RequestVisitorsTest : public RequestTest {
  protected:
   /// The lines of an answer that stand in `names`, in their order.

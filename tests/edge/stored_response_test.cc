@@ -11,7 +11,7 @@
 namespace nearside::edge {
 namespace {
 
-StoredResponse Page() {
+StoredResponse TextPage() {
   StoredResponse page;
   page.status = 203;
   page.fields = {{"content-type", "text/html"}, {"etag", "\"a\""}, {"x-empty", ""}, {"etag", "b"}};
@@ -71,7 +71,7 @@ std::string Describe(const StoredResponse& response) {
 }
 
 TEST(StoredResponseTest, ComesBackAsItWas) {
-  for (const StoredResponse& response : {Page(), Index(), StoredResponse()}) {
+  for (const StoredResponse& response : {TextPage(), Index(), StoredResponse()}) {
     const auto decoded = DecodeStored(EncodeStored(response));
     ASSERT_NE(decoded, nullptr);
     EXPECT_EQ(Describe(*decoded), Describe(response));
@@ -88,12 +88,12 @@ TEST(StoredResponseTest, EachFlagHasABitOfItsOwn) {
 }
 
 TEST(StoredResponseTest, AnIndexIsToldByItsVariants) {
-  EXPECT_FALSE(DecodeStored(EncodeStored(Page()))->is_index());
+  EXPECT_FALSE(DecodeStored(EncodeStored(TextPage()))->is_index());
   EXPECT_TRUE(DecodeStored(EncodeStored(Index()))->is_index());
 }
 
 TEST(StoredResponseTest, EveryShortLengthAndOneByteMoreAreRefused) {
-  for (const StoredResponse& response : {Page(), Index()}) {
+  for (const StoredResponse& response : {TextPage(), Index()}) {
     const std::string bytes = EncodeStored(response);
     for (size_t length = 0; length < bytes.size(); ++length) {
       EXPECT_EQ(DecodeStored(bytes.substr(0, length)), nullptr) << length;
@@ -103,7 +103,7 @@ TEST(StoredResponseTest, EveryShortLengthAndOneByteMoreAreRefused) {
 }
 
 TEST(StoredResponseTest, AnotherVersionIsRefused) {
-  std::string bytes = EncodeStored(Page());
+  std::string bytes = EncodeStored(TextPage());
   ++bytes[0];
   EXPECT_EQ(DecodeStored(bytes), nullptr);
 }
@@ -119,7 +119,7 @@ TEST(StoredResponseTest, DamagedBytesAreRefusedOrReadButNeverMore) {
   const unsigned seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
-  const std::string page = EncodeStored(Page()), index = EncodeStored(Index());
+  const std::string page = EncodeStored(TextPage()), index = EncodeStored(Index());
   for (int round = 0; round < 20'000; ++round) {
     std::string bytes = round % 2 == 0 ? page : index;
     for (unsigned flips = 1 + random() % 8; flips > 0; --flips) {

@@ -11,7 +11,7 @@ namespace {
 
 class UploadTest : public testing::Test {
  protected:
-  void Push(std::string_view bytes) { upload_->Push(BytesOf(bytes)); }
+  void Push(std::string_view bytes) { upload_->Push(AsBytes(bytes)); }
   /// What the origin's session reads, at most `most` bytes; then the state.
   std::string Take(size_t most = SIZE_MAX) {
     std::string text;

@@ -9,12 +9,13 @@
 namespace nearside::http {
 namespace {
 
-std::string Parse(std::string_view input, std::string_view method = "GET") {
+std::string ParseResponse(std::string_view input, std::string_view method = "GET") {
   return TraceResponses(method, {input});
 }
 
 TEST(Http1ResponseParserTest, ASimpleResponse) {
-  EXPECT_EQ(Parse("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"),
+  EXPECT_EQ(ParseResponse(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"),
             "200\ncontent-type: text/plain\ncontent-length: 5\n= length 5, keep-alive\nbody "
             "hello\nend \n");
 }
@@ -45,7 +46,8 @@ TEST(Http1ResponseParserTest, StatusLines) {
       {"200 OK", "refused bad_status_line"},
   };
   for (const auto& row : rows) {
-    const std::string trace = Parse(std::string(row.line) + "\r\nContent-Length: 0\r\n\r\n");
+    const std::string trace =
+        ParseResponse(std::string(row.line) + "\r\nContent-Length: 0\r\n\r\n");
     EXPECT_EQ(trace.substr(0, trace.find('\n')), row.outcome) << row.line;
   }
 }
@@ -79,8 +81,8 @@ TEST(Http1ResponseParserTest, FramingByStatusMethodAndFields) {
       {"HEAD", "200 OK", "Transfer-Encoding: unheard-of\r\n", "no body, close"},
   };
   for (const auto& row : rows) {
-    const std::string trace =
-        Parse("HTTP/1.1 " + std::string(row.status) + "\r\n" + row.fields + "\r\n", row.method);
+    const std::string trace = ParseResponse(
+        "HTTP/1.1 " + std::string(row.status) + "\r\n" + row.fields + "\r\n", row.method);
     const size_t start = trace.find("= ") + 2;
     EXPECT_EQ(trace.substr(start, trace.find('\n', start) - start), row.framing)
         << row.status << row.fields;
@@ -88,20 +90,21 @@ TEST(Http1ResponseParserTest, FramingByStatusMethodAndFields) {
 }
 
 TEST(Http1ResponseParserTest, A304KeepsTheLengthOfItsRepresentationAnd204HasNone) {
-  EXPECT_EQ(Parse("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
+  EXPECT_EQ(ParseResponse("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
             "304\ncontent-length: 5\n= no body, keep-alive\nend \n");
-  EXPECT_EQ(Parse("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"),
+  EXPECT_EQ(ParseResponse("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"),
             "204\n= no body, keep-alive\nend \n");
 }
 
 TEST(Http1ResponseParserTest, InterimResponsesComeFirst) {
-  EXPECT_EQ(Parse("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-                  "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
-            "interim 100\n\ninterim 103\nlink: </a>\n\n200\ncontent-length: 0\n= length 0, "
-            "keep-alive\nend \n");
+  EXPECT_EQ(
+      ParseResponse("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+                    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+      "interim 100\n\ninterim 103\nlink: </a>\n\n200\ncontent-length: 0\n= length 0, "
+      "keep-alive\nend \n");
   std::string many;
   for (int i = 0; i < 33; ++i) many += "HTTP/1.1 102 Processing\r\n\r\n";
-  EXPECT_NE(Parse(many).find("refused too_many_interims"), std::string::npos);
+  EXPECT_NE(ParseResponse(many).find("refused too_many_interims"), std::string::npos);
 }
 
 TEST(Http1ResponseParserTest, AmbiguousFramingIsRefused) {
@@ -131,12 +134,13 @@ TEST(Http1ResponseParserTest, AmbiguousFramingIsRefused) {
       {"X: y\n", "bare_lf"},
   };
   for (const auto& row : rows) {
-    EXPECT_EQ(Parse("HTTP/1.1 200 OK\r\n" + std::string(row.fields) + "\r\n"),
+    EXPECT_EQ(ParseResponse("HTTP/1.1 200 OK\r\n" + std::string(row.fields) + "\r\n"),
               "refused " + std::string(row.refusal) + "\n");
   }
-  EXPECT_EQ(Parse("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+  EXPECT_EQ(ParseResponse("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
             "refused coding_in_http10\n");
-  EXPECT_EQ(Parse("HTTP/1.0 200 OK\r\nTransfer-Encoding: x\r\n\r\n"), "refused coding_in_http10\n");
+  EXPECT_EQ(ParseResponse("HTTP/1.0 200 OK\r\nTransfer-Encoding: x\r\n\r\n"),
+            "refused coding_in_http10\n");
 }
 
 /// The answer to a request that asks for WebSocket.
@@ -160,7 +164,7 @@ TEST(Http1ResponseParserTest, AnUpgradeThatWasAskedForEndsHttp) {
         switching + both + "Content-Length: 5\r\n",
         switching + both + "Transfer-Encoding: chunked\r\n", "HTTP/1.0 101 Switching\r\n" + both}) {
     EXPECT_EQ(ParseSwitch(bad + "\r\n"), "refused unexpected_upgrade\n") << bad;
-    EXPECT_EQ(Parse(bad + "\r\n"), "refused unexpected_upgrade\n") << "and never unasked";
+    EXPECT_EQ(ParseResponse(bad + "\r\n"), "refused unexpected_upgrade\n") << "and never unasked";
   }
 }
 

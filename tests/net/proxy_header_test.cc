@@ -1,4 +1,5 @@
 #include "net/proxy_header.h"
+#include "runtime/text_bytes.h"
 
 #include <gtest/gtest.h>
 
@@ -24,9 +25,7 @@ std::string Header(uint8_t command, uint8_t family, const std::string& rest) {
   return text + rest;
 }
 
-ProxyHeader Parse(std::string_view text) {
-  return ParseProxyHeader({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-}
+ProxyHeader Parse(std::string_view text) { return ParseProxyHeader(AsBytes(text)); }
 
 /// "192.0.2.7:4711", "itself", "wants 16", or the refusal's name.
 std::string Text(std::string_view bytes) {

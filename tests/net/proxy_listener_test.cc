@@ -11,7 +11,7 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string Header(uint8_t command, uint8_t family, const std::string& rest) {
+std::string ShortHeader(uint8_t command, uint8_t family, const std::string& rest) {
   std::string text("\r\n\r\n\0\r\nQUIT\n", 12);
   text += static_cast<char>(command);
   text += static_cast<char>(family);
@@ -22,7 +22,8 @@ std::string Header(uint8_t command, uint8_t family, const std::string& rest) {
 
 /// From 192.0.2.7:4711.
 std::string FromClient() {
-  return Header(0x21, 0x11, std::string("\xc0\x00\x02\x07\x7f\x00\x00\x01\x12\x67\x01\xbb", 12));
+  return ShortHeader(0x21, 0x11,
+                     std::string("\xc0\x00\x02\x07\x7f\x00\x00\x01\x12\x67\x01\xbb", 12));
 }
 
 StreamServer::Options Behind(std::string range, bool tls = false) {
@@ -77,7 +78,7 @@ TEST(ProxyListenerTest, ItMayComeByteByByte) {
 TEST(ProxyListenerTest, OfItsOwnConnectionsAProxyIsThePeer) {
   StreamServer server(Behind("127.0.0.0/8"));
   RawPeer peer(server.address());
-  peer.SendRaw(Header(0x20, 0, "") + "check");
+  peer.SendRaw(ShortHeader(0x20, 0, "") + "check");
   Recorder* recorder = server.Accepted();
   EXPECT_THAT(PeerOf(server, recorder), HasSubstr("127.0.0.1:"));
   EXPECT_TRUE(server.thread().Await([&] { return recorder->received == "check"; }));
@@ -108,10 +109,10 @@ TEST(ProxyListenerTest, WhatIsNoHeaderIsClosedAndCountedByReason) {
   } rows[] = {
       {"GET / HTTP/1.1\r\nHost: www.demo.test\r\n\r\n", ProxyRefusal::kNotProxy},
       {"PROXY TCP4 192.0.2.7 127.0.0.1 4711 443\r\n", ProxyRefusal::kVersion1},
-      {Header(0x31, 0x11, "x"), ProxyRefusal::kBadVersion},
-      {Header(0x2f, 0x11, "x"), ProxyRefusal::kBadCommand},
-      {Header(0x21, 0x51, "x"), ProxyRefusal::kBadFamily},
-      {Header(0x21, 0x11, "x"), ProxyRefusal::kTooShort},
+      {ShortHeader(0x31, 0x11, "x"), ProxyRefusal::kBadVersion},
+      {ShortHeader(0x2f, 0x11, "x"), ProxyRefusal::kBadCommand},
+      {ShortHeader(0x21, 0x51, "x"), ProxyRefusal::kBadFamily},
+      {ShortHeader(0x21, 0x11, "x"), ProxyRefusal::kTooShort},
       {std::string("\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff", 16), ProxyRefusal::kTooLong},
   };
   for (const auto& row : rows) {

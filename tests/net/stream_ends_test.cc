@@ -11,7 +11,7 @@
 namespace nearside::net {
 namespace {
 
-constexpr size_t kMiB = size_t{1} << 20;
+constexpr size_t kMegabyte = size_t{1} << 20;
 
 class StreamEndsTest : public testing::TestWithParam<bool> {
  protected:
@@ -40,7 +40,7 @@ TEST_P(StreamEndsTest, AnAnswerFollowsThePeersEnd) {
 }
 
 TEST_P(StreamEndsTest, CloseSendsAllThenEndsCleanly) {
-  std::string body = Pattern(4 * kMiB);
+  std::string body = Pattern(4 * kMegabyte);
   auto peer = server_.Connect();
   Recorder* recorder = server_.Accepted();
   thread_.Call([&] {
@@ -58,7 +58,7 @@ TEST_P(StreamEndsTest, CloseSendsAllThenEndsCleanly) {
 }
 
 TEST_P(StreamEndsTest, EndSendingSendsAllAndGoesOnReading) {
-  const std::string body = Pattern(4 * kMiB);
+  const std::string body = Pattern(4 * kMegabyte);
   auto peer = server_.Connect();
   Recorder* recorder = server_.Accepted();
   thread_.Call([&] {
@@ -120,7 +120,7 @@ TEST_P(StreamEndsTest, BytesAfterCloseAreTakenAndDropped) {
   Recorder* recorder = server_.Accepted();
   thread_.Call([&] { recorder->stream->Close(seconds(20)); });
   EXPECT_EQ(peer->ReceiveAll(), "");
-  EXPECT_TRUE(peer->Send(Pattern(kMiB)));
+  EXPECT_TRUE(peer->Send(Pattern(kMegabyte)));
   peer->EndSending();
   EXPECT_TRUE(thread_.Await([&] { return recorder->closed.has_value(); }));
   EXPECT_EQ(recorder->closed->reason, "closed");
@@ -139,7 +139,7 @@ TEST_P(StreamEndsTest, APeerThatDoesNotEndIsLeftAfterTheLinger) {
 TEST_P(StreamEndsTest, APeerThatTakesNothingIsLeftAfterTheLinger) {
   auto peer = server_.Connect({}, 4096);
   Recorder* recorder = server_.Accepted();
-  thread_.Call([&] { recorder->Send(Pattern(16 * kMiB)); });
+  thread_.Call([&] { recorder->Send(Pattern(16 * kMegabyte)); });
   EXPECT_TRUE(thread_.Await([&] { return recorder->stream->unsent_bytes() > 0; }));
   thread_.Call([&] { recorder->stream->Close(milliseconds(20)); });
   EXPECT_TRUE(thread_.Await([&] { return recorder->closed.has_value(); }));
@@ -183,7 +183,7 @@ TEST_P(StreamEndsTest, AResetIsNoticedWhileReadingIsPaused) {
 TEST_P(StreamEndsTest, AResetIsNoticedWhileThePeerDoesNotRead) {
   auto peer = server_.Connect({}, 4096);
   Recorder* recorder = server_.Accepted();
-  thread_.Call([&] { recorder->Send(Pattern(16 * kMiB)); });
+  thread_.Call([&] { recorder->Send(Pattern(16 * kMegabyte)); });
   EXPECT_TRUE(thread_.Await([&] { return recorder->stream->unsent_bytes() > 0; }));
   peer->Reset();
   EXPECT_TRUE(thread_.Await([&] { return recorder->closed.has_value(); }));
@@ -200,7 +200,7 @@ TEST_P(StreamEndsTest, AnEarlyAnswerIsReadBeforeTheBrokenConnectionIsReported) {
   });
   EXPECT_TRUE(peer->Send("early answer"));
   EXPECT_TRUE(thread_.Await([&] { return recorder->received == "early answer"; }));
-  thread_.Call([&] { recorder->Send(Pattern(8 * kMiB)); });
+  thread_.Call([&] { recorder->Send(Pattern(8 * kMegabyte)); });
   peer->Close();
   EXPECT_TRUE(thread_.Await([&] { return recorder->closed.has_value(); }));
   EXPECT_EQ(recorder->closed->reason, "reset");

@@ -2,22 +2,19 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/text_bytes.h"
 #include "tests/net/stream_pair.h"
 
 namespace nearside::net {
 namespace {
 
-std::span<const uint8_t> Bytes(const std::string& text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
 TEST(TurnOutputTest, RoomShrinksToZeroAndNotBelow) {
   auto loop = std::move(*EventLoop::Create());
   TurnOutput output(*loop, nullptr, 100);
   EXPECT_EQ(output.room(), 100u);
-  output.Append(Bytes(std::string(60, 'a')));
+  output.Append(AsBytes(std::string(60, 'a')));
   EXPECT_EQ(output.room(), 40u);
-  output.Append(Bytes(std::string(40 + TurnOutput::kSlack, 'b')));
+  output.Append(AsBytes(std::string(40 + TurnOutput::kSlack, 'b')));
   EXPECT_EQ(output.room(), 0u);
   EXPECT_EQ(output.produced(), 100 + TurnOutput::kSlack);
   EXPECT_TRUE(output.Seal());
@@ -27,11 +24,11 @@ TEST(TurnOutputTest, RoomShrinksToZeroAndNotBelow) {
 TEST(TurnOutputTest, WireBytesGoFirstAndCountForNothing) {
   auto loop = std::move(*EventLoop::Create());
   TurnOutput output(*loop, nullptr, 10);
-  output.AppendWire(Bytes("kept"));
+  output.AppendWire(AsBytes("kept"));
   output.Append({});
   EXPECT_EQ(output.room(), 10u);
   EXPECT_EQ(output.produced(), 0u);
-  output.Append(Bytes("new"));
+  output.Append(AsBytes("new"));
   EXPECT_EQ(TextOf(output.wire()), "keptnew");
 }
 
@@ -41,7 +38,7 @@ TEST(TurnOutputDeathTest, MoreThanTheRoomAndItsSlackIsABug) {
   EXPECT_DEATH(
       {
         TurnOutput output(*loop, nullptr, 10);
-        output.Append(Bytes(std::string(10 + TurnOutput::kSlack + 1, 'x')));
+        output.Append(AsBytes(std::string(10 + TurnOutput::kSlack + 1, 'x')));
       },
       "more than there was room for");
 }

@@ -1,4 +1,5 @@
 #include "runtime/chunk.h"
+#include "runtime/text_bytes.h"
 
 #include <gtest/gtest.h>
 
@@ -8,10 +9,6 @@
 
 namespace nearside {
 namespace {
-
-std::span<const uint8_t> Bytes(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 TEST(ChunkTest, AFullChunkAndItsHeadAre64KiB) {
   const ChunkRef chunk = Chunk::Make(kChunkBytes);
@@ -23,10 +20,10 @@ TEST(ChunkTest, AFullChunkAndItsHeadAre64KiB) {
 TEST(ChunkTest, AppendTakesWhatThereIsRoomFor) {
   const ChunkRef chunk = Chunk::Make(8);
   EXPECT_EQ(chunk->size(), 0u);
-  EXPECT_EQ(chunk->Append(Bytes("hello")), 5u);
+  EXPECT_EQ(chunk->Append(AsBytes("hello")), 5u);
   EXPECT_EQ(chunk->room(), 3u);
-  EXPECT_EQ(chunk->Append(Bytes("world")), 3u);
-  EXPECT_EQ(chunk->Append(Bytes("!")), 0u);
+  EXPECT_EQ(chunk->Append(AsBytes("world")), 3u);
+  EXPECT_EQ(chunk->Append(AsBytes("!")), 0u);
   EXPECT_EQ(chunk->Append({}), 0u);
   EXPECT_EQ(chunk->text(), "hellowor");
   EXPECT_EQ(chunk->bytes().size(), 8u);
@@ -42,7 +39,7 @@ TEST(ChunkTest, BytesWrittenInPlaceCountOnceExtended) {
 
 TEST(ChunkTest, CopyHoldsItsOwnBytesAndIsFull) {
   std::string source = "bytes";
-  const ChunkRef chunk = Chunk::Copy(Bytes(source));
+  const ChunkRef chunk = Chunk::Copy(AsBytes(source));
   source.assign("other");
   EXPECT_EQ(chunk->text(), "bytes");
   EXPECT_EQ(chunk->room(), 0u);
@@ -52,7 +49,7 @@ TEST(ChunkTest, CopyHoldsItsOwnBytesAndIsFull) {
 TEST(ChunkTest, ReferencesMoveCopyAndReassign) {
   ChunkRef empty;
   EXPECT_FALSE(empty);
-  ChunkRef first = Chunk::Copy(Bytes("first"));
+  ChunkRef first = Chunk::Copy(AsBytes("first"));
   Chunk* const address = first.get();
   ChunkRef copy = first;
   EXPECT_EQ(copy.get(), address);
@@ -62,7 +59,7 @@ TEST(ChunkTest, ReferencesMoveCopyAndReassign) {
   ChunkRef& itself = copy;
   copy = itself;
   EXPECT_EQ(copy->text(), "first");
-  copy = Chunk::Copy(Bytes("second"));
+  copy = Chunk::Copy(AsBytes("second"));
   EXPECT_EQ(copy->text(), "second");
   EXPECT_EQ((*moved).text(), "first");
 }
@@ -74,7 +71,7 @@ TEST(ChunkDeathTest, MoreThanAChunkIsABug) {
 // Under ThreadSanitizer this also shows that the bytes are seen and that the last one destroys.
 TEST(ChunkTest, ManyThreadsShareOneChunk) {
   constexpr int kThreads = 4;
-  ChunkRef chunk = Chunk::Copy(Bytes("shared"));
+  ChunkRef chunk = Chunk::Copy(AsBytes("shared"));
   std::vector<std::thread> threads;
   std::atomic<int> good{0};
   for (int i = 0; i < kThreads; ++i) {

@@ -1,4 +1,5 @@
 #include "runtime/crypto.h"
+#include "runtime/text_bytes.h"
 
 #include <gtest/gtest.h>
 
@@ -8,10 +9,6 @@
 
 namespace nearside {
 namespace {
-
-std::span<const uint8_t> Bytes(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 // FIPS 180-2, appendix B, and the digest of nothing.
 constexpr std::string_view kOfNothing =
@@ -43,7 +40,7 @@ TEST(Sha256Test, PiecesGiveTheDigestOfTheWhole) {
 
 TEST(Sha256Test, StartsAnewAfterFinish) {
   Sha256 digest;
-  digest.Update(Bytes("abc"));
+  digest.Update(AsBytes("abc"));
   EXPECT_EQ(HexEncode(digest.Finish()), kOfAbc);
   EXPECT_EQ(HexEncode(digest.Finish()), kOfNothing);
   digest.Update("a");
@@ -93,7 +90,7 @@ TEST(ConstantTimeTest, ComparesLengthAndEveryByte) {
 }
 
 TEST(HexTest, EncodesLowerAndDecodesBothCases) {
-  EXPECT_EQ(HexEncode(Bytes(std::string_view("\x00\x7f\xff", 3))), "007fff");
+  EXPECT_EQ(HexEncode(AsBytes(std::string_view("\x00\x7f\xff", 3))), "007fff");
   EXPECT_EQ(HexDecode("007fFF").value(), std::string("\x00\x7f\xff", 3));
   EXPECT_EQ(HexDecode("").value(), "");
 }
@@ -125,7 +122,7 @@ TEST(Base64Test, AgreesWithRfc4648) {
                             {"\xff\xfe\xfb", "//77"},
                             {"\xfb\xef", "++8="}};
   for (const Base64Row& row : rows) {
-    EXPECT_EQ(Base64Encode(Bytes(row.plain)), row.encoded);
+    EXPECT_EQ(Base64Encode(AsBytes(row.plain)), row.encoded);
     EXPECT_EQ(Base64Decode(row.encoded).value(), row.plain);
   }
 }
@@ -146,7 +143,7 @@ TEST(Base64Test, RandomBytesComeBackAtEveryLength) {
     std::vector<uint8_t> bytes(length);
     RandomBytes(bytes);
     const std::string back = Base64Decode(Base64Encode(bytes)).value();
-    EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), Bytes(back).begin(), Bytes(back).end()))
+    EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), AsBytes(back).begin(), AsBytes(back).end()))
         << HexEncode(bytes);
     EXPECT_EQ(HexDecode(HexEncode(bytes)).value(), back);
   }

@@ -20,7 +20,7 @@ struct Zone {
   std::vector<Steer> steer;
   std::optional<Probe> check;
 };
-struct Cache {
+struct DocumentCache {
   ByteSize disk;
   std::chrono::milliseconds keep{};
 };
@@ -28,7 +28,7 @@ struct Root {
   int threads = 1;
   std::vector<double> location;
   bool fast = false;
-  Cache cache;
+  DocumentCache cache;
   std::vector<Zone> zone;
 };
 
@@ -46,9 +46,9 @@ Table RootTable() {
   zone.Each("steer", &Zone::steer, {.prose = "Names that move."}, std::move(steer));
   zone.Sub("check", &Zone::check, {.prose = "Absent: always up."}, std::move(probe));
   Table cache;
-  cache.Key("disk", &Cache::disk,
+  cache.Key("disk", &DocumentCache::disk,
             {.fallback = "1GiB", .least = "64MiB", .most = "16TiB", .prose = "Space."});
-  cache.Key("keep", &Cache::keep, {.fallback = "1d", .least = "1s", .prose = "Time."});
+  cache.Key("keep", &DocumentCache::keep, {.fallback = "1d", .least = "1s", .prose = "Time."});
   Table root;
   root.Key("threads", &Root::threads, {.prose = "Default: one a core."});
   root.Key("location", &Root::location, {.fallback = "50.11, 8.68", .least = "2", .most = "2"});

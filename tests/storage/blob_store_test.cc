@@ -11,6 +11,7 @@
 #include <functional>
 
 #include "runtime/crypto.h"
+#include "runtime/text_bytes.h"
 #include "tests/support/temp_dir.h"
 
 namespace nearside::storage {
@@ -19,10 +20,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-std::span<const uint8_t> Bytes(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 BlobId IdOf(std::string_view text) { return BlobId{Sha256Of(text)}; }
 
@@ -48,7 +45,7 @@ class BlobStoreTest : public testing::Test {
 
   static StoredBlob Put(BlobStore& store, std::string_view text) {
     auto writer = store.Begin();
-    EXPECT_TRUE(writer && (*writer)->Append(Bytes(text)));
+    EXPECT_TRUE(writer && (*writer)->Append(AsBytes(text)));
     auto stored = (*writer)->Commit({});
     EXPECT_TRUE(stored) << stored.error().ToString();
     return stored.value_or(StoredBlob{});
@@ -117,8 +114,8 @@ TEST_F(BlobStoreTest, ReadsAnyRange) {
 TEST_F(BlobStoreTest, ExpectationsThatHoldAreAccepted) {
   auto store = OpenStore();
   auto writer = store->Begin();
-  ASSERT_TRUE((*writer)->Append(Bytes("hel")));
-  ASSERT_TRUE((*writer)->Append(Bytes("lo")));
+  ASSERT_TRUE((*writer)->Append(AsBytes("hel")));
+  ASSERT_TRUE((*writer)->Append(AsBytes("lo")));
   EXPECT_EQ((*writer)->bytes(), 5u);
   EXPECT_EQ((*writer)->Commit({.id = IdOf("hello"), .bytes = 5}).value(),
             (StoredBlob{IdOf("hello"), 5}));
@@ -128,7 +125,7 @@ TEST_F(BlobStoreTest, AWrongDigestStoresNothing) {
   auto store = OpenStore();
   {
     auto writer = store->Begin();
-    ASSERT_TRUE((*writer)->Append(Bytes("hello")));
+    ASSERT_TRUE((*writer)->Append(AsBytes("hello")));
     auto stored = (*writer)->Commit({.id = IdOf("other")});
     ASSERT_FALSE(stored);
     EXPECT_EQ(stored.error().reason, "digest_mismatch");
@@ -141,7 +138,7 @@ TEST_F(BlobStoreTest, AWrongLengthStoresNothing) {
   auto store = OpenStore();
   {
     auto writer = store->Begin();
-    ASSERT_TRUE((*writer)->Append(Bytes("hello")));
+    ASSERT_TRUE((*writer)->Append(AsBytes("hello")));
     auto stored = (*writer)->Commit({.bytes = 6});
     ASSERT_FALSE(stored);
     EXPECT_EQ(stored.error().reason, "length_mismatch");
@@ -154,7 +151,7 @@ TEST_F(BlobStoreTest, AnAbandonedWriterGivesItsSpaceBackAtOnce) {
   auto store = OpenStore();
   {
     auto writer = store->Begin();
-    ASSERT_TRUE((*writer)->Append(Bytes("half of i")));
+    ASSERT_TRUE((*writer)->Append(AsBytes("half of i")));
     EXPECT_EQ(Files().size(), 1u);
   }
   EXPECT_THAT(Files(), IsEmpty());
@@ -166,15 +163,15 @@ TEST_F(BlobStoreTest, AProcessKilledAtAnyStageLeavesNothingVisibleAndTheNextStar
       [](BlobStore& store) { (void)store.Begin().value().release(); },
       [&](BlobStore& store) {
         auto* writer = store.Begin().value().release();
-        (void)writer->Append(Bytes(text.substr(0, 1)));
+        (void)writer->Append(AsBytes(text.substr(0, 1)));
       },
       [&](BlobStore& store) {
         auto* writer = store.Begin().value().release();
-        (void)writer->Append(Bytes(text));
+        (void)writer->Append(AsBytes(text));
       },
       [&](BlobStore& store) {  // whole, but refused
         auto* writer = store.Begin().value().release();
-        (void)writer->Append(Bytes(text));
+        (void)writer->Append(AsBytes(text));
         (void)writer->Commit({.bytes = 1});
       },
   };
@@ -191,7 +188,7 @@ TEST_F(BlobStoreTest, AProcessKilledAtAnyStageLeavesNothingVisibleAndTheNextStar
 TEST_F(BlobStoreTest, WhatWasCommittedSurvivesAKill) {
   InKilledChild([](BlobStore& store) {
     auto writer = store.Begin();
-    (void)(*writer)->Append(Bytes("kept"));
+    (void)(*writer)->Append(AsBytes("kept"));
     (void)(*writer)->Commit({});
   });
   auto store = OpenStore();
@@ -201,9 +198,9 @@ TEST_F(BlobStoreTest, WhatWasCommittedSurvivesAKill) {
 TEST_F(BlobStoreTest, AnotherProcessThatStartsSparesUploadsUnderWay) {
   auto store = OpenStore();
   auto writer = store->Begin();
-  ASSERT_TRUE((*writer)->Append(Bytes("hel")));
+  ASSERT_TRUE((*writer)->Append(AsBytes("hel")));
   auto other = OpenStore();
-  ASSERT_TRUE((*writer)->Append(Bytes("lo")));
+  ASSERT_TRUE((*writer)->Append(AsBytes("lo")));
   ASSERT_TRUE((*writer)->Commit({}));
   EXPECT_EQ(Get(*other, IdOf("hello")), "hello");
 }
@@ -219,7 +216,7 @@ TEST_F(BlobStoreTest, AFullDiskIsAnErrorAndGivesTheSpaceBack) {
     ::setrlimit(RLIMIT_FSIZE, &limit);
     auto store = BlobStore::Open("file:" + dir_.In("blobs"));
     auto writer = (*store)->Begin();
-    const Status appended = (*writer)->Append(Bytes(std::string(20'000, 'x')));
+    const Status appended = (*writer)->Append(AsBytes(std::string(20'000, 'x')));
     const bool right =
         !appended && appended.error().fault == Fault::kSelf && appended.error().reason == "EFBIG";
     writer->reset();
@@ -236,8 +233,8 @@ TEST_F(BlobStoreTest, TheSameContentTwiceIsOneFile) {
   auto store = OpenStore();
   auto first = store->Begin();
   auto second = store->Begin();
-  ASSERT_TRUE((*first)->Append(Bytes("same")));
-  ASSERT_TRUE((*second)->Append(Bytes("same")));
+  ASSERT_TRUE((*first)->Append(AsBytes("same")));
+  ASSERT_TRUE((*second)->Append(AsBytes("same")));
   ASSERT_TRUE((*first)->Commit({}));
   ASSERT_TRUE((*second)->Commit({}));
   EXPECT_EQ(Files().size(), 1u);

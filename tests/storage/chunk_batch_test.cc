@@ -11,6 +11,7 @@
 #include <random>
 #include <string>
 
+#include "runtime/text_bytes.h"
 #include "storage/chunk_reaper.h"
 #include "tests/storage/cache_fixture.h"
 #include "tests/storage/slab_check.h"
@@ -18,10 +19,6 @@
 
 namespace nearside::storage {
 namespace {
-
-Bytes B(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 class ChunkBatchTest : public testing::Test {
  protected:
@@ -314,13 +311,13 @@ TEST_F(ChunkBatchTest, RowsThatContradictEachOtherDoNoHarm) {
     const std::string garbage(17, '\xff');
     const uint64_t first = slab_id_ - Slabs() + 1;
     auto txn = env_->BeginWrite();
-    ASSERT_TRUE(txn->Put(tables_.slab_live, EncodeSlabPrefix(first), B(huge)));
-    ASSERT_TRUE(txn->Put(tables_.slab_live, EncodeSlabPrefix(first + 1), B("")));
+    ASSERT_TRUE(txn->Put(tables_.slab_live, EncodeSlabPrefix(first), AsBytes(huge)));
+    ASSERT_TRUE(txn->Put(tables_.slab_live, EncodeSlabPrefix(first + 1), AsBytes("")));
     ASSERT_TRUE(txn->Put(tables_.slab_order, EncodeSlabOrder(0, 77), {}));         // no such slab
     ASSERT_TRUE(txn->Put(tables_.slab_order, EncodeSlabOrder(1, first + 2), {}));  // not its place
-    ASSERT_TRUE(txn->Put(tables_.slab_order, B("short"), {}));
-    ASSERT_TRUE(txn->Put(tables_.tails, EncodeChunkKey({30, 0}, {}), B(garbage)));
-    ASSERT_TRUE(txn->Put(tables_.meta, B("slabs"), B(garbage)));
+    ASSERT_TRUE(txn->Put(tables_.slab_order, AsBytes("short"), {}));
+    ASSERT_TRUE(txn->Put(tables_.tails, EncodeChunkKey({30, 0}, {}), AsBytes(garbage)));
+    ASSERT_TRUE(txn->Put(tables_.meta, AsBytes("slabs"), AsBytes(garbage)));
     ASSERT_TRUE(txn->Commit());
   }
   EXPECT_EQ(ReadOne({30, 0}, 10), "bad_checksum");
@@ -345,8 +342,8 @@ TEST_F(ChunkBatchTest, BytesUnderAWrongChecksumAreRefused) {
   const std::string right = BodyOf("right", kChunkBytes);
   const std::string wrong = BodyOf("wrong", kChunkBytes);
   auto txn = env_->BeginWrite();
-  ASSERT_TRUE(
-      txn->Put(tables_.chunks, EncodeChunkKey(name, ChunkChecksum(name, B(right))), B(wrong)));
+  ASSERT_TRUE(txn->Put(tables_.chunks, EncodeChunkKey(name, ChunkChecksum(name, AsBytes(right))),
+                       AsBytes(wrong)));
   ASSERT_TRUE(txn->Commit());
   EXPECT_EQ(ReadOne(name, kChunkBytes), "bad_checksum");
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <random>
 
+#include "runtime/text_bytes.h"
 #include "storage/chunk_codec.h"
 #include "storage/head_codec.h"
 #include "storage/slab_codec.h"
@@ -13,10 +14,6 @@
 
 namespace nearside::storage {
 namespace {
-
-Bytes B(const std::string& text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 HeadRecord SampleRecord(size_t scopes, std::string meta, std::optional<Bytes> body) {
   HeadRecord record;
@@ -52,15 +49,18 @@ TEST(HeadCodecTest, DecodesWhatItEncoded) {
   const std::string body = "the body";
   const std::string big(kInlineBody, 'b');
   const HeadRecord rows[] = {
-      SampleRecord(0, "", std::nullopt),      SampleRecord(0, "", Bytes{}),
-      SampleRecord(1, "meta", std::nullopt),  SampleRecord(2, "meta", B(body)),
-      SampleRecord(kMostScopes, "m", B(big)), SampleRecord(3, std::string(50'000, 'm'), B(body)),
+      SampleRecord(0, "", std::nullopt),
+      SampleRecord(0, "", Bytes{}),
+      SampleRecord(1, "meta", std::nullopt),
+      SampleRecord(2, "meta", AsBytes(body)),
+      SampleRecord(kMostScopes, "m", AsBytes(big)),
+      SampleRecord(3, std::string(50'000, 'm'), AsBytes(body)),
   };
   for (const HeadRecord& row : rows) {
     const std::string encoded = EncodeHead(row);
     EXPECT_EQ(encoded.size(),
               EncodedBytes(row.head, row.inline_body ? row.inline_body->size() : 0));
-    const Result<HeadRecord> decoded = DecodeHead(row.head.key, B(encoded));
+    const Result<HeadRecord> decoded = DecodeHead(row.head.key, AsBytes(encoded));
     ASSERT_TRUE(decoded) << decoded.error().ToString();
     EXPECT_EQ(Text(*decoded), Text(row));
   }
@@ -69,26 +69,26 @@ TEST(HeadCodecTest, DecodesWhatItEncoded) {
 TEST(HeadCodecTest, EveryShortLengthIsRefused) {
   const std::string encoded = EncodeHead(SampleRecord(2, "meta", std::nullopt));
   for (size_t length = 0; length < encoded.size(); ++length) {
-    EXPECT_FALSE(DecodeHead(KeyOf("sample"), B(encoded).first(length))) << length;
+    EXPECT_FALSE(DecodeHead(KeyOf("sample"), AsBytes(encoded).first(length))) << length;
   }
-  EXPECT_FALSE(DecodeHead(KeyOf("sample"), B(encoded + "x")));
+  EXPECT_FALSE(DecodeHead(KeyOf("sample"), AsBytes(encoded + "x")));
 }
 
 TEST(HeadCodecTest, EveryFlippedByteIsRefused) {
   std::string encoded = EncodeHead(SampleRecord(2, "meta", std::nullopt));
   for (char& byte : encoded) {
     byte ^= 0x10;
-    const Result<HeadRecord> decoded = DecodeHead(KeyOf("sample"), B(encoded));
+    const Result<HeadRecord> decoded = DecodeHead(KeyOf("sample"), AsBytes(encoded));
     ASSERT_FALSE(decoded);
     EXPECT_EQ(decoded.error().reason, "bad_checksum");
     byte ^= 0x10;
   }
-  EXPECT_TRUE(DecodeHead(KeyOf("sample"), B(encoded)));
+  EXPECT_TRUE(DecodeHead(KeyOf("sample"), AsBytes(encoded)));
 }
 
 TEST(HeadCodecTest, ARecordUnderAnotherKeyIsRefused) {
   const std::string encoded = EncodeHead(SampleRecord(0, "meta", std::nullopt));
-  const Result<HeadRecord> decoded = DecodeHead(KeyOf("other"), B(encoded));
+  const Result<HeadRecord> decoded = DecodeHead(KeyOf("other"), AsBytes(encoded));
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().reason, "bad_checksum");
 }
@@ -114,12 +114,12 @@ TEST(ChunkCodecTest, KeysSortByIdThenIndex) {
 
 TEST(ChunkCodecTest, ChecksumBindsIdIndexLengthAndBytes) {
   const std::string bytes = "some bytes";
-  const Hash128 sum = ChunkChecksum({1, 2}, B(bytes));
-  EXPECT_EQ(sum, ChunkChecksum({1, 2}, B(bytes)));
-  EXPECT_NE(sum, ChunkChecksum({1, 3}, B(bytes)));
-  EXPECT_NE(sum, ChunkChecksum({2, 2}, B(bytes)));
-  EXPECT_NE(sum, ChunkChecksum({1, 2}, B(bytes).first(9)));
-  EXPECT_NE(sum, ChunkChecksum({1, 2}, B("some bytez")));
+  const Hash128 sum = ChunkChecksum({1, 2}, AsBytes(bytes));
+  EXPECT_EQ(sum, ChunkChecksum({1, 2}, AsBytes(bytes)));
+  EXPECT_NE(sum, ChunkChecksum({1, 3}, AsBytes(bytes)));
+  EXPECT_NE(sum, ChunkChecksum({2, 2}, AsBytes(bytes)));
+  EXPECT_NE(sum, ChunkChecksum({1, 2}, AsBytes(bytes).first(9)));
+  EXPECT_NE(sum, ChunkChecksum({1, 2}, AsBytes("some bytez")));
 }
 
 TEST(ChunkCodecTest, NumbersOfABodyInChunks) {
@@ -150,16 +150,17 @@ TEST(SlabCodecTest, PartsAndKeysComeBack) {
                                        {.slab_id = 1, .offset = 0, .bytes = kMostPartBytes}};
   for (const size_t count : {1, 2}) {
     const std::vector<SlabPart> some(parts.begin(), parts.begin() + static_cast<ptrdiff_t>(count));
-    EXPECT_EQ(DecodeParts(B(EncodeParts(some))), some);
+    EXPECT_EQ(DecodeParts(AsBytes(EncodeParts(some))), some);
   }
   const std::string encoded = EncodeParts(parts);
   for (size_t length = 0; length < encoded.size(); ++length) {
-    EXPECT_EQ(DecodeParts(B(encoded).first(length)).has_value(), length == 16) << length;
+    EXPECT_EQ(DecodeParts(AsBytes(encoded).first(length)).has_value(), length == 16) << length;
   }
-  EXPECT_FALSE(DecodeParts(B(encoded + encoded))) << "more parts than a tail may have";
-  EXPECT_FALSE(DecodeParts(B(EncodeParts(std::vector<SlabPart>{{.slab_id = 1, .bytes = 0}}))));
+  EXPECT_FALSE(DecodeParts(AsBytes(encoded + encoded))) << "more parts than a tail may have";
+  EXPECT_FALSE(
+      DecodeParts(AsBytes(EncodeParts(std::vector<SlabPart>{{.slab_id = 1, .bytes = 0}}))));
   const SlabPart beyond{.slab_id = 1, .offset = kSlabBytes - kSlabTrailerBytes, .bytes = 1};
-  EXPECT_FALSE(DecodeParts(B(EncodeParts(std::vector<SlabPart>{beyond}))));
+  EXPECT_FALSE(DecodeParts(AsBytes(EncodeParts(std::vector<SlabPart>{beyond}))));
 
   const auto key = DecodeSlabKey(EncodeSlabKey(258, {.low = 1, .high = ~0ull}));
   ASSERT_TRUE(key);
@@ -188,7 +189,7 @@ TEST(SlabCodecTest, ASlabIsFilledToItsEndAndTellsWhatIsInIt) {
     std::vector<SlabEntry> entries;
     while (slab.room() >= bytes) {
       const ChunkName name{.object_id = entries.size() + 1, .index = 7};
-      const uint32_t offset = slab.Add(name, B(body));
+      const uint32_t offset = slab.Add(name, AsBytes(body));
       entries.push_back({.tail = name, .offset = offset, .bytes = static_cast<uint32_t>(bytes)});
     }
     EXPECT_EQ(entries.size(), (kSlabBytes - kSlabTrailerBytes) / (bytes + kSlabEntryBytes));
@@ -197,15 +198,15 @@ TEST(SlabCodecTest, ASlabIsFilledToItsEndAndTellsWhatIsInIt) {
     EXPECT_EQ(DecodeSlab(filled), entries);
     for (const SlabEntry& entry : entries) {
       const Bytes part = filled.subspan(entry.offset, entry.bytes);
-      ASSERT_TRUE(std::ranges::equal(part, B(body)));
+      ASSERT_TRUE(std::ranges::equal(part, AsBytes(body)));
     }
   }
 }
 
 TEST(SlabCodecTest, NoBytesAreReadBeyondASlabWhateverItsDirectorySays) {
   SlabBuilder slab;
-  slab.Add({.object_id = 1, .index = 2}, B(BodyOf("a", 1000)));
-  slab.Add({.object_id = 3, .index = 4}, B(BodyOf("b", 1000)));
+  slab.Add({.object_id = 1, .index = 2}, AsBytes(BodyOf("a", 1000)));
+  slab.Add({.object_id = 3, .index = 4}, AsBytes(BodyOf("b", 1000)));
   const std::vector<uint8_t> sound(slab.bytes().begin(), slab.bytes().end());
   ASSERT_TRUE(DecodeSlab(sound));
   EXPECT_FALSE(DecodeSlab(Bytes(sound).first(kSlabBytes - 1)));
@@ -235,24 +236,24 @@ TEST(StoreMetaTest, DecodesWhatItEncoded) {
   meta.totals = {QueueTotals{.probation_bytes = 11, .main_bytes = 12},
                  QueueTotals{.probation_bytes = 13, .main_bytes = 14}};
   std::string encoded = EncodeMeta(meta);
-  const Result<StoreMeta> decoded = DecodeMeta(B(encoded));
+  const Result<StoreMeta> decoded = DecodeMeta(AsBytes(encoded));
   ASSERT_TRUE(decoded);
   EXPECT_EQ(*decoded, meta);
   for (size_t length = 0; length < encoded.size(); ++length) {
-    EXPECT_FALSE(DecodeMeta(B(encoded).first(length))) << length;
+    EXPECT_FALSE(DecodeMeta(AsBytes(encoded).first(length))) << length;
   }
   encoded[30] ^= 1;
-  EXPECT_EQ(DecodeMeta(B(encoded)).error().reason, "damaged");
+  EXPECT_EQ(DecodeMeta(AsBytes(encoded)).error().reason, "damaged");
   encoded[0] ^= 1;
-  EXPECT_EQ(DecodeMeta(B(encoded)).error().reason, "unknown_version");
+  EXPECT_EQ(DecodeMeta(AsBytes(encoded)).error().reason, "unknown_version");
 }
 
 TEST(StoreMetaTest, AMarkIsBoundToItsScope) {
   const PurgeMark mark{.soft = 1, .hard = 2};
   const std::string encoded = EncodeMark(77, mark);
-  EXPECT_EQ(DecodeMark(77, B(encoded)).value(), mark);
-  EXPECT_FALSE(DecodeMark(78, B(encoded)));
-  EXPECT_FALSE(DecodeMark(77, B(encoded).first(23)));
+  EXPECT_EQ(DecodeMark(77, AsBytes(encoded)).value(), mark);
+  EXPECT_FALSE(DecodeMark(78, AsBytes(encoded)));
+  EXPECT_FALSE(DecodeMark(77, AsBytes(encoded).first(23)));
 }
 
 TEST(StoredIntegerTest, BigEndianSortsAsNumbersDo) {

@@ -6,15 +6,12 @@
 #include <set>
 #include <string>
 
+#include "runtime/text_bytes.h"
 #include "tests/storage/cache_fixture.h"
 #include "tests/support/temp_dir.h"
 
 namespace nearside::storage {
 namespace {
-
-Bytes B(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 class HeadTableTest : public testing::Test {
  protected:
@@ -137,7 +134,7 @@ TEST_F(HeadTableTest, RefreshKeepsPlaceAndBodyAndMovesTheExpiry) {
   HeadBatch batch = Begin();
   Head head = MakeHead("a", 1, 500);
   head.body_bytes = body.size();
-  ASSERT_TRUE(batch.Put(head, B(body), {.segment = Segment::kMain, .position = 3}));
+  ASSERT_TRUE(batch.Put(head, AsBytes(body), {.segment = Segment::kMain, .position = 3}));
   Commit(batch);
   const auto before = meta_.totals;
 
@@ -203,7 +200,7 @@ TEST_F(HeadTableTest, ABrokenRecordIsErasedAndItsRowsArePassedOver) {
   PutOne("b", 2, 200);
   {
     auto txn = env_->BeginWrite();
-    ASSERT_TRUE(txn->Put(tables_.heads, KeyOf("a").bytes, B("garbage")));
+    ASSERT_TRUE(txn->Put(tables_.heads, KeyOf("a").bytes, AsBytes("garbage")));
     ASSERT_TRUE(txn->Commit());
   }
   EXPECT_EQ(Stored("a"), "bad_length");

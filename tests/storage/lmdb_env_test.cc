@@ -9,14 +9,12 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/text_bytes.h"
 #include "tests/support/temp_dir.h"
 
 namespace nearside::storage {
 namespace {
 
-Bytes B(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 std::string T(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 class LmdbEnvTest : public testing::Test {
@@ -35,7 +33,7 @@ class LmdbEnvTest : public testing::Test {
   }
   void Put(LmdbEnv& env, LmdbTable table, std::string_view key, std::string_view value) {
     auto txn = env.BeginWrite();
-    ASSERT_TRUE(txn->Put(table, B(key), B(value)));
+    ASSERT_TRUE(txn->Put(table, AsBytes(key), AsBytes(value)));
     ASSERT_TRUE(txn->Commit());
   }
   test::TempDir folder_;
@@ -49,10 +47,10 @@ TEST_F(LmdbEnvTest, CommittedRowsAreThereAfterReopening) {
   auto env = OpenEnv();
   const LmdbTable table = MakeTable(*env);
   auto txn = env->BeginRead();
-  const auto value = txn->Get(table, B("key"));
+  const auto value = txn->Get(table, AsBytes("key"));
   ASSERT_TRUE(value && *value);
   EXPECT_EQ(T(**value), "value");
-  EXPECT_EQ(txn->Get(table, B("other")).value(), std::nullopt);
+  EXPECT_EQ(txn->Get(table, AsBytes("other")).value(), std::nullopt);
 }
 
 TEST_F(LmdbEnvTest, ATransactionThatIsNotCommittedLeavesNothing) {
@@ -60,9 +58,9 @@ TEST_F(LmdbEnvTest, ATransactionThatIsNotCommittedLeavesNothing) {
   const LmdbTable table = MakeTable(*env);
   {
     auto txn = env->BeginWrite();
-    ASSERT_TRUE(txn->Put(table, B("key"), B("value")));
+    ASSERT_TRUE(txn->Put(table, AsBytes("key"), AsBytes("value")));
   }
-  EXPECT_EQ(env->BeginRead()->Get(table, B("key")).value(), std::nullopt);
+  EXPECT_EQ(env->BeginRead()->Get(table, AsBytes("key")).value(), std::nullopt);
 }
 
 TEST_F(LmdbEnvTest, CursorsWalkInOrderAndEraseWhatTheyStandOn) {
@@ -73,7 +71,7 @@ TEST_F(LmdbEnvTest, CursorsWalkInOrderAndEraseWhatTheyStandOn) {
   {
     auto cursor = txn->Open(table);
     EXPECT_EQ(T(cursor->First().value()->key), "a");
-    EXPECT_EQ(T(cursor->AtOrAfter(B("bb")).value()->key), "c");
+    EXPECT_EQ(T(cursor->AtOrAfter(AsBytes("bb")).value()->key), "c");
     ASSERT_TRUE(cursor->Erase());
     EXPECT_EQ(T(cursor->Next().value()->key), "d");
     EXPECT_EQ(T(cursor->Previous().value()->key), "b");
@@ -81,8 +79,8 @@ TEST_F(LmdbEnvTest, CursorsWalkInOrderAndEraseWhatTheyStandOn) {
     EXPECT_EQ(cursor->Next().value(), std::nullopt);
   }
   EXPECT_EQ(txn->Entries(table), 3u);
-  EXPECT_TRUE(txn->Erase(table, B("a")).value());
-  EXPECT_FALSE(txn->Erase(table, B("a")).value());
+  EXPECT_TRUE(txn->Erase(table, AsBytes("a")).value());
+  EXPECT_FALSE(txn->Erase(table, AsBytes("a")).value());
 }
 
 TEST_F(LmdbEnvTest, AFullMapIsAnErrorAndTheMapGoesOn) {
@@ -90,7 +88,7 @@ TEST_F(LmdbEnvTest, AFullMapIsAnErrorAndTheMapGoesOn) {
   const LmdbTable table = MakeTable(*env);
   {
     auto txn = env->BeginWrite();
-    const Status full = txn->Put(table, B("key"), B(std::string(512 << 10, 'x')));
+    const Status full = txn->Put(table, AsBytes("key"), AsBytes(std::string(512 << 10, 'x')));
     ASSERT_FALSE(full);
     EXPECT_EQ(full.error().reason, "map_full");
     EXPECT_FALSE(IsDamage(full.error()));
@@ -106,7 +104,7 @@ TEST_F(LmdbEnvTest, ASnapshotPinsWhatIsFreedAfterIt) {
   const uint64_t snapshot = reader->id();
   {
     auto txn = env->BeginWrite();
-    ASSERT_TRUE(txn->Erase(table, B("key")).value());
+    ASSERT_TRUE(txn->Erase(table, AsBytes("key")).value());
     ASSERT_TRUE(txn->Commit());
   }
   // Some commits later the pages would be free for all but the reader.
@@ -136,17 +134,17 @@ TEST_F(LmdbEnvTest, CopyTakesValuesOfAnySizeAndOfAWriterToo) {
     auto* out = reinterpret_cast<uint8_t*>(copy.data());
     {
       const auto txn = env->BeginRead();
-      ASSERT_TRUE(txn->Copy(**txn->Get(table, B(std::to_string(size))), out));
+      ASSERT_TRUE(txn->Copy(**txn->Get(table, AsBytes(std::to_string(size))), out));
       EXPECT_EQ(copy == body, true) << size;
     }
     // Half of these pages are in the writer's memory and not in the file yet.
     auto txn = env->BeginWrite();
-    ASSERT_TRUE(txn->Put(table, B("new"), B(body + body)));
+    ASSERT_TRUE(txn->Put(table, AsBytes("new"), AsBytes(body + body)));
     copy.assign(size * 2, '\0');
     out = reinterpret_cast<uint8_t*>(copy.data());
-    ASSERT_TRUE(txn->Copy(**txn->Get(table, B("new")), out));
+    ASSERT_TRUE(txn->Copy(**txn->Get(table, AsBytes("new")), out));
     EXPECT_EQ(copy == body + body, true) << size;
-    ASSERT_TRUE(txn->Copy(**txn->Get(table, B(std::to_string(size))), out));
+    ASSERT_TRUE(txn->Copy(**txn->Get(table, AsBytes(std::to_string(size))), out));
     EXPECT_EQ(copy.substr(0, size) == body, true) << size;
   }
 }
@@ -157,7 +155,7 @@ TEST_F(LmdbEnvTest, APageThatCannotBeReadIsAnErrorAndNoSignal) {
   const std::string body(200'000, 'x');
   Put(*env, table, "key", body);
   const auto txn = env->BeginRead();
-  const Bytes value = **txn->Get(table, B("key"));
+  const Bytes value = **txn->Get(table, AsBytes("key"));
   // The pages of the map behind a file's end raise SIGBUS, as those above a bad sector do.
   std::ifstream stream(file(), std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
@@ -181,10 +179,10 @@ TEST_F(LmdbEnvTest, ResetAndRenewSeeNewerRows) {
   const LmdbTable table = MakeTable(*env);
   auto reader = env->BeginRead();
   Put(*env, table, "key", "value");
-  EXPECT_EQ(reader->Get(table, B("key")).value(), std::nullopt);
+  EXPECT_EQ(reader->Get(table, AsBytes("key")).value(), std::nullopt);
   reader->Reset();
   ASSERT_TRUE(reader->Renew());
-  EXPECT_TRUE(reader->Get(table, B("key")).value().has_value());
+  EXPECT_TRUE(reader->Get(table, AsBytes("key")).value().has_value());
 }
 
 TEST_F(LmdbEnvTest, GarbageIsDamage) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "runtime/text_bytes.h"
 #include "storage/ghost_table.h"
 #include "tests/storage/cache_fixture.h"
 
@@ -24,7 +25,7 @@ void Insert(RamTier& tier, const HeadRef& head) { tier.InsertHead(head, ChargeOf
 
 ChunkRef MakeChunk(size_t bytes) {
   const std::string text(bytes, 'c');
-  return Chunk::Copy({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  return Chunk::Copy(AsBytes(text));
 }
 
 TEST(RamTierTest, FindsWhatWasInsertedAndNothingElse) {

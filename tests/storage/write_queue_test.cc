@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "runtime/text_bytes.h"
 #include "storage/head_index.h"
 #include "tests/storage/cache_fixture.h"
 
@@ -15,12 +16,10 @@ constexpr WriteQueue::Limits kLimits{
 
 ChunkWrite MakeWrite(const std::shared_ptr<Fill>& fill, uint32_t index, size_t bytes) {
   const std::string text(bytes, 'w');
-  return {.fill = fill,
-          .index = index,
-          .chunk = Chunk::Copy({reinterpret_cast<const uint8_t*>(text.data()), text.size()})};
+  return {.fill = fill, .index = index, .chunk = Chunk::Copy(AsBytes(text))};
 }
 
-HeadRef MakeHead(const std::string& name, uint64_t id) {
+HeadRef MakeBareHead(const std::string& name, uint64_t id) {
   auto head = std::make_shared<CachedHead>();
   head->head.key = KeyOf(name);
   head->head.object_id = id;
@@ -33,7 +32,7 @@ TEST(WriteQueueTest, GivesBatchesWithinTheirLimitsInOrder) {
   WriteQueue queue(1_MiB, kLimits);
   const auto fill = std::make_shared<Fill>(1, 0);
   for (uint32_t i = 0; i < 6; ++i) ASSERT_TRUE(queue.PushChunk(MakeWrite(fill, i, 10)));
-  ASSERT_TRUE(queue.PushHead({.head = MakeHead("a", 1), .fill = fill}));
+  ASSERT_TRUE(queue.PushHead({.head = MakeBareHead("a", 1), .fill = fill}));
   WriteBatch first = queue.Take(Soon());
   EXPECT_EQ(first.chunks.size(), 4u);
   EXPECT_TRUE(first.heads.empty()) << "a head never comes before its chunks";
@@ -77,7 +76,7 @@ TEST(WriteQueueTest, RefusesBeyondItsBytesUntilTheChunksAreFinished) {
   const auto fill = std::make_shared<Fill>(1, 0);
   ASSERT_TRUE(queue.PushChunk(MakeWrite(fill, 0, 900)));
   EXPECT_FALSE(queue.PushChunk(MakeWrite(fill, 1, 900)));
-  EXPECT_FALSE(queue.PushHead({.head = MakeHead("a", 1), .charge = 900}));
+  EXPECT_FALSE(queue.PushHead({.head = MakeBareHead("a", 1), .charge = 900}));
   queue.PushRemoval({.key = KeyOf("a")});  // corrects the store: never refused
   const WriteBatch batch = queue.Take(Soon());
   EXPECT_EQ(batch.heads.size(), 1u);
@@ -126,7 +125,7 @@ TEST(WriteQueueTest, TakeReturnsAtItsDeadlineAndWhenWoken) {
 TEST(HeadIndexTest, TheNewestOperationIsWhatWaits) {
   HeadIndex index;
   const Key256 key = KeyOf("a");
-  const HeadRef head = MakeHead("a", 1);
+  const HeadRef head = MakeBareHead("a", 1);
   {
     HeadIndex::Slot slot = index.Lock(key);
     EXPECT_EQ(slot.pending(), std::nullopt);

@@ -17,12 +17,12 @@ HTTP_VERSIONS = ("1.1", "2")
 
 
 class RunningCurl:
-    """curl with its output read as it comes."""
+    """curl with its output read as it comes. Its -N is for bodies alone: heads would wait for the body."""
 
     def __init__(self, test, edge, target: str, http: str, *options: str) -> None:
         self.process = subprocess.Popen(
-            ["curl", "-sN", f"--http{http}", "--connect-to", f"::{edge.tls[0]}:{edge.tls[1]}", "--cacert",
-             str(authority() / "ca.pem"), *options, f"https://{SITE_HOST}{target}"],
+            ["stdbuf", "-oL", "curl", "-sN", f"--http{http}", "--connect-to", f"::{edge.tls[0]}:{edge.tls[1]}",
+             "--cacert", str(authority() / "ca.pem"), *options, f"https://{SITE_HOST}{target}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         test.addCleanup(self.leave)
         self._received = b""

@@ -81,15 +81,16 @@ class ScriptTest(unittest.TestCase):
                                    r"end that program, or set NEARSIDE_DNS_PORT to another port$")
 
     def test_port_taken_on_another_address_is_free(self):
-        with self.taken("127.0.0.2") as port:
+        # Not 127.0.0.1: there the same port may be that of another test.
+        with self.taken("127.0.13.2") as port:
             self.assertEqual((0, []), self.run_script(
-                Service("tcp", "127.0.0.1", port, "GeoDNS", "NEARSIDE_DNS_PORT")))
+                Service("tcp", "127.0.13.1", port, "GeoDNS", "NEARSIDE_DNS_PORT")))
 
     def test_clash_is_told_though_the_port_is_free(self):
-        with self.taken("127.0.0.2") as port:
-            code, lines = self.run_script(Service("tcp", "127.0.0.1", port, "HTTPS", "NEARSIDE_TLS_PORT"),
-                                          Service("udp", "127.0.0.1", port, "GeoDNS", "NEARSIDE_DNS_PORT"),
-                                          Service("tcp", "127.0.0.1", port, "HTTP", "NEARSIDE_HTTP_PORT"))
+        with self.taken("127.0.13.2") as port:
+            code, lines = self.run_script(Service("tcp", "127.0.13.1", port, "HTTPS", "NEARSIDE_TLS_PORT"),
+                                          Service("udp", "127.0.13.1", port, "GeoDNS", "NEARSIDE_DNS_PORT"),
+                                          Service("tcp", "127.0.13.1", port, "HTTP", "NEARSIDE_HTTP_PORT"))
         self.assertEqual((1, 1), (code, len(lines)), lines)
         for word in ("HTTPS", "NEARSIDE_TLS_PORT", "HTTP", "NEARSIDE_HTTP_PORT"):
             self.assertIn(word, lines[0])

@@ -13,6 +13,9 @@ import tempfile
 
 from source_tree import PRODUCT_FOLDERS, SourceTree, folder_of
 
+# A source that CMake writes where many are compiled as one, and the lines in it that name them.
+BATCH = re.compile(r"/Unity/unity_\d+_cxx\.cxx$")
+BATCHED = re.compile(r'^#include "(.+)"$', re.MULTILINE)
 TARGET = re.compile(r"CMakeFiles/([^/\s]+)\.dir/")
 
 
@@ -28,11 +31,16 @@ def build_of(binary_folder: pathlib.Path, root: pathlib.Path) -> Build:
     commands = json.loads((binary_folder / "compile_commands.json").read_text())
     build = Build({}, set(), {})
     for command in commands:
-        source = path_from(root, command["directory"], command["file"])
-        build.targets.setdefault(source, set()).update(TARGET.findall(command["command"])[:1])
+        for file in files_of(command["file"]):
+            source = path_from(root, command["directory"], file)
+            build.targets.setdefault(source, set()).update(TARGET.findall(command["command"])[:1])
     for test in tests_of(binary_folder):
         add_test(build, root, test)
     return build
+
+
+def files_of(compiled: str) -> list[str]:
+    return BATCHED.findall(pathlib.Path(compiled).read_text()) if BATCH.search(compiled) else [compiled]
 
 
 def tests_of(binary_folder: pathlib.Path) -> list[dict]:

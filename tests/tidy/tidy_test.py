@@ -295,23 +295,29 @@ class RegistrationTest(TidyTest):
 
     def test_file_outside_the_build_is_found(self):
         with tempfile.TemporaryDirectory() as scratch:
-            root, binary = pathlib.Path(scratch, "source"), pathlib.Path(scratch, "binary")
+            root = pathlib.Path(scratch, "source")
             for path, text in self.files.items():
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 (root / path).write_text(text)
-            subprocess.run(["cmake", "-G", "Ninja", "-S", root, "-B", binary, "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
-                            "-DCMAKE_CXX_COMPILER_WORKS=1"], check=True, capture_output=True)
-            tree, build = SourceTree(root), registration.build_of(binary, root)
-            self.assertEqual(["edge/b.cc", "edge/d.cc", "edge/f.cc"],
-                             [text.partition(":")[0] for text in registration.check_sources(tree, build)])
-            late = "; a test outside the build is not a test"
-            self.assertEqual([f"tests/dns/asleep_test.cc: compiled into asleep, which no test runs{late}",
-                              f"tests/dns/false_test.cc: not compiled{late}",
-                              f"tests/dns/idle_test.cc: compiled into idle, which no test runs{late}",
-                              f"tests/dns/lonely_test.py: no test runs it{late}",
-                              f"tests/dns/parts_test.py: no test runs its class TwoTest{late}",
-                              f"tests/dns/unused_test.cc: not compiled{late}",
-                              f"tests/http/c_test.cc: not compiled{late}"], registration.check_tests(tree, build))
+            for batched in ("OFF", "ON"):
+                with self.subTest(batched=batched):
+                    binary = pathlib.Path(scratch, "binary-" + batched)
+                    subprocess.run(["cmake", "-G", "Ninja", "-S", root, "-B", binary, "-DCMAKE_CXX_COMPILER_WORKS=1",
+                                    "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", f"-DCMAKE_UNITY_BUILD={batched}"],
+                                   check=True, capture_output=True)
+                    self.expect_those_outside(SourceTree(root), registration.build_of(binary, root))
+
+    def expect_those_outside(self, tree, build):
+        self.assertEqual(["edge/b.cc", "edge/d.cc", "edge/f.cc"],
+                         [text.partition(":")[0] for text in registration.check_sources(tree, build)])
+        late = "; a test outside the build is not a test"
+        self.assertEqual([f"tests/dns/asleep_test.cc: compiled into asleep, which no test runs{late}",
+                          f"tests/dns/false_test.cc: not compiled{late}",
+                          f"tests/dns/idle_test.cc: compiled into idle, which no test runs{late}",
+                          f"tests/dns/lonely_test.py: no test runs it{late}",
+                          f"tests/dns/parts_test.py: no test runs its class TwoTest{late}",
+                          f"tests/dns/unused_test.cc: not compiled{late}",
+                          f"tests/http/c_test.cc: not compiled{late}"], registration.check_tests(tree, build))
 
     def test_fuzz_target_outside_the_build_is_found(self):
         parent = {"tests/CMakeLists.txt": "if(NEARSIDE_FUZZ)\n  add_subdirectory(fuzz)\nendif()\n"}

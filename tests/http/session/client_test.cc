@@ -119,6 +119,7 @@ class ClientTest : public ::testing::Test {
   std::unique_ptr<net::Resolver> resolver_;
   std::unique_ptr<Client> client_;
   std::deque<CallLog> logs_;
+  std::deque<BodyLog> body_logs_;  // destroyed behind the calls that write to them
 };
 
 constexpr std::string_view kHello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\nhello";
@@ -260,7 +261,7 @@ TEST_F(ClientTest, LargeBodiesBothWays) {
     connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + PatternText(0, kSize));
     connection.AwaitEnd();
   });
-  BodyLog body;
+  BodyLog& body = body_logs_.emplace_back();
   const CallLog* log = AwaitOver(
       Start(origin.url(), Head("PUT"),
             std::make_unique<PatternBody>(PatternBody::Plan{.size = kSize, .piece = 9'999}, &body),
@@ -277,7 +278,7 @@ TEST_F(ClientTest, ARequestBodyThatWaitsGoesOnWhenResumed) {
     connection.Send(kHello);
     connection.AwaitEnd();
   });
-  BodyLog body;
+  BodyLog& body = body_logs_.emplace_back();
   PatternBody* source = nullptr;
   auto made =
       std::make_unique<PatternBody>(PatternBody::Plan{.size = 2000, .wait_at = 1000}, &body);
@@ -298,7 +299,7 @@ TEST_F(ClientTest, ARequestBodyThatFailsFailsTheCall) {
       connection.ReadHead();
       cut_off = connection.Read(2000).size() < 2000;
     });
-    BodyLog body;
+    BodyLog& body = body_logs_.emplace_back();
     auto made = std::make_unique<PatternBody>(
         PatternBody::Plan{.size = 2000, .wait_at = 500, .fail_at = 1000}, &body);
     PatternBody* source = made.get();
@@ -322,7 +323,7 @@ TEST_F(ClientTest, AnEarlyAnswerIsHeardAndTheConnectionNotKept) {
     connection.Send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno");
     connection.AwaitEnd();
   });
-  BodyLog body;
+  BodyLog& body = body_logs_.emplace_back();
   const CallLog* log = AwaitOver(
       Start(origin.url(), Head("PUT"),
             std::make_unique<PatternBody>(PatternBody::Plan{.size = 2000, .wait_at = 1000}, &body),
@@ -660,7 +661,7 @@ TEST_F(ClientTest, AfterAnUpgradeBothSidesSpeakAsTheyLike) {
     connection.Send("still here");
     connection.Close();
   });
-  BodyLog body;
+  BodyLog& body = body_logs_.emplace_back();
   CallLog* log =
       Start(origin.url(), AskingForWebSocket(),
             std::make_unique<PatternBody>(PatternBody::Plan{.size = 2000, .piece = 999}, &body));
@@ -687,7 +688,7 @@ TEST_F(ClientTest, NothingIsSentBehindAnUpgradeThatIsRefused) {
       connection.Send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
       behind = connection.Read(100);
     });
-    BodyLog body;
+    BodyLog& body = body_logs_.emplace_back();
     CallLog* log = Start(origin.url(), AskingForWebSocket(),
                          std::make_unique<PatternBody>(PatternBody::Plan{.size = 100}, &body));
     AwaitOver(log);
@@ -717,7 +718,7 @@ TEST_F(ClientTest, AnUpgradeDoesNotUseAKeptConnectionNorTakeARequestsPlace) {
   };
   ScriptedOrigin origin(serve);
   EXPECT_EQ(Get(origin.url())->body, "hello");
-  BodyLog body;
+  BodyLog& body = body_logs_.emplace_back();
   std::vector<CallLog*> tunnels;
   for (int i = 0; i < 3; ++i) {
     tunnels.push_back(
@@ -736,7 +737,7 @@ TEST_F(ClientTest, AnUpgradeDoesNotUseAKeptConnectionNorTakeARequestsPlace) {
 TEST_F(ClientTest, OnlyTheHeadOfATunnelIsWaitedForInTime) {
   Make({.head_timeout = milliseconds(40), .read_timeout = milliseconds(40)});
   ScriptedOrigin silent([](OriginConnection& connection) { connection.AwaitEnd(); });
-  BodyLog body;
+  BodyLog& body = body_logs_.emplace_back();
   const PatternBody::Plan waits{.size = 1, .wait_at = 0};
   CallLog* log =
       Start(silent.url(), AskingForWebSocket(), std::make_unique<PatternBody>(waits, &body));
@@ -750,7 +751,7 @@ TEST_F(ClientTest, ATunnelThatBreaksIsAFailure) {
     connection.Send(kSwitching);
     connection.Reset();
   });
-  BodyLog body;
+  BodyLog& body = body_logs_.emplace_back();
   const PatternBody::Plan waits{.size = 1, .wait_at = 0};
   CallLog* log =
       Start(origin.url(), AskingForWebSocket(), std::make_unique<PatternBody>(waits, &body));

@@ -10,7 +10,7 @@ namespace nearside::http {
 namespace {
 
 /// The status line and the reason in the text of what the server answers before it closes.
-std::string Refusal(TestServer& server, std::string_view input) {
+std::string RefusalOf(TestServer& server, std::string_view input) {
   const std::string answer = server.Converse(input);
   const size_t open = answer.rfind('(');
   if (answer.empty() || open == std::string::npos) return answer;
@@ -53,7 +53,7 @@ TEST(Http1RefusalTest, SmugglingIsAnsweredAndTheConnectionClosed) {
   };
   uint64_t bad = 0;
   for (const auto& row : rows) {
-    EXPECT_EQ(Refusal(server, row.head + behind), row.refusal) << row.head;
+    EXPECT_EQ(RefusalOf(server, row.head + behind), row.refusal) << row.head;
     EXPECT_EQ(server.counters().bad_requests, ++bad);
   }
   EXPECT_FALSE(smuggled);
@@ -61,14 +61,14 @@ TEST(Http1RefusalTest, SmugglingIsAnsweredAndTheConnectionClosed) {
 
 TEST(Http1RefusalTest, TooLargeHeadsHaveTheirStatus) {
   TestServer server({.limits = {.request_line = {100}, .fields = {1000}, .field_lines = 10}});
-  EXPECT_EQ(Refusal(server, "GET /" + std::string(200, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n"),
+  EXPECT_EQ(RefusalOf(server, "GET /" + std::string(200, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n"),
             "414 target_too_long");
   EXPECT_EQ(
-      Refusal(server, "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(2000, 'x') + "\r\n\r\n"),
+      RefusalOf(server, "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(2000, 'x') + "\r\n\r\n"),
       "431 fields_too_large");
   std::string many = "GET / HTTP/1.1\r\nHost: a\r\n";
   for (int i = 0; i < 20; ++i) many += "a:b\r\n";
-  EXPECT_EQ(Refusal(server, many + "\r\n"), "431 too_many_fields");
+  EXPECT_EQ(RefusalOf(server, many + "\r\n"), "431 too_many_fields");
   EXPECT_EQ(server.counters().too_large, 3u);
 }
 
@@ -91,7 +91,7 @@ TEST(Http1RefusalTest, TunnelsAreRefused) {
 
 TEST(Http1RefusalTest, SlowHeadsTimeOut) {
   TestServer server({.limits = {.head_timeout = milliseconds(30)}});
-  EXPECT_EQ(Refusal(server, "GET / HTTP/1.1\r\nHo"), "408 head_timeout");
+  EXPECT_EQ(RefusalOf(server, "GET / HTTP/1.1\r\nHo"), "408 head_timeout");
   EXPECT_EQ(server.counters().timeouts, 1u);
 }
 
@@ -111,7 +111,7 @@ TEST(Http1RefusalTest, SlowBodiesTimeOut) {
   server.on_request = [&](Exchange& exchange) {
     exchange.SetHandler(std::make_unique<LoggingHandler>(log));
   };
-  EXPECT_EQ(Refusal(server, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhel"),
+  EXPECT_EQ(RefusalOf(server, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhel"),
             "408 timeout");
   EXPECT_EQ(log->reason, "timeout");
   EXPECT_EQ(server.counters().timeouts, 1u);

@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "runtime/text_bytes.h"
 #include "tests/http/session/http2_peer.h"
 #include "tests/http/session/test_server.h"
 
@@ -22,7 +23,7 @@ constexpr std::string_view kSwitched =
 class SpokenBody final : public BodySource {
  public:
   State Peek(std::span<const uint8_t>* piece) override {
-    *piece = {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+    *piece = AsBytes(text);
     return text.empty() ? behind : State::kReady;
   }
   void Consume(size_t n) override { text.erase(0, n); }

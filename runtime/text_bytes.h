@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-namespace nearside::http {
+namespace nearside {
 
 /// The same bytes, seen as text by parsers and as octets by streams.
 inline std::string_view AsText(std::span<const uint8_t> bytes) {
@@ -14,4 +14,4 @@ inline std::span<const uint8_t> AsBytes(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-}  // namespace nearside::http
+}  // namespace nearside
