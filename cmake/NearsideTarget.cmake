@@ -33,7 +33,7 @@ function(nearside_batch name)
     set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
     set_source_files_properties(${arg_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     # What these warn of, and -Wshadow, is said of the batch, not of a file.
-    target_compile_options(${name} PRIVATE -Wno-subobject-linkage -Wno-unused-function)
+    target_compile_options(${name} PRIVATE -Wno-unused-function $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
   endif()
 endfunction()
 

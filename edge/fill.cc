@@ -275,9 +275,14 @@ FillTable::Claim FillTable::ClaimFill(const Key256& key, uint64_t window,
   std::lock_guard lock(shard.mutex);
   auto& slot = shard.fills[key];
   if (slot && slot->joinable() && slot->IsUnpurged(store)) return {.fill = slot, .lead = false};
-  slot = std::make_shared<Fill>(key, window, beginning.purge_sequence, &budget_,
-                                std::move(beginning.scopes));
+  slot = MakeFill(key, window, std::move(beginning));
   return {.fill = slot, .lead = true};
+}
+
+std::shared_ptr<Fill> FillTable::MakeFill(const Key256& key, uint64_t window,
+                                          FetchBeginning beginning) {
+  return std::make_shared<Fill>(key, window, beginning.purge_sequence, &budget_,
+                                std::move(beginning.scopes));
 }
 
 void FillTable::Remove(const std::shared_ptr<Fill>& fill) {

@@ -78,6 +78,9 @@ struct FillHead {
   bool storing = false;  ///< is on its way into the cache
   /// Nobody's request would get it shared: who waits for it is let go for good.
   bool unshareable = false;
+  /// Stored, but no use may be made of it without asking the origin again (RFC 9111 §4.2.4,
+  /// §5.2.2.4): who waits for it asks by itself.
+  bool validated_each = false;
   Reason store_reason = Reason::kStored;
   /// Selecting fields of the request it was fetched for, if the response has Vary.
   http::Fields selecting;
@@ -243,12 +246,14 @@ class FillTable {
   /// made (edge/purge.h ScopesOfFetch).
   Claim ClaimFill(const Key256& key, uint64_t window, const storage::CacheStore& store,
                   FetchBeginning beginning);
+  /// A fill that nobody else joins, counted among the others.
+  std::shared_ptr<Fill> MakeFill(const Key256& key, uint64_t window, FetchBeginning beginning);
   /// The fill can no longer be joined. Does nothing if another one has its place.
   void Remove(const std::shared_ptr<Fill>& fill);
 
   /// Remembers for a while that responses to `key` are not shared, so that requests for it do not
-  /// wait for one another ("hit for miss"). A fixed table: a newer key may displace an older one,
-  /// which costs one wait.
+  /// wait for one another ("hit for miss"): without a copy to validate they pass. A fixed table: a
+  /// newer key may displace an older one, which costs one wait.
   void MarkNotShared(const Key256& key, MonoTime until);
   bool IsNotShared(const Key256& key, MonoTime now) const;
   /// Of all fills' bodies together; before the first fill.

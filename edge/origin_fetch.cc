@@ -297,9 +297,7 @@ void OriginFetch::BeginSlices(const Exchanged& exchanged, const Slicing& slicing
   http::Fields selecting;
   storage::HeadRef head = StoreSlicedHead(exchanged, slicing, &selecting);
   if (!head) {
-    if (decision_.unshareable) {
-      node.fills.MarkNotShared(order_.fill->key(), worker_.loop().now() + kNotSharedFor);
-    }
+    if (decision_.unshareable) RememberNotShared();
     return GiveUp(Reason::kNotShared,
                   Error{Fault::kOrigin, "part_not_shared", "what came may not be stored"},
                   Fill::Advice::kAskAlone);
@@ -401,10 +399,12 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   }
   const std::string via = "1.1 " + worker_.node().name;
   response_ = MakeStored(exchanged, decision_, order_.url, via);
+  const bool validated_each = shareable && NeedsValidation(*response_);
   FillHead head{.response = response_,
                 .body_bytes = ContentLength(response.fields),
-                .shared = order_.may_store && decision_.store(),
+                .shared = order_.may_store && shareable && !validated_each,
                 .unshareable = decision_.unshareable,
+                .validated_each = validated_each,
                 .store_reason = decision_.reason};
   if (order_.origin_request.method == "HEAD" || http::StatusHasNoContent(response.status)) {
     head.body_bytes = 0;
@@ -429,9 +429,28 @@ void OriginFetch::TellTable(const FillHead& head) {
   Node& node = worker_.node();
   worker_.cells().Add(node.metrics.stored[static_cast<size_t>(head.store_reason)]);
   if (!head.shared) node.fills.Remove(order_.fill);
-  if (head.unshareable) {
-    node.fills.MarkNotShared(order_.fill->key(), worker_.loop().now() + kNotSharedFor);
-  }
+  if (head.unshareable) RememberNotShared();
+  if (head.validated_each) RememberIfNeverFresh(*head.response);
+}
+
+void OriginFetch::RememberNotShared() {
+  worker_.node().fills.MarkNotShared(order_.fill->key(), worker_.loop().now() + kNotSharedFor);
+}
+
+/// What came stale by its age may be fresh the next time; this will not.
+void OriginFetch::RememberIfNeverFresh(const StoredResponse& response) {
+  const Freshness& freshness = response.freshness;
+  if (freshness.always_validate || freshness.lifetime <= seconds(0)) RememberNotShared();
+}
+
+/// Whether another request may not be answered with what has just come unless the origin is asked
+/// again.
+bool OriginFetch::NeedsValidation(const StoredResponse& response) const {
+  http::RequestHead plain;
+  plain.method = "GET";
+  return DecideUse(plain, response, storage::Validity::kValid, worker_.loop().wall_now(),
+                   RequestDirectives::kObey)
+             .action == UseDecision::Action::kValidate;
 }
 
 /// The answer to an unsafe request takes the place of what was stored before it.
@@ -522,7 +541,10 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   }
   // What was validated for this request may answer it, even if it could not be kept.
   discard_body_ = true;
-  order_.fill->FinishStored(head ? head : order_.validate, Reason::kValidated, decision_.store());
+  const bool validated_each = decision_.store() && NeedsValidation(*fresh);
+  if (validated_each) RememberIfNeverFresh(*fresh);
+  order_.fill->FinishStored(head ? head : order_.validate, Reason::kValidated,
+                            decision_.store() && !validated_each);
   node.fills.Remove(order_.fill);  // after this, requests find the refreshed head
 }
 

@@ -96,6 +96,9 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void AskAnew();
   void BeginStoring(FillHead* head);
   void TellTable(const FillHead& head);
+  bool NeedsValidation(const StoredResponse& response) const;
+  void RememberNotShared();
+  void RememberIfNeverFresh(const StoredResponse& response);
   void ReplaceStored();
   void Negotiate(const Exchanged& exchanged, FillHead* head);
   http::Fields Selecting(const Exchanged& exchanged, const StoredResponse& stored,

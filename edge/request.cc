@@ -339,8 +339,8 @@ void Request::Forward(Reason reason) {
                 "is none that may be used.");
   }
   if (IsLooping()) return FailLoop();
-  const bool alone = node.fills.IsNotShared(key_, worker_.loop().now()) && !stored_;
-  if (++forwards_ > kMostForwards || alone) return Pass(Reason::kNotShared);
+  if (++forwards_ > kMostForwards) return Pass(Reason::kNotShared);
+  if (node.fills.IsNotShared(key_, worker_.loop().now())) return ForwardAlone();
   if (head.method == "HEAD" && !stored_) return Pass(reason);
 
   FillTable::Claim claim =
@@ -354,6 +354,19 @@ void Request::Forward(Reason reason) {
     fetch_ = OriginFetch::Start(worker_, MakeFillOrder(claim.fill, stored_ != nullptr));
   }
   Await(std::move(claim.fill));
+}
+
+/// Waits for no other request: validates the copy there is, else asks as it came.
+void Request::ForwardAlone() {
+  if (!stored_ || !ResponseOf(*stored_).freshness.has_validator) return Pass(Reason::kNotShared);
+  Node& node = worker_.node();
+  collapsed_ = false;
+  std::shared_ptr<Fill> fill =
+      node.fills.MakeFill(key_, configuration_->settings.cache.fill_window.bytes,
+                          {.purge_sequence = node.store->purge_sequence(),
+                           .scopes = ScopesOfFetch(site_->settings.name, target_)});
+  fetch_ = OriginFetch::Start(worker_, MakeFillOrder(fill, true));
+  Await(std::move(fill));
 }
 
 // Between our lookup and the claim another request may have filled the cache: it is findable there
@@ -449,8 +462,7 @@ void Request::OnFill() {
     case Fill::Phase::kStored:
       reader_.reset();
       if (collapsed_ && !fill->head().shared) {
-        collapsed_ = false;
-        return Pass(Reason::kNotShared);
+        return ForwardAlone();
       }
       if (collapsed_ &&
           !Selects(fill->head().selecting, exchange_.request().fields, site_->settings)) {
@@ -491,7 +503,8 @@ void Request::OnFillHead() {
     // Made for somebody else alone, or its beginning is gone. If the next one may be shared, one of
     // those who are let go leads it; else nobody waits for anybody from here on.
     const int status = head.response->status;
-    const bool again = !head.shared && !head.unshareable && !IsErrorStatus(status);
+    const bool again =
+        !head.shared && !head.unshareable && !head.validated_each && !IsErrorStatus(status);
     const bool failed = !head.shared && IsErrorStatus(status);
     reader_.reset();
     collapsed_ = false;
@@ -503,7 +516,7 @@ void Request::OnFillHead() {
                                              " to another request for this, and there is no copy "
                                              "that may be served.");
     }
-    return Pass(Reason::kNotShared);
+    return ForwardAlone();
   }
   if (collapsed_ && !Selects(head.selecting, exchange_.request().fields, site_->settings)) {
     return ForwardAsVariant(head.selecting);

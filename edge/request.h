@@ -76,6 +76,7 @@ class Request final : public http::ExchangeHandler {
 
   // → validate | miss
   void Forward(Reason reason);
+  void ForwardAlone();
   bool LeadFill(const std::shared_ptr<Fill>& fill);
   void ValidateBehind();
   FetchOrder MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const;

@@ -113,6 +113,61 @@ TEST_F(RequestCollapseTest, AValidationServesAllWhoWait) {
   EXPECT_EQ(origin_.count(), 2u);
 }
 
+// RFC 9111 §4.2.4, §5.2.2.4: what must be validated for each use is no answer to who waited for it.
+TEST_F(RequestCollapseTest, WhoeverWaitsForWhatIsValidatedEachTimeAsksByItself) {
+  Start();
+  for (const std::string fields :
+       {"Cache-Control: no-cache\nETag: \"v\"\n", "Cache-Control: max-age=0\nETag: \"v\"\n",
+        "Cache-Control: no-cache, max-age=60\nETag: \"v\"\n"}) {
+    SCOPED_TRACE(fields);
+    const std::string target = "/" + std::to_string(origin_.count());
+    FakeExchange& leader = Get(target);
+    ScriptedOrigin::Asked asked = origin_.Next();
+    const auto others = GetMany(3, target);
+    asked.Answer("200 OK", fields, "first");
+    for (size_t i = 0; i < others.size(); ++i) origin_.Next().Answer("200 OK", fields, "own");
+    EXPECT_EQ(AnswerNow(leader), "200 fwd=uri-miss; fwd-status=200; stored|first");
+    for (FakeExchange* other : others) {
+      EXPECT_EQ(AnswerNow(*other), "200 fwd=bypass; fwd-status=200; detail=not_shared|own");
+    }
+    // Each validates what is stored, and none waits for another.
+    const auto validating = GetMany(3, target);
+    std::vector<ScriptedOrigin::Asked> questions;
+    for (size_t i = 0; i < validating.size(); ++i) questions.push_back(origin_.Next());
+    for (ScriptedOrigin::Asked& question : questions) {
+      EXPECT_EQ(question.Field("if-none-match"), "\"v\"");
+      question.Answer("304 Not Modified", fields, "");
+    }
+    for (FakeExchange* other : validating) {
+      EXPECT_EQ(AnswerNow(*other), "200 fwd=stale; fwd-status=304; detail=validated|first");
+    }
+  }
+}
+
+// A stale copy may be shown while it is validated, so it may be shared.
+TEST_F(RequestCollapseTest, WhatMayBeShownStaleIsSharedFromTheStart) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  asked.Answer("200 OK", "Cache-Control: max-age=0, stale-while-revalidate=60\n", "hello");
+  EXPECT_EQ(AnswerNow(leader), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  EXPECT_EQ(AnswerNow(other), "200 fwd=uri-miss; fwd-status=200; stored; collapsed|hello");
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
+// It came stale, by its age. The next one need not.
+TEST_F(RequestCollapseTest, WhatComesStaleIsNotSharedEither) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  asked.Answer("200 OK", kStale, "first");
+  origin_.Next().Answer("200 OK", kMinute, "second");
+  EXPECT_EQ(AnswerNow(leader), "200 fwd=uri-miss; fwd-status=200; stored|first");
+  EXPECT_EQ(AnswerNow(other), "200 fwd=bypass; fwd-status=200; detail=not_shared|second");
+}
+
 TEST_F(RequestCollapseTest, APrivateReplyLetsAllWhoWaitGoAtOnce) {
   Start();
   FakeExchange& leader = Get("/a");
