@@ -57,6 +57,11 @@ void Request::Begin() {
     worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(reason_)]);
     return RespondHealth(worker_.node(), exchange_);
   }
+  if (!configuration_->trusted_proxies->empty()) {
+    if (const std::string_view scheme = Client().scheme; !scheme.empty()) {
+      exchange_.SetScheme(scheme);
+    }
+  }
   site_ = configuration_->sites.Find(head.host());
   if (site_ == nullptr) {
     return Fail(Reason::kUnknownHost,

@@ -81,9 +81,11 @@ Table NodeTable() {
       "trusted_proxies", &NodeSettings::trusted_proxies,
       {.fallback = "[]",
        .most = "1000",
-       .prose = "Networks of proxies in front of the edge, as `10.0.0.0/8`: they may say who a "
-                "client is, by the PROXY protocol or by `client_address_field`. What others "
-                "say of that is removed.",
+       .prose =
+           "Networks of proxies in front of the edge, as `10.0.0.0/8`: they may say who a "
+           "client is, by the PROXY protocol or by `client_address_field`, and whether it came "
+           "by https, by `X-Forwarded-Proto` or `proto=`. What others say of that is "
+           "removed.",
        .check = CheckRange});
   table.Key(
       "client_address_field", &NodeSettings::client_address_field,

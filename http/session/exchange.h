@@ -51,6 +51,9 @@ class Exchange {
   /// With a protocol ("websocket": an upgrade, or CONNECT over HTTP/2) only where the application
   /// takes it up.
   virtual const RequestHead& request() const = 0;
+  /// "http" or "https": how the client came, where something in front that is believed ended its
+  /// TLS.
+  virtual void SetScheme(std::string_view scheme) = 0;
   /// Whether a body follows (or is arriving): HTTP/1.1 with Content-Length > 0 or chunked, HTTP/2
   /// without END_STREAM.
   virtual bool has_body() const = 0;

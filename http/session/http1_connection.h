@@ -50,6 +50,7 @@ class Http1Connection final : public Connection, private Exchange {
 
   // Exchange
   const RequestHead& request() const override { return request_; }
+  void SetScheme(std::string_view scheme) override { request_.scheme = scheme; }
   bool has_body() const override { return has_body_; }
   Version version() const override { return Version::kHttp11; }
   const net::Stream& stream() const override { return Connection::stream(); }

@@ -22,6 +22,7 @@ class Http2Exchange final : public Exchange {
   void Reset(int32_t stream);
 
   const RequestHead& request() const override { return head; }
+  void SetScheme(std::string_view scheme) override { head.scheme = scheme; }
   bool has_body() const override { return has_request_body; }
   Version version() const override { return Version::kHttp2; }
   const net::Stream& stream() const override;

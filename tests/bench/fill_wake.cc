@@ -146,6 +146,7 @@ class WaitingClient final : public http::Exchange {
   }
 
   const http::RequestHead& request() const override { return request_; }
+  void SetScheme(std::string_view scheme) override { request_.scheme = scheme; }
   bool has_body() const override { return false; }
   http::Version version() const override { return http::Version::kHttp2; }
   const net::Stream& stream() const override { return stream_; }

@@ -196,5 +196,43 @@ TEST(ClientAddressTest, NobodyIsTrustedByDefault) {
   EXPECT_EQ(ClientOf(peer, {{"x-forwarded-for", "1.1.1.1"}}, {}, kX).address, "127.0.0.1");
 }
 
+TEST(ClientAddressTest, TheSchemeIsThatOfTheHopThatSawTheClient) {
+  const auto trusted = net::AddressRanges::Parse({"10.0.0.0/8"}).value();
+  struct SchemeRow {
+    std::string_view peer;
+    http::Fields fields;
+    ForwardedField field;
+    std::string_view scheme;
+  };
+  const SchemeRow rows[] = {
+      {"10.0.0.1", {{"x-forwarded-proto", "https"}}, kX, "https"},
+      {"10.0.0.1", {{"x-forwarded-proto", "HTTP"}}, kX, "http"},
+      {"10.0.0.1", {{"x-forwarded-proto", "https, http"}}, kX, "http"},
+      {"10.0.0.1", {{"x-forwarded-proto", "http"}, {"x-forwarded-proto", "https"}}, kX, "https"},
+      {"10.0.0.1", {{"x-forwarded-proto", "wss"}}, kX, ""},
+      {"10.0.0.1", {{"x-forwarded-proto", ""}}, kX, ""},
+      {"10.0.0.1", {}, kX, ""},
+      {"10.0.0.1", {{"forwarded", "for=203.0.113.9;proto=https"}}, kX, ""},
+      {"10.0.0.1", {{"forwarded", "for=203.0.113.9;proto=https"}}, kF, "https"},
+      {"10.0.0.1", {{"forwarded", "Proto=\"https\";for=203.0.113.9"}}, kF, "https"},
+      {"10.0.0.1",
+       {{"forwarded",
+         "for=1.1.1.1;proto=http, for=203.0.113.9;proto=https, for=10.2.3.4;proto=http"}},
+       kF,
+       "https"},
+      {"10.0.0.1", {{"forwarded", "for=203.0.113.9"}}, kF, ""},
+      {"10.0.0.1", {{"forwarded", "for=unknown;proto=https"}}, kF, ""},
+      {"10.0.0.1", {{"x-forwarded-proto", "https"}}, kF, ""},
+      {"203.0.113.9", {{"x-forwarded-proto", "https"}}, kX, ""},
+      {"203.0.113.9", {{"forwarded", "for=10.0.0.1;proto=https"}}, kF, ""},
+  };
+  for (const SchemeRow& row : rows) {
+    const auto peer = net::SocketAddress::FromLiteral(row.peer, 4711).value();
+    EXPECT_EQ(ClientOf(peer, row.fields, trusted, row.field).scheme, row.scheme)
+        << row.peer << "\n"
+        << row.fields.ToText();
+  }
+}
+
 }  // namespace
 }  // namespace nearside::edge

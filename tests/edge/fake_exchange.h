@@ -50,6 +50,7 @@ class FakeExchange final : public http::Exchange {
   ~FakeExchange() override;
 
   const http::RequestHead& request() const override { return request_; }
+  void SetScheme(std::string_view scheme) override { request_.scheme = scheme; }
   bool has_body() const override { return has_request_body; }
   http::Version version() const override { return spoken; }
   const net::Stream& stream() const override { return stream_; }

@@ -100,6 +100,28 @@ TEST_F(RequestVisitorsTest, WhoATrustedProxySpeaksFor) {
   EXPECT_THAT(dir_.Read("access.log"), HasSubstr(R"("client":"203.0.113.9",)"));
 }
 
+TEST_F(RequestVisitorsTest, BehindAProxyThatEndsTlsTheSchemeIsWhatItSays) {
+  trusted_proxies_ = {"192.0.2.0/24"};
+  Start("redirect_https = true\n");
+  const http::Fields by_https = {{"x-forwarded-proto", "https"}};
+  FakeExchange& client = Ask(RequestFor("GET", "http://www.demo.test/a", by_https));
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("x-forwarded-proto"), "https");
+  asked.Answer("200 OK", kMinute, "hello");
+  EXPECT_EQ(Answer(client), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|hello");  // stored under the https URL
+  EXPECT_THAT(Answer(Ask(GetFor("http://www.demo.test/a"))), StartsWith("301 "));
+}
+
+TEST_F(RequestVisitorsTest, WhoIsNotTrustedCannotChooseItsScheme) {
+  trusted_proxies_ = {"198.51.100.0/24"};
+  Start("redirect_https = true\n");
+  const http::Fields by_https = {{"x-forwarded-proto", "https"}, {"forwarded", "proto=https"}};
+  EXPECT_THAT(Answer(Ask(RequestFor("GET", "http://www.demo.test/a", by_https))),
+              StartsWith("301 "));
+  EXPECT_EQ(origin_.count(), 0u);
+}
+
 TEST_F(RequestVisitorsTest, RedirectsNeedNoOrigin) {
   Start("redirect_https = true\ntrailing_slash = \"add\"\nhsts = { max_age = \"1y\" }\n");
   FakeExchange& clear = Ask(GetFor("http://www.demo.test/a?b"));
