@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <optional>
+#include <utility>
 
 #include "dns/record_type.h"
+#include "dns/svc_params.h"
+#include "dns/text_form.h"
 #include "dns/wire.h"
 #include "runtime/crypto.h"
 
@@ -24,35 +26,6 @@ bool IsTag(std::string_view text) {
 
 tl::unexpected<Error> BadRdata(std::string message) {
   return Fail(Fault::kOperator, "bad_rdata", std::move(message));
-}
-
-template <typename N>
-std::optional<N> NumberFromText(std::string_view text) {
-  N value{};
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return {};
-  return value;
-}
-
-/// Undoes \X and \DDD. Empty when an escape is broken.
-std::optional<std::vector<uint8_t>> Unescape(std::string_view text) {
-  std::vector<uint8_t> bytes;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\') {
-      bytes.push_back(static_cast<uint8_t>(text[i]));
-      continue;
-    }
-    if (++i == text.size()) return {};
-    if (text[i] < '0' || text[i] > '9') {
-      bytes.push_back(static_cast<uint8_t>(text[i]));
-      continue;
-    }
-    auto value = NumberFromText<uint8_t>(text.substr(i, 3));
-    if (!value || i + 3 > text.size()) return {};
-    bytes.push_back(*value);
-    i += 2;
-  }
-  return bytes;
 }
 
 /// Reads one field after the other from a record's words.
@@ -81,6 +54,10 @@ class RdataReader {
 };
 
 Status RdataReader::Read(Field field) {
+  if (field == Field::kSvcParams) {
+    const auto params = std::exchange(words_, {});
+    return AppendSvcParams(params, &bytes_);
+  }
   if (words_.empty()) return BadRdata("data is missing at the end of the record");
   if (field == Field::kHex) return ReadHex();
   do {
@@ -218,6 +195,8 @@ std::optional<size_t> FieldBytes(Field field, std::span<const uint8_t> rdata) {
       return rdata.size();
     case Field::kHex:
       return rdata.empty() ? std::nullopt : std::optional(rdata.size());
+    case Field::kSvcParams:
+      return SvcParamsAreValid(rdata) ? std::optional(rdata.size()) : std::nullopt;
     case Field::kTag: {
       if (rdata.empty() || rdata[0] >= rdata.size()) return std::nullopt;
       const size_t bytes = rdata[0] + size_t{1};
@@ -261,21 +240,6 @@ uint64_t UnitSeconds(char unit) {
   }
 }
 
-void AppendQuoted(std::span<const uint8_t> bytes, std::string* out) {
-  *out += '"';
-  for (uint8_t c : bytes) {
-    if (c < ' ' || c >= 0x7F) {
-      char escaped[5];
-      std::snprintf(escaped, sizeof escaped, "\\%03d", c);
-      *out += escaped;
-    } else {
-      if (c == '"' || c == '\\') *out += '\\';
-      *out += static_cast<char>(c);
-    }
-  }
-  *out += '"';
-}
-
 void AppendField(Field field, std::span<const uint8_t> bytes, std::string* out) {
   char text[INET6_ADDRSTRLEN];
   switch (field) {
@@ -315,6 +279,9 @@ void AppendField(Field field, std::span<const uint8_t> bytes, std::string* out) 
       break;
     case Field::kHex:
       *out += HexEncode(bytes);
+      break;
+    case Field::kSvcParams:
+      *out += SvcParamsToText(bytes);
       break;
   }
 }
@@ -360,7 +327,7 @@ std::string RdataToText(uint16_t type, std::span<const uint8_t> rdata) {
   std::string text;
   for (Field field : layout->fields) {
     size_t bytes = *FieldBytes(field, rdata);
-    if (!text.empty()) text += ' ';
+    if (!text.empty() && !(field == Field::kSvcParams && bytes == 0)) text += ' ';
     AppendField(field, rdata.first(bytes), &text);
     rdata = rdata.subspan(bytes);
   }

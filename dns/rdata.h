@@ -20,6 +20,7 @@ inline constexpr size_t kMaxRdataBytes = 65'535;
 struct Word {
   std::string text;
   bool quoted = false;
+  bool glued = false;  ///< quoted, and no blank before it: alpn="h2,h3" is two words
 };
 
 /// Reads the data of one record; names are completed by `origin` and left uncompressed. Any type

@@ -22,6 +22,7 @@ constexpr std::array kNaptrData = {F::kU16, F::kU16, F::kString, F::kString, F::
 constexpr std::array kDsData = {F::kU16, F::kU8, F::kU8, F::kHex};
 constexpr std::array kSshfpData = {F::kU8, F::kU8, F::kHex};
 constexpr std::array kTlsaData = {F::kU8, F::kU8, F::kU8, F::kHex};
+constexpr std::array kSvcbData = {F::kU16, F::kName, F::kSvcParams};
 constexpr std::array kCaaData = {F::kU8, F::kTag, F::kText};
 
 /// Ascending by type.
@@ -40,6 +41,8 @@ constexpr std::array kLayouts = {
     RecordLayout{type::kDs, "DS", kDsData, false},
     RecordLayout{type::kSshfp, "SSHFP", kSshfpData, false},
     RecordLayout{type::kTlsa, "TLSA", kTlsaData, false},
+    RecordLayout{type::kSvcb, "SVCB", kSvcbData, false},
+    RecordLayout{type::kHttps, "HTTPS", kSvcbData, false},
     RecordLayout{type::kSpf, "SPF", kTxtData, false},
     RecordLayout{type::kCaa, "CAA", kCaaData, false},
 };
@@ -58,8 +61,6 @@ constexpr std::array kOtherNames = {
     TypeName{type::kDnskey, "DNSKEY"},
     TypeName{type::kNsec3, "NSEC3"},
     TypeName{type::kNsec3Param, "NSEC3PARAM"},
-    TypeName{type::kSvcb, "SVCB"},
-    TypeName{type::kHttps, "HTTPS"},
     TypeName{type::kIxfr, "IXFR"},
     TypeName{type::kAxfr, "AXFR"},
     TypeName{type::kAny, "ANY"},

@@ -72,11 +72,12 @@ enum class Field : uint8_t {
   kSeconds,  ///< 32 bits; a zone file may write "1h30m"
   kIpv4,
   kIpv6,
-  kString,   ///< one character-string (length octet)
-  kStrings,  ///< one or more of them, to the end
-  kTag,      ///< letters and digits behind a length octet (CAA)
-  kText,     ///< bytes to the end without a length (CAA's value)
-  kHex,      ///< to the end
+  kString,     ///< one character-string (length octet)
+  kStrings,    ///< one or more of them, to the end
+  kTag,        ///< letters and digits behind a length octet (CAA)
+  kText,       ///< bytes to the end without a length (CAA's value)
+  kHex,        ///< to the end
+  kSvcParams,  ///< keys and values to the end (dns/svc_params.h)
 };
 
 /// One row for each type whose data we can read and print field by field; all others are written as

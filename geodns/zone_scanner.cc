@@ -70,6 +70,7 @@ void ZoneScanner::ScanWord(ZoneEntry* entry) {
 }
 
 Status ZoneScanner::ScanQuoted(ZoneEntry* entry) {
+  const bool glued = at_ > 0 && !EndsWord(text_[at_ - 1]) && !entry->words.empty();
   size_t begin = ++at_;
   while (!at_end() && text_[at_] != '"') {
     if (text_[at_] == '\n') return Bad("a quote that is not closed on its line");
@@ -77,7 +78,7 @@ Status ZoneScanner::ScanQuoted(ZoneEntry* entry) {
     ++at_;
   }
   if (at_end()) return Bad("a quote that is not closed on its line");
-  entry->words.push_back({std::string(text_.substr(begin, at_ - begin)), true});
+  entry->words.push_back({std::string(text_.substr(begin, at_ - begin)), true, glued});
   ++at_;
   return {};
 }

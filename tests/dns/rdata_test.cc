@@ -7,29 +7,10 @@
 #include "dns/record_type.h"
 #include "runtime/crypto.h"
 #include "tests/dns/wire_query.h"
+#include "tests/dns/words.h"
 
 namespace nearside::dns {
 namespace {
-
-/// Splits at spaces; a word in quotes is one word.
-std::vector<Word> Words(std::string_view text) {
-  std::vector<Word> words;
-  for (size_t at = 0; at < text.size();) {
-    if (text[at] == ' ') {
-      ++at;
-    } else if (text[at] == '"') {
-      size_t end = at + 1;
-      while (text[end] != '"') end += text[end] == '\\' ? 2 : 1;
-      words.push_back({std::string(text.substr(at + 1, end - at - 1)), true});
-      at = end + 1;
-    } else {
-      size_t end = std::min(text.find(' ', at), text.size());
-      words.push_back({std::string(text.substr(at, end - at)), false});
-      at = end;
-    }
-  }
-  return words;
-}
 
 /// The data in hexadecimal, or the error's message.
 std::string Read(std::string_view type, std::string_view text) {
@@ -122,8 +103,10 @@ TEST(RdataTest, WrongDataSaysWhatWasExpected) {
       {"DS", "1 2 3 0g", "expected pairs of hexadecimal digits, got \"0g\""},
       {"DS", "1 2 3 012", "expected pairs of hexadecimal digits, got \"012\""},
       {"SOA", "a. b. 1 1x 1 1 1", "expected a time up to 2147483647 like 300 or 1h30m, got \"1x\""},
-      {"HTTPS", "1 . alpn=h2",
-       "data of type HTTPS is written as \\# LENGTH HEXADECIMAL (RFC 3597)"},
+      {"RRSIG", "A 13 2 300 0 0 1 o. x",
+       "data of type RRSIG is written as \\# LENGTH HEXADECIMAL (RFC 3597)"},
+      {"HTTPS", "\\# 5 0001000003", "these bytes are no data of type HTTPS"},
+      {"HTTPS", "1", "data is missing at the end of the record"},
       {"A", "\\# 3 c00002", "these bytes are no data of type A"},
       {"NS", "\\# 2 0161", "these bytes are no data of type NS"},
       {"A", "\\# 5 c0000201", "expected 5 bytes of hexadecimal digits after \\#"},

@@ -69,6 +69,9 @@ TEST(ZoneFileTest, LineEndsAndBlanksDoNotMatter) {
   EXPECT_EQ(Parse(""), "");
   EXPECT_EQ(Parse("  ; only a comment\n( )\n"), "");
   EXPECT_EQ(Parse("a in 5 a 192.0.2.1 ;c"), "a.demo.test. 5 A 192.0.2.1\n");
+  EXPECT_EQ(Parse("a 5 HTTPS 1 b alpn=\"h2,h3\" (\n port=8443 )\na 5 SVCB 0 c\n"),
+            "a.demo.test. 5 HTTPS 1 b.demo.test. alpn=h2,h3 port=8443\n"
+            "a.demo.test. 5 SVCB 0 c.demo.test.\n");
 }
 
 TEST(ZoneFileTest, ErrorsNameFileAndLine) {
@@ -100,8 +103,8 @@ TEST(ZoneFileTest, ErrorsNameFileAndLine) {
       {"a 5 DNAME b\n",
        "z:1: DNAME is not supported: write the names out, or use a wildcard CNAME"},
       {"a 5 ANY x\n", "z:1: ANY is a type of question, not of record"},
-      {"a 5 HTTPS 1 .\n",
-       "z:1: HTTPS: data of type HTTPS is written as \\# LENGTH HEXADECIMAL (RFC 3597)"},
+      {"a 5 HTTPS 1 . alpn= \"h2\"\n",
+       "z:1: HTTPS: alpn: expected items with commas between them, got \"\""},
       // Several errors, and the line where an entry of several lines begins.
       {"a 5 A x\nb 5 MX (10\n a b)\nc 5 A 192.0.2.1\nd 5 A y\n",
        "z:1: A: expected an IPv4 address, got \"x\"\n"

@@ -244,6 +244,7 @@ $TTL 300
 @        IN TXT  "static data"
 ns1      IN A    127.0.0.1
 text     IN TXT  "hello"
+service  IN HTTPS 1 www alpn="h2,http/1.1" port=8443 ipv4hint=192.0.2.1
 alias    IN CNAME www
 *.wild   IN A    192.0.2.77
 """

@@ -89,6 +89,10 @@ class StaticDataTest(GeoDnsTest):
                 self.assertEqual(("NOERROR", []), (answer.status, answer.answers), answer)
                 self.assertTrue(answer.authority[0].startswith("demo.test. SOA "), answer)
 
+    def test_service_parameters_are_read_and_served(self):
+        answer = self.server.ask("service.demo.test", "HTTPS")
+        self.assertEqual(["1 www.demo.test. alpn=h2,http/1.1 port=8443 ipv4hint=192.0.2.1"], answer.answers, answer)
+
     def test_unknown_name_is_nxdomain_with_soa(self):
         answer = self.server.ask("nothing.demo.test")
         self.assertEqual(("NXDOMAIN", []), (answer.status, answer.answers), answer)
