@@ -86,6 +86,8 @@ struct FillHead {
   http::Fields selecting;
   /// Fields that the request it was fetched for gets, and no other.
   http::Fields withheld;
+  /// It came with an Age: the origin did not make it for this request (RFC 9111 §5.1).
+  bool aged = false;
 };
 
 /// Any thread. The fetch is the only writer; it runs on one worker.

@@ -83,6 +83,16 @@ Error WrongLength() {
           "its body has another length than its Content-Range says"};
 }
 
+/// Whether no request but the one it was made for may be answered with it, unless the origin is
+/// asked again. What merely took longer than its lifetime to come is shared: else an origin that
+/// is slow under load would be asked by everybody.
+bool IsNeverFresh(const Freshness& freshness) {
+  if (freshness.always_validate) return true;
+  const bool shown_stale =
+      !freshness.must_revalidate && freshness.while_revalidate > milliseconds(0);
+  return freshness.lifetime <= milliseconds(0) && !shown_stale;
+}
+
 }  // namespace
 
 void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, FetchOrder* order) {
@@ -399,13 +409,14 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   }
   const std::string via = "1.1 " + worker_.node().name;
   response_ = MakeStored(exchanged, decision_, order_.url, via);
-  const bool validated_each = shareable && NeedsValidation(*response_);
+  const bool validated_each = shareable && IsNeverFresh(response_->freshness);
   FillHead head{.response = response_,
                 .body_bytes = ContentLength(response.fields),
                 .shared = order_.may_store && shareable && !validated_each,
                 .unshareable = decision_.unshareable,
                 .validated_each = validated_each,
-                .store_reason = decision_.reason};
+                .store_reason = decision_.reason,
+                .aged = response.fields.Get("age").has_value()};
   if (order_.origin_request.method == "HEAD" || http::StatusHasNoContent(response.status)) {
     head.body_bytes = 0;
   }
@@ -414,10 +425,16 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
     head.selecting = Selecting(exchanged, *response_, CodingsFor(exchanged.request.fields).best());
     head.withheld = WithheldFields(exchanged);
     // RFC 9111 §4.3.3: an error does not displace a copy that may be served instead of it.
-    const bool displaces = !(order_.validate && IsErrorStatus(response.status));
+    const bool displaces = !IsErrorStatus(response.status) || !MayServeCopy();
     if (!displaces) head.store_reason = Reason::kUncacheableStatus;
     if (for_later_gets) ReplaceStored();
     if (displaces) BeginStoring(&head);
+    // A body that is neither stored nor held whole moves at the pace of its slowest reader: others
+    // are not to wait for that one.
+    if (displaces && !head.storing && !FitsIntoWindow(head)) {
+      head.shared = false;
+      head.unshareable = true;
+    }
   }
   if (order_.may_store) TellTable(head);
   order_.fill->SetHead(std::move(head));
@@ -429,28 +446,31 @@ void OriginFetch::TellTable(const FillHead& head) {
   Node& node = worker_.node();
   worker_.cells().Add(node.metrics.stored[static_cast<size_t>(head.store_reason)]);
   if (!head.shared) node.fills.Remove(order_.fill);
-  if (head.unshareable) RememberNotShared();
-  if (head.validated_each) RememberIfNeverFresh(*head.response);
+  if (head.unshareable || head.validated_each) RememberNotShared();
+}
+
+/// Whether a request that asks for nothing special could be answered by the copy that was found.
+bool OriginFetch::MayServeCopy() const {
+  if (!order_.copy) return false;
+  const StoredResponse& copy = ResponseOf(*order_.copy);
+  const auto validity = worker_.node().store->Check(*order_.copy);
+  if (validity == storage::Validity::kGone) return false;
+  const WallTime now = worker_.loop().wall_now();
+  const RequestDirectives directives = order_.site->request_directives;
+  http::RequestHead plain;
+  plain.method = "GET";
+  const auto use = DecideUse(plain, copy, validity, now, directives);
+  return use.action != UseDecision::Action::kValidate ||
+         MayServeOnError(plain, copy, validity, now, directives);
+}
+
+bool OriginFetch::FitsIntoWindow(const FillHead& head) const {
+  return head.body_bytes &&
+         *head.body_bytes <= order_.configuration->settings.cache.fill_window.bytes;
 }
 
 void OriginFetch::RememberNotShared() {
   worker_.node().fills.MarkNotShared(order_.fill->key(), worker_.loop().now() + kNotSharedFor);
-}
-
-/// What came stale by its age may be fresh the next time; this will not.
-void OriginFetch::RememberIfNeverFresh(const StoredResponse& response) {
-  const Freshness& freshness = response.freshness;
-  if (freshness.always_validate || freshness.lifetime <= seconds(0)) RememberNotShared();
-}
-
-/// Whether another request may not be answered with what has just come unless the origin is asked
-/// again.
-bool OriginFetch::NeedsValidation(const StoredResponse& response) const {
-  http::RequestHead plain;
-  plain.method = "GET";
-  return DecideUse(plain, response, storage::Validity::kValid, worker_.loop().wall_now(),
-                   RequestDirectives::kObey)
-             .action == UseDecision::Action::kValidate;
 }
 
 /// The answer to an unsafe request takes the place of what was stored before it.
@@ -541,8 +561,8 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   }
   // What was validated for this request may answer it, even if it could not be kept.
   discard_body_ = true;
-  const bool validated_each = decision_.store() && NeedsValidation(*fresh);
-  if (validated_each) RememberIfNeverFresh(*fresh);
+  const bool validated_each = decision_.store() && IsNeverFresh(fresh->freshness);
+  if (validated_each) RememberNotShared();
   order_.fill->FinishStored(head ? head : order_.validate, Reason::kValidated,
                             decision_.store() && !validated_each);
   node.fills.Remove(order_.fill);  // after this, requests find the refreshed head

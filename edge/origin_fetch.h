@@ -31,7 +31,9 @@ struct FetchOrder {
   std::shared_ptr<Fill> fill;
   bool may_store = false;     ///< a GET for the cache; else only passed on
   storage::HeadRef validate;  ///< the stored response it is conditional on, or null
-  storage::HeadRef index;     ///< the index of variants known at lookup, or null
+  /// The stored response that this fetch may take the place of, conditional or not; null: none.
+  storage::HeadRef copy;
+  storage::HeadRef index;  ///< the index of variants known at lookup, or null
   /// Not the whole is asked for, but this slice of it …
   std::optional<uint64_t> slice;
   uint64_t slice_bytes = 0;
@@ -96,9 +98,9 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void AskAnew();
   void BeginStoring(FillHead* head);
   void TellTable(const FillHead& head);
-  bool NeedsValidation(const StoredResponse& response) const;
+  bool MayServeCopy() const;
+  bool FitsIntoWindow(const FillHead& head) const;
   void RememberNotShared();
-  void RememberIfNeverFresh(const StoredResponse& response);
   void ReplaceStored();
   void Negotiate(const Exchanged& exchanged, FillHead* head);
   http::Fields Selecting(const Exchanged& exchanged, const StoredResponse& stored,

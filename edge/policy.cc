@@ -249,15 +249,18 @@ WallTime DropTime(const Freshness& freshness, const SiteSettings& site) {
   return freshness.response_time - freshness.initial_age + windows;
 }
 
-/// Whether a stored copy could ever be used.
-bool HasUse(const StoreDecision& decision, WallTime now) {
+/// Whether a stored copy could ever be used. What became stale on its way here answers those who
+/// wait for it: else an origin that is slower than its lifetimes would be asked by everybody.
+bool HasUse(const StoreDecision& decision, const Exchanged& exchanged) {
+  const WallTime now = exchanged.response_time;
   const Freshness& freshness = decision.freshness;
   if (decision.drop_at <= now) return false;
   if (freshness.has_validator) return true;
   if (freshness.always_validate) return false;
   const milliseconds window =
       freshness.must_revalidate ? milliseconds(0) : freshness.while_revalidate;
-  return freshness.TimeToLive(now) + window > milliseconds(0);
+  const milliseconds on_its_way = std::max(milliseconds(0), now - exchanged.request_time);
+  return freshness.TimeToLive(now) + window + on_its_way > milliseconds(0);
 }
 
 /// Whether a 304 is about the stored response (RFC 9111 §4.3.4). The origin was asked about this
@@ -302,7 +305,7 @@ StoreDecision DecideStore(const Exchanged& exchanged) {
   } else if (!ExplicitLifetime(exchanged, directives, date) &&
              !ImpliedLifetime(exchanged, directives, date)) {
     decision.reason = Reason::kUncacheableStatus;
-  } else if (!HasUse(decision, exchanged.response_time)) {
+  } else if (!HasUse(decision, exchanged)) {
     decision.reason = Reason::kNoFreshness;
   }
   const int status = exchanged.response.status;

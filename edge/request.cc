@@ -423,6 +423,7 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
   order.may_store = mode == OriginMode::kFill;
   order.index = index_;
   if (conditional && ResponseOf(*stored_).freshness.has_validator) order.validate = stored_;
+  if (mode == OriginMode::kFill) order.copy = stored_;
   ClientAddress client = Client();
   const Asker asker{.address = std::move(client.address),
                     .version = exchange_.version(),
@@ -552,9 +553,34 @@ void Request::FollowAdvice(Fill::Advice advice) {
 }
 
 bool Request::MayServeStale() const {
-  return stored_ && MayServeOnError(exchange_.request(), ResponseOf(*stored_),
-                                    worker_.node().store->Check(*stored_),
-                                    worker_.loop().wall_now(), site_->request_directives);
+  return stored_ &&
+         MayServeOnError(exchange_.request(), ResponseOf(*stored_),
+                         worker_.node().store->Check(*stored_), worker_.loop().wall_now(),
+                         site_->request_directives) &&
+         HasSlices(*stored_);
+}
+
+/// Whether all that an answer to this request takes of `head` may be in the cache: true but for a
+/// slice that certainly is not.
+bool Request::HasSlices(const storage::CachedHead& head) const {
+  const StoredResponse& response = ResponseOf(head);
+  if (!response.is_sliced()) return true;
+  const Selection selection =
+      Select(exchange_.request(), response, BodyBytesOf(head), worker_.loop().wall_now());
+  storage::CacheStore& store = *worker_.node().store;
+  const auto has = [&](ByteSpan span) {
+    for (uint64_t at = span.first; at < span.end;) {
+      const uint64_t n = at / response.slicing.slice_bytes;
+      const Key256 key = SliceKey(head.head.key, response, n);
+      if (!store.Find(key) && !store.MayBeOnDisk(key)) return false;
+      at = (n + 1) * response.slicing.slice_bytes;
+    }
+    return true;
+  };
+  return has(selection.span) && std::all_of(selection.ranges.begin(), selection.ranges.end(),
+                                            [&](const http::ByteRange& range) {
+                                              return has({range.first, range.last + 1});
+                                            });
 }
 
 void Request::RespondFill() {
@@ -588,7 +614,7 @@ void Request::RespondFill() {
   if (!collapsed_ && (selection.whole() || selection.status == 206)) {
     for (const http::FieldLine& own : head.withheld.lines()) extra.Add(own.name, own.value);
   }
-  if (response.freshness.initial_age >= seconds(1)) {
+  if ((collapsed_ || head.aged) && response.freshness.initial_age >= seconds(1)) {
     const auto age = std::chrono::floor<seconds>(response.freshness.initial_age).count();
     extra.Add("age", std::to_string(age));
   }

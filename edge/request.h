@@ -91,6 +91,7 @@ class Request final : public http::ExchangeHandler {
   void FollowAdvice(Fill::Advice advice);
   void RespondFill();
   bool MayServeStale() const;
+  bool HasSlices(const storage::CachedHead& head) const;
 
   // → a rule of the site
   void AnswerByRule(const VisitorAnswer& answer);

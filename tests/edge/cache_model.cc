@@ -147,13 +147,15 @@ int64_t DropAt(const Terms& terms, const Choices& site) {
   return terms.received + span - terms.initial_age;
 }
 
-/// Whether it could be used without an outage: fresh, while it is validated, or to be validated.
-bool IsOfUse(const Terms& terms, int64_t drop_at) {
+/// Whether it could be used without an outage: fresh when it was sent, while it is validated, or to
+/// be validated.
+bool IsOfUse(const Exchange& exchange, const Terms& terms, int64_t drop_at) {
   if (drop_at <= terms.received) return false;
   if (terms.has_validator) return true;
   if (terms.validate_always) return false;
   const int64_t span = terms.lifetime + (terms.never_stale ? 0 : terms.while_revalidate);
-  return terms.initial_age < span;
+  const int64_t delay = std::max<int64_t>(0, exchange.response_time - exchange.request_time);
+  return terms.initial_age - delay < span;
 }
 
 /// What Vary forbids: "*", and fields of which every client has another that we write.
@@ -222,7 +224,7 @@ Storing Store(const Exchange& exchange) {
   storing.terms = TermsOf(exchange, control);
   storing.drop_at = DropAt(storing.terms, exchange.site);
   storing.forbidden = ForbiddenByResponse(exchange, control);
-  if (storing.forbidden.empty() && !IsOfUse(storing.terms, storing.drop_at)) {
+  if (storing.forbidden.empty() && !IsOfUse(exchange, storing.terms, storing.drop_at)) {
     storing.forbidden.insert(Reason::kNoFreshness);
   }
   // RFC 5861 §4: failures that pass.

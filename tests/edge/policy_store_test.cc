@@ -220,6 +220,21 @@ TEST(PolicyStoreTest, StatusesThatMayBeStoredWithoutExplicitFreshness) {
   }
 }
 
+// Those who wait for it are answered with it; its age is what it is.
+TEST(PolicyStoreTest, WhatBecameStaleOnItsWayIsStored) {
+  const auto after_two_seconds = [](http::Fields fields) {
+    Answered answered(std::move(fields));
+    answered.took = seconds(2);
+    return Decide(answered);
+  };
+  EXPECT_EQ(after_two_seconds({{"cache-control", "max-age=1"}}), "stored 1s age=2s");
+  EXPECT_EQ(after_two_seconds({{"cache-control", "max-age=10"}, {"age", "9"}}),
+            "stored 10s age=11s");
+  EXPECT_EQ(after_two_seconds({{"cache-control", "max-age=10"}, {"age", "10"}}), "no_freshness");
+  EXPECT_EQ(after_two_seconds({{"cache-control", "max-age=0"}}), "no_freshness");
+  EXPECT_EQ(after_two_seconds({}), "no_freshness");
+}
+
 TEST(PolicyStoreTest, WhatCouldNeverBeUsedIsNotStored) {
   ExpectDecisions({
       {{}, "no_freshness"},

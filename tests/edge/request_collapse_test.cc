@@ -1,5 +1,7 @@
 // Several requests for one thing: one fetch, and nobody gets what was made for another.
 
+#include <thread>
+
 #include "edge/purge.h"
 #include "tests/edge/patterns.h"
 #include "tests/edge/request_fixture.h"
@@ -156,16 +158,45 @@ TEST_F(RequestCollapseTest, WhatMayBeShownStaleIsSharedFromTheStart) {
   EXPECT_EQ(origin_.count(), 1u);
 }
 
-// It came stale, by its age. The next one need not.
-TEST_F(RequestCollapseTest, WhatComesStaleIsNotSharedEither) {
+// Else an origin that gets slow under load would be asked by everybody at once. RFC 9111 §5.1: only
+// those it was not made for are told an age.
+TEST_F(RequestCollapseTest, WhatTakesLongerThanItsLifetimeIsShared) {
   Start();
   FakeExchange& leader = Get("/a");
   ScriptedOrigin::Asked asked = origin_.Next();
   FakeExchange& other = Get("/a");
-  asked.Answer("200 OK", kStale, "first");
-  origin_.Next().Answer("200 OK", kMinute, "second");
-  EXPECT_EQ(AnswerNow(leader), "200 fwd=uri-miss; fwd-status=200; stored|first");
-  EXPECT_EQ(AnswerNow(other), "200 fwd=bypass; fwd-status=200; detail=not_shared|second");
+  std::this_thread::sleep_for(milliseconds(1100));
+  asked.Answer("200 OK", "Cache-Control: max-age=1\n", "hello");
+  EXPECT_EQ(AnswerNow(leader), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  EXPECT_EQ(AnswerNow(other), "200 fwd=uri-miss; fwd-status=200; stored; collapsed|hello");
+  EXPECT_EQ(leader.Field("age"), "");
+  EXPECT_EQ(other.Field("age"), "1");
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
+// A body that the cache has no room for goes to each by its own fetch, so that nobody waits for
+// somebody slow.
+TEST_F(RequestCollapseTest, WhatTheStoreRefusesIsNotSharedUnlessItIsSmall) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  const auto others = GetMany(2, "/a");
+  const std::string_view huge =
+      "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1000000000\r\n\r\nhello";
+  asked.Send(huge);
+  std::vector<ScriptedOrigin::Asked> own;
+  for (size_t i = 0; i < others.size(); ++i) own.push_back(origin_.Next());
+  for (ScriptedOrigin::Asked& each : own) each.Send(huge);
+  // Remembered: the next one does not even wait for a head.
+  FakeExchange& next = Get("/a");
+  origin_.Next().Answer("200 OK", kMinute, "small");
+  EXPECT_EQ(AnswerNow(next), "200 fwd=bypass; fwd-status=200; detail=not_shared|small");
+  for (FakeExchange* client : {&leader, others[0], others[1]}) {
+    EXPECT_TRUE(thread_.Await([&] { return client->body == "hello"; }));
+    EXPECT_EQ(client->status, 200);
+  }
+  asked.Close();
+  for (ScriptedOrigin::Asked& each : own) each.Close();
 }
 
 TEST_F(RequestCollapseTest, APrivateReplyLetsAllWhoWaitGoAtOnce) {

@@ -274,6 +274,21 @@ TEST_F(RequestSlicesTest, ValidationAsksForTheSliceThatIsWanted) {
   EXPECT_EQ(Answer(changed), "206 fwd=stale; fwd-status=206; stored; detail=expired|" + Part(0, 5));
 }
 
+// RFC 9111 §3.3: an incomplete response answers only for what it has.
+TEST_F(RequestSlicesTest, WhileTheOriginIsDownOnlyWhatIsWholeIsShownStale) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange("Cache-Control: max-age=60\nAge: 100\nETag: \"v1\"\n");
+  Answer(first);
+  const auto failed = [this](FakeExchange& client) {
+    origin_.Next().Answer("503 X", "", "error");
+    return Answer(client);
+  };
+  EXPECT_EQ(failed(GetRange("bytes=0-4")), "206 hit; detail=stale_if_error|" + Part(0, 5));
+  EXPECT_THAT(failed(GetRange("bytes=65515-65525")), StartsWith("503 fwd=stale; fwd-status=503"));
+  EXPECT_THAT(failed(Get("/film")), StartsWith("503 fwd=stale; fwd-status=503"));
+}
+
 TEST_F(RequestSlicesTest, APurgeTakesTheSlicesToo) {
   Start(kSliced);
   FakeExchange& first = GetRange("bytes=0-9");
