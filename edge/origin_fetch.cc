@@ -637,6 +637,11 @@ void OriginFetch::PauseIfAhead() {
   if (writer_ && writer_->given_up()) {
     writer_.reset();
     order_.fill->StopStoring();
+    // Those who have joined are paced by the slowest of them from here on; nobody else is to be.
+    if (order_.may_store && !order_.sliced) {
+      worker_.node().fills.Remove(order_.fill);
+      RememberNotShared();
+    }
     CancelIfUnwanted();
   }
   reader_paused_ = reader_paused_ || order_.fill->ShouldPause();
