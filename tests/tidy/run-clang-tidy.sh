@@ -20,4 +20,5 @@ if ((${#files[@]} == 0)); then
   exit 0
 fi
 echo "clang-tidy: ${#files[@]} files"
-printf '%s\0' "${files[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy-14 -p build/dev --quiet --extra-arg=-Wno-unknown-warning-option
+printf '%s\0' "${files[@]}" |
+  xargs -0 -n 4 -P "$(nproc)" clang-tidy-14 -p build/dev --quiet --extra-arg=-Wno-unknown-warning-option

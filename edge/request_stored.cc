@@ -1,0 +1,189 @@
+// A request that is answered by what is stored: whole, in ranges, or from slices.
+
+#include <algorithm>
+#include <chrono>
+
+#include "edge/multipart.h"
+#include "edge/request.h"
+#include "edge/slices.h"
+#include "edge/worker.h"
+
+namespace nearside::edge {
+
+void Request::ServeStored(storage::HeadRef head, Reason reason) {
+  const StoredResponse& response = ResponseOf(*head);
+  if (response.is_sliced()) return ServeSliced(std::move(head), reason);
+  const Selection selection =
+      Select(exchange_.request(), response, head->head.body_bytes, worker_.loop().wall_now());
+  const bool has_body = selection.span.first < selection.span.end;
+  if (!has_body || exchange_.request().method == "HEAD" || head->inline_body) {
+    ChunkRef body = head->inline_body;
+    return OnFirstChunk(std::move(head), selection, reason, std::move(body));
+  }
+  // The first bytes are at hand before the head is sent: a damaged copy is a miss, not a broken
+  // answer.
+  storage::CacheStore& store = *worker_.node().store;
+  const auto index = static_cast<uint32_t>(selection.span.first / kChunkBytes);
+  if (ChunkRef chunk = store.FindChunk(*head, index)) {
+    return OnFirstChunk(std::move(head), selection, reason, std::move(chunk));
+  }
+  store.LoadChunk(head, index, worker_.loop(),
+                  [self = self_, head, selection, reason](Result<ChunkRef> chunk) {
+                    if (*self == nullptr) return;
+                    (*self)->OnFirstChunk(head, selection, reason, std::move(chunk));
+                  });
+}
+
+void Request::OnFirstChunk(storage::HeadRef head, const Selection& selection, Reason reason,
+                           Result<ChunkRef> chunk) {
+  if (chunk) {
+    auto body =
+        std::make_unique<StoredBody>(*worker_.node().store, head, std::move(*chunk), selection.span,
+                                     worker_.loop(), exchange_, CountOf(reason));
+    return RespondStored(std::move(head), nullptr, std::move(body), selection, reason);
+  }
+  stored_.reset();
+  unreadable_ = std::move(head);
+  if (reason == Reason::kStaleIfError) {
+    return Fail(
+        Reason::kOriginUnreachable,
+        "The origin failed, and the stale copy could not be read: " + chunk.error().message);
+  }
+  Forward(Reason::kUriMiss);
+}
+
+std::shared_ptr<const SliceOrder> Request::MakeSliceOrder(storage::HeadRef head) const {
+  const FetchOrder whole = MakeOrder(nullptr, OriginMode::kFill, false);
+  return std::make_shared<const SliceOrder>(SliceOrder{.configuration = configuration_,
+                                                       .site = site_,
+                                                       .request = whole.request,
+                                                       .origin_request = whole.origin_request,
+                                                       .url = url_,
+                                                       .target = target_,
+                                                       .primary = primary_,
+                                                       .head = std::move(head),
+                                                       .only_if_cached = WantsStored()});
+}
+
+void Request::ServeSliced(storage::HeadRef head, Reason reason) {
+  const Selection selection =
+      Select(exchange_.request(), ResponseOf(*head), BodyBytesOf(*head), worker_.loop().wall_now());
+  const bool has_body = selection.span.first < selection.span.end;
+  auto slices = MakeSliceOrder(head);
+  sliced_ = std::make_unique<SlicedBody>(worker_, std::move(slices), selection.span, exchange_,
+                                         CountOf(reason));
+  if (!has_body || exchange_.request().method == "HEAD") {
+    return OnFirstSlice(std::move(head), selection, reason, {});
+  }
+  sliced_->Prepare([this, head, selection, reason](const Status& status) {
+    OnFirstSlice(head, selection, reason, status);
+  });
+}
+
+void Request::OnFirstSlice(storage::HeadRef head, const Selection& selection, Reason reason,
+                           const Status& status) {
+  std::unique_ptr<SlicedBody> body = std::move(sliced_);
+  if (status) {
+    const bool fetched = body->fetched() && ClassOf(reason) != ResultClass::kMiss;
+    auto slices = body->order();
+    return RespondStored(std::move(head), std::move(slices), std::move(body), selection,
+                         fetched ? Reason::kPartialMiss : reason);
+  }
+  // What is stored has another version by now, and was forgotten.
+  if (status.error().reason == "slice_changed" && reason != Reason::kStaleIfError) {
+    stored_.reset();
+    return Forward(Reason::kUriMiss);
+  }
+  Fail(body->reason(),
+       "A part of this is not in the cache, and the origin of this site did not give "
+       "it: " +
+           status.error().message);
+}
+
+void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOrder> slices,
+                            std::unique_ptr<http::BodySource> first, const Selection& selection,
+                            Reason reason) {
+  const StoredResponse& response = ResponseOf(*head);
+  const WallTime now = worker_.loop().wall_now();
+  http::Fields extra;
+  const auto age = std::chrono::floor<seconds>(response.freshness.Age(now)).count();
+  StatusLine line{.reason = reason, .time_to_live = response.freshness.TimeToLive(now)};
+  if (reason == Reason::kValidated) line.origin_status = 304;
+  // Found to have slices by this very request, or lacking one of them.
+  if (ClassOf(reason) == ResultClass::kMiss) {
+    line.origin_status = 206;
+    line.stored = true;
+  }
+  line.collapsed = collapsed_;
+  if (selection.whole()) {
+    extra.Add("age", std::to_string(age));
+    return Deliver(selection.status, response.fields.lines(), &extra, line, std::move(first));
+  }
+  if (!selection.ranges.empty()) {
+    Multipart layout(selection.ranges, BodyBytesOf(*head),
+                     std::string(response.fields.Get("content-type").value_or("")),
+                     RandomBoundary());
+    extra = MultipartFields(response, layout);
+    extra.Add("age", std::to_string(age));
+    auto body = MakeMultipartBody(std::move(layout), std::move(head), std::move(slices),
+                                  std::move(first), CountOf(reason));
+    return Deliver(206, {}, &extra, line, std::move(body));
+  }
+  extra = PartialFields(response, selection);
+  extra.Add("age", std::to_string(age));
+  if (selection.status != 206) first.reset();
+  Deliver(selection.status, {}, &extra, line, std::move(first));
+}
+
+/// `first` is the source of the first part; the others are made when they are reached.
+std::unique_ptr<http::BodySource> Request::MakeMultipartBody(
+    Multipart layout, storage::HeadRef head, std::shared_ptr<const SliceOrder> slices,
+    std::unique_ptr<http::BodySource> first, BodyCount count) {
+  Worker& worker = worker_;
+  http::Exchange& exchange = exchange_;
+  auto held = std::make_shared<std::unique_ptr<http::BodySource>>(std::move(first));
+  auto make = [&worker, &exchange, layout, head = std::move(head), slices = std::move(slices), held,
+               count](size_t part) -> std::unique_ptr<http::BodySource> {
+    if (*held) return std::move(*held);
+    const ByteSpan span = layout.SpanOf(part);
+    if (slices) return std::make_unique<SlicedBody>(worker, slices, span, exchange, count);
+    return std::make_unique<StoredBody>(*worker.node().store, head, ChunkRef(), span, worker.loop(),
+                                        exchange, count);
+  };
+  return std::make_unique<MultipartBody>(layout, std::move(make));
+}
+
+/// The slice to ask for instead of the whole, if one will do: where what is stored has slices, or
+/// where nothing is stored and a range is wanted.
+std::optional<uint64_t> Request::SliceToAsk() const {
+  const uint64_t slice_bytes = SliceBytes(site_->settings);
+  if (slice_bytes == 0 || ask_whole_) return std::nullopt;
+  const auto first = FirstSlice(exchange_.request(), slice_bytes);
+  if (!stored_) return first;
+  return ResponseOf(*stored_).is_sliced() ? first.value_or(0) : std::optional<uint64_t>();
+}
+
+/// Whether all that an answer to this request takes of `head` may be in the cache: true but for a
+/// slice that certainly is not.
+bool Request::HasSlices(const storage::CachedHead& head) const {
+  const StoredResponse& response = ResponseOf(head);
+  if (!response.is_sliced()) return true;
+  const Selection selection =
+      Select(exchange_.request(), response, BodyBytesOf(head), worker_.loop().wall_now());
+  storage::CacheStore& store = *worker_.node().store;
+  const auto has = [&](ByteSpan span) {
+    for (uint64_t at = span.first; at < span.end;) {
+      const uint64_t n = at / response.slicing.slice_bytes;
+      const Key256 key = SliceKey(head.head.key, response, n);
+      if (!store.Find(key) && !store.MayBeOnDisk(key)) return false;
+      at = (n + 1) * response.slicing.slice_bytes;
+    }
+    return true;
+  };
+  return has(selection.span) && std::all_of(selection.ranges.begin(), selection.ranges.end(),
+                                            [&](const http::ByteRange& range) {
+                                              return has({range.first, range.last + 1});
+                                            });
+}
+
+}  // namespace nearside::edge
