@@ -215,9 +215,9 @@ void Request::Forward(Reason reason) {
 
 /// Waits for no other request: validates the copy there is, else asks as it came.
 void Request::ForwardAlone() {
+  collapsed_ = false;
   if (!stored_ || !ResponseOf(*stored_).freshness.has_validator) return Pass(Reason::kNotShared);
   Node& node = worker_.node();
-  collapsed_ = false;
   std::shared_ptr<Fill> fill =
       node.fills.MakeFill(key_, configuration_->settings.cache.fill_window.bytes,
                           {.purge_sequence = node.store->purge_sequence(),

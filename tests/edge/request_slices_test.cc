@@ -171,6 +171,27 @@ TEST_F(RequestSlicesTest, WhatMayNotBeStoredIsAskedForAsTheClientDid) {
   EXPECT_EQ(Answer(range), "206 fwd=bypass; fwd-status=206; detail=not_shared|" + Part(70000, 10));
 }
 
+TEST_F(RequestSlicesTest, WhoWaitedForWhatMayNotBeStoredAsksOnce) {
+  Start(kSliced);
+  FakeExchange& leader = GetRange("bytes=70000-70009");
+  const ScriptedOrigin::Asked first = origin_.Next();
+  FakeExchange& other = GetRange("bytes=70000-70009");
+  constexpr std::string_view kPrivate =
+      "Cache-Control: private\nETag: \"v1\"\nContent-Range: bytes 65520-131039/197560\n";
+  first.Answer("206 Partial Content", kPrivate, Part(65520, 65520));
+  for (int i = 0; i < 2; ++i) {
+    const ScriptedOrigin::Asked own = origin_.Next();
+    own.Answer("206 Partial Content",
+               "Cache-Control: private\nContent-Range: bytes 70000-70009/197560\n",
+               Part(70000, 10));
+  }
+  for (FakeExchange* client : {&leader, &other}) {
+    EXPECT_EQ(Answer(*client),
+              "206 fwd=bypass; fwd-status=206; detail=not_shared|" + Part(70000, 10));
+  }
+  EXPECT_EQ(origin_.count(), 3u);
+}
+
 TEST_F(RequestSlicesTest, ARangeBehindTheEndIsNotRemembered) {
   Start(kSliced);
   FakeExchange& beyond = GetRange("bytes=900000-");
