@@ -215,9 +215,9 @@ void Request::Forward(Reason reason) {
 
 /// Waits for no other request: validates the copy there is, else asks as it came.
 void Request::ForwardAlone() {
-  collapsed_ = false;
   if (!stored_ || !ResponseOf(*stored_).freshness.has_validator) return Pass(Reason::kNotShared);
   Node& node = worker_.node();
+  collapsed_ = false;
   std::shared_ptr<Fill> fill =
       node.fills.MakeFill(key_, configuration_->settings.cache.fill_window.bytes,
                           {.purge_sequence = node.store->purge_sequence(),
@@ -463,6 +463,7 @@ void Request::AnswerByRule(const VisitorAnswer& answer) {
 void Request::Pass(Reason reason) {
   reason_ = reason;
   passing_ = true;
+  collapsed_ = false;
   auto fill = std::make_shared<Fill>(key_, kPassWindow, worker_.node().store->purge_sequence());
   FetchOrder order = MakeOrder(fill, OriginMode::kPass, false);
   if (exchange_.has_body()) {
