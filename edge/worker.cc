@@ -34,6 +34,7 @@ Worker::~Worker() {
   listeners_.clear();
   sessions_.reset();
   fetches_.clear();
+  loop_.DestroyDisposed();  // fetches that have ended in this very turn
 }
 
 Status Worker::Open(const std::vector<net::Certificate>& certificates,

@@ -71,6 +71,9 @@ class EventLoop final : public Executor {
   void CancelTurnEnd(TurnEnd* item);
   /// Destroys the object after this turn's callbacks.
   void DisposeLater(std::unique_ptr<Disposable> object);
+  /// Destroys what waits for the end of the turn now: for whoever is about to destroy what such
+  /// objects refer to. Not from a callback of one of them.
+  void DestroyDisposed();
 
   /// Time of this turn: one clock call a turn.
   MonoTime now() const { return now_; }
@@ -91,7 +94,6 @@ class EventLoop final : public Executor {
   bool RunPosted();
   void RunTimers();
   void RunTurnEnds();
-  void DestroyDisposed();
   std::unique_ptr<State> state_;
   MonoTime now_;
   WallTime wall_now_;
