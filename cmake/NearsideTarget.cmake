@@ -7,9 +7,8 @@
 # Libraries are named nearside_FOLDER; includes are written from the repository's root.
 #
 # NEARSIDE_BATCH compiles many files as one, which takes a third of the time: `tests` those of tests/ alone, `all`
-# everything. A file's local names must then differ from those of the folder's other files; one that cannot bear others
-# is named in ALONE. Libraries are compiled file by file in presets release and dev, so that none lives on another's
-# includes.
+# everything. A file's local names must then differ from those of the folder's other files. Libraries are compiled file
+# by file in presets release and dev, so that none lives on another's includes.
 
 add_library(nearside_flags INTERFACE)
 target_compile_features(nearside_flags INTERFACE cxx_std_20)
@@ -28,19 +27,17 @@ if(NEARSIDE_SANITIZE)
 endif()
 
 function(nearside_batch name)
-  cmake_parse_arguments(arg "" "" "ALONE" ${ARGN})
   if(NEARSIDE_BATCH STREQUAL "all" OR (NEARSIDE_BATCH STREQUAL "tests" AND CMAKE_CURRENT_SOURCE_DIR MATCHES "/tests/"))
     set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
-    set_source_files_properties(${arg_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     # What these warn of, and -Wshadow, is said of the batch, not of a file.
     target_compile_options(${name} PRIVATE -Wno-unused-function $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
   endif()
 endfunction()
 
 function(nearside_library name)
-  cmake_parse_arguments(arg "" "" "SOURCES;ALONE;PUBLIC;PRIVATE" ${ARGN})
-  add_library(${name} STATIC ${arg_SOURCES} ${arg_ALONE})
-  nearside_batch(${name} ALONE ${arg_ALONE})
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  nearside_batch(${name})
   target_link_libraries(${name} PUBLIC nearside_flags ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
 endfunction()
 
@@ -51,12 +48,12 @@ function(nearside_program name)
 endfunction()
 
 function(nearside_test name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;ALONE;PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;PRIVATE" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
-  add_executable(${name} ${arg_SOURCES} ${arg_ALONE})
-  nearside_batch(${name} ALONE ${arg_ALONE})
+  add_executable(${name} ${arg_SOURCES})
+  nearside_batch(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   # Optimising a test takes longer than running it.
   target_compile_options(${name} PRIVATE -O0)

@@ -130,7 +130,9 @@ Status ReadAddresses(std::string_view name, Form form, const std::vector<std::st
   const bool ipv4 = form == Form::kIpv4s;
   for (const std::string& item : items) {
     uint8_t bytes[16];
-    if (inet_pton(ipv4 ? AF_INET : AF_INET6, item.c_str(), bytes) != 1) {
+    // An escaped NUL would end the text before its end.
+    const bool is_text = item.find('\0') == std::string::npos;
+    if (!is_text || inet_pton(ipv4 ? AF_INET : AF_INET6, item.c_str(), bytes) != 1) {
       return Bad(name, std::string("expected ") + (ipv4 ? "IPv4" : "IPv6") + " addresses, got \"" +
                            item + "\"");
     }

@@ -28,9 +28,9 @@ struct Tally {
   std::optional<SteerReason> steered;
 };
 
-/// The least room for an answer over UDP and over TCP.
 /// CNAMEs followed inside a zone; a longer chain is left to the resolver.
 inline constexpr size_t kMaxCnameHops = 8;
+/// The least room for an answer over UDP and over TCP.
 inline constexpr size_t kUdpAnswerBytes = dns::kUdpPayloadBytes;
 inline constexpr size_t kTcpAnswerBytes = dns::kMaxMessageBytes;
 

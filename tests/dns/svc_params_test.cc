@@ -61,6 +61,7 @@ TEST(SvcParamsTest, ParametersAreReadAndWrittenBack) {
 }
 
 TEST(SvcParamsTest, WrongParametersSayWhatWasExpected) {
+  using std::literals::operator""sv;
   const struct {
     std::string_view text, want;
   } kRows[] = {
@@ -75,6 +76,7 @@ TEST(SvcParamsTest, WrongParametersSayWhatWasExpected) {
       {"ipv4hint", "ipv4hint: expected items with commas between them, got \"\""},
       {"ipv4hint=::1", "ipv4hint: expected IPv4 addresses, got \"::1\""},
       {"ipv6hint=192.0.2.1", "ipv6hint: expected IPv6 addresses, got \"192.0.2.1\""},
+      {R"(ipv4hint=192.0.2.1\000x)", "ipv4hint: expected IPv4 addresses, got \"192.0.2.1\0x\""sv},
       {"ech=!", "ech: expected base64, got \"!\""},
       {"dohpath", "dohpath: expected a value"},
       {"alpn=h2 no-default-alpn=abc", "no-default-alpn: it takes no value"},
