@@ -9,13 +9,16 @@
 #include "cli/assets.h"
 #include "cli/check.h"
 #include "cli/command.h"
+#include "cli/drain.h"
 #include "cli/explain.h"
+#include "cli/explain_dns.h"
 #include "cli/publish.h"
 #include "cli/purge.h"
 #include "cli/releases.h"
 #include "cli/rollback.h"
 #include "cli/sites.h"
 #include "cli/status.h"
+#include "cli/steer.h"
 #include "runtime/daemon.h"
 #include "runtime/signals.h"
 #include "runtime/units.h"
@@ -57,10 +60,30 @@ the whole new release. Files with a hash in their names stay reachable for a few
 constexpr const char* kExplainExamples = R"(Examples:
   nearside explain https://www.example.com/a.css --edge http://127.0.1.1:7080
   nearside explain https://www.example.com/ --edge http://127.0.1.1:7080 -H 'Accept-Language: de'
+  nearside explain --dns www.example.com --client 133.11.0.1 --geodns http://127.0.0.1:7053
 
 Prints the cache key and what it is made of, every response that is stored, its age and lifetime in numbers
 and which field or setting says so, and what a request would get now, with the reason that Cache-Status
-would name.)";
+would name.
+
+With --dns: which point of presence a client gets for a name from GeoDNS and why: the network and place found,
+every point with its distance and why it was left out, the answer, its TTL and scope.)";
+
+constexpr const char* kDrainExamples = R"(Examples:
+  nearside drain frankfurt --geodns http://192.0.2.53:7053 --geodns http://198.51.100.53:7053
+  nearside undrain frankfurt
+
+Every name server that is named is told; each keeps it over a restart and a reload (geodns.state). Clients
+leave as their answers' TTL ends. The token is that of GeoDNS's admin listener: --token-file, or
+geodns_token_file in client.toml.)";
+
+constexpr const char* kSteerExamples = R"(Examples:
+  nearside steer --without frankfurt --geodns http://127.0.0.1:7053
+  nearside steer --name www.example.com --without frankfurt --without tokyo --json
+  nearside steer --load frankfurt:1.4    # what it would give away at that load
+
+Changes nothing: asks the rules for clients all over the networks that the databases know, evenly by
+addresses, now and as it would be, and prints who goes where by point of presence, continent and country.)";
 
 /// The origin refuses to wait longer, but only after a publish has uploaded everything.
 constexpr seconds kLongestWait{60};
@@ -89,6 +112,9 @@ struct CommandLine {
   SitesOptions sites;
   StatusOptions status;
   ExplainOptions explain;
+  ExplainDnsOptions explain_dns;
+  DrainOptions drain;
+  SteerOptions steer;
   CheckOptions check;
   std::string edge;
   bool edges_json = false;
@@ -123,6 +149,8 @@ struct CommandLine {
   void AddStatus();
   void AddEdges();
   void AddLooks();
+  void AddExplain();
+  void AddSteering();
 };
 
 void CommandLine::AddGlobal() {
@@ -134,7 +162,7 @@ void CommandLine::AddGlobal() {
                        "Print the version and exit");
   app.add_option("--origin", global.origin, "The origin's API, as http://127.0.0.1:9000")
       ->type_name("URL");
-  app.add_option("--token-file", global.token_file, "File with the API's bearer token")
+  app.add_option("--token-file", global.token_file, "File with the bearer token of the API, or of GeoDNS")
       ->type_name("FILE");
   app.add_option("--config", global.config, "Settings instead of ~/.config/nearside/client.toml")
       ->type_name("FILE");
@@ -259,19 +287,75 @@ void CommandLine::AddEdges() {
   forget->add_option("name", edge, "The edge's name")->type_name("NAME")->required();
 }
 
-void CommandLine::AddLooks() {
-  CLI::App* why =
-      Command(&app, "explain", "What an edge has stored for a URL, and what it would do now",
-              [this](CommandContext& c) { return Explain(c, explain); });
+void CommandLine::AddExplain() {
+  CLI::App* why = Command(&app, "explain", "What an edge would do with a URL, or GeoDNS with a name",
+                          [this](CommandContext& c) {
+                            if (!explain.url.empty()) return Explain(c, explain);
+                            if (explain_dns.name.empty()) {
+                              c.terminal.Error(
+                                  "expected a URL with --edge, or --dns with --client; --help "
+                                  "shows how it is used");
+                              return Exit::kUsage;
+                            }
+                            explain_dns.json = explain.json;
+                            return ExplainDns(c, explain_dns);
+                          });
   why->footer(kExplainExamples);
-  why->add_option("url", explain.url, "The URL, absolute")->type_name("URL")->required();
-  why->add_option("--edge", explain.edge, "Admin address of the edge, as http://127.0.1.1:7080")
-      ->type_name("URL")
-      ->required();
+  CLI::Option* url = why->add_option("url", explain.url, "The URL, absolute")->type_name("URL");
+  CLI::Option* admin =
+      why->add_option("--edge", explain.edge, "Admin address of the edge, as http://127.0.1.1:7080")
+          ->type_name("URL");
+  url->needs(admin);
   why->add_option("-H,--header", explain.headers, "A field of the request, as 'Accept: text/html'")
       ->type_name("FIELD")
       ->allow_extra_args(false);
+  CLI::Option* name =
+      why->add_option("--dns", explain_dns.name, "A name, to explain GeoDNS's answer")
+          ->type_name("NAME");
+  CLI::Option* client =
+      why->add_option("--client", explain_dns.client, "Who asks: 192.0.2.1, 192.0.2.0/24")
+          ->type_name("ADDRESS");
+  name->needs(client)->excludes(url);
+  why->add_option("--geodns", explain_dns.geodns,
+                  "Admin address of GeoDNS, as http://127.0.0.1:7053")
+      ->type_name("URL");
   why->add_flag("--json", explain.json, "Print all of it as JSON");
+}
+
+void CommandLine::AddSteering() {
+  for (const bool drained : {true, false}) {
+    CLI::App* command =
+        Command(&app, drained ? "drain" : "undrain",
+                drained ? "Send no new clients to a point of presence" : "Send it clients again",
+                [this, drained](CommandContext& c) { return Drain(c, drain, drained); });
+    command->footer(kDrainExamples);
+    command->add_option("pop", drain.pop, "Its name in geodns.toml")->type_name("POP")->required();
+    command
+        ->add_option("--geodns", drain.geodns, "Admin address of a GeoDNS server; once for each")
+        ->type_name("URL")
+        ->allow_extra_args(false);
+    command->add_flag("--json", drain.json, "Print JSON");
+  }
+  CLI::App* what = Command(&app, "steer", "Who would go where without a point of presence",
+                           [this](CommandContext& c) { return Steer(c, steer); });
+  what->footer(kSteerExamples);
+  what->add_option("--without", steer.without, "A point of presence that is away")
+      ->type_name("POP")
+      ->allow_extra_args(false);
+  what->add_option("--load", steer.loads, "A point of presence with a load, as frankfurt:1.4")
+      ->type_name("POP:LOAD")
+      ->allow_extra_args(false);
+  what->add_option("--name", steer.name, "The steered name; not needed when there is only one")
+      ->type_name("NAME");
+  what->add_option("--countries", steer.countries, "Countries to list, those that move most")
+      ->type_name("N")
+      ->capture_default_str();
+  what->add_option("--geodns", steer.geodns, "Admin address of GeoDNS, as http://127.0.0.1:7053")
+      ->type_name("URL");
+  what->add_flag("--json", steer.json, "Print JSON");
+}
+
+void CommandLine::AddLooks() {
   CLI::App* well = Command(&app, "check", "Whether origin, edges and DNS are well; exits 1 if not",
                            [this](CommandContext& c) { return Check(c, check); });
   well->add_option("--geodns", check.geodns, "Admin address of GeoDNS, as http://127.0.0.1:7053")
@@ -286,7 +370,9 @@ Exit Run(CommandLine& line) {
     return Exit::kFailed;
   }
   if (!line.global.origin.empty()) settings->origin = line.global.origin;
-  if (!line.global.token_file.empty()) settings->token_file = line.global.token_file;
+  if (!line.global.token_file.empty()) {
+    settings->token_file = settings->geodns_token_file = line.global.token_file;
+  }
   CommandContext context{std::move(*settings), line.terminal};
   return line.chosen(context);
 }
@@ -304,7 +390,9 @@ int RunCommandLine(int argc, const char* const* argv, std::FILE* out, std::FILE*
   line.AddSites();
   line.AddStatus();
   line.AddEdges();
+  line.AddExplain();
   line.AddLooks();
+  line.AddSteering();
   try {
     line.app.parse(argc, argv);
   } catch (const CLI::CallForVersion& version) {

@@ -34,7 +34,8 @@ class OriginChecks::Probe {
         endpoint_(site.origins[origin]),
         settings_(*site.settings.check),
         counter_(settings_.rise, settings_.fall),
-        check_(checks.loop_, [this](const http::HealthAnswer& answer) { OnAnswer(answer); }) {}
+        check_(checks.loop_, checks.resolver_,
+               [this](const http::HealthAnswer& answer) { OnAnswer(answer); }) {}
 
   /// Whether it goes on as the one that `site` wants for that origin.
   bool IsFor(const Site& site, size_t origin) const {

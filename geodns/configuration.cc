@@ -26,6 +26,8 @@ class Maker {
   void TakeZones();
   void TakeSteer(const ZoneSettings& zone_row, const SteerSettings& row, ZonePlan* zone);
   Override TakeOverride(const OverrideSettings& row);
+  CapacityLimit TakeCapacity(const PopSettings& row);
+  void SetSettlingTimes();
   std::optional<size_t> TakeCheck(const std::optional<CheckSettings>& row, std::string target);
   std::vector<IpAddress> TakeAddresses(const std::vector<std::string>& texts,
                                        const settings::Origin& where, std::string_view key);
@@ -67,6 +69,7 @@ Result<std::shared_ptr<const Configuration>> Maker::Make() {
   TakeAdmin();
   TakePops();
   TakeZones();
+  SetSettlingTimes();
   made_->databases = settings_.geo.databases;
   made_->geo_where = settings_.geo.where;
   made_->restart = settings_.restart;
@@ -141,29 +144,54 @@ std::vector<IpAddress> Maker::TakeAddresses(const std::vector<std::string>& text
 std::optional<size_t> Maker::TakeCheck(const std::optional<CheckSettings>& row,
                                        std::string target) {
   if (!row) return {};
-  size_t scheme_end = row->url.find("://");
-  size_t path_at =
-      scheme_end == std::string::npos ? std::string::npos : row->url.find('/', scheme_end + 3);
-  auto endpoint = http::Endpoint::Parse(row->url.substr(0, path_at));
-  if (!endpoint) {
-    AddError(row->where, "url", endpoint.error().message);
+  auto plan = MakeCheckPlan(*row, std::move(target));
+  if (!plan) {
+    AddError(row->where, plan.error().key, plan.error().message);
     return {};
   }
-  CheckPlan plan;
-  plan.target = std::move(target);
-  plan.url = row->url;
-  plan.endpoint = std::move(*endpoint);
-  plan.endpoint.server_name = row->server_name;
-  plan.path = path_at == std::string::npos ? "/" : row->url.substr(path_at);
-  plan.authority = row->url.substr(scheme_end + 3, path_at - scheme_end - 3);
-  plan.ca = row->ca;
-  plan.interval = row->interval;
-  plan.timeout = row->timeout;
-  plan.rise = row->rise;
-  plan.fall = row->fall;
-  plan.where = row->where;
-  made_->checks.push_back(std::move(plan));
+  made_->checks.push_back(std::move(*plan));
   return made_->checks.size() - 1;
+}
+
+/// Without its settling time, which depends on the rules.
+CapacityLimit Maker::TakeCapacity(const PopSettings& row) {
+  if (row.most_load == 0) {
+    if (row.take_back_load) {
+      AddError(row.where, "take_back_load", "expected most_load as well: it takes back from there");
+    }
+    return {};
+  }
+  constexpr double kTakeBack = 0.8;
+  CapacityLimit limit{row.most_load, row.take_back_load.value_or(kTakeBack * row.most_load), {}};
+  if (limit.take_back_load > 0.9 * limit.most_load) {
+    AddError(row.where, "take_back_load",
+             "expected nine tenths of most_load at most: a share that is taken back in steps would "
+             "jump over the gap and come and go");
+  }
+  if (!row.check || row.check->url.starts_with("tcp://")) {
+    AddError(row.where, "most_load",
+             "expected a check over HTTP, whose answer tells the load in Nearside-Load");
+  }
+  return limit;
+}
+
+/// Until the effect of a share is seen: answers given before are kept for their TTL, and the next
+/// checks tell.
+void Maker::SetSettlingTimes() {
+  constexpr milliseconds kLeast = seconds(2);
+  constexpr milliseconds kMost = std::chrono::minutes(10);
+  for (size_t i = 0; i < made_->pops.size(); ++i) {
+    Pop& pop = made_->pops[i];
+    if (!pop.check) continue;
+    uint32_t ttl = 0;
+    for (const ZonePlan& zone : made_->zones) {
+      for (const Steering& steering : zone.steers) {
+        if (std::ranges::count(steering.rule.pops, i) > 0) ttl = std::max(ttl, steering.ttl);
+      }
+    }
+    milliseconds settle = seconds(ttl) + 2 * made_->checks[*pop.check].interval;
+    pop.capacity.settle = std::clamp(settle, kLeast, kMost);
+  }
 }
 
 void Maker::TakePops() {
@@ -193,6 +221,7 @@ void Maker::TakePop(const PopSettings& row) {
     }
   }
   pop.check = TakeCheck(row.check, row.name);
+  pop.capacity = TakeCapacity(row);
   made_->pops.push_back(std::move(pop));
 }
 
@@ -232,11 +261,15 @@ Override Maker::TakeOverride(const OverrideSettings& row) {
     if (network) made.networks.push_back(*network);
     if (!network) AddError(row.where, "cidrs", network.error().message);
   }
-  if (!row.asns.empty()) {
-    AddError(row.where, "asns",
-             "autonomous system numbers are not supported yet: name the networks in cidrs");
-  } else if (row.countries.empty() && row.continents.empty() && row.cidrs.empty()) {
-    AddTableError(row.where, "expected countries, continents or cidrs: it matches nobody");
+  for (int64_t number : row.asns) {
+    if (number < 1 || number > UINT32_MAX) {
+      AddError(row.where, "asns",
+               "expected numbers from 1 to 4294967295, got " + std::to_string(number));
+    }
+    made.asns.push_back(static_cast<uint32_t>(number));
+  }
+  if (row.countries.empty() && row.continents.empty() && row.cidrs.empty() && row.asns.empty()) {
+    AddTableError(row.where, "expected countries, continents, cidrs or asns: it matches nobody");
   }
   made.pops = TakePopNames(row.pops, row.where, "pops");
   return made;
@@ -285,6 +318,13 @@ void Maker::TakeSteer(const ZoneSettings& zone_row, const SteerSettings& row, Zo
   }
   steer.fallback_check =
       TakeCheck(row.fallback_check, "fallback " + zone_row.name + " " + row.names.front());
+  rule.min_healthy = static_cast<size_t>(row.min_healthy);
+  if (rule.min_healthy > 1 && !rule.has_fallback) {
+    AddError(row.where, "min_healthy", "expected fallback addresses, which it is about");
+  } else if (rule.min_healthy > rule.pops.size()) {
+    AddError(row.where, "min_healthy",
+             "expected " + std::to_string(rule.pops.size()) + " at most: the rule has no more pops");
+  }
   CheckLocations(rule, row.where);
   zone->steers.push_back(std::move(steer));
 }

@@ -10,30 +10,15 @@
 
 #include "dns/name.h"
 #include "geodns/address.h"
+#include "geodns/capacity.h"
+#include "geodns/check_plan.h"
 #include "geodns/place.h"
 #include "geodns/settings.h"
 #include "geodns/steering.h"
-#include "http/session/client.h"
 #include "net/address.h"
 #include "runtime/result.h"
 
 namespace nearside::geodns {
-
-/// One health check, of a point of presence or of fallback addresses.
-struct CheckPlan {
-  std::string
-      target;  ///< "frankfurt", "fallback demo.test www": for logs, metrics and the state file
-  std::string url;
-  http::Endpoint endpoint;
-  std::string path;       ///< with the query
-  std::string authority;  ///< for Host: the URL's
-  std::string ca;
-  milliseconds interval{};
-  milliseconds timeout{};
-  int rise = 1;
-  int fall = 1;
-  settings::Origin where;
-};
 
 struct Pop {
   std::string name;
@@ -41,6 +26,7 @@ struct Pop {
   std::optional<Coordinates> location;
   uint32_t weight = 1;
   std::optional<size_t> check;  ///< into Configuration::checks
+  CapacityLimit capacity;
 };
 
 /// One [[zone.steer]].

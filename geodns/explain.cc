@@ -22,12 +22,19 @@ const Steering& SteeringOf(const World& world, uint32_t number) {
 /// To a tenth of a degree: databases are not better than that.
 double Tenths(double value) { return std::round(value * 10) / 10; }
 
+/// 0.625: "62.5 %".
+std::string PercentOf(double share) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%.3g %%", 100 * share);
+  return text;
+}
+
 /// All that leads to one answer.
 class Explanation {
  public:
-  Explanation(const World& world, const Snapshot& snapshot, std::span<const TargetHealth> targets,
+  Explanation(const World& world, const Snapshot& snapshot, const Moment& moment,
               const Network& client)
-      : world_(world), snapshot_(snapshot), targets_(targets), client_(client) {}
+      : world_(world), snapshot_(snapshot), moment_(moment), client_(client) {}
 
   Json Tell(const Zone& zone, dns::NameView name);
 
@@ -38,16 +45,20 @@ class Explanation {
                 const Pops& answered) const;
   std::string LeftOut(const Steering& steering, const Preference& preference, const Health& health,
                       uint8_t pop) const;
+  bool GivesAway(const Steering& steering, const Preference& preference, const Health& health,
+                 uint8_t pop) const;
+  std::string StateOf(const Health& health, uint8_t pop) const;
   Network LookedUp() const;
   static uint64_t MatchedNetworks(const SteerRule& rule, const Network& client);
   Json AnswerJson(const Pops& pops, const Steering& steering) const;
 
   const World& world_;
   const Snapshot& snapshot_;
-  std::span<const TargetHealth> targets_;
+  const Moment& moment_;
   const Network& client_;
   GeoMap::Evidence evidence_;
   SteerReason reason_ = SteerReason::kNearest;
+  int first_answered_ = -1;
 };
 
 Json Explanation::Tell(const Zone& zone, dns::NameView name) {
@@ -121,7 +132,8 @@ Json Explanation::TellSteered(uint32_t number) {
       snapshot_.steers[number].table->Find(client_.address, client_.prefix_bits);
   Pops answered(answer.pops.pops.begin(), answer.pops.pops.begin() + answer.pops.count);
   reason_ = answer.reason;
-  Health health = HealthFor(*world_.configuration, steering, targets_);
+  if (!answered.empty()) first_answered_ = answered.front();
+  Health health = HealthFor(*world_.configuration, steering, moment_);
   Json json = {{"steered", true},
                {"rule", steering.where},
                {"policy", PolicyName(steering.rule.policy)},
@@ -151,6 +163,28 @@ Json Explanation::PlaceJson() const {
   return json;
 }
 
+/// Whether it refused this client, who got one that is wanted less.
+bool Explanation::GivesAway(const Steering& steering, const Preference& preference,
+                            const Health& health, uint8_t pop) const {
+  if (reason_ != SteerReason::kShed || moment_.share(pop) >= 1) return false;
+  if (steering.rule.policy == Policy::kWeighted) return true;
+  for (uint8_t wanted : FindWanted(steering.rule, preference, health)) {
+    if (wanted == pop) return true;
+    if (wanted == first_answered_) return false;
+  }
+  return false;
+}
+
+/// Why a point is not up, with who drained it.
+std::string Explanation::StateOf(const Health& health, uint8_t pop) const {
+  std::string state(PopStateName(health.pops[pop]));
+  if (health.pops[pop] != PopState::kDrained) return state;
+  if (moment_.is_drained(pop)) return state + " by operator";
+  auto check = world_.configuration->pops[pop].check;
+  return state + (check && moment_.targets[*check].lagging ? ": behind the origin's purges"
+                                                           : " by itself");
+}
+
 /// Why a point that was not answered was not: the first reason that applies.
 std::string Explanation::LeftOut(const Steering& steering, const Preference& preference,
                                  const Health& health, uint8_t pop) const {
@@ -159,7 +193,12 @@ std::string Explanation::LeftOut(const Steering& steering, const Preference& pre
   };
   bool preferred = in(preference.first);
   if (!preferred && !in(preference.then)) return "not in this rule";
-  if (health.pops[pop] != PopState::kUp) return std::string(PopStateName(health.pops[pop]));
+  if (health.pops[pop] != PopState::kUp) return StateOf(health, pop);
+  if (reason_ == SteerReason::kFallback) return "fewer than min_healthy are up";
+  if (GivesAway(steering, preference, health, pop)) {
+    return "over its capacity: it keeps the nearest " + PercentOf(moment_.share(pop)) +
+           " of its clients";
+  }
   if (!preferred && preference.override_index >= 0) return "the override prefers others";
   if (!preferred) return "others are preferred where the place is unknown";
   switch (steering.rule.policy) {
@@ -191,6 +230,7 @@ Json Explanation::PopsJson(const Steering& steering, const Preference& preferenc
       json["distance_km"] = std::lround(km);
     }
     json["state"] = PopStateName(health.pops[pop]);
+    if (moment_.share(pop) < 1) json["share"] = moment_.share(pop);
     bool chosen = std::find(answered.begin(), answered.end(), pop) != answered.end();
     json["answered"] = chosen;
     if (!chosen) json["left_out"] = LeftOut(steering, preference, health, pop);
@@ -214,15 +254,14 @@ Json Explanation::AnswerJson(const Pops& pops, const Steering& steering) const {
 }  // namespace
 
 Result<std::string> Explain(const World& world, const Snapshot& snapshot,
-                            std::span<const TargetHealth> targets, dns::NameView name,
-                            const Network& client) {
+                            const Moment& moment, dns::NameView name, const Network& client) {
   dns::Name folded(name);
   folded.Fold();
   const Zone* zone = snapshot.zones.Find(folded);
   if (zone == nullptr) {
     return Fail(Fault::kClient, "not_our_zone", name.ToText() + " is in none of our zones");
   }
-  Json json = Explanation(world, snapshot, targets, client).Tell(*zone, name);
+  Json json = Explanation(world, snapshot, moment, client).Tell(*zone, name);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

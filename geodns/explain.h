@@ -1,12 +1,11 @@
 #pragma once
 
-#include <span>
 #include <string>
 
 #include "dns/name.h"
 #include "geodns/address.h"
+#include "geodns/moment.h"
 #include "geodns/snapshot.h"
-#include "geodns/target_health.h"
 #include "geodns/world.h"
 #include "runtime/result.h"
 
@@ -16,7 +15,6 @@ namespace nearside::geodns {
 /// JSON: the place found, every point of presence with its distance and why it was left out, the
 /// answer, TTL and scope. Error: kClient not_our_zone.
 Result<std::string> Explain(const World& world, const Snapshot& snapshot,
-                            std::span<const TargetHealth> targets, dns::NameView name,
-                            const Network& client);
+                            const Moment& moment, dns::NameView name, const Network& client);
 
 }  // namespace nearside::geodns

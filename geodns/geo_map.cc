@@ -1,6 +1,7 @@
 #include "geodns/geo_map.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <unordered_map>
 
@@ -30,17 +31,30 @@ class PlaceNumbers final : public LocalityNumbers {
     Locality completed = locality;
     Complete(&completed);
     Place place{completed.country, completed.continent, {}};
-    if (completed.coordinates) place.ranking = Rank(*completed.coordinates);
+    if (!completed.coordinates) return NumberOf(std::move(place));
+    place.ranking = Rank(*completed.coordinates);
+    for (uint8_t pop : place.ranking) {
+      place.nearness.push_back(static_cast<float>(nearness_[pop]));
+    }
+    place.cell = CellOf(*completed.coordinates);
     return NumberOf(std::move(place));
   }
 
   std::vector<Place> TakePlaces() { return std::move(places_); }
 
  private:
+  /// How far a place is may differ by its cell: overloaded points of presence keep the nearest.
+  static uint16_t CellOf(const Coordinates& at) {
+    constexpr double kDegrees = 5;
+    return static_cast<uint16_t>(std::floor((at.latitude + 90) / kDegrees) * 128 +
+                                 std::floor((at.longitude + 180) / kDegrees));
+  }
+
   uint32_t NumberOf(Place place) {
     std::string key = {static_cast<char>(place.country.value() >> 8),
                        static_cast<char>(place.country.value()),
-                       static_cast<char>(place.continent)};
+                       static_cast<char>(place.continent),
+                       static_cast<char>(place.cell >> 8), static_cast<char>(place.cell)};
     key.append(place.ranking.begin(), place.ranking.end());
     auto [at, is_new] = numbers_.try_emplace(std::move(key), places_.size());
     if (is_new) places_.push_back(std::move(place));

@@ -20,13 +20,17 @@ namespace nearside::geodns {
 /// At most this many points of presence: a ranking is a string of bytes.
 inline constexpr size_t kMaxPops = 250;
 
-/// What steering knows of a client. Places with the same country, continent and ranking are one
-/// place.
+/// What steering knows of a client. Places in one cell of 5 by 5 degrees that have the same
+/// country, continent, autonomous system and ranking are one place.
 struct Place {
   CountryCode country;
   Continent continent = Continent::kNone;
   /// Every point of presence, the nearest first; empty: where the client is, nobody knows.
   std::vector<uint8_t> ranking;
+  uint32_t asn = 0;   ///< autonomous system; 0: unknown
+  uint16_t cell = 0;  ///< which 5 by 5 degrees
+  /// By index in `ranking`: the cosine of the angle between there and here, greater being nearer.
+  std::vector<float> nearness;
   bool operator==(const Place&) const = default;
 };
 

@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "geodns/admin.h"
+#include "geodns/admin_steering.h"
 #include "geodns/dns_metrics.h"
 #include "geodns/health_checker.h"
+#include "geodns/steering_state.h"
 #include "geodns/worker.h"
 #include "geodns/world.h"
 #include "http/session/server.h"
@@ -22,6 +24,7 @@ namespace {
 /// How long a start waits for the first checks of targets that nothing is known of.
 constexpr milliseconds kFirstChecksPatience{1500};
 constexpr milliseconds kFirstChecksLook{20};
+constexpr milliseconds kShareStep{1000};
 constexpr ByteSize kMostStateBytes = 16_MiB;
 constexpr size_t kAdminConnections = 1000;
 
@@ -49,6 +52,8 @@ class GeodnsServer {
 
  private:
   Status StartChecks();
+  void StepShares();
+  Moment Now() const { return steering_.MomentOf(checker_->Targets()); }
   Status OpenWorkers();
   Result<net::SocketAddress> OpenEverywhere(const net::SocketAddress& wanted);
   Status OpenAdmin();
@@ -77,6 +82,10 @@ class GeodnsServer {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<net::Resolver> resolver_;
   std::unique_ptr<HealthChecker> checker_;
+  SteeringState steering_{started_with_->state};
+  std::optional<net::Timer> share_steps_;
+  std::unique_ptr<SimulationDesk> simulation_desk_;
+  std::optional<SteeringRoutes> routes_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::ServerSessions> admin_sessions_;
   std::unique_ptr<net::Listener> admin_listener_;
@@ -105,7 +114,11 @@ Status GeodnsServer::Start() {
   if (!control) return tl::unexpected(std::move(control.error()));
   control_ = std::move(*control);
   if (auto started = StartChecks(); !started) return started;
-  snapshot_ = MakeSnapshot(world_, checker_->Targets());
+  steering_.Load();
+  steering_.Use(world_.configuration);
+  snapshot_ = MakeSnapshot(world_, Now());
+  share_steps_.emplace(*control_, [this] { StepShares(); });
+  share_steps_->Arm(kShareStep);
   if (auto opened = OpenWorkers(); !opened) return opened;
   if (auto opened = OpenAdmin(); !opened) return opened;
   auto signals = net::SignalWatch::Create(
@@ -175,12 +188,21 @@ Status GeodnsServer::OpenAdmin() {
   const Configuration& configuration = *world_.configuration;
   const net::SocketAddress& address = configuration.admin;
   if (!address.is_set()) return {};
+  simulation_desk_ = std::make_unique<SimulationDesk>(*control_);
+  routes_.emplace(SteeringRoutes{.state = steering_,
+                                 .desk = *simulation_desk_,
+                                 .world = [this]() -> const World& { return world_; },
+                                 .snapshot = [this] { return snapshot_; },
+                                 .moment = [this] { return Now(); },
+                                 .publish = [this] { Publish(); }});
   admin_ =
       std::make_unique<Admin>(registry_, started_,
                               Admin::Sources{.world = [this]() -> const World& { return world_; },
                                              .snapshot = [this] { return snapshot_; },
-                                             .targets = [this] { return checker_->Targets(); },
-                                             .draining = [this] { return terminating_; }});
+                                             .moment = [this] { return Now(); },
+                                             .draining = [this] { return terminating_; },
+                                             .posts = routes_->Posts(),
+                                             .gets = routes_->Gets()});
   admin_sessions_ = http::ServerSessions::Create(*control_, *admin_, {});
   auto listener = net::Listener::Open(
       *control_, {.address = address, .reuse_port = false, .max_connections = kAdminConnections},
@@ -235,11 +257,16 @@ void GeodnsServer::OnHealthChange(size_t target, PopState before) {
 }
 
 void GeodnsServer::Publish() {
-  snapshot_ = MakeSnapshot(world_, checker_->Targets());
+  snapshot_ = MakeSnapshot(world_, Now());
   for (size_t i = 0; i < workers_.size(); ++i) {
     group_->loop(i).Post(
         [worker = workers_[i].get(), snapshot = snapshot_] { worker->SetSnapshot(snapshot); });
   }
+}
+
+void GeodnsServer::StepShares() {
+  share_steps_->Arm(kShareStep);
+  if (steering_.StepShares(MonoNow(), checker_->Targets())) Publish();
 }
 
 void GeodnsServer::SaveHealth() {
@@ -296,6 +323,7 @@ void GeodnsServer::Apply(Result<World>& loaded) {
     return;
   }
   world_ = std::move(*loaded);
+  steering_.Use(world_.configuration);
   Publish();
   SaveHealth();
   Log(Level::kInfo, "reloaded",

@@ -1,6 +1,8 @@
 #include "geodns/health_checker.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "http/session/health_check.h"
@@ -10,13 +12,43 @@
 namespace nearside::geodns {
 namespace {
 
-std::optional<double> LoadFrom(const http::Fields& fields) {
-  auto text = fields.Get("nearside-load");
+/// A number of 0 or more that a field tells.
+std::optional<double> NumberFrom(const http::Fields& fields, std::string_view name) {
+  auto text = fields.Get(name);
   if (!text) return {};
-  double load = 0;
-  auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), load);
-  if (error != std::errc() || end != text->data() + text->size() || !(load >= 0)) return {};
-  return load;
+  double number = 0;
+  auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  bool is_number = error == std::errc() && end == text->data() + text->size() && number >= 0;
+  if (!is_number || !std::isfinite(number)) return {};
+  return number;
+}
+
+bool IsExpected(const CheckPlan& plan, int status) {
+  if (plan.expect_status.empty()) return status >= 200 && status < 400;
+  return std::ranges::find(plan.expect_status, status) != plan.expect_status.end();
+}
+
+CheckResult ResultOf(const CheckPlan& plan, const http::HealthAnswer& answer) {
+  CheckResult result{.took = answer.took, .error = answer.error};
+  if (!answer.head) return result;
+  result.success = true;
+  if (plan.is_tcp) return result;
+  if (!IsExpected(plan, answer.head->status)) {
+    result.success = false;
+    result.error = "status " + std::to_string(answer.head->status);
+  } else if (answer.body.find(plan.expect_body) == std::string::npos) {
+    result.success = false;
+    result.error = "\"" + plan.expect_body + "\" is not in the first " +
+                   std::to_string(answer.body.size()) + " bytes of the body";
+  }
+  const http::Fields& fields = answer.head->fields;
+  result.drained = fields.Get("nearside-drain") == "1";
+  result.load = NumberFrom(fields, "nearside-load");
+  result.lag = NumberFrom(fields, "nearside-lag");
+  if (result.lag && plan.most_lag > milliseconds(0)) {
+    result.lagging = *result.lag * 1000 > static_cast<double>(plan.most_lag.count());
+  }
+  return result;
 }
 
 }  // namespace
@@ -28,9 +60,10 @@ class HealthChecker::Probe {
       : plan(std::move(its_plan)),
         health(std::move(known)),
         rise_and_fall(plan.rise, plan.fall),
-        check_(checker.loop_, [this, &checker](const http::HealthAnswer& answer) {
-          checker.OnChecked(*this, ResultOf(answer));
-        }) {}
+        check_(checker.loop_, checker.resolver_,
+               [this, &checker](const http::HealthAnswer& answer) {
+                 checker.OnChecked(*this, ResultOf(plan, answer));
+               }) {}
 
   /// Whether results under `other` go on where those under `plan` have come to.
   bool GoesOnAs(const CheckPlan& other) const {
@@ -45,6 +78,8 @@ class HealthChecker::Probe {
                 .authority = plan.authority,
                 .target = plan.path,
                 .user_agent = "nearside-geodns/" + std::string(Version()),
+                .body_bytes = plan.expect_body.empty() ? 0 : kCheckedBodyBytes,
+                .connects_only = plan.is_tcp,
                 .interval = plan.interval,
                 .timeout = plan.timeout},
                std::move(client));
@@ -57,16 +92,6 @@ class HealthChecker::Probe {
   RiseAndFall rise_and_fall;
 
  private:
-  static CheckResult ResultOf(const http::HealthAnswer& answer) {
-    CheckResult result{.took = answer.took, .error = answer.error};
-    if (!answer.head) return result;
-    result.success = answer.head->status >= 200 && answer.head->status < 400;
-    if (!result.success) result.error = "status " + std::to_string(answer.head->status);
-    result.drained = answer.head->fields.Get("nearside-drain") == "1";
-    result.load = LoadFrom(answer.head->fields);
-    return result;
-  }
-
   http::HealthCheck check_;
 };
 
@@ -169,8 +194,9 @@ HealthMemory HealthChecker::Memory() const {
   HealthMemory memory;
   for (const auto& probe : probes_) {
     if (!probe->health.known) continue;
-    memory[probe->plan.target] = {probe->plan.url, probe->health.up, probe->health.drained,
-                                  probe->health.changed};
+    const TargetHealth& health = probe->health;
+    memory[probe->plan.target] = {probe->plan.url, health.up, health.drained || health.lagging,
+                                  health.changed};
   }
   return memory;
 }

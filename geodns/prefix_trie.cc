@@ -91,6 +91,21 @@ void PrefixTrie::MakeTop() {
   }
 }
 
+void PrefixTrie::Visit(const Visitor& visitor) const {
+  std::array<uint8_t, 16> address{};
+  // As deep as an address has bits.
+  auto descend = [&](auto& self, uint32_t ref, unsigned depth) -> void {
+    if ((ref & kLeaf) != 0) return visitor(address, depth, ref & kIndex);
+    const std::array<uint32_t, 2>& node = nodes_[ref & kIndex];
+    auto bit = static_cast<uint8_t>(0x80U >> depth % 8);
+    self(self, node[0], depth + 1);
+    address[depth / 8] |= bit;
+    self(self, node[1], depth + 1);
+    address[depth / 8] &= static_cast<uint8_t>(~bit);
+  };
+  descend(descend, root_, 0);
+}
+
 PrefixTrie PrefixTrie::Combine(const PrefixTrie& a, const PrefixTrie& b, const Combination& combine,
                                const std::vector<uint32_t>* groups) {
   TrieBuilder builder(groups);

@@ -50,6 +50,11 @@ class PrefixTrie {
     return {ref & kIndex, known_scope};
   }
 
+  /// Told of every leaf in the order of addresses: the first address of its network, how many bits
+  /// the network has, and the value.
+  using Visitor = std::function<void(const std::array<uint8_t, 16>&, unsigned, uint32_t)>;
+  void Visit(const Visitor& visitor) const;
+
   size_t node_count() const { return nodes_.size(); }
   size_t memory_bytes() const {
     return nodes_.capacity() * sizeof nodes_[0] + top_.size() * sizeof top_[0] + top_scopes_.size();

@@ -24,7 +24,8 @@ Table ServerTable() {
   table.Key(
       "state", &ServerSettings::state,
       {.fallback = "",
-       .prose = "Folder for what survives a restart (the health last seen), made when absent. "
+       .prose = "Folder for what survives a restart (the health last seen, what operators drained, the "
+                "shares of overloaded points of presence), made when absent. "
                 "Empty: a start knows nothing until its first checks.",
        .restart = true});
   table.Key("tcp_connections", &ServerSettings::tcp_connections,
@@ -53,8 +54,9 @@ Table AdminTable() {
   Table table;
   table.Key("address", &AdminSettings::address,
             {.fallback = "",
-             .prose = "Address and port of `/healthz`, `/metrics`, `/status` and "
-                      "`/explain?name=&client=`. Empty: no admin listener. Off loopback it wants a "
+             .prose = "Address and port of `/healthz`, `/metrics`, `/status`, "
+                      "`/explain?name=&client=`, `/steer?without=` and, with POST, `/drain?pop=` "
+                      "and `/undrain?pop=`. Empty: no admin listener. Off loopback it wants a "
                       "token.",
              .restart = true});
   table.Key("token_file", &AdminSettings::token_file,
@@ -83,8 +85,10 @@ Table CheckTable() {
   Table table;
   table.Key("url", &CheckSettings::url,
             {.required = true,
-             .prose = "What to GET: a status from 200 to 399 is a success. `Nearside-Drain: 1` in "
-                      "the answer keeps new clients away, `Nearside-Load` is shown in `/status`."});
+             .prose = "What to GET, over http or https. `Nearside-Drain: 1` in the answer keeps new "
+                      "clients away, `Nearside-Load` is compared with `most_load`, "
+                      "`Nearside-Lag` with `most_lag`. `tcp://192.0.2.1:443`: that a connection "
+                      "can be made is enough."});
   table.Key(
       "ca", &CheckSettings::ca,
       {.fallback = "",
@@ -112,6 +116,22 @@ Table CheckTable() {
              .least = "1",
              .most = "100",
              .prose = "Failures in a row that take it down."});
+  table.Key("expect_status", &CheckSettings::expect_status,
+            {.fallback = "[]",
+             .most = "32",
+             .prose = "Statuses that are a success, as `[200, 204]`. Empty: 200 to 399."});
+  table.Key("expect_body", &CheckSettings::expect_body,
+            {.fallback = "",
+             .most = "1024",
+             .prose = "Text that must stand in the first 64 KiB of the body. Empty: the body is not "
+                      "read."});
+  table.Key("most_lag", &CheckSettings::most_lag,
+            {.fallback = "0s",
+             .least = "0s",
+             .most = "7d",
+             .prose = "An edge that tells of being further behind the origin's purges "
+                      "(`Nearside-Lag`, in seconds) gets no new clients, as if it drained. 0s: not "
+                      "looked at."});
   table.Where(&CheckSettings::where);
   return table;
 }
@@ -141,6 +161,18 @@ Table PopTable() {
   table.Sub("check", &PopSettings::check,
             {.prose = "Health check, as `check = { url = … }`. Without one it is always up."},
             CheckTable());
+  table.Key("most_load", &PopSettings::most_load,
+            {.fallback = "0",
+             .least = "0",
+             .most = "1000",
+             .prose = "Load (`Nearside-Load` of the check's answer; an edge tells the CPU time of "
+                      "its workers, 1 being all of it) above which it gives its farthest clients to "
+                      "their next points of presence. 0: no limit."});
+  table.Key("take_back_load", &PopSettings::take_back_load,
+            {.least = "0",
+             .most = "900",
+             .prose = "Load below which it takes clients back, at most 0.9 of `most_load`; without "
+                      "it 0.8 of that."});
   table.Where(&PopSettings::where);
   return table;
 }
@@ -155,7 +187,8 @@ Table OverrideTable() {
             {.fallback = "[]", .prose = "Networks like `10.0.0.0/8` or `2001:db8::/32`."});
   table.Key("asns", &OverrideSettings::asns,
             {.fallback = "[]",
-             .prose = "Autonomous system numbers. Not supported yet: refused with a message."});
+             .prose = "Autonomous system numbers, as `[64496]`; they want a database that has "
+                      "them."});
   table.Key(
       "pops", &OverrideSettings::pops,
       {.required = true,
@@ -200,6 +233,13 @@ Table SteeringTable() {
             {.fallback = "[]",
              .most = "16",
              .prose = "Addresses for when no point of presence is up: the origin's."});
+  table.Key("min_healthy", &SteerSettings::min_healthy,
+            {.fallback = "1",
+             .least = "1",
+             .most = "250",
+             .prose = "With fewer of `pops` up than this the fallback addresses are answered, so "
+                      "that the few that are left are not toppled. While the fallback is down as "
+                      "well, those that are up."});
   table.Sub(
       "fallback_check", &SteerSettings::fallback_check,
       {.prose = "Health check of the fallback. When it fails as well, answers are given as if "

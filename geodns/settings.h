@@ -40,6 +40,9 @@ struct CheckSettings {
   milliseconds timeout{};
   int rise = 0;
   int fall = 0;
+  std::vector<int64_t> expect_status;
+  std::string expect_body;
+  milliseconds most_lag{};
   settings::Origin where;
 };
 
@@ -49,6 +52,8 @@ struct PopSettings {
   std::vector<double> location;
   uint32_t weight = 0;
   std::optional<CheckSettings> check;
+  double most_load = 0;
+  std::optional<double> take_back_load;
   settings::Origin where;
 };
 
@@ -67,6 +72,7 @@ struct SteerSettings {
   std::vector<std::string> pops;
   uint32_t ttl = 0;
   int answers = 0;
+  int min_healthy = 0;
   std::vector<std::string> fallback;
   std::optional<CheckSettings> fallback_check;
   std::vector<OverrideSettings> overrides;

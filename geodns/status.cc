@@ -20,26 +20,55 @@ Json HealthJson(const TargetHealth& health, WallTime now) {
     json["took_ms"] = health.took.count();
   }
   if (health.load) json["load"] = *health.load;
+  if (health.lag) json["lag_seconds"] = *health.lag;
   if (!health.error.empty()) json["error"] = health.error;
   return json;
 }
 
-Json PopsJson(const Configuration& configuration, const std::vector<TargetHealth>& targets,
-              WallTime now) {
+/// What keeps new clients away, and what would if that ended.
+Json DrainsJson(const TargetHealth* health, WallTime operator_since, WallTime now) {
   Json list = Json::array();
-  for (const Pop& pop : configuration.pops) {
-    Json json = {{"name", pop.name}};
-    Json addresses = Json::array();
-    for (const IpAddress& address : pop.addresses) addresses.push_back(address.ToText());
-    json["addresses"] = addresses;
-    json["weight"] = pop.weight;
-    if (pop.check) {
-      json["check"] = configuration.checks[*pop.check].url;
-      json.update(HealthJson(targets[*pop.check], now));
-    } else {
-      json["state"] = PopStateName(PopState::kUp);
-    }
-    list.push_back(std::move(json));
+  if (operator_since != WallTime()) {
+    double ago = static_cast<double>(ToUnixMillis(now) - ToUnixMillis(operator_since)) / 1000;
+    list.push_back({{"by", "operator"}, {"seconds_ago", ago}});
+  }
+  if (health != nullptr && health->up && health->drained) list.push_back({{"by", "itself"}});
+  if (health != nullptr && health->up && health->lagging) list.push_back({{"by", "lag"}});
+  return list;
+}
+
+Json PopJson(const Configuration& configuration, size_t number, const Moment& moment,
+             WallTime now) {
+  const Pop& pop = configuration.pops[number];
+  Json json = {{"name", pop.name}};
+  Json addresses = Json::array();
+  for (const IpAddress& address : pop.addresses) addresses.push_back(address.ToText());
+  json["addresses"] = addresses;
+  json["weight"] = pop.weight;
+  const TargetHealth* health = pop.check ? &moment.targets[*pop.check] : nullptr;
+  if (health != nullptr) {
+    json["check"] = configuration.checks[*pop.check].url;
+    json.update(HealthJson(*health, now));
+  } else {
+    json["state"] = PopStateName(PopState::kUp);
+  }
+  if (moment.is_drained(number) && (health == nullptr || health->up)) {
+    json["state"] = PopStateName(PopState::kDrained);
+  }
+  WallTime since = moment.is_drained(number) ? moment.drained[number] : WallTime();
+  if (Json drains = DrainsJson(health, since, now); !drains.empty()) json["drained"] = drains;
+  if (pop.capacity.most_load > 0) {
+    json["most_load"] = pop.capacity.most_load;
+    json["take_back_load"] = pop.capacity.take_back_load;
+    json["share"] = moment.share(number);
+  }
+  return json;
+}
+
+Json PopsJson(const Configuration& configuration, const Moment& moment, WallTime now) {
+  Json list = Json::array();
+  for (size_t i = 0; i < configuration.pops.size(); ++i) {
+    list.push_back(PopJson(configuration, i, moment, now));
   }
   return list;
 }
@@ -89,15 +118,26 @@ class Family {
   bool any_ = false;
 };
 
+/// By point of presence.
+std::string SteeringMetrics(const Configuration& configuration, const Moment& moment) {
+  Family drained("nearside_dns_pop_drained_by_operator", "1: an operator keeps new clients away.");
+  Family share("nearside_dns_pop_share", "Share of its clients that a point of presence keeps.");
+  for (size_t i = 0; i < configuration.pops.size(); ++i) {
+    const Pop& pop = configuration.pops[i];
+    drained.Add("pop", pop.name, moment.is_drained(i) ? 1 : 0);
+    if (pop.capacity.most_load > 0) share.Add("pop", pop.name, moment.share(i));
+  }
+  return drained.Text() + share.Text();
+}
+
 }  // namespace
 
-std::string StatusJson(const World& world, const std::vector<TargetHealth>& targets, WallTime now,
-                       WallTime started) {
+std::string StatusJson(const World& world, const Moment& moment, WallTime now, WallTime started) {
   const Configuration& configuration = *world.configuration;
   Json json = {{"version", Version()},
                {"uptime_seconds", (ToUnixMillis(now) - ToUnixMillis(started)) / 1000},
-               {"pops", PopsJson(configuration, targets, now)}};
-  if (Json fallbacks = FallbacksJson(configuration, targets, now); !fallbacks.empty()) {
+               {"pops", PopsJson(configuration, moment, now)}};
+  if (Json fallbacks = FallbacksJson(configuration, moment.targets, now); !fallbacks.empty()) {
     json["fallbacks"] = std::move(fallbacks);
   }
   Json zones = Json::array();
@@ -119,16 +159,19 @@ std::string StatusJson(const World& world, const std::vector<TargetHealth>& targ
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string WorldMetrics(const World& world, const std::vector<TargetHealth>& targets) {
+std::string WorldMetrics(const World& world, const Moment& moment) {
+  const std::vector<TargetHealth>& targets = moment.targets;
   Family up("nearside_dns_target_up", "1: the target of a health check is up.");
   Family drained("nearside_dns_target_drained", "1: it is up and wants no new clients.");
   Family load("nearside_dns_target_load", "Load that it reports, 1 being full.");
+  Family lag("nearside_dns_target_lag_seconds", "How far it is behind the origin's purges.");
   Family took("nearside_dns_target_check_seconds", "Time that its last check took.");
   const auto& checks = world.configuration->checks;
   for (size_t i = 0; i < checks.size(); ++i) {
     up.Add("target", checks[i].target, targets[i].up ? 1 : 0);
-    drained.Add("target", checks[i].target, targets[i].drained ? 1 : 0);
+    drained.Add("target", checks[i].target, targets[i].drained || targets[i].lagging ? 1 : 0);
     if (targets[i].load) load.Add("target", checks[i].target, *targets[i].load);
+    if (targets[i].lag) lag.Add("target", checks[i].target, *targets[i].lag);
     took.Add("target", checks[i].target, static_cast<double>(targets[i].took.count()) / 1000);
   }
   Family serial("nearside_dns_zone_serial", "Serial of the SOA record that is served.");
@@ -142,7 +185,8 @@ std::string WorldMetrics(const World& world, const std::vector<TargetHealth>& ta
     built.Add("file", database->path(),
               static_cast<double>(ToUnixMillis(database->built())) / 1000);
   }
-  return up.Text() + drained.Text() + load.Text() + took.Text() + serial.Text() + records.Text() +
+  return up.Text() + drained.Text() + load.Text() + lag.Text() + took.Text() +
+         SteeringMetrics(*world.configuration, moment) + serial.Text() + records.Text() +
          built.Text();
 }
 

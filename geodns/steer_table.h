@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -17,14 +18,24 @@ namespace nearside::geodns {
 /// networks.
 class SteerTable {
  public:
+  /// What clients get whose hash fraction is below `until`, and not below that of the part before.
+  struct Part {
+    double until = 1;
+    Choice choice;
+  };
   /// What all clients of some networks get.
   struct Outcome {
     SteerReason reason = SteerReason::kNearest;
     Pops pops;  ///< the answer; for kWeighted those to draw from; empty: the fallback addresses
     Pops all;   ///< kWeighted: those to draw the first from
+    /// Instead of `pops`: a point of presence gives a part of these clients away.
+    std::vector<Part> parts;
   };
 
-  /// `weights` has one for each point of presence.
+  /// `weights` has one for each point of presence. While a point keeps less than all its clients,
+  /// those of the other policies than kWeighted are compared by their distance, and counted by
+  /// their IPv4 addresses and, apart from them, by their IPv6 /48 networks; that takes about three
+  /// times as long.
   static std::shared_ptr<const SteerTable> Make(const SteerRule& rule, const GeoMap& map,
                                                 const Health& health,
                                                 std::vector<uint32_t> weights);
@@ -33,6 +44,11 @@ class SteerTable {
     Drawn pops;  ///< none: the fallback addresses
     SteerReason reason = SteerReason::kNearest;
     uint8_t scope = 0;  ///< bits of `client` that the answer depended on
+
+    void Take(std::span<const uint8_t> list) {
+      pops.count = std::min(list.size(), kMaxAnswers);
+      std::copy_n(list.begin(), pops.count, pops.pops.begin());
+    }
   };
   /// `known_bits`: how many bits of `client` mean anything (an ECS source prefix), those behind
   /// them being 0; the scope is no longer, and no longer network of an override matches. An IPv4
@@ -51,11 +67,13 @@ class SteerTable {
     uint32_t outcome = 0;
     auto order() const { return std::tie(address.is_ipv6, address.bytes, below_bits); }
   };
+  class Maker;
   const CutShort* FindCutShort(const IpAddress& client, uint8_t known_bits) const;
 
   size_t answers_ = 1;
   bool by_hash_ = false;
   std::vector<uint32_t> weights_;
+  std::vector<double> kept_;  ///< kWeighted: shares; empty: all keep all
   std::vector<Outcome> outcomes_;
   PrefixTrie tries_[2];              ///< IPv4, IPv6
   std::vector<CutShort> cut_short_;  ///< by address, then bits

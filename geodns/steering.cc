@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "runtime/hash.h"
-
 namespace nearside::geodns {
 namespace {
 
@@ -41,6 +39,7 @@ SteerReason ReasonOf(Policy policy) {
 
 bool Matches(const Override& override, const Place& place) {
   return (place.country.is_set() && Contains(override.countries, place.country)) ||
+         (place.asn != 0 && Contains(override.asns, place.asn)) ||
          (place.continent != Continent::kNone && Contains(override.continents, place.continent));
 }
 
@@ -52,25 +51,9 @@ Pops InState(const Pops& pops, const Health& health, PopState state) {
   return kept;
 }
 
-/// Independent numbers from one hash (the finaliser of splitmix64, Steele et al. 2014).
-uint64_t Mix(uint64_t hash, uint64_t round) {
-  uint64_t z = hash + (round + 1) * 0x9E3779B97F4A7C15;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-  return z ^ (z >> 31);
-}
-
-uint8_t PickByWeight(std::span<const uint8_t> pops, std::span<const uint32_t> weights,
-                     uint64_t number) {
-  uint64_t total = 0;
-  for (uint8_t pop : pops) total += weights[pop];
-  // The upper half of a product: no modulo, no bias worth the name (Lemire 2019).
-  uint64_t at = (number >> 32) * total >> 32;
-  for (uint8_t pop : pops) {
-    if (at < weights[pop]) return pop;
-    at -= weights[pop];
-  }
-  return pops.front();
+size_t CountUp(const Pops& pops, const Health& health) {
+  return static_cast<size_t>(std::ranges::count_if(
+      pops, [&](uint8_t pop) { return health.pops[pop] == PopState::kUp; }));
 }
 
 }  // namespace
@@ -107,6 +90,8 @@ std::string_view SteerReasonName(SteerReason reason) {
       return "drained";
     case SteerReason::kFailOpen:
       return "fail_open";
+    case SteerReason::kShed:
+      return "shed";
   }
   return "unknown";
 }
@@ -150,13 +135,20 @@ Preference Prefer(const SteerRule& rule, const Place& place, uint64_t matched_ne
   return preference;
 }
 
+bool Health::sheds() const {
+  return std::ranges::any_of(kept, [](double share) { return share < 1; });
+}
+
 Usable FindUsable(const SteerRule& rule, const Preference& preference, const Health& health) {
+  bool trusts_fallback = rule.has_fallback && health.fallback_is_up && health.anything_known;
+  if (trusts_fallback && CountUp(rule.pops, health) < rule.min_healthy) {
+    return {{}, {}, SteerReason::kFallback};
+  }
   Pops up = InState(preference.first, health, PopState::kUp);
   if (!up.empty()) return {std::move(up), preference.first, preference.reason};
   up = InState(preference.then, health, PopState::kUp);
   if (!up.empty()) return {std::move(up), preference.then, SteerReason::kSpare};
-  bool trusts_fallback = health.fallback_is_up && health.anything_known;
-  if (rule.has_fallback && trusts_fallback) return {{}, {}, SteerReason::kFallback};
+  if (trusts_fallback) return {{}, {}, SteerReason::kFallback};
   Pops all = preference.first;
   all.insert(all.end(), preference.then.begin(), preference.then.end());
   Pops drained = InState(all, health, PopState::kDrained);
@@ -164,44 +156,46 @@ Usable FindUsable(const SteerRule& rule, const Preference& preference, const Hea
   return {preference.first, preference.first, SteerReason::kFailOpen};
 }
 
+Pops FindWanted(const SteerRule& rule, const Preference& preference, const Health& health) {
+  Usable usable = FindUsable(rule, preference, health);
+  switch (usable.reason) {
+    case SteerReason::kFallback:
+    case SteerReason::kDrained:
+    case SteerReason::kFailOpen:
+      return {};
+    default:
+      break;
+  }
+  Pops wanted = InState(preference.first, health, PopState::kUp);
+  Pops spare = InState(preference.then, health, PopState::kUp);
+  wanted.insert(wanted.end(), spare.begin(), spare.end());
+  return wanted;
+}
+
+Choice ChooseAfterRefusals(const SteerRule& rule, const Preference& preference,
+                           const Health& health, size_t refusals) {
+  size_t preferred = CountUp(preference.first, health);
+  Pops wanted = FindWanted(rule, preference, health);
+  size_t end = refusals < preferred ? preferred : wanted.size();
+  end = std::min(end, refusals + rule.answers);
+  return {Pops(wanted.begin() + static_cast<ptrdiff_t>(refusals),
+               wanted.begin() + static_cast<ptrdiff_t>(end)),
+          SteerReason::kShed};
+}
+
 Choice Choose(const SteerRule& rule, const Preference& preference, const Health& health,
               std::span<const uint32_t> weights, uint64_t client_hash) {
   Usable usable = FindUsable(rule, preference, health);
   Choice choice{std::move(usable.pops), usable.reason};
   if (rule.policy == Policy::kWeighted && !choice.pops.empty()) {
-    Drawn drawn = DrawByWeight(usable.all, choice.pops, weights, client_hash, rule.answers);
+    std::span<const double> kept = health.kept;
+    if (FindWanted(rule, preference, health).empty()) kept = {};
+    Drawn drawn = DrawByWeight(usable.all, choice.pops, weights, kept, client_hash, rule.answers);
     choice.pops.assign(drawn.pops.begin(), drawn.pops.begin() + drawn.count);
+    if (drawn.shed) choice.reason = SteerReason::kShed;
   }
   choice.pops.resize(std::min(choice.pops.size(), rule.answers));
   return choice;
-}
-
-Drawn DrawByWeight(std::span<const uint8_t> all, std::span<const uint8_t> usable,
-                   std::span<const uint32_t> weights, uint64_t client_hash, size_t answers) {
-  std::array<uint8_t, kMaxPops> left_storage;
-  std::copy(usable.begin(), usable.end(), left_storage.begin());
-  size_t left = usable.size();
-  answers = std::min({answers, left, kMaxAnswers});
-  Drawn drawn;
-  uint8_t first = PickByWeight(all, weights, Mix(client_hash, 0));
-  while (drawn.count < answers) {
-    std::span<const uint8_t> rest(left_storage.data(), left);
-    bool take_first = drawn.count == 0 && Contains(rest, first);
-    uint8_t pop =
-        take_first ? first : PickByWeight(rest, weights, Mix(client_hash, drawn.count + 1));
-    drawn.pops[drawn.count++] = pop;
-    *std::find(left_storage.begin(), left_storage.begin() + left, pop) = left_storage[left - 1];
-    --left;
-    // Weight 0 is for when nobody else is there, not for company.
-    auto is_weightless = [&](uint8_t other) { return weights[other] == 0; };
-    if (std::all_of(left_storage.begin(), left_storage.begin() + left, is_weightless)) break;
-  }
-  return drawn;
-}
-
-uint64_t HashOfNetwork(const IpAddress& client, uint8_t prefix_bits) {
-  Network network = Network::Of(client, prefix_bits);
-  return Xxh64({network.address.bytes.data(), client.bits() / size_t{8}}, client.is_ipv6 ? 6 : 4);
 }
 
 }  // namespace nearside::geodns

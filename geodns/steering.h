@@ -5,9 +5,9 @@
 // The order is always the same: the points that an override (or `unknown`, or the rule) prefers and
 // that are up; the rule's others that are up; the fallback addresses while they are up; points that
 // are up but drained; and when nothing at all is up, what would be answered if all were well (fail
-// open: it is we who are cut off).
+// open: it is we who are cut off). With fewer points up than `min_healthy` the fallback addresses
+// come first. Points over their capacity give some of their clients away (shedding.h).
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -18,6 +18,7 @@
 #include "geodns/address.h"
 #include "geodns/geo_map.h"
 #include "geodns/place.h"
+#include "geodns/weighted_draw.h"
 
 namespace nearside::geodns {
 
@@ -39,15 +40,15 @@ enum class SteerReason : uint8_t {
   kFallback,  ///< no point is up: the fallback addresses
   kDrained,   ///< only drained points are left
   kFailOpen,  ///< nothing is up, not even the fallback; or nothing is known
+  kShed,      ///< a point that is nearer (or was drawn) is over its capacity
 };
-inline constexpr size_t kSteerReasonCount = 9;
+inline constexpr size_t kSteerReasonCount = 10;
 std::string_view SteerReasonName(SteerReason reason);
 
 enum class PopState : uint8_t { kUp, kDrained, kDown };
 std::string_view PopStateName(PopState state);
 
 inline constexpr size_t kMaxOverrides = 64;
-inline constexpr size_t kMaxAnswers = 16;
 
 /// Points of presence by their number in the settings.
 using Pops = std::vector<uint8_t>;
@@ -57,6 +58,7 @@ struct Override {
   std::vector<CountryCode> countries;
   std::vector<Continent> continents;
   std::vector<Network> networks;
+  std::vector<uint32_t> asns;  ///< autonomous systems
   Pops pops;
   bool operator==(const Override&) const = default;
 };
@@ -69,6 +71,7 @@ struct SteerRule {
   std::vector<Override> overrides;
   Pops unknown;  ///< empty: `pops` in their order
   bool has_fallback = false;
+  size_t min_healthy = 1;  ///< with fewer of `pops` up the fallback is preferred
   bool operator==(const SteerRule&) const = default;
 };
 
@@ -80,6 +83,10 @@ struct Health {
   /// that renews them all: being down is then assumed, and no reason to send everybody to the
   /// fallback.
   bool anything_known = true;
+  /// The share of its clients that each point keeps, above 0 and at most 1; empty: all keep all.
+  std::vector<double> kept;
+
+  bool sheds() const;
 };
 
 /// Points in the order in which they are wanted, before anyone looks at health.
@@ -108,30 +115,20 @@ Preference Prefer(const SteerRule& rule, const Place& place, uint64_t matched_ne
 
 Usable FindUsable(const SteerRule& rule, const Preference& preference, const Health& health);
 
+/// Whom a client may be given to, in order: all that are up, where points that are up answer at all
+/// (the fallback and fail open shed nothing).
+Pops FindWanted(const SteerRule& rule, const Preference& preference, const Health& health);
+
+/// The answer for a client whom the first `refusals` of FindWanted refused: of the preferred ones
+/// that are left, else of the others.
+Choice ChooseAfterRefusals(const SteerRule& rule, const Preference& preference,
+                           const Health& health, size_t refusals);
+
 /// The answer for one client. `weights` has one for each point of presence and `client_hash` is of
 /// the client's network; both count for kWeighted only, where the first pick stays the same while
-/// that point is up, and only the clients of a point that goes down move.
+/// that point is up, and only the clients of a point that goes down move. Of shedding it knows that
+/// of kWeighted: the other policies shed by comparing clients (SteerTable).
 Choice Choose(const SteerRule& rule, const Preference& preference, const Health& health,
               std::span<const uint32_t> weights, uint64_t client_hash);
-
-/// Up to kMaxAnswers points, on the stack.
-struct Drawn {
-  std::array<uint8_t, kMaxAnswers> pops;
-  size_t count = 0;
-};
-/// Draws `answers` of `usable` (a part of `all`). The first one is drawn among `all`, and again
-/// among `usable` only when it is not there, so that it does not depend on the others' health.
-/// Points of weight 0 come alone and only when there is no other. No allocation.
-Drawn DrawByWeight(std::span<const uint8_t> all, std::span<const uint8_t> usable,
-                   std::span<const uint32_t> weights, uint64_t client_hash, size_t answers);
-
-/// Networks that kWeighted hashes: what a resolver discloses at most (RFC 7871 §11.1).
-inline constexpr uint8_t kStickyBits4 = 24;
-inline constexpr uint8_t kStickyBits6 = 56;
-constexpr uint8_t StickyBits(const IpAddress& client) {
-  return client.is_ipv6 ? kStickyBits6 : kStickyBits4;
-}
-/// The same for all addresses of a network.
-uint64_t HashOfNetwork(const IpAddress& client, uint8_t prefix_bits);
 
 }  // namespace nearside::geodns

@@ -11,11 +11,16 @@ bool TakeResult(const CheckResult& result, WallTime now, RiseAndFall* counter,
   health->error = result.error;
   if (result.success) {
     health->drained = result.drained;
+    health->lagging = result.lagging;
     health->load = result.load;
+    health->lag = result.lag;
   }
   health->up = counter->Take(result.success, health->up, health->known);
   health->known = true;
-  if (!health->up) health->load.reset();
+  if (!health->up) {
+    health->load.reset();
+    health->lag.reset();
+  }
   if (health->state() == before && !(first && !health->up)) return false;
   health->changed = now;
   return true;

@@ -14,15 +14,17 @@ namespace nearside::geodns {
 struct TargetHealth {
   bool up = true;
   bool drained = false;  ///< it answers, and asks for no new clients
+  bool lagging = false;  ///< it answers, and is too far behind the origin's purges
   bool known = false;    ///< told by a check, of this process or an earlier one; else assumed
-  WallTime changed{};    ///< when `up` or `drained` last changed; the epoch: never
+  WallTime changed{};    ///< when the state last changed; the epoch: never
   WallTime checked_at{};
   milliseconds took{};  ///< of the last check
   std::optional<double> load;
-  std::string error;  ///< why the last check failed; empty: it did not
+  std::optional<double> lag;  ///< seconds behind the origin's purges
+  std::string error;          ///< why the last check failed; empty: it did not
 
   PopState state() const {
-    return !up ? PopState::kDown : drained ? PopState::kDrained : PopState::kUp;
+    return !up ? PopState::kDown : drained || lagging ? PopState::kDrained : PopState::kUp;
   }
 };
 
@@ -30,7 +32,9 @@ struct TargetHealth {
 struct CheckResult {
   bool success = false;
   bool drained = false;
+  bool lagging = false;
   std::optional<double> load;
+  std::optional<double> lag;
   milliseconds took{};
   std::string error;
 };

@@ -45,11 +45,11 @@ std::vector<Coordinates> LocationsOf(const Configuration& configuration) {
 /// Makes the table of each rule, once for rules that are alike.
 class Tables {
  public:
-  Tables(const World& world, std::span<const TargetHealth> targets)
-      : world_(world), targets_(targets), weights_(WeightsOf(*world.configuration)) {}
+  Tables(const World& world, const Moment& moment)
+      : world_(world), moment_(moment), weights_(WeightsOf(*world.configuration)) {}
 
   std::shared_ptr<const SteerTable> For(const Steering& steering) {
-    Health health = HealthFor(*world_.configuration, steering, targets_);
+    Health health = HealthFor(*world_.configuration, steering, moment_);
     for (const Made& made : made_) {
       if (made.rule == steering.rule && made.fallback_is_up == health.fallback_is_up)
         return made.table;
@@ -66,7 +66,7 @@ class Tables {
     std::shared_ptr<const SteerTable> table;
   };
   const World& world_;
-  std::span<const TargetHealth> targets_;
+  const Moment& moment_;
   std::vector<uint32_t> weights_;
   std::vector<Made> made_;
 };
@@ -101,11 +101,16 @@ Result<World> World::Load(const std::string& config_file) {
 }
 
 Health HealthFor(const Configuration& configuration, const Steering& steering,
-                 std::span<const TargetHealth> targets) {
+                 const Moment& moment) {
+  const std::vector<TargetHealth>& targets = moment.targets;
   Health health;
-  for (const Pop& pop : configuration.pops) {
-    health.pops.push_back(pop.check ? targets[*pop.check].state() : PopState::kUp);
+  for (size_t i = 0; i < configuration.pops.size(); ++i) {
+    const Pop& pop = configuration.pops[i];
+    PopState state = pop.check ? targets[*pop.check].state() : PopState::kUp;
+    if (state == PopState::kUp && moment.is_drained(i)) state = PopState::kDrained;
+    health.pops.push_back(state);
   }
+  health.kept = moment.kept;
   auto is_known = [&](uint8_t pop) {
     auto check = configuration.pops[pop].check;
     return !check || targets[*check].known || targets[*check].up;
@@ -115,12 +120,11 @@ Health HealthFor(const Configuration& configuration, const Steering& steering,
   return health;
 }
 
-std::shared_ptr<const Snapshot> MakeSnapshot(const World& world,
-                                             std::span<const TargetHealth> targets) {
+std::shared_ptr<const Snapshot> MakeSnapshot(const World& world, const Moment& moment) {
   const Configuration& configuration = *world.configuration;
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->zones = ZoneIndex(world.zones);
-  Tables tables(world, targets);
+  Tables tables(world, moment);
   for (const ZonePlan& zone : configuration.zones) {
     for (const Steering& steering : zone.steers) {
       Steer steer{.table = tables.For(steering), .ttl = steering.ttl};

@@ -1,14 +1,13 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "geodns/configuration.h"
 #include "geodns/geo_map.h"
+#include "geodns/moment.h"
 #include "geodns/snapshot.h"
-#include "geodns/target_health.h"
 #include "geodns/zone.h"
 #include "runtime/result.h"
 
@@ -25,14 +24,13 @@ struct World {
   static Result<World> Load(const std::string& config_file);
 };
 
-/// The state of every point of presence, and for one rule of its fallback. `targets` is by
-/// Configuration::checks; what has no check is up.
+/// The state of every point of presence, and for one rule of its fallback. What has no check is up;
+/// what an operator drained is drained unless it is down.
 Health HealthFor(const Configuration& configuration, const Steering& steering,
-                 std::span<const TargetHealth> targets);
+                 const Moment& moment);
 
-/// Works the rules out for the health of the moment.
-std::shared_ptr<const Snapshot> MakeSnapshot(const World& world,
-                                             std::span<const TargetHealth> targets);
+/// Works the rules out for the moment.
+std::shared_ptr<const Snapshot> MakeSnapshot(const World& world, const Moment& moment);
 
 /// One weight for each point of presence.
 std::vector<uint32_t> WeightsOf(const Configuration& configuration);

@@ -132,6 +132,35 @@ TEST_F(ConfigurationTest, TheContractOfDesignIsRead) {
   EXPECT_EQ(c.zones[0].steers[1].ttl, 30U) << "the default";
 }
 
+TEST_F(ConfigurationTest, ChecksAndCapacityAreRead) {
+  ASSERT_EQ(LoadWith("weight = 3",
+                     "check = { url = \"http://[::1]:80/h\", expect_status = [200, 204], "
+                     "expect_body = \"well\", most_lag = \"30s\", interval = \"4s\" }\n"
+                     "most_load = 0.5"),
+            "");
+  const Configuration& c = *world_.configuration;
+  const CheckPlan& plan = c.checks[*c.pops[1].check];
+  EXPECT_EQ(plan.expect_status, (std::vector{200, 204}));
+  EXPECT_EQ(plan.expect_body, "well");
+  EXPECT_EQ(plan.most_lag, seconds(30));
+  EXPECT_FALSE(plan.is_tcp);
+  EXPECT_EQ(c.pops[1].capacity.most_load, 0.5);
+  EXPECT_EQ(c.pops[1].capacity.take_back_load, 0.4) << "four fifths, unless it is said";
+  EXPECT_EQ(c.pops[1].capacity.settle, seconds(30 + 2 * 4)) << "longest TTL, two checks";
+  ASSERT_EQ(LoadWith("weight = 3", "check = { url = \"tcp://[::1]:443\" }"), "");
+  const CheckPlan& tcp = world_.configuration->checks[1];
+  EXPECT_TRUE(tcp.is_tcp);
+  EXPECT_EQ(tcp.endpoint.host, "::1");
+  EXPECT_EQ(tcp.endpoint.port, 443);
+}
+
+TEST_F(ConfigurationTest, AutonomousSystemsAreRead) {
+  ASSERT_EQ(LoadWith("countries = [\"JP\"]", "asns = [2497, 4294967295]"), "");
+  const SteerRule& rule = world_.configuration->zones[0].steers[0].rule;
+  EXPECT_EQ(rule.overrides[0].asns, (std::vector<uint32_t>{2497, 4294967295}));
+  EXPECT_EQ(rule.min_healthy, 1U);
+}
+
 TEST_F(ConfigurationTest, WhatIsWrongWithTheServerIsNamedWithItsLine) {
   ExpectRefusals({
       {"listen = [\"127.0.0.1:0\", ", "listen = [\"127.0.0.1\", ",
@@ -175,6 +204,23 @@ TEST_F(ConfigurationTest, WhatIsWrongWithAPointOfPresenceIsNamedWithItsLine) {
        "\"frankfurt\""},
       {"https://127.0.1.1:8443", "ftp://127.0.1.1", "DIR/geodns.toml:12: pop.check.url: "},
       {"https://127.0.1.1:8443/healthz?x=1", "127.0.1.1", "DIR/geodns.toml:12: pop.check.url: "},
+      {"weight = 3", "most_load = 0.8",
+       "DIR/geodns.toml:17: pop.most_load: expected a check over HTTP"},
+      {"weight = 3", "check = { url = \"tcp://127.0.0.1:1\" }\nmost_load = 0.8",
+       "DIR/geodns.toml:18: pop.most_load: expected a check over HTTP"},
+      {"weight = 3", "take_back_load = 0.8",
+       "DIR/geodns.toml:17: pop.take_back_load: expected most_load as well"},
+      {"weight = 3",
+       "check = { url = \"http://127.0.0.1\" }\nmost_load = 0.8\ntake_back_load = 0.79",
+       "DIR/geodns.toml:19: pop.take_back_load: expected nine tenths of most_load at most"},
+      {"https://127.0.1.1:8443/healthz?x=1", "tcp://127.0.1.1:443/",
+       "DIR/geodns.toml:12: pop.check.url: expected tcp://ADDRESS:PORT and nothing behind it"},
+      {"https://127.0.1.1:8443/healthz?x=1", "tcp://[::1]",
+       "DIR/geodns.toml:12: pop.check.url: expected tcp://ADDRESS:PORT"},
+      {"https://127.0.1.1:8443/healthz?x=1", "tcp://127.0.1.1:443",
+       "DIR/geodns.toml:12: pop.check.server_name: a tcp:// check only connects"},
+      {"server_name", "expect_status = [200, 99], server_name",
+       "DIR/geodns.toml:12: pop.check.expect_status: expected statuses from 200 to 599, got 99"},
       {"timeout = \"1s\"", "timeout = 1", "DIR/geodns.toml:12: pop.check.timeout: "},
       {"server_name", "ca = \"DIR/none.pem\", server_name",
        "DIR/geodns.toml:12: pop.check.ca: DIR/none.pem: cannot be used as PEM file of trusted "
@@ -205,12 +251,15 @@ TEST_F(ConfigurationTest, WhatIsWrongWithAZoneIsNamedWithItsLine) {
        "got \"XX\""},
       {"10.0.0.0/8", "10.0.0.1/8",
        "DIR/geodns.toml:30: zone.steer.override.cidrs: expected a network like 10.0.0.0/8"},
-      {"countries = [\"JP\"]", "asns = [2497]",
-       "DIR/geodns.toml:30: zone.steer.override.asns: autonomous system numbers are not supported "
-       "yet"},
+      {"countries = [\"JP\"]", "asns = [0]",
+       "DIR/geodns.toml:30: zone.steer.override.asns: expected numbers from 1 to 4294967295, got 0"},
+      {"ttl = 20", "min_healthy = 3",
+       "DIR/geodns.toml:26: zone.steer.min_healthy: expected 2 at most: the rule has no more pops"},
+      {"policy = \"weighted\"", "policy = \"weighted\"\nmin_healthy = 2",
+       "DIR/geodns.toml:35: zone.steer.min_healthy: expected fallback addresses"},
       {"countries = [\"JP\"], continents = [\"OC\"], cidrs = [\"10.0.0.0/8\"], ", "",
-       "DIR/geodns.toml:30: zone.steer.override: expected countries, continents or cidrs: it "
-       "matches nobody"},
+       "DIR/geodns.toml:30: zone.steer.override: expected countries, continents, cidrs or asns: "
+       "it matches nobody"},
       {"names = [\"www\", \"@\"]", "names = [\"www..x\"]",
        "DIR/geodns.toml:23: zone.steer.names: \"www..x\" is no domain name"},
       {"names = [\"ab\"]", "names = [\"WWW\"]",
@@ -291,6 +340,13 @@ TEST_F(ConfigurationTest, HealthReachesTheRules) {
   EXPECT_EQ(health.pops, (std::vector{PopState::kDown, PopState::kUp}));
   EXPECT_FALSE(health.fallback_is_up);
   EXPECT_TRUE(HealthFor(c, c.zones[0].steers[1], targets).fallback_is_up);
+  Moment moment(targets);
+  moment.drained = {FromUnixMillis(1), FromUnixMillis(1)};
+  moment.kept = {1, 0.5};
+  health = HealthFor(c, c.zones[0].steers[0], moment);
+  EXPECT_EQ(health.pops, (std::vector{PopState::kDown, PopState::kDrained}))
+      << "an operator's drain makes no dead point alive";
+  EXPECT_EQ(health.kept, (std::vector<double>{1, 0.5}));
 }
 
 TEST(GeodnsTableTest, EveryKeyIsDocumented) {
@@ -300,7 +356,8 @@ TEST(GeodnsTableTest, EveryKeyIsDocumented) {
         "drain_timeout", "address", "token_file", "databases",       "addresses",
         "location",      "weight",  "url",        "server_name",     "rise",
         "fall",          "dnssec",  "policy",     "fallback_check",  "override",
-        "countries",     "unknown"}) {
+        "countries",     "unknown", "most_load",  "take_back_load",  "expect_status",
+        "expect_body",   "most_lag", "min_healthy", "asns"}) {
     bool row = document.find("| `" + std::string(key) + "` |") != std::string::npos;
     bool heading = document.find(" " + std::string(key) + " = ") != std::string::npos;
     EXPECT_TRUE(row || heading) << key;

@@ -67,9 +67,12 @@ class ExplainTest : public testing::Test {
     targets_.resize(3);
   }
   Json Ask(std::string_view name, std::string_view client) {
-    auto snapshot = MakeSnapshot(world_, targets_);
+    Moment moment(targets_);
+    moment.drained = drained_;
+    moment.kept = kept_;
+    auto snapshot = MakeSnapshot(world_, moment);
     auto text =
-        Explain(world_, *snapshot, targets_, *dns::Name::FromText(name), *Network::Parse(client));
+        Explain(world_, *snapshot, moment, *dns::Name::FromText(name), *Network::Parse(client));
     return text ? Json::parse(*text) : Json(text.error().reason);
   }
   /// "tokyo frankfurt:farther sydney:not in this rule"
@@ -84,6 +87,8 @@ class ExplainTest : public testing::Test {
   test::TempDir dir_;
   World world_;
   std::vector<TargetHealth> targets_;
+  std::vector<WallTime> drained_;
+  std::vector<double> kept_;
 };
 
 TEST_F(ExplainTest, TellsPlaceRankingAnswerAndScope) {
@@ -112,7 +117,7 @@ TEST_F(ExplainTest, TellsWhyPointsWereLeftOut) {
   } kRows[] = {
       {"www.demo.test.", "133.11.0.1", "nearest", "tokyo:down frankfurt sydney:not in this rule",
        "udu"},
-      {"www.demo.test.", "133.11.0.1", "nearest", "tokyo:drained frankfurt sydney:not in this rule",
+      {"www.demo.test.", "133.11.0.1", "nearest", "tokyo:drained by itself frankfurt sydney:not in this rule",
        "uxu"},
       {"www.demo.test.", "133.11.0.1", "fallback",
        "tokyo:down frankfurt:down sydney:not in this rule", "ddu"},
@@ -137,6 +142,38 @@ TEST_F(ExplainTest, TellsWhyPointsWereLeftOut) {
     EXPECT_EQ(json["reason"], row.reason) << row.client;
     EXPECT_EQ(PopsOf(json), row.pops) << row.reason;
   }
+}
+
+TEST_F(ExplainTest, TellsWhoDrained) {
+  drained_ = {WallTime(), FromUnixMillis(1), WallTime()};
+  EXPECT_EQ(PopsOf(Ask("www.demo.test.", "133.11.0.1")),
+            "tokyo:drained by operator frankfurt sydney:not in this rule");
+  targets_[1].drained = true;
+  EXPECT_EQ(PopsOf(Ask("www.demo.test.", "133.11.0.1")),
+            "tokyo:drained by operator frankfurt sydney:not in this rule")
+      << "the operator has to undrain it first";
+  drained_ = {};
+  targets_[1] = {.lagging = true, .known = true};
+  EXPECT_EQ(PopsOf(Ask("www.demo.test.", "133.11.0.1")),
+            "tokyo:drained: behind the origin's purges frankfurt sydney:not in this rule");
+}
+
+TEST_F(ExplainTest, TellsWhoIsOverCapacity) {
+  kept_ = {1, 0.05, 1};
+  // All of Japan is one crowd: nineteen of twenty networks are moved.
+  size_t moved = 0;
+  for (int i = 0; i < 256; ++i) {
+    Json json = Ask("www.demo.test.", "133." + std::to_string(i) + ".7.0/24");
+    EXPECT_EQ(json["scope"], 24) << "the prefix that was hashed";
+    EXPECT_EQ(json["pops"][0]["share"], 0.05);
+    if (json["reason"] != "shed") continue;
+    ++moved;
+    EXPECT_EQ(PopsOf(json),
+              "tokyo:over its capacity: it keeps the nearest 5 % of its clients frankfurt "
+              "sydney:not in this rule");
+  }
+  EXPECT_GT(moved, 225U);
+  EXPECT_LT(moved, 256U);
 }
 
 TEST_F(ExplainTest, GoesByWhatIsKnownOfTheClient) {
@@ -195,6 +232,31 @@ TEST_F(ExplainTest, StatusListsPopsZonesAndDatabases) {
   EXPECT_EQ(json["fallbacks"][0]["name"], "fallback demo.test www");
   EXPECT_EQ(json["zones"][0]["serial"], 42);
   EXPECT_EQ(json["databases"][0]["built_unix"], 1'790'000'000);
+}
+
+TEST_F(ExplainTest, StatusTellsDrainsLagAndShares) {
+  Moment moment(targets_);
+  moment.targets[0].drained = true;
+  moment.targets[1].lagging = true;
+  moment.targets[1].lag = 77.5;
+  moment.drained = {FromUnixMillis(2000), WallTime(), FromUnixMillis(4000)};
+  Json json = Json::parse(StatusJson(world_, moment, FromUnixMillis(5000), FromUnixMillis(0)));
+  EXPECT_EQ(json["pops"][0]["state"], "drained");
+  EXPECT_EQ(json["pops"][0]["drained"],
+            Json::parse(R"([{"by": "operator", "seconds_ago": 3.0}, {"by": "itself"}])"));
+  EXPECT_EQ(json["pops"][1]["state"], "drained");
+  EXPECT_EQ(json["pops"][1]["drained"], Json::parse(R"([{"by": "lag"}])"));
+  EXPECT_EQ(json["pops"][1]["lag_seconds"], 77.5);
+  EXPECT_EQ(json["pops"][2]["state"], "drained") << "without a check";
+  EXPECT_FALSE(json["pops"][2].contains("share")) << "it has no limit";
+  std::string metrics = WorldMetrics(world_, moment);
+  for (std::string_view line :
+       {"nearside_dns_pop_drained_by_operator{pop=\"frankfurt\"} 1\n",
+        "nearside_dns_pop_drained_by_operator{pop=\"tokyo\"} 0\n",
+        "nearside_dns_target_drained{target=\"tokyo\"} 1\n",
+        "nearside_dns_target_lag_seconds{target=\"tokyo\"} 77.5\n"}) {
+    EXPECT_THAT(metrics, HasSubstr(line));
+  }
 }
 
 TEST_F(ExplainTest, MetricsOfTheWorldFollowHealth) {

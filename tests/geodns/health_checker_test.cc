@@ -32,11 +32,12 @@ class CheckedServer final : public http::Application {
     target = exchange.request().target;
     if (status == 0)
       return exchange.SetHandler(std::make_unique<http::ExchangeHandler>());  // never answers
-    exchange.Respond(status, {}, extra, http::TextBody("body"));
+    exchange.Respond(status, {}, extra, http::TextBody(body));
   }
   uint16_t port() const { return listener_->address().port(); }
 
   int status = 200;
+  std::string body = "body";
   std::vector<http::FieldLine> extra;
   int requests = 0;
   std::string host, target;
@@ -156,6 +157,86 @@ TEST_F(HealthCheckerTest, DrainIsReadFromTheAnswer) {
   ASSERT_TRUE(AwaitState(0, PopState::kDrained));
   loop_.Call([&] { server_->extra = {}; });
   ASSERT_TRUE(AwaitState(0, PopState::kUp));
+}
+
+TEST_F(HealthCheckerTest, ExpectedStatusesAreTheOnlyOnes) {
+  CheckPlan plan = Plan(server_->port());
+  plan.expect_status = {204, 503};
+  Check({plan});
+  ASSERT_TRUE(AwaitState(0, PopState::kDown)) << "200 is not among them";
+  EXPECT_EQ(Target(0).error, "status 200");
+  loop_.Call([&] { server_->status = 503; });
+  ASSERT_TRUE(AwaitState(0, PopState::kUp));
+}
+
+TEST_F(HealthCheckerTest, ABodyIsLookedThroughUpToItsLimit) {
+  CheckPlan plan = Plan(server_->port());
+  plan.expect_body = "all well";
+  loop_.Call([&] { server_->body = "not well"; });
+  Check({plan});
+  ASSERT_TRUE(AwaitState(0, PopState::kDown));
+  EXPECT_EQ(Target(0).error, "\"all well\" is not in the first 8 bytes of the body");
+  loop_.Call([&] { server_->body = "it is all well here"; });
+  ASSERT_TRUE(AwaitState(0, PopState::kUp));
+  loop_.Call([&] { server_->body = std::string(kCheckedBodyBytes - 4, '.') + "all well"; });
+  ASSERT_TRUE(AwaitState(0, PopState::kDown)) << "it is cut off";
+  EXPECT_THAT(Target(0).error, HasSubstr("in the first 65536 bytes"));
+  loop_.Call([&] { server_->body = std::string(3 << 20, '.'); });
+  AwaitChecks(3);  // what is longer than wanted ends as soon as that is known
+  loop_.Call([&] { server_->body = ""; });
+  AwaitChecks(2);
+  EXPECT_THAT(Target(0).error, HasSubstr("in the first 0 bytes"));
+}
+
+TEST_F(HealthCheckerTest, WhoIsFarBehindThePurgesIsDrained) {
+  CheckPlan plan = Plan(server_->port());
+  plan.most_lag = seconds(30);
+  loop_.Call([&] { server_->extra = {{"nearside-lag", "30.5"}}; });
+  Check({plan});
+  ASSERT_TRUE(AwaitState(0, PopState::kDrained));
+  EXPECT_TRUE(Target(0).lagging);
+  EXPECT_FALSE(Target(0).drained);
+  EXPECT_EQ(Target(0).lag, 30.5);
+  loop_.Call([&] { server_->extra = {{"nearside-lag", "30.0"}}; });
+  ASSERT_TRUE(AwaitState(0, PopState::kUp));
+  for (std::string_view nonsense : {"-1", "nan", "inf", "31s", ""}) {
+    loop_.Call([&] { server_->extra = {{"nearside-lag", nonsense}}; });
+    AwaitChecks(2);
+    EXPECT_FALSE(Target(0).lag) << nonsense;
+    EXPECT_FALSE(Target(0).lagging) << nonsense;
+  }
+}
+
+TEST_F(HealthCheckerTest, AConnectionIsEnoughOverTcp) {
+  CheckPlan plan = Plan(server_->port());
+  plan.is_tcp = true;
+  plan.endpoint.host = "localhost";  // names are looked up, and all their addresses tried
+  CheckPlan dead = Plan(1);
+  dead.is_tcp = true;
+  Check({plan, dead});
+  ASSERT_TRUE(AwaitState(0, PopState::kUp));
+  ASSERT_TRUE(AwaitState(1, PopState::kDown));
+  EXPECT_THAT(Target(1).error, HasSubstr("refused"));
+  AwaitChecks(4);
+  EXPECT_EQ(server_->requests, 0) << "nothing is sent";
+  loop_.Call([&] { server_.reset(); });
+  ASSERT_TRUE(AwaitState(0, PopState::kDown));
+}
+
+TEST_F(HealthCheckerTest, AChecksEndInTheMiddleLeavesNothingBehind) {
+  for (bool is_tcp : {false, true}) {
+    CheckPlan plan = Plan(server_->port());
+    plan.is_tcp = is_tcp;
+    plan.endpoint.host = "localhost";
+    plan.expect_body = "never";
+    for (int i = 0; i < 20; ++i) Reload({plan});
+    for (int i = 0; i < 20; ++i) {
+      Reload({});
+      Reload({plan});
+    }
+    AwaitChecks(1);
+    Reload({});
+  }
 }
 
 TEST_F(HealthCheckerTest, NobodyThereIsDown) {

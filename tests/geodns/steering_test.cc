@@ -134,6 +134,36 @@ TEST(SteeringTest, OverridesMatchInOrderAndLeaveTheRestAsSpares) {
   });
 }
 
+TEST(SteeringTest, WithFewerUpThanMinHealthyTheFallbackComesFirst) {
+  SteerRule rule{.pops = {kFrankfurt, kVirginia, kTokyo}, .has_fallback = true, .min_healthy = 2};
+  rule.overrides = {{.countries = {CountryCode('J', 'P')}, .pops = {kSydney}}};
+  CheckRows({
+      {"enough", rule, Germany(), Now("uduu"), "nearest 0"},
+      {"too few", rule, Germany(), Now("uddu"), "fallback"},
+      {"the drained do not count", rule, Germany(), Now("uxxu"), "fallback"},
+      {"nor do others than the rule's", rule, Japan(), Now("uddu"), "fallback"},
+      {"none", rule, Germany(), Now("dddu"), "fallback"},
+      {"the fallback is down: who is up", rule, Germany(), Now("dudu", false), "nearest 1"},
+      {"and for an override", rule, Japan(), Now("dudu", false), "override 3"},
+      {"all down", rule, Germany(), Now("dddd", false), "fail_open 0"},
+  });
+}
+
+TEST(SteeringTest, AutonomousSystemsMatchOverrides) {
+  SteerRule rule{.pops = {kFrankfurt, kVirginia, kTokyo},
+                 .overrides = {{.asns = {64496, 64497}, .pops = {kTokyo}}}};
+  Place at_home = Germany();
+  at_home.asn = 64497;
+  Place elsewhere = Germany();
+  elsewhere.asn = 64498;
+  CheckRows({
+      {"its system", rule, at_home, Now("uuuu"), "override 2"},
+      {"its point down", rule, at_home, Now("uudu"), "spare 0"},
+      {"another system", rule, elsewhere, Now("uuuu"), "nearest 0"},
+      {"an unknown one", rule, Germany(), Now("uuuu"), "nearest 0"},
+  });
+}
+
 TEST(SteeringTest, EveryReasonPolicyAndStateHasAName) {
   for (size_t i = 0; i < kSteerReasonCount; ++i) {
     EXPECT_NE(SteerReasonName(static_cast<SteerReason>(i)), "unknown") << i;
@@ -187,6 +217,53 @@ TEST(WeightedTest, OnlyClientsOfThePointThatFailsMove) {
   // They spread by weight over what is left.
   EXPECT_NEAR(moved_to[kFrankfurt], 2.0 / 3 * 25'000, 500);
   EXPECT_NEAR(moved_to[kTokyo], 1.0 / 3 * 25'000, 500);
+}
+
+/// As the share of a point shrinks its clients leave, in proportion, to the others by weight; and
+/// nobody else moves.
+TEST(WeightedTest, SheddingMovesTheSameClientsMoreAndMore) {
+  SteerRule rule{.policy = Policy::kWeighted, .pops = {kFrankfurt, kVirginia, kTokyo}};
+  const uint32_t weights[] = {2, 1, 1, 1};
+  Preference preference = Prefer(rule, Nowhere(), 0);
+  std::map<double, std::map<int, int>> counts;
+  for (uint64_t i = 0; i < 100'000; ++i) {
+    uint64_t hash = i * 0x9E3779B97F4A7C15;
+    uint8_t home = Choose(rule, preference, Now("uuuu"), weights, hash).pops[0];
+    bool has_left = false;
+    for (double share : {0.9, 0.5, 0.1}) {
+      Health health = Now("uuuu");
+      health.kept = {share, 1, 1, 1};
+      Choice choice = Choose(rule, preference, health, weights, hash);
+      ++counts[share][choice.pops[0]];
+      if (home != kFrankfurt) {
+        ASSERT_EQ(choice.pops[0], home);
+      } else if (has_left) {
+        ASSERT_NE(choice.pops[0], kFrankfurt);
+      }
+      has_left = choice.pops[0] != home;
+      ASSERT_EQ(choice.reason, has_left ? SteerReason::kShed : SteerReason::kWeighted);
+    }
+  }
+  for (double share : {0.9, 0.5, 0.1}) {
+    EXPECT_NEAR(counts[share][kFrankfurt], 50'000 * share, 500) << share;
+    EXPECT_NEAR(counts[share][kVirginia], 25'000 + 25'000 * (1 - share), 700) << share;
+  }
+}
+
+TEST(WeightedTest, WhomAllRefuseStays) {
+  SteerRule rule{.policy = Policy::kWeighted, .pops = {0, 1, 2}};
+  const uint32_t weights[] = {1, 1, 0, 1};
+  for (uint64_t hash = 0; hash < 1000; ++hash) {
+    Health health = Now("uuuu");
+    uint8_t home = Choose(rule, Prefer(rule, Nowhere(), 0), health, weights, hash).pops[0];
+    health.kept = {1e-9, 1e-9, 1, 1};
+    Choice choice = Choose(rule, Prefer(rule, Nowhere(), 0), health, weights, hash);
+    ASSERT_EQ(choice.pops[0], home) << "nobody sheds into the reserve of weight 0";
+    health.kept = {0.5, 1, 1, 1};
+    health.pops[1] = PopState::kDown;
+    choice = Choose(rule, Prefer(rule, Nowhere(), 0), health, weights, hash);
+    ASSERT_EQ(choice.pops[0], 0);
+  }
 }
 
 TEST(WeightedTest, OneNetworkAlwaysGetsTheSame) {
@@ -344,6 +421,89 @@ TEST_F(SteerTableTest, PoliciesWithoutPlacesHaveNoWidth) {
   EXPECT_EQ(At(weighted, Now("uuuu"), "2001:db8::1"), "weighted 2 /56");
   weighted.has_fallback = true;
   EXPECT_EQ(At(weighted, Now("dddd"), "10.1.2.3"), "fallback /0");
+}
+
+/// Tokyo has Japan's clients, Frankfurt the rest: Germany and Austria are near, America is far.
+TEST_F(SteerTableTest, AnOverloadedPointGivesItsFarthestAway) {
+  SteerRule rule{.pops = {kFrankfurt, kTokyo, kSydney}};
+  Health health = Now("uuuu");
+  health.kept = {0.9, 1, 1, 1};
+  // 10.0.0.0/9 and 10.128.0.0/10 and 10.192.0.0/10: America is a quarter of 2^24 addresses.
+  EXPECT_EQ(At(rule, health, "10.1.2.3"), "nearest 0 /9");
+  EXPECT_EQ(At(rule, health, "10.129.2.3"), "nearest 0 /10");
+  EXPECT_EQ(At(rule, health, "133.11.0.1"), "nearest 2 /8");
+  int moved = 0;
+  for (int i = 0; i < 64; ++i) {
+    for (int j = 0; j < 64; ++j) {
+      std::string network = "10." + std::to_string(192 + i) + "." + std::to_string(4 * j);
+      std::string got = At(rule, health, network + ".1");
+      ASSERT_EQ(got.substr(got.find('/')), "/24") << "the prefix that was hashed";
+      ASSERT_EQ(got, At(rule, health, network + ".200"));
+      moved += got == "shed 2 /24" ? 1 : 0;
+    }
+  }
+  EXPECT_NEAR(moved, 0.4 * 64 * 64, 3 * 32) << "a tenth of all is four tenths of America";
+  health.kept[0] = 0.7;
+  EXPECT_EQ(At(rule, health, "10.193.2.3").substr(0, 6), "shed 2") << "all of America";
+  EXPECT_EQ(At(rule, health, "10.193.2.3").find("/24"), std::string::npos);
+  health.pops[kTokyo] = health.pops[kSydney] = PopState::kDown;
+  EXPECT_EQ(At(rule, health, "10.193.2.3").substr(0, 9), "nearest 0") << "there is nowhere to go";
+}
+
+TEST_F(SteerTableTest, SheddingGoesToSparesWhereAnOverrideHasNoOther) {
+  SteerRule rule{.pops = {kFrankfurt, kVirginia, kTokyo},
+                 .overrides = {{.countries = {CountryCode('J', 'P')}, .pops = {kSydney}},
+                               {.networks = {*Network::Parse("10.64.0.0/28")}, .pops = {kSydney}}}};
+  Health health = Now("uuuu");
+  health.kept = {1, 1, 1, 0.0001};
+  EXPECT_EQ(At(rule, health, "133.11.0.1").substr(0, 6), "shed 2") << "Japan's nearest";
+  EXPECT_EQ(At(rule, health, "10.64.0.1").substr(0, 6), "shed 0");
+  EXPECT_EQ(At(rule, health, "10.64.0.0", 27), "nearest 0 /27") << "the network may not match";
+  EXPECT_EQ(At(rule, health, "10.1.2.3"), "nearest 0 /10");
+  SteerRule two = rule;
+  two.answers = 2;
+  EXPECT_EQ(At(two, health, "133.11.0.1").substr(0, 8), "shed 2 0");
+  health.kept = {};
+  EXPECT_EQ(At(two, health, "133.11.0.1").substr(0, 10), "override 3");
+}
+
+TEST_F(SteerTableTest, FailoverShedsByHash) {
+  SteerRule rule{.policy = Policy::kFailover, .pops = {kTokyo, kFrankfurt}};
+  Health health = Now("uuuu");
+  health.kept = {1, 1, 0.5, 1};
+  std::map<std::string, int> got;
+  for (int i = 0; i < 1000; ++i) {
+    ++got[At(rule, health, "198.18." + std::to_string(i % 250) + "." + std::to_string(i / 250))];
+  }
+  EXPECT_EQ(got.size(), 2U);
+  EXPECT_NEAR(got["failover 2 /24"], 500, 120);
+  EXPECT_EQ(got["failover 2 /24"] + got["shed 0 /24"], 1000);
+}
+
+/// Everything inside the scope that was told gets the same answer.
+TEST_F(SteerTableTest, ScopesOfShedClientsAreTrue) {
+  SteerRule rule{.pops = {kFrankfurt, kVirginia, kTokyo, kSydney},
+                 .overrides = {{.networks = {*Network::Parse("10.64.0.0/26")}, .pops = {kTokyo}}}};
+  Health health = Now("uuuu");
+  health.kept = {0.55, 0.8, 0.33, 1};
+  auto table = SteerTable::Make(rule, *map_, health, {1, 1, 1, 1});
+  uint32_t dice = 12345;
+  auto next = [&] { return dice = dice * 1664525 + 1013904223; };
+  for (int i = 0; i < 20'000; ++i) {
+    uint32_t base = i % 2 == 0 ? 0x0A000000 | next() >> 8 : next();
+    auto address = [](uint32_t value) {
+      const uint8_t bytes[] = {static_cast<uint8_t>(value >> 24), static_cast<uint8_t>(value >> 16),
+                               static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
+      return IpAddress::V4(bytes);
+    };
+    auto told = table->Find(address(base), 32);
+    uint32_t inside = told.scope == 0 ? next() : base ^ (next() >> told.scope & ~0U >> told.scope);
+    if (told.scope == 32) inside = base;
+    auto again = table->Find(address(inside), 32);
+    ASSERT_EQ(told.pops.pops[0], again.pops.pops[0]) << address(base).ToText() << " /"
+                                                     << int{told.scope} << " "
+                                                     << address(inside).ToText();
+  }
 }
 
 /// The table must say what the pure choice says, for every place and state of health.

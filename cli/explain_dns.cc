@@ -1,0 +1,143 @@
+#include "cli/explain_dns.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "cli/admin_api.h"
+
+namespace nearside::cli {
+namespace {
+
+std::string NumberText(const Json& json, const char* key, const char* format) {
+  if (!json.contains(key) || !json[key].is_number()) return "-";
+  char text[32];
+  std::snprintf(text, sizeof text, format, json[key].get<double>());
+  return text;
+}
+
+std::string Joined(const Json& list) {
+  std::string text;
+  for (const Json& member : list) {
+    if (!member.is_string()) continue;
+    text += (text.empty() ? "" : "  ") + member.get<std::string>();
+  }
+  return text.empty() ? "none" : text;
+}
+
+std::string PlaceText(const Json& place) {
+  if (!place.is_object() || TextOf(place, "database").empty()) {
+    return "no database knows where the client is";
+  }
+  std::string text = TextOf(place, "country") + " " + TextOf(place, "continent");
+  if (place.contains("latitude")) {
+    text += "  " + NumberText(place, "latitude", "%.1f") + ", " +
+            NumberText(place, "longitude", "%.1f") + " (of the " +
+            TextOf(place, "coordinates_of") + ")";
+  }
+  return text + "  from " + TextOf(place, "network") + " in " + TextOf(place, "database");
+}
+
+std::string SystemText(const Json& place) {
+  std::string text = "AS" + std::to_string(IntOf(place, "asn"));
+  if (const std::string who = TextOf(place, "as_organization"); !who.empty()) text += "  " + who;
+  return text;
+}
+
+/// What the reasons of an answer mean to whom they are new.
+std::string ReasonText(const std::string& reason) {
+  const std::pair<std::string_view, std::string_view> kTexts[] = {
+      {"nearest", "the nearest that is up"},
+      {"weighted", "drawn by weight, the same for the client's network"},
+      {"failover", "the first that is up"},
+      {"override", "an override matches the client"},
+      {"unknown_place", "the place is unknown: the `unknown` list"},
+      {"spare", "what is preferred is not up"},
+      {"shed", "one that is nearer is over its capacity"},
+      {"fallback", "too few points are up: the fallback addresses"},
+      {"drained", "only drained points are left"},
+      {"fail_open", "nothing seems to be up: answered as if all were well"},
+  };
+  for (const auto& [name, text] : kTexts) {
+    if (name == reason) return reason + ": " + std::string(text);
+  }
+  return reason;
+}
+
+void PrintPops(const Json& pops, Terminal& terminal) {
+  TextTable table({"POP", "DISTANCE", "STATE", "SHARE", ""});
+  for (const Json& pop : pops) {
+    const bool answered = BoolOf(pop, "answered");
+    std::string distance = NumberText(pop, "distance_km", "%.0f");
+    if (distance != "-") distance += " km";
+    const std::string share =
+        pop.contains("share") ? std::to_string(std::lround(100 * NumberOf(pop, "share"))) + " %"
+                              : "";
+    table.Add({Printable(TextOf(pop, "name")), distance, Printable(TextOf(pop, "state")), share,
+               Printable(answered ? "answered" : TextOf(pop, "left_out"))},
+              answered ? Colour::kGreen : Colour::kNone);
+  }
+  table.Print(terminal);
+}
+
+void PrintHead(const Json& answer, Terminal& terminal) {
+  TextTable table({"NAME", Printable(TextOf(answer, "name"))});
+  table.Add({"client", Printable(TextOf(answer, "client"))});
+  table.Add({"zone", Printable(TextOf(answer, "zone")) + "  serial " +
+                         std::to_string(IntOf(answer, "serial"))});
+  if (!ListOf(answer, "cname").empty()) {
+    table.Add({"alias of", Printable(Joined(ListOf(answer, "cname")))});
+  }
+  if (!BoolOf(answer, "steered")) {
+    table.Add({"steered", "no: " + Printable(TextOf(answer, "found"))});
+    return table.Print(terminal);
+  }
+  table.Add({"rule", Printable(TextOf(answer, "rule") + "  " + TextOf(answer, "policy"))});
+  const Json place = answer.value("place", Json());
+  table.Add({"place", Printable(PlaceText(place))});
+  if (place.is_object() && place.contains("asn")) {
+    table.Add({"system", Printable(SystemText(place))});
+  }
+  if (answer.contains("override")) {
+    table.Add({"override", "number " + std::to_string(IntOf(answer, "override")) + " of the rule"});
+  }
+  table.Print(terminal);
+}
+
+}  // namespace
+
+Exit ExplainDns(CommandContext& context, const ExplainDnsOptions& options) {
+  const std::string server = options.geodns.empty() ? context.settings.geodns : options.geodns;
+  if (server.empty()) {
+    context.terminal.Error("no name server is named: expected --geodns http://127.0.0.1:7053");
+    return Exit::kUsage;
+  }
+  Result<Json> answer =
+      AskAdmin(server,
+               "/explain?name=" + EncodePath(options.name) + "&client=" + EncodePath(options.client),
+               "GeoDNS");
+  if (!answer) return context.Failed(answer.error());
+  Terminal& terminal = context.terminal;
+  if (options.json) {
+    terminal.Line(answer->dump(2, ' ', /*ensure_ascii=*/true));
+    return Exit::kDone;
+  }
+  PrintHead(*answer, terminal);
+  if (!BoolOf(*answer, "steered")) return Exit::kDone;
+  terminal.Line("");
+  PrintPops(ListOf(*answer, "pops"), terminal);
+  terminal.Line("");
+  TextTable table({"REASON", Printable(ReasonText(TextOf(*answer, "reason")))});
+  const Json given = answer->value("answer", Json::object());
+  table.Add({"A", Printable(Joined(ListOf(given, "A")))});
+  table.Add({"AAAA", Printable(Joined(ListOf(given, "AAAA")))});
+  if (answer->contains("fallback")) {
+    table.Add({"fallback", Printable(TextOf(*answer, "fallback"))});
+  }
+  table.Add({"ttl", std::to_string(IntOf(*answer, "ttl")) + " s"});
+  table.Add({"scope", "/" + std::to_string(IntOf(*answer, "scope")) +
+                          "  (bits of the client that the answer depends on)"});
+  table.Print(terminal);
+  return Exit::kDone;
+}
+
+}  // namespace nearside::cli

@@ -1,0 +1,186 @@
+// The commands that speak with GeoDNS's admin listener, against scripted ones.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <sstream>
+
+#include "cli/command_line.h"
+#include "tests/cli/scripted_server.h"
+#include "tests/support/temp_dir.h"
+
+namespace nearside::cli::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class GeodnsCommandsTest : public ::testing::Test {
+ protected:
+  struct Outcome {
+    int code = -1;
+    std::string out;
+    std::string errors;
+  };
+  Outcome Run(const std::string& command, const std::string& settings = "") {
+    std::istringstream stream("nearside --config " + dir_.Write("client.toml", settings) + " " +
+                              command);
+    std::vector<std::string> words;
+    for (std::string word; stream >> word;) words.push_back(word);
+    std::vector<const char*> argv;
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    char* text[2] = {};
+    size_t size[2] = {};
+    std::FILE* out = ::open_memstream(&text[0], &size[0]);
+    std::FILE* errors = ::open_memstream(&text[1], &size[1]);
+    Outcome outcome;
+    outcome.code = RunCommandLine(static_cast<int>(argv.size()), argv.data(), out, errors);
+    std::fclose(out);
+    std::fclose(errors);
+    outcome.out.assign(text[0], size[0]);
+    outcome.errors.assign(text[1], size[1]);
+    std::free(text[0]);
+    std::free(text[1]);
+    return outcome;
+  }
+  static ScriptedServer::Connection Says(const std::string& body,
+                                         const std::string& status = "200 OK",
+                                         std::string* head = nullptr) {
+    return [body, status, head](int fd) {
+      const std::string received = ScriptedServer::ReadHead(fd);
+      if (head != nullptr) *head = received;
+      ScriptedServer::Write(fd, "HTTP/1.1 " + status + "\r\ncontent-length: " +
+                                    std::to_string(body.size()) + "\r\n\r\n" + body);
+    };
+  }
+  std::string TokenFile() { return dir_.Write("token", "0123456789abcdef\n"); }
+  nearside::test::TempDir dir_;
+};
+
+constexpr const char* kDrained =
+    R"({"pop":"tokyo","drained":true,"changed":true,"outlives_restart":true,"still_up":2})";
+
+TEST_F(GeodnsCommandsTest, DrainTellsEveryServerWithTheToken) {
+  std::string heads[2];
+  ScriptedServer first({Says(kDrained, "200 OK", &heads[0])});
+  ScriptedServer second({Says(kDrained, "200 OK", &heads[1])});
+  const Outcome outcome = Run("drain tokyo --token-file " + TokenFile() + " --geodns " +
+                              first.url() + " --geodns " + second.url());
+  EXPECT_EQ(outcome.code, 0) << outcome.errors;
+  EXPECT_EQ(outcome.out, first.url() + ": tokyo is drained, 2 up\n" + second.url() +
+                             ": tokyo is drained, 2 up\n");
+  for (const std::string& head : heads) {
+    EXPECT_THAT(head, StartsWith("POST /drain?pop=tokyo HTTP/1.1\r\n"));
+    EXPECT_THAT(head, HasSubstr("authorization: Bearer 0123456789abcdef\r\n"));
+  }
+}
+
+TEST_F(GeodnsCommandsTest, OneServerThatFailsKeepsNobodyFromBeingTold) {
+  ScriptedServer first({Says(R"({"error":"there is no [[pop]] called \"tokyo\"; there are a, b"})",
+                             "404 Not Found")});
+  ScriptedServer second({Says(
+      R"({"pop":"tokyo","drained":false,"changed":false,"outlives_restart":false,"still_up":3})")});
+  const Outcome outcome = Run("undrain tokyo --geodns " + first.url() + " --geodns " + second.url(),
+                              "geodns_token_file = \"" + TokenFile() + "\"");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.out, second.url() + ": tokyo was already not drained, 3 up\n");
+  EXPECT_THAT(outcome.errors, HasSubstr("there are a, b"));
+}
+
+TEST_F(GeodnsCommandsTest, DrainSaysWhenARestartForgetsIt) {
+  ScriptedServer server({Says(
+      R"({"pop":"tokyo","drained":true,"changed":true,"outlives_restart":false,"still_up":2})")});
+  const Outcome outcome = Run("drain tokyo --token-file " + TokenFile(),
+                              "geodns = \"" + server.url() + "\"");
+  EXPECT_EQ(outcome.code, 0) << outcome.errors;
+  EXPECT_THAT(outcome.out, HasSubstr("a restart forgets it, because geodns.state is not set"));
+}
+
+TEST_F(GeodnsCommandsTest, WithoutAServerOrATokenTheyTeach) {
+  EXPECT_EQ(Run("drain tokyo").code, 2);
+  EXPECT_THAT(Run("drain tokyo").errors, HasSubstr("--geodns http://127.0.0.1:7053"));
+  EXPECT_THAT(Run("steer --without tokyo").errors, HasSubstr("--geodns http://127.0.0.1:7053"));
+  EXPECT_THAT(Run("explain --dns a --client 192.0.2.1").errors,
+              HasSubstr("--geodns http://127.0.0.1:7053"));
+  EXPECT_EQ(Run("explain --dns a").code, 2) << "a client is needed";
+  EXPECT_EQ(Run("explain").code, 2);
+  EXPECT_EQ(Run("explain --geodns http://127.0.0.1:1 --client 192.0.2.1").code, 2);
+  const Outcome outcome = Run("drain tokyo --geodns http://127.0.0.1:1");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.errors, HasSubstr("geodns_token_file"));
+}
+
+constexpr const char* kExplained = R"({"name": "www.demo.test.", "client": "133.11.0.1/32",
+ "zone": "demo.test.", "serial": 7, "steered": true, "rule": "geodns.toml:31", "policy": "nearest",
+ "place": {"database": "geo.mmdb", "network": "133.0.0.0/8", "country": "JP", "continent": "AS",
+           "latitude": 36.0, "longitude": 138.0, "coordinates_of": "country"},
+ "reason": "shed",
+ "pops": [{"name": "tokyo", "distance_km": 157, "state": "up", "share": 0.75, "answered": false,
+           "left_out": "over its capacity: it keeps the nearest 75 % of its clients"},
+          {"name": "frankfurt", "distance_km": 9250, "state": "up", "answered": true}],
+ "answer": {"A": ["127.0.1.1", "127.0.1.2"], "AAAA": []}, "ttl": 30, "scope": 24})";
+
+TEST_F(GeodnsCommandsTest, ExplainPrintsWhatGeodnsSays) {
+  std::string head;
+  ScriptedServer server({Says(kExplained, "200 OK", &head), Says(kExplained)});
+  const Outcome outcome =
+      Run("explain --dns www.demo.test --client 133.11.0.1 --geodns " + server.url());
+  EXPECT_EQ(outcome.code, 0) << outcome.errors;
+  EXPECT_THAT(head, StartsWith("GET /explain?name=www.demo.test&client=133.11.0.1 HTTP/1.1"));
+  for (const char* text :
+       {"demo.test.  serial 7", "geodns.toml:31  nearest",
+        "JP AS  36.0, 138.0 (of the country)  from 133.0.0.0/8 in geo.mmdb", "157 km", "75 %",
+        "over its capacity: it keeps the nearest 75 % of its clients", "9250 km",
+        "shed: one that is nearer is over its capacity", "127.0.1.1  127.0.1.2", "none", "30 s",
+        "/24"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(text));
+  }
+  const Outcome json =
+      Run("explain --json --dns www.demo.test --client 133.11.0.1 --geodns " + server.url());
+  EXPECT_THAT(json.out, HasSubstr("\"scope\": 24"));
+}
+
+TEST_F(GeodnsCommandsTest, ExplainOfAStaticNameSaysSo) {
+  ScriptedServer server({Says(R"({"name": "ns.demo.test.", "client": "192.0.2.1/32",
+    "zone": "demo.test.", "serial": 7, "steered": false, "found": "static"})")});
+  const Outcome outcome =
+      Run("explain --dns ns.demo.test --client 192.0.2.1 --geodns " + server.url());
+  EXPECT_EQ(outcome.code, 0) << outcome.errors;
+  EXPECT_THAT(outcome.out, HasSubstr("no: static"));
+}
+
+TEST_F(GeodnsCommandsTest, SteerPrintsTables) {
+  std::string head;
+  ScriptedServer server({Says(R"({"name": "www.demo.test.", "policy": "nearest", "families": [
+    {"family": "ipv4", "clients": 100000.0, "moved": 0.25,
+     "before": {"frankfurt": 0.25, "tokyo": 0.75}, "after": {"tokyo": 1.0},
+     "continents": [{"continent": "EU", "share": 0.25, "moved": 1.0, "before": {"frankfurt": 1.0},
+                     "after": {"tokyo": 1.0}}],
+     "countries": [{"country": "JP", "continent": "AS", "share": 0.75, "moved": 0.0,
+                    "before": {"tokyo": 1.0}, "after": {"tokyo": 1.0}},
+                   {"country": "DE", "continent": "EU", "share": 0.15, "moved": 1.0,
+                    "before": {"frankfurt": 1.0}, "after": {"tokyo": 1.0}},
+                   {"country": "FR", "continent": "EU", "share": 0.1, "moved": 1.0,
+                    "before": {"frankfurt": 1.0}, "after": {"tokyo": 1.0}}]}]})",
+                              "200 OK", &head)});
+  const Outcome outcome = Run("steer --without frankfurt --without oslo --load tokyo:1.5 "
+                              "--countries 1 --geodns " + server.url());
+  EXPECT_EQ(outcome.code, 0) << outcome.errors;
+  EXPECT_THAT(head,
+              StartsWith("GET /steer?name=&without=frankfurt%2Coslo&load=tokyo%3A1.5 HTTP/1.1"));
+  for (const char* text : {"IPv4: 25.0 % of the addresses move", "-25.0", "+25.0", "DE",
+                           "and 1 more countries"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(text));
+  }
+  EXPECT_THAT(outcome.out, ::testing::Not(HasSubstr("JP"))) << "it does not move";
+}
+
+TEST_F(GeodnsCommandsTest, TheirHelpTeachesByExamples) {
+  EXPECT_THAT(Run("drain --help").out, HasSubstr("nearside undrain frankfurt"));
+  EXPECT_THAT(Run("steer --help").out, HasSubstr("nearside steer --without frankfurt"));
+  EXPECT_THAT(Run("explain --help").out, HasSubstr("--dns www.example.com --client"));
+}
+
+}  // namespace
+}  // namespace nearside::cli::test
