@@ -162,7 +162,8 @@ void CommandLine::AddGlobal() {
                        "Print the version and exit");
   app.add_option("--origin", global.origin, "The origin's API, as http://127.0.0.1:9000")
       ->type_name("URL");
-  app.add_option("--token-file", global.token_file, "File with the bearer token of the API, or of GeoDNS")
+  app.add_option("--token-file", global.token_file,
+                 "File with the bearer token of the API, or of GeoDNS")
       ->type_name("FILE");
   app.add_option("--config", global.config, "Settings instead of ~/.config/nearside/client.toml")
       ->type_name("FILE");
@@ -288,18 +289,19 @@ void CommandLine::AddEdges() {
 }
 
 void CommandLine::AddExplain() {
-  CLI::App* why = Command(&app, "explain", "What an edge would do with a URL, or GeoDNS with a name",
-                          [this](CommandContext& c) {
-                            if (!explain.url.empty()) return Explain(c, explain);
-                            if (explain_dns.name.empty()) {
-                              c.terminal.Error(
-                                  "expected a URL with --edge, or --dns with --client; --help "
-                                  "shows how it is used");
-                              return Exit::kUsage;
-                            }
-                            explain_dns.json = explain.json;
-                            return ExplainDns(c, explain_dns);
-                          });
+  CLI::App* why =
+      Command(&app, "explain", "What an edge would do with a URL, or GeoDNS with a name",
+              [this](CommandContext& c) {
+                if (!explain.url.empty()) return Explain(c, explain);
+                if (explain_dns.name.empty()) {
+                  c.terminal.Error(
+                      "expected a URL with --edge, or --dns with --client; --help "
+                      "shows how it is used");
+                  return Exit::kUsage;
+                }
+                explain_dns.json = explain.json;
+                return ExplainDns(c, explain_dns);
+              });
   why->footer(kExplainExamples);
   CLI::Option* url = why->add_option("url", explain.url, "The URL, absolute")->type_name("URL");
   CLI::Option* admin =
@@ -330,8 +332,7 @@ void CommandLine::AddSteering() {
                 [this, drained](CommandContext& c) { return Drain(c, drain, drained); });
     command->footer(kDrainExamples);
     command->add_option("pop", drain.pop, "Its name in geodns.toml")->type_name("POP")->required();
-    command
-        ->add_option("--geodns", drain.geodns, "Admin address of a GeoDNS server; once for each")
+    command->add_option("--geodns", drain.geodns, "Admin address of a GeoDNS server; once for each")
         ->type_name("URL")
         ->allow_extra_args(false);
     command->add_flag("--json", drain.json, "Print JSON");

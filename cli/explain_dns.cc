@@ -31,8 +31,8 @@ std::string PlaceText(const Json& place) {
   std::string text = TextOf(place, "country") + " " + TextOf(place, "continent");
   if (place.contains("latitude")) {
     text += "  " + NumberText(place, "latitude", "%.1f") + ", " +
-            NumberText(place, "longitude", "%.1f") + " (of the " +
-            TextOf(place, "coordinates_of") + ")";
+            NumberText(place, "longitude", "%.1f") + " (of the " + TextOf(place, "coordinates_of") +
+            ")";
   }
   return text + "  from " + TextOf(place, "network") + " in " + TextOf(place, "database");
 }
@@ -69,9 +69,9 @@ void PrintPops(const Json& pops, Terminal& terminal) {
     const bool answered = BoolOf(pop, "answered");
     std::string distance = NumberText(pop, "distance_km", "%.0f");
     if (distance != "-") distance += " km";
-    const std::string share =
-        pop.contains("share") ? std::to_string(std::lround(100 * NumberOf(pop, "share"))) + " %"
-                              : "";
+    const std::string share = pop.contains("share")
+                                  ? std::to_string(std::lround(100 * NumberOf(pop, "share"))) + " %"
+                                  : "";
     table.Add({Printable(TextOf(pop, "name")), distance, Printable(TextOf(pop, "state")), share,
                Printable(answered ? "answered" : TextOf(pop, "left_out"))},
               answered ? Colour::kGreen : Colour::kNone);
@@ -111,10 +111,9 @@ Exit ExplainDns(CommandContext& context, const ExplainDnsOptions& options) {
     context.terminal.Error("no name server is named: expected --geodns http://127.0.0.1:7053");
     return Exit::kUsage;
   }
-  Result<Json> answer =
-      AskAdmin(server,
-               "/explain?name=" + EncodePath(options.name) + "&client=" + EncodePath(options.client),
-               "GeoDNS");
+  Result<Json> answer = AskAdmin(
+      server, "/explain?name=" + EncodePath(options.name) + "&client=" + EncodePath(options.client),
+      "GeoDNS");
   if (!answer) return context.Failed(answer.error());
   Terminal& terminal = context.terminal;
   if (options.json) {

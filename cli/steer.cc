@@ -45,7 +45,8 @@ void PrintPops(const Json& family, Terminal& terminal) {
     const double was = NumberOf(before, name);
     const double is = NumberOf(after, name);
     char change[16] = "";
-    if (std::abs(is - was) >= 0.0005) std::snprintf(change, sizeof change, "%+.1f", 100 * (is - was));
+    if (std::abs(is - was) >= 0.0005)
+      std::snprintf(change, sizeof change, "%+.1f", 100 * (is - was));
     table.Add({Printable(name), PercentText(was), PercentText(is), change},
               is > was ? Colour::kYellow : Colour::kNone);
   }
@@ -65,7 +66,9 @@ void PrintContinents(const Json& family, Terminal& terminal) {
 
 /// Those that move most, by number of clients.
 void PrintCountries(const Json& family, size_t most, Terminal& terminal) {
-  const auto moved = [](const Json& row) { return NumberOf(row, "share") * NumberOf(row, "moved"); };
+  const auto moved = [](const Json& row) {
+    return NumberOf(row, "share") * NumberOf(row, "moved");
+  };
   std::vector<Json> rows;
   for (const Json& row : ListOf(family, "countries")) {
     if (moved(row) > 0) rows.push_back(row);

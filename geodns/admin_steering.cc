@@ -108,12 +108,12 @@ std::vector<PostRoute> SteeringRoutes::Gets() const {
   return {{"/steer", [this](const std::string& query, PostAnswer answer) {
              auto question = QuestionOf(query);
              if (!question) return answer(400, ErrorJson(question.error().message));
-             bool taken = desk.Ask(world(), snapshot(), moment(), std::move(*question),
-                                   [answer](Result<std::string> json) {
-                                     if (json) return answer(200, *json);
-                                     answer(StatusFor(json.error()),
-                                            ErrorJson(json.error().message));
-                                   });
+             bool taken =
+                 desk.Ask(world(), snapshot(), moment(), std::move(*question),
+                          [answer](Result<std::string> json) {
+                            if (json) return answer(200, *json);
+                            answer(StatusFor(json.error()), ErrorJson(json.error().message));
+                          });
              if (!taken) answer(503, ErrorJson("another question is being worked out; ask again"));
            }}};
 }

@@ -47,7 +47,8 @@ void CapacityControl::Measure(size_t pop, MonoTime now, const PopLoad& told) {
     state = {.load = told.load, .seen = now, .next_step = now + limits_[pop].settle};
     return;
   }
-  double memory = kMemory * static_cast<double>(std::max(milliseconds(1), limits_[pop].settle).count());
+  double memory =
+      kMemory * static_cast<double>(std::max(milliseconds(1), limits_[pop].settle).count());
   double passed = std::chrono::duration<double, std::milli>(now - state.seen).count();
   *state.load += (*told.load - *state.load) * (1 - std::exp(-passed / memory));
   state.seen = now;

@@ -37,12 +37,12 @@ tl::expected<CheckPlan, CheckMistake> MakeCheckPlan(const CheckSettings& row, st
   plan.path = path_at == std::string::npos ? "/" : url.substr(path_at);
   plan.authority = url.substr(scheme_end + 3, path_at - scheme_end - 3);
   if (plan.is_tcp) {
-    const bool has_port = url.find(':', url.find(']') == std::string::npos ? scheme_end + 3
-                                                                            : url.find(']')) !=
-                          std::string::npos;
+    const bool has_port =
+        url.find(':', url.find(']') == std::string::npos ? scheme_end + 3 : url.find(']')) !=
+        std::string::npos;
     if (!has_port || path_at != std::string::npos) {
-      return Mistake("url", "expected tcp://ADDRESS:PORT and nothing behind it, got \"" + row.url +
-                                "\"");
+      return Mistake("url",
+                     "expected tcp://ADDRESS:PORT and nothing behind it, got \"" + row.url + "\"");
     }
     if (std::string key = OnlyForHttp(row); !key.empty()) {
       return Mistake(key, "a tcp:// check only connects; expected an http:// or https:// URL");

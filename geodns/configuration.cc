@@ -322,8 +322,9 @@ void Maker::TakeSteer(const ZoneSettings& zone_row, const SteerSettings& row, Zo
   if (rule.min_healthy > 1 && !rule.has_fallback) {
     AddError(row.where, "min_healthy", "expected fallback addresses, which it is about");
   } else if (rule.min_healthy > rule.pops.size()) {
-    AddError(row.where, "min_healthy",
-             "expected " + std::to_string(rule.pops.size()) + " at most: the rule has no more pops");
+    AddError(
+        row.where, "min_healthy",
+        "expected " + std::to_string(rule.pops.size()) + " at most: the rule has no more pops");
   }
   CheckLocations(rule, row.where);
   zone->steers.push_back(std::move(steer));

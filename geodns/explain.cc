@@ -181,8 +181,8 @@ std::string Explanation::StateOf(const Health& health, uint8_t pop) const {
   if (health.pops[pop] != PopState::kDrained) return state;
   if (moment_.is_drained(pop)) return state + " by operator";
   auto check = world_.configuration->pops[pop].check;
-  return state + (check && moment_.targets[*check].lagging ? ": behind the origin's purges"
-                                                           : " by itself");
+  return state +
+         (check && moment_.targets[*check].lagging ? ": behind the origin's purges" : " by itself");
 }
 
 /// Why a point that was not answered was not: the first reason that applies.
@@ -253,8 +253,8 @@ Json Explanation::AnswerJson(const Pops& pops, const Steering& steering) const {
 
 }  // namespace
 
-Result<std::string> Explain(const World& world, const Snapshot& snapshot,
-                            const Moment& moment, dns::NameView name, const Network& client) {
+Result<std::string> Explain(const World& world, const Snapshot& snapshot, const Moment& moment,
+                            dns::NameView name, const Network& client) {
   dns::Name folded(name);
   folded.Fold();
   const Zone* zone = snapshot.zones.Find(folded);

@@ -52,8 +52,7 @@ class PlaceNumbers final : public LocalityNumbers {
 
   uint32_t NumberOf(Place place) {
     std::string key = {static_cast<char>(place.country.value() >> 8),
-                       static_cast<char>(place.country.value()),
-                       static_cast<char>(place.continent),
+                       static_cast<char>(place.country.value()), static_cast<char>(place.continent),
                        static_cast<char>(place.cell >> 8), static_cast<char>(place.cell)};
     key.append(place.ranking.begin(), place.ranking.end());
     auto [at, is_new] = numbers_.try_emplace(std::move(key), places_.size());

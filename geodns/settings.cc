@@ -24,9 +24,10 @@ Table ServerTable() {
   table.Key(
       "state", &ServerSettings::state,
       {.fallback = "",
-       .prose = "Folder for what survives a restart (the health last seen, what operators drained, the "
-                "shares of overloaded points of presence), made when absent. "
-                "Empty: a start knows nothing until its first checks.",
+       .prose =
+           "Folder for what survives a restart (the health last seen, what operators drained, the "
+           "shares of overloaded points of presence), made when absent. "
+           "Empty: a start knows nothing until its first checks.",
        .restart = true});
   table.Key("tcp_connections", &ServerSettings::tcp_connections,
             {.fallback = "1000",
@@ -83,12 +84,13 @@ Table GeoTable() {
 
 Table CheckTable() {
   Table table;
-  table.Key("url", &CheckSettings::url,
-            {.required = true,
-             .prose = "What to GET, over http or https. `Nearside-Drain: 1` in the answer keeps new "
-                      "clients away, `Nearside-Load` is compared with `most_load`, "
-                      "`Nearside-Lag` with `most_lag`. `tcp://192.0.2.1:443`: that a connection "
-                      "can be made is enough."});
+  table.Key(
+      "url", &CheckSettings::url,
+      {.required = true,
+       .prose = "What to GET, over http or https. `Nearside-Drain: 1` in the answer keeps new "
+                "clients away, `Nearside-Load` is compared with `most_load`, "
+                "`Nearside-Lag` with `most_lag`. `tcp://192.0.2.1:443`: that a connection "
+                "can be made is enough."});
   table.Key(
       "ca", &CheckSettings::ca,
       {.fallback = "",
@@ -120,11 +122,12 @@ Table CheckTable() {
             {.fallback = "[]",
              .most = "32",
              .prose = "Statuses that are a success, as `[200, 204]`. Empty: 200 to 399."});
-  table.Key("expect_body", &CheckSettings::expect_body,
-            {.fallback = "",
-             .most = "1024",
-             .prose = "Text that must stand in the first 64 KiB of the body. Empty: the body is not "
-                      "read."});
+  table.Key(
+      "expect_body", &CheckSettings::expect_body,
+      {.fallback = "",
+       .most = "1024",
+       .prose = "Text that must stand in the first 64 KiB of the body. Empty: the body is not "
+                "read."});
   table.Key("most_lag", &CheckSettings::most_lag,
             {.fallback = "0s",
              .least = "0s",
@@ -161,13 +164,14 @@ Table PopTable() {
   table.Sub("check", &PopSettings::check,
             {.prose = "Health check, as `check = { url = … }`. Without one it is always up."},
             CheckTable());
-  table.Key("most_load", &PopSettings::most_load,
-            {.fallback = "0",
-             .least = "0",
-             .most = "1000",
-             .prose = "Load (`Nearside-Load` of the check's answer; an edge tells the CPU time of "
-                      "its workers, 1 being all of it) above which it gives its farthest clients to "
-                      "their next points of presence. 0: no limit."});
+  table.Key(
+      "most_load", &PopSettings::most_load,
+      {.fallback = "0",
+       .least = "0",
+       .most = "1000",
+       .prose = "Load (`Nearside-Load` of the check's answer; an edge tells the CPU time of "
+                "its workers, 1 being all of it) above which it gives its farthest clients to "
+                "their next points of presence. 0: no limit."});
   table.Key("take_back_load", &PopSettings::take_back_load,
             {.least = "0",
              .most = "900",

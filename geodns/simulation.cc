@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 constexpr size_t kFallbackPlace = kMaxPops;
 
 /// How many clients get what, now and then.
-struct Tally {
+struct Counts {
   double clients = 0;
   std::map<size_t, double> before;
   std::map<size_t, double> after;
@@ -132,7 +132,7 @@ class Survey {
     });
   }
 
-  const Tally& all() const { return all_; }
+  const Counts& all() const { return all_; }
   Json ToJson(const Configuration& configuration) const;
 
  private:
@@ -168,9 +168,9 @@ class Survey {
   const SteerTable& before_;
   const SteerTable& after_;
   const bool is_ipv6_;
-  Tally all_;
-  std::map<Continent, Tally> by_continent_;
-  std::map<Key, Tally> by_country_;
+  Counts all_;
+  std::map<Continent, Counts> by_continent_;
+  std::map<Key, Counts> by_country_;
 };
 
 double Rounded(double share) { return std::round(share * 1e5) / 1e5; }
@@ -189,7 +189,7 @@ Json SharesJson(const Configuration& configuration, const std::map<size_t, doubl
   return json;
 }
 
-Json RowJson(const Configuration& configuration, const Tally& tally, double all) {
+Json RowJson(const Configuration& configuration, const Counts& tally, double all) {
   return {{"share", Rounded(tally.clients / all)},
           {"moved", Rounded(tally.moved / tally.clients)},
           {"before", SharesJson(configuration, tally.before, tally.clients)},
@@ -203,7 +203,7 @@ Json Survey::ToJson(const Configuration& configuration) const {
     row.update(RowJson(configuration, tally, all_.clients));
     continents.push_back(std::move(row));
   }
-  std::vector<std::pair<Key, Tally>> countries(by_country_.begin(), by_country_.end());
+  std::vector<std::pair<Key, Counts>> countries(by_country_.begin(), by_country_.end());
   std::stable_sort(countries.begin(), countries.end(), [](const auto& a, const auto& b) {
     return a.second.clients > b.second.clients;
   });

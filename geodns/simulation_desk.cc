@@ -15,8 +15,8 @@ bool SimulationDesk::Ask(World world, std::shared_ptr<const Snapshot> snapshot, 
   auto task = [this, world = std::move(world), snapshot = std::move(snapshot),
                moment = std::move(moment), question = std::move(question),
                on_done = std::move(on_done), alive = std::weak_ptr<bool>(alive_)] {
-    auto answer = std::make_shared<Result<std::string>>(
-        Simulate(world, *snapshot, moment, question));
+    auto answer =
+        std::make_shared<Result<std::string>>(Simulate(world, *snapshot, moment, question));
     loop_.Post([this, alive, on_done, answer] {
       if (alive.expired()) return;
       busy_ = false;

@@ -11,39 +11,6 @@
 namespace nearside::geodns {
 namespace {
 
-/// Gives numbers to outcomes, and the same group to those that give the same answer.
-class Outcomes {
- public:
-  uint32_t NumberOf(SteerTable::Outcome outcome) {
-    std::string answer(outcome.pops.begin(), outcome.pops.end());
-    answer += '\xFF';  // no number of a point: kMaxPops is less
-    answer.append(outcome.all.begin(), outcome.all.end());
-    std::string key = answer + '\xFF' + static_cast<char>(outcome.reason);
-    for (const SteerTable::Part& part : outcome.parts) {
-      std::string text = '\xFF' + std::to_string(part.until) + ":";
-      text.append(part.choice.pops.begin(), part.choice.pops.end());
-      answer += text;
-      key += text + '\xFF' + static_cast<char>(part.choice.reason);
-    }
-    auto [at, is_new] =
-        numbers_.try_emplace(std::move(key), static_cast<uint32_t>(numbers_.size()));
-    if (is_new) {
-      outcomes_.push_back(std::move(outcome));
-      auto group = answers_.try_emplace(std::move(answer), static_cast<uint32_t>(answers_.size()));
-      groups_.push_back(group.first->second);
-    }
-    return at->second;
-  }
-  const std::vector<uint32_t>* groups() const { return &groups_; }
-  std::vector<SteerTable::Outcome> Take() { return std::move(outcomes_); }
-
- private:
-  std::unordered_map<std::string, uint32_t> numbers_;
-  std::unordered_map<std::string, uint32_t> answers_;
-  std::vector<uint32_t> groups_;
-  std::vector<SteerTable::Outcome> outcomes_;
-};
-
 /// Places count only where something asks for them; otherwise the answer has no width at all.
 bool DependsOnPlace(const SteerRule& rule) {
   if (rule.policy == Policy::kNearest) return true;
@@ -84,6 +51,39 @@ double WeightOf(bool is_ipv6, unsigned bits) {
 }
 
 }  // namespace
+
+/// Gives numbers to outcomes, and the same group to those that give the same answer.
+class SteerTable::Outcomes {
+ public:
+  uint32_t NumberOf(Outcome outcome) {
+    std::string answer(outcome.pops.begin(), outcome.pops.end());
+    answer += '\xFF';  // no number of a point: kMaxPops is less
+    answer.append(outcome.all.begin(), outcome.all.end());
+    std::string key = answer + '\xFF' + static_cast<char>(outcome.reason);
+    for (const Part& part : outcome.parts) {
+      std::string text = '\xFF' + std::to_string(part.until) + ":";
+      text.append(part.choice.pops.begin(), part.choice.pops.end());
+      answer += text;
+      key += text + '\xFF' + static_cast<char>(part.choice.reason);
+    }
+    auto [at, is_new] =
+        numbers_.try_emplace(std::move(key), static_cast<uint32_t>(numbers_.size()));
+    if (is_new) {
+      outcomes_.push_back(std::move(outcome));
+      auto group = answers_.try_emplace(std::move(answer), static_cast<uint32_t>(answers_.size()));
+      groups_.push_back(group.first->second);
+    }
+    return at->second;
+  }
+  const std::vector<uint32_t>* groups() const { return &groups_; }
+  std::vector<Outcome> Take() { return std::move(outcomes_); }
+
+ private:
+  std::unordered_map<std::string, uint32_t> numbers_;
+  std::unordered_map<std::string, uint32_t> answers_;
+  std::vector<uint32_t> groups_;
+  std::vector<Outcome> outcomes_;
+};
 
 /// Works out one address family of one rule.
 class SteerTable::Maker {
@@ -131,8 +131,7 @@ void SteerTable::Maker::Make(bool is_ipv6, std::span<const TaggedNetwork> networ
     if (number == UINT32_MAX) number = NumberOf({place, sets_[set]});
     return number;
   };
-  table_->tries_[is_ipv6] =
-      PrefixTrie::Combine(*places_, tags_, combine, outcomes_.groups());
+  table_->tries_[is_ipv6] = PrefixTrie::Combine(*places_, tags_, combine, outcomes_.groups());
   size_t next = 0;
   for (const auto& [network, tag] : networks) {
     if (network.address.is_ipv6 != is_ipv6) continue;
@@ -265,8 +264,8 @@ SteerTable::Answer SteerTable::Find(const IpAddress& client, uint8_t known_bits)
     uint64_t hash = HashOfNetwork(client, hashed_bits);
     answer.scope = std::max(answer.scope, hashed_bits);
     if (by_hash_) {
-      bool is_up = outcome.reason != SteerReason::kDrained &&
-                   outcome.reason != SteerReason::kFailOpen;
+      bool is_up =
+          outcome.reason != SteerReason::kDrained && outcome.reason != SteerReason::kFailOpen;
       std::span<const double> kept = is_up ? kept_ : std::span<const double>();
       answer.pops = DrawByWeight(outcome.all, outcome.pops, weights_, kept, hash, answers_);
       if (answer.pops.shed) answer.reason = SteerReason::kShed;

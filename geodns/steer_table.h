@@ -67,6 +67,7 @@ class SteerTable {
     uint32_t outcome = 0;
     auto order() const { return std::tie(address.is_ipv6, address.bytes, below_bits); }
   };
+  class Outcomes;
   class Maker;
   const CutShort* FindCutShort(const IpAddress& client, uint8_t known_bits) const;
 

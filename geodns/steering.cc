@@ -52,8 +52,8 @@ Pops InState(const Pops& pops, const Health& health, PopState state) {
 }
 
 size_t CountUp(const Pops& pops, const Health& health) {
-  return static_cast<size_t>(std::ranges::count_if(
-      pops, [&](uint8_t pop) { return health.pops[pop] == PopState::kUp; }));
+  return static_cast<size_t>(
+      std::ranges::count_if(pops, [&](uint8_t pop) { return health.pops[pop] == PopState::kUp; }));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace nearside::geodns {
 namespace {
 
-constexpr ByteSize kMostStateBytes = 1_MiB;
+constexpr ByteSize kMostFileBytes = 1_MiB;
 constexpr std::string_view kDrainsFile = "drains.json";
 constexpr std::string_view kSharesFile = "shares.json";
 
@@ -38,7 +38,7 @@ void SteeringState::Load() {
 
 std::optional<std::string> SteeringState::ReadStateFile(const std::string& name) const {
   if (folder_.empty()) return {};
-  auto text = ReadFile(folder_ + "/" + name, kMostStateBytes);
+  auto text = ReadFile(folder_ + "/" + name, kMostFileBytes);
   if (text) return std::move(*text);
   if (text.error().reason == "too_large") {
     SetAside(name, text.error());
@@ -87,9 +87,9 @@ Result<bool> SteeringState::SetDrained(std::string_view pop, bool drained, WallT
   const bool was_drained = drains_.contains(pop);
   // One that the settings have lost may still be let go.
   if (!is_ours && (drained || !was_drained)) {
-    return Fail(Fault::kClient, "no_such_pop",
-                "there is no [[pop]] called \"" + std::string(pop) + "\"; there are " +
-                    NamesOf(pops));
+    return Fail(
+        Fault::kClient, "no_such_pop",
+        "there is no [[pop]] called \"" + std::string(pop) + "\"; there are " + NamesOf(pops));
   }
   if (was_drained == drained) return false;
   OperatorDrains changed = drains_;
@@ -100,9 +100,9 @@ Result<bool> SteeringState::SetDrained(std::string_view pop, bool drained, WallT
   }
   auto written = WriteStateFile(std::string(kDrainsFile), OperatorDrainsToText(changed));
   if (!written) {
-    return Fail(Fault::kSelf, "state_not_saved",
-                "nothing was changed, because it would not outlive a restart: " +
-                    written.error().message);
+    return Fail(
+        Fault::kSelf, "state_not_saved",
+        "nothing was changed, because it would not outlive a restart: " + written.error().message);
   }
   drains_ = std::move(changed);
   return true;

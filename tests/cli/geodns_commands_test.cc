@@ -91,8 +91,8 @@ TEST_F(GeodnsCommandsTest, OneServerThatFailsKeepsNobodyFromBeingTold) {
 TEST_F(GeodnsCommandsTest, DrainSaysWhenARestartForgetsIt) {
   ScriptedServer server({Says(
       R"({"pop":"tokyo","drained":true,"changed":true,"outlives_restart":false,"still_up":2})")});
-  const Outcome outcome = Run("drain tokyo --token-file " + TokenFile(),
-                              "geodns = \"" + server.url() + "\"");
+  const Outcome outcome =
+      Run("drain tokyo --token-file " + TokenFile(), "geodns = \"" + server.url() + "\"");
   EXPECT_EQ(outcome.code, 0) << outcome.errors;
   EXPECT_THAT(outcome.out, HasSubstr("a restart forgets it, because geodns.state is not set"));
 }
@@ -164,13 +164,15 @@ TEST_F(GeodnsCommandsTest, SteerPrintsTables) {
                    {"country": "FR", "continent": "EU", "share": 0.1, "moved": 1.0,
                     "before": {"frankfurt": 1.0}, "after": {"tokyo": 1.0}}]}]})",
                               "200 OK", &head)});
-  const Outcome outcome = Run("steer --without frankfurt --without oslo --load tokyo:1.5 "
-                              "--countries 1 --geodns " + server.url());
+  const Outcome outcome =
+      Run("steer --without frankfurt --without oslo --load tokyo:1.5 "
+          "--countries 1 --geodns " +
+          server.url());
   EXPECT_EQ(outcome.code, 0) << outcome.errors;
   EXPECT_THAT(head,
               StartsWith("GET /steer?name=&without=frankfurt%2Coslo&load=tokyo%3A1.5 HTTP/1.1"));
-  for (const char* text : {"IPv4: 25.0 % of the addresses move", "-25.0", "+25.0", "DE",
-                           "and 1 more countries"}) {
+  for (const char* text :
+       {"IPv4: 25.0 % of the addresses move", "-25.0", "+25.0", "DE", "and 1 more countries"}) {
     EXPECT_THAT(outcome.out, HasSubstr(text));
   }
   EXPECT_THAT(outcome.out, ::testing::Not(HasSubstr("JP"))) << "it does not move";

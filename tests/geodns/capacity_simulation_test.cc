@@ -121,8 +121,7 @@ class SimulatedWorld {
     crowd->nearness.clear();
     for (auto [distance, pop] : by_distance) {
       crowd->wanted.push_back(pop);
-      crowd->nearness.push_back(
-          static_cast<float>(std::cos(distance / 24 * 2 * std::numbers::pi)));
+      crowd->nearness.push_back(static_cast<float>(std::cos(distance / 24 * 2 * std::numbers::pi)));
     }
   }
   size_t AnswerTo(const SimulatedClients& clients) const {
@@ -170,7 +169,8 @@ TEST(CapacitySimulationTest, AConstantDemandSettlesBelowTheLimitAndStaysThere) {
     }
     int turns = world.turns(0);
     EXPECT_LE(turns, 2) << "seed " << seed;
-    EXPECT_GT(least_share, 0.8 * world.share(0)) << "no more is given away than must be; seed " << seed;
+    EXPECT_GT(least_share, 0.8 * world.share(0))
+        << "no more is given away than must be; seed " << seed;
     for (int second = 0; second < 3600; ++second) {
       world.Tick(1);
       ASSERT_LE(world.load()[0], kMostLoad * 1.05) << "seed " << seed << " second " << second;

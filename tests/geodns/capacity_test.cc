@@ -46,6 +46,16 @@ TEST_F(CapacityTest, AnOverloadMovesOneBoundedStepInASettlingTime) {
   EXPECT_EQ(Share(), CapacityControl::kLeastShare) << "never nobody";
 }
 
+TEST_F(CapacityTest, TwiceTheLimitIsGoneAfterFiveSettlingTimes) {
+  for (int second = 0; second < 5 * 40; ++second) {
+    now_ += seconds(1);
+    const PopLoad pops[] = {{true, 2 * Share()}, {true, 0.1}};
+    control_.Step(now_, pops);
+  }
+  EXPECT_LT(2 * Share(), 1);
+  EXPECT_GT(2 * Share(), 0.8) << "and no more than needed";
+}
+
 TEST_F(CapacityTest, ASmallOverloadMovesAFewOnly) {
   Run(seconds(80), 1.1, 0.1);
   EXPECT_NEAR(Share(), 1 + 0.5 * (0.9 / 1.1 - 1), 1e-6) << "half of the way to the middle";

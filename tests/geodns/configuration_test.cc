@@ -252,7 +252,8 @@ TEST_F(ConfigurationTest, WhatIsWrongWithAZoneIsNamedWithItsLine) {
       {"10.0.0.0/8", "10.0.0.1/8",
        "DIR/geodns.toml:30: zone.steer.override.cidrs: expected a network like 10.0.0.0/8"},
       {"countries = [\"JP\"]", "asns = [0]",
-       "DIR/geodns.toml:30: zone.steer.override.asns: expected numbers from 1 to 4294967295, got 0"},
+       "DIR/geodns.toml:30: zone.steer.override.asns: expected numbers from 1 to 4294967295, got "
+       "0"},
       {"ttl = 20", "min_healthy = 3",
        "DIR/geodns.toml:26: zone.steer.min_healthy: expected 2 at most: the rule has no more pops"},
       {"policy = \"weighted\"", "policy = \"weighted\"\nmin_healthy = 2",
@@ -351,13 +352,35 @@ TEST_F(ConfigurationTest, HealthReachesTheRules) {
 
 TEST(GeodnsTableTest, EveryKeyIsDocumented) {
   std::string document = GeodnsTable().Document("geodns.toml");
-  for (std::string_view key :
-       {"listen",        "threads", "state",      "tcp_connections", "tcp_idle_timeout",
-        "drain_timeout", "address", "token_file", "databases",       "addresses",
-        "location",      "weight",  "url",        "server_name",     "rise",
-        "fall",          "dnssec",  "policy",     "fallback_check",  "override",
-        "countries",     "unknown", "most_load",  "take_back_load",  "expect_status",
-        "expect_body",   "most_lag", "min_healthy", "asns"}) {
+  for (std::string_view key : {"listen",
+                               "threads",
+                               "state",
+                               "tcp_connections",
+                               "tcp_idle_timeout",
+                               "drain_timeout",
+                               "address",
+                               "token_file",
+                               "databases",
+                               "addresses",
+                               "location",
+                               "weight",
+                               "url",
+                               "server_name",
+                               "rise",
+                               "fall",
+                               "dnssec",
+                               "policy",
+                               "fallback_check",
+                               "override",
+                               "countries",
+                               "unknown",
+                               "most_load",
+                               "take_back_load",
+                               "expect_status",
+                               "expect_body",
+                               "most_lag",
+                               "min_healthy",
+                               "asns"}) {
     bool row = document.find("| `" + std::string(key) + "` |") != std::string::npos;
     bool heading = document.find(" " + std::string(key) + " = ") != std::string::npos;
     EXPECT_TRUE(row || heading) << key;

@@ -117,8 +117,8 @@ TEST_F(ExplainTest, TellsWhyPointsWereLeftOut) {
   } kRows[] = {
       {"www.demo.test.", "133.11.0.1", "nearest", "tokyo:down frankfurt sydney:not in this rule",
        "udu"},
-      {"www.demo.test.", "133.11.0.1", "nearest", "tokyo:drained by itself frankfurt sydney:not in this rule",
-       "uxu"},
+      {"www.demo.test.", "133.11.0.1", "nearest",
+       "tokyo:drained by itself frankfurt sydney:not in this rule", "uxu"},
       {"www.demo.test.", "133.11.0.1", "fallback",
        "tokyo:down frankfurt:down sydney:not in this rule", "ddu"},
       {"www.demo.test.", "133.11.0.1", "fail_open", "tokyo frankfurt:down sydney:not in this rule",
@@ -250,11 +250,10 @@ TEST_F(ExplainTest, StatusTellsDrainsLagAndShares) {
   EXPECT_EQ(json["pops"][2]["state"], "drained") << "without a check";
   EXPECT_FALSE(json["pops"][2].contains("share")) << "it has no limit";
   std::string metrics = WorldMetrics(world_, moment);
-  for (std::string_view line :
-       {"nearside_dns_pop_drained_by_operator{pop=\"frankfurt\"} 1\n",
-        "nearside_dns_pop_drained_by_operator{pop=\"tokyo\"} 0\n",
-        "nearside_dns_target_drained{target=\"tokyo\"} 1\n",
-        "nearside_dns_target_lag_seconds{target=\"tokyo\"} 77.5\n"}) {
+  for (std::string_view line : {"nearside_dns_pop_drained_by_operator{pop=\"frankfurt\"} 1\n",
+                                "nearside_dns_pop_drained_by_operator{pop=\"tokyo\"} 0\n",
+                                "nearside_dns_target_drained{target=\"tokyo\"} 1\n",
+                                "nearside_dns_target_lag_seconds{target=\"tokyo\"} 77.5\n"}) {
     EXPECT_THAT(metrics, HasSubstr(line));
   }
 }

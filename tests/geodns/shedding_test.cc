@@ -55,9 +55,8 @@ TEST(SheddingTest, WhatIsShedGoesOnWhereTheNextShedsToo) {
 }
 
 TEST(SheddingTest, WhenNobodyHasRoomAllStay) {
-  const std::vector<Crowd> crowds = {{{0, 1}, {0.9F, 0.1F}, 50},
-                                     {{1, 0}, {0.9F, 0.1F}, 70},
-                                     {{0}, {0.5F}, 10}};
+  const std::vector<Crowd> crowds = {
+      {{0, 1}, {0.9F, 0.1F}, 50}, {{1, 0}, {0.9F, 0.1F}, 70}, {{0}, {0.5F}, 10}};
   const Texts all_stay = {"0:1", "0:1", "0:1"};
   EXPECT_EQ(ShedTexts(crowds, {0.5, 0.5}), all_stay);
   EXPECT_EQ(ShedTexts({{{0}, {0.5F}, 10}}, {0.1}), Texts{"0:1"});

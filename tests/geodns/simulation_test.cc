@@ -113,7 +113,7 @@ TEST_F(SimulationTest, WithoutAnyPointTheFallbackIsTold) {
   EXPECT_EQ(json["families"][0]["moved"], 0.0) << "fail open";
   Load("fallback = [\"127.0.0.9\"]\n");
   json = Ask({.without = {"frankfurt", "virginia", "tokyo"}});
-  EXPECT_EQ(json["families"][0]["after"], SimulationJson::parse(R"({"(fallback)": 1.0})"));
+  EXPECT_EQ(json["families"][0]["after"], SimulationJson({{"(fallback)", 1.0}}));
 }
 
 TEST_F(SimulationTest, SaysWhatIsMissing) {
@@ -127,8 +127,9 @@ TEST_F(SimulationTest, SaysWhatIsMissing) {
   EXPECT_EQ(error({.name = "x.demo.test"}),
             "x.demo.test is not steered: expected a name like www.demo.test.");
   Load("[[zone.steer]]\nnames = [\"ab\"]\npops = [\"tokyo\"]\n");
-  EXPECT_EQ(error({}), "several names are steered: expected a name like www.demo.test., "
-                       "ab.demo.test.");
+  EXPECT_EQ(error({}),
+            "several names are steered: expected a name like www.demo.test., "
+            "ab.demo.test.");
   EXPECT_EQ(Ask({.name = "AB.demo.test"})["name"], "ab.demo.test.");
   Load("", false);
   EXPECT_THAT(error({}), HasSubstr("set geo.databases"));

@@ -500,9 +500,8 @@ TEST_F(SteerTableTest, ScopesOfShedClientsAreTrue) {
     uint32_t inside = told.scope == 0 ? next() : base ^ (next() >> told.scope & ~0U >> told.scope);
     if (told.scope == 32) inside = base;
     auto again = table->Find(address(inside), 32);
-    ASSERT_EQ(told.pops.pops[0], again.pops.pops[0]) << address(base).ToText() << " /"
-                                                     << int{told.scope} << " "
-                                                     << address(inside).ToText();
+    ASSERT_EQ(told.pops.pops[0], again.pops.pops[0])
+        << address(base).ToText() << " /" << int{told.scope} << " " << address(inside).ToText();
   }
 }
 

@@ -1,4 +1,4 @@
-"""What operators do with steering: drain and undrain, capacity, checks of every kind, min_healthy, explain and steer."""
+"""What operators do with steering: drain, capacity, checks of every kind, min_healthy, explain and steer."""
 
 import json
 import signal
