@@ -30,10 +30,11 @@ Result<Json> Send(const std::string& url, const HttpRequest& request, std::strin
 
 }  // namespace
 
-Result<Json> AskAdmin(const std::string& url, const std::string& target, std::string_view whose) {
+Result<Json> AskAdmin(const std::string& url, const std::string& target, std::string_view whose,
+                      milliseconds timeout) {
   HttpRequest request;
   request.target = target;
-  request.timeout = seconds(5);
+  request.timeout = timeout;
   return Send(url, request, whose);
 }
 

@@ -10,7 +10,8 @@ namespace nearside::cli {
 /// GET of `target` at a daemon's admin address ("http://127.0.0.1:7053"): its JSON object. `whose`
 /// says what should answer there, for errors ("GeoDNS"). A refusal is an error with the daemon's
 /// own words, if it has any. Errors: kOrigin, kOperator bad_url.
-Result<Json> AskAdmin(const std::string& url, const std::string& target, std::string_view whose);
+Result<Json> AskAdmin(const std::string& url, const std::string& target, std::string_view whose,
+                      milliseconds timeout = seconds(5));
 
 /// POST of `body` (JSON, or "" for none) to `target` there, with the admin token of `token_file`:
 /// the JSON object of the answer. Errors: as AskAdmin, kOperator no_token.

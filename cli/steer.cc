@@ -10,6 +10,9 @@
 namespace nearside::cli {
 namespace {
 
+/// Working it out takes a second or two on a busy machine.
+constexpr seconds kPatience{60};
+
 std::string PercentText(double share) {
   char text[16];
   std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
@@ -107,7 +110,7 @@ Exit Steer(CommandContext& context, const SteerOptions& options) {
       AskAdmin(server,
                "/steer?name=" + EncodePath(options.name) + "&without=" + joined(options.without) +
                    "&load=" + joined(options.loads),
-               "GeoDNS");
+               "GeoDNS", kPatience);
   if (!answer) return context.Failed(answer.error());
   Terminal& terminal = context.terminal;
   if (options.json) {

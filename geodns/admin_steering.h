@@ -18,7 +18,8 @@ struct SteeringRoutes {
   std::function<const World&()> world;
   std::function<std::shared_ptr<const Snapshot>()> snapshot;
   std::function<Moment()> moment;
-  std::function<void()> publish;  ///< makes what changed count
+  std::function<bool()> stopping;  ///< what is changed now would be lost
+  std::function<void()> publish;   ///< makes what changed count
 
   /// POST /drain?pop=NAME and /undrain?pop=NAME.
   std::vector<PostRoute> Posts() const;

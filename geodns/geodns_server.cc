@@ -194,6 +194,7 @@ Status GeodnsServer::OpenAdmin() {
                                  .world = [this]() -> const World& { return world_; },
                                  .snapshot = [this] { return snapshot_; },
                                  .moment = [this] { return Now(); },
+                                 .stopping = [this] { return terminating_; },
                                  .publish = [this] { Publish(); }});
   admin_ =
       std::make_unique<Admin>(registry_, started_,
@@ -265,6 +266,7 @@ void GeodnsServer::Publish() {
 }
 
 void GeodnsServer::StepShares() {
+  if (terminating_) return;
   share_steps_->Arm(kShareStep);
   if (steering_.StepShares(MonoNow(), checker_->Targets())) Publish();
 }

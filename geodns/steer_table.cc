@@ -170,11 +170,16 @@ void SteerTable::Maker::CompareCrowds(bool is_ipv6, std::span<const Situation> c
     }
     return at->second;
   };
-  PrefixTrie::Combine(*places_, tags_, [&](uint32_t place, uint32_t set) {
-    return number_of({place, sets_[set]});
-  }).Visit([&](const auto&, unsigned bits, uint32_t crowd) {
-    crowds[crowd].weight += WeightOf(is_ipv6, bits);
-  });
+  std::vector<uint32_t> known(map_.place_count() * sets_.size(), UINT32_MAX);
+  auto combine = [&](uint32_t place, uint32_t set) {
+    uint32_t& number = known[place * sets_.size() + set];
+    if (number == UINT32_MAX) number = number_of({place, sets_[set]});
+    return number;
+  };
+  PrefixTrie::Combine(*places_, tags_, combine)
+      .Visit([&](const auto&, unsigned bits, uint32_t crowd) {
+        crowds[crowd].weight += WeightOf(is_ipv6, bits);
+      });
   for (const Situation& situation : cut_short) number_of(situation);
   std::vector<std::vector<Portion>> portions = Shed(crowds, health_.kept);
   for (size_t i = 0; i < portions.size(); ++i) portions_[situations[i]] = std::move(portions[i]);

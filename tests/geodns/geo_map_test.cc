@@ -91,13 +91,21 @@ TEST_F(GeoMapTest, ImpossibleCoordinatesAreNoCoordinates) {
 
 TEST_F(GeoMapTest, NeighboursWithTheSamePlaceAreMerged) {
   MmdbWriter writer(6);
-  // Different cities of Germany rank alike, and countries differ.
-  writer.AddCity("10.0.0.0/16", "DE", 50, 8).AddCity("10.1.0.0/16", "DE", 52.5, 13.4);
-  writer.AddCity("10.2.0.0/15", "DE", 48.1, 11.6).AddCity("10.4.0.0/14", "AT", 48.2, 16.4);
+  // Different cities of one cell of Germany rank alike, and countries differ.
+  writer.AddCity("10.0.0.0/16", "DE", 50, 8).AddCity("10.1.0.0/16", "DE", 51.3, 6.8);
+  writer.AddCity("10.2.0.0/15", "DE", 50.9, 7).AddCity("10.4.0.0/14", "AT", 48.2, 16.4);
   ASSERT_EQ(Load({writer.Bytes()}), "");
   EXPECT_EQ(At("10.0.0.1"), "DE EU 0,1,2 /14");
   EXPECT_EQ(At("10.4.0.1"), "AT EU 0,1,2 /14");
   EXPECT_EQ(map_->place_count(), 3U);
+  // What is far enough to matter to an overloaded point of presence stays apart.
+  const Place& near =
+      map_->place(map_->trie(false).Find(IpAddress::Parse("10.0.0.1")->bytes.data()).value);
+  const Place& far =
+      map_->place(map_->trie(false).Find(IpAddress::Parse("10.4.0.1")->bytes.data()).value);
+  ASSERT_EQ(near.nearness.size(), 3U);
+  EXPECT_GT(near.nearness[0], far.nearness[0]);
+  EXPECT_GT(near.nearness[0], near.nearness[1]) << "in the order of the ranking";
 }
 
 TEST_F(GeoMapTest, FilesAreMergedAndTheFirstThatKnowsCounts) {

@@ -459,7 +459,7 @@ TEST_F(SteerTableTest, SheddingGoesToSparesWhereAnOverrideHasNoOther) {
   EXPECT_EQ(At(rule, health, "133.11.0.1").substr(0, 6), "shed 2") << "Japan's nearest";
   EXPECT_EQ(At(rule, health, "10.64.0.1").substr(0, 6), "shed 0");
   EXPECT_EQ(At(rule, health, "10.64.0.0", 27), "nearest 0 /27") << "the network may not match";
-  EXPECT_EQ(At(rule, health, "10.1.2.3"), "nearest 0 /10");
+  EXPECT_EQ(At(rule, health, "10.1.2.3"), "nearest 0 /9") << "the same answer as the network's";
   SteerRule two = rule;
   two.answers = 2;
   EXPECT_EQ(At(two, health, "133.11.0.1").substr(0, 8), "shed 2 0");

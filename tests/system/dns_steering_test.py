@@ -120,13 +120,13 @@ class DrainTest(SteeringSystemTest):
         done = self.nearside("drain", "tokyo")
         self.assertEqual((0, ""), (done.returncode, done.stderr))
         self.assertIn("tokyo is drained, 2 up", done.stdout)
-        self.await_place(TOKYO_UNIVERSITY, "virginia")
+        self.await_place(TOKYO_UNIVERSITY, "frankfurt")
         self.daemon.reload()
         self.daemon.wait_for_log("event=reloaded")
-        self.assertEqual("virginia", self.place_of(TOKYO_UNIVERSITY))
+        self.assertEqual("frankfurt", self.place_of(TOKYO_UNIVERSITY))
         self.daemon.kill()
         self.daemon.start()
-        self.assertEqual("virginia", self.place_of(TOKYO_UNIVERSITY))
+        self.assertEqual("frankfurt", self.place_of(TOKYO_UNIVERSITY))
         status = self.status_of("tokyo")
         self.assertEqual(("drained", "operator"), (status["state"], status["drained"][0]["by"]))
         tokyo = next(pop for pop in self.explain("133.11.0.1")["pops"] if pop["name"] == "tokyo")
@@ -216,7 +216,7 @@ class TcpCheckTest(SteeringSystemTest):
         self.await_place(TOKYO_UNIVERSITY, "tokyo")
         self.points["tokyo"].says(503)
         self.points["tokyo"].endpoint.stop()
-        self.await_place(TOKYO_UNIVERSITY, "virginia")
+        self.await_place(TOKYO_UNIVERSITY, "frankfurt")
         self.points["tokyo"].endpoint.start()
         self.await_place(TOKYO_UNIVERSITY, "tokyo")
         self.assertEqual([], self.points["tokyo"].endpoint.requests, "nothing was sent")
@@ -228,9 +228,9 @@ class AnswerCheckTest(SteeringSystemTest):
     def test_body_status_and_lag_are_looked_at(self):
         tokyo = self.points["tokyo"]
         for status, body, lag, place, why in (
-                (200, b"all well", "0.0", "tokyo", ""), (200, b"maintenance", "0.0", "virginia", "is not in the first"),
-                (418, b"all well", "0.0", "tokyo", ""), (204, b"", "0.0", "virginia", "status 204"),
-                (200, b"it is all well", "30.0", "tokyo", ""), (200, b"all well", "31.0", "virginia", "")):
+                (200, b"all well", "0.0", "tokyo", ""), (200, b"maintenance", "0.0", "frankfurt", "is not in the first"),
+                (418, b"all well", "0.0", "tokyo", ""), (204, b"", "0.0", "frankfurt", "status 204"),
+                (200, b"it is all well", "30.0", "tokyo", ""), (200, b"all well", "31.0", "frankfurt", "")):
             with self.subTest(status=status, body=body, lag=lag):
                 tokyo.says(status, body, Nearside_Lag=lag)
                 self.await_place(TOKYO_UNIVERSITY, place)
