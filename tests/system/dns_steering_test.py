@@ -228,7 +228,7 @@ class AnswerCheckTest(SteeringSystemTest):
     def test_body_status_and_lag_are_looked_at(self):
         tokyo = self.points["tokyo"]
         for status, body, lag, place, why in (
-                (200, b"all well", "0.0", "tokyo", ""), (200, b"maintenance", "0.0", "frankfurt", "is not in the first"),
+                (200, b"all well", "0.0", "tokyo", ""), (200, b"repair", "0.0", "frankfurt", "is not in the first"),
                 (418, b"all well", "0.0", "tokyo", ""), (204, b"", "0.0", "frankfurt", "status 204"),
                 (200, b"it is all well", "30.0", "tokyo", ""), (200, b"all well", "31.0", "frankfurt", "")):
             with self.subTest(status=status, body=body, lag=lag):
