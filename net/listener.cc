@@ -142,7 +142,7 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
     if (options_.proxy_protocol) {
       Greet(std::move(accepted), peer);
     } else {
-      Adopt(std::move(accepted), peer);
+      Adopt(std::move(accepted), peer, false);
     }
     return true;
   }
@@ -179,7 +179,7 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
   void OnGreeting(ProxyGreeting* greeting, ProxyRefusal refusal) {
     auto found = greetings_.extract(greeting);
     if (refusal != ProxyRefusal::kNone) return RefuseProxy(refusal, greeting->peer());
-    Adopt(greeting->TakeSocket(), greeting->peer());
+    Adopt(greeting->TakeSocket(), greeting->peer(), greeting->over_tls());
   }
 
   /// Counts it; one line a minute says why, since every further one says the same.
@@ -194,8 +194,9 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
          {"error", ProxyRefusalText(refusal)}});
   }
 
-  void Adopt(Descriptor socket, const SocketAddress& peer) {
-    SocketStream::Parts parts{.socket = std::move(socket), .peer = peer};
+  /// `over_tls`: the client's TLS ended at a proxy before us.
+  void Adopt(Descriptor socket, const SocketAddress& peer, bool over_tls) {
+    SocketStream::Parts parts{.socket = std::move(socket), .peer = peer, .over_tls = over_tls};
     if (tls_ != nullptr) {
       auto session = TlsSession::Accept(std::static_pointer_cast<TlsServerContext>(tls_));
       if (!session) {

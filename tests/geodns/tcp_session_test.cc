@@ -29,6 +29,7 @@ class NarrowStream final : public net::Stream {
   std::string_view alpn() const override { return ""; }
   std::string_view server_name() const override { return ""; }
   bool is_tls() const override { return false; }
+  bool is_https() const override { return false; }
   bool Covers(std::string_view) const override { return true; }
 
   bool paused = false;
