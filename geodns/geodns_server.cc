@@ -15,6 +15,7 @@
 #include "net/worker_group.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "runtime/service_manager.h"
 
 namespace nearside::geodns {
 namespace {
@@ -209,6 +210,7 @@ void GeodnsServer::Serve() {
     addresses += (addresses.empty() ? "" : ",") + address.ToString();
   }
   std::string admin = admin_listener_ ? admin_listener_->address().ToString() : "none";
+  NotifyServiceManager("READY=1");
   Log(Level::kInfo, "ready",
       {{"listen", addresses},
        {"admin", admin},
@@ -307,6 +309,7 @@ void GeodnsServer::Apply(Result<World>& loaded) {
 void GeodnsServer::Terminate() {
   if (std::exchange(terminating_, true)) return control_->Stop();  // asked twice: now
   milliseconds deadline = world_.configuration->drain_timeout;
+  NotifyServiceManager("STOPPING=1");
   Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(deadline)}});
   if (!serving_) return control_->Stop();
   for (size_t i = 0; i < workers_.size(); ++i) {
