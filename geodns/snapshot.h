@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "geodns/address.h"
+#include "geodns/protocol.h"
 #include "geodns/steer_table.h"
 #include "geodns/zone_index.h"
 
@@ -36,6 +37,7 @@ struct Steer {
 /// queries and replaced whole when zones, settings or health change. Immutable; any thread.
 struct Snapshot {
   ZoneIndex zones;
+  Protocol protocol;
   std::vector<Steer> steers;  ///< by Zone::Node::steer
 };
 

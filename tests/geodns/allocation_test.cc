@@ -66,7 +66,7 @@ TEST(AllocationTest, AnsweringTakesNoMemory) {
         auto bytes = query.Bytes();
         Tally tally;
         size_t before = allocations;
-        answered += Respond(*snapshot, bytes, client, Transport::kUdp, out, &tally) > 0;
+        answered += Respond(*snapshot, bytes, {client}, out, &tally) > 0;
         EXPECT_EQ(allocations, before) << name << ' ' << qtype;
       }
     }
