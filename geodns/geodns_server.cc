@@ -47,7 +47,13 @@ class GeodnsServer {
       : world_(std::move(world)),
         started_with_(world_.configuration),
         config_file_(std::move(config_file)),
-        started_(WallNow()) {}
+        started_(WallNow()),
+        zone_queries_(started_with_->threads) {
+    world_.zone_counters = zone_queries_.For(world_.zones);
+    registry_.CountersFrom("nearside_dns_zone_queries_total",
+                           "Queries answered from a zone, by the zone their name lies in.",
+                           [this] { return zone_queries_.Samples(); });
+  }
   ~GeodnsServer();
   Status Start();
   void Run() { control_->Run(); }
@@ -84,6 +90,7 @@ class GeodnsServer {
   const std::string config_file_;
   const WallTime started_;
   metrics::Registry registry_;
+  ZoneQueries zone_queries_;
   DnsMetrics metrics_{registry_};
   std::unique_ptr<net::EventLoop> control_;
   std::unique_ptr<net::WorkerGroup> group_;
@@ -165,6 +172,7 @@ Status GeodnsServer::OpenWorkers() {
   WorkerOptions options{configuration.tcp_connections, configuration.tcp_idle_timeout,
                         configuration.tcp_connections_per_client, configuration.rate_networks};
   for (size_t i = 0; i < configuration.threads; ++i) {
+    options.number = i;
     workers_.push_back(std::make_unique<Worker>(group_->loop(i), metrics_, *registry_.MakeCells(),
                                                 snapshot_, options));
   }
@@ -364,6 +372,7 @@ Result<ReloadReport> GeodnsServer::Apply(Result<World>& loaded) {
     return unexpected(error);
   }
   world_ = std::move(*loaded);
+  world_.zone_counters = zone_queries_.For(world_.zones);
   Publish();
   SaveHealth();
   ReloadReport report{.zones = world_.zones.size(), .places = world_.map->place_count()};

@@ -39,6 +39,9 @@ size_t QueryDesk::Answer(std::span<const uint8_t> query, const IpAddress& client
     size = geodns::Answer(*snapshot_, arrival, asker, treatment, out, &tally);
   }
   metrics_.Count(cells_, tally, transport);
+  if (tally.zone && *tally.zone < snapshot_->zone_counters.size()) {
+    snapshot_->zone_counters[*tally.zone]->Add(worker_);
+  }
   return size;
 }
 

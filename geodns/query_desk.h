@@ -16,13 +16,15 @@ namespace nearside::geodns {
 /// that answering takes no lock and no atomic.
 class QueryDesk {
  public:
-  /// `networks`: those that the rate limit keeps count of. References outlive it.
+  /// `networks`: those that the rate limit keeps count of. `worker`: its number, for counters of
+  /// zones. References outlive it.
   QueryDesk(net::EventLoop& loop, const DnsMetrics& metrics, metrics::Cells& cells,
-            std::shared_ptr<const Snapshot> snapshot, size_t networks)
+            std::shared_ptr<const Snapshot> snapshot, size_t networks, size_t worker = 0)
       : loop_(loop),
         metrics_(metrics),
         cells_(cells),
         snapshot_(std::move(snapshot)),
+        worker_(worker),
         limiter_(networks) {}
 
   /// Answers a query into `out` and counts; 0 when it gets none.
@@ -41,6 +43,7 @@ class QueryDesk {
   const DnsMetrics& metrics_;
   metrics::Cells& cells_;
   std::shared_ptr<const Snapshot> snapshot_;
+  const size_t worker_;
   RateLimiter limiter_;
   uint64_t evicted_ = 0;  ///< those counted
 };

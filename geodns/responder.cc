@@ -51,6 +51,7 @@ class Response {
   void AddAddresses(const AddressRecords& records, uint32_t ttl);
   void AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set);
   const Zone* ZoneFor(NameView folded) const;
+  size_t ZoneNumberFor(NameView folded) const;
   void AddNegativeSoa(const Zone& zone, uint32_t most_ttl = UINT32_MAX);
   void AddReferral(const Zone& zone, const Zone::Node& cut);
   bool AddGlue(const Zone& zone, const Zone::Node& node);
@@ -160,10 +161,11 @@ Rcode Response::AnswerQuestion(const dns::Question& question) {
   if (dns::IsMetaType(type_) && type_ != type::kAny) return Rcode::kNotImp;
   dns::Name folded(question.name);
   folded.Fold();
-  const Zone* zone = ZoneFor(folded);
-  if (zone == nullptr) return Rcode::kRefused;
+  const size_t number = ZoneNumberFor(folded);
+  if (number == snapshot_.zones.zones().size()) return Rcode::kRefused;
   authoritative_ = true;
-  return AnswerInZone(*zone, folded, question.name);
+  tally_->zone = number;
+  return AnswerInZone(*snapshot_.zones.zones()[number], folded, question.name);
 }
 
 /// What people ask a server about itself: the names of BIND, and those of RFC 4892.
@@ -187,14 +189,22 @@ Rcode Response::AnswerChaos(const dns::Question& question) {
 
 /// The zone that answers for a name, or nullptr.
 const Zone* Response::ZoneFor(NameView folded) const {
-  const Zone* zone = snapshot_.zones.Find(folded);
+  const auto& zones = snapshot_.zones.zones();
+  const size_t number = ZoneNumberFor(folded);
+  return number < zones.size() ? zones[number].get() : nullptr;
+}
+
+/// Its place among the zones; their number for none.
+size_t Response::ZoneNumberFor(NameView folded) const {
+  const auto& zones = snapshot_.zones.zones();
+  const size_t number = snapshot_.zones.NumberOf(folded);
   // RFC 3658 §2.2.1.1: DS is a matter of the parent's zone, if that is ours as well.
-  if (zone != nullptr && type_ == type::kDs && zone->origin().size() == folded.size() &&
-      !folded.is_root()) {
-    const Zone* parent = snapshot_.zones.Find(folded.Parent());
-    if (parent != nullptr) zone = parent;
+  if (number < zones.size() && type_ == type::kDs &&
+      zones[number]->origin().size() == folded.size() && !folded.is_root()) {
+    const size_t parent = snapshot_.zones.NumberOf(folded.Parent());
+    if (parent < zones.size()) return parent;
   }
-  return zone;
+  return number;
 }
 
 Rcode Response::AnswerInZone(const Zone& first, NameView folded, NameView owner) {

@@ -54,6 +54,7 @@ struct Tally {
   bool kept_small = false;  ///< truncated for Protocol::most_amplification alone
   dns::CookieState cookie = dns::CookieState::kNone;
   std::optional<SteerReason> steered;
+  std::optional<size_t> zone;  ///< in ZoneIndex::zones(): the one that the question lies in
 };
 
 /// CNAMEs followed inside a zone; a longer chain is left to the resolver.
