@@ -185,6 +185,45 @@ class RestartTest(SystemTest):
         self.server.daemon.process = Adopted(successor)
 
 
+# What systemd does: opens the sockets, names them, and becomes the daemon.
+ACTIVATE = """
+import os, socket, sys
+address, port, notify = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+sockets = [socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
+for each in sockets:
+    each.bind((address, port))
+sockets[1].listen()
+copies = [os.dup(each.fileno()) for each in sockets]
+for number, copy in enumerate(copies, 3):
+    os.dup2(copy, number)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "NOTIFY_SOCKET": notify}
+os.execv(sys.argv[4], sys.argv[4:])
+"""
+
+
+class ActivationTest(SystemTest):
+    """Sockets that systemd opened, and what it is told."""
+
+    def test_sockets_of_systemd_are_served_and_readiness_is_told(self):
+        address = self.addresses.address()
+        port = self.addresses.port(address)
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(notify.close)
+        notify.bind(str(self.folder / "notify"))
+        notify.settimeout(30)
+        server = NameServer(self, {"frankfurt": (self.addresses.address(), 443)}, checks=False, address=address,
+                            port=port, prefix=("/usr/bin/python3", "-c", ACTIVATE, address, str(port),
+                                               str(self.folder / "notify")))
+        config = server.daemon.config_path.read_text()
+        server.daemon.configure(config.replace("threads = 2", "threads = 1"))
+        server.start()
+        self.assertEqual(f"READY=1\nMAINPID={server.daemon.pid}".encode(), notify.recv(1024))
+        self.assertEqual(['"hello"'], server.ask("text.demo.test", "TXT").answers)
+        self.assertEqual(['"hello"'], server.ask("text.demo.test", "TXT", tcp=True).answers)
+        server.daemon.stop()
+        self.assertEqual(b"STOPPING=1", notify.recv(1024))
+
+
 class UnprivilegedTest(RestartTest):
     """Started by root on a port that only root may open."""
 
