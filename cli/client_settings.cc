@@ -30,6 +30,10 @@ settings::Table ClientTable() {
             {.fallback = "",
              .prose = "Admin address of GeoDNS, as `http://127.0.0.1:7053`: `nearside status` then "
                       "shows what DNS thinks of each point of presence. `--geodns` wins."});
+  table.Key("geodns_token_file", &ClientSettings::geodns_token_file,
+            {.fallback = "",
+             .prose = "File with the token of GeoDNS's admin listener, for what changes something "
+                      "there (`nearside reload`). `--token-file` wins."});
   return table;
 }
 
@@ -49,13 +53,12 @@ Result<ClientSettings> ReadClientSettings(const std::string& path) {
   return settings;
 }
 
-Result<std::string> ReadToken(const std::string& file) {
-  const auto fail = [](const std::string& why) {
+Result<std::string> ReadToken(const std::string& file, std::string_view key) {
+  const auto fail = [key](const std::string& why) {
+    const std::string whose = key == "token_file" ? "the origin's token" : "GeoDNS's admin token";
     return Fail(Fault::kOperator, "no_token",
-                why +
-                    ": expected a file with the origin's token, named by --token-file or by "
-                    "token_file = \"…\" in " +
-                    ClientSettingsPath());
+                why + ": expected a file with " + whose + ", named by --token-file or by " +
+                    std::string(key) + " = \"…\" in " + ClientSettingsPath());
   };
   if (file.empty()) return fail("no token file is named");
   Result<std::string> text = ReadFile(file, 64_KiB);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "runtime/result.h"
 #include "runtime/settings.h"
@@ -11,7 +12,8 @@ namespace nearside::cli {
 struct ClientSettings {
   std::string origin;
   std::string token_file;
-  std::string geodns;  ///< admin address of GeoDNS, for `status`; "" : not asked
+  std::string geodns;             ///< admin address of GeoDNS, for `status`; "" : not asked
+  std::string geodns_token_file;  ///< of its admin listener
 };
 
 /// The rows behind ClientSettings.
@@ -23,7 +25,7 @@ std::string ClientSettingsPath();
 Result<ClientSettings> ReadClientSettings(const std::string& path);
 
 /// The first line of the file that is neither empty nor a comment. Error: kOperator no_token,
-/// saying how to name the file.
-Result<std::string> ReadToken(const std::string& file);
+/// saying how to name the file: of the origin's token, or of another one's key in client.toml.
+Result<std::string> ReadToken(const std::string& file, std::string_view key = "token_file");
 
 }  // namespace nearside::cli

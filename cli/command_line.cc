@@ -13,6 +13,7 @@
 #include "cli/publish.h"
 #include "cli/purge.h"
 #include "cli/releases.h"
+#include "cli/reload.h"
 #include "cli/rollback.h"
 #include "cli/sites.h"
 #include "cli/status.h"
@@ -62,6 +63,13 @@ Prints the cache key and what it is made of, every response that is stored, its 
 and which field or setting says so, and what a request would get now, with the reason that Cache-Status
 would name.)";
 
+constexpr const char* kReloadExamples = R"(Examples:
+  nearside reload --geodns http://127.0.0.1:7053 --token-file /etc/nearside/geodns.token
+  nearside reload                        # with geodns and geodns_token_file in client.toml
+
+Reads settings, zone files and databases again, as SIGHUP does, and says what came of it. What is wrong is named
+with file and line; the server then goes on with what it had, and the command exits 1.)";
+
 /// The origin refuses to wait longer, but only after a publish has uploaded everything.
 constexpr seconds kLongestWait{60};
 
@@ -90,6 +98,7 @@ struct CommandLine {
   StatusOptions status;
   ExplainOptions explain;
   CheckOptions check;
+  ReloadOptions reload;
   std::string edge;
   bool edges_json = false;
   std::function<Exit(CommandContext&)> chosen;
@@ -123,6 +132,7 @@ struct CommandLine {
   void AddStatus();
   void AddEdges();
   void AddLooks();
+  void AddGeodns();
 };
 
 void CommandLine::AddGlobal() {
@@ -134,7 +144,8 @@ void CommandLine::AddGlobal() {
                        "Print the version and exit");
   app.add_option("--origin", global.origin, "The origin's API, as http://127.0.0.1:9000")
       ->type_name("URL");
-  app.add_option("--token-file", global.token_file, "File with the API's bearer token")
+  app.add_option("--token-file", global.token_file,
+                 "File with the bearer token of the API, or of GeoDNS")
       ->type_name("FILE");
   app.add_option("--config", global.config, "Settings instead of ~/.config/nearside/client.toml")
       ->type_name("FILE");
@@ -278,6 +289,16 @@ void CommandLine::AddLooks() {
       ->type_name("URL");
 }
 
+void CommandLine::AddGeodns() {
+  CLI::App* again =
+      Command(&app, "reload", "Make GeoDNS read its settings, zones and databases again",
+              [this](CommandContext& c) { return Reload(c, reload); });
+  again->footer(kReloadExamples);
+  again->add_option("--geodns", reload.geodns, "Admin address of GeoDNS, as http://127.0.0.1:7053")
+      ->type_name("URL");
+  again->add_flag("--json", reload.json, "Print JSON");
+}
+
 Exit Run(CommandLine& line) {
   const std::string path = line.global.config.empty() ? ClientSettingsPath() : line.global.config;
   Result<ClientSettings> settings = ReadClientSettings(path);
@@ -286,7 +307,9 @@ Exit Run(CommandLine& line) {
     return Exit::kFailed;
   }
   if (!line.global.origin.empty()) settings->origin = line.global.origin;
-  if (!line.global.token_file.empty()) settings->token_file = line.global.token_file;
+  if (!line.global.token_file.empty()) {
+    settings->token_file = settings->geodns_token_file = line.global.token_file;
+  }
   CommandContext context{std::move(*settings), line.terminal};
   return line.chosen(context);
 }
@@ -305,6 +328,7 @@ int RunCommandLine(int argc, const char* const* argv, std::FILE* out, std::FILE*
   line.AddStatus();
   line.AddEdges();
   line.AddLooks();
+  line.AddGeodns();
   try {
     line.app.parse(argc, argv);
   } catch (const CLI::CallForVersion& version) {

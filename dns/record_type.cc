@@ -91,6 +91,8 @@ std::string_view RcodeName(Rcode rcode) {
       return "REFUSED";
     case Rcode::kBadVers:
       return "BADVERS";
+    case Rcode::kBadCookie:
+      return "BADCOOKIE";
   }
   return "UNKNOWN";
 }

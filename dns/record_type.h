@@ -58,6 +58,7 @@ enum class Rcode : uint8_t {
   kNotImp = 4,
   kRefused = 5,
   kBadVers = 16,
+  kBadCookie = 23,  ///< RFC 7873 §8
 };
 
 /// "NOERROR", "FORMERR" and so on.

@@ -1,16 +1,19 @@
 #include "geodns/admin.h"
 
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "geodns/explain.h"
 #include "geodns/status.h"
 #include "http/uri.h"
+#include "net/address.h"
 #include "runtime/clock.h"
 #include "runtime/crypto.h"
 
 namespace nearside::geodns {
 namespace {
 
+constexpr size_t kLongestPost = 64 << 10;
 constexpr std::string_view kJsonType = "application/json";
 constexpr std::string_view kTextType = "text/plain; charset=utf-8";
 constexpr std::string_view kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
@@ -21,6 +24,10 @@ void RespondText(http::Exchange& exchange, int status, std::string_view type,
   const std::array<http::FieldLine, 3> lines = {
       {{"content-type", type}, {"content-length", length}, {"cache-control", "no-store"}}};
   exchange.Respond(status, {}, lines, http::TextBody(text));
+}
+
+void RespondError(http::Exchange& exchange, int status, std::string_view message) {
+  RespondText(exchange, status, kJsonType, ErrorJson(message));
 }
 
 /// The value of `name` in a query, percent-decoded; "" when it is not there.
@@ -37,6 +44,46 @@ std::string QueryValue(std::string_view query, std::string_view name) {
 
 }  // namespace
 
+std::string ErrorJson(std::string_view message) {
+  using Json = nlohmann::json;
+  return Json({{"error", message}}).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+/// Gathers a POST's body, hands it over whole and carries the answer, for which it lives.
+class Admin::PostBody final : public http::ExchangeHandler {
+ public:
+  PostBody(const PostRoute& route, http::Exchange& exchange)
+      : route_(route), exchange_(exchange), client_(std::make_shared<http::Exchange*>(&exchange)) {}
+  ~PostBody() override { *client_ = nullptr; }
+  void OnBody(std::span<const uint8_t> bytes) override {
+    exchange_.ConsumedBody(bytes.size());
+    if (done_) return;
+    if (body_.size() + bytes.size() > kLongestPost) {
+      done_ = true;
+      return RespondError(exchange_, 413, "expected at most 64 KiB");
+    }
+    body_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  void OnBodyEnd(const http::Fields&) override { Run(); }
+  void Run() {
+    if (std::exchange(done_, true)) return;
+    const std::string body =
+        body_.empty() ? std::string(exchange_.request().query()) : std::move(body_);
+    // An answer at once destroys this.
+    route_.run(body, [client = client_](int status, const std::string& json) {
+      if (*client == nullptr) return;
+      RespondText(*std::exchange(*client, nullptr), status, kJsonType, json);
+    });
+  }
+
+ private:
+  const PostRoute& route_;
+  http::Exchange& exchange_;
+  const std::shared_ptr<http::Exchange*> client_;  ///< null when it has gone or was answered
+  std::string body_;
+  bool done_ = false;
+};
+
 Admin::Admin(const metrics::Registry& registry, WallTime started, Sources sources)
     : registry_(registry), started_(started), sources_(std::move(sources)) {}
 
@@ -44,7 +91,7 @@ void Admin::OnRequest(http::Exchange& exchange) {
   const std::string& method = exchange.request().method;
   if (method == "GET" || method == "HEAD") return Get(exchange);
   if (method == "POST") return Post(exchange);
-  RespondText(exchange, 405, kTextType, "expected GET\n");
+  RespondText(exchange, 405, kTextType, "expected GET or POST\n");
 }
 
 void Admin::Get(http::Exchange& exchange) {
@@ -80,17 +127,39 @@ void Admin::Explain(http::Exchange& exchange) {
   RespondText(exchange, 200, kJsonType, *json);
 }
 
-/// Nothing can be changed from here yet; who asks is told so only with the token.
+void Admin::Run(const PostRoute& route, http::Exchange& exchange) {
+  auto body = std::make_unique<PostBody>(route, exchange);
+  PostBody* handler = body.get();
+  if (exchange.has_body()) exchange.WantBody();
+  exchange.SetHandler(std::move(body));
+  if (!exchange.has_body()) handler->Run();
+}
+
+// A page in a browser on this machine can reach loopback, so that alone opens nothing: a token, and
+// a Host that no DNS name of an attacker can be (rebinding).
 void Admin::Post(http::Exchange& exchange) {
+  const http::RequestHead& request = exchange.request();
+  const std::string_view host = request.host();
+  if (!net::IsIpLiteral(host) && host != "localhost") {
+    return RespondError(exchange, 421, "expected an address or localhost as Host");
+  }
   const std::string& token = sources_.world().configuration->admin_token;
-  auto given = exchange.request().fields.Get("authorization");
   if (token.empty()) {
-    return RespondText(exchange, 403, kTextType, "POST needs admin.token_file in the settings\n");
+    return RespondError(exchange, 403, "POST is off: set admin.token_file to a file with a token");
   }
-  if (!given || !EqualInConstantTime(*given, "Bearer " + token)) {
-    return RespondText(exchange, 401, kTextType, "expected Authorization: Bearer TOKEN\n");
+  const std::string given(request.fields.Get("authorization").value_or(""));
+  if (!EqualInConstantTime(given, "Bearer " + token)) {
+    return RespondError(exchange, 401, "expected \"Authorization: Bearer\" with the admin token");
   }
-  RespondText(exchange, 404, kTextType, "nothing is changed by POST\n");
+  std::string expected;
+  for (const PostRoute& route : sources_.posts) {
+    if (request.path() != route.path) {
+      expected += (expected.empty() ? "expected " : " or ") + route.path;
+      continue;
+    }
+    return Run(route, exchange);
+  }
+  RespondError(exchange, 404, expected.empty() ? "nothing takes a POST here" : expected);
 }
 
 }  // namespace nearside::geodns

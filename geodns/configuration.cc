@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "runtime/file.h"
+#include "runtime/user.h"
 
 namespace nearside::geodns {
 namespace {
@@ -97,6 +98,16 @@ void Maker::TakeServer() {
   made_->tcp_connections = static_cast<size_t>(row.tcp_connections);
   made_->tcp_idle_timeout = row.tcp_idle_timeout;
   made_->drain_timeout = row.drain_timeout;
+  made_->user = row.user;
+  if (!row.user.empty()) {
+    if (auto ok = CheckUser(row.user); !ok) AddError(row.where, "user", ok.error().message);
+  }
+  auto protocol = Protocol::Make(row, settings_.limits);
+  if (protocol) made_->protocol = std::move(*protocol);
+  if (!protocol) AddLine(protocol.error().message);
+  made_->rate_networks = static_cast<size_t>(settings_.limits.networks);
+  made_->tcp_connections_per_client =
+      static_cast<size_t>(settings_.limits.tcp_connections_per_client);
 }
 
 void Maker::TakeAdmin() {

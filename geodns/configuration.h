@@ -11,6 +11,7 @@
 #include "dns/name.h"
 #include "geodns/address.h"
 #include "geodns/place.h"
+#include "geodns/protocol.h"
 #include "geodns/settings.h"
 #include "geodns/steering.h"
 #include "http/session/client.h"
@@ -69,6 +70,10 @@ struct Configuration {
   size_t tcp_connections = 0;
   milliseconds tcp_idle_timeout{};
   milliseconds drain_timeout{};
+  std::string user;  ///< to become when the ports are open; empty: nobody else
+  Protocol protocol;
+  size_t rate_networks = 0;
+  size_t tcp_connections_per_client = 0;
   net::SocketAddress admin;  ///< unset: none
   std::string admin_token;
   std::vector<std::string> databases;

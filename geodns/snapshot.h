@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "geodns/address.h"
+#include "geodns/protocol.h"
 #include "geodns/steer_table.h"
 #include "geodns/zone_index.h"
+#include "geodns/zone_queries.h"
 
 namespace nearside::geodns {
 
@@ -36,6 +38,8 @@ struct Steer {
 /// queries and replaced whole when zones, settings or health change. Immutable; any thread.
 struct Snapshot {
   ZoneIndex zones;
+  ZoneCounters zone_counters;  ///< as zones.zones(), or empty: not counted
+  Protocol protocol;
   std::vector<Steer> steers;  ///< by Zone::Node::steer
 };
 

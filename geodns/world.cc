@@ -120,6 +120,8 @@ std::shared_ptr<const Snapshot> MakeSnapshot(const World& world,
   const Configuration& configuration = *world.configuration;
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->zones = ZoneIndex(world.zones);
+  snapshot->zone_counters = world.zone_counters;
+  snapshot->protocol = configuration.protocol;
   Tables tables(world, targets);
   for (const ZonePlan& zone : configuration.zones) {
     for (const Steering& steering : zone.steers) {

@@ -18,6 +18,7 @@ namespace nearside::geodns {
 struct World {
   std::shared_ptr<const Configuration> configuration;
   std::vector<std::shared_ptr<const Zone>> zones;  ///< as Configuration::zones
+  ZoneCounters zone_counters;                      ///< as zones; empty until it is in force
   std::shared_ptr<const GeoMap> map;
 
   /// Blocks for as long as reading takes (seconds for a large database). Error: kOperator with file

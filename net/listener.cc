@@ -79,9 +79,13 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
   }
 
   Status Open() {
-    auto bound = BoundSocket(options_.address, options_.reuse_port);
-    if (!bound) return unexpected(bound.error());
-    socket_ = std::move(*bound);
+    if (options_.inherited >= 0) {
+      socket_ = Descriptor(options_.inherited);
+    } else {
+      auto bound = BoundSocket(options_.address, options_.reuse_port);
+      if (!bound) return unexpected(bound.error());
+      socket_ = std::move(*bound);
+    }
     if (listen(socket_.get(), options_.backlog) != 0) return ListenError(options_.address, errno);
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;
@@ -105,6 +109,7 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
   }
 
   const SocketAddress& address() const override { return address_; }
+  int descriptor() const override { return socket_.get(); }
   const ListenerCounters& counters() const override { return counters_; }
 
  private:

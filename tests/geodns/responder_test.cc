@@ -65,6 +65,9 @@ www      A     192.0.2.106
 back     CNAME static.demo.test.
 )";
 
+/// Unix time of the queries.
+constexpr uint32_t kNow = 1'559'731'985;
+
 /// Answers queries for demo.test: frankfurt and tokyo steer www and the apex.
 class ResponderTest : public testing::Test {
  protected:
@@ -122,7 +125,7 @@ class ResponderTest : public testing::Test {
   std::string Ask(const std::vector<uint8_t>& query, std::string_view client = "10.1.2.3",
                   Transport transport = Transport::kUdp) {
     std::vector<uint8_t> out(transport == Transport::kUdp ? kUdpAnswerBytes : kTcpAnswerBytes);
-    size_t size = Respond(*snapshot_, query, Ip(client), transport, out, &tally_);
+    size_t size = Respond(*snapshot_, query, {Ip(client), transport, kNow}, out, &tally_);
     answer_.assign(out.begin(), out.begin() + static_cast<long>(size));
     return size == 0 ? "no answer" : Decoded(answer_);
   }
