@@ -31,6 +31,7 @@ class Maker {
                                        const settings::Origin& where, std::string_view key);
   Pops TakePopNames(const std::vector<std::string>& names, const settings::Origin& where,
                     std::string_view key);
+  void TakeAsns();
   void CheckLocations(const SteerRule& rule, const settings::Origin& where);
   void AddError(const settings::Origin& where, std::string_view key, std::string_view message);
   void AddTableError(const settings::Origin& where, std::string_view message);
@@ -67,6 +68,7 @@ Result<std::shared_ptr<const Configuration>> Maker::Make() {
   TakeAdmin();
   TakePops();
   TakeZones();
+  TakeAsns();
   made_->databases = settings_.geo.databases;
   made_->geo_where = settings_.geo.where;
   made_->restart = settings_.restart;
@@ -240,6 +242,21 @@ Override Maker::TakeOverride(const OverrideSettings& row) {
   }
   made.pops = TakePopNames(row.pops, row.where, "pops");
   return made;
+}
+
+/// All that are named anywhere: the map keeps apart only what some rule asks for.
+void Maker::TakeAsns() {
+  std::set<uint32_t> named;
+  for (const ZoneSettings& zone : settings_.zones) {
+    for (const SteerSettings& steer : zone.steers) {
+      for (const OverrideSettings& row : steer.overrides) {
+        for (int64_t asn : row.asns) {
+          if (asn > 0 && asn <= UINT32_MAX) named.insert(static_cast<uint32_t>(asn));
+        }
+      }
+    }
+  }
+  made_->asns.assign(named.begin(), named.end());
 }
 
 void Maker::CheckLocations(const SteerRule& rule, const settings::Origin& where) {

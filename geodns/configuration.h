@@ -72,6 +72,7 @@ struct Configuration {
   net::SocketAddress admin;  ///< unset: none
   std::string admin_token;
   std::vector<std::string> databases;
+  std::vector<uint32_t> asns;  ///< autonomous systems that overrides name, ascending
   std::vector<Pop> pops;
   std::vector<ZonePlan> zones;
   std::vector<CheckPlan> checks;

@@ -34,6 +34,7 @@ class Explanation {
  private:
   Json TellSteered(uint32_t number);
   Json PlaceJson() const;
+  void AddSystem(Json* json) const;
   Json PopsJson(const Steering& steering, const Preference& preference, const Health& health,
                 const Pops& answered) const;
   std::string LeftOut(const Steering& steering, const Preference& preference, const Health& health,
@@ -137,8 +138,13 @@ Json Explanation::TellSteered(uint32_t number) {
 }
 
 Json Explanation::PlaceJson() const {
-  if (evidence_.database == nullptr) return nullptr;
   const Locality& locality = evidence_.locality;
+  if (evidence_.database == nullptr) {
+    if (evidence_.asn_database == nullptr) return nullptr;
+    Json json = Json::object();
+    AddSystem(&json);
+    return json;
+  }
   Json json = {{"database", evidence_.database->path()},
                {"network", evidence_.network.ToText()},
                {"country", locality.country.ToText()},
@@ -148,7 +154,17 @@ Json Explanation::PlaceJson() const {
     json["longitude"] = Tenths(locality.coordinates->longitude);
     json["coordinates_of"] = evidence_.coordinates_of_country ? "country" : "network";
   }
+  AddSystem(&json);
   return json;
+}
+
+/// The autonomous system, which may be known from another file than the rest.
+void Explanation::AddSystem(Json* json) const {
+  if (evidence_.asn_database == nullptr) return;
+  (*json)["asn"] = evidence_.locality.asn;
+  if (!evidence_.as_organization.empty()) (*json)["as_organization"] = evidence_.as_organization;
+  (*json)["asn_database"] = evidence_.asn_database->path();
+  (*json)["asn_network"] = evidence_.asn_network.ToText();
 }
 
 /// Why a point that was not answered was not: the first reason that applies.

@@ -72,9 +72,9 @@ Table GeoTable() {
       {.fallback = "[]",
        .most = "8",
        .prose = "MMDB files that tell where a client is: MaxMind's GeoIP2 and GeoLite2 (City, "
-                "Country) or the flat layout (`country_code`, `latitude`, `longitude`). With "
-                "several, the first that knows an address counts. Replace them by renaming, "
-                "then SIGHUP."});
+                "Country, ASN) or the flat layout (`country_code`, `latitude`, `longitude`, "
+                "`autonomous_system_number`). With several, the first that knows an address's "
+                "place counts, and so for its autonomous system. Replace them by renaming."});
   table.Where(&GeoSettings::where);
   return table;
 }

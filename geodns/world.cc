@@ -94,7 +94,8 @@ Result<World> World::Load(const std::string& config_file) {
     world.zones.push_back(std::make_shared<const Zone>(std::move(*zone)));
     steers += static_cast<uint32_t>(plan.steers.size());
   }
-  auto map = GeoMap::Load(world.configuration->databases, LocationsOf(*world.configuration));
+  auto map = GeoMap::Load(world.configuration->databases, LocationsOf(*world.configuration),
+                          world.configuration->asns);
   if (!map) return world.configuration->geo_where.Refuse("databases", map.error());
   world.map = std::move(*map);
   return world;
