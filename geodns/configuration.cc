@@ -20,6 +20,7 @@ class Maker {
 
  private:
   void TakeServer();
+  void TakeAliases();
   void TakeAdmin();
   void TakePops();
   void TakePop(const PopSettings& row);
@@ -65,6 +66,7 @@ void Maker::AddLine(std::string_view line) {
 
 Result<std::shared_ptr<const Configuration>> Maker::Make() {
   TakeServer();
+  TakeAliases();
   TakeAdmin();
   TakePops();
   TakeZones();
@@ -99,6 +101,22 @@ void Maker::TakeServer() {
   made_->tcp_connections = static_cast<size_t>(row.tcp_connections);
   made_->tcp_idle_timeout = row.tcp_idle_timeout;
   made_->drain_timeout = row.drain_timeout;
+  made_->watch_interval = row.watch_interval;
+}
+
+void Maker::TakeAliases() {
+  const ServerSettings& row = settings_.server;
+  for (const std::string& text : row.resolvers) {
+    auto address = net::SocketAddress::Parse(text);
+    if (!address) AddError(row.where, "resolvers", address.error().message);
+    if (address) made_->alias.resolvers.push_back(*address);
+  }
+  made_->alias.least_ttl = row.alias_least_ttl;
+  made_->alias.most_ttl = row.alias_most_ttl;
+  made_->alias.stale = static_cast<uint32_t>(row.alias_stale.count() / 1000);
+  if (row.alias_least_ttl > row.alias_most_ttl) {
+    AddError(row.where, "alias_least_ttl", "expected no more than alias_most_ttl");
+  }
 }
 
 void Maker::TakeAdmin() {

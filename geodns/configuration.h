@@ -10,6 +10,7 @@
 
 #include "dns/name.h"
 #include "geodns/address.h"
+#include "geodns/alias_resolver.h"
 #include "geodns/place.h"
 #include "geodns/settings.h"
 #include "geodns/steering.h"
@@ -69,7 +70,9 @@ struct Configuration {
   size_t tcp_connections = 0;
   milliseconds tcp_idle_timeout{};
   milliseconds drain_timeout{};
-  net::SocketAddress admin;  ///< unset: none
+  milliseconds watch_interval{};  ///< 0: files are not watched
+  AliasOptions alias;             ///< without resolvers: those of the system
+  net::SocketAddress admin;       ///< unset: none
   std::string admin_token;
   std::vector<std::string> databases;
   std::vector<uint32_t> asns;  ///< autonomous systems that overrides name, ascending

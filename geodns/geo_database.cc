@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <maxminddb.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <cstring>
 #include <unordered_map>
@@ -118,6 +120,7 @@ std::string KeysOf(MMDB_entry_s entry) {
 struct GeoDatabase::Handle {
   MMDB_s mmdb{};
   bool open = false;
+  struct stat opened {};
   ~Handle() {
     if (open) MMDB_close(&mmdb);
   }
@@ -233,14 +236,30 @@ Result<std::unique_ptr<GeoDatabase>> GeoDatabase::Open(const std::string& path) 
     return BadDatabase(path, std::string("no usable MMDB file: ") + MMDB_strerror(status));
   }
   handle->open = true;
+  ::stat(path.c_str(), &handle->opened);
   return std::unique_ptr<GeoDatabase>(new GeoDatabase(path, std::move(handle)));
 }
 
 Result<GeoDatabase::Tries> GeoDatabase::ReadTries(LocalityNumbers& numbers) const {
-  return Walk(*this, numbers).Run();
+  auto tries = Walk(*this, numbers).Run();
+  // From here on only explain looks into the file, a page or two at a time.
+  const MMDB_s& mmdb = handle_->mmdb;
+  madvise(const_cast<uint8_t*>(mmdb.file_content), static_cast<size_t>(mmdb.file_size),
+          MADV_DONTNEED);
+  return tries;
+}
+
+/// Whoever copies over the file instead of renaming makes it shorter for a while: touching what is
+/// mapped would then end the process.
+bool GeoDatabase::IsCutOff() const {
+  struct stat now {};
+  const struct stat& then = handle_->opened;
+  return ::stat(path_.c_str(), &now) == 0 && now.st_dev == then.st_dev &&
+         now.st_ino == then.st_ino && now.st_size < then.st_size;
 }
 
 std::optional<GeoDatabase::Lookup> GeoDatabase::Find(const IpAddress& address) const {
+  if (IsCutOff()) return {};
   sockaddr_storage storage{};
   if (address.is_ipv6) {
     auto* in6 = reinterpret_cast<sockaddr_in6*>(&storage);

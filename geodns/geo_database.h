@@ -49,7 +49,7 @@ class GeoDatabase {
     Locality locality;
     std::string as_organization;  ///< autonomous_system_organization
   };
-  /// Empty when the file has no record for the address.
+  /// Empty when the file has no record for the address, or was cut off in place meanwhile.
   std::optional<Lookup> Find(const IpAddress& address) const;
 
   const std::string& path() const { return path_; }
@@ -60,6 +60,7 @@ class GeoDatabase {
  private:
   class Walk;
   struct Handle;
+  bool IsCutOff() const;
   GeoDatabase(std::string path, std::unique_ptr<Handle> handle);
   std::string path_;
   std::unique_ptr<Handle> handle_;

@@ -1,5 +1,7 @@
 #include "geodns/geo_map.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <numeric>
 #include <unordered_map>
@@ -118,6 +120,7 @@ Result<std::shared_ptr<const GeoMap>> GeoMap::Load(const std::vector<std::string
         is_first ? std::move(tries->ipv6) : PrefixTrie::Combine(map->ipv6_, tries->ipv6, merge);
   }
   map->places_ = numbers.TakePlaces();
+  malloc_trim(0);  // what was needed to read is a multiple of what stays
   return std::shared_ptr<const GeoMap>(std::move(map));
 }
 

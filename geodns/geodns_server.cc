@@ -5,10 +5,13 @@
 #include <vector>
 
 #include "geodns/admin.h"
+#include "geodns/aliases.h"
 #include "geodns/dns_metrics.h"
+#include "geodns/file_watch.h"
 #include "geodns/health_checker.h"
 #include "geodns/worker.h"
 #include "geodns/world.h"
+#include "geodns/zone_serials.h"
 #include "http/session/server.h"
 #include "net/listener.h"
 #include "net/resolver.h"
@@ -34,6 +37,13 @@ void LogEach(std::string_view event, std::string_view message) {
   }
 }
 
+void WarnOfSerials(const World& before, const World& now) {
+  for (const SerialNotRaised& zone : SerialsNotRaised(before.zones, now.zones)) {
+    Log(Level::kWarning, "serial_not_raised",
+        {{"zone", zone.zone}, {"was", zone.before}, {"is", zone.now}});
+  }
+}
+
 /// The process: a control loop on the main thread (signals, health checks, admin, reloads) and the
 /// workers.
 class GeodnsServer {
@@ -55,10 +65,15 @@ class GeodnsServer {
   void ServeWhenChecked();
   void Serve();
   void OnHealthChange(size_t target, PopState before);
+  void OnAliasChange();
+  void StartAliases();
+  void WatchFiles();
   void Publish();
+  void HandOut();
   void SaveHealth();
   HealthMemory LoadHealth() const;
-  void Reload();
+  enum class Extent : uint8_t { kFiles, kSettingsAndFiles };
+  void Reload(Extent extent);
   void OnLoaded(Result<World>& loaded);
   void Apply(Result<World>& loaded);
   void Terminate();
@@ -77,6 +92,8 @@ class GeodnsServer {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<net::Resolver> resolver_;
   std::unique_ptr<HealthChecker> checker_;
+  std::unique_ptr<AliasResolver> aliases_;
+  std::unique_ptr<FileWatch> file_watch_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::ServerSessions> admin_sessions_;
   std::unique_ptr<net::Listener> admin_listener_;
@@ -87,8 +104,9 @@ class GeodnsServer {
   std::thread loader_;
   MonoTime wait_until_;
   bool publish_posted_ = false;
+  bool alias_posted_ = false;
   bool loading_ = false;
-  bool reload_again_ = false;
+  std::optional<Extent> reload_again_;
   bool serving_ = false;
   bool terminating_ = false;
   size_t drained_ = 0;
@@ -105,11 +123,16 @@ Status GeodnsServer::Start() {
   if (!control) return tl::unexpected(std::move(control.error()));
   control_ = std::move(*control);
   if (auto started = StartChecks(); !started) return started;
-  snapshot_ = MakeSnapshot(world_, checker_->Targets());
+  aliases_ = std::make_unique<AliasResolver>(*control_, [this] { OnAliasChange(); });
+  StartAliases();
+  file_watch_ = std::make_unique<FileWatch>(*control_, [this] { Reload(Extent::kFiles); });
+  WatchFiles();
+  snapshot_ = MakeSnapshot(world_, checker_->Targets(), aliases_.get());
   if (auto opened = OpenWorkers(); !opened) return opened;
   if (auto opened = OpenAdmin(); !opened) return opened;
   auto signals = net::SignalWatch::Create(
-      *control_, {.on_terminate = [this] { Terminate(); }, .on_reload = [this] { Reload(); }});
+      *control_, {.on_terminate = [this] { Terminate(); },
+                  .on_reload = [this] { Reload(Extent::kSettingsAndFiles); }});
   if (!signals) return tl::unexpected(std::move(signals.error()));
   signals_ = std::move(*signals);
   wait_until_ = MonoNow() + kFirstChecksPatience;
@@ -180,6 +203,7 @@ Status GeodnsServer::OpenAdmin() {
                               Admin::Sources{.world = [this]() -> const World& { return world_; },
                                              .snapshot = [this] { return snapshot_; },
                                              .targets = [this] { return checker_->Targets(); },
+                                             .aliases = aliases_.get(),
                                              .draining = [this] { return terminating_; }});
   admin_sessions_ = http::ServerSessions::Create(*control_, *admin_, {});
   auto listener = net::Listener::Open(
@@ -192,9 +216,9 @@ Status GeodnsServer::OpenAdmin() {
 }
 
 /// Clients are not sent to the dead for want of a first look: answers begin when every target is
-/// known.
+/// known, and what aliases lead to.
 void GeodnsServer::ServeWhenChecked() {
-  bool known = true;
+  bool known = aliases_->all_asked();
   for (const TargetHealth& target : checker_->Targets()) known &= target.known;
   if (known || MonoNow() >= wait_until_) return Serve();
   first_checks_->Arm(kFirstChecksLook);
@@ -234,8 +258,34 @@ void GeodnsServer::OnHealthChange(size_t target, PopState before) {
   });
 }
 
+void GeodnsServer::StartAliases() {
+  aliases_->Start(world_.alias_options, TargetsOf(world_.aliases));
+}
+
+/// Other addresses for the same names: the tables of steering stay as they are.
+void GeodnsServer::OnAliasChange() {
+  if (std::exchange(alias_posted_, true)) return;  // several at once are handed out together
+  control_->Post([this] {
+    alias_posted_ = false;
+    auto snapshot = std::make_shared<Snapshot>(*snapshot_);
+    snapshot->aliases = AnswersOf(world_.aliases, aliases_.get());
+    snapshot_ = std::move(snapshot);
+    HandOut();
+  });
+}
+
+void GeodnsServer::WatchFiles() {
+  std::vector<FileSource> files = world_.zone_files;
+  files.insert(files.end(), world_.map_files.begin(), world_.map_files.end());
+  file_watch_->Watch(std::move(files), world_.configuration->watch_interval);
+}
+
 void GeodnsServer::Publish() {
-  snapshot_ = MakeSnapshot(world_, checker_->Targets());
+  snapshot_ = MakeSnapshot(world_, checker_->Targets(), aliases_.get());
+  HandOut();
+}
+
+void GeodnsServer::HandOut() {
   for (size_t i = 0; i < workers_.size(); ++i) {
     group_->loop(i).Post(
         [worker = workers_[i].get(), snapshot = snapshot_] { worker->SetSnapshot(snapshot); });
@@ -266,16 +316,17 @@ HealthMemory GeodnsServer::LoadHealth() const {
 }
 
 /// Reads on a thread of its own: a large database takes seconds, in which health checks go on.
-void GeodnsServer::Reload() {
+void GeodnsServer::Reload(Extent extent) {
   if (terminating_) return;
   if (loading_) {
-    reload_again_ = true;
+    reload_again_ = std::max(reload_again_.value_or(extent), extent);
     return;
   }
   loading_ = true;
   if (loader_.joinable()) loader_.join();
-  loader_ = std::thread([this] {
-    auto loaded = std::make_shared<Result<World>>(World::Load(config_file_));
+  loader_ = std::thread([this, extent, before = world_] {
+    auto loaded = std::make_shared<Result<World>>(
+        extent == Extent::kFiles ? World::ReadAgain(before) : World::Load(config_file_, &before));
     control_->Post([this, loaded] { OnLoaded(*loaded); });
   });
 }
@@ -285,7 +336,7 @@ void GeodnsServer::OnLoaded(Result<World>& loaded) {
   // Also when it is to be read once more: whoever asks again and again is not to be put off for
   // ever.
   Apply(loaded);
-  if (std::exchange(reload_again_, false)) Reload();
+  if (auto again = std::exchange(reload_again_, std::nullopt)) Reload(*again);
 }
 
 void GeodnsServer::Apply(Result<World>& loaded) {
@@ -295,11 +346,17 @@ void GeodnsServer::Apply(Result<World>& loaded) {
     LogEach("reload_refused", loaded ? checks.error().message : loaded.error().message);
     return;
   }
+  WarnOfSerials(world_, *loaded);
+  const bool same_map = world_.map == loaded->map;
   world_ = std::move(*loaded);
+  StartAliases();
+  WatchFiles();
   Publish();
   SaveHealth();
   Log(Level::kInfo, "reloaded",
-      {{"zones", world_.zones.size()}, {"places", world_.map->place_count()}});
+      {{"zones", world_.zones.size()},
+       {"places", world_.map->place_count()},
+       {"databases", same_map ? "as before" : "read"}});
   // Compared with the start and not with the last reload: a second SIGHUP tells it again.
   settings::WarnOfRestart(started_with_->restart, world_.configuration->restart);
 }

@@ -18,6 +18,11 @@ struct ServerSettings {
   int tcp_connections = 0;
   milliseconds tcp_idle_timeout{};
   milliseconds drain_timeout{};
+  milliseconds watch_interval{};
+  std::vector<std::string> resolvers;
+  uint32_t alias_least_ttl = 0;
+  uint32_t alias_most_ttl = 0;
+  milliseconds alias_stale{};
   settings::Origin where;
 };
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "geodns/countries.h"
 #include "tests/geodns/mmdb_writer.h"
@@ -207,6 +208,16 @@ TEST_F(GeoMapTest, DamagedFilesAreRefused) {
   auto missing = GeoMap::Load({dir_.In("missing.mmdb")}, kPops);
   ASSERT_FALSE(missing);
   EXPECT_THAT(missing.error().message, HasSubstr("No such file"));
+}
+
+/// Reading on would end the process: the pages behind the end are no more.
+TEST_F(GeoMapTest, AFileThatIsCutOffInPlaceTellsNothing) {
+  MmdbWriter writer(6);
+  writer.AddFlat("133.0.0.0/8", "JP");
+  ASSERT_EQ(Load({writer.Bytes()}), "");
+  ASSERT_EQ(truncate(dir_.In("db0.mmdb").c_str(), 0), 0);
+  EXPECT_EQ(map_->Explain(*IpAddress::Parse("133.11.0.1")).database, nullptr);
+  EXPECT_EQ(At("133.11.0.1"), "JP AS 2,0,1 /8") << "answers do not need the file";
 }
 
 TEST_F(GeoMapTest, WithoutFilesNobodyIsAnywhere) {
