@@ -11,7 +11,7 @@ namespace nearside::geodns {
 namespace {
 
 /// Before a look-up that had no room is tried again.
-constexpr milliseconds kNoRoomPause{50};
+constexpr milliseconds kNoRoomPause{500};
 
 }  // namespace
 
