@@ -101,12 +101,14 @@ void Admin::Get(http::Exchange& exchange) {
     return RespondText(exchange, draining ? 503 : 200, kTextType, draining ? "draining\n" : "ok\n");
   }
   if (path == "/metrics") {
-    std::string text = registry_.Expose() + WorldMetrics(sources_.world(), sources_.targets());
+    std::string text =
+        registry_.Expose() + WorldMetrics(sources_.world(), sources_.targets(), sources_.aliases);
     return RespondText(exchange, 200, kMetricsType, text);
   }
   if (path == "/status") {
-    return RespondText(exchange, 200, kJsonType,
-                       StatusJson(sources_.world(), sources_.targets(), WallNow(), started_));
+    return RespondText(
+        exchange, 200, kJsonType,
+        StatusJson(sources_.world(), sources_.targets(), WallNow(), started_, sources_.aliases));
   }
   if (path == "/explain") return Explain(exchange);
   RespondText(exchange, 404, kTextType, "expected /healthz, /metrics, /status or /explain\n");

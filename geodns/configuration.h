@@ -10,6 +10,7 @@
 
 #include "dns/name.h"
 #include "geodns/address.h"
+#include "geodns/alias_resolver.h"
 #include "geodns/place.h"
 #include "geodns/protocol.h"
 #include "geodns/settings.h"
@@ -74,9 +75,12 @@ struct Configuration {
   Protocol protocol;
   size_t rate_networks = 0;
   size_t tcp_connections_per_client = 0;
-  net::SocketAddress admin;  ///< unset: none
+  milliseconds watch_interval{};  ///< 0: files are not watched
+  AliasOptions alias;             ///< without resolvers: those of the system
+  net::SocketAddress admin;       ///< unset: none
   std::string admin_token;
   std::vector<std::string> databases;
+  std::vector<uint32_t> asns;  ///< autonomous systems that overrides name, ascending
   std::vector<Pop> pops;
   std::vector<ZonePlan> zones;
   std::vector<CheckPlan> checks;

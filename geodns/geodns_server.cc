@@ -7,12 +7,15 @@
 #include <vector>
 
 #include "geodns/admin.h"
+#include "geodns/aliases.h"
 #include "geodns/dns_metrics.h"
+#include "geodns/file_watch.h"
 #include "geodns/handover.h"
 #include "geodns/health_checker.h"
 #include "geodns/reloader.h"
 #include "geodns/worker.h"
 #include "geodns/world.h"
+#include "geodns/zone_serials.h"
 #include "http/session/server.h"
 #include "net/listener.h"
 #include "net/resolver.h"
@@ -37,6 +40,13 @@ void LogEach(std::string_view event, std::string_view message) {
     std::string_view line = message.substr(0, message.find('\n'));
     message.remove_prefix(std::min(message.size(), line.size() + 1));
     Log(Level::kError, event, {{"error", line}});
+  }
+}
+
+void WarnOfSerials(const World& before, const World& now) {
+  for (const SerialNotRaised& zone : SerialsNotRaised(before.zones, now.zones)) {
+    Log(Level::kWarning, "serial_not_raised",
+        {{"zone", zone.zone}, {"was", zone.before}, {"is", zone.now}});
   }
 }
 
@@ -70,11 +80,17 @@ class GeodnsServer {
   void ServeWhenChecked();
   void Serve();
   void OnHealthChange(size_t target, PopState before);
+  void OnAliasChange();
+  void StartAliases();
+  void WatchFiles();
   void Publish();
+  void HandOut();
   void SaveHealth();
   HealthMemory LoadHealth() const;
   std::vector<PostRoute> PostRoutes();
   void PostReload(const PostAnswer& answer);
+  void Reload(Extent extent);
+  std::function<Result<World>()> PrepareReading(Extent extent) const;
   Result<ReloadReport> Apply(Result<World>& loaded);
   void HandOver();
   void Retire();
@@ -98,6 +114,8 @@ class GeodnsServer {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<net::Resolver> resolver_;
   std::unique_ptr<HealthChecker> checker_;
+  std::unique_ptr<AliasResolver> aliases_;
+  std::unique_ptr<FileWatch> file_watch_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::ServerSessions> admin_sessions_;
   std::unique_ptr<net::Listener> admin_listener_;
@@ -111,6 +129,7 @@ class GeodnsServer {
   std::unique_ptr<Handover> handover_;
   MonoTime wait_until_;
   bool publish_posted_ = false;
+  bool alias_posted_ = false;
   bool serving_ = false;
   bool terminating_ = false;
   size_t drained_ = 0;
@@ -127,20 +146,21 @@ Status GeodnsServer::Start() {
   if (!control) return tl::unexpected(std::move(control.error()));
   control_ = std::move(*control);
   if (auto started = StartChecks(); !started) return started;
-  snapshot_ = MakeSnapshot(world_, checker_->Targets());
+  aliases_ = std::make_unique<AliasResolver>(*control_, [this] { OnAliasChange(); });
+  StartAliases();
+  file_watch_ = std::make_unique<FileWatch>(*control_, [this] { Reload(Extent::kFiles); });
+  WatchFiles();
+  snapshot_ = MakeSnapshot(world_, checker_->Targets(), aliases_.get());
   if (auto opened = OpenWorkers(); !opened) return opened;
-  reloader_ = std::make_unique<Reloader>(*control_, config_file_,
-                                         [this](Result<World>& loaded) { return Apply(loaded); });
+  reloader_ = std::make_unique<Reloader>(
+      *control_, [this](Extent extent) { return PrepareReading(extent); },
+      [this](Result<World>& loaded) { return Apply(loaded); });
   if (auto opened = OpenAdmin(); !opened) return opened;
   if (auto given_up = GiveUpRoot(); !given_up) return given_up;
-  auto signals = net::SignalWatch::Create(*control_, {.on_terminate = [this] { Terminate(); },
-                                                      .on_reload =
-                                                          [this] {
-                                                            if (!terminating_) {
-                                                              reloader_->Request(nullptr);
-                                                            }
-                                                          },
-                                                      .on_upgrade = [this] { HandOver(); }});
+  auto signals = net::SignalWatch::Create(
+      *control_, {.on_terminate = [this] { Terminate(); },
+                  .on_reload = [this] { Reload(Extent::kSettingsAndFiles); },
+                  .on_upgrade = [this] { HandOver(); }});
   if (!signals) return tl::unexpected(std::move(signals.error()));
   signals_ = std::move(*signals);
   wait_until_ = MonoNow() + kFirstChecksPatience;
@@ -256,6 +276,7 @@ Status GeodnsServer::OpenAdmin() {
                               Admin::Sources{.world = [this]() -> const World& { return world_; },
                                              .snapshot = [this] { return snapshot_; },
                                              .targets = [this] { return checker_->Targets(); },
+                                             .aliases = aliases_.get(),
                                              .draining = [this] { return terminating_; },
                                              .posts = PostRoutes()});
   admin_sessions_ = http::ServerSessions::Create(*control_, *admin_, {});
@@ -273,9 +294,9 @@ Status GeodnsServer::OpenAdmin() {
 }
 
 /// Clients are not sent to the dead for want of a first look: answers begin when every target is
-/// known.
+/// known, and what aliases lead to.
 void GeodnsServer::ServeWhenChecked() {
-  bool known = true;
+  bool known = aliases_->all_asked();
   for (const TargetHealth& target : checker_->Targets()) known &= target.known;
   if (known || MonoNow() >= wait_until_) return Serve();
   first_checks_->Arm(kFirstChecksLook);
@@ -319,8 +340,34 @@ void GeodnsServer::OnHealthChange(size_t target, PopState before) {
   });
 }
 
+void GeodnsServer::StartAliases() {
+  aliases_->Start(world_.alias_options, TargetsOf(world_.aliases));
+}
+
+/// Other addresses for the same names: the tables of steering stay as they are.
+void GeodnsServer::OnAliasChange() {
+  if (std::exchange(alias_posted_, true)) return;  // several at once are handed out together
+  control_->Post([this] {
+    alias_posted_ = false;
+    auto snapshot = std::make_shared<Snapshot>(*snapshot_);
+    snapshot->aliases = AnswersOf(world_.aliases, aliases_.get());
+    snapshot_ = std::move(snapshot);
+    HandOut();
+  });
+}
+
+void GeodnsServer::WatchFiles() {
+  std::vector<FileSource> files = world_.zone_files;
+  files.insert(files.end(), world_.map_files.begin(), world_.map_files.end());
+  file_watch_->Watch(std::move(files), world_.configuration->watch_interval);
+}
+
 void GeodnsServer::Publish() {
-  snapshot_ = MakeSnapshot(world_, checker_->Targets());
+  snapshot_ = MakeSnapshot(world_, checker_->Targets(), aliases_.get());
+  HandOut();
+}
+
+void GeodnsServer::HandOut() {
   for (size_t i = 0; i < workers_.size(); ++i) {
     group_->loop(i).Post(
         [worker = workers_[i].get(), snapshot = snapshot_] { worker->SetSnapshot(snapshot); });
@@ -351,6 +398,17 @@ HealthMemory GeodnsServer::LoadHealth() const {
   return {};
 }
 
+/// Zone files or databases were replaced, or SIGHUP came.
+void GeodnsServer::Reload(Extent extent) {
+  if (!terminating_) reloader_->Request(extent, nullptr);
+}
+
+std::function<Result<World>()> GeodnsServer::PrepareReading(Extent extent) const {
+  return [extent, before = world_, file = config_file_]() -> Result<World> {
+    return extent == Extent::kFiles ? World::ReadAgain(before) : World::Load(file, &before);
+  };
+}
+
 std::vector<PostRoute> GeodnsServer::PostRoutes() {
   return {
       {"/reload", [this](const std::string&, const PostAnswer& answer) { PostReload(answer); }}};
@@ -358,7 +416,7 @@ std::vector<PostRoute> GeodnsServer::PostRoutes() {
 
 void GeodnsServer::PostReload(const PostAnswer& answer) {
   if (terminating_) return answer(503, ErrorJson("the server is stopping"));
-  reloader_->Request([answer](const Result<ReloadReport>& report) {
+  reloader_->Request(Extent::kSettingsAndFiles, [answer](const Result<ReloadReport>& report) {
     if (report) return answer(200, report->ToJson());
     answer(422, ErrorJson(report.error().message));
   });
@@ -372,12 +430,19 @@ Result<ReloadReport> GeodnsServer::Apply(Result<World>& loaded) {
     LogEach("reload_refused", error.message);
     return unexpected(error);
   }
+  WarnOfSerials(world_, *loaded);
+  const bool same_map = world_.map == loaded->map;
   world_ = std::move(*loaded);
   world_.zone_counters = zone_queries_.For(world_.zones);
+  StartAliases();
+  WatchFiles();
   Publish();
   SaveHealth();
   ReloadReport report{.zones = world_.zones.size(), .places = world_.map->place_count()};
-  Log(Level::kInfo, "reloaded", {{"zones", report.zones}, {"places", report.places}});
+  Log(Level::kInfo, "reloaded",
+      {{"zones", report.zones},
+       {"places", report.places},
+       {"databases", same_map ? "as before" : "read"}});
   // Compared with the start and not with the last reload: a second SIGHUP tells it again.
   settings::WarnOfRestart(started_with_->restart, world_.configuration->restart);
   report.need_restart =

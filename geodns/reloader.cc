@@ -1,5 +1,6 @@
 #include "geodns/reloader.h"
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -13,27 +14,27 @@ std::string ReloadReport::ToJson() const {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Reloader::Reloader(net::EventLoop& loop, std::string config_file, Apply apply)
-    : loop_(loop), config_file_(std::move(config_file)), apply_(std::move(apply)) {}
+Reloader::Reloader(net::EventLoop& loop, Prepare prepare, Apply apply)
+    : loop_(loop), prepare_(std::move(prepare)), apply_(std::move(apply)) {}
 
 Reloader::~Reloader() {
   if (loader_.joinable()) loader_.join();
 }
 
-void Reloader::Request(OnDone on_done) {
+void Reloader::Request(Extent extent, OnDone on_done) {
   if (on_done != nullptr) (loading_ ? next_ : waiting_).push_back(std::move(on_done));
   if (loading_) {
-    again_ = true;
+    again_ = std::max(again_.value_or(extent), extent);
     return;
   }
-  Start();
+  Start(extent);
 }
 
-void Reloader::Start() {
+void Reloader::Start(Extent extent) {
   loading_ = true;
   if (loader_.joinable()) loader_.join();
-  loader_ = std::thread([this] {
-    auto loaded = std::make_shared<Result<World>>(World::Load(config_file_));
+  loader_ = std::thread([this, read = prepare_(extent)] {
+    auto loaded = std::make_shared<Result<World>>(read());
     loop_.Post([this, loaded] { OnLoaded(*loaded); });
   });
 }
@@ -44,9 +45,10 @@ void Reloader::OnLoaded(Result<World>& loaded) {
   // ever.
   const Result<ReloadReport> report = apply_(loaded);
   for (const OnDone& on_done : std::exchange(waiting_, {})) on_done(report);
-  if (!std::exchange(again_, false)) return;
+  const auto again = std::exchange(again_, std::nullopt);
+  if (!again) return;
   waiting_ = std::exchange(next_, {});
-  Start();
+  Start(*again);
 }
 
 }  // namespace nearside::geodns

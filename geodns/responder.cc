@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "dns/svc_params.h"
 #include "dns/writer.h"
+#include "geodns/hint_buffer.h"
 
 namespace nearside::geodns {
 namespace {
@@ -47,9 +49,12 @@ class Response {
   Rcode AnswerQuestion(const dns::Question& question);
   Rcode AnswerInZone(const Zone& first, NameView folded, NameView owner);
   Step AnswerAt(const Zone& zone, const Zone::Node& node);
+  void AnswerAlias(const Zone& zone, const AliasAnswer& alias);
+  SteerTable::Answer ChooseFor(const Steer& steer);
   void AnswerSteered(const Zone& zone, const Steer& steer);
   void AddAddresses(const AddressRecords& records, uint32_t ttl);
   void AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set);
+  void AddHinted(NameView owner, const Zone& zone, const Zone::RrSet& set);
   const Zone* ZoneFor(NameView folded) const;
   size_t ZoneNumberFor(NameView folded) const;
   void AddNegativeSoa(const Zone& zone, uint32_t most_ttl = UINT32_MAX);
@@ -69,6 +74,7 @@ class Response {
   bool at_question_ = true;  ///< owner_ is the question's name
   NameView target_;          ///< of the CNAME to follow
   bool authoritative_ = false;
+  bool failed_ = false;  ///< nobody knows the answer at the moment
   dns::EdnsAnswer edns_;
 };
 
@@ -230,7 +236,8 @@ Rcode Response::AnswerInZone(const Zone& first, NameView folded, NameView owner)
       AddReferral(zone, *found.node);
       return Rcode::kNoError;
     }
-    if (AnswerAt(zone, *found.node) == Step::kDone) return Rcode::kNoError;
+    if (AnswerAt(zone, *found.node) == Step::kDone)
+      return failed_ ? Rcode::kServFail : Rcode::kNoError;
     if (tally_->truncated || hop == kMaxCnameHops) return Rcode::kNoError;
     // What lies outside the question's zone no resolver believes, and the rcode would be wrong
     // there.
@@ -249,6 +256,10 @@ Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
     AnswerSteered(zone, snapshot_.steers[node.steer]);
     return Step::kDone;
   }
+  if (node.alias != Zone::kNone && (type_ == type::kA || type_ == type::kAaaa)) {
+    AnswerAlias(zone, snapshot_.aliases[zone.first_alias() + node.alias]);
+    return Step::kDone;
+  }
   const Zone::RrSet* set = zone.Find(node, type_);
   if (set == nullptr) set = zone.Find(node, type::kCname);
   if (set != nullptr) {
@@ -259,7 +270,7 @@ Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
     target_ = NameView(rdata.data(), rdata.size());
     return Step::kFollow;
   }
-  bool has_data = node.rrset_count > 0 || node.steer != Zone::kNone;
+  bool has_data = node.rrset_count > 0 || node.steer != Zone::kNone || node.alias != Zone::kNone;
   if (type_ == type::kAny && has_data) {
     if (!writer_.Add(Section::kAnswer, owner_, {type::kHinfo, kAnyTtl, kAnyHinfo})) Truncate();
   } else {
@@ -268,7 +279,8 @@ Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
   return Step::kDone;
 }
 
-void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
+/// What the steer answers to who asks, with the scope that this gives the answer.
+SteerTable::Answer Response::ChooseFor(const Steer& steer) {
   IpAddress place = client_;
   uint8_t known_bits = place.bits();
   // Source 0 says "not my client's place": the resolver's own is all that is left, for everybody.
@@ -279,8 +291,13 @@ void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
     known_bits = edns_.subnet->source;
   }
   SteerTable::Answer answer = steer.table->Find(place, known_bits);
-  if (by_subnet) edns_.subnet->scope = answer.scope;
+  if (by_subnet) edns_.subnet->scope = std::max(edns_.subnet->scope, answer.scope);
   tally_->steered = answer.reason;
+  return answer;
+}
+
+void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
+  SteerTable::Answer answer = ChooseFor(steer);
   size_t family = type_ == type::kAaaa ? 1 : 0;
   uint16_t before = writer_.count(Section::kAnswer);
   for (size_t i = 0; i < answer.pops.count; ++i) {
@@ -292,6 +309,26 @@ void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
   // everybody: negative answers are not to be tailored (RFC 7871 §7.4).
   AddNegativeSoa(zone, steer.ttl);
   if (edns_.subnet) edns_.subnet->scope = 0;
+}
+
+/// `zone` is that of the ALIAS record.
+void Response::AnswerAlias(const Zone& zone, const AliasAnswer& alias) {
+  if (alias.node != nullptr && alias.node->steer != Zone::kNone) {
+    return AnswerSteered(zone, snapshot_.steers[alias.node->steer]);
+  }
+  if (!alias.known) {
+    failed_ = true;
+    return;
+  }
+  const AddressRecords& resolved = alias.resolved[type_ == type::kAaaa ? 1 : 0];
+  const Zone::RrSet* set = alias.node == nullptr ? nullptr : alias.zone->Find(*alias.node, type_);
+  if (set == nullptr && resolved.count == 0) return AddNegativeSoa(zone, alias.ttl);
+  if (set == nullptr) return AddAddresses(resolved, alias.ttl);
+  for (size_t i = 0; i < set->count; ++i) {
+    dns::RecordView record = alias.zone->Record(*set, i);
+    record.ttl = std::min(record.ttl, alias.ttl);
+    if (!writer_.Add(Section::kAnswer, owner_, record)) return Truncate();
+  }
 }
 
 void Response::AddAddresses(const AddressRecords& records, uint32_t ttl) {
@@ -308,8 +345,31 @@ void Response::AddAddresses(const AddressRecords& records, uint32_t ttl) {
   }
 }
 
+/// Service records whose address hints follow what their target is steered to.
+void Response::AddHinted(NameView owner, const Zone& zone, const Zone::RrSet& set) {
+  uint32_t ttl = set.ttl;
+  for (size_t i = 0; i < set.count; ++i) {
+    uint32_t number = zone.HintSteer(set, i);
+    if (number != Zone::kNone) ttl = std::min(ttl, snapshot_.steers[number].ttl);
+  }
+  for (size_t i = 0; i < set.count; ++i) {
+    dns::RecordView record = zone.Record(set, i);
+    record.ttl = ttl;
+    std::array<uint8_t, kMaxHintedRdata> rdata;
+    if (uint32_t number = zone.HintSteer(set, i); number != Zone::kNone) {
+      const Steer& steer = snapshot_.steers[number];
+      HintBuffer hints;
+      size_t size =
+          dns::ReplaceAddressHints(record.rdata, hints.Of(steer, ChooseFor(steer)), rdata);
+      record.rdata = std::span(rdata).first(size);
+    }
+    if (!writer_.Add(Section::kAnswer, owner, record)) return Truncate();
+  }
+}
+
 void Response::AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set) {
   if (tally_->truncated) return;
+  if (set.has_steered_hints) return AddHinted(owner, zone, set);
   bool owner_is_question = section == Section::kAnswer && at_question_;
   if (owner_is_question && set.rendered_bytes != 0) {
     if (!writer_.AddRendered(section, zone.Rendered(set), set.count)) Truncate();

@@ -35,6 +35,33 @@ void AddIdentity(Table* table) {
                        "start."});
 }
 
+/// For ALIAS records of zone files.
+void AliasKeys(Table* table) {
+  table->Key("resolvers", &ServerSettings::resolvers,
+             {.fallback = "[]",
+              .most = "8",
+              .prose = "Resolvers, as `192.0.2.53:53`, that are asked in this order for names that "
+                       "ALIAS records lead to. Empty: those of /etc/resolv.conf."});
+  table->Key("alias_least_ttl", &ServerSettings::alias_least_ttl,
+             {.fallback = "10",
+              .least = "1",
+              .most = "86400",
+              .prose = "Seconds that what an ALIAS leads to counts at least, whatever the resolver "
+                       "says."});
+  table->Key("alias_most_ttl", &ServerSettings::alias_most_ttl,
+             {.fallback = "3600",
+              .least = "1",
+              .most = "86400",
+              .prose = "Seconds that it counts at most. Half of them it is kept, then it is asked "
+                       "for again; the other half is the TTL of the answers."});
+  table->Key("alias_stale", &ServerSettings::alias_stale,
+             {.fallback = "1d",
+              .least = "0s",
+              .most = "30d",
+              .prose = "How long the addresses of an ALIAS stand after their time when no resolver "
+                       "answers; then SERVFAIL."});
+}
+
 Table ServerTable() {
   Table table;
   table.Key(
@@ -82,6 +109,14 @@ Table ServerTable() {
                       "stay who started it.",
              .restart = true});
   AddIdentity(&table);
+  table.Key("watch_interval", &ServerSettings::watch_interval,
+            {.fallback = "5s",
+             .least = "0s",
+             .most = "1h",
+             .prose = "How often to look whether zone files (and what they include) or databases "
+                      "were replaced, which is a reload once they have stood still for as long; "
+                      "0: SIGHUP alone. The settings themselves are read again on SIGHUP only."});
+  AliasKeys(&table);
   table.Where(&ServerSettings::where);
   return table;
 }
@@ -163,9 +198,9 @@ Table GeoTable() {
       {.fallback = "[]",
        .most = "8",
        .prose = "MMDB files that tell where a client is: MaxMind's GeoIP2 and GeoLite2 (City, "
-                "Country) or the flat layout (`country_code`, `latitude`, `longitude`). With "
-                "several, the first that knows an address counts. Replace them by renaming, "
-                "then SIGHUP."});
+                "Country, ASN) or the flat layout (`country_code`, `latitude`, `longitude`, "
+                "`autonomous_system_number`). With several, the first that knows an address's "
+                "place counts, and so for its autonomous system. Replace them by renaming."});
   table.Where(&GeoSettings::where);
   return table;
 }

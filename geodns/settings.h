@@ -24,6 +24,11 @@ struct ServerSettings {
   std::string identity;
   bool cookies = true;
   std::string cookie_secret_file;
+  milliseconds watch_interval{};
+  std::vector<std::string> resolvers;
+  uint32_t alias_least_ttl = 0;
+  uint32_t alias_most_ttl = 0;
+  milliseconds alias_stale{};
   settings::Origin where;
 };
 

@@ -9,10 +9,13 @@
 
 namespace nearside::geodns {
 
-/// /status: points of presence with health, zones with serials, databases with build dates.
+/// /status: points of presence with health, zones with serials, aliases with what they lead to,
+/// databases with build dates. `aliases`: nullptr when nothing is looked up.
 std::string StatusJson(const World& world, const std::vector<TargetHealth>& targets, WallTime now,
-                       WallTime started);
-/// The metrics whose series come and go with the settings: health by target, zones, databases.
-std::string WorldMetrics(const World& world, const std::vector<TargetHealth>& targets);
+                       WallTime started, const AliasResolver* aliases = nullptr);
+/// The metrics whose series come and go with the settings: health by target, zones, databases,
+/// aliases.
+std::string WorldMetrics(const World& world, const std::vector<TargetHealth>& targets,
+                         const AliasResolver* aliases = nullptr);
 
 }  // namespace nearside::geodns

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "geodns/aliases.h"
 #include "geodns/configuration.h"
+#include "geodns/file_watch.h"
 #include "geodns/geo_map.h"
 #include "geodns/snapshot.h"
 #include "geodns/target_health.h"
@@ -20,10 +22,20 @@ struct World {
   std::vector<std::shared_ptr<const Zone>> zones;  ///< as Configuration::zones
   ZoneCounters zone_counters;                      ///< as zones; empty until it is in force
   std::shared_ptr<const GeoMap> map;
+  std::vector<AliasPlan> aliases;  ///< by Zone::first_alias() and Zone::Node::alias
+  AliasOptions alias_options;
 
-  /// Blocks for as long as reading takes (seconds for a large database). Error: kOperator with file
-  /// and line.
-  static Result<World> Load(const std::string& config_file);
+  std::vector<FileSource> zone_files;  ///< with those that they include
+  std::vector<FileSource> map_files;
+
+  /// Blocks for as long as reading takes (seconds for a large database). The map of `before` is
+  /// taken over when nothing that it was made of has changed. Error: kOperator with file and line.
+  static Result<World> Load(const std::string& config_file, const World* before = nullptr);
+  /// The same with the settings of `before`: the files that they name are read again.
+  static Result<World> ReadAgain(const World& before);
+
+ private:
+  static Result<World> Read(std::shared_ptr<const Configuration> settings, const World* before);
 };
 
 /// The state of every point of presence, and for one rule of its fallback. `targets` is by
@@ -31,9 +43,10 @@ struct World {
 Health HealthFor(const Configuration& configuration, const Steering& steering,
                  std::span<const TargetHealth> targets);
 
-/// Works the rules out for the health of the moment.
+/// Works the rules out for the health of the moment, and aliases for what `resolver` knows of them.
 std::shared_ptr<const Snapshot> MakeSnapshot(const World& world,
-                                             std::span<const TargetHealth> targets);
+                                             std::span<const TargetHealth> targets,
+                                             const AliasResolver* resolver = nullptr);
 
 /// One weight for each point of presence.
 std::vector<uint32_t> WeightsOf(const Configuration& configuration);

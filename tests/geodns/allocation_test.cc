@@ -41,9 +41,12 @@ TEST(AllocationTest, AnsweringTakesNoMemory) {
   test::TempDir dir;
   std::string zone =
       "$TTL 300\n@ SOA ns1 h 1 1 1 1 60\n@ NS ns1\nns1 A 127.0.0.1\nalias CNAME www\n*.w TXT x\n"
-      "sub NS ns.sub\nns.sub A 127.0.0.2\nmx MX 5 ns1\n";
+      "sub NS ns.sub\nns.sub A 127.0.0.2\nmx MX 5 ns1\n"
+      "www HTTPS 1 . mandatory=ipv6hint ipv4hint=0.0.0.0 ipv6hint=::\nlike ALIAS ns1\n"
+      "likewww ALIAS www\naway ALIAS www.example.net.\n";
   std::string settings =
-      "[geodns]\nlisten = [\"127.0.0.1:0\"]\n[geo]\ndatabases = [\"" +
+      "[geodns]\nlisten = [\"127.0.0.1:0\"]\nresolvers = [\"127.0.0.1:9\"]\n[geo]\ndatabases = "
+      "[\"" +
       dir.Write("g", MmdbWriter(6).AddFlat("10.0.0.0/8", "DE").Bytes()) +
       "\"]\n[[pop]]\nname = \"a\"\naddresses = [\"127.0.1.1\"]\nlocation = [1, 2]\n"
       "[[pop]]\nname = \"b\"\naddresses = [\"127.0.2.1\"]\nlocation = [1, 3]\n"
@@ -58,10 +61,11 @@ TEST(AllocationTest, AnsweringTakesNoMemory) {
   std::vector<uint8_t> out(kUdpAnswerBytes);
   IpAddress client = *IpAddress::Parse("10.0.0.1");
   size_t answered = 0;
-  for (std::string_view name : {"www.demo.test.", "ab.demo.test.", "alias.demo.test.",
-                                "x.w.demo.test.", "no.such.name.demo.test.", "x.sub.demo.test.",
-                                "mx.demo.test.", "demo.test.", "www.example.org."}) {
-    for (uint16_t qtype : {1, 28, 15, 16, 6, 2, 255, 252}) {
+  for (std::string_view name :
+       {"www.demo.test.", "ab.demo.test.", "alias.demo.test.", "x.w.demo.test.",
+        "no.such.name.demo.test.", "x.sub.demo.test.", "mx.demo.test.", "demo.test.",
+        "www.example.org.", "like.demo.test.", "likewww.demo.test.", "away.demo.test."}) {
+    for (uint16_t qtype : {1, 28, 15, 16, 6, 2, 65, 255, 252}) {
       for (bool subnet : {false, true}) {
         dns::WireQuery query(name, qtype);
         if (subnet) query.Subnet("10.1.0.0/16");
@@ -73,7 +77,7 @@ TEST(AllocationTest, AnsweringTakesNoMemory) {
       }
     }
   }
-  EXPECT_EQ(answered, 9U * 8 * 2);
+  EXPECT_EQ(answered, 12U * 9 * 2);
 }
 
 /// With all that stands before an answer: a cookie of each kind, the rate of a network above and
