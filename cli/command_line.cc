@@ -15,6 +15,7 @@
 #include "cli/publish.h"
 #include "cli/purge.h"
 #include "cli/releases.h"
+#include "cli/reload.h"
 #include "cli/rollback.h"
 #include "cli/sites.h"
 #include "cli/status.h"
@@ -85,6 +86,13 @@ constexpr const char* kSteerExamples = R"(Examples:
 Changes nothing: asks the rules for clients all over the networks that the databases know, evenly by
 addresses, now and as it would be, and prints who goes where by point of presence, continent and country.)";
 
+constexpr const char* kReloadExamples = R"(Examples:
+  nearside reload --geodns http://127.0.0.1:7053 --token-file /etc/nearside/geodns.token
+  nearside reload                        # with geodns and geodns_token_file in client.toml
+
+Reads settings, zone files and databases again, as SIGHUP does, and says what came of it. What is wrong is named
+with file and line; the server then goes on with what it had, and the command exits 1.)";
+
 /// The origin refuses to wait longer, but only after a publish has uploaded everything.
 constexpr seconds kLongestWait{60};
 
@@ -116,6 +124,7 @@ struct CommandLine {
   DrainOptions drain;
   SteerOptions steer;
   CheckOptions check;
+  ReloadOptions reload;
   std::string edge;
   bool edges_json = false;
   std::function<Exit(CommandContext&)> chosen;
@@ -151,6 +160,7 @@ struct CommandLine {
   void AddLooks();
   void AddExplain();
   void AddSteering();
+  void AddGeodns();
 };
 
 void CommandLine::AddGlobal() {
@@ -363,6 +373,16 @@ void CommandLine::AddLooks() {
       ->type_name("URL");
 }
 
+void CommandLine::AddGeodns() {
+  CLI::App* again =
+      Command(&app, "reload", "Make GeoDNS read its settings, zones and databases again",
+              [this](CommandContext& c) { return Reload(c, reload); });
+  again->footer(kReloadExamples);
+  again->add_option("--geodns", reload.geodns, "Admin address of GeoDNS, as http://127.0.0.1:7053")
+      ->type_name("URL");
+  again->add_flag("--json", reload.json, "Print JSON");
+}
+
 Exit Run(CommandLine& line) {
   const std::string path = line.global.config.empty() ? ClientSettingsPath() : line.global.config;
   Result<ClientSettings> settings = ReadClientSettings(path);
@@ -394,6 +414,7 @@ int RunCommandLine(int argc, const char* const* argv, std::FILE* out, std::FILE*
   line.AddExplain();
   line.AddLooks();
   line.AddSteering();
+  line.AddGeodns();
   try {
     line.app.parse(argc, argv);
   } catch (const CLI::CallForVersion& version) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dns/cookie.h"
 #include "dns/wire.h"
 
 namespace nearside::dns {
@@ -31,7 +32,13 @@ Malformed TakeOption(uint16_t code, std::span<const uint8_t> content, Edns* edns
       edns->wants_nsid = true;
       return Malformed::kNone;
     case option::kCookie:
+      // Only the first of several counts (RFC 7873 §5.2).
+      if (!edns->cookie.empty()) return Malformed::kNone;
+      if (!IsCookieLength(content.size())) return Malformed::kCookieLength;
       edns->cookie = content;
+      return Malformed::kNone;
+    case option::kTcpKeepalive:
+      edns->wants_keepalive = true;
       return Malformed::kNone;
     default:
       return Malformed::kNone;

@@ -22,6 +22,7 @@ namespace option {
 inline constexpr uint16_t kNsid = 3;
 inline constexpr uint16_t kClientSubnet = 8;
 inline constexpr uint16_t kCookie = 10;
+inline constexpr uint16_t kTcpKeepalive = 11;
 }  // namespace option
 
 /// RFC 7871 §6. Bits of the address beyond `source` are zero.
@@ -55,7 +56,8 @@ struct Edns {
   bool dnssec_ok = false;
   bool wants_nsid = false;
   std::optional<ClientSubnet> subnet;
-  std::span<const uint8_t> cookie;  ///< RFC 7873; empty: none
+  bool wants_keepalive = false;     ///< RFC 7828; means nothing over UDP
+  std::span<const uint8_t> cookie;  ///< RFC 7873, of a length that IsCookieLength allows; or empty
 };
 
 /// Reads an OPT record's fixed fields and its options; unknown options are passed over (RFC 6891

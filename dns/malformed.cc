@@ -56,6 +56,8 @@ std::string_view MalformedName(Malformed malformed) {
       return "subnet_bits";
     case Malformed::kSeveralSubnets:
       return "several_subnets";
+    case Malformed::kCookieLength:
+      return "cookie_length";
   }
   return "unknown";
 }

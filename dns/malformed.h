@@ -34,9 +34,10 @@ enum class Malformed : uint8_t {
   kSubnetLength,       ///< not exactly the octets that the source prefix needs
   kSubnetBits,         ///< bits beyond the source prefix are set
   kSeveralSubnets,     ///< two client subnet options
+  kCookieLength,       ///< neither 8 nor 16 to 40 bytes (RFC 7873 §5.2.2)
 };
 
-inline constexpr int kMalformedCount = static_cast<int>(Malformed::kSeveralSubnets) + 1;
+inline constexpr int kMalformedCount = static_cast<int>(Malformed::kCookieLength) + 1;
 
 /// "name_too_long" and so on.
 std::string_view MalformedName(Malformed malformed);

@@ -49,6 +49,23 @@ Malformed ReadRecord(std::span<const uint8_t> message, bool in_additional, size_
                    &query->edns.emplace());
 }
 
+/// Everything behind the header.
+Malformed ReadSections(std::span<const uint8_t> message, Query* query) {
+  const Header& header = query->header;
+  size_t offset = kHeaderBytes;
+  if (header.questions == 1) {
+    if (Malformed m = ReadQuestion(message, &offset, query); m != Malformed::kNone) return m;
+  }
+  // 16-bit counts, each record at least 11 bytes: the end of the message ends the loop soon enough.
+  unsigned before_additional = unsigned{header.answers} + header.authorities;
+  unsigned records = before_additional + header.additionals;
+  for (unsigned i = 0; i < records; ++i) {
+    Malformed m = ReadRecord(message, i >= before_additional, &offset, query);
+    if (m != Malformed::kNone) return m;
+  }
+  return offset == message.size() ? Malformed::kNone : Malformed::kTrailingBytes;
+}
+
 }  // namespace
 
 Malformed ParseQuery(std::span<const uint8_t> message, Query* query) {
@@ -58,18 +75,13 @@ Malformed ParseQuery(std::span<const uint8_t> message, Query* query) {
   Header& header = query->header;
   header = {Load16(p), Load16(p + 2), Load16(p + 4), Load16(p + 6), Load16(p + 8), Load16(p + 10)};
   if (header.is_response()) return Malformed::kIsResponse;
-  if (header.questions == 0) return Malformed::kNoQuestion;
   if (header.questions > 1) return Malformed::kSeveralQuestions;
-  size_t offset = kHeaderBytes;
-  if (Malformed m = ReadQuestion(message, &offset, query); m != Malformed::kNone) return m;
-  // 16-bit counts, each record at least 11 bytes: the end of the message ends the loop soon enough.
-  unsigned before_additional = unsigned{header.answers} + header.authorities;
-  unsigned records = before_additional + header.additionals;
-  for (unsigned i = 0; i < records; ++i) {
-    Malformed m = ReadRecord(message, i >= before_additional, &offset, query);
-    if (m != Malformed::kNone) return m;
-  }
-  return offset == message.size() ? Malformed::kNone : Malformed::kTrailingBytes;
+  Malformed malformed = ReadSections(message, query);
+  if (header.questions == 1) return malformed;
+  bool asks_for_cookie = query->edns && !query->edns->cookie.empty();
+  if (malformed == Malformed::kNone && asks_for_cookie) return Malformed::kNone;
+  query->edns.reset();
+  return Malformed::kNoQuestion;
 }
 
 }  // namespace nearside::dns

@@ -51,9 +51,10 @@ struct Query {
   std::optional<Edns> edns;
 };
 
-/// Reads a whole query. Records other than OPT are stepped over and bounds-checked. On
-/// kHeaderCutOff and kIsResponse nothing may be answered, on all other errors FORMERR with what
-/// `query` holds.
+/// Reads a whole query. One without a question is sound only when it has a cookie: it asks for ours
+/// and for nothing else (RFC 7873 §5.4). Records other than OPT are stepped over and
+/// bounds-checked. On kHeaderCutOff and kIsResponse nothing may be answered, on all other errors
+/// FORMERR with what `query` holds.
 Malformed ParseQuery(std::span<const uint8_t> message, Query* query);
 
 }  // namespace nearside::dns

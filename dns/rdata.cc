@@ -44,6 +44,7 @@ class RdataReader {
   Status ReadString(std::string_view text);
   Status ReadTag(std::string_view text);
   Status ReadHex();
+  Status ReadBase64();
   void Put(std::span<const uint8_t> bytes) {
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   }
@@ -60,6 +61,7 @@ Status RdataReader::Read(Field field) {
   }
   if (words_.empty()) return BadRdata("data is missing at the end of the record");
   if (field == Field::kHex) return ReadHex();
+  if (field == Field::kBase64) return ReadBase64();
   do {
     if (auto status = ReadOne(field, words_.front().text); !status) return status;
     words_ = words_.subspan(1);
@@ -159,6 +161,18 @@ Status RdataReader::ReadHex() {
   return {};
 }
 
+/// The words are pieces of one text (RFC 4034 §2.2).
+Status RdataReader::ReadBase64() {
+  std::string text;
+  for (const Word& word : std::exchange(words_, {})) text += word.text;
+  auto bytes = Base64Decode(text);
+  if (!bytes || bytes->empty()) {
+    return BadRdata("expected base64, got \"" + text.substr(0, 40) + "\"");
+  }
+  Put({reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size()});
+  return {};
+}
+
 /// \# LENGTH HEX…
 Result<std::vector<uint8_t>> ReadGeneric(uint16_t type, std::span<const Word> words) {
   auto length = words.size() > 1 ? NumberFromText<uint16_t>(words[1].text) : std::nullopt;
@@ -194,6 +208,7 @@ std::optional<size_t> FieldBytes(Field field, std::span<const uint8_t> rdata) {
     case Field::kText:
       return rdata.size();
     case Field::kHex:
+    case Field::kBase64:
       return rdata.empty() ? std::nullopt : std::optional(rdata.size());
     case Field::kSvcParams:
       return SvcParamsAreValid(rdata) ? std::optional(rdata.size()) : std::nullopt;
@@ -279,6 +294,9 @@ void AppendField(Field field, std::span<const uint8_t> bytes, std::string* out) 
       break;
     case Field::kHex:
       *out += HexEncode(bytes);
+      break;
+    case Field::kBase64:
+      *out += Base64Encode(bytes);
       break;
     case Field::kSvcParams:
       *out += SvcParamsToText(bytes);

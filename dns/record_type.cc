@@ -22,6 +22,9 @@ constexpr std::array kNaptrData = {F::kU16, F::kU16, F::kString, F::kString, F::
 constexpr std::array kDsData = {F::kU16, F::kU8, F::kU8, F::kHex};
 constexpr std::array kSshfpData = {F::kU8, F::kU8, F::kHex};
 constexpr std::array kTlsaData = {F::kU8, F::kU8, F::kU8, F::kHex};
+constexpr std::array kRpData = {F::kName, F::kName};
+constexpr std::array kOpenPgpKeyData = {F::kBase64};
+constexpr std::array kUriData = {F::kU16, F::kU16, F::kText};
 constexpr std::array kSvcbData = {F::kU16, F::kName, F::kSvcParams};
 constexpr std::array kCaaData = {F::kU8, F::kTag, F::kText};
 
@@ -35,16 +38,22 @@ constexpr std::array kLayouts = {
     RecordLayout{type::kHinfo, "HINFO", kHinfoData, false},
     RecordLayout{type::kMx, "MX", kMxData, true},
     RecordLayout{type::kTxt, "TXT", kTxtData, false},
+    RecordLayout{type::kRp, "RP", kRpData, false},
+    RecordLayout{type::kAfsdb, "AFSDB", kMxData, false},
     RecordLayout{type::kAaaa, "AAAA", kIpv6Data, false},
     RecordLayout{type::kSrv, "SRV", kSrvData, false},
     RecordLayout{type::kNaptr, "NAPTR", kNaptrData, false},
     RecordLayout{type::kDs, "DS", kDsData, false},
     RecordLayout{type::kSshfp, "SSHFP", kSshfpData, false},
     RecordLayout{type::kTlsa, "TLSA", kTlsaData, false},
+    RecordLayout{type::kSmimea, "SMIMEA", kTlsaData, false},
+    RecordLayout{type::kOpenPgpKey, "OPENPGPKEY", kOpenPgpKeyData, false},
     RecordLayout{type::kSvcb, "SVCB", kSvcbData, false},
     RecordLayout{type::kHttps, "HTTPS", kSvcbData, false},
     RecordLayout{type::kSpf, "SPF", kTxtData, false},
+    RecordLayout{type::kUri, "URI", kUriData, false},
     RecordLayout{type::kCaa, "CAA", kCaaData, false},
+    RecordLayout{type::kAlias, "ALIAS", kNameData, false},
 };
 
 struct TypeName {
@@ -91,6 +100,8 @@ std::string_view RcodeName(Rcode rcode) {
       return "REFUSED";
     case Rcode::kBadVers:
       return "BADVERS";
+    case Rcode::kBadCookie:
+      return "BADCOOKIE";
   }
   return "UNKNOWN";
 }

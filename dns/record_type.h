@@ -19,6 +19,8 @@ inline constexpr uint16_t kPtr = 12;
 inline constexpr uint16_t kHinfo = 13;
 inline constexpr uint16_t kMx = 15;
 inline constexpr uint16_t kTxt = 16;
+inline constexpr uint16_t kRp = 17;
+inline constexpr uint16_t kAfsdb = 18;
 inline constexpr uint16_t kAaaa = 28;
 inline constexpr uint16_t kSrv = 33;
 inline constexpr uint16_t kNaptr = 35;
@@ -32,13 +34,18 @@ inline constexpr uint16_t kDnskey = 48;
 inline constexpr uint16_t kNsec3 = 50;
 inline constexpr uint16_t kNsec3Param = 51;
 inline constexpr uint16_t kTlsa = 52;
+inline constexpr uint16_t kSmimea = 53;
+inline constexpr uint16_t kOpenPgpKey = 61;
 inline constexpr uint16_t kSvcb = 64;
 inline constexpr uint16_t kHttps = 65;
 inline constexpr uint16_t kSpf = 99;
 inline constexpr uint16_t kIxfr = 251;
 inline constexpr uint16_t kAxfr = 252;
 inline constexpr uint16_t kAny = 255;
+inline constexpr uint16_t kUri = 256;
 inline constexpr uint16_t kCaa = 257;
+/// Of zone files only: A and AAAA are those of the name in it. The number is PowerDNS's.
+inline constexpr uint16_t kAlias = 65'401;
 }  // namespace type
 
 namespace rr_class {
@@ -58,6 +65,7 @@ enum class Rcode : uint8_t {
   kNotImp = 4,
   kRefused = 5,
   kBadVers = 16,
+  kBadCookie = 23,  ///< RFC 7873 §8
 };
 
 /// "NOERROR", "FORMERR" and so on.
@@ -77,6 +85,7 @@ enum class Field : uint8_t {
   kTag,        ///< letters and digits behind a length octet (CAA)
   kText,       ///< bytes to the end without a length (CAA's value)
   kHex,        ///< to the end
+  kBase64,     ///< to the end
   kSvcParams,  ///< keys and values to the end (dns/svc_params.h)
 };
 

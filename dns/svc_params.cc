@@ -19,6 +19,8 @@ namespace {
 constexpr uint16_t kMandatory = 0;
 constexpr uint16_t kAlpn = 1;
 constexpr uint16_t kNoDefaultAlpn = 2;
+constexpr uint16_t kIpv4Hint = 4;
+constexpr uint16_t kIpv6Hint = 6;
 constexpr uint16_t kInvalidKey = 65'535;
 
 /// How a value looks, in a zone file and on the wire.
@@ -45,9 +47,9 @@ constexpr std::array kRows = {
     Row{kAlpn, "alpn", Form::kStrings},
     Row{kNoDefaultAlpn, "no-default-alpn", Form::kNothing},
     Row{3, "port", Form::kU16},
-    Row{4, "ipv4hint", Form::kIpv4s},
+    Row{kIpv4Hint, "ipv4hint", Form::kIpv4s},
     Row{5, "ech", Form::kBase64},
-    Row{6, "ipv6hint", Form::kIpv6s},
+    Row{kIpv6Hint, "ipv6hint", Form::kIpv6s},
     Row{7, "dohpath", Form::kText},
     Row{8, "ohttp", Form::kNothing},
 };
@@ -342,7 +344,77 @@ std::string WrongTogether(const std::vector<Param>& params) {
   return "";
 }
 
+/// The parameters of a record's valid data: what stands behind priority and target.
+std::span<const uint8_t> ParamsOf(std::span<const uint8_t> rdata) {
+  size_t at = 2;
+  while (at < rdata.size() && rdata[at] != 0) at += rdata[at] + size_t{1};
+  return rdata.subspan(std::min(at + 1, rdata.size()));
+}
+
+/// Appends to a buffer that may be too small, which it then remembers.
+class Output {
+ public:
+  explicit Output(std::span<uint8_t> room) : room_(room) {}
+  void Put(std::span<const uint8_t> bytes) {
+    full_ |= bytes.size() > room_.size() - size_;
+    if (full_) return;
+    std::copy(bytes.begin(), bytes.end(), room_.begin() + static_cast<ptrdiff_t>(size_));
+    size_ += bytes.size();
+  }
+  void Put16(size_t value) {
+    const uint8_t bytes[] = {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
+    Put(bytes);
+  }
+  size_t size() const { return full_ ? 0 : size_; }
+
+ private:
+  std::span<uint8_t> room_;
+  size_t size_ = 0;
+  bool full_ = false;
+};
+
 }  // namespace
+
+bool HasAddressHints(std::span<const uint8_t> rdata) {
+  std::span<const uint8_t> params = ParamsOf(rdata);
+  while (const auto param = TakeParam(&params)) {
+    if (param->key == kIpv4Hint || param->key == kIpv6Hint) return true;
+  }
+  return false;
+}
+
+size_t ReplaceAddressHints(std::span<const uint8_t> rdata, const AddressHints& hints,
+                           std::span<uint8_t> out) {
+  const auto hint = [&](uint16_t key) { return key == kIpv4Hint ? hints.ipv4 : hints.ipv6; };
+  const auto goes = [&](uint16_t key) {
+    return (key == kIpv4Hint || key == kIpv6Hint) && hint(key).empty();
+  };
+  Output output(out);
+  std::span<const uint8_t> params = ParamsOf(rdata);
+  output.Put(rdata.first(rdata.size() - params.size()));
+  while (const auto param = TakeParam(&params)) {
+    if (goes(param->key)) continue;
+    if (param->key == kMandatory) {
+      size_t left = 0;
+      for (size_t at = 0; at < param->value.size(); at += 2) {
+        left += goes(Load16(&param->value[at])) ? 0 : 1;
+      }
+      if (left == 0) continue;
+      output.Put16(kMandatory);
+      output.Put16(left * 2);
+      for (size_t at = 0; at < param->value.size(); at += 2) {
+        if (!goes(Load16(&param->value[at]))) output.Put(param->value.subspan(at, 2));
+      }
+      continue;
+    }
+    const bool is_hint = param->key == kIpv4Hint || param->key == kIpv6Hint;
+    const auto value = is_hint ? hint(param->key) : param->value;
+    output.Put16(param->key);
+    output.Put16(value.size());
+    output.Put(value);
+  }
+  return output.size();
+}
 
 Status AppendSvcParams(std::span<const Word> words, std::vector<uint8_t>* out) {
   Params params;

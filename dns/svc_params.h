@@ -26,4 +26,20 @@ bool SvcParamsAreValid(std::span<const uint8_t> bytes);
 /// Of valid ones, each with a blank between; AppendSvcParams reads them back.
 std::string SvcParamsToText(std::span<const uint8_t> bytes);
 
+/// Addresses for ipv4hint and ipv6hint, 4 and 16 bytes each.
+struct AddressHints {
+  std::span<const uint8_t> ipv4;
+  std::span<const uint8_t> ipv6;
+};
+
+/// Whether the valid data of an SVCB or HTTPS record has ipv4hint or ipv6hint.
+bool HasAddressHints(std::span<const uint8_t> rdata);
+
+/// Copies the valid data of an SVCB or HTTPS record with the hints it has replaced: none are added,
+/// and one for which there are no addresses goes, from `mandatory` as well. Returns the length, 0
+/// when `out` has not the room; rdata.size() and that of the hints are always enough. No
+/// allocation.
+size_t ReplaceAddressHints(std::span<const uint8_t> rdata, const AddressHints& hints,
+                           std::span<uint8_t> out);
+
 }  // namespace nearside::dns

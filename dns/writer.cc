@@ -11,6 +11,27 @@ namespace {
 constexpr size_t kMaxPointerOffset = 0x3FFF;
 constexpr size_t kOptFixedBytes = 11;  // root, type, class, TTL, length
 
+constexpr size_t kOptionHeaderBytes = 4;
+
+/// Returns where the next option begins.
+uint8_t* PutOption(uint8_t* p, uint16_t code, std::span<const uint8_t> content) {
+  Store16(p, code);
+  Store16(p + 2, static_cast<uint16_t>(content.size()));
+  return std::copy(content.begin(), content.end(), p + kOptionHeaderBytes);
+}
+
+uint8_t* PutOptions(uint8_t* p, const EdnsAnswer& edns) {
+  if (edns.subnet) p += EncodeClientSubnet(*edns.subnet, p);
+  if (edns.cookie) p = PutOption(p, option::kCookie, *edns.cookie);
+  if (edns.keepalive) {
+    uint8_t timeout[2];
+    Store16(timeout, *edns.keepalive);
+    p = PutOption(p, option::kTcpKeepalive, timeout);
+  }
+  if (!edns.nsid.empty()) p = PutOption(p, option::kNsid, edns.nsid);
+  return p;
+}
+
 /// Where names stand in the data of types that may be compressed: after `fixed` bytes, `names` of
 /// them.
 struct NamesInRdata {
@@ -43,7 +64,12 @@ NameView NameAt(std::span<const uint8_t> rdata) {
 }  // namespace
 
 size_t EdnsAnswer::wire_bytes() const {
-  return kOptFixedBytes + (subnet ? subnet->option_bytes() : 0);
+  size_t bytes = kOptFixedBytes;
+  if (subnet) bytes += subnet->option_bytes();
+  if (cookie) bytes += kOptionHeaderBytes + cookie->size();
+  if (keepalive) bytes += kOptionHeaderBytes + sizeof *keepalive;
+  if (!nsid.empty()) bytes += kOptionHeaderBytes + nsid.size();
+  return bytes;
 }
 
 MessageWriter::MessageWriter(std::span<uint8_t> buffer)
@@ -64,7 +90,7 @@ bool MessageWriter::Add(Section section, NameView owner, const RecordView& recor
   }
   uint8_t* fixed = data_ + size_;
   Store16(fixed, record.type);
-  Store16(fixed + 2, rr_class::kIn);
+  Store16(fixed + 2, record.record_class);
   Store32(fixed + 4, record.ttl);
   size_ += 8;
   if (!PutRdata(record)) {
@@ -92,9 +118,10 @@ bool MessageWriter::AddEdns(const EdnsAnswer& edns) {
   p[5] = static_cast<uint8_t>(static_cast<unsigned>(edns.rcode) >> 4);
   p[6] = 0;  // version
   Store16(p + 7, edns.dnssec_ok ? 0x8000 : 0);
-  size_t option_bytes = edns.subnet ? EncodeClientSubnet(*edns.subnet, p + kOptFixedBytes) : 0;
-  Store16(p + 9, static_cast<uint16_t>(option_bytes));
-  size_ += kOptFixedBytes + option_bytes;
+  const uint8_t* end = PutOptions(p + kOptFixedBytes, edns);
+  const auto whole_bytes = static_cast<size_t>(end - p);
+  Store16(p + 9, static_cast<uint16_t>(whole_bytes - kOptFixedBytes));
+  size_ += whole_bytes;
   ++counts_[static_cast<size_t>(Section::kAdditional)];
   return true;
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "dns/cookie.h"
 #include "dns/edns.h"
 #include "dns/message.h"
 #include "dns/name.h"
@@ -16,11 +17,12 @@ namespace nearside::dns {
 
 enum class Section : uint8_t { kAnswer, kAuthority, kAdditional };
 
-/// One record of class IN; `rdata` has its names uncompressed.
+/// One record; `rdata` has its names uncompressed.
 struct RecordView {
   uint16_t type = 0;
   uint32_t ttl = 0;
   std::span<const uint8_t> rdata;
+  uint16_t record_class = rr_class::kIn;
 };
 
 /// What our OPT record says.
@@ -28,6 +30,9 @@ struct EdnsAnswer {
   Rcode rcode = Rcode::kNoError;  ///< its upper bits go here
   bool dnssec_ok = false;         ///< copied from the query (RFC 3225 §3)
   std::optional<ClientSubnet> subnet;
+  std::optional<Cookie> cookie;
+  std::optional<uint16_t> keepalive;  ///< units of 100 ms (RFC 7828 §3.1)
+  std::span<const uint8_t> nsid;      ///< RFC 5001; empty: none
 
   size_t wire_bytes() const;
 };

@@ -110,7 +110,8 @@ Table ListenTable() {
   table.Key("proxy_protocol", &ListenSettings::proxy_protocol,
             {.fallback = "false",
              .prose = "Each connection comes from one of `trusted_proxies` and begins with a PROXY "
-                      "header of version 2, before TLS, which says whose it is. Others are closed.",
+                      "header of version 2, before TLS, which says whose it is, and perhaps that it came "
+                      "to the proxy over TLS (`send-proxy-v2-ssl`): https then. Others are closed.",
              .restart = true});
   table.Where(&ListenSettings::where);
   return table;

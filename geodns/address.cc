@@ -51,6 +51,12 @@ std::optional<IpAddress::Embedded> IpAddress::EmbeddedIpv4() const {
   return {};
 }
 
+bool IpAddress::IsLoopback() const {
+  if (!is_ipv6) return bytes[0] == 127;
+  return bytes[15] == 1 &&
+         std::all_of(bytes.begin(), bytes.end() - 1, [](uint8_t b) { return b == 0; });
+}
+
 std::string IpAddress::ToText() const {
   char text[INET6_ADDRSTRLEN];
   return inet_ntop(is_ipv6 ? AF_INET6 : AF_INET, bytes.data(), text, sizeof text);

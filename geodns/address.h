@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,8 @@ struct IpAddress {
   std::optional<Embedded> EmbeddedIpv4() const;
 
   uint8_t bits() const { return is_ipv6 ? 128 : 32; }
+  std::span<const uint8_t> raw() const { return {bytes.data(), bits() / size_t{8}}; }
+  bool IsLoopback() const;  ///< 127.0.0.0/8, ::1
   std::string ToText() const;
   bool operator==(const IpAddress&) const = default;
 };

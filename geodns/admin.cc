@@ -101,12 +101,14 @@ void Admin::Get(http::Exchange& exchange) {
     return RespondText(exchange, draining ? 503 : 200, kTextType, draining ? "draining\n" : "ok\n");
   }
   if (path == "/metrics") {
-    std::string text = registry_.Expose() + WorldMetrics(sources_.world(), sources_.moment());
+    std::string text =
+        registry_.Expose() + WorldMetrics(sources_.world(), sources_.moment(), sources_.aliases);
     return RespondText(exchange, 200, kMetricsType, text);
   }
   if (path == "/status") {
-    return RespondText(exchange, 200, kJsonType,
-                       StatusJson(sources_.world(), sources_.moment(), WallNow(), started_));
+    return RespondText(
+        exchange, 200, kJsonType,
+        StatusJson(sources_.world(), sources_.moment(), WallNow(), started_, sources_.aliases));
   }
   if (path == "/explain") return Explain(exchange);
   std::string expected = "expected /healthz, /metrics, /status, /explain";

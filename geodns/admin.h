@@ -34,6 +34,7 @@ class Admin final : public http::Application {
     std::function<const World&()> world;
     std::function<std::shared_ptr<const Snapshot>()> snapshot;
     std::function<Moment()> moment;
+    const AliasResolver* aliases = nullptr;  ///< outlives this
     std::function<bool()> draining;
     std::vector<PostRoute> posts;
     std::vector<PostRoute> gets;  ///< for GET, without a token: what is answered later

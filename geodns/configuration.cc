@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "runtime/file.h"
+#include "runtime/user.h"
 
 namespace nearside::geodns {
 namespace {
@@ -20,6 +21,7 @@ class Maker {
 
  private:
   void TakeServer();
+  void TakeAliases();
   void TakeAdmin();
   void TakePops();
   void TakePop(const PopSettings& row);
@@ -33,6 +35,7 @@ class Maker {
                                        const settings::Origin& where, std::string_view key);
   Pops TakePopNames(const std::vector<std::string>& names, const settings::Origin& where,
                     std::string_view key);
+  void TakeAsns();
   void CheckLocations(const SteerRule& rule, const settings::Origin& where);
   void AddError(const settings::Origin& where, std::string_view key, std::string_view message);
   void AddTableError(const settings::Origin& where, std::string_view message);
@@ -66,10 +69,12 @@ void Maker::AddLine(std::string_view line) {
 
 Result<std::shared_ptr<const Configuration>> Maker::Make() {
   TakeServer();
+  TakeAliases();
   TakeAdmin();
   TakePops();
   TakeZones();
   SetSettlingTimes();
+  TakeAsns();
   made_->databases = settings_.geo.databases;
   made_->geo_where = settings_.geo.where;
   made_->restart = settings_.restart;
@@ -100,6 +105,32 @@ void Maker::TakeServer() {
   made_->tcp_connections = static_cast<size_t>(row.tcp_connections);
   made_->tcp_idle_timeout = row.tcp_idle_timeout;
   made_->drain_timeout = row.drain_timeout;
+  made_->user = row.user;
+  if (!row.user.empty()) {
+    if (auto ok = CheckUser(row.user); !ok) AddError(row.where, "user", ok.error().message);
+  }
+  auto protocol = Protocol::Make(row, settings_.limits);
+  if (protocol) made_->protocol = std::move(*protocol);
+  if (!protocol) AddLine(protocol.error().message);
+  made_->rate_networks = static_cast<size_t>(settings_.limits.networks);
+  made_->tcp_connections_per_client =
+      static_cast<size_t>(settings_.limits.tcp_connections_per_client);
+  made_->watch_interval = row.watch_interval;
+}
+
+void Maker::TakeAliases() {
+  const ServerSettings& row = settings_.server;
+  for (const std::string& text : row.resolvers) {
+    auto address = net::SocketAddress::Parse(text);
+    if (!address) AddError(row.where, "resolvers", address.error().message);
+    if (address) made_->alias.resolvers.push_back(*address);
+  }
+  made_->alias.least_ttl = row.alias_least_ttl;
+  made_->alias.most_ttl = row.alias_most_ttl;
+  made_->alias.stale = static_cast<uint32_t>(row.alias_stale.count() / 1000);
+  if (row.alias_least_ttl > row.alias_most_ttl) {
+    AddError(row.where, "alias_least_ttl", "expected no more than alias_most_ttl");
+  }
 }
 
 void Maker::TakeAdmin() {
@@ -273,6 +304,21 @@ Override Maker::TakeOverride(const OverrideSettings& row) {
   }
   made.pops = TakePopNames(row.pops, row.where, "pops");
   return made;
+}
+
+/// All that are named anywhere: the map keeps apart only what some rule asks for.
+void Maker::TakeAsns() {
+  std::set<uint32_t> named;
+  for (const ZoneSettings& zone : settings_.zones) {
+    for (const SteerSettings& steer : zone.steers) {
+      for (const OverrideSettings& row : steer.overrides) {
+        for (int64_t asn : row.asns) {
+          if (asn > 0 && asn <= UINT32_MAX) named.insert(static_cast<uint32_t>(asn));
+        }
+      }
+    }
+  }
+  made_->asns.assign(named.begin(), named.end());
 }
 
 void Maker::CheckLocations(const SteerRule& rule, const settings::Origin& where) {

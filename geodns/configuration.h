@@ -10,9 +10,11 @@
 
 #include "dns/name.h"
 #include "geodns/address.h"
+#include "geodns/alias_resolver.h"
 #include "geodns/capacity.h"
 #include "geodns/check_plan.h"
 #include "geodns/place.h"
+#include "geodns/protocol.h"
 #include "geodns/settings.h"
 #include "geodns/steering.h"
 #include "net/address.h"
@@ -55,9 +57,16 @@ struct Configuration {
   size_t tcp_connections = 0;
   milliseconds tcp_idle_timeout{};
   milliseconds drain_timeout{};
-  net::SocketAddress admin;  ///< unset: none
+  std::string user;  ///< to become when the ports are open; empty: nobody else
+  Protocol protocol;
+  size_t rate_networks = 0;
+  size_t tcp_connections_per_client = 0;
+  milliseconds watch_interval{};  ///< 0: files are not watched
+  AliasOptions alias;             ///< without resolvers: those of the system
+  net::SocketAddress admin;       ///< unset: none
   std::string admin_token;
   std::vector<std::string> databases;
+  std::vector<uint32_t> asns;  ///< autonomous systems that overrides name, ascending
   std::vector<Pop> pops;
   std::vector<ZonePlan> zones;
   std::vector<CheckPlan> checks;

@@ -26,9 +26,12 @@ size_t PlaceOf(uint16_t qtype) {
   return kNamedTypes.size();
 }
 
-constexpr std::array<dns::Rcode, 7> kRcodesUsed = {
+constexpr std::array<dns::Rcode, 8> kRcodesUsed = {
     dns::Rcode::kNoError, dns::Rcode::kFormErr, dns::Rcode::kServFail, dns::Rcode::kNxDomain,
-    dns::Rcode::kNotImp,  dns::Rcode::kRefused, dns::Rcode::kBadVers};
+    dns::Rcode::kNotImp,  dns::Rcode::kRefused, dns::Rcode::kBadVers,  dns::Rcode::kBadCookie};
+
+constexpr std::string_view kCookieStates[] = {"none", "client_only", "bad", "good"};
+static_assert(std::size(kCookieStates) == dns::kCookieStateCount);
 
 }  // namespace
 
@@ -61,6 +64,11 @@ DnsMetrics::DnsMetrics(metrics::Registry& registry) {
                                    "Answers for steered names, by how they were chosen.",
                                    {{"reason", reason}});
   }
+  for (size_t i = 1; i < cookies_.size(); ++i) {
+    cookies_[i] = registry.Counter("nearside_dns_cookies_total", "Queries with a cookie.",
+                                   {{"state", std::string(kCookieStates[i])}});
+  }
+  DeclareLimits(registry);
   truncated_ = registry.Counter("nearside_dns_truncated_total", "Answers with TC set.");
   with_subnet_ =
       registry.Counter("nearside_dns_client_subnet_total", "Queries with a client subnet.");
@@ -80,6 +88,27 @@ DnsMetrics::DnsMetrics(metrics::Registry& registry) {
                                 "TCP connections closed for bytes that cannot be a query.");
 }
 
+void DnsMetrics::DeclareLimits(metrics::Registry& registry) {
+  kept_small_ = registry.Counter("nearside_dns_kept_small_total",
+                                 "Answers truncated for limits.most_amplification.");
+  tcp_refused_client =
+      registry.Counter("nearside_dns_tcp_refused_client_total",
+                       "TCP connections closed at once, over limits.tcp_connections_per_client.");
+  constexpr std::string_view kRateHelp =
+      "Queries over limits.answers_per_second, by what became of them.";
+  rate_dropped =
+      registry.Counter("nearside_dns_rate_limited_total", kRateHelp, {{"outcome", "dropped"}});
+  rate_slipped =
+      registry.Counter("nearside_dns_rate_limited_total", kRateHelp, {{"outcome", "slipped"}});
+  rate_evicted = registry.Counter("nearside_dns_rate_networks_evicted_total",
+                                  "Networks forgotten while they counted, over limits.networks.");
+  batch_seconds = registry.Histogram(
+      "nearside_dns_udp_batch_seconds",
+      "From the receipt of a batch of datagrams until its answers are sent: more than any of them "
+      "waited for us.",
+      {1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1});
+}
+
 void DnsMetrics::Count(metrics::Cells& cells, const Tally& tally, Transport transport) const {
   if (tally.malformed != dns::Malformed::kNone) {
     cells.Add(malformed_[static_cast<size_t>(tally.malformed)]);
@@ -88,7 +117,11 @@ void DnsMetrics::Count(metrics::Cells& cells, const Tally& tally, Transport tran
   auto place = static_cast<size_t>(transport);
   cells.Add(queries_[place][PlaceOf(tally.type)]);
   cells.Add(answers_[place][static_cast<size_t>(tally.rcode)]);
+  if (tally.cookie != dns::CookieState::kNone) {
+    cells.Add(cookies_[static_cast<size_t>(tally.cookie)]);
+  }
   if (tally.truncated) cells.Add(truncated_);
+  if (tally.kept_small) cells.Add(kept_small_);
   if (tally.has_subnet) cells.Add(with_subnet_);
   if (tally.steered) cells.Add(steered_[static_cast<size_t>(*tally.steered)]);
 }

@@ -22,17 +22,26 @@ class DnsMetrics {
   metrics::Id tcp_connections;  ///< accepted
   metrics::Id tcp_refused;      ///< over the limit
   metrics::Id tcp_idle_closed;
-  metrics::Id tcp_broken;  ///< closed for what cannot be a query
+  metrics::Id tcp_broken;          ///< closed for what cannot be a query
+  metrics::Id tcp_refused_client;  ///< over the limit of one client
+  metrics::Id rate_dropped;        ///< queries over the rate of their network
+  metrics::Id rate_slipped;
+  metrics::Id rate_evicted;            ///< networks forgotten while they counted
+  metrics::HistogramId batch_seconds;  ///< from the receipt of UDP queries to their answers
 
  private:
+  void DeclareLimits(metrics::Registry& registry);
+
   static constexpr size_t kTypes = 15;   ///< those with a name of their own, and "other"
-  static constexpr size_t kRcodes = 17;  ///< up to BADVERS
+  static constexpr size_t kRcodes = 24;  ///< up to BADCOOKIE
 
   std::array<std::array<metrics::Id, kTypes>, 2> queries_;  ///< by transport and type
   std::array<std::array<metrics::Id, kRcodes>, 2> answers_;
   std::array<metrics::Id, dns::kMalformedCount> malformed_;
   std::array<metrics::Id, kSteerReasonCount> steered_;
+  std::array<metrics::Id, dns::kCookieStateCount> cookies_;
   metrics::Id truncated_;
+  metrics::Id kept_small_;
   metrics::Id with_subnet_;
 };
 

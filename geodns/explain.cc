@@ -6,6 +6,8 @@
 
 #include "dns/rdata.h"
 #include "dns/record_type.h"
+#include "dns/svc_params.h"
+#include "geodns/hint_buffer.h"
 #include "geodns/responder.h"
 
 namespace nearside::geodns {
@@ -40,7 +42,10 @@ class Explanation {
 
  private:
   Json TellSteered(uint32_t number);
+  Json TellAlias(uint32_t number);
+  void AddServices(const Zone& zone, const Zone::Node& node, Json* json) const;
   Json PlaceJson() const;
+  void AddSystem(Json* json) const;
   Json PopsJson(const Steering& steering, const Preference& preference, const Health& health,
                 const Pops& answered) const;
   std::string LeftOut(const Steering& steering, const Preference& preference, const Health& health,
@@ -77,6 +82,13 @@ Json Explanation::Tell(const Zone& zone, dns::NameView name) {
     if (ours && found.node->steer != Zone::kNone) {
       if (!via.empty()) json["cname"] = via;
       json.update(TellSteered(found.node->steer));
+      AddServices(*in, *found.node, &json);
+      return json;
+    }
+    if (ours && found.node->alias != Zone::kNone) {
+      if (!via.empty()) json["cname"] = via;
+      json.update(TellAlias(in->first_alias() + found.node->alias));
+      AddServices(*in, *found.node, &json);
       return json;
     }
     const Zone::RrSet* cname = ours ? in->Find(*found.node, dns::type::kCname) : nullptr;
@@ -96,7 +108,61 @@ Json Explanation::Tell(const Zone& zone, dns::NameView name) {
                     : found.match == Zone::Match::kDelegated ? "delegated"
                     : cname != nullptr                       ? "cname"
                                                              : "static";
+    if (ours) AddServices(*in, *found.node, &json);
     return json;
+  }
+}
+
+/// The addresses of the moment and where they come from.
+Json Explanation::TellAlias(uint32_t number) {
+  const AliasPlan& plan = world_.aliases[number];
+  const AliasAnswer& answer = snapshot_.aliases[number];
+  const dns::NameView target(plan.target.data(), plan.target.size());
+  Json alias = {{"target", target.ToText()}};
+  if (plan.zone != nullptr) alias["zone"] = plan.zone->origin().ToText();
+  if (answer.node != nullptr && answer.node->steer != Zone::kNone) {
+    Json json = TellSteered(answer.node->steer);
+    json["alias"] = std::move(alias);
+    return json;
+  }
+  alias["known"] = answer.known;
+  Json addresses = {{"A", Json::array()}, {"AAAA", Json::array()}};
+  for (bool is_ipv6 : {false, true}) {
+    Json& list = addresses[is_ipv6 ? "AAAA" : "A"];
+    const uint16_t type = is_ipv6 ? dns::type::kAaaa : dns::type::kA;
+    const Zone::RrSet* set =
+        answer.node == nullptr ? nullptr : answer.zone->Find(*answer.node, type);
+    for (size_t i = 0; set != nullptr && i < set->count; ++i) {
+      list.push_back(dns::RdataToText(type, answer.zone->Record(*set, i).rdata));
+    }
+    for (const auto& rdata : answer.resolved[is_ipv6].Rdata()) {
+      list.push_back(dns::RdataToText(type, rdata));
+    }
+  }
+  return {{"steered", false},
+          {"found", "alias"},
+          {"alias", std::move(alias)},
+          {"answer", std::move(addresses)},
+          {"ttl", answer.ttl}};
+}
+
+/// HTTPS and SVCB records of the name as this client gets them, where hints follow steering.
+void Explanation::AddServices(const Zone& zone, const Zone::Node& node, Json* json) const {
+  for (const Zone::RrSet& set : zone.RrSets(node)) {
+    if (!set.has_steered_hints) continue;
+    Json& list = (*json)["services"][dns::TypeToText(set.type)];
+    for (size_t i = 0; i < set.count; ++i) {
+      auto rdata = zone.Record(set, i).rdata;
+      std::vector<uint8_t> replaced(rdata.begin(), rdata.end());
+      if (uint32_t number = zone.HintSteer(set, i); number != Zone::kNone) {
+        const Steer& steer = snapshot_.steers[number];
+        HintBuffer hints;
+        auto answer = steer.table->Find(client_.address, client_.prefix_bits);
+        replaced.resize(kMaxHintedRdata);
+        replaced.resize(dns::ReplaceAddressHints(rdata, hints.Of(steer, answer), replaced));
+      }
+      list.push_back(dns::RdataToText(set.type, replaced));
+    }
   }
 }
 
@@ -149,8 +215,13 @@ Json Explanation::TellSteered(uint32_t number) {
 }
 
 Json Explanation::PlaceJson() const {
-  if (evidence_.database == nullptr) return nullptr;
   const Locality& locality = evidence_.locality;
+  if (evidence_.database == nullptr) {
+    if (evidence_.asn_database == nullptr) return nullptr;
+    Json json = Json::object();
+    AddSystem(&json);
+    return json;
+  }
   Json json = {{"database", evidence_.database->path()},
                {"network", evidence_.network.ToText()},
                {"country", locality.country.ToText()},
@@ -160,6 +231,7 @@ Json Explanation::PlaceJson() const {
     json["longitude"] = Tenths(locality.coordinates->longitude);
     json["coordinates_of"] = evidence_.coordinates_of_country ? "country" : "network";
   }
+  AddSystem(&json);
   return json;
 }
 
@@ -183,6 +255,15 @@ std::string Explanation::StateOf(const Health& health, uint8_t pop) const {
   auto check = world_.configuration->pops[pop].check;
   return state +
          (check && moment_.targets[*check].lagging ? ": behind the origin's purges" : " by itself");
+}
+
+/// The autonomous system, which may be known from another file than the rest.
+void Explanation::AddSystem(Json* json) const {
+  if (evidence_.asn_database == nullptr) return;
+  (*json)["asn"] = evidence_.locality.asn;
+  if (!evidence_.as_organization.empty()) (*json)["as_organization"] = evidence_.as_organization;
+  (*json)["asn_database"] = evidence_.asn_database->path();
+  (*json)["asn_network"] = evidence_.asn_network.ToText();
 }
 
 /// Why a point that was not answered was not: the first reason that applies.

@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <maxminddb.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <cstring>
 #include <unordered_map>
@@ -44,6 +46,19 @@ std::optional<double> NumberOf(const std::optional<MMDB_entry_data_s>& data) {
   }
 }
 
+/// An unsigned number of 32 bits or less; 0 when it is none.
+uint32_t UnsignedOf(const std::optional<MMDB_entry_data_s>& data) {
+  if (!data) return 0;
+  switch (data->type) {
+    case MMDB_DATA_TYPE_UINT16:
+      return data->uint16;
+    case MMDB_DATA_TYPE_UINT32:
+      return data->uint32;
+    default:
+      return 0;
+  }
+}
+
 std::string_view TextAt(MMDB_entry_s entry, const char* key, const char* inner = nullptr) {
   const char* const keys[] = {key, inner, nullptr};
   return TextOf(ValueAt(entry, keys));
@@ -70,6 +85,8 @@ Locality LocalityAt(MMDB_entry_s entry) {
   locality.continent = ContinentFromText(continent).value_or(Continent::kNone);
   locality.coordinates = CoordinatesAt(entry, true);
   if (!locality.coordinates) locality.coordinates = CoordinatesAt(entry, false);
+  const char* const asn_keys[] = {"autonomous_system_number", nullptr};
+  locality.asn = UnsignedOf(ValueAt(entry, asn_keys));
   return locality;
 }
 
@@ -103,6 +120,7 @@ std::string KeysOf(MMDB_entry_s entry) {
 struct GeoDatabase::Handle {
   MMDB_s mmdb{};
   bool open = false;
+  struct stat opened {};
   ~Handle() {
     if (open) MMDB_close(&mmdb);
   }
@@ -136,7 +154,7 @@ class GeoDatabase::Walk {
   std::unordered_map<uint64_t, uint32_t> number_of_record_;
   uint64_t visits_ = 0;
   bool damaged_ = false;
-  uint64_t located_ = 0;      ///< records with a country or coordinates
+  uint64_t useful_ = 0;       ///< records that say something
   uint64_t some_record_ = 0;  ///< any record, to tell what is in them
 };
 
@@ -186,7 +204,7 @@ GeoDatabase::Walk::Ref GeoDatabase::Walk::LeafOf(uint64_t record) {
   auto [at, is_new] = number_of_record_.try_emplace(record, 0);
   if (is_new) {
     Locality locality = LocalityAt(EntryOf(record));
-    if (locality.country.is_set() || locality.coordinates) ++located_;
+    if (locality != Locality()) ++useful_;
     some_record_ = record;
     at->second = numbers_.Number(locality);
   }
@@ -194,12 +212,13 @@ GeoDatabase::Walk::Ref GeoDatabase::Walk::LeafOf(uint64_t record) {
 }
 
 Status GeoDatabase::Walk::CheckContent() const {
-  if (located_ > 0) return {};
+  if (useful_ > 0) return {};
   std::string has =
       some_record_ == 0 ? "it has no records" : "its records have " + KeysOf(EntryOf(some_record_));
   return BadDatabase(database_.path_,
-                     "no record has a country (country.iso_code, country_code) or coordinates "
-                     "(location.latitude, latitude): this is a \"" +
+                     "no record has a country (country.iso_code, country_code), coordinates "
+                     "(location.latitude, latitude) or an autonomous system "
+                     "(autonomous_system_number): this is a \"" +
                          database_.type() + "\" and " + has);
 }
 
@@ -217,14 +236,30 @@ Result<std::unique_ptr<GeoDatabase>> GeoDatabase::Open(const std::string& path) 
     return BadDatabase(path, std::string("no usable MMDB file: ") + MMDB_strerror(status));
   }
   handle->open = true;
+  ::stat(path.c_str(), &handle->opened);
   return std::unique_ptr<GeoDatabase>(new GeoDatabase(path, std::move(handle)));
 }
 
 Result<GeoDatabase::Tries> GeoDatabase::ReadTries(LocalityNumbers& numbers) const {
-  return Walk(*this, numbers).Run();
+  auto tries = Walk(*this, numbers).Run();
+  // From here on only explain looks into the file, a page or two at a time.
+  const MMDB_s& mmdb = handle_->mmdb;
+  madvise(const_cast<uint8_t*>(mmdb.file_content), static_cast<size_t>(mmdb.file_size),
+          MADV_DONTNEED);
+  return tries;
+}
+
+/// Whoever copies over the file instead of renaming makes it shorter for a while: touching what is
+/// mapped would then end the process.
+bool GeoDatabase::IsCutOff() const {
+  struct stat now {};
+  const struct stat& then = handle_->opened;
+  return ::stat(path_.c_str(), &now) == 0 && now.st_dev == then.st_dev &&
+         now.st_ino == then.st_ino && now.st_size < then.st_size;
 }
 
 std::optional<GeoDatabase::Lookup> GeoDatabase::Find(const IpAddress& address) const {
+  if (IsCutOff()) return {};
   sockaddr_storage storage{};
   if (address.is_ipv6) {
     auto* in6 = reinterpret_cast<sockaddr_in6*>(&storage);
@@ -240,7 +275,8 @@ std::optional<GeoDatabase::Lookup> GeoDatabase::Find(const IpAddress& address) c
   if (error != MMDB_SUCCESS || !found.found_entry) return {};
   unsigned bits = found.netmask;
   if (!address.is_ipv6 && handle_->mmdb.metadata.ip_version == 6) bits = bits > 96 ? bits - 96 : 0;
-  return Lookup{Network::Of(address, static_cast<uint8_t>(bits)), LocalityAt(found.entry)};
+  return Lookup{Network::Of(address, static_cast<uint8_t>(bits)), LocalityAt(found.entry),
+                std::string(TextAt(found.entry, "autonomous_system_organization"))};
 }
 
 std::string GeoDatabase::type() const { return handle_->mmdb.metadata.database_type; }

@@ -2,7 +2,8 @@
 
 // The one place that calls libmaxminddb. Both layouts in use are read: MaxMind's GeoIP2 and
 // GeoLite2 (country.iso_code, continent.code, location.latitude) and the flat one of the free
-// databases (country_code, latitude, longitude at the top level).
+// databases (country_code, latitude, longitude at the top level). Numbers of autonomous systems
+// have one name in both: autonomous_system_number.
 
 #include <cstdint>
 #include <memory>
@@ -39,14 +40,16 @@ class GeoDatabase {
     PrefixTrie ipv6;
   };
   /// Walks the whole file once. Error: kOperator bad_database when the tree is damaged, or when no
-  /// record has a country or coordinates; the message then says what the records have.
+  /// record has a country, a continent, coordinates or an autonomous system; the message then says
+  /// what the records have.
   Result<Tries> ReadTries(LocalityNumbers& numbers) const;
 
   struct Lookup {
     Network network;  ///< of the file's record
     Locality locality;
+    std::string as_organization;  ///< autonomous_system_organization
   };
-  /// Empty when the file has no record for the address.
+  /// Empty when the file has no record for the address, or was cut off in place meanwhile.
   std::optional<Lookup> Find(const IpAddress& address) const;
 
   const std::string& path() const { return path_; }
@@ -57,6 +60,7 @@ class GeoDatabase {
  private:
   class Walk;
   struct Handle;
+  bool IsCutOff() const;
   GeoDatabase(std::string path, std::unique_ptr<Handle> handle);
   std::string path_;
   std::unique_ptr<Handle> handle_;

@@ -1,5 +1,7 @@
 #include "geodns/geo_map.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -22,7 +24,7 @@ bool Complete(Locality* locality) {
 
 class PlaceNumbers final : public LocalityNumbers {
  public:
-  explicit PlaceNumbers(std::span<const Coordinates> pops) {
+  PlaceNumbers(std::span<const Coordinates> pops, std::span<const uint32_t> asns) : asns_(asns) {
     for (const Coordinates& pop : pops) pops_.push_back(UnitVector::Of(pop));
     NumberOf(Place());
   }
@@ -30,7 +32,8 @@ class PlaceNumbers final : public LocalityNumbers {
   uint32_t Number(const Locality& locality) override {
     Locality completed = locality;
     Complete(&completed);
-    Place place{completed.country, completed.continent, {}};
+    Place place{completed.country, completed.continent, {}, 0};
+    if (std::ranges::binary_search(asns_, completed.asn)) place.asn = completed.asn;
     if (!completed.coordinates) return NumberOf(std::move(place));
     place.ranking = Rank(*completed.coordinates);
     for (uint8_t pop : place.ranking) {
@@ -38,6 +41,26 @@ class PlaceNumbers final : public LocalityNumbers {
     }
     place.cell = CellOf(*completed.coordinates);
     return NumberOf(std::move(place));
+  }
+
+  /// What two databases together say of one network: of each kind what the first one knows.
+  uint32_t Merged(uint32_t first, uint32_t second) {
+    if (first == second || second == 0) return first;
+    if (first == 0) return second;
+    auto [at, is_new] = merged_.try_emplace(uint64_t{first} << 32 | second, first);
+    if (!is_new) return at->second;
+    Place place = places_[first];
+    const Place& other = places_[second];
+    if (place.asn == 0) place.asn = other.asn;
+    if (!KnowsWhere(place)) {
+      place.country = other.country;
+      place.continent = other.continent;
+      place.ranking = other.ranking;
+      place.nearness = other.nearness;
+      place.cell = other.cell;
+    }
+    at->second = NumberOf(std::move(place));
+    return at->second;
   }
 
   std::vector<Place> TakePlaces() { return std::move(places_); }
@@ -54,6 +77,7 @@ class PlaceNumbers final : public LocalityNumbers {
     std::string key = {static_cast<char>(place.country.value() >> 8),
                        static_cast<char>(place.country.value()), static_cast<char>(place.continent),
                        static_cast<char>(place.cell >> 8), static_cast<char>(place.cell)};
+    for (int shift = 24; shift >= 0; shift -= 8) key += static_cast<char>(place.asn >> shift);
     key.append(place.ranking.begin(), place.ranking.end());
     auto [at, is_new] = numbers_.try_emplace(std::move(key), places_.size());
     if (is_new) places_.push_back(std::move(place));
@@ -72,20 +96,32 @@ class PlaceNumbers final : public LocalityNumbers {
     return order;
   }
 
+  static bool KnowsWhere(const Place& place) {
+    return place.country.is_set() || place.continent != Continent::kNone || !place.ranking.empty();
+  }
+
+  std::span<const uint32_t> asns_;
   std::vector<UnitVector> pops_;
   std::vector<double> nearness_;
   std::unordered_map<std::string, size_t> numbers_;
+  std::unordered_map<uint64_t, uint32_t> merged_;  ///< by both numbers
   std::vector<Place> places_;
 };
 
-uint32_t FirstKnown(uint32_t a, uint32_t b) { return a != 0 ? a : b; }
+/// What does not depend on the autonomous system.
+bool TellsWhere(Locality locality) {
+  locality.asn = 0;
+  return locality != Locality();
+}
 
 }  // namespace
 
 Result<std::shared_ptr<const GeoMap>> GeoMap::Load(const std::vector<std::string>& files,
-                                                   std::span<const Coordinates> pops) {
+                                                   std::span<const Coordinates> pops,
+                                                   std::span<const uint32_t> asns) {
   auto map = std::make_shared<GeoMap>();
-  PlaceNumbers numbers(pops);
+  PlaceNumbers numbers(pops, asns);
+  auto merge = [&](uint32_t first, uint32_t second) { return numbers.Merged(first, second); };
   for (const std::string& file : files) {
     auto database = GeoDatabase::Open(file);
     if (!database) return tl::unexpected(std::move(database.error()));
@@ -93,25 +129,38 @@ Result<std::shared_ptr<const GeoMap>> GeoMap::Load(const std::vector<std::string
     if (!tries) return tl::unexpected(std::move(tries.error()));
     map->databases_.push_back(std::move(*database));
     bool is_first = map->databases_.size() == 1;
-    map->ipv4_ = is_first ? std::move(tries->ipv4)
-                          : PrefixTrie::Combine(map->ipv4_, tries->ipv4, FirstKnown);
-    map->ipv6_ = is_first ? std::move(tries->ipv6)
-                          : PrefixTrie::Combine(map->ipv6_, tries->ipv6, FirstKnown);
+    map->ipv4_ =
+        is_first ? std::move(tries->ipv4) : PrefixTrie::Combine(map->ipv4_, tries->ipv4, merge);
+    map->ipv6_ =
+        is_first ? std::move(tries->ipv6) : PrefixTrie::Combine(map->ipv6_, tries->ipv6, merge);
   }
   map->places_ = numbers.TakePlaces();
+  malloc_trim(0);  // what was needed to read is a multiple of what stays
   return std::shared_ptr<const GeoMap>(std::move(map));
 }
 
 GeoMap::Evidence GeoMap::Explain(const IpAddress& address) const {
+  Evidence evidence;
   for (const auto& database : databases_) {
     auto found = database->Find(address);
+    if (!found) continue;
     // What says nothing leaves the word to the next database, as in Load.
-    if (!found || found->locality == Locality()) continue;
-    Evidence evidence{database.get(), found->network, found->locality, false};
-    evidence.coordinates_of_country = Complete(&evidence.locality);
-    return evidence;
+    if (evidence.database == nullptr && TellsWhere(found->locality)) {
+      uint32_t asn = evidence.locality.asn;
+      evidence.database = database.get();
+      evidence.network = found->network;
+      evidence.locality = found->locality;
+      evidence.locality.asn = asn;
+      evidence.coordinates_of_country = Complete(&evidence.locality);
+    }
+    if (evidence.asn_database == nullptr && found->locality.asn != 0) {
+      evidence.asn_database = database.get();
+      evidence.asn_network = found->network;
+      evidence.locality.asn = found->locality.asn;
+      evidence.as_organization = found->as_organization;
+    }
   }
-  return {};
+  return evidence;
 }
 
 }  // namespace nearside::geodns

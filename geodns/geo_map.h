@@ -27,7 +27,7 @@ struct Place {
   Continent continent = Continent::kNone;
   /// Every point of presence, the nearest first; empty: where the client is, nobody knows.
   std::vector<uint8_t> ranking;
-  uint32_t asn = 0;   ///< autonomous system; 0: unknown
+  uint32_t asn = 0;   ///< of those that rules name; 0: another one, or unknown
   uint16_t cell = 0;  ///< which 5 by 5 degrees
   /// By index in `ranking`: the cosine of the angle between there and here, greater being nearer.
   std::vector<float> nearness;
@@ -37,10 +37,13 @@ struct Place {
 /// Immutable; any thread.
 class GeoMap {
  public:
-  /// Reads the databases; where several know an address, the first one named counts. `pops` are the
-  /// points of presence in the order of their numbers. Error: kOperator bad_database.
+  /// Reads the databases. Where several know the place of an address, the first one named counts,
+  /// and so for its autonomous system: a file of places and one of systems complete each other.
+  /// `pops` are the points of presence in the order of their numbers, `asns` the autonomous systems
+  /// that rules name, ascending: only these keep networks apart. Error: kOperator bad_database.
   static Result<std::shared_ptr<const GeoMap>> Load(const std::vector<std::string>& files,
-                                                    std::span<const Coordinates> pops);
+                                                    std::span<const Coordinates> pops,
+                                                    std::span<const uint32_t> asns = {});
 
   /// Values are numbers for place().
   const PrefixTrie& trie(bool is_ipv6) const { return is_ipv6 ? ipv6_ : ipv4_; }
@@ -48,12 +51,15 @@ class GeoMap {
   const Place& place(uint32_t number) const { return places_[number]; }
   size_t place_count() const { return places_.size(); }
 
-  /// The record behind an address's place, for explain.
+  /// The records behind an address's place, for explain.
   struct Evidence {
-    const GeoDatabase* database = nullptr;  ///< null: no database knows the address
+    const GeoDatabase* database = nullptr;  ///< null: no database knows the place
     Network network;
-    Locality locality;  ///< completed: continent and coordinates may be the country's
+    Locality locality;  ///< completed: continent and coordinates may be the country's; all of asn
     bool coordinates_of_country = false;
+    const GeoDatabase* asn_database = nullptr;  ///< null: no database knows the autonomous system
+    Network asn_network;
+    std::string as_organization;
   };
   Evidence Explain(const IpAddress& address) const;
 

@@ -1,22 +1,31 @@
 #include "geodns/geodns_server.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "geodns/admin.h"
 #include "geodns/admin_steering.h"
+#include "geodns/aliases.h"
 #include "geodns/dns_metrics.h"
+#include "geodns/file_watch.h"
+#include "geodns/handover.h"
 #include "geodns/health_checker.h"
+#include "geodns/reloader.h"
 #include "geodns/steering_state.h"
 #include "geodns/worker.h"
 #include "geodns/world.h"
+#include "geodns/zone_serials.h"
 #include "http/session/server.h"
 #include "net/listener.h"
 #include "net/resolver.h"
 #include "net/worker_group.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "runtime/service_manager.h"
+#include "runtime/user.h"
 
 namespace nearside::geodns {
 namespace {
@@ -37,15 +46,28 @@ void LogEach(std::string_view event, std::string_view message) {
   }
 }
 
+void WarnOfSerials(const World& before, const World& now) {
+  for (const SerialNotRaised& zone : SerialsNotRaised(before.zones, now.zones)) {
+    Log(Level::kWarning, "serial_not_raised",
+        {{"zone", zone.zone}, {"was", zone.before}, {"is", zone.now}});
+  }
+}
+
 /// The process: a control loop on the main thread (signals, health checks, admin, reloads) and the
 /// workers.
 class GeodnsServer {
  public:
   GeodnsServer(std::string config_file, World world)
-      : config_file_(std::move(config_file)),
-        world_(std::move(world)),
+      : world_(std::move(world)),
         started_with_(world_.configuration),
-        started_(WallNow()) {}
+        config_file_(std::move(config_file)),
+        started_(WallNow()),
+        zone_queries_(started_with_->threads) {
+    world_.zone_counters = zone_queries_.For(world_.zones);
+    registry_.CountersFrom("nearside_dns_zone_queries_total",
+                           "Queries answered from a zone, by the zone their name lies in.",
+                           [this] { return zone_queries_.Samples(); });
+  }
   ~GeodnsServer();
   Status Start();
   void Run() { control_->Run(); }
@@ -56,26 +78,41 @@ class GeodnsServer {
   Moment Now() const { return steering_.MomentOf(checker_->Targets()); }
   Status OpenWorkers();
   Result<net::SocketAddress> OpenEverywhere(const net::SocketAddress& wanted);
+  Result<bool> AdoptEverywhere(const net::SocketAddress& wanted);
   Status OpenAdmin();
+  Status GiveUpRoot();
+  void OpenTheRest();
   void ServeWhenChecked();
   void Serve();
   void OnHealthChange(size_t target, PopState before);
+  void OnAliasChange();
+  void StartAliases();
+  void WatchFiles();
   void Publish();
+  void HandOut();
   void SaveHealth();
   HealthMemory LoadHealth() const;
-  void Reload();
-  void OnLoaded(Result<World>& loaded);
-  void Apply(Result<World>& loaded);
+  std::vector<PostRoute> PostRoutes();
+  void PostReload(const PostAnswer& answer);
+  void Reload(Extent extent);
+  std::function<Result<World>()> PrepareReading(Extent extent) const;
+  Result<ReloadReport> Apply(Result<World>& loaded);
+  void HandOver();
+  void Retire();
   void Terminate();
+  void EndWhenDrained(const std::function<void(Worker&, std::function<void()>)>& drain);
   bool KeepsState() const { return !started_with_->state.empty(); }
   std::string HealthFile() const { return started_with_->state + "/health.json"; }
 
-  const std::string config_file_;
   World world_;
   /// The settings of the start: what a reload cannot change is in force as it stands here.
   const std::shared_ptr<const Configuration> started_with_;
+  const std::string program_ = OwnProgram();
+  InheritedSockets inherited_ = InheritedSockets::FromEnvironment();
+  const std::string config_file_;
   const WallTime started_;
   metrics::Registry registry_;
+  ZoneQueries zone_queries_;
   DnsMetrics metrics_{registry_};
   std::unique_ptr<net::EventLoop> control_;
   std::unique_ptr<net::WorkerGroup> group_;
@@ -86,6 +123,8 @@ class GeodnsServer {
   std::optional<net::Timer> share_steps_;
   std::unique_ptr<SimulationDesk> simulation_desk_;
   std::optional<SteeringRoutes> routes_;
+  std::unique_ptr<AliasResolver> aliases_;
+  std::unique_ptr<FileWatch> file_watch_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::ServerSessions> admin_sessions_;
   std::unique_ptr<net::Listener> admin_listener_;
@@ -93,18 +132,20 @@ class GeodnsServer {
   std::optional<net::Timer> first_checks_;
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<net::SocketAddress> bound_;
-  std::thread loader_;
+  /// Addresses of which workers from this number on have no sockets yet.
+  std::vector<std::pair<net::SocketAddress, size_t>> unopened_;
+  std::unique_ptr<Reloader> reloader_;
+  std::unique_ptr<Handover> handover_;
   MonoTime wait_until_;
   bool publish_posted_ = false;
-  bool loading_ = false;
-  bool reload_again_ = false;
+  bool alias_posted_ = false;
   bool serving_ = false;
   bool terminating_ = false;
   size_t drained_ = 0;
 };
 
 GeodnsServer::~GeodnsServer() {
-  if (loader_.joinable()) loader_.join();
+  reloader_.reset();
   if (group_) group_->Stop();
   workers_.clear();  // their loops stand still
 }
@@ -116,13 +157,23 @@ Status GeodnsServer::Start() {
   if (auto started = StartChecks(); !started) return started;
   steering_.Load();
   steering_.Use(world_.configuration);
-  snapshot_ = MakeSnapshot(world_, Now());
+  aliases_ = std::make_unique<AliasResolver>(*control_, [this] { OnAliasChange(); });
+  StartAliases();
+  file_watch_ = std::make_unique<FileWatch>(*control_, [this] { Reload(Extent::kFiles); });
+  WatchFiles();
+  snapshot_ = MakeSnapshot(world_, Now(), aliases_.get());
   share_steps_.emplace(*control_, [this] { StepShares(); });
   share_steps_->Arm(kShareStep);
   if (auto opened = OpenWorkers(); !opened) return opened;
+  reloader_ = std::make_unique<Reloader>(
+      *control_, [this](Extent extent) { return PrepareReading(extent); },
+      [this](Result<World>& loaded) { return Apply(loaded); });
   if (auto opened = OpenAdmin(); !opened) return opened;
+  if (auto given_up = GiveUpRoot(); !given_up) return given_up;
   auto signals = net::SignalWatch::Create(
-      *control_, {.on_terminate = [this] { Terminate(); }, .on_reload = [this] { Reload(); }});
+      *control_, {.on_terminate = [this] { Terminate(); },
+                  .on_reload = [this] { Reload(Extent::kSettingsAndFiles); },
+                  .on_upgrade = [this] { HandOver(); }});
   if (!signals) return tl::unexpected(std::move(signals.error()));
   signals_ = std::move(*signals);
   wait_until_ = MonoNow() + kFirstChecksPatience;
@@ -152,8 +203,10 @@ Status GeodnsServer::OpenWorkers() {
   auto group = net::WorkerGroup::Create(configuration.threads);
   if (!group) return tl::unexpected(std::move(group.error()));
   group_ = std::move(*group);
-  WorkerOptions options{configuration.tcp_connections, configuration.tcp_idle_timeout};
+  WorkerOptions options{configuration.tcp_connections, configuration.tcp_idle_timeout,
+                        configuration.tcp_connections_per_client, configuration.rate_networks};
   for (size_t i = 0; i < configuration.threads; ++i) {
+    options.number = i;
     workers_.push_back(std::make_unique<Worker>(group_->loop(i), metrics_, *registry_.MakeCells(),
                                                 snapshot_, options));
   }
@@ -167,6 +220,9 @@ Status GeodnsServer::OpenWorkers() {
 
 /// Opens one address in each worker. With port 0 the first finds a port, and the others share it.
 Result<net::SocketAddress> GeodnsServer::OpenEverywhere(const net::SocketAddress& wanted) {
+  auto adopted = AdoptEverywhere(wanted);
+  if (!adopted) return unexpected(adopted.error());
+  if (*adopted) return wanted;
   if (wanted.port() != 0) {
     if (auto is_free = UdpSocket::CheckFree(wanted); !is_free) {
       return tl::unexpected(std::move(is_free.error()));
@@ -182,6 +238,46 @@ Result<net::SocketAddress> GeodnsServer::OpenEverywhere(const net::SocketAddress
     address = *bound;
   }
   return address;
+}
+
+/// Takes over the sockets of one address, all of them: what is queued in one that nobody reads
+/// would be lost. False when there are none.
+Result<bool> GeodnsServer::AdoptEverywhere(const net::SocketAddress& wanted) {
+  size_t count = 0;
+  for (;; ++count) {
+    net::Descriptor udp = inherited_.Take(wanted, SOCK_DGRAM);
+    net::Descriptor tcp = inherited_.Take(wanted, SOCK_STREAM);
+    if (!udp.is_open() && !tcp.is_open()) break;
+    Worker& worker = *workers_[count % workers_.size()];
+    if (auto adopted = worker.Adopt(std::move(udp), std::move(tcp)); !adopted) {
+      return unexpected(adopted.error());
+    }
+  }
+  if (count > 0 && count < workers_.size()) unopened_.emplace_back(wanted, count);
+  return count > 0;
+}
+
+/// Sockets for workers that the process before us had not. Only now, since the system at once deals
+/// queries out to a socket that is open.
+void GeodnsServer::OpenTheRest() {
+  for (const auto& [address, first] : unopened_) {
+    for (size_t i = first; i < workers_.size(); ++i) {
+      auto opened = workers_[i]->Open(address);
+      // The others answer; systemd's socket may be one that does not share its port.
+      if (!opened)
+        Log(Level::kWarning, "worker_without_socket", {{"error", opened.error().message}});
+    }
+  }
+}
+
+/// Ports are open and threads not yet started.
+Status GeodnsServer::GiveUpRoot() {
+  const Configuration& configuration = *world_.configuration;
+  if (configuration.user.empty()) return {};
+  Status done = KeepsState() ? GiveFolderTo(configuration.state, configuration.user) : Status();
+  if (done) done = BecomeUser(configuration.user);
+  if (!done) return configuration.server_where.Refuse("user", done.error());
+  return {};
 }
 
 Status GeodnsServer::OpenAdmin() {
@@ -201,12 +297,17 @@ Status GeodnsServer::OpenAdmin() {
                               Admin::Sources{.world = [this]() -> const World& { return world_; },
                                              .snapshot = [this] { return snapshot_; },
                                              .moment = [this] { return Now(); },
+                                             .aliases = aliases_.get(),
                                              .draining = [this] { return terminating_; },
-                                             .posts = routes_->Posts(),
+                                             .posts = PostRoutes(),
                                              .gets = routes_->Gets()});
   admin_sessions_ = http::ServerSessions::Create(*control_, *admin_, {});
   auto listener = net::Listener::Open(
-      *control_, {.address = address, .reuse_port = false, .max_connections = kAdminConnections},
+      *control_,
+      {.address = address,
+       .reuse_port = false,
+       .max_connections = kAdminConnections,
+       .inherited = inherited_.Take(address, SOCK_STREAM).Release()},
       nullptr,
       [this](std::unique_ptr<net::Stream> stream) { admin_sessions_->Adopt(std::move(stream)); });
   if (!listener) return configuration.admin_where.Refuse("address", listener.error());
@@ -215,9 +316,9 @@ Status GeodnsServer::OpenAdmin() {
 }
 
 /// Clients are not sent to the dead for want of a first look: answers begin when every target is
-/// known.
+/// known, and what aliases lead to.
 void GeodnsServer::ServeWhenChecked() {
-  bool known = true;
+  bool known = aliases_->all_asked();
   for (const TargetHealth& target : checker_->Targets()) known &= target.known;
   if (known || MonoNow() >= wait_until_) return Serve();
   first_checks_->Arm(kFirstChecksLook);
@@ -226,6 +327,7 @@ void GeodnsServer::ServeWhenChecked() {
 void GeodnsServer::Serve() {
   if (terminating_ || serving_) return;
   serving_ = true;
+  OpenTheRest();
   group_->Start([](size_t) {});
   std::string addresses;
   for (const net::SocketAddress& address : bound_) {
@@ -238,6 +340,9 @@ void GeodnsServer::Serve() {
        {"threads", workers_.size()},
        {"zones", world_.zones.size()},
        {"places", world_.map->place_count()}});
+  inherited_.TellReady();
+  inherited_ = {};
+  NotifyServiceManager("READY=1\nMAINPID=" + std::to_string(getpid()));
 }
 
 void GeodnsServer::OnHealthChange(size_t target, PopState before) {
@@ -257,8 +362,34 @@ void GeodnsServer::OnHealthChange(size_t target, PopState before) {
   });
 }
 
+void GeodnsServer::StartAliases() {
+  aliases_->Start(world_.alias_options, TargetsOf(world_.aliases));
+}
+
+/// Other addresses for the same names: the tables of steering stay as they are.
+void GeodnsServer::OnAliasChange() {
+  if (std::exchange(alias_posted_, true)) return;  // several at once are handed out together
+  control_->Post([this] {
+    alias_posted_ = false;
+    auto snapshot = std::make_shared<Snapshot>(*snapshot_);
+    snapshot->aliases = AnswersOf(world_.aliases, aliases_.get());
+    snapshot_ = std::move(snapshot);
+    HandOut();
+  });
+}
+
+void GeodnsServer::WatchFiles() {
+  std::vector<FileSource> files = world_.zone_files;
+  files.insert(files.end(), world_.map_files.begin(), world_.map_files.end());
+  file_watch_->Watch(std::move(files), world_.configuration->watch_interval);
+}
+
 void GeodnsServer::Publish() {
-  snapshot_ = MakeSnapshot(world_, Now());
+  snapshot_ = MakeSnapshot(world_, Now(), aliases_.get());
+  HandOut();
+}
+
+void GeodnsServer::HandOut() {
   for (size_t i = 0; i < workers_.size(); ++i) {
     group_->loop(i).Post(
         [worker = workers_[i].get(), snapshot = snapshot_] { worker->SetSnapshot(snapshot); });
@@ -272,7 +403,8 @@ void GeodnsServer::StepShares() {
 }
 
 void GeodnsServer::SaveHealth() {
-  if (!KeepsState()) return;
+  // A process that took over from us keeps it from then on.
+  if (!KeepsState() || terminating_) return;
   constexpr mode_t kMode = 0644;
   auto saved = WriteFileAtomically(HealthFile(), HealthMemoryToText(checker_->Memory()), kMode);
   if (!saved) Log(Level::kError, "state_not_saved", {{"error", saved.error().message}});
@@ -294,54 +426,116 @@ HealthMemory GeodnsServer::LoadHealth() const {
   return {};
 }
 
-/// Reads on a thread of its own: a large database takes seconds, in which health checks go on.
-void GeodnsServer::Reload() {
-  if (terminating_) return;
-  if (loading_) {
-    reload_again_ = true;
-    return;
-  }
-  loading_ = true;
-  if (loader_.joinable()) loader_.join();
-  loader_ = std::thread([this] {
-    auto loaded = std::make_shared<Result<World>>(World::Load(config_file_));
-    control_->Post([this, loaded] { OnLoaded(*loaded); });
+/// Zone files or databases were replaced, or SIGHUP came.
+void GeodnsServer::Reload(Extent extent) {
+  if (!terminating_) reloader_->Request(extent, nullptr);
+}
+
+std::function<Result<World>()> GeodnsServer::PrepareReading(Extent extent) const {
+  return [extent, before = world_, file = config_file_]() -> Result<World> {
+    return extent == Extent::kFiles ? World::ReadAgain(before) : World::Load(file, &before);
+  };
+}
+
+std::vector<PostRoute> GeodnsServer::PostRoutes() {
+  std::vector<PostRoute> routes = routes_->Posts();
+  routes.push_back(
+      {"/reload", [this](const std::string&, const PostAnswer& answer) { PostReload(answer); }});
+  return routes;
+}
+
+void GeodnsServer::PostReload(const PostAnswer& answer) {
+  if (terminating_) return answer(503, ErrorJson("the server is stopping"));
+  reloader_->Request(Extent::kSettingsAndFiles, [answer](const Result<ReloadReport>& report) {
+    if (report) return answer(200, report->ToJson());
+    answer(422, ErrorJson(report.error().message));
   });
 }
 
-void GeodnsServer::OnLoaded(Result<World>& loaded) {
-  loading_ = false;
-  // Also when it is to be read once more: whoever asks again and again is not to be put off for
-  // ever.
-  Apply(loaded);
-  if (std::exchange(reload_again_, false)) Reload();
-}
-
-void GeodnsServer::Apply(Result<World>& loaded) {
+Result<ReloadReport> GeodnsServer::Apply(Result<World>& loaded) {
   Status checks;
   if (loaded) checks = checker_->Reload(loaded->configuration->checks);
   if (!loaded || !checks) {
-    LogEach("reload_refused", loaded ? checks.error().message : loaded.error().message);
-    return;
+    const Error& error = loaded ? checks.error() : loaded.error();
+    LogEach("reload_refused", error.message);
+    return unexpected(error);
   }
+  WarnOfSerials(world_, *loaded);
+  const bool same_map = world_.map == loaded->map;
   world_ = std::move(*loaded);
   steering_.Use(world_.configuration);
+  world_.zone_counters = zone_queries_.For(world_.zones);
+  StartAliases();
+  WatchFiles();
   Publish();
   SaveHealth();
+  ReloadReport report{.zones = world_.zones.size(), .places = world_.map->place_count()};
   Log(Level::kInfo, "reloaded",
-      {{"zones", world_.zones.size()}, {"places", world_.map->place_count()}});
+      {{"zones", report.zones},
+       {"places", report.places},
+       {"databases", same_map ? "as before" : "read"}});
   // Compared with the start and not with the last reload: a second SIGHUP tells it again.
   settings::WarnOfRestart(started_with_->restart, world_.configuration->restart);
+  report.need_restart =
+      settings::ChangedKeys(started_with_->restart, world_.configuration->restart);
+  return report;
+}
+
+/// Starts the program anew beside us, with our sockets, and goes when it answers.
+void GeodnsServer::HandOver() {
+  if (terminating_ || !serving_) return;
+  if (handover_ != nullptr) {
+    return Log(Level::kWarning, "take_over_under_way", {{"pid", handover_->pid()}});
+  }
+  std::vector<int> sockets;
+  for (const auto& worker : workers_) {
+    for (int descriptor : worker->Descriptors()) sockets.push_back(descriptor);
+  }
+  if (admin_listener_) sockets.push_back(admin_listener_->descriptor());
+  auto started = Handover::Start(*control_, program_, {"--config", config_file_}, sockets,
+                                 {.on_ready = [this] { Retire(); },
+                                  .on_failed =
+                                      [this](const std::string& why) {
+                                        handover_.reset();
+                                        Log(Level::kError, "take_over_failed",
+                                            {{"error", "the new process did not come to answer: " +
+                                                           why + "; this one goes on"}});
+                                      }});
+  if (!started) {
+    return Log(Level::kError, "take_over_failed", {{"error", started.error().message}});
+  }
+  handover_ = std::move(*started);
+  Log(Level::kInfo, "taking_over", {{"pid", handover_->pid()}});
+}
+
+/// The new process answers. Clients that have come to us by TCP may still send their query here.
+void GeodnsServer::Retire() {
+  if (std::exchange(terminating_, true)) return;
+  Log(Level::kInfo, "handed_over", {{"pid", handover_->pid()}});
+  if (admin_listener_) admin_listener_->StopAccepting();
+  const milliseconds patience = started_with_->tcp_idle_timeout;
+  const milliseconds deadline = world_.configuration->drain_timeout;
+  EndWhenDrained([patience, deadline](Worker& worker, std::function<void()> on_drained) {
+    worker.Retire(patience, deadline, std::move(on_drained));
+  });
 }
 
 void GeodnsServer::Terminate() {
   if (std::exchange(terminating_, true)) return control_->Stop();  // asked twice: now
   milliseconds deadline = world_.configuration->drain_timeout;
+  NotifyServiceManager("STOPPING=1");
   Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(deadline)}});
   if (!serving_) return control_->Stop();
+  EndWhenDrained([deadline](Worker& worker, std::function<void()> on_drained) {
+    worker.Drain(deadline, std::move(on_drained));
+  });
+}
+
+void GeodnsServer::EndWhenDrained(
+    const std::function<void(Worker&, std::function<void()>)>& drain) {
   for (size_t i = 0; i < workers_.size(); ++i) {
-    group_->loop(i).Post([this, worker = workers_[i].get(), deadline] {
-      worker->Drain(deadline, [this] {
+    group_->loop(i).Post([this, drain, worker = workers_[i].get()] {
+      drain(*worker, [this] {
         control_->Post([this] {
           if (++drained_ == workers_.size()) control_->Stop();
         });

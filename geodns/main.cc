@@ -13,6 +13,8 @@ int main(int argc, char** argv) {
               "  nearside-geodns --config /etc/nearside/geodns.toml\n"
               "  kdig @127.0.0.1 -p 5300 www.demo.test +subnet=133.11.0.0/16\n"
               "  curl 'http://127.0.0.1:7053/explain?name=www.demo.test&client=133.11.0.1'\n",
+          .signals = "SIGUSR2 starts the program anew, hands\n"
+                     "it the sockets and leaves when it answers: an upgrade that loses no query.\n",
           .check = nearside::geodns::CheckGeodns,
           .run = nearside::geodns::RunGeodns,
       },

@@ -63,6 +63,7 @@ struct Locality {
   CountryCode country;
   Continent continent = Continent::kNone;
   std::optional<Coordinates> coordinates;
+  uint32_t asn = 0;  ///< number of the autonomous system that announces it; 0: unknown
   bool operator==(const Locality&) const = default;
 };
 

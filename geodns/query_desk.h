@@ -4,36 +4,48 @@
 #include <span>
 
 #include "geodns/dns_metrics.h"
+#include "geodns/rate_limiter.h"
 #include "geodns/responder.h"
 #include "geodns/snapshot.h"
+#include "net/event_loop.h"
 
 namespace nearside::geodns {
 
-/// Where the sockets of one worker take their queries: the snapshot in force and the worker's
-/// counters. Owned by one worker; a new snapshot comes by a task posted to its loop, so that
-/// answering takes no lock and no atomic.
+/// Where the sockets of one worker take their queries: the snapshot in force, the limits and the
+/// worker's counters. Owned by one worker; a new snapshot comes by a task posted to its loop, so
+/// that answering takes no lock and no atomic.
 class QueryDesk {
  public:
-  QueryDesk(const DnsMetrics& metrics, metrics::Cells& cells,
-            std::shared_ptr<const Snapshot> snapshot)
-      : metrics_(metrics), cells_(cells), snapshot_(std::move(snapshot)) {}
+  /// `networks`: those that the rate limit keeps count of. `worker`: its number, for counters of
+  /// zones. References outlive it.
+  QueryDesk(net::EventLoop& loop, const DnsMetrics& metrics, metrics::Cells& cells,
+            std::shared_ptr<const Snapshot> snapshot, size_t networks, size_t worker = 0)
+      : loop_(loop),
+        metrics_(metrics),
+        cells_(cells),
+        snapshot_(std::move(snapshot)),
+        worker_(worker),
+        limiter_(networks) {}
 
-  /// As Respond, and counts.
+  /// Answers a query into `out` and counts; 0 when it gets none.
   size_t Answer(std::span<const uint8_t> query, const IpAddress& client, Transport transport,
-                std::span<uint8_t> out) {
-    Tally tally;
-    size_t size = Respond(*snapshot_, query, client, transport, out, &tally);
-    metrics_.Count(cells_, tally, transport);
-    return size;
-  }
+                std::span<uint8_t> out);
   void SetSnapshot(std::shared_ptr<const Snapshot> snapshot) { snapshot_ = std::move(snapshot); }
+  const Snapshot& snapshot() const { return *snapshot_; }
   void Count(metrics::Id id, uint64_t n = 1) { cells_.Add(id, n); }
+  metrics::Cells& cells() { return cells_; }
   const DnsMetrics& metrics() const { return metrics_; }
 
  private:
+  RateVerdict Judge(const Arrival& arrival, const Asker& asker);
+
+  net::EventLoop& loop_;
   const DnsMetrics& metrics_;
   metrics::Cells& cells_;
   std::shared_ptr<const Snapshot> snapshot_;
+  const size_t worker_;
+  RateLimiter limiter_;
+  uint64_t evicted_ = 0;  ///< those counted
 };
 
 }  // namespace nearside::geodns

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "dns/message.h"
+#include "dns/svc_params.h"
 #include "dns/writer.h"
+#include "geodns/hint_buffer.h"
 
 namespace nearside::geodns {
 namespace {
@@ -17,32 +18,52 @@ using dns::Section;
 /// RFC 8482 §4.2: what stands for ANY. "RFC8482" and an empty string.
 constexpr uint8_t kAnyHinfo[] = {7, 'R', 'F', 'C', '8', '4', '8', '2', 0};
 constexpr uint32_t kAnyTtl = 3600;
+// Names in wire form: the literals' own NUL is the root.
+constexpr uint8_t kVersionBind[] = "\7version\4bind";
+constexpr uint8_t kVersionServer[] = "\7version\6server";
+constexpr uint8_t kIdServer[] = "\2id\6server";
+constexpr uint8_t kHostnameBind[] = "\10hostname\4bind";
+constexpr NameView kVersionNames[] = {{kVersionBind, sizeof kVersionBind},
+                                      {kVersionServer, sizeof kVersionServer}};
+constexpr NameView kIdentityNames[] = {{kIdServer, sizeof kIdServer},
+                                       {kHostnameBind, sizeof kHostnameBind}};
+/// What our OPT record may have that a query's has not: a cookie of ours and the nsid.
+constexpr size_t kMostOptGrowth = 4 + dns::kCookieBytes + 4 + kMostNsidBytes;
 
 /// One query on its way to an answer; lives on the stack.
 class Response {
  public:
-  Response(const Snapshot& snapshot, const IpAddress& client, std::span<uint8_t> out, Tally* tally)
-      : snapshot_(snapshot), client_(client), writer_(out), tally_(tally) {}
+  Response(const Snapshot& snapshot, const Asker& asker, std::span<uint8_t> out, Tally* tally)
+      : snapshot_(snapshot), asker_(asker), client_(asker.address), writer_(out), tally_(tally) {}
 
-  size_t Write(const dns::Query& query, Malformed malformed);
+  size_t Write(const Arrival& arrival, Treatment treatment);
 
  private:
   enum class Step : uint8_t { kDone, kFollow };
 
-  Rcode Answer(const dns::Query& query, Malformed malformed);
+  void SetEdns(const dns::Edns& edns, const Arrival& arrival);
+  Rcode Slip(const Arrival& arrival);
+  Rcode Answer(const Arrival& arrival);
+  Rcode AnswerWithoutQuestion(const Arrival& arrival) const;
+  Rcode AnswerChaos(const dns::Question& question);
   Rcode AnswerQuestion(const dns::Question& question);
   Rcode AnswerInZone(const Zone& first, NameView folded, NameView owner);
   Step AnswerAt(const Zone& zone, const Zone::Node& node);
+  void AnswerAlias(const Zone& zone, const AliasAnswer& alias);
+  SteerTable::Answer ChooseFor(const Steer& steer);
   void AnswerSteered(const Zone& zone, const Steer& steer);
   void AddAddresses(const AddressRecords& records, uint32_t ttl);
   void AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set);
+  void AddHinted(NameView owner, const Zone& zone, const Zone::RrSet& set);
   const Zone* ZoneFor(NameView folded) const;
+  size_t ZoneNumberFor(NameView folded) const;
   void AddNegativeSoa(const Zone& zone, uint32_t most_ttl = UINT32_MAX);
   void AddReferral(const Zone& zone, const Zone::Node& cut);
   bool AddGlue(const Zone& zone, const Zone::Node& node);
   void Truncate();
 
   const Snapshot& snapshot_;
+  const Asker& asker_;
   const IpAddress& client_;
   dns::MessageWriter writer_;
   Tally* tally_;
@@ -53,14 +74,15 @@ class Response {
   bool at_question_ = true;  ///< owner_ is the question's name
   NameView target_;          ///< of the CNAME to follow
   bool authoritative_ = false;
+  bool failed_ = false;  ///< nobody knows the answer at the moment
   dns::EdnsAnswer edns_;
 };
 
-size_t Response::Write(const dns::Query& query, Malformed malformed) {
+size_t Response::Write(const Arrival& arrival, Treatment treatment) {
+  const dns::Query& query = arrival.query;
   query_ = &query;
   if (query.edns) {
-    edns_.dnssec_ok = query.edns->dnssec_ok;
-    if (malformed == Malformed::kNone) edns_.subnet = query.edns->subnet;
+    SetEdns(*query.edns, arrival);
     writer_.Reserve(edns_.wire_bytes());
   }
   if (query.question) {
@@ -68,7 +90,7 @@ size_t Response::Write(const dns::Query& query, Malformed malformed) {
     tally_->type = query.question->type;
   }
   after_question_ = writer_.Mark();
-  Rcode rcode = Answer(query, malformed);
+  Rcode rcode = treatment == Treatment::kSlip ? Slip(arrival) : Answer(arrival);
   if (query.edns) {
     edns_.rcode = rcode;
     writer_.AddEdns(edns_);
@@ -81,43 +103,114 @@ size_t Response::Write(const dns::Query& query, Malformed malformed) {
   if (tally_->truncated) flags |= dns::flag::kTruncated;
   tally_->answered = true;
   tally_->rcode = rcode;
-  tally_->malformed = malformed;
+  tally_->malformed = arrival.malformed;
+  tally_->cookie = arrival.cookie.state;
   tally_->has_subnet = edns_.subnet.has_value();
   return writer_.Finish(query.header.id, static_cast<uint16_t>(flags), rcode);
 }
 
-Rcode Response::Answer(const dns::Query& query, Malformed malformed) {
+void Response::SetEdns(const dns::Edns& edns, const Arrival& arrival) {
+  edns_.dnssec_ok = edns.dnssec_ok;
+  if (arrival.malformed != Malformed::kNone) return;
+  edns_.subnet = edns.subnet;
+  const Protocol& protocol = snapshot_.protocol;
+  if (arrival.cookie.state != dns::CookieState::kNone) edns_.cookie = arrival.cookie.answer;
+  if (edns.wants_nsid) edns_.nsid = protocol.nsid;
+  // RFC 7828 §3.3.2; over UDP the option is passed over.
+  if (edns.wants_keepalive && asker_.transport == Transport::kTcp) {
+    edns_.keepalive = protocol.keepalive;
+  }
+}
+
+/// RFC 7873 §5.2.3 leaves it to us: BADCOOKIE comes only when a limit is passed, since it costs a
+/// client a round trip.
+Rcode Response::Slip(const Arrival& arrival) {
+  // An error is short as it is, and says more.
+  const bool is_question = arrival.malformed == Malformed::kNone && arrival.query.question &&
+                           arrival.query.header.opcode() == dns::Opcode::kQuery;
+  if (!is_question) return Answer(arrival);
+  if (arrival.cookie.state != dns::CookieState::kNone) return Rcode::kBadCookie;
+  tally_->truncated = true;
+  return Rcode::kNoError;
+}
+
+/// RFC 7873 §5.4: such a query asks whether its cookie is good, or for one.
+Rcode Response::AnswerWithoutQuestion(const Arrival& arrival) const {
+  switch (arrival.cookie.state) {
+    case dns::CookieState::kNone:
+      return Rcode::kFormErr;  // cookies are not spoken here
+    case dns::CookieState::kBad:
+      return Rcode::kBadCookie;
+    case dns::CookieState::kClientOnly:
+    case dns::CookieState::kGood:
+      break;
+  }
+  return Rcode::kNoError;
+}
+
+Rcode Response::Answer(const Arrival& arrival) {
+  const dns::Query& query = arrival.query;
   // Other opcodes give the sections other meanings, so nothing in them can be called malformed.
   if (query.header.opcode() != dns::Opcode::kQuery) return Rcode::kNotImp;
-  if (malformed != Malformed::kNone) return Rcode::kFormErr;
+  if (arrival.malformed != Malformed::kNone) return Rcode::kFormErr;
   if (query.edns && query.edns->version != 0) return Rcode::kBadVers;
+  if (!query.question) return AnswerWithoutQuestion(arrival);
   return AnswerQuestion(*query.question);
 }
 
 Rcode Response::AnswerQuestion(const dns::Question& question) {
   type_ = question.type;
   owner_ = question.name;
+  if (question.rr_class == dns::rr_class::kChaos) return AnswerChaos(question);
   if (question.rr_class != dns::rr_class::kIn) return Rcode::kRefused;
   if (type_ == type::kAxfr || type_ == type::kIxfr) return Rcode::kRefused;
   if (dns::IsMetaType(type_) && type_ != type::kAny) return Rcode::kNotImp;
   dns::Name folded(question.name);
   folded.Fold();
-  const Zone* zone = ZoneFor(folded);
-  if (zone == nullptr) return Rcode::kRefused;
+  const size_t number = ZoneNumberFor(folded);
+  if (number == snapshot_.zones.zones().size()) return Rcode::kRefused;
   authoritative_ = true;
-  return AnswerInZone(*zone, folded, question.name);
+  tally_->zone = number;
+  return AnswerInZone(*snapshot_.zones.zones()[number], folded, question.name);
+}
+
+/// What people ask a server about itself: the names of BIND, and those of RFC 4892.
+Rcode Response::AnswerChaos(const dns::Question& question) {
+  if (question.type != type::kTxt && question.type != type::kAny) return Rcode::kRefused;
+  auto is_asked = [&](NameView name) { return question.name.Equals(name); };
+  std::string_view text;
+  if (std::ranges::any_of(kVersionNames, is_asked)) text = snapshot_.protocol.version;
+  if (std::ranges::any_of(kIdentityNames, is_asked)) text = snapshot_.protocol.identity;
+  if (text.empty()) return Rcode::kRefused;
+  std::array<uint8_t, 256> rdata;
+  rdata[0] = static_cast<uint8_t>(text.size());
+  std::copy(text.begin(), text.end(), rdata.begin() + 1);
+  authoritative_ = true;
+  const dns::RecordView record{.type = type::kTxt,
+                               .rdata = std::span(rdata).first(text.size() + 1),
+                               .record_class = dns::rr_class::kChaos};
+  if (!writer_.Add(Section::kAnswer, question.name, record)) Truncate();
+  return Rcode::kNoError;
 }
 
 /// The zone that answers for a name, or nullptr.
 const Zone* Response::ZoneFor(NameView folded) const {
-  const Zone* zone = snapshot_.zones.Find(folded);
+  const auto& zones = snapshot_.zones.zones();
+  const size_t number = ZoneNumberFor(folded);
+  return number < zones.size() ? zones[number].get() : nullptr;
+}
+
+/// Its place among the zones; their number for none.
+size_t Response::ZoneNumberFor(NameView folded) const {
+  const auto& zones = snapshot_.zones.zones();
+  const size_t number = snapshot_.zones.NumberOf(folded);
   // RFC 3658 §2.2.1.1: DS is a matter of the parent's zone, if that is ours as well.
-  if (zone != nullptr && type_ == type::kDs && zone->origin().size() == folded.size() &&
-      !folded.is_root()) {
-    const Zone* parent = snapshot_.zones.Find(folded.Parent());
-    if (parent != nullptr) zone = parent;
+  if (number < zones.size() && type_ == type::kDs &&
+      zones[number]->origin().size() == folded.size() && !folded.is_root()) {
+    const size_t parent = snapshot_.zones.NumberOf(folded.Parent());
+    if (parent < zones.size()) return parent;
   }
-  return zone;
+  return number;
 }
 
 Rcode Response::AnswerInZone(const Zone& first, NameView folded, NameView owner) {
@@ -143,7 +236,8 @@ Rcode Response::AnswerInZone(const Zone& first, NameView folded, NameView owner)
       AddReferral(zone, *found.node);
       return Rcode::kNoError;
     }
-    if (AnswerAt(zone, *found.node) == Step::kDone) return Rcode::kNoError;
+    if (AnswerAt(zone, *found.node) == Step::kDone)
+      return failed_ ? Rcode::kServFail : Rcode::kNoError;
     if (tally_->truncated || hop == kMaxCnameHops) return Rcode::kNoError;
     // What lies outside the question's zone no resolver believes, and the rcode would be wrong
     // there.
@@ -162,6 +256,10 @@ Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
     AnswerSteered(zone, snapshot_.steers[node.steer]);
     return Step::kDone;
   }
+  if (node.alias != Zone::kNone && (type_ == type::kA || type_ == type::kAaaa)) {
+    AnswerAlias(zone, snapshot_.aliases[zone.first_alias() + node.alias]);
+    return Step::kDone;
+  }
   const Zone::RrSet* set = zone.Find(node, type_);
   if (set == nullptr) set = zone.Find(node, type::kCname);
   if (set != nullptr) {
@@ -172,7 +270,7 @@ Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
     target_ = NameView(rdata.data(), rdata.size());
     return Step::kFollow;
   }
-  bool has_data = node.rrset_count > 0 || node.steer != Zone::kNone;
+  bool has_data = node.rrset_count > 0 || node.steer != Zone::kNone || node.alias != Zone::kNone;
   if (type_ == type::kAny && has_data) {
     if (!writer_.Add(Section::kAnswer, owner_, {type::kHinfo, kAnyTtl, kAnyHinfo})) Truncate();
   } else {
@@ -181,7 +279,8 @@ Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
   return Step::kDone;
 }
 
-void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
+/// What the steer answers to who asks, with the scope that this gives the answer.
+SteerTable::Answer Response::ChooseFor(const Steer& steer) {
   IpAddress place = client_;
   uint8_t known_bits = place.bits();
   // Source 0 says "not my client's place": the resolver's own is all that is left, for everybody.
@@ -192,8 +291,13 @@ void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
     known_bits = edns_.subnet->source;
   }
   SteerTable::Answer answer = steer.table->Find(place, known_bits);
-  if (by_subnet) edns_.subnet->scope = answer.scope;
+  if (by_subnet) edns_.subnet->scope = std::max(edns_.subnet->scope, answer.scope);
   tally_->steered = answer.reason;
+  return answer;
+}
+
+void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
+  SteerTable::Answer answer = ChooseFor(steer);
   size_t family = type_ == type::kAaaa ? 1 : 0;
   uint16_t before = writer_.count(Section::kAnswer);
   for (size_t i = 0; i < answer.pops.count; ++i) {
@@ -205,6 +309,26 @@ void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
   // everybody: negative answers are not to be tailored (RFC 7871 §7.4).
   AddNegativeSoa(zone, steer.ttl);
   if (edns_.subnet) edns_.subnet->scope = 0;
+}
+
+/// `zone` is that of the ALIAS record.
+void Response::AnswerAlias(const Zone& zone, const AliasAnswer& alias) {
+  if (alias.node != nullptr && alias.node->steer != Zone::kNone) {
+    return AnswerSteered(zone, snapshot_.steers[alias.node->steer]);
+  }
+  if (!alias.known) {
+    failed_ = true;
+    return;
+  }
+  const AddressRecords& resolved = alias.resolved[type_ == type::kAaaa ? 1 : 0];
+  const Zone::RrSet* set = alias.node == nullptr ? nullptr : alias.zone->Find(*alias.node, type_);
+  if (set == nullptr && resolved.count == 0) return AddNegativeSoa(zone, alias.ttl);
+  if (set == nullptr) return AddAddresses(resolved, alias.ttl);
+  for (size_t i = 0; i < set->count; ++i) {
+    dns::RecordView record = alias.zone->Record(*set, i);
+    record.ttl = std::min(record.ttl, alias.ttl);
+    if (!writer_.Add(Section::kAnswer, owner_, record)) return Truncate();
+  }
 }
 
 void Response::AddAddresses(const AddressRecords& records, uint32_t ttl) {
@@ -221,8 +345,31 @@ void Response::AddAddresses(const AddressRecords& records, uint32_t ttl) {
   }
 }
 
+/// Service records whose address hints follow what their target is steered to.
+void Response::AddHinted(NameView owner, const Zone& zone, const Zone::RrSet& set) {
+  uint32_t ttl = set.ttl;
+  for (size_t i = 0; i < set.count; ++i) {
+    uint32_t number = zone.HintSteer(set, i);
+    if (number != Zone::kNone) ttl = std::min(ttl, snapshot_.steers[number].ttl);
+  }
+  for (size_t i = 0; i < set.count; ++i) {
+    dns::RecordView record = zone.Record(set, i);
+    record.ttl = ttl;
+    std::array<uint8_t, kMaxHintedRdata> rdata;
+    if (uint32_t number = zone.HintSteer(set, i); number != Zone::kNone) {
+      const Steer& steer = snapshot_.steers[number];
+      HintBuffer hints;
+      size_t size =
+          dns::ReplaceAddressHints(record.rdata, hints.Of(steer, ChooseFor(steer)), rdata);
+      record.rdata = std::span(rdata).first(size);
+    }
+    if (!writer_.Add(Section::kAnswer, owner, record)) return Truncate();
+  }
+}
+
 void Response::AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set) {
   if (tally_->truncated) return;
+  if (set.has_steered_hints) return AddHinted(owner, zone, set);
   bool owner_is_question = section == Section::kAnswer && at_question_;
   if (owner_is_question && set.rendered_bytes != 0) {
     if (!writer_.AddRendered(section, zone.Rendered(set), set.count)) Truncate();
@@ -272,22 +419,48 @@ void Response::Truncate() {
 
 }  // namespace
 
-size_t Respond(const Snapshot& snapshot, std::span<const uint8_t> query, const IpAddress& client,
-               Transport transport, std::span<uint8_t> out, Tally* tally) {
+Arrival Receive(const Protocol& protocol, std::span<const uint8_t> query, const Asker& asker) {
+  Arrival arrival;
+  arrival.bytes = query.size();
+  arrival.malformed = dns::ParseQuery(query, &arrival.query);
+  const auto& edns = arrival.query.edns;
+  if (protocol.cookies && edns && arrival.malformed == Malformed::kNone && !edns->cookie.empty()) {
+    arrival.cookie =
+        dns::ReceiveCookie(edns->cookie, asker.address.raw(), *protocol.cookies, asker.now);
+  }
+  return arrival;
+}
+
+size_t Answer(const Snapshot& snapshot, const Arrival& arrival, const Asker& asker,
+              Treatment treatment, std::span<uint8_t> out, Tally* tally) {
   *tally = Tally();
-  dns::Query parsed;
-  Malformed malformed = dns::ParseQuery(query, &parsed);
-  if (malformed == Malformed::kHeaderCutOff || malformed == Malformed::kIsResponse) {
-    tally->malformed = malformed;
-    return 0;
-  }
   size_t limit = kTcpAnswerBytes;
-  if (transport == Transport::kUdp) {
-    limit = parsed.edns ? std::min(parsed.edns->payload_bytes, dns::kUdpPayloadBytes)
-                        : dns::kLeastUdpPayloadBytes;
+  size_t unbounded = limit;
+  if (asker.transport == Transport::kUdp) {
+    const auto& edns = arrival.query.edns;
+    unbounded = limit =
+        edns ? std::min(edns->payload_bytes, dns::kUdpPayloadBytes) : dns::kLeastUdpPayloadBytes;
+    const size_t factor = snapshot.protocol.most_amplification;
+    if (factor != 0 && arrival.cookie.state != dns::CookieState::kGood) {
+      limit = std::min(limit, std::max(arrival.bytes * factor, arrival.bytes + kMostOptGrowth));
+    }
   }
-  return Response(snapshot, client, out.first(std::min(limit, out.size())), tally)
-      .Write(parsed, malformed);
+  size_t size = Response(snapshot, asker, out.first(std::min(limit, out.size())), tally)
+                    .Write(arrival, treatment);
+  tally->kept_small = tally->truncated && treatment == Treatment::kAnswer &&
+                      limit < std::min(unbounded, out.size());
+  return size;
+}
+
+size_t Respond(const Snapshot& snapshot, std::span<const uint8_t> query, const Asker& asker,
+               std::span<uint8_t> out, Tally* tally) {
+  const Arrival arrival = Receive(snapshot.protocol, query, asker);
+  if (arrival.is_answerable()) {
+    return Answer(snapshot, arrival, asker, Treatment::kAnswer, out, tally);
+  }
+  *tally = Tally();
+  tally->malformed = arrival.malformed;
+  return 0;
 }
 
 }  // namespace nearside::geodns

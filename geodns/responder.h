@@ -6,7 +6,9 @@
 #include <optional>
 #include <span>
 
+#include "dns/cookie.h"
 #include "dns/malformed.h"
+#include "dns/message.h"
 #include "dns/record_type.h"
 #include "geodns/address.h"
 #include "geodns/snapshot.h"
@@ -15,6 +17,30 @@
 namespace nearside::geodns {
 
 enum class Transport : uint8_t { kUdp, kTcp };
+
+/// Who asks, over what, and when.
+struct Asker {
+  IpAddress address;
+  Transport transport = Transport::kUdp;
+  uint32_t now = 0;  ///< Unix time in seconds
+};
+
+/// A query as it was received. Views are valid as long as its bytes.
+struct Arrival {
+  dns::Query query;
+  dns::Malformed malformed = dns::Malformed::kNone;
+  dns::ReceivedCookie cookie;
+  size_t bytes = 0;  ///< of the query
+
+  /// False for what deserves no answer: a response, or less than a header.
+  bool is_answerable() const {
+    return malformed != dns::Malformed::kHeaderCutOff && malformed != dns::Malformed::kIsResponse;
+  }
+};
+
+/// kSlip: the short answer of a rate limit, BADCOOKIE with a cookie of ours for who knows cookies,
+/// else TC.
+enum class Treatment : uint8_t { kAnswer, kSlip };
 
 /// What an answer was, for counters. `answered` is false for what deserves no answer: a response,
 /// or less than a header.
@@ -25,7 +51,10 @@ struct Tally {
   uint16_t type = 0;  ///< of the question; 0 when there was none
   bool truncated = false;
   bool has_subnet = false;
+  bool kept_small = false;  ///< truncated for Protocol::most_amplification alone
+  dns::CookieState cookie = dns::CookieState::kNone;
   std::optional<SteerReason> steered;
+  std::optional<size_t> zone;  ///< in ZoneIndex::zones(): the one that the question lies in
 };
 
 /// CNAMEs followed inside a zone; a longer chain is left to the resolver.
@@ -34,9 +63,16 @@ inline constexpr size_t kMaxCnameHops = 8;
 inline constexpr size_t kUdpAnswerBytes = dns::kUdpPayloadBytes;
 inline constexpr size_t kTcpAnswerBytes = dns::kMaxMessageBytes;
 
-/// Writes the answer to `query` from `client` into `out` (which has the room for the transport) and
-/// returns its length, 0 for no answer.
-size_t Respond(const Snapshot& snapshot, std::span<const uint8_t> query, const IpAddress& client,
-               Transport transport, std::span<uint8_t> out, Tally* tally);
+/// Reads a query and judges its cookie.
+Arrival Receive(const Protocol& protocol, std::span<const uint8_t> query, const Asker& asker);
+
+/// Writes the answer to a query that is_answerable() into `out` (which has the room for the
+/// transport) and returns its length.
+size_t Answer(const Snapshot& snapshot, const Arrival& arrival, const Asker& asker,
+              Treatment treatment, std::span<uint8_t> out, Tally* tally);
+
+/// Both in one; 0 for no answer.
+size_t Respond(const Snapshot& snapshot, std::span<const uint8_t> query, const Asker& asker,
+               std::span<uint8_t> out, Tally* tally);
 
 }  // namespace nearside::geodns

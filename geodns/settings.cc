@@ -5,6 +5,63 @@ namespace {
 
 using settings::Table;
 
+/// What the server tells of itself, and cookies.
+void AddIdentity(Table* table) {
+  table->Key("nsid", &ServerSettings::nsid,
+             {.fallback = "",
+              .most = "64",
+              .prose = "Text that tells which server answered, for whoever asks (`dig +nsid`, RFC "
+                       "5001). Empty: none."});
+  table->Key("version", &ServerSettings::version,
+             {.fallback = "",
+              .most = "255",
+              .prose = "Answer to `version.bind` and `version.server` (TXT, class CH). Empty: "
+                       "REFUSED."});
+  table->Key(
+      "identity", &ServerSettings::identity,
+      {.fallback = "",
+       .most = "255",
+       .prose = "Answer to `id.server` and `hostname.bind` (TXT, class CH). Empty: REFUSED."});
+  table->Key(
+      "cookies", &ServerSettings::cookies,
+      {.fallback = "true",
+       .prose = "DNS cookies (RFC 7873, 9018): a client that shows it has our answers at its "
+                "address is spared the limits."});
+  table->Key("cookie_secret_file", &ServerSettings::cookie_secret_file,
+             {.fallback = "",
+              .prose = "File with the secret of server cookies, 32 hexadecimal digits, the same on "
+                       "all servers of one address. A second line is believed as well: the next "
+                       "secret before a change, the last one after it. Empty: random at each "
+                       "start."});
+}
+
+/// For ALIAS records of zone files.
+void AliasKeys(Table* table) {
+  table->Key("resolvers", &ServerSettings::resolvers,
+             {.fallback = "[]",
+              .most = "8",
+              .prose = "Resolvers, as `192.0.2.53:53`, that are asked in this order for names that "
+                       "ALIAS records lead to. Empty: those of /etc/resolv.conf."});
+  table->Key("alias_least_ttl", &ServerSettings::alias_least_ttl,
+             {.fallback = "10",
+              .least = "1",
+              .most = "86400",
+              .prose = "Seconds that what an ALIAS leads to counts at least, whatever the resolver "
+                       "says."});
+  table->Key("alias_most_ttl", &ServerSettings::alias_most_ttl,
+             {.fallback = "3600",
+              .least = "1",
+              .most = "86400",
+              .prose = "Seconds that it counts at most. Half of them it is kept, then it is asked "
+                       "for again; the other half is the TTL of the answers."});
+  table->Key("alias_stale", &ServerSettings::alias_stale,
+             {.fallback = "1d",
+              .least = "0s",
+              .most = "30d",
+              .prose = "How long the addresses of an ALIAS stand after their time when no resolver "
+                       "answers; then SERVFAIL."});
+}
+
 Table ServerTable() {
   Table table;
   table.Key(
@@ -47,7 +104,76 @@ Table ServerTable() {
              .least = "0s",
              .most = "1m",
              .prose = "How long SIGTERM waits for answers under way over TCP."});
+  table.Key("user", &ServerSettings::user,
+            {.fallback = "",
+             .prose = "User to become once the ports are open, with its groups, when started by "
+                      "root. `state` and all files that a reload reads must be its to use. Empty: "
+                      "stay who started it.",
+             .restart = true});
+  AddIdentity(&table);
+  table.Key("watch_interval", &ServerSettings::watch_interval,
+            {.fallback = "5s",
+             .least = "0s",
+             .most = "1h",
+             .prose = "How often to look whether zone files (and what they include) or databases "
+                      "were replaced, which is a reload once they have stood still for as long; "
+                      "0: SIGHUP alone. The settings themselves are read again on SIGHUP only."});
+  AliasKeys(&table);
   table.Where(&ServerSettings::where);
+  return table;
+}
+
+Table LimitTable() {
+  Table table;
+  table.Key(
+      "answers_per_second", &LimitSettings::answers_per_second,
+      {.fallback = "1000",
+       .least = "0",
+       .most = "1000000",
+       .prose = "Answers over UDP that one network gets from one thread, and so many at "
+                "once. Queries with a cookie of ours, and TCP, are not counted. 0: no limit."});
+  table.Key(
+      "slip", &LimitSettings::slip,
+      {.fallback = "2",
+       .least = "0",
+       .most = "100",
+       .prose = "Over the limit every so many-th query gets an empty answer that sends its "
+                "client to TCP (or gives it a cookie), the others get none. 0: none at all."});
+  table.Key("ipv4_prefix", &LimitSettings::ipv4_prefix,
+            {.fallback = "24",
+             .least = "1",
+             .most = "32",
+             .prose = "Bits of an IPv4 address that make a network for the rate."});
+  table.Key("ipv6_prefix", &LimitSettings::ipv6_prefix,
+            {.fallback = "56",
+             .least = "1",
+             .most = "128",
+             .prose = "Bits of an IPv6 address that make a network for the rate."});
+  table.Key("networks", &LimitSettings::networks,
+            {.fallback = "65536",
+             .least = "1024",
+             .most = "16777216",
+             .prose = "Networks that a thread keeps count of, 16 bytes each; beyond it those that "
+                      "asked least lately are forgotten.",
+             .restart = true});
+  table.Key("most_amplification", &LimitSettings::most_amplification,
+            {.fallback = "20",
+             .least = "0",
+             .most = "100",
+             .prose = "An answer over UDP has at most so many times the bytes of its query, unless "
+                      "the query has a cookie of ours; a longer one is truncated, and its client "
+                      "comes by TCP. 0: no limit but 1232 bytes."});
+  table.Key("tcp_connections_per_client", &LimitSettings::tcp_connections_per_client,
+            {.fallback = "100",
+             .least = "1",
+             .most = "1000000",
+             .prose = "TCP connections of one address on one thread; more are closed at once.",
+             .restart = true});
+  table.Key("spare_loopback", &LimitSettings::spare_loopback,
+            {.fallback = "true",
+             .prose = "Whether 127.0.0.0/8 and ::1 are free of the rate and of "
+                      "`tcp_connections_per_client`."});
+  table.Where(&LimitSettings::where);
   return table;
 }
 
@@ -75,9 +201,9 @@ Table GeoTable() {
       {.fallback = "[]",
        .most = "8",
        .prose = "MMDB files that tell where a client is: MaxMind's GeoIP2 and GeoLite2 (City, "
-                "Country) or the flat layout (`country_code`, `latitude`, `longitude`). With "
-                "several, the first that knows an address counts. Replace them by renaming, "
-                "then SIGHUP."});
+                "Country, ASN) or the flat layout (`country_code`, `latitude`, `longitude`, "
+                "`autonomous_system_number`). With several, the first that knows an address's "
+                "place counts, and so for its autonomous system. Replace them by renaming."});
   table.Where(&GeoSettings::where);
   return table;
 }
@@ -282,6 +408,9 @@ settings::Table GeodnsTable() {
   Table table;
   table.Sub("geodns", &GeodnsSettings::server, {.required = true, .prose = "The server itself."},
             ServerTable());
+  table.Sub("limits", &GeodnsSettings::limits,
+            {.prose = "What strangers may take, by forged addresses or many connections."},
+            LimitTable());
   table.Sub("admin", &GeodnsSettings::admin, {.prose = "For operators; never for the public."},
             AdminTable());
   table.Sub("geo", &GeodnsSettings::geo, {.prose = "Where clients are."}, GeoTable());

@@ -18,6 +18,29 @@ struct ServerSettings {
   int tcp_connections = 0;
   milliseconds tcp_idle_timeout{};
   milliseconds drain_timeout{};
+  std::string user;
+  std::string nsid;
+  std::string version;
+  std::string identity;
+  bool cookies = true;
+  std::string cookie_secret_file;
+  milliseconds watch_interval{};
+  std::vector<std::string> resolvers;
+  uint32_t alias_least_ttl = 0;
+  uint32_t alias_most_ttl = 0;
+  milliseconds alias_stale{};
+  settings::Origin where;
+};
+
+struct LimitSettings {
+  uint32_t answers_per_second = 0;
+  uint32_t slip = 0;
+  uint8_t ipv4_prefix = 0;
+  uint8_t ipv6_prefix = 0;
+  int networks = 0;
+  uint32_t most_amplification = 0;
+  int tcp_connections_per_client = 0;
+  bool spare_loopback = true;
   settings::Origin where;
 };
 
@@ -91,6 +114,7 @@ struct ZoneSettings {
 /// geodns.toml as it is written; `docs/configuration.md` has the prose of every key.
 struct GeodnsSettings {
   ServerSettings server;
+  LimitSettings limits;
   AdminSettings admin;
   GeoSettings geo;
   std::vector<PopSettings> pops;

@@ -25,4 +25,14 @@ AddressRecords AddressRecords::Render(std::span<const IpAddress> addresses, bool
   return records;
 }
 
+std::vector<std::span<const uint8_t>> AddressRecords::Rdata() const {
+  constexpr size_t kFixedBytes = 12;
+  std::vector<std::span<const uint8_t>> list;
+  for (size_t i = 0; i < count; ++i) {
+    list.push_back(
+        std::span(rendered).subspan(i * record_bytes(), record_bytes()).subspan(kFixedBytes));
+  }
+  return list;
+}
+
 }  // namespace nearside::geodns

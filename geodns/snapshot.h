@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "geodns/address.h"
+#include "geodns/protocol.h"
 #include "geodns/steer_table.h"
 #include "geodns/zone_index.h"
+#include "geodns/zone_queries.h"
 
 namespace nearside::geodns {
 
@@ -21,6 +23,8 @@ struct AddressRecords {
   /// Those of `addresses` that are of the family.
   static AddressRecords Render(std::span<const IpAddress> addresses, bool is_ipv6, uint32_t ttl);
   size_t record_bytes() const { return count == 0 ? 0 : rendered.size() / count; }
+  /// Each address, of 4 or 16 bytes.
+  std::vector<std::span<const uint8_t>> Rdata() const;
 };
 
 /// One steered set of names, ready to answer.
@@ -32,11 +36,24 @@ struct Steer {
   Families fallback;
 };
 
+/// What the addresses of an ALIAS are at the moment: those of a name in a zone of ours, or those
+/// that were last resolved.
+struct AliasAnswer {
+  const Zone* zone = nullptr;        ///< of ours, kept by Snapshot::zones; null: it was resolved
+  const Zone::Node* node = nullptr;  ///< in `zone`
+  Steer::Families resolved;
+  bool known = false;  ///< there is an answer, be it an empty one; else SERVFAIL
+  uint32_t ttl = 0;    ///< the most for `zone`, else that of `resolved`
+};
+
 /// Everything that an answer depends on beside the query and who asks: read once for a batch of
 /// queries and replaced whole when zones, settings or health change. Immutable; any thread.
 struct Snapshot {
   ZoneIndex zones;
-  std::vector<Steer> steers;  ///< by Zone::Node::steer
+  ZoneCounters zone_counters;  ///< as zones.zones(), or empty: not counted
+  Protocol protocol;
+  std::vector<Steer> steers;         ///< by Zone::Node::steer
+  std::vector<AliasAnswer> aliases;  ///< by Zone::first_alias() and Zone::Node::alias
 };
 
 }  // namespace nearside::geodns

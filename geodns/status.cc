@@ -88,6 +88,27 @@ Json FallbacksJson(const Configuration& configuration, const std::vector<TargetH
   return list;
 }
 
+Json AliasJson(const AliasPlan& plan, const AliasState* state, WallTime now) {
+  const dns::NameView target(plan.target.data(), plan.target.size());
+  Json json = {{"name", plan.owner}, {"target", target.ToText()}};
+  if (plan.zone != nullptr) {
+    json["zone"] = plan.zone->origin().ToText();
+    if (plan.node == nullptr) json["error"] = "the zone has no such name";
+    return json;
+  }
+  if (state == nullptr) return json;
+  json["state"] = !state->result.known ? "unknown" : state->stale ? "stale" : "resolved";
+  Json addresses = Json::array();
+  for (const IpAddress& address : state->result.addresses) addresses.push_back(address.ToText());
+  json["addresses"] = std::move(addresses);
+  if (state->result.known) {
+    json["ttl"] = std::min(plan.ttl, state->result.ttl);
+    json["resolved_seconds_ago"] = (ToUnixMillis(now) - ToUnixMillis(state->resolved_at)) / 1000;
+  }
+  if (!state->error.empty()) json["error"] = state->error;
+  return json;
+}
+
 /// A label's value as the text format wants it.
 std::string Quoted(std::string_view text) {
   std::string quoted = "\"";
@@ -98,12 +119,13 @@ std::string Quoted(std::string_view text) {
   return quoted + "\"";
 }
 
-/// One family of gauges in the text format.
+/// One family in the text format.
 class Family {
  public:
-  Family(std::string_view name, std::string_view help)
+  Family(std::string_view name, std::string_view help, std::string_view type = "gauge")
       : name_(name),
-        text_("# HELP " + name_ + " " + std::string(help) + "\n# TYPE " + name_ + " gauge\n") {}
+        text_("# HELP " + name_ + " " + std::string(help) + "\n# TYPE " + name_ + " " +
+              std::string(type) + "\n") {}
   void Add(std::string_view label, std::string_view value, double number) {
     char formatted[32];
     std::snprintf(formatted, sizeof formatted, "%.15g", number);
@@ -130,9 +152,25 @@ std::string SteeringMetrics(const Configuration& configuration, const Moment& mo
   return drained.Text() + share.Text();
 }
 
+std::string AliasMetrics(const World& world, const AliasResolver* aliases) {
+  if (aliases == nullptr || TargetsOf(world.aliases).empty()) return "";
+  Family lookups("nearside_dns_alias_lookups_total", "Look-ups of what ALIAS records lead to.",
+                 "counter");
+  lookups.Add("result", "ok", static_cast<double>(aliases->good_lookups()));
+  lookups.Add("result", "failed", static_cast<double>(aliases->failed_lookups()));
+  Family known("nearside_dns_alias_known", "1: what the ALIAS of a name leads to is known.");
+  for (const AliasPlan& plan : world.aliases) {
+    if (plan.zone != nullptr) continue;
+    const AliasState* state = aliases->Find(plan.target);
+    known.Add("name", plan.owner, state != nullptr && state->result.known ? 1 : 0);
+  }
+  return lookups.Text() + known.Text();
+}
+
 }  // namespace
 
-std::string StatusJson(const World& world, const Moment& moment, WallTime now, WallTime started) {
+std::string StatusJson(const World& world, const Moment& moment, WallTime now, WallTime started,
+                       const AliasResolver* aliases) {
   const Configuration& configuration = *world.configuration;
   Json json = {{"version", Version()},
                {"uptime_seconds", (ToUnixMillis(now) - ToUnixMillis(started)) / 1000},
@@ -147,6 +185,10 @@ std::string StatusJson(const World& world, const Moment& moment, WallTime now, W
                      {"records", zone->record_count()}});
   }
   json["zones"] = zones;
+  for (const AliasPlan& plan : world.aliases) {
+    const AliasState* state = aliases == nullptr ? nullptr : aliases->Find(plan.target);
+    json["aliases"].push_back(AliasJson(plan, state, now));
+  }
   Json databases = Json::array();
   for (const auto& database : world.map->databases()) {
     databases.push_back({{"file", database->path()},
@@ -156,10 +198,11 @@ std::string StatusJson(const World& world, const Moment& moment, WallTime now, W
   }
   json["databases"] = databases;
   json["places"] = world.map->place_count();
+  json["place_bytes"] = world.map->memory_bytes();
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string WorldMetrics(const World& world, const Moment& moment) {
+std::string WorldMetrics(const World& world, const Moment& moment, const AliasResolver* aliases) {
   const std::vector<TargetHealth>& targets = moment.targets;
   Family up("nearside_dns_target_up", "1: the target of a health check is up.");
   Family drained("nearside_dns_target_drained", "1: it is up and wants no new clients.");
@@ -187,7 +230,7 @@ std::string WorldMetrics(const World& world, const Moment& moment) {
   }
   return up.Text() + drained.Text() + load.Text() + lag.Text() + took.Text() +
          SteeringMetrics(*world.configuration, moment) + serial.Text() + records.Text() +
-         built.Text();
+         built.Text() + AliasMetrics(world, aliases);
 }
 
 }  // namespace nearside::geodns

@@ -13,12 +13,12 @@ constexpr size_t kMaxQueryBytes = 4096;
 /// Answers that wait for a slow reader; beyond this its further queries wait.
 constexpr size_t kMaxUnsentBytes = 128 << 10;
 
-IpAddress AddressOf(const net::SocketAddress& peer) {
+}  // namespace
+
+IpAddress TcpSession::AddressOf(const net::SocketAddress& peer) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(peer.bytes().data());
   return peer.family() == AF_INET6 ? IpAddress::V6(bytes) : IpAddress::V4(bytes);
 }
-
-}  // namespace
 
 TcpSession::TcpSession(TcpContext& context, TcpSessionOwner& owner,
                        std::unique_ptr<net::Stream> stream)

@@ -40,12 +40,16 @@ class TcpSession final : public net::StreamHandler, public net::Disposable {
   void OnDrained() override;
   void OnClosed(const Error& why) override;
 
+  /// Of the client, without its port.
+  static IpAddress AddressOf(const net::SocketAddress& peer);
   /// Ends as soon as what was asked is answered.
   void Drain();
   /// Ends at once.
   void End();
   /// What its buffers hold, sent or not.
   size_t buffer_bytes() const { return unread_.capacity() + unsent_.capacity(); }
+
+  const IpAddress& client() const { return client_; }
 
   std::list<std::unique_ptr<TcpSession>>::iterator place;  ///< the owner's
 

@@ -60,6 +60,18 @@ void WantDestination(int descriptor, int family) {
   }
 }
 
+/// What a socket has whether we opened it or took it over.
+void SetOptions(int descriptor, const net::SocketAddress& address) {
+  SetOption(descriptor, SOL_SOCKET, SO_RCVBUF, kReceiveBufferBytes);
+  if (address.family() == AF_INET6) {
+    SetOption(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
+  } else {
+    // Forged "fragmentation needed" messages must not make us send fragments.
+    SetOption(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+  }
+  if (IsWildcard(address)) WantDestination(descriptor, address.family());
+}
+
 }  // namespace
 
 void TurnAround(msghdr* header) {
@@ -117,29 +129,26 @@ struct UdpSocket::Batch {
 Result<std::unique_ptr<UdpSocket>> UdpSocket::Open(net::EventLoop& loop,
                                                    const net::SocketAddress& address,
                                                    QueryDesk& desk) {
-  int descriptor = socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return FailErrno("UDP socket", errno);
-  SetOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
-  SetOption(descriptor, SOL_SOCKET, SO_RCVBUF, kReceiveBufferBytes);
-  if (address.family() == AF_INET6) {
-    SetOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    SetOption(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
-  } else {
-    // Forged "fragmentation needed" messages must not make us send fragments.
-    SetOption(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
-  }
-  if (IsWildcard(address)) WantDestination(descriptor, address.family());
-  if (bind(descriptor, address.get(), address.length()) != 0) {
-    int error_number = errno;
-    close(descriptor);
-    return FailBind(address, error_number);
-  }
+  net::Descriptor socket(::socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.is_open()) return FailErrno("UDP socket", errno);
+  SetOption(socket.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  if (address.family() == AF_INET6) SetOption(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  SetOptions(socket.get(), address);
+  if (bind(socket.get(), address.get(), address.length()) != 0) return FailBind(address, errno);
+  return Adopt(loop, std::move(socket), desk);
+}
+
+Result<std::unique_ptr<UdpSocket>> UdpSocket::Adopt(net::EventLoop& loop, net::Descriptor socket,
+                                                    QueryDesk& desk) {
   sockaddr_storage bound{};
   socklen_t length = sizeof bound;
-  getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &length);
-  std::unique_ptr<UdpSocket> made(new UdpSocket(
-      loop, descriptor, net::SocketAddress(reinterpret_cast<sockaddr*>(&bound), length), desk));
-  if (auto status = loop.Watch(descriptor, EPOLLIN, made.get()); !status) {
+  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &length) != 0) {
+    return FailErrno("getsockname", errno);
+  }
+  const net::SocketAddress address(reinterpret_cast<sockaddr*>(&bound), length);
+  SetOptions(socket.get(), address);
+  std::unique_ptr<UdpSocket> made(new UdpSocket(loop, socket.Release(), address, desk));
+  if (auto status = loop.Watch(made->descriptor_, EPOLLIN, made.get()); !status) {
     return tl::unexpected(std::move(status.error()));
   }
   return made;
@@ -196,7 +205,10 @@ bool UdpSocket::ServeBatch() {
     if (errno != EINTR) desk_.Count(desk_.metrics().udp_receive_failed);
     return true;
   }
+  const MonoTime begin = MonoNow();
   SendBatch(AnswerBatch(static_cast<size_t>(received)));
+  desk_.cells().Observe(desk_.metrics().batch_seconds,
+                        std::chrono::duration<double>(MonoNow() - begin).count());
   return static_cast<size_t>(received) >= kBatchMessages / 4;
 }
 

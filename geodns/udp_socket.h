@@ -6,6 +6,7 @@
 
 #include "geodns/query_desk.h"
 #include "net/address.h"
+#include "net/descriptor.h"
 #include "net/event_loop.h"
 #include "runtime/result.h"
 
@@ -26,6 +27,9 @@ class UdpSocket final : public net::Watcher {
   static Result<std::unique_ptr<UdpSocket>> Open(net::EventLoop& loop,
                                                  const net::SocketAddress& address,
                                                  QueryDesk& desk);
+  /// Takes over a socket that is bound already.
+  static Result<std::unique_ptr<UdpSocket>> Adopt(net::EventLoop& loop, net::Descriptor socket,
+                                                  QueryDesk& desk);
   ~UdpSocket() override;
   /// Whether nobody uses this UDP port yet. Asked once before the workers open theirs, since
   /// SO_REUSEPORT would let a second daemon of the same user share it unnoticed. Errors as Open.
@@ -33,6 +37,8 @@ class UdpSocket final : public net::Watcher {
 
   /// The address bound, with the real port when 0 was asked for.
   const net::SocketAddress& address() const { return address_; }
+  /// For another process to inherit; -1 after Drain.
+  int descriptor() const { return descriptor_; }
   void OnReady(uint32_t events) override;
   /// Answers what has already arrived and closes.
   void Drain();

@@ -12,7 +12,7 @@ Worker::Worker(net::EventLoop& loop, const DnsMetrics& metrics, metrics::Cells& 
                std::shared_ptr<const Snapshot> snapshot, const WorkerOptions& options)
     : loop_(loop),
       options_(options),
-      desk_(metrics, cells, std::move(snapshot)),
+      desk_(loop, metrics, cells, std::move(snapshot), options.rate_networks, options.number),
       tcp_{.loop = loop, .desk = desk_, .idle_timeout = options.tcp_idle_timeout} {}
 
 Result<net::SocketAddress> Worker::Open(const net::SocketAddress& address) {
@@ -26,28 +26,60 @@ Result<net::SocketAddress> Worker::Open(const net::SocketAddress& address) {
 Result<net::SocketAddress> Worker::OpenOnce(const net::SocketAddress& address) {
   auto udp = UdpSocket::Open(loop_, address, desk_);
   if (!udp) return tl::unexpected(std::move(udp.error()));
-  net::ListenerOptions listener_options;
-  listener_options.address = (*udp)->address();
-  listener_options.max_connections = options_.tcp_connections;
-  auto listener = net::Listener::Open(
-      loop_, listener_options, nullptr,
-      [this](std::unique_ptr<net::Stream> stream) { OnStream(std::move(stream)); });
-  if (!listener) return tl::unexpected(std::move(listener.error()));
+  const net::SocketAddress bound = (*udp)->address();
+  net::ListenerOptions options;
+  options.address = bound;
+  if (auto listening = Listen(std::move(options)); !listening) return unexpected(listening.error());
   udp_.push_back(std::move(*udp));
+  return bound;
+}
+
+Status Worker::Adopt(net::Descriptor udp, net::Descriptor tcp) {
+  if (udp.is_open()) {
+    auto adopted = UdpSocket::Adopt(loop_, std::move(udp), desk_);
+    if (!adopted) return unexpected(adopted.error());
+    udp_.push_back(std::move(*adopted));
+  }
+  if (!tcp.is_open()) return {};
+  net::ListenerOptions options;
+  options.inherited = tcp.Release();
+  return Listen(std::move(options));
+}
+
+Status Worker::Listen(net::ListenerOptions options) {
+  options.max_connections = options_.tcp_connections;
+  auto listener = net::Listener::Open(
+      loop_, options, nullptr,
+      [this](std::unique_ptr<net::Stream> stream) { OnStream(std::move(stream)); });
+  if (!listener) return unexpected(listener.error());
   listeners_.push_back(std::move(*listener));
   refused_.push_back(0);
-  return udp_.back()->address();
+  return {};
+}
+
+std::vector<int> Worker::Descriptors() const {
+  std::vector<int> descriptors;
+  for (const auto& udp : udp_) descriptors.push_back(udp->descriptor());
+  for (const auto& listener : listeners_) descriptors.push_back(listener->descriptor());
+  return descriptors;
 }
 
 void Worker::OnStream(std::unique_ptr<net::Stream> stream) {
   desk_.Count(desk_.metrics().tcp_connections);
   CountRefused();
+  const IpAddress client = TcpSession::AddressOf(stream->peer());
+  const bool is_spared = desk_.snapshot().protocol.spare_loopback && client.IsLoopback();
+  if (!is_spared && clients_.Of(client) >= options_.tcp_connections_per_client) {
+    return desk_.Count(desk_.metrics().tcp_refused_client);
+  }
+  clients_.Add(client);
   auto& owner = static_cast<TcpSessionOwner&>(*this);
   sessions_.push_front(std::make_unique<TcpSession>(tcp_, owner, std::move(stream)));
   sessions_.front()->place = sessions_.begin();
 }
 
 void Worker::OnSessionEnd(TcpSession* session) {
+  clients_.Remove(session->client());
   auto place = session->place;
   loop_.DisposeLater(std::move(*place));
   sessions_.erase(place);
@@ -66,17 +98,37 @@ void Worker::CountRefused() {
 
 void Worker::Drain(milliseconds deadline, std::function<void()> on_drained) {
   on_drained_ = std::move(on_drained);
+  CloseSockets();
+  DrainSessions(deadline);
+}
+
+void Worker::Retire(milliseconds patience, milliseconds deadline,
+                    std::function<void()> on_drained) {
+  on_drained_ = std::move(on_drained);
+  CloseSockets();
+  if (sessions_.empty()) return EndDrain();
+  drain_timer_ = std::make_unique<net::Timer>(loop_, [this, deadline] { DrainSessions(deadline); });
+  drain_timer_->Arm(patience);
+}
+
+void Worker::CloseSockets() {
   for (auto& udp : udp_) udp->Drain();
   for (auto& listener : listeners_) listener->StopAccepting();
+}
+
+void Worker::DrainSessions(milliseconds deadline) {
   for (auto at = sessions_.begin(); at != sessions_.end();) (*at++)->Drain();
   if (!on_drained_) return;  // the last session has just ended
   if (sessions_.empty()) return EndDrain();
-  drain_timer_ = std::make_unique<net::Timer>(loop_, [this] { EndDrain(); });
-  drain_timer_->Arm(deadline);
+  // One that waited may have called this: it is not destroyed under itself.
+  drain_deadline_ = std::make_unique<net::Timer>(loop_, [this] { EndDrain(); });
+  drain_deadline_->Arm(deadline);
 }
 
 void Worker::EndDrain() {
-  if (drain_timer_ != nullptr) drain_timer_->Disarm();
+  for (net::Timer* timer : {drain_timer_.get(), drain_deadline_.get()}) {
+    if (timer != nullptr) timer->Disarm();
+  }
   std::exchange(on_drained_, nullptr)();
 }
 

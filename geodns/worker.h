@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "geodns/client_count.h"
 #include "geodns/query_desk.h"
 #include "geodns/tcp_session.h"
 #include "geodns/udp_socket.h"
@@ -19,6 +20,9 @@ namespace nearside::geodns {
 struct WorkerOptions {
   size_t tcp_connections = 1000;  ///< of each listener
   milliseconds tcp_idle_timeout = seconds(10);
+  size_t tcp_connections_per_client = 100;
+  size_t rate_networks = 65'536;  ///< that the rate limit keeps count of
+  size_t number = 0;              ///< of the worker
 };
 
 /// One thread that answers: a UDP socket and a TCP listener for each address. Owned by its loop's
@@ -31,6 +35,10 @@ class Worker final : private TcpSessionOwner {
   /// Opens the sockets of one address and returns it with the port that was bound, the same for UDP
   /// and TCP. Error: kOperator address_in_use, no_permission, bad_address.
   Result<net::SocketAddress> Open(const net::SocketAddress& address);
+  /// Takes over sockets of one address; either may be absent (not open).
+  Status Adopt(net::Descriptor udp, net::Descriptor tcp);
+  /// The open sockets, for another process to inherit.
+  std::vector<int> Descriptors() const;
 
   void SetSnapshot(std::shared_ptr<const Snapshot> snapshot) {
     desk_.SetSnapshot(std::move(snapshot));
@@ -38,12 +46,18 @@ class Worker final : private TcpSessionOwner {
   /// Answers what has arrived, closes the sockets, and calls `on_drained` once when no TCP
   /// connection is left or `deadline` has passed.
   void Drain(milliseconds deadline, std::function<void()> on_drained);
+  /// The same, but connections go on for `patience` before: another process has the sockets now,
+  /// and a client that has just come here must not lose its query.
+  void Retire(milliseconds patience, milliseconds deadline, std::function<void()> on_drained);
 
  private:
   void OnSessionEnd(TcpSession* session) override;
   Result<net::SocketAddress> OpenOnce(const net::SocketAddress& address);
   void OnStream(std::unique_ptr<net::Stream> stream);
   void CountRefused();
+  Status Listen(net::ListenerOptions options);
+  void CloseSockets();
+  void DrainSessions(milliseconds deadline);
   void EndDrain();
 
   net::EventLoop& loop_;
@@ -54,7 +68,9 @@ class Worker final : private TcpSessionOwner {
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::vector<uint64_t> refused_;  ///< by listener: those counted
   std::list<std::unique_ptr<TcpSession>> sessions_;
+  ClientCount clients_;  ///< of sessions_
   std::unique_ptr<net::Timer> drain_timer_;
+  std::unique_ptr<net::Timer> drain_deadline_;
   std::function<void()> on_drained_;
 };
 

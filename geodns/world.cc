@@ -2,20 +2,29 @@
 
 #include <algorithm>
 
+#include "geodns/system_resolvers.h"
 #include "net/tls.h"
 #include "runtime/file.h"
 
 namespace nearside::geodns {
 namespace {
 
-/// Steers are numbered through all zones: `first_steer` is the number of this zone's first.
-Result<Zone> LoadZone(const ZonePlan& plan, uint32_t first_steer) {
-  auto text = ReadFile(plan.file, {kMaxZoneFileBytes});
+Result<std::string> ReadZoneFile(const std::string& path, std::vector<FileSource>* sources) {
+  sources->push_back({path, StampOf(path)});  // before: what changes meanwhile has changed
+  return ReadFile(path, {kMaxZoneFileBytes});
+}
+
+/// Steers and aliases are numbered through all zones: `first_steer` is the number of this zone's
+/// first. Files that are read are added to `sources`.
+Result<Zone> LoadZone(const ZonePlan& plan, uint32_t first_steer,
+                      std::vector<FileSource>* sources) {
+  auto text = ReadZoneFile(plan.file, sources);
   if (!text) {
     text.error().message += "; expected a zone file";
     return plan.where.Refuse("file", text.error());
   }
-  auto records = ParseZoneFile(*text, plan.file, plan.name);
+  auto includes = [&](const std::string& path) { return ReadZoneFile(path, sources); };
+  auto records = ParseZoneFile(*text, plan.file, plan.name, includes);
   if (!records) return tl::unexpected(std::move(records.error()));
   std::vector<SteeredName> steered;
   for (size_t i = 0; i < plan.steers.size(); ++i) {
@@ -40,6 +49,42 @@ std::vector<Coordinates> LocationsOf(const Configuration& configuration) {
   for (const Pop& pop : configuration.pops)
     locations.push_back(pop.location.value_or(Coordinates()));
   return locations;
+}
+
+/// Whether the map of `before` is what `world` would read again.
+bool MapIsTheSame(const World& world, const World& before) {
+  const Configuration& now = *world.configuration;
+  const Configuration& then = *before.configuration;
+  // A file that was replaced while it was read has another stamp than the one kept.
+  return before.map != nullptr && world.map_files == before.map_files && now.asns == then.asns &&
+         LocationsOf(now) == LocationsOf(then);
+}
+
+Status LoadMap(World* world, const World* before) {
+  const Configuration& configuration = *world->configuration;
+  for (const std::string& file : configuration.databases) {
+    world->map_files.push_back({file, StampOf(file)});
+  }
+  if (before != nullptr && MapIsTheSame(*world, *before)) {
+    world->map = before->map;
+    return {};
+  }
+  auto map = GeoMap::Load(configuration.databases, LocationsOf(configuration), configuration.asns);
+  if (!map) return configuration.geo_where.Refuse("databases", map.error());
+  world->map = std::move(*map);
+  return {};
+}
+
+Status LoadAliases(World* world) {
+  auto plans = PlanAliases(world->zones);
+  if (!plans) return tl::unexpected(std::move(plans.error()));
+  world->aliases = std::move(*plans);
+  world->alias_options = world->configuration->alias;
+  if (!world->alias_options.resolvers.empty() || world->aliases.empty()) return {};
+  auto resolvers = ReadSystemResolvers("/etc/resolv.conf");
+  if (!resolvers) return world->configuration->server_where.Refuse("resolvers", resolvers.error());
+  world->alias_options.resolvers = std::move(*resolvers);
+  return {};
 }
 
 /// Makes the table of each rule, once for rules that are alike.
@@ -78,25 +123,34 @@ Steer::Families Render(std::span<const IpAddress> addresses, uint32_t ttl) {
 
 }  // namespace
 
-Result<World> World::Load(const std::string& config_file) {
+Result<World> World::Load(const std::string& config_file, const World* before) {
   auto settings = ReadGeodnsSettings(config_file);
   if (!settings) return tl::unexpected(std::move(settings.error()));
   auto configuration = Configuration::Make(*settings);
   if (!configuration) return tl::unexpected(std::move(configuration.error()));
+  return Read(std::move(*configuration), before);
+}
+
+Result<World> World::ReadAgain(const World& before) { return Read(before.configuration, &before); }
+
+Result<World> World::Read(std::shared_ptr<const Configuration> settings, const World* before) {
   World world;
-  world.configuration = std::move(*configuration);
+  world.configuration = std::move(settings);
   if (auto ok = CheckAuthorities(*world.configuration); !ok)
     return tl::unexpected(std::move(ok.error()));
   uint32_t steers = 0;
+  uint32_t aliases = 0;
   for (const ZonePlan& plan : world.configuration->zones) {
-    auto zone = LoadZone(plan, steers);
+    auto zone = LoadZone(plan, steers, &world.zone_files);
     if (!zone) return tl::unexpected(std::move(zone.error()));
+    zone->NumberAliasesFrom(aliases);
+    aliases += static_cast<uint32_t>(zone->alias_count());
     world.zones.push_back(std::make_shared<const Zone>(std::move(*zone)));
     steers += static_cast<uint32_t>(plan.steers.size());
   }
-  auto map = GeoMap::Load(world.configuration->databases, LocationsOf(*world.configuration));
-  if (!map) return world.configuration->geo_where.Refuse("databases", map.error());
-  world.map = std::move(*map);
+  if (auto loaded = LoadAliases(&world); !loaded) return tl::unexpected(std::move(loaded.error()));
+  if (auto loaded = LoadMap(&world, before); !loaded)
+    return tl::unexpected(std::move(loaded.error()));
   return world;
 }
 
@@ -120,10 +174,13 @@ Health HealthFor(const Configuration& configuration, const Steering& steering,
   return health;
 }
 
-std::shared_ptr<const Snapshot> MakeSnapshot(const World& world, const Moment& moment) {
+std::shared_ptr<const Snapshot> MakeSnapshot(const World& world, const Moment& moment,
+                                             const AliasResolver* resolver) {
   const Configuration& configuration = *world.configuration;
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->zones = ZoneIndex(world.zones);
+  snapshot->zone_counters = world.zone_counters;
+  snapshot->protocol = configuration.protocol;
   Tables tables(world, moment);
   for (const ZonePlan& zone : configuration.zones) {
     for (const Steering& steering : zone.steers) {
@@ -135,6 +192,7 @@ std::shared_ptr<const Snapshot> MakeSnapshot(const World& world, const Moment& m
       snapshot->steers.push_back(std::move(steer));
     }
   }
+  snapshot->aliases = AnswersOf(world.aliases, resolver);
   return snapshot;
 }
 

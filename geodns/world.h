@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "geodns/aliases.h"
 #include "geodns/configuration.h"
+#include "geodns/file_watch.h"
 #include "geodns/geo_map.h"
 #include "geodns/moment.h"
 #include "geodns/snapshot.h"
@@ -17,11 +19,22 @@ namespace nearside::geodns {
 struct World {
   std::shared_ptr<const Configuration> configuration;
   std::vector<std::shared_ptr<const Zone>> zones;  ///< as Configuration::zones
+  ZoneCounters zone_counters;                      ///< as zones; empty until it is in force
   std::shared_ptr<const GeoMap> map;
+  std::vector<AliasPlan> aliases;  ///< by Zone::first_alias() and Zone::Node::alias
+  AliasOptions alias_options;
 
-  /// Blocks for as long as reading takes (seconds for a large database). Error: kOperator with file
-  /// and line.
-  static Result<World> Load(const std::string& config_file);
+  std::vector<FileSource> zone_files;  ///< with those that they include
+  std::vector<FileSource> map_files;
+
+  /// Blocks for as long as reading takes (seconds for a large database). The map of `before` is
+  /// taken over when nothing that it was made of has changed. Error: kOperator with file and line.
+  static Result<World> Load(const std::string& config_file, const World* before = nullptr);
+  /// The same with the settings of `before`: the files that they name are read again.
+  static Result<World> ReadAgain(const World& before);
+
+ private:
+  static Result<World> Read(std::shared_ptr<const Configuration> settings, const World* before);
 };
 
 /// The state of every point of presence, and for one rule of its fallback. What has no check is up;
@@ -29,8 +42,9 @@ struct World {
 Health HealthFor(const Configuration& configuration, const Steering& steering,
                  const Moment& moment);
 
-/// Works the rules out for the moment.
-std::shared_ptr<const Snapshot> MakeSnapshot(const World& world, const Moment& moment);
+/// Works the rules out for the moment, and aliases for what `resolver` knows of them.
+std::shared_ptr<const Snapshot> MakeSnapshot(const World& world, const Moment& moment,
+                                             const AliasResolver* resolver = nullptr);
 
 /// One weight for each point of presence.
 std::vector<uint32_t> WeightsOf(const Configuration& configuration);

@@ -60,6 +60,15 @@ dns::RecordView Zone::Record(const RrSet& set, size_t i) const {
   return {set.type, set.ttl, {bytes_.data() + datum.at, datum.bytes}};
 }
 
+std::vector<std::pair<dns::NameView, Zone::Alias>> Zone::Aliases() const {
+  std::vector<std::pair<dns::NameView, Alias>> aliases;
+  for (const AliasDatum& datum : aliases_) {
+    const dns::NameView target(bytes_.data() + datum.at, datum.bytes);
+    aliases.push_back({name(nodes_[datum.owner_node]), {target, datum.ttl}});
+  }
+  return aliases;
+}
+
 dns::RecordView Zone::NegativeSoa() const {
   dns::RecordView soa = Record(*Find(apex(), dns::type::kSoa), 0);
   soa.ttl = negative_ttl_;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "dns/name.h"
@@ -38,6 +39,7 @@ class Zone {
     uint32_t first_record = 0;
     uint32_t rendered_at = 0;
     uint32_t rendered_bytes = 0;
+    bool has_steered_hints = false;  ///< of at least one of its records HintSteer says a steer
   };
   /// A name that exists, perhaps only because something below it does (an empty non-terminal).
   struct Node {
@@ -49,8 +51,15 @@ class Zone {
     uint32_t cut = kNone;       ///< the zone cut at or above this name, never the apex
     uint32_t wildcard = kNone;  ///< its child "*"
     uint32_t steer = kNone;     ///< SteeredName::steer
+    uint32_t alias = kNone;     ///< its ALIAS record, into Aliases()
     uint32_t first_glue = 0;    ///< at a cut: nodes that hold addresses of its name servers
     uint32_t glue_count = 0;
+  };
+
+  /// An ALIAS record: the A and AAAA of its owner are those of `target`.
+  struct Alias {
+    dns::NameView target;  ///< in lower case; as long as the zone
+    uint32_t ttl = 0;      ///< the most that its answers have
   };
 
   enum class Match : uint8_t {
@@ -66,8 +75,8 @@ class Zone {
   };
 
   /// Puts records together and checks them: one SOA and an NS at the apex, no CNAME beside other
-  /// data, nothing steered that cannot be. Names of steered records need not be in the file. Error:
-  /// kOperator bad_zone with one error a line.
+  /// data, no ALIAS beside addresses, nothing steered that cannot be. Names of steered records need
+  /// not be in the file. Error: kOperator bad_zone with one error a line.
   static Result<Zone> Build(dns::NameView origin, std::string_view file_name,
                             std::vector<ZoneRecord> records, std::vector<SteeredName> steered);
 
@@ -85,6 +94,10 @@ class Zone {
     return {rrsets_.data() + node.first_rrset, node.rrset_count};
   }
   dns::RecordView Record(const RrSet& set, size_t i) const;
+  /// The steer whose addresses are the hints of a record (SVCB, HTTPS), or kNone: its own stand.
+  uint32_t HintSteer(const RrSet& set, size_t i) const {
+    return records_[set.first_record + i].hint_steer;
+  }
   std::span<const uint8_t> Rendered(const RrSet& set) const {
     return {bytes_.data() + set.rendered_at, set.rendered_bytes};
   }
@@ -94,7 +107,16 @@ class Zone {
   /// (RFC 2308 §5).
   dns::RecordView NegativeSoa() const;
 
+  size_t alias_count() const { return aliases_.size(); }
+  /// Owner and record, by Node::alias.
+  std::vector<std::pair<dns::NameView, Alias>> Aliases() const;
+  /// Aliases are numbered through all zones; set before the zone is shared.
+  void NumberAliasesFrom(uint32_t first) { first_alias_ = first; }
+  uint32_t first_alias() const { return first_alias_; }
+
   uint32_t serial() const { return serial_; }
+  /// Of everything that the file says: another one says that the content is another.
+  uint64_t digest() const { return digest_; }
   size_t record_count() const { return records_.size(); }
   size_t name_count() const { return nodes_.size(); }
 
@@ -103,6 +125,13 @@ class Zone {
   struct Datum {
     uint32_t at = 0;
     uint16_t bytes = 0;
+    uint32_t hint_steer = kNone;
+  };
+  struct AliasDatum {
+    uint32_t owner_node = 0;
+    uint32_t at = 0;
+    uint8_t bytes = 0;
+    uint32_t ttl = 0;
   };
   /// An open-addressing table: a node and some bits of its hash, or kNone.
   struct Slot {
@@ -117,10 +146,13 @@ class Zone {
   std::vector<RrSet> rrsets_;
   std::vector<Datum> records_;
   std::vector<uint32_t> glue_;
+  std::vector<AliasDatum> aliases_;
   std::vector<Slot> slots_;  ///< a power of two
   size_t most_labels_ = 0;   ///< of any name
   uint32_t serial_ = 0;
   uint32_t negative_ttl_ = 0;
+  uint32_t first_alias_ = 0;
+  uint64_t digest_ = 0;
 };
 
 }  // namespace nearside::geodns

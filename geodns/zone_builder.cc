@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "dns/message.h"
+#include "dns/svc_params.h"
 #include "dns/wire.h"
 #include "runtime/hash.h"
 
@@ -14,6 +16,10 @@ namespace type = dns::type;
 constexpr size_t kSoaMinimumBytes = 4;  // the last field
 constexpr size_t kSoaSerialFromEnd = 20;
 constexpr size_t kRecordFixedBytes = 12;  // pointer, type, class, TTL, length
+/// What a set may take of an answer over TCP, so that question, owner and the rest fit beside it.
+constexpr size_t kMaxSetBytes = dns::kMaxMessageBytes - 2048;
+/// Of a record whose hints steering replaces: the answer is put together on the stack.
+constexpr size_t kMaxHintedBytes = 2048;
 
 std::vector<uint8_t> Folded(dns::NameView name) {
   dns::Name folded(name);
@@ -59,8 +65,8 @@ const ZoneBuilder::Content* ZoneBuilder::Lookup(dns::NameView name) const {
   return at == contents_.end() ? nullptr : &at->second;
 }
 
-void ZoneBuilder::AddError(int line, std::string_view message) {
-  AddError(file_name_ + ":" + std::to_string(line), message);
+void ZoneBuilder::AddError(const ZoneRecord& record, std::string_view message) {
+  AddError((record.file ? *record.file : file_name_) + ":" + std::to_string(record.line), message);
 }
 
 void ZoneBuilder::AddError(std::string_view where, std::string_view message) {
@@ -72,7 +78,8 @@ void ZoneBuilder::AddError(std::string_view where, std::string_view message) {
 void ZoneBuilder::Add(std::vector<ZoneRecord> records) {
   for (ZoneRecord& record : records) {
     Content& content = At(record.owner_name());
-    content.records.push_back(std::move(record));
+    auto& list = record.type == type::kAlias ? content.aliases : content.records;
+    list.push_back(std::move(record));
   }
 }
 
@@ -98,6 +105,7 @@ Result<Zone> ZoneBuilder::Build() {
   CheckContents();
   if (error_count_ > 0) return Fail(Fault::kOperator, "bad_zone", std::move(errors_));
   PlaceNodes();
+  Digest();
   LinkCutsAndWildcards();
   LinkGlue();
   FillTable();
@@ -121,10 +129,12 @@ void ZoneBuilder::AddAncestors() {
 void ZoneBuilder::CheckApex() {
   const Content& apex = *Lookup(origin_);
   if (!Holds(apex.records, type::kSoa)) {
-    AddError(1, "expected an SOA record at " + origin_.ToText() + ", and the file has none");
+    AddError(file_name_ + ":1",
+             "expected an SOA record at " + origin_.ToText() + ", and the file has none");
   }
   if (!Holds(apex.records, type::kNs)) {
-    AddError(1, "expected an NS record at " + origin_.ToText() + ", and the file has none");
+    AddError(file_name_ + ":1",
+             "expected an NS record at " + origin_.ToText() + ", and the file has none");
   }
 }
 
@@ -152,15 +162,17 @@ void ZoneBuilder::CheckContent(Content& content) {
   bool has_cname = Holds(content.records, type::kCname);
   int soa_count = 0;
   for (const ZoneRecord& record : content.records) {
-    if (record.type == type::kSoa && !is_apex) AddError(record.line, "a SOA record below the apex");
-    if (record.type == type::kSoa && ++soa_count == 2) AddError(record.line, "a second SOA record");
+    if (record.type == type::kSoa && !is_apex) AddError(record, "a SOA record below the apex");
+    if (record.type == type::kSoa && ++soa_count == 2) AddError(record, "a second SOA record");
     if (record.type == type::kNs && ViewOf(content.owner).is_wildcard()) {
-      AddError(record.line, "a wildcard cannot be delegated (RFC 4592 §4.2)");
+      AddError(record, "a wildcard cannot be delegated (RFC 4592 §4.2)");
     }
     if (has_cname && content.records.size() > 1 && &record == &content.records[1]) {
-      AddError(record.line, name + " has a CNAME beside other records (RFC 1034 §3.6.2)");
+      AddError(record, name + " has a CNAME beside other records (RFC 1034 §3.6.2)");
     }
   }
+  CheckSets(content);
+  CheckAlias(content);
   if (content.steer == Zone::kNone) return;
   if (has_cname)
     AddError(content.steered_where, name + " is a CNAME in the zone file: remove it there");
@@ -168,6 +180,42 @@ void ZoneBuilder::CheckContent(Content& content) {
        at = at.Parent()) {
     if (!Holds(Lookup(at)->records, type::kNs)) continue;
     AddError(content.steered_where, name + " is delegated away at " + at.ToText());
+  }
+}
+
+/// What no answer could hold is refused here instead of by every client.
+void ZoneBuilder::CheckSets(const Content& content) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < content.records.size(); ++i) {
+    const ZoneRecord& record = content.records[i];
+    if (i == 0 || content.records[i - 1].type != record.type) bytes = 0;
+    bool fitted = bytes <= kMaxSetBytes;
+    bytes += kRecordFixedBytes + record.rdata.size();
+    if (fitted && bytes > kMaxSetBytes) {
+      AddError(record, "the " + dns::TypeToText(record.type) + " records of " +
+                           ViewOf(content.owner).ToText() + " do not fit into one answer");
+    }
+    if (SteerOfHints(record, content) != Zone::kNone && record.rdata.size() > kMaxHintedBytes) {
+      AddError(record, "the data of a record whose hints are steered may have 2048 bytes");
+    }
+  }
+}
+
+void ZoneBuilder::CheckAlias(const Content& content) {
+  if (content.aliases.empty()) return;
+  const ZoneRecord& alias = content.aliases[0];
+  std::string name = ViewOf(content.owner).ToText();
+  if (content.aliases.size() > 1) AddError(content.aliases[1], name + " has a second ALIAS");
+  if (HoldsAddresses(content.records)) {
+    AddError(alias, name + " has an ALIAS beside A or AAAA: its addresses come from one of them");
+  }
+  if (Holds(content.records, type::kCname)) AddError(alias, name + " has an ALIAS beside a CNAME");
+  if (content.steer != Zone::kNone) {
+    AddError(alias, name + " has an ALIAS and is steered at " + content.steered_where);
+  }
+  bool is_apex = content.owner.size() == origin_.view().size();
+  if (!is_apex && Holds(content.records, type::kNs)) {
+    AddError(alias, name + " has an ALIAS and is delegated away");
   }
 }
 
@@ -201,15 +249,39 @@ void ZoneBuilder::PlaceNode(const std::vector<uint8_t>& folded, Content& content
   while (!rest.empty()) {
     size_t count = 1;
     while (count < rest.size() && rest[count].type == rest[0].type) ++count;
-    PlaceRrSet(rest.first(count));
+    PlaceRrSet(rest.first(count), content);
     rest = rest.subspan(count);
     ++node.rrset_count;
   }
+  PlaceAlias(content, &node);
   zone_.nodes_.push_back(node);
   zone_.most_labels_ = std::max(zone_.most_labels_, ViewOf(folded).labels());
 }
 
-void ZoneBuilder::PlaceRrSet(std::span<const ZoneRecord> records) {
+void ZoneBuilder::PlaceAlias(const Content& content, Zone::Node* node) {
+  if (content.aliases.empty()) return;
+  const ZoneRecord& alias = content.aliases[0];
+  std::vector<uint8_t> target = Folded(ViewOf(alias.rdata));
+  node->alias = static_cast<uint32_t>(zone_.aliases_.size());
+  zone_.aliases_.push_back(
+      {content.node, Keep(target), static_cast<uint8_t>(target.size()), alias.ttl});
+}
+
+/// The steer of the name that a service record leads to, when the record has hints for it.
+uint32_t ZoneBuilder::SteerOfHints(const ZoneRecord& record, const Content& owner) const {
+  bool is_service = record.type == type::kHttps || record.type == type::kSvcb;
+  // RFC 9460 §2.4.2: priority 0 is AliasMode, in which parameters mean nothing.
+  if (!is_service || dns::Load16(record.rdata.data()) == 0) return Zone::kNone;
+  if (!dns::HasAddressHints(record.rdata)) return Zone::kNone;
+  dns::NameView target(record.rdata.data() + 2, record.rdata.size() - 2);
+  if (target.data()[0] == 0) return owner.steer;  // "." is the owner (RFC 9460 §2.5.2)
+  size_t bytes = 0;
+  while (target.data()[bytes] != 0) bytes += target.data()[bytes] + size_t{1};
+  const Content* other = Lookup({target.data(), bytes + 1});
+  return other == nullptr ? Zone::kNone : other->steer;
+}
+
+void ZoneBuilder::PlaceRrSet(std::span<const ZoneRecord> records, const Content& owner) {
   Zone::RrSet set;
   set.type = records[0].type;
   set.count = static_cast<uint16_t>(records.size());
@@ -217,9 +289,12 @@ void ZoneBuilder::PlaceRrSet(std::span<const ZoneRecord> records) {
   for (const ZoneRecord& record : records) set.ttl = std::min(set.ttl, record.ttl);
   set.first_record = static_cast<uint32_t>(zone_.records_.size());
   for (const ZoneRecord& record : records) {
-    zone_.records_.push_back({Keep(record.rdata), static_cast<uint16_t>(record.rdata.size())});
+    uint32_t steer = SteerOfHints(record, owner);
+    set.has_steered_hints |= steer != Zone::kNone;
+    zone_.records_.push_back(
+        {Keep(record.rdata), static_cast<uint16_t>(record.rdata.size()), steer});
   }
-  if (IsRendered(set.type)) {
+  if (IsRendered(set.type) && !set.has_steered_hints) {
     set.rendered_at = static_cast<uint32_t>(zone_.bytes_.size());
     for (const ZoneRecord& record : records) {
       uint8_t fixed[kRecordFixedBytes];
@@ -234,6 +309,23 @@ void ZoneBuilder::PlaceRrSet(std::span<const ZoneRecord> records) {
     set.rendered_bytes = static_cast<uint32_t>(zone_.bytes_.size()) - set.rendered_at;
   }
   zone_.rrsets_.push_back(set);
+}
+
+/// Names, data and TTLs all stand in bytes_ or in the sets.
+void ZoneBuilder::Digest() {
+  std::vector<uint8_t> rest;
+  auto put = [&](uint32_t number) {
+    uint8_t bytes[4];
+    dns::Store32(bytes, number);
+    rest.insert(rest.end(), bytes, bytes + 4);
+  };
+  for (const Zone::RrSet& set : zone_.rrsets_) {
+    put(set.type);
+    put(set.ttl);
+    put(set.count);
+  }
+  for (const Zone::AliasDatum& alias : zone_.aliases_) put(alias.ttl);
+  zone_.digest_ = Xxh64(rest, Xxh64(zone_.bytes_));
 }
 
 void ZoneBuilder::LinkCutsAndWildcards() {

@@ -22,6 +22,7 @@ class ZoneBuilder {
   struct Content {
     std::vector<uint8_t> owner;  ///< case as first written
     std::vector<ZoneRecord> records;
+    std::vector<ZoneRecord> aliases;  ///< taken out of `records`
     uint32_t steer = Zone::kNone;
     std::string steered_where;
     uint32_t node = Zone::kNone;
@@ -34,15 +35,20 @@ class ZoneBuilder {
   void CheckApex();
   void CheckContents();
   void CheckContent(Content& content);
+  void CheckSets(const Content& content);
+  void CheckAlias(const Content& content);
   void PlaceNodes();
   void PlaceNode(const std::vector<uint8_t>& folded, Content& content);
-  void PlaceRrSet(std::span<const ZoneRecord> records);
+  void PlaceAlias(const Content& content, Zone::Node* node);
+  void PlaceRrSet(std::span<const ZoneRecord> records, const Content& owner);
+  uint32_t SteerOfHints(const ZoneRecord& record, const Content& owner) const;
+  void Digest();
   void LinkCutsAndWildcards();
   void LinkGlue();
   void FillTable();
   uint32_t Keep(std::span<const uint8_t> bytes);
   const Content* Lookup(dns::NameView name) const;
-  void AddError(int line, std::string_view message);
+  void AddError(const ZoneRecord& record, std::string_view message);
   void AddError(std::string_view where, std::string_view message);
 
   dns::Name origin_;

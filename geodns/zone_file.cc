@@ -1,9 +1,11 @@
 #include "geodns/zone_file.h"
 
 #include <optional>
+#include <tuple>
 
 #include "dns/rdata.h"
 #include "dns/record_type.h"
+#include "dns/text_form.h"
 #include "dns/wire.h"
 #include "geodns/zone_scanner.h"
 
@@ -47,12 +49,17 @@ struct Front {
 /// Reads one file; gathers records and errors.
 class ZoneReader {
  public:
-  ZoneReader(std::string_view file_name, dns::NameView zone)
-      : file_name_(file_name), zone_(zone), origin_(zone) {}
+  ZoneReader(std::string_view file_name, dns::NameView zone, const IncludeReader& includes)
+      : file_(std::make_shared<const std::string>(file_name)),
+        zone_(zone),
+        origin_(zone),
+        includes_(includes) {}
 
   Result<std::vector<ZoneRecord>> Read(std::string_view text);
 
  private:
+  void ReadEntries(std::string_view text);
+  void TakeInclude(const ZoneEntry& entry);
   void TakeEntry(const ZoneEntry& entry);
   void TakeDirective(const ZoneEntry& entry);
   void TakeRecord(const ZoneEntry& entry);
@@ -62,9 +69,13 @@ class ZoneReader {
   std::optional<uint32_t> ChooseTtl(const Front& front, const std::vector<uint8_t>& rdata);
   void AddError(int line, std::string_view message);
 
-  std::string_view file_name_;
+  std::shared_ptr<const std::string> file_;  ///< that is being read
   dns::NameView zone_;
   dns::Name origin_;
+  const IncludeReader& includes_;
+  size_t depth_ = 0;  ///< of file_: included by so many
+  size_t included_ = 0;
+  size_t bytes_ = 0;  ///< of all files so far
   dns::Name owner_;
   bool has_owner_ = false;
   std::optional<uint32_t> default_ttl_;  ///< $TTL
@@ -75,6 +86,14 @@ class ZoneReader {
 };
 
 Result<std::vector<ZoneRecord>> ZoneReader::Read(std::string_view text) {
+  ReadEntries(text);
+  if (error_count_ > 0) return Fail(Fault::kOperator, "bad_zone", std::move(errors_));
+  return std::move(records_);
+}
+
+void ZoneReader::ReadEntries(std::string_view text) {
+  bytes_ += text.size();
+  if (bytes_ > kMaxZoneBytes) return AddError(1, "expected 256 MiB at most of all files together");
   ZoneScanner scanner(text);
   ZoneEntry entry;
   while (error_count_ < kMaxZoneErrors) {
@@ -87,13 +106,11 @@ Result<std::vector<ZoneRecord>> ZoneReader::Read(std::string_view text) {
       break;
     }
   }
-  if (error_count_ > 0) return Fail(Fault::kOperator, "bad_zone", std::move(errors_));
-  return std::move(records_);
 }
 
 void ZoneReader::AddError(int line, std::string_view message) {
   if (error_count_++ > 0) errors_ += '\n';
-  errors_ += std::string(file_name_) + ":" + std::to_string(line) + ": " + std::string(message);
+  errors_ += *file_ + ":" + std::to_string(line) + ": " + std::string(message);
 }
 
 void ZoneReader::TakeEntry(const ZoneEntry& entry) {
@@ -107,8 +124,9 @@ void ZoneReader::TakeEntry(const ZoneEntry& entry) {
 
 void ZoneReader::TakeDirective(const ZoneEntry& entry) {
   const std::string& directive = entry.words[0].text;
+  if (directive == "$INCLUDE") return TakeInclude(entry);
   if (directive != "$ORIGIN" && directive != "$TTL") {
-    return AddError(entry.line, directive + " is not supported: $ORIGIN and $TTL are");
+    return AddError(entry.line, directive + " is not supported: $ORIGIN, $TTL and $INCLUDE are");
   }
   if (entry.words.size() != 2) {
     return AddError(entry.line, "expected one word after " + directive);
@@ -122,6 +140,41 @@ void ZoneReader::TakeDirective(const ZoneEntry& entry) {
   auto origin = dns::Name::FromText(entry.words[1].text, origin_);
   if (!origin) return AddError(entry.line, origin.error().message);
   origin_ = *origin;
+}
+
+/// "others.zone" of "/etc/zones/main.zone" is "/etc/zones/others.zone".
+std::string PathFrom(const std::string& including, const std::string& path) {
+  if (path.starts_with('/')) return path;
+  return including.substr(0, including.rfind('/') + 1) + path;
+}
+
+/// $INCLUDE FILE [ORIGIN]. Afterwards origin, owner and TTLs are as before it (RFC 1035 §5.1 for
+/// the first two).
+void ZoneReader::TakeInclude(const ZoneEntry& entry) {
+  if (entry.words.size() < 2 || entry.words.size() > 3) {
+    return AddError(entry.line, "expected a file after $INCLUDE, and perhaps an origin");
+  }
+  if (!includes_) return AddError(entry.line, "$INCLUDE cannot be read here");
+  if (depth_ == kMaxIncludeDepth) return AddError(entry.line, "$INCLUDE inside 8 others");
+  if (included_++ == kMaxIncludes) return AddError(entry.line, "$INCLUDE for the 1001st time");
+  dns::Name origin = origin_;
+  if (entry.words.size() == 3) {
+    auto given = dns::Name::FromText(entry.words[2].text, origin_);
+    if (!given) return AddError(entry.line, given.error().message);
+    origin = *given;
+  }
+  auto name = dns::Unescape(entry.words[1].text);
+  if (!name) return AddError(entry.line, "\\ must be followed by a character or three digits");
+  std::string path = PathFrom(*file_, {name->begin(), name->end()});
+  auto text = includes_(path);
+  if (!text) return AddError(entry.line, text.error().message + "; expected a zone file");
+  auto before = std::tuple(file_, origin_, owner_, has_owner_, default_ttl_, last_ttl_);
+  file_ = std::make_shared<const std::string>(path);
+  origin_ = origin;
+  ++depth_;
+  ReadEntries(*text);
+  --depth_;
+  std::tie(file_, origin_, owner_, has_owner_, default_ttl_, last_ttl_) = std::move(before);
 }
 
 bool ZoneReader::TakeOwner(const ZoneEntry& entry) {
@@ -167,7 +220,7 @@ std::optional<Front> ZoneReader::TakeFront(const ZoneEntry& entry) {
   size_t at = entry.begins_blank ? 0 : 1;
   for (; at < entry.words.size(); ++at) {
     const std::string& word = entry.words[at].text;
-    if (!has_class && IsClass(word, "in")) {
+    if (!has_class && (IsClass(word, "in") || IsClass(word, "class1"))) {
       has_class = true;
     } else if (IsClass(word, "ch") || IsClass(word, "hs") || IsClass(word, "cs")) {
       AddError(entry.line, "class " + word + " is not served: only IN is");
@@ -220,18 +273,19 @@ void ZoneReader::TakeRecord(const ZoneEntry& entry) {
                       .type = front->type,
                       .ttl = *ttl,
                       .rdata = std::move(*rdata),
-                      .line = entry.line});
+                      .line = entry.line,
+                      .file = file_});
 }
 
 }  // namespace
 
 Result<std::vector<ZoneRecord>> ParseZoneFile(std::string_view text, std::string_view file_name,
-                                              dns::NameView origin) {
+                                              dns::NameView origin, const IncludeReader& includes) {
   if (text.size() > kMaxZoneFileBytes) {
     return Fail(Fault::kOperator, "bad_zone",
                 std::string(file_name) + ":1: expected a file of 256 MiB at most");
   }
-  return ZoneReader(file_name, origin).Read(text);
+  return ZoneReader(file_name, origin, includes).Read(text);
 }
 
 }  // namespace nearside::geodns

@@ -21,6 +21,11 @@ ZoneIndex::ZoneIndex(std::vector<std::shared_ptr<const Zone>> zones) : zones_(st
 }
 
 const Zone* ZoneIndex::Find(dns::NameView folded) const {
+  const size_t number = NumberOf(folded);
+  return number < zones_.size() ? zones_[number].get() : nullptr;
+}
+
+size_t ZoneIndex::NumberOf(dns::NameView folded) const {
   dns::NameView rest = folded;
   for (size_t labels = folded.labels(); labels > most_labels_; --labels) rest = rest.Parent();
   for (;; rest = rest.Parent()) {
@@ -30,10 +35,10 @@ const Zone* ZoneIndex::Find(dns::NameView folded) const {
       if (slot.zone == UINT32_MAX) break;
       if (slot.tag != static_cast<uint32_t>(hash >> 32)) continue;
       if (std::ranges::equal(origins_[slot.zone].view().bytes(), rest.bytes())) {
-        return zones_[slot.zone].get();
+        return slot.zone;
       }
     }
-    if (rest.is_root()) return nullptr;
+    if (rest.is_root()) return zones_.size();
   }
 }
 

@@ -18,6 +18,8 @@ class ZoneIndex {
 
   /// `folded` is in lower case. nullptr: none of our zones.
   const Zone* Find(dns::NameView folded) const;
+  /// The place in zones() of the zone that answers for a name; zones().size() for none.
+  size_t NumberOf(dns::NameView folded) const;
   const std::vector<std::shared_ptr<const Zone>>& zones() const { return zones_; }
 
  private:

@@ -20,7 +20,9 @@ struct ZoneEntry {
 /// (escapes stay in the words). The text must outlive the scanner.
 class ZoneScanner {
  public:
-  explicit ZoneScanner(std::string_view text) : text_(text) {}
+  explicit ZoneScanner(std::string_view text) : text_(text) {
+    if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);  // some editors' mark of UTF-8
+  }
 
   /// Reads the next entry that has words; false at the end of the file. Error: kOperator bad_zone
   /// (unbalanced parentheses, a quote left open), after which line() tells where, and the scanner

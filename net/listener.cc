@@ -79,9 +79,13 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
   }
 
   Status Open() {
-    auto bound = BoundSocket(options_.address, options_.reuse_port);
-    if (!bound) return unexpected(bound.error());
-    socket_ = std::move(*bound);
+    if (options_.inherited >= 0) {
+      socket_ = Descriptor(options_.inherited);
+    } else {
+      auto bound = BoundSocket(options_.address, options_.reuse_port);
+      if (!bound) return unexpected(bound.error());
+      socket_ = std::move(*bound);
+    }
     if (listen(socket_.get(), options_.backlog) != 0) return ListenError(options_.address, errno);
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;
@@ -105,6 +109,7 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
   }
 
   const SocketAddress& address() const override { return address_; }
+  int descriptor() const override { return socket_.get(); }
   const ListenerCounters& counters() const override { return counters_; }
 
  private:
@@ -142,7 +147,7 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
     if (options_.proxy_protocol) {
       Greet(std::move(accepted), peer);
     } else {
-      Adopt(std::move(accepted), peer);
+      Adopt(std::move(accepted), peer, false);
     }
     return true;
   }
@@ -179,7 +184,7 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
   void OnGreeting(ProxyGreeting* greeting, ProxyRefusal refusal) {
     auto found = greetings_.extract(greeting);
     if (refusal != ProxyRefusal::kNone) return RefuseProxy(refusal, greeting->peer());
-    Adopt(greeting->TakeSocket(), greeting->peer());
+    Adopt(greeting->TakeSocket(), greeting->peer(), greeting->over_tls());
   }
 
   /// Counts it; one line a minute says why, since every further one says the same.
@@ -194,8 +199,9 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
          {"error", ProxyRefusalText(refusal)}});
   }
 
-  void Adopt(Descriptor socket, const SocketAddress& peer) {
-    SocketStream::Parts parts{.socket = std::move(socket), .peer = peer};
+  /// `over_tls`: the client's TLS ended at a proxy before us.
+  void Adopt(Descriptor socket, const SocketAddress& peer, bool over_tls) {
+    SocketStream::Parts parts{.socket = std::move(socket), .peer = peer, .over_tls = over_tls};
     if (tls_ != nullptr) {
       auto session = TlsSession::Accept(std::static_pointer_cast<TlsServerContext>(tls_));
       if (!session) {

@@ -25,6 +25,8 @@ struct ListenerOptions {
   /// Every connection begins with a PROXY header, and comes from one of `proxies`; others are
   /// closed and counted.
   bool proxy_protocol = false;
+  /// A socket that listens on `address` already, or -1: it is taken over instead of opening one.
+  int inherited = -1;
   std::shared_ptr<const AddressRanges> proxies;
 };
 
@@ -60,6 +62,8 @@ class Listener {
   virtual void StopAccepting() = 0;
   /// The address bound, with the real port when 0 was asked for.
   virtual const SocketAddress& address() const = 0;
+  /// The listening socket, for another process to inherit; -1 after StopAccepting.
+  virtual int descriptor() const = 0;
   virtual const ListenerCounters& counters() const = 0;
 };
 

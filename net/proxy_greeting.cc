@@ -40,6 +40,7 @@ void ProxyGreeting::OnReady(uint32_t) {
     if (header.refusal != ProxyRefusal::kNone) return Finish(header.refusal);
     if (header.needed <= size_) {
       if (header.source.is_set()) peer_ = header.source;
+      over_tls_ = header.over_tls;
       return Finish(ProxyRefusal::kNone);
     }
     const ssize_t taken = recv(socket_.get(), &bytes_[size_], header.needed - size_, 0);

@@ -26,6 +26,8 @@ class ProxyGreeting final : private Watcher {
   Descriptor TakeSocket();
   /// Who made the connection; the proxy itself where the header does not say.
   const SocketAddress& peer() const { return peer_; }
+  /// Whether it was made over TLS, which ended at the proxy.
+  bool over_tls() const { return over_tls_; }
 
  private:
   void OnReady(uint32_t events) override;
@@ -38,6 +40,7 @@ class ProxyGreeting final : private Watcher {
   OnDone on_done_;
   Timer timeout_;
   bool watched_ = false;
+  bool over_tls_ = false;
   size_t size_ = 0;
   std::array<uint8_t, kMostProxyBytes> bytes_;
 };

@@ -19,6 +19,10 @@ constexpr size_t kIpv6Bytes = 36;
 enum Family : uint8_t { kUnspecified = 0, kIpv4 = 1, kIpv6 = 2, kUnix = 3 };
 enum Transport : uint8_t { kStream = 1 };
 
+constexpr size_t kValueHeadBytes = 3;  // type, length
+constexpr uint8_t kTlsValue = 0x20;    // PP2_TYPE_SSL: flags, result of verification, more values
+constexpr uint8_t kClientTlsFlag = 1;  // PP2_CLIENT_SSL
+
 struct Row {
   std::string_view name;
   std::string_view text;
@@ -56,10 +60,30 @@ SocketAddress SourceOf(Family family, const uint8_t* addresses) {
   return {reinterpret_cast<const sockaddr*>(&v6), sizeof v6};
 }
 
-ProxyHeader Refuse(ProxyRefusal refusal) { return {.refusal = refusal, .needed = 0, .source = {}}; }
+ProxyHeader Refuse(ProxyRefusal refusal) {
+  ProxyHeader header;
+  header.refusal = refusal;
+  return header;
+}
 
 ProxyHeader Wants(size_t needed) {
-  return {.refusal = ProxyRefusal::kNone, .needed = needed, .source = {}};
+  ProxyHeader header;
+  header.needed = needed;
+  return header;
+}
+
+/// Whether the values behind the addresses say that the client spoke TLS. What is cut off says
+/// nothing.
+bool SaysTls(std::span<const uint8_t> values) {
+  while (values.size() > kValueHeadBytes) {
+    const uint8_t type = values[0];
+    const size_t size = Number16(&values[1]);
+    values = values.subspan(kValueHeadBytes);
+    if (values.size() < size) return false;
+    if (type == kTlsValue) return size > 0 && (values[0] & kClientTlsFlag) != 0;
+    values = values.subspan(size);
+  }
+  return false;
 }
 
 bool BeginsAlike(std::string_view text, std::string_view mark) {
@@ -78,6 +102,7 @@ ProxyHeader ReadAddresses(uint8_t kind, std::span<const uint8_t> bytes) {
   const size_t least = family == kIpv4 ? kIpv4Bytes : kIpv6Bytes;
   if (bytes.size() < kFixedBytes + least) return Refuse(ProxyRefusal::kTooShort);
   header.source = SourceOf(family, bytes.data() + kFixedBytes);
+  header.over_tls = SaysTls(bytes.subspan(kFixedBytes + least));
   return header;
 }
 

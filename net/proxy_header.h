@@ -32,7 +32,8 @@ std::string_view ProxyRefusalName(ProxyRefusal refusal);
 /// What it means and what to do, for a log.
 std::string_view ProxyRefusalText(ProxyRefusal refusal);
 
-/// A whole header: its fixed part, the addresses, and further values (TLVs), which are skipped.
+/// A whole header: its fixed part, the addresses, and further values (TLVs), of which only the one
+/// about TLS is read.
 inline constexpr size_t kMostProxyBytes = 4096;
 
 /// What is known of a header from its first bytes.
@@ -44,6 +45,8 @@ struct ProxyHeader {
   /// Who made the connection. Unset: the proxy itself (LOCAL, a check of its own), or it does not
   /// say (UNSPEC, UNIX).
   SocketAddress source;
+  /// It came to the proxy over TLS (PP2_TYPE_SSL with PP2_CLIENT_SSL, §2.2.6), which ended there.
+  bool over_tls = false;
 };
 ProxyHeader ParseProxyHeader(std::span<const uint8_t> bytes);
 

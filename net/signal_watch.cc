@@ -27,7 +27,7 @@ class SignalDescriptorWatch final : public SignalWatch, private Watcher {
     BlockDaemonSignals();  // again, in case that the caller forgot: an unblocked SIGTERM would kill
     sigset_t set;
     sigemptyset(&set);
-    for (int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+    for (int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) sigaddset(&set, number);
     signals_ = Descriptor(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
     if (!signals_.is_open()) return FailErrno("signalfd", errno);
     return loop_.Watch(signals_.get(), EPOLLIN, this);
@@ -38,7 +38,9 @@ class SignalDescriptorWatch final : public SignalWatch, private Watcher {
     signalfd_siginfo info{};
     if (read(signals_.get(), &info, sizeof info) != sizeof info) return;
     // A copy, because it may destroy this watch. The next signal is the next event.
-    auto handler = info.ssi_signo == SIGHUP ? handlers_.on_reload : handlers_.on_terminate;
+    auto handler = info.ssi_signo == SIGHUP    ? handlers_.on_reload
+                   : info.ssi_signo == SIGUSR2 ? handlers_.on_upgrade
+                                               : handlers_.on_terminate;
     if (handler) handler();
   }
 

@@ -33,6 +33,7 @@ SocketStream::SocketStream(EventLoop& loop, Parts parts)
     : loop_(loop),
       socket_(std::move(parts.socket)),
       peer_(parts.peer),
+      over_tls_(parts.over_tls),
       tls_(std::move(parts.tls)),
       live_count_(std::move(parts.live_count)),
       budget_(kFirstBudget),

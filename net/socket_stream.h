@@ -37,6 +37,7 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
     Descriptor socket;
     SocketAddress peer;
     Role role = Role::kAccepted;
+    bool over_tls = false;               ///< the peer spoke TLS to a proxy, where it ended
     std::unique_ptr<TlsSession> tls;     ///< null: cleartext
     std::shared_ptr<size_t> live_count;  ///< decremented at the end; may be null
   };
@@ -65,6 +66,7 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   std::string_view alpn() const override { return tls_ ? tls_->alpn() : std::string_view(); }
   std::string_view server_name() const override;
   bool is_tls() const override { return tls_ != nullptr; }
+  bool is_https() const override { return is_tls() || over_tls_; }
   bool Covers(std::string_view host) const override { return !tls_ || tls_->Covers(host); }
 
  private:
@@ -116,6 +118,7 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   EventLoop& loop_;
   Descriptor socket_;
   SocketAddress peer_;
+  bool over_tls_;
   mutable std::unique_ptr<SocketAddress> local_;  // asked for when it is wanted
   std::unique_ptr<TlsSession> tls_;
   std::shared_ptr<size_t> live_count_;

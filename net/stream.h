@@ -90,6 +90,8 @@ class Stream {
   /// Name the client asked for, lower case; "" without TLS or SNI.
   virtual std::string_view server_name() const = 0;
   virtual bool is_tls() const = 0;
+  /// Whether the client speaks TLS: to us, or to a trusted proxy whose PROXY header says so.
+  virtual bool is_https() const = 0;
   /// Whether the certificate of this connection is valid for `host` (lower case, no port): RFC 9110
   /// §7.4, answered 421 otherwise. True for cleartext.
   virtual bool Covers(std::string_view host) const = 0;

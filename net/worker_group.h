@@ -10,12 +10,14 @@
 
 namespace nearside::net {
 
-/// SIGTERM, SIGINT and SIGHUP as events of a loop (signalfd; BlockDaemonSignals was called first).
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR2 as events of a loop (signalfd; BlockDaemonSignals was called
+/// first).
 class SignalWatch {
  public:
   struct Handlers {
     std::function<void()> on_terminate;  ///< SIGTERM or SIGINT
     std::function<void()> on_reload;     ///< SIGHUP
+    std::function<void()> on_upgrade;    ///< SIGUSR2; null: it is passed over
   };
   static Result<std::unique_ptr<SignalWatch>> Create(EventLoop& loop, Handlers handlers);
   virtual ~SignalWatch() = default;

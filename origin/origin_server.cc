@@ -16,6 +16,7 @@
 #include "origin/visitor_listeners.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "runtime/service_manager.h"
 
 namespace nearside::origin {
 namespace {
@@ -184,6 +185,7 @@ Status OriginServer::Start() {
   for (const auto& address : visitors_->addresses()) {
     visited += (visited.empty() ? "" : ",") + address.ToString();
   }
+  NotifyServiceManager("READY=1");
   Log(Level::kInfo, "ready",
       {{"name", node_->settings.node.name},
        {"api", listening},
@@ -265,6 +267,7 @@ void OriginServer::Terminate() {
   terminating_ = true;
   node_->draining.store(true);
   const milliseconds patience = loaded_.settings.node.drain_timeout;
+  NotifyServiceManager("STOPPING=1");
   Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(patience)}});
   drain_deadline_ = MonoNow() + patience;
   api_->Drain();

@@ -36,7 +36,9 @@ std::string Footer(const DaemonSpec& spec) {
   if (!text.ends_with('\n')) text += '\n';
   text +=
       "\nSignals: SIGTERM and SIGINT drain and exit 0; SIGHUP reloads the settings, and a bad\n"
-      "file leaves the old ones in force. Exit codes: 0 done, 78 the settings or something they\n"
+      "file leaves the old ones in force. " +
+      std::string(spec.signals) +
+      "Exit codes: 0 done, 78 the settings or something they\n"
       "name is wrong, 1 anything else. All keys: docs/configuration.md";
   return text;
 }

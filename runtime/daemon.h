@@ -16,9 +16,10 @@ namespace nearside {
 inline constexpr int kExitConfig = 78;
 
 struct DaemonSpec {
-  std::string_view name;     ///< "nearside-edge"
-  std::string_view purpose;  ///< one sentence for --help
-  std::string_view example;  ///< an example of use for --help, several lines
+  std::string_view name;          ///< "nearside-edge"
+  std::string_view purpose;       ///< one sentence for --help
+  std::string_view example;       ///< an example of use for --help, several lines
+  std::string_view signals = "";  ///< a sentence for --help on those that only this daemon knows
   /// Reads and validates everything the file names without serving (--check). Prints nothing.
   std::function<Status(const std::string& config)> check;
   /// Serves until told to stop. Returns a kOperator error when it cannot start (exit 78).

@@ -154,7 +154,7 @@ void Http1Connection::OnHead() {
   Forget(Wait::kHead);
   ++counters().requests_http11;
   ++context().open_exchanges;
-  request_.scheme = Connection::stream().is_tls() ? "https" : "http";
+  request_.scheme = Connection::stream().is_https() ? "https" : "http";
   id_ = context().next_exchange_id++;
   started_ = loop().now();
   active_ = true;

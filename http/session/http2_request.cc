@@ -195,7 +195,7 @@ void Http2Connection::Dispatch(Http2Exchange* exchange, bool ended) {
   exchange->awaits_continue = exchange->awaits_continue && !ended;
   if (exchange->has_cookie) exchange->head.fields.Add("cookie", exchange->cookie);
   // The scheme is what the connection is: a client's claim would let it choose another site.
-  exchange->head.scheme = stream().is_tls() ? "https" : "http";
+  exchange->head.scheme = stream().is_https() ? "https" : "http";
   if (!ended && !Expects(Wait::kBody)) Expect(Wait::kBody, limits().body_timeout);
   context().application.OnRequest(*exchange);
   if (exchange->handler == nullptr && !exchange->responded && !exchange->done_queued) {

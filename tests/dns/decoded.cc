@@ -33,6 +33,15 @@ std::string SubnetText(const uint8_t* content, size_t size) {
   return std::string(text) + "/" + std::to_string(content[2]) + "/" + std::to_string(content[3]);
 }
 
+std::string HexText(const uint8_t* content, size_t size) {
+  std::string text;
+  for (size_t i = 0; i < size; ++i) {
+    text += "0123456789abcdef"[content[i] >> 4];
+    text += "0123456789abcdef"[content[i] & 15];
+  }
+  return text;
+}
+
 void AppendEdns(const ldns_pkt* packet, std::string* out) {
   *out += "edns: " + std::to_string(ldns_pkt_edns_udp_size(packet));
   if (ldns_pkt_edns_do(packet)) *out += " do";
@@ -41,7 +50,8 @@ void AppendEdns(const ldns_pkt* packet, std::string* out) {
     const uint8_t* end = p + ldns_rdf_size(data);
     while (end - p >= 4) {
       size_t size = static_cast<size_t>(p[2] << 8 | p[3]);
-      *out += p[1] == 8 ? " subnet=" + SubnetText(p + 4, size) : " option" + std::to_string(p[1]);
+      *out += p[1] == 8 ? " subnet=" + SubnetText(p + 4, size)
+                        : " option" + std::to_string(p[1]) + "=" + HexText(p + 4, size);
       p += 4 + size;
     }
   }
@@ -53,6 +63,7 @@ std::string RcodeText(const ldns_pkt* packet) {
   if (ldns_pkt_edns(packet))
     rcode |= static_cast<unsigned>(ldns_pkt_edns_extended_rcode(packet)) << 4;
   if (rcode == 16) return "BADVERS";
+  if (rcode == 23) return "BADCOOKIE";
   return Take(ldns_pkt_rcode2str(static_cast<ldns_pkt_rcode>(rcode)));
 }
 

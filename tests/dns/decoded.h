@@ -13,7 +13,7 @@ namespace nearside::dns {
 ///   answer: www.demo.test. 30 A 192.0.2.1
 ///   authority: …
 ///   additional: …
-///   edns: 1232 do subnet=133.11.0.0/16/12
+///   edns: 1232 do subnet=133.11.0.0/16/12 option3=6e73
 ///
 /// or "undecodable: …" when ldns cannot. Tabs are spaces, class IN is left out.
 std::string Decoded(std::span<const uint8_t> message);

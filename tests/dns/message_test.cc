@@ -97,10 +97,55 @@ TEST(QueryTest, EveryMalformedMessageHasItsOwnError) {
       {"subnet bits", kSubnet("0001 0f 00 0103"), Malformed::kSubnetBits},
       {"two subnets", WireQuery().Subnet("1.0.0.0/8").Subnet("1.0.0.0/8").Bytes(),
        Malformed::kSeveralSubnets},
+      {"no question, no cookie",
+       FromHex("1234 0000 0000 0000 0000 0001 00 0029 04d0 00000000 0000"), Malformed::kNoQuestion},
+      {"no question, bad cookie",
+       FromHex("1234 0000 0000 0000 0000 0001 00 0029 04d0 00000000 0005 000a 0001 ff"),
+       Malformed::kNoQuestion},
+      {"cookie after a bad one",
+       WireQuery()
+           .Option(option::kCookie, FromHex("01"))
+           .Option(option::kCookie, FromHex("0102030405060708"))
+           .Bytes(),
+       Malformed::kCookieLength},
   };
   for (const auto& row : kRows) {
     EXPECT_EQ(MalformedName(Parse(row.bytes)), MalformedName(row.want)) << row.row;
   }
+}
+
+TEST(QueryTest, CookiesHaveTheLengthsOfTheirRfc) {
+  for (size_t size = 0; size <= 48; ++size) {
+    const std::vector<uint8_t> kContent(size, 7);
+    const bool fits = size == 8 || (size >= 16 && size <= 40);
+    EXPECT_EQ(MalformedName(Parse(WireQuery().Option(option::kCookie, kContent).Bytes())),
+              MalformedName(fits ? Malformed::kNone : Malformed::kCookieLength))
+        << size;
+  }
+}
+
+TEST(QueryTest, OptionsAreTakenAsTheyCome) {
+  Query query;
+  const auto bytes = WireQuery()
+                         .Option(option::kTcpKeepalive, {})
+                         .Option(option::kCookie, FromHex("0102030405060708"))
+                         .Option(option::kCookie, FromHex("ff"))
+                         .Option(option::kNsid, {})
+                         .Bytes();
+  ASSERT_EQ(ParseQuery(bytes, &query), Malformed::kNone) << "only the first cookie counts";
+  EXPECT_TRUE(query.edns->wants_keepalive);
+  EXPECT_TRUE(query.edns->wants_nsid);
+  ASSERT_EQ(query.edns->cookie.size(), 8U);
+  EXPECT_EQ(query.edns->cookie[7], 8);
+}
+
+TEST(QueryTest, AQuestionMayBeMissingWhereACookieIsAskedFor) {
+  Query query;
+  const auto bytes = FromHex(
+      "1234 0000 0000 0000 0000 0001 00 0029 04d0 00000000 000c 000a 0008 0102030405060708");
+  ASSERT_EQ(ParseQuery(bytes, &query), Malformed::kNone);
+  EXPECT_FALSE(query.question);
+  EXPECT_EQ(query.edns->cookie.size(), 8U);
 }
 
 TEST(QueryTest, WellFormedOddities) {

@@ -113,13 +113,29 @@ TEST(OracleTest, WeReadWhatLdnsWrites) {
 
 /// Record data given to ldns as text must come out as the same bytes as ours.
 TEST(OracleTest, LdnsAgreesOnRecordData) {
-  for (std::string_view line :
-       {"x. 60 IN A 192.0.2.1", "x. 60 IN AAAA 2001:db8::1", "x. 60 IN MX 10 mail.x.",
-        "x. 60 IN SRV 1 2 443 t.x.", "x. 60 IN CAA 0 issue \"ca.test; a=b\"",
-        "x. 60 IN TXT \"one two\" three \"\\\"\\\\\\001\"", "x. 60 IN SOA ns. h. 1 2h 3 4w 5",
-        "x. 60 IN TLSA 3 1 1 00ff", "x. 60 IN SSHFP 4 2 00ff", "x. 60 IN DS 1 13 2 00ff",
-        "x. 60 IN NAPTR 1 2 \"u\" \"E2U\" \"!a!b!\" .", "x. 60 IN PTR y.x.", "x. 60 IN NS a\\.b.x.",
-        "x. 60 IN TYPE65280 \\# 2 0aff", "x. 60 IN HINFO \"a b\" c"}) {
+  for (std::string_view line : {"x. 60 IN A 192.0.2.1",
+                                "x. 60 IN AAAA 2001:db8::1",
+                                "x. 60 IN MX 10 mail.x.",
+                                "x. 60 IN SRV 1 2 443 t.x.",
+                                "x. 60 IN CAA 0 issue \"ca.test; a=b\"",
+                                "x. 60 IN TXT \"one two\" three \"\\\"\\\\\\001\"",
+                                "x. 60 IN SOA ns. h. 1 2h 3 4w 5",
+                                "x. 60 IN TLSA 3 1 1 00ff",
+                                "x. 60 IN SSHFP 4 2 00ff",
+                                "x. 60 IN DS 1 13 2 00ff",
+                                "x. 60 IN NAPTR 1 2 \"u\" \"E2U\" \"!a!b!\" .",
+                                "x. 60 IN PTR y.x.",
+                                "x. 60 IN NS a\\.b.x.",
+                                "x. 60 IN TYPE65280 \\# 2 0aff",
+                                "x. 60 IN HINFO \"a b\" c",
+                                "x. 60 IN RP a. b.x.",
+                                "x. 60 IN AFSDB 1 a.x.",
+                                "x. 60 IN SMIMEA 3 1 1 00ff",
+                                "x. 60 IN OPENPGPKEY AAECAw==",
+                                "x. 60 IN URI 1 2 \"https://a/\"",
+                                "x. 60 IN CAA 128 issuewild \";\"",
+                                "x. 60 IN SPF \"v=spf1 -all\"",
+                                "x. 60 IN CNAME \\001\\.a.x."}) {
     ldns_rr* record = nullptr;
     ASSERT_EQ(ldns_rr_new_frm_str(&record, std::string(line).c_str(), 0, nullptr, nullptr),
               LDNS_STATUS_OK)

@@ -4,6 +4,7 @@
 
 #include "dns/record_type.h"
 #include "runtime/crypto.h"
+#include "runtime/text_bytes.h"
 #include "tests/dns/wire_query.h"
 #include "tests/dns/words.h"
 
@@ -133,6 +134,50 @@ TEST(SvcParamsTest, RecordsOfBothTypes) {
     EXPECT_EQ(HexEncode(*service), "000100000100060268320268330003000220fb");
     EXPECT_EQ(RdataToText(type, *service), "1 . alpn=h2,h3 port=8443");
   }
+}
+
+/// The data of an HTTPS record with its hints replaced, as text; "" when it does not fit.
+std::string WithHints(std::string_view data, std::string_view ipv4, std::string_view ipv6,
+                      size_t room = 1000) {
+  auto rdata = *RdataFromWords(type::kHttps, Words(data), {});
+  const std::string four = *HexDecode(ipv4), six = *HexDecode(ipv6);
+  std::vector<uint8_t> out(room);
+  out.resize(ReplaceAddressHints(rdata, {AsBytes(four), AsBytes(six)}, out));
+  EXPECT_TRUE(out.empty() || RdataIsValid(type::kHttps, out));
+  return out.empty() ? "" : RdataToText(type::kHttps, out);
+}
+
+TEST(SvcParamsTest, HintsAreReplacedAndNeverAdded) {
+  constexpr std::string_view kFour = "c0000207c0000208";
+  constexpr std::string_view kSix = "20010db8000000000000000000000007";
+  EXPECT_EQ(WithHints("1 . alpn=h2 ipv4hint=192.0.2.1 port=1 ipv6hint=::1", kFour, kSix),
+            "1 . alpn=h2 port=1 ipv4hint=192.0.2.7,192.0.2.8 ipv6hint=2001:db8::7");
+  EXPECT_EQ(WithHints("1 a.b. ipv4hint=192.0.2.1,192.0.2.2,192.0.2.3", kFour, kSix),
+            "1 a.b. ipv4hint=192.0.2.7,192.0.2.8");
+  EXPECT_EQ(WithHints("1 . alpn=h2", kFour, kSix), "1 . alpn=h2");
+  EXPECT_EQ(WithHints("1 .", kFour, kSix), "1 .");
+}
+
+TEST(SvcParamsTest, AHintWithoutAddressesGoesFromMandatoryAsWell) {
+  constexpr std::string_view kData =
+      "1 . mandatory=alpn,ipv4hint,ipv6hint alpn=h2 ipv4hint=192.0.2.1 ipv6hint=::1 key65280=x";
+  EXPECT_EQ(WithHints(kData, "c0000207", ""),
+            "1 . mandatory=alpn,ipv4hint alpn=h2 ipv4hint=192.0.2.7 key65280=x");
+  EXPECT_EQ(WithHints(kData, "", ""), "1 . mandatory=alpn alpn=h2 key65280=x");
+  EXPECT_EQ(WithHints("1 . mandatory=ipv4hint ipv4hint=192.0.2.1", "", ""), "1 .");
+}
+
+TEST(SvcParamsTest, ReplacingTakesTheRoomThatIsSaidAndNoMore) {
+  constexpr std::string_view kData = "1 . mandatory=ipv4hint ipv4hint=192.0.2.1 ech=AAAA";
+  const auto rdata = *RdataFromWords(type::kHttps, Words(kData), {});
+  const std::string want = WithHints(kData, "c0000207c0000208", "");
+  size_t fitted = 0;
+  for (size_t room = 0; room <= rdata.size() + 4; ++room) {
+    const std::string got = WithHints(kData, "c0000207c0000208", "", room);
+    EXPECT_TRUE(got.empty() || got == want) << room;
+    fitted += got.empty() ? 0 : 1;
+  }
+  EXPECT_EQ(fitted, 1U);
 }
 
 }  // namespace

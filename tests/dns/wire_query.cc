@@ -120,14 +120,14 @@ WireQuery& WireQuery::Raw(std::span<const uint8_t> bytes) {
 }
 
 WireQuery& WireQuery::Record(size_t section, std::string_view owner, uint16_t type,
-                             std::span<const uint8_t> rdata) {
+                             std::span<const uint8_t> rdata, uint32_t ttl) {
   Bump(section);
   auto wire = WireName(owner);
   bytes_.insert(bytes_.end(), wire.begin(), wire.end());
   Put16(&bytes_, type);
   Put16(&bytes_, 1);
-  Put16(&bytes_, 0);
-  Put16(&bytes_, 60);
+  Put16(&bytes_, ttl >> 16);
+  Put16(&bytes_, ttl & 0xFFFF);
   Put16(&bytes_, static_cast<unsigned>(rdata.size()));
   bytes_.insert(bytes_.end(), rdata.begin(), rdata.end());
   return *this;

@@ -29,7 +29,7 @@ class WireQuery {
   WireQuery& Raw(std::span<const uint8_t> bytes);
   /// One record in the section of the given count.
   WireQuery& Record(size_t section, std::string_view owner, uint16_t type,
-                    std::span<const uint8_t> rdata);
+                    std::span<const uint8_t> rdata, uint32_t ttl = 60);
 
   std::vector<uint8_t> Bytes() const { return bytes_; }
 

@@ -33,6 +33,7 @@ class FakeStream final : public net::Stream {
   std::string_view alpn() const override { return ""; }
   std::string_view server_name() const override { return asked_name; }
   bool is_tls() const override { return !asked_name.empty(); }
+  bool is_https() const override { return is_tls(); }
   bool Covers(std::string_view host) const override { return host == covered_name; }
 
   std::string asked_name;    ///< by SNI

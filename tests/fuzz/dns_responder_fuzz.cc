@@ -65,7 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static std::array<uint8_t, geodns::kTcpAnswerBytes> out;
   for (auto transport : {geodns::Transport::kUdp, geodns::Transport::kTcp}) {
     geodns::Tally tally;
-    size_t bytes = geodns::Respond(Served(), query, geodns::IpAddress(), transport, out, &tally);
+    size_t bytes = geodns::Respond(Served(), query, {geodns::IpAddress(), transport}, out, &tally);
     if (tally.answered != (bytes > 0)) std::abort();
     if (transport == geodns::Transport::kUdp && bytes > geodns::kUdpAnswerBytes) std::abort();
     if (bytes > 0) CheckAnswer(std::span(out).first(bytes), query);

@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <new>
 
+#include "geodns/query_desk.h"
 #include "geodns/responder.h"
 #include "geodns/world.h"
+#include "geodns/zone_file.h"
 #include "tests/dns/wire_query.h"
 #include "tests/geodns/mmdb_writer.h"
 #include "tests/support/temp_dir.h"
@@ -39,9 +41,12 @@ TEST(AllocationTest, AnsweringTakesNoMemory) {
   test::TempDir dir;
   std::string zone =
       "$TTL 300\n@ SOA ns1 h 1 1 1 1 60\n@ NS ns1\nns1 A 127.0.0.1\nalias CNAME www\n*.w TXT x\n"
-      "sub NS ns.sub\nns.sub A 127.0.0.2\nmx MX 5 ns1\n";
+      "sub NS ns.sub\nns.sub A 127.0.0.2\nmx MX 5 ns1\n"
+      "www HTTPS 1 . mandatory=ipv6hint ipv4hint=0.0.0.0 ipv6hint=::\nlike ALIAS ns1\n"
+      "likewww ALIAS www\naway ALIAS www.example.net.\n";
   std::string settings =
-      "[geodns]\nlisten = [\"127.0.0.1:0\"]\n[geo]\ndatabases = [\"" +
+      "[geodns]\nlisten = [\"127.0.0.1:0\"]\nresolvers = [\"127.0.0.1:9\"]\n[geo]\ndatabases = "
+      "[\"" +
       dir.Write("g", MmdbWriter(6).AddFlat("10.0.0.0/8", "DE").Bytes()) +
       "\"]\n[[pop]]\nname = \"a\"\naddresses = [\"127.0.1.1\"]\nlocation = [1, 2]\n"
       "[[pop]]\nname = \"b\"\naddresses = [\"127.0.2.1\"]\nlocation = [1, 3]\n"
@@ -56,22 +61,69 @@ TEST(AllocationTest, AnsweringTakesNoMemory) {
   std::vector<uint8_t> out(kUdpAnswerBytes);
   IpAddress client = *IpAddress::Parse("10.0.0.1");
   size_t answered = 0;
-  for (std::string_view name : {"www.demo.test.", "ab.demo.test.", "alias.demo.test.",
-                                "x.w.demo.test.", "no.such.name.demo.test.", "x.sub.demo.test.",
-                                "mx.demo.test.", "demo.test.", "www.example.org."}) {
-    for (uint16_t qtype : {1, 28, 15, 16, 6, 2, 255, 252}) {
+  for (std::string_view name :
+       {"www.demo.test.", "ab.demo.test.", "alias.demo.test.", "x.w.demo.test.",
+        "no.such.name.demo.test.", "x.sub.demo.test.", "mx.demo.test.", "demo.test.",
+        "www.example.org.", "like.demo.test.", "likewww.demo.test.", "away.demo.test."}) {
+    for (uint16_t qtype : {1, 28, 15, 16, 6, 2, 65, 255, 252}) {
       for (bool subnet : {false, true}) {
         dns::WireQuery query(name, qtype);
         if (subnet) query.Subnet("10.1.0.0/16");
         auto bytes = query.Bytes();
         Tally tally;
         size_t before = allocations;
-        answered += Respond(*snapshot, bytes, client, Transport::kUdp, out, &tally) > 0;
+        answered += Respond(*snapshot, bytes, {client}, out, &tally) > 0;
         EXPECT_EQ(allocations, before) << name << ' ' << qtype;
       }
     }
   }
-  EXPECT_EQ(answered, 9U * 8 * 2);
+  EXPECT_EQ(answered, 12U * 9 * 2);
+}
+
+/// With all that stands before an answer: a cookie of each kind, the rate of a network above and
+/// below its limit, and counting.
+TEST(AllocationTest, CookiesAndLimitsTakeNoMemory) {
+  if (!kCounts) GTEST_SKIP() << "a sanitizer owns operator new";
+  auto origin = *dns::Name::FromText("demo.test.");
+  auto records =
+      ParseZoneFile("$TTL 9\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2.1\n", "z", origin);
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->zones =
+      ZoneIndex({std::make_shared<const Zone>(*Zone::Build(origin, "z", *records, {}))});
+  ZoneQueries zone_queries(1);
+  snapshot->zone_counters = zone_queries.For(snapshot->zones.zones());
+  snapshot->protocol.cookies = dns::CookieSecrets{.current = {1}, .other = dns::CookieSecret{2}};
+  snapshot->protocol.nsid.assign(40, 'x');
+  snapshot->protocol.version = std::string(200, 'v');
+  snapshot->protocol.most_amplification = 3;
+  snapshot->protocol.rates = {.answers_per_second = 5, .slip = 2};
+  auto loop = std::move(*net::EventLoop::Create());
+  metrics::Registry registry;
+  const DnsMetrics metrics(registry);
+  QueryDesk desk(*loop, metrics, *registry.MakeCells(), snapshot, 1024);
+  const IpAddress client = *IpAddress::Parse("198.51.100.1");
+  const uint8_t client_cookie[] = {1, 2, 3, 4, 5, 6, 7, 8};
+  const auto now = static_cast<uint32_t>(ToUnixMillis(loop->wall_now()) / 1000);
+  const dns::Cookie good = dns::MakeCookie(client_cookie, client.raw(), {1}, now);
+  std::vector<std::vector<uint8_t>> queries = {
+      dns::WireQuery("ns.demo.test.").Bytes(),
+      dns::WireQuery("ns.demo.test.").Option(10, client_cookie).Option(3, {}).Bytes(),
+      dns::WireQuery("ns.demo.test.").Option(10, good).Bytes(),
+      dns::WireQuery("ns.demo.test.").Option(10, std::vector<uint8_t>(24, 9)).Bytes(),
+      dns::WireQuery("version.bind.", 16, dns::rr_class::kChaos).Bytes(),
+      dns::WireQuery("ns.demo.test.").Option(10, std::vector<uint8_t>(9)).Bytes()};
+  std::vector<uint8_t> out(kUdpAnswerBytes);
+  size_t answered = 0;
+  for (int round = 0; round < 50; ++round) {
+    for (const auto& query : queries) {
+      const size_t before = allocations;
+      answered += desk.Answer(query, client, Transport::kUdp, out) > 0;
+      ASSERT_EQ(allocations, before);
+    }
+  }
+  EXPECT_GT(answered, 50U) << "those with the good cookie at least";
+  EXPECT_GT(registry.Sum(metrics.rate_dropped), 0U);
+  EXPECT_GT(registry.Sum(metrics.rate_slipped), 0U);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "geodns/countries.h"
 #include "tests/geodns/mmdb_writer.h"
@@ -18,12 +19,13 @@ const Coordinates kPops[] = {
 /// Writes databases and tells places as text: "JP AS 2,0,1 /8".
 class GeoMapTest : public testing::Test {
  protected:
-  std::string Load(const std::vector<std::string>& databases) {
+  std::string Load(const std::vector<std::string>& databases,
+                   const std::vector<uint32_t>& asns = {}) {
     std::vector<std::string> files;
     for (const std::string& bytes : databases) {
       files.push_back(dir_.Write("db" + std::to_string(files.size()) + ".mmdb", bytes));
     }
-    auto map = GeoMap::Load(files, kPops);
+    auto map = GeoMap::Load(files, kPops, asns);
     if (!map) return map.error().message;
     map_ = *map;
     return "";
@@ -33,8 +35,8 @@ class GeoMapTest : public testing::Test {
     auto match = map_->trie(ip.is_ipv6).Find(ip.bytes.data());
     const Place& place = map_->place(match.value);
     if (place == Place()) return "nowhere /" + std::to_string(match.scope);
-    std::string text =
-        place.country.ToText() + " " + std::string(ContinentName(place.continent)) + " ";
+    std::string text = place.asn == 0 ? "" : "AS" + std::to_string(place.asn) + " ";
+    text += place.country.ToText() + " " + std::string(ContinentName(place.continent)) + " ";
     for (uint8_t pop : place.ranking) text += (text.back() == ' ' ? "" : ",") + std::to_string(pop);
     return text + " /" + std::to_string(match.scope);
   }
@@ -139,15 +141,63 @@ TEST_F(GeoMapTest, ExplainTellsNetworkAndSource) {
   EXPECT_EQ(map_->Explain(*IpAddress::Parse("192.0.2.1")).database, nullptr);
 }
 
-TEST_F(GeoMapTest, AFileWithNeitherCountryNorCoordinatesSaysWhatItHas) {
-  MmdbWriter writer(6, 24, "Test-ASN");
-  writer.Add("1.0.0.0/8",
-             {{"autonomous_system_number", 13335U}, {"autonomous_system_organization", "Example"}});
+TEST_F(GeoMapTest, AFileThatTellsNothingOfUseSaysWhatItHas) {
+  MmdbWriter writer(6, 24, "Test-Anonymous");
+  writer.Add("1.0.0.0/8", {{"is_anonymous", 1U}, {"network_name", "Example"}});
   std::string error = Load({writer.Bytes()});
   EXPECT_THAT(error, HasSubstr("db0.mmdb: no record has a country"));
-  EXPECT_THAT(error, HasSubstr("\"Test-ASN\""));
-  EXPECT_THAT(error, HasSubstr("autonomous_system_number, autonomous_system_organization"));
+  EXPECT_THAT(error, HasSubstr("or an autonomous system (autonomous_system_number)"));
+  EXPECT_THAT(error, HasSubstr("\"Test-Anonymous\""));
+  EXPECT_THAT(error, HasSubstr("its records have is_anonymous, network_name"));
   EXPECT_THAT(Load({MmdbWriter(6).Bytes()}), HasSubstr("it has no records"));
+}
+
+TEST_F(GeoMapTest, PlacesAndAutonomousSystemsOfSeveralFilesCompleteEachOther) {
+  MmdbWriter places(6), systems(6, 28, "GeoLite2-ASN");
+  places.AddFlat("10.0.0.0/8", "DE").AddFlat("2001:db8::/32", "JP");
+  systems.AddAsn("10.1.0.0/16", 64500).AddAsn("10.2.0.0/16", 64501).AddAsn("11.0.0.0/8", 64500);
+  systems.AddAsn("2001:db8:1::/48", 64500).AddAsn("12.0.0.0/8", 70000);
+  const std::vector<std::string> files = {places.Bytes(), systems.Bytes()};
+  for (bool places_first : {true, false}) {
+    auto order = places_first ? files : std::vector{files[1], files[0]};
+    ASSERT_EQ(Load(order, {64500, 70000}), "");
+    EXPECT_EQ(At("10.1.0.1"), "AS64500 DE EU 0,1,2 /16");
+    EXPECT_EQ(At("10.2.0.1"), "DE EU 0,1,2 /15") << "a system that no rule names has no width";
+    EXPECT_EQ(At("10.128.0.1"), "DE EU 0,1,2 /9");
+    EXPECT_EQ(At("11.0.0.1"), "AS64500    /8") << "a system without a place";
+    EXPECT_EQ(At("2001:db8:1::1"), "AS64500 JP AS 2,0,1 /48");
+    EXPECT_EQ(At("2001:db8:2::1"), "JP AS 2,0,1 /47");
+    ASSERT_EQ(Load(order), "");
+    EXPECT_EQ(At("10.1.0.1"), "DE EU 0,1,2 /8") << "no rule names a system: none is kept";
+    EXPECT_EQ(At("11.0.0.1"), "nowhere /8");
+  }
+}
+
+TEST_F(GeoMapTest, TheFirstFileThatKnowsTheSystemCounts) {
+  MmdbWriter first(4), second(4);
+  first.AddAsn("10.0.0.0/9", 1);
+  second.AddAsn("10.0.0.0/8", 2);
+  ASSERT_EQ(Load({first.Bytes(), second.Bytes()}, {1, 2}), "");
+  EXPECT_EQ(At("10.0.0.1").substr(0, 4), "AS1 ");
+  EXPECT_EQ(At("10.128.0.1").substr(0, 4), "AS2 ");
+}
+
+TEST_F(GeoMapTest, ExplainTellsTheSystemWhetherARuleNamesItOrNot) {
+  MmdbWriter places(4), systems(4, 24, "GeoLite2-ASN");
+  places.AddFlat("10.0.0.0/8", "DE");
+  systems.AddAsn("10.1.0.0/16", 64501).AddAsn("11.0.0.0/8", 64502);
+  ASSERT_EQ(Load({places.Bytes(), systems.Bytes()}), "");
+  auto both = map_->Explain(*IpAddress::Parse("10.1.0.1"));
+  EXPECT_EQ(both.locality.country.ToText(), "DE");
+  EXPECT_EQ(both.network.ToText(), "10.0.0.0/8");
+  EXPECT_EQ(both.locality.asn, 64501U);
+  EXPECT_EQ(both.as_organization, "Example");
+  EXPECT_EQ(both.asn_network.ToText(), "10.1.0.0/16");
+  ASSERT_NE(both.asn_database, nullptr);
+  EXPECT_EQ(both.asn_database->type(), "GeoLite2-ASN");
+  auto system = map_->Explain(*IpAddress::Parse("11.0.0.1"));
+  EXPECT_EQ(system.database, nullptr);
+  EXPECT_EQ(system.locality.asn, 64502U);
 }
 
 TEST_F(GeoMapTest, DamagedFilesAreRefused) {
@@ -166,6 +216,16 @@ TEST_F(GeoMapTest, DamagedFilesAreRefused) {
   auto missing = GeoMap::Load({dir_.In("missing.mmdb")}, kPops);
   ASSERT_FALSE(missing);
   EXPECT_THAT(missing.error().message, HasSubstr("No such file"));
+}
+
+/// Reading on would end the process: the pages behind the end are no more.
+TEST_F(GeoMapTest, AFileThatIsCutOffInPlaceTellsNothing) {
+  MmdbWriter writer(6);
+  writer.AddFlat("133.0.0.0/8", "JP");
+  ASSERT_EQ(Load({writer.Bytes()}), "");
+  ASSERT_EQ(truncate(dir_.In("db0.mmdb").c_str(), 0), 0);
+  EXPECT_EQ(map_->Explain(*IpAddress::Parse("133.11.0.1")).database, nullptr);
+  EXPECT_EQ(At("133.11.0.1"), "JP AS 2,0,1 /8") << "answers do not need the file";
 }
 
 TEST_F(GeoMapTest, WithoutFilesNobodyIsAnywhere) {

@@ -115,6 +115,11 @@ MmdbWriter& MmdbWriter::AddFlat(std::string_view network, std::string_view count
       {{"country_code", std::string(country)}, {"latitude", latitude}, {"longitude", longitude}});
 }
 
+MmdbWriter& MmdbWriter::AddAsn(std::string_view network, uint32_t number) {
+  return Add(network,
+             {{"autonomous_system_number", number}, {"autonomous_system_organization", "Example"}});
+}
+
 std::string MmdbWriter::Bytes() const {
   std::vector<uint64_t> offsets;
   std::string data;

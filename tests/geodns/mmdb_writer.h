@@ -35,6 +35,8 @@ class MmdbWriter {
   MmdbWriter& AddFlat(std::string_view network, std::string_view country);
   MmdbWriter& AddFlat(std::string_view network, std::string_view country, float latitude,
                       float longitude);
+  /// As GeoLite2-ASN and the free databases have it.
+  MmdbWriter& AddAsn(std::string_view network, uint32_t number);
   std::string Bytes() const;
 
  private:

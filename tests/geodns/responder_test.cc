@@ -5,6 +5,7 @@
 #include <random>
 
 #include "dns/edns.h"
+#include "geodns/aliases.h"
 #include "tests/dns/decoded.h"
 #include "tests/dns/wire_query.h"
 #include "tests/geodns/mmdb_writer.h"
@@ -55,6 +56,19 @@ tochild  CNAME www.child
 nochild  CNAME missing.child
 topchild CNAME child
 toother  CNAME www.sibling.test.
+@        HTTPS 1 . alpn=h2 ipv4hint=192.0.2.99 ipv6hint=2001:db8::99
+svc      HTTPS 1 www mandatory=ipv6hint alpn=h2 ipv6hint=2001:db8::99
+svc      HTTPS 2 static ipv4hint=192.0.2.98
+tosvc    CNAME svc
+*.cdn    SVCB 1 . ipv4hint=192.0.2.99
+away     60 ALIAS www.other.example.
+*.away   60 ALIAS www.other.example.
+lost     ALIAS www.lost.example.
+empty    ALIAS www.empty.example.
+like     60 ALIAS static
+likewww  ALIAS towww
+toaway   CNAME away
+likenone ALIAS missing
 )";
 /// A zone of ours below the first.
 constexpr std::string_view kChildZone = R"(
@@ -64,6 +78,9 @@ ns       A     192.0.2.105
 www      A     192.0.2.106
 back     CNAME static.demo.test.
 )";
+
+/// Unix time of the queries.
+constexpr uint32_t kNow = 1'559'731'985;
 
 /// Answers queries for demo.test: frankfurt and tokyo steer www and the apex.
 class ResponderTest : public testing::Test {
@@ -88,9 +105,24 @@ class ResponderTest : public testing::Test {
     auto zone = Zone::Build(origin, "z", *ParseZoneFile(text, "z", origin), steered);
     ASSERT_TRUE(zone) << zone.error().message;
     auto snapshot = std::make_shared<Snapshot>();
-    snapshot->zones =
-        ZoneIndex({std::make_shared<Zone>(std::move(*zone)), Static("child.demo.test.", kChildZone),
-                   Static("sibling.test.", "@ SOA ns h 1 1 1 1 60\n@ NS ns\n")});
+    const std::vector<std::shared_ptr<const Zone>> zones = {
+        std::make_shared<Zone>(std::move(*zone)), Static("child.demo.test.", kChildZone),
+        Static("sibling.test.", "@ SOA ns h 1 1 1 1 60\n@ NS ns\n")};
+    snapshot->zones = ZoneIndex(zones);
+    const auto plans = *PlanAliases(zones);
+    snapshot->aliases = AnswersOf(plans, nullptr);
+    for (size_t i = 0; i < plans.size(); ++i) {
+      const std::string target = AliasResolver::NameOf(plans[i].target).ToText();
+      AliasAnswer& answer = snapshot->aliases[i];
+      if (target == "www.other.example.") {
+        const IpAddress addresses[] = {Ip("198.51.100.1"), Ip("198.51.100.2"), Ip("2001:db8:1::1")};
+        answer.resolved = {AddressRecords::Render(addresses, false, 45),
+                           AddressRecords::Render(addresses, true, 45)};
+      }
+      if (target == "www.lost.example." || plans[i].zone != nullptr) continue;
+      answer.known = true;
+      answer.ttl = 45;
+    }
     Health health{pops, fallback_is_up};
     for (Policy policy : {Policy::kNearest, Policy::kWeighted}) {
       SteerRule rule{.policy = policy, .pops = {0, 1}, .unknown = {0}, .has_fallback = true};
@@ -122,7 +154,7 @@ class ResponderTest : public testing::Test {
   std::string Ask(const std::vector<uint8_t>& query, std::string_view client = "10.1.2.3",
                   Transport transport = Transport::kUdp) {
     std::vector<uint8_t> out(transport == Transport::kUdp ? kUdpAnswerBytes : kTcpAnswerBytes);
-    size_t size = Respond(*snapshot_, query, Ip(client), transport, out, &tally_);
+    size_t size = Respond(*snapshot_, query, {Ip(client), transport, kNow}, out, &tally_);
     answer_.assign(out.begin(), out.begin() + static_cast<long>(size));
     return size == 0 ? "no answer" : Decoded(answer_);
   }
@@ -467,6 +499,93 @@ TEST_F(ResponderTest, RandomBytesAreAnsweredDecodablyOrNotAtAll) {
     std::string text = Ask(bytes);
     ASSERT_EQ(text.find("undecodable"), std::string::npos) << round;
   }
+}
+
+TEST_F(ResponderTest, HintsAreTheAddressesThatSteeringAnswers) {
+  auto ask = [&](std::string_view name, std::string_view subnet, uint16_t qtype = type::kHttps) {
+    return Ask(WireQuery(name, qtype).Subnet(subnet).Bytes(), "203.0.113.1");
+  };
+  std::string text = ask("demo.test.", "10.1.2.0/24");
+  EXPECT_NE(text.find("answer: demo.test. 30 HTTPS 1 . alpn=h2 ipv4hint=192.0.2.1 "
+                      "ipv6hint=2001:db8::1\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("subnet=10.1.2.0/24/1"), std::string::npos) << text;
+  EXPECT_EQ(tally_.steered, SteerReason::kNearest);
+  text = ask("demo.test.", "133.1.2.0/24");
+  EXPECT_NE(text.find("30 HTTPS 1 . alpn=h2 ipv4hint=192.0.2.2\n"), std::string::npos)
+      << "tokyo has no IPv6\n"
+      << text;
+  EXPECT_NE(text.find("subnet=133.1.2.0/24/8"), std::string::npos) << text;
+  text = ask("svc.demo.test.", "10.1.2.0/24");
+  EXPECT_NE(text.find("answer: svc.demo.test. 30 HTTPS 1 www.demo.test. mandatory=ipv6hint alpn=h2 "
+                      "ipv6hint=2001:db8::1\n"
+                      "answer: svc.demo.test. 30 HTTPS 2 static.demo.test. ipv4hint=192.0.2.98\n"),
+            std::string::npos)
+      << text;
+  text = ask("svc.demo.test.", "133.1.2.0/24");
+  EXPECT_NE(text.find("30 HTTPS 1 www.demo.test. alpn=h2\n"), std::string::npos)
+      << "a hint without addresses is not mandatory\n"
+      << text;
+  text = ask("tosvc.demo.test.", "10.1.2.0/24");
+  EXPECT_NE(text.find("answer: svc.demo.test. 30 HTTPS 1 www.demo.test."), std::string::npos)
+      << text;
+  EXPECT_NE(ask("x.cdn.demo.test.", "133.1.2.0/24", type::kSvcb)
+                .find("answer: x.cdn.demo.test. 30 SVCB 1 . ipv4hint=192.0.2.2\n"),
+            std::string::npos);
+}
+
+TEST_F(ResponderTest, HintsAreTheFallbackWhenNothingIsUp) {
+  Make({PopState::kDown, PopState::kDown});
+  EXPECT_NE(Ask("demo.test.", type::kHttps).find("30 HTTPS 1 . alpn=h2 ipv4hint=192.0.2.200\n"),
+            std::string::npos);
+}
+
+TEST_F(ResponderTest, AliasesAnswerWithWhatTheyLeadTo) {
+  const struct {
+    std::string_view name;
+    uint16_t qtype;
+    std::string want;
+  } kRows[] = {
+      {"away.demo.test.", type::kA,
+       "answer: away.demo.test. 45 A 198.51.100.1\nanswer: away.demo.test. 45 A 198.51.100.2\n"},
+      {"away.demo.test.", type::kAaaa, "answer: away.demo.test. 45 AAAA 2001:db8:1::1\n"},
+      {"a.away.demo.test.", type::kAaaa, "answer: a.away.demo.test. 45 AAAA 2001:db8:1::1\n"},
+      {"away.demo.test.", type::kMx, std::string(kSoa)},
+      {"away.demo.test.", type::kAlias, std::string(kSoa)},
+      {"toaway.demo.test.", type::kAaaa,
+       "answer: toaway.demo.test. 300 CNAME away.demo.test.\n"
+       "answer: away.demo.test. 45 AAAA 2001:db8:1::1\n"},
+      {"like.demo.test.", type::kA, "answer: like.demo.test. 60 A 192.0.2.100\n"},
+      {"like.demo.test.", type::kAaaa, "answer: like.demo.test. 60 AAAA 2001:db8::100\n"},
+      {"likenone.demo.test.", type::kA, std::string(kSoa)},
+      // No longer than the negative answer counts.
+      {"empty.demo.test.", type::kA,
+       "authority: demo.test. 45 SOA ns1.demo.test. hostmaster.demo.test. 7 3600 3600 604800 60\n"},
+  };
+  for (const auto& row : kRows) {
+    std::string text = Ask(row.name, row.qtype);
+    EXPECT_TRUE(text.starts_with("NOERROR qr aa")) << text;
+    EXPECT_EQ(text.substr(text.find('\n', text.find('?')) + 1), row.want) << row.name;
+  }
+  EXPECT_EQ(Ask("lost.demo.test.").substr(0, 8), "SERVFAIL");
+  EXPECT_EQ(Ask("lost.demo.test.", type::kMx).substr(0, 7), "NOERROR");
+  EXPECT_NE(Ask("away.demo.test.", type::kAny).find("HINFO"), std::string::npos);
+}
+
+TEST_F(ResponderTest, AnAliasOfASteeredNameIsSteered) {
+  EXPECT_EQ(Steered("10.1.2.0/24", "likewww.demo.test."), "192.0.2.1 10.1.2.0/24/1");
+  EXPECT_EQ(Steered("133.1.2.0/24", "likewww.demo.test."), "192.0.2.2 133.1.2.0/24/8");
+  EXPECT_NE(Ask("likewww.demo.test.").find("answer: likewww.demo.test. 30 A 192.0.2.1\n"),
+            std::string::npos);
+}
+
+/// What stands beside the steered addresses of the apex is the zone file's.
+TEST_F(ResponderTest, TheApexIsSteeredBesideItsOtherRecords) {
+  EXPECT_EQ(Steered("133.1.2.0/24", "demo.test."), "192.0.2.2 133.1.2.0/24/8");
+  EXPECT_NE(Ask("demo.test.", type::kSoa).find("SOA ns1.demo.test."), std::string::npos);
+  EXPECT_NE(Ask("demo.test.", type::kNs).find("NS ns1.demo.test."), std::string::npos);
+  EXPECT_NE(Ask("demo.test.", type::kMx).find("MX 10 mail.demo.test."), std::string::npos);
 }
 
 }  // namespace

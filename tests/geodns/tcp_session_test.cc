@@ -29,6 +29,7 @@ class NarrowStream final : public net::Stream {
   std::string_view alpn() const override { return ""; }
   std::string_view server_name() const override { return ""; }
   bool is_tls() const override { return false; }
+  bool is_https() const override { return false; }
   bool Covers(std::string_view) const override { return true; }
 
   bool paused = false;
@@ -74,7 +75,7 @@ class TcpSessionTest : public testing::Test, public TcpSessionOwner {
   std::unique_ptr<net::EventLoop> loop_ = std::move(*net::EventLoop::Create());
   metrics::Registry registry_;
   DnsMetrics metrics_{registry_};
-  QueryDesk desk_{metrics_, *registry_.MakeCells(), nullptr};
+  QueryDesk desk_{*loop_, metrics_, *registry_.MakeCells(), nullptr, 1024};
   TcpContext context_{.loop = *loop_, .desk = desk_, .idle_timeout = seconds(10)};
   NarrowStream* stream_ = nullptr;
   std::unique_ptr<TcpSession> session_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
 
 #include "dns/rdata.h"
@@ -93,7 +94,11 @@ TEST(ZoneFileTest, ErrorsNameFileAndLine) {
       {"$TTL x\n", "z:1: expected a time up to 2147483647 like 300 or 1h30m, got \"x\""},
       {"$ORIGIN a b\n", "z:1: expected one word after $ORIGIN"},
       {"$ORIGIN a..b\n", "z:1: \"a..b\" is no domain name: a label is empty"},
-      {"$INCLUDE x\n", "z:1: $INCLUDE is not supported: $ORIGIN and $TTL are"},
+      {"$INCLUDE x\n", "z:1: $INCLUDE cannot be read here"},
+      {"$GENERATE 1-2 a$ A 192.0.2.$\n",
+       "z:1: $GENERATE is not supported: $ORIGIN, $TTL and $INCLUDE are"},
+      {"a 5 CLASS3 A 192.0.2.1\n", "z:1: expected a type like A or TXT, got \"CLASS3\""},
+      {"a 5 OPENPGPKEY ?\n", "z:1: OPENPGPKEY: expected base64, got \"?\""},
       {"a 5 TXT \"open\n", "z:1: a quote that is not closed on its line"},
       {"a 5 TXT \"open", "z:1: a quote that is not closed on its line"},
       {"\na 5 A ( 192.0.2.1\n\n", "z:4: the parenthesis of line 2 is never closed"},
@@ -112,6 +117,70 @@ TEST(ZoneFileTest, ErrorsNameFileAndLine) {
        "z:5: A: expected an IPv4 address, got \"y\""},
   };
   for (const auto& row : kRows) EXPECT_EQ(Parse(row.text), row.want) << row.text;
+}
+
+/// Files that may be included, by path.
+using IncludedFiles = std::map<std::string, std::string>;
+
+std::string ParseIncluding(std::string_view text, const IncludedFiles& files) {
+  auto reader = [&](const std::string& path) -> Result<std::string> {
+    auto at = files.find(path);
+    if (at == files.end()) return Fail(Fault::kSelf, "ENOENT", path + ": No such file");
+    return at->second;
+  };
+  auto records = ParseZoneFile(text, "/zones/z", Origin(), reader);
+  if (!records) return records.error().message;
+  std::string out;
+  for (const ZoneRecord& record : *records) {
+    out += *record.file + ":" + std::to_string(record.line) + " " + record.owner_name().ToText() +
+           " " + std::to_string(record.ttl) + " " + dns::RdataToText(record.type, record.rdata) +
+           "\n";
+  }
+  return out;
+}
+
+TEST(ZoneFileTest, IncludedFilesAreReadInTheirPlaceAndChangeNothingBehindIt) {
+  EXPECT_EQ(ParseIncluding("$TTL 9\na A 192.0.2.1\n$INCLUDE more/b sub\n A 192.0.2.4\n"
+                           "c CNAME a\n$INCLUDE \"/abs c\"\n",
+                           {{"/zones/more/b",
+                             "; a comment\n A 192.0.2.2\nb 3 A 192.0.2.3\n"
+                             "$TTL 77\n$ORIGIN other.demo.test.\n$INCLUDE d\n"},
+                            {"/zones/more/d", "@ A 192.0.2.5\n"},
+                            {"/abs c", "e CNAME a"}}),
+            "/zones/z:2 a.demo.test. 9 192.0.2.1\n"
+            "/zones/more/b:2 a.demo.test. 9 192.0.2.2\n"
+            "/zones/more/b:3 b.sub.demo.test. 3 192.0.2.3\n"
+            "/zones/more/d:1 other.demo.test. 77 192.0.2.5\n"
+            "/zones/z:4 a.demo.test. 9 192.0.2.4\n"
+            "/zones/z:5 c.demo.test. 9 a.demo.test.\n"
+            "/abs c:1 e.demo.test. 9 a.demo.test.\n");
+}
+
+TEST(ZoneFileTest, ErrorsOfIncludedFilesNameThatFile) {
+  EXPECT_EQ(ParseIncluding("$INCLUDE b\na 5 A y\n", {{"/zones/b", "\na 5 A x\n"}}),
+            "/zones/b:2: A: expected an IPv4 address, got \"x\"\n"
+            "/zones/z:2: A: expected an IPv4 address, got \"y\"");
+  EXPECT_EQ(ParseIncluding("\n$INCLUDE none\n", {}),
+            "/zones/z:2: /zones/none: No such file; expected a zone file");
+  EXPECT_EQ(ParseIncluding("$INCLUDE\n$INCLUDE a b c\n$INCLUDE b x..y\n", {{"/zones/b", ""}}),
+            "/zones/z:1: expected a file after $INCLUDE, and perhaps an origin\n"
+            "/zones/z:2: expected a file after $INCLUDE, and perhaps an origin\n"
+            "/zones/z:3: \"x..y\" is no domain name: a label is empty");
+}
+
+TEST(ZoneFileTest, IncludesEndSomewhere) {
+  EXPECT_EQ(ParseIncluding("$INCLUDE z\n", {{"/zones/z", "$INCLUDE z\n"}}),
+            "/zones/z:1: $INCLUDE inside 8 others");
+  std::string many;
+  for (size_t i = 0; i <= kMaxIncludes; ++i) many += "$INCLUDE b\n";
+  EXPECT_EQ(ParseIncluding(many, {{"/zones/b", ""}}),
+            "/zones/z:1001: $INCLUDE for the 1001st time");
+}
+
+TEST(ZoneFileTest, AMarkOfUtf8AndTheNumberOfTheClassAreRead) {
+  EXPECT_EQ(Parse("\xEF\xBB\xBF"
+                  "a 5 CLASS1 TYPE1 \\# 4 c0000201\n"),
+            "a.demo.test. 5 A 192.0.2.1\n");
 }
 
 TEST(ZoneFileTest, ErrorsEndSomewhere) {

@@ -8,6 +8,7 @@
 #include "dns/rdata.h"
 #include "dns/record_type.h"
 #include "geodns/zone_index.h"
+#include "geodns/zone_serials.h"
 
 namespace nearside::geodns {
 namespace {
@@ -29,6 +30,11 @@ Result<Zone> Build(std::string_view text, std::vector<std::string> steered = {},
                      "geodns.toml:" + std::to_string(names.size() + 1)});
   }
   return Zone::Build(*name, "z", std::move(*records), std::move(names));
+}
+
+std::string ErrorOf(std::string_view text, std::vector<std::string> steered = {}) {
+  auto zone = Build(std::string(kHead) + std::string(text), std::move(steered));
+  return zone ? "built" : zone.error().message;
 }
 
 /// "exact www.demo.test." and so on.
@@ -221,6 +227,96 @@ TEST(ZoneIndexTest, TheRootCanBeServed) {
   dns::Name name = *dns::Name::FromText("x.test.");
   ASSERT_NE(index.Find(name), nullptr);
   EXPECT_EQ(index.Find(name)->origin().ToText(), ".");
+}
+
+TEST(ZoneTest, AliasesStandAloneAtTheirNameAsFarAsAddressesGo) {
+  auto zone = Build(std::string(kHead) + "@ 60 ALIAS Target.Example.\n@ MX 10 ns1\nw ALIAS b\n");
+  ASSERT_TRUE(zone) << zone.error().message;
+  std::string text;
+  for (const auto& [owner, alias] : zone->Aliases()) {
+    text += owner.ToText() + " " + alias.target.ToText() + " " + std::to_string(alias.ttl) + "; ";
+  }
+  EXPECT_EQ(text, "demo.test. target.example. 60; w.demo.test. b.demo.test. 300; ");
+  EXPECT_EQ(zone->apex().alias, 0U);
+  EXPECT_EQ(zone->Find(zone->apex(), dns::type::kAlias), nullptr) << "never goes out as it is";
+  EXPECT_EQ(ErrorOf("w ALIAS a.\nw A 192.0.2.1\n"),
+            "z:5: w.demo.test. has an ALIAS beside A or AAAA: its addresses come from one of them");
+  EXPECT_EQ(ErrorOf("w ALIAS a.\nw ALIAS b.\n"), "z:6: w.demo.test. has a second ALIAS");
+  EXPECT_EQ(ErrorOf("w ALIAS a.\nw CNAME b.\n"), "z:5: w.demo.test. has an ALIAS beside a CNAME");
+  EXPECT_EQ(ErrorOf("w ALIAS a.\nw NS b.\n"),
+            "z:5: w.demo.test. has an ALIAS and is delegated away");
+  EXPECT_EQ(ErrorOf("w ALIAS a.\n", {"w"}),
+            "z:5: w.demo.test. has an ALIAS and is steered at geodns.toml:1");
+}
+
+TEST(ZoneTest, ASetThatNoAnswerCouldHoldIsRefused) {
+  std::string text;
+  const std::string filler(200, 'x');
+  for (int i = 1000; i < 1300; ++i) text += "w TXT " + std::to_string(i) + filler + "\n";
+  EXPECT_EQ(ErrorOf(text), "z:297: the TXT records of w.demo.test. do not fit into one answer");
+}
+
+TEST(ZoneTest, HintsFollowTheSteerOfTheirTarget) {
+  auto zone =
+      Build(std::string(kHead) +
+                "@ HTTPS 1 . ipv4hint=192.0.2.1\n@ HTTPS 2 www alpn=h2\n"
+                "b HTTPS 1 www ipv6hint=2001:db8::1\nb HTTPS 2 other ipv4hint=192.0.2.1\n"
+                "c HTTPS 0 www\nd SVCB 1 demo.TEST. ipv4hint=192.0.2.1\nother A 192.0.2.9\n",
+            {"@", "www"});
+  ASSERT_TRUE(zone) << zone.error().message;
+  auto steers = [&](std::string_view name) {
+    dns::Name wire = *dns::Name::FromText(name);
+    const Zone::Node* node = zone->Find(wire).node;
+    std::string text;
+    for (const Zone::RrSet& set : zone->RrSets(*node)) {
+      if (set.type != dns::type::kHttps && set.type != dns::type::kSvcb) continue;
+      text += set.has_steered_hints ? "steered" : "own";
+      for (size_t i = 0; i < set.count; ++i) {
+        uint32_t steer = zone->HintSteer(set, i);
+        text += steer == Zone::kNone ? " -" : " " + std::to_string(steer);
+      }
+    }
+    return text;
+  };
+  EXPECT_EQ(steers("demo.test."), "steered 0 -") << "no hints, nothing to follow";
+  EXPECT_EQ(steers("b.demo.test."), "steered 1 -");
+  EXPECT_EQ(steers("c.demo.test."), "own -") << "AliasMode";
+  EXPECT_EQ(steers("d.demo.test."), "steered 0");
+}
+
+TEST(ZoneTest, TheDigestTellsContentAndNothingElse) {
+  auto digest = [](std::string_view text) {
+    auto zone = Build(std::string(kHead) + std::string(text));
+    return zone ? zone->digest() : 0;
+  };
+  const uint64_t before = digest("a A 192.0.2.1\nb A 192.0.2.2\n");
+  EXPECT_EQ(digest("; a comment\nb  300 IN A 192.0.2.2\na A 192.0.2.1\n"), before);
+  for (std::string_view other :
+       {"a A 192.0.2.1\nb A 192.0.2.3\n", "a A 192.0.2.1\nc A 192.0.2.2\n", "a A 192.0.2.1\n",
+        "a A 192.0.2.1\nb 5 A 192.0.2.2\n", "a A 192.0.2.1\nb A 192.0.2.2\nb MX 1 a\n",
+        "a A 192.0.2.1\nb A 192.0.2.2\nc ALIAS b\n"}) {
+    EXPECT_NE(digest(other), before) << other;
+  }
+}
+
+TEST(ZoneTest, ASerialThatDoesNotGrowWithTheContentIsTold) {
+  auto zone = [](std::string_view serial, std::string_view more) {
+    std::string text = "$TTL 300\n@ SOA ns1 h " + std::string(serial) + " 1 1 1 1\n@ NS ns1\n";
+    return std::vector{std::make_shared<const Zone>(*Build(text + std::string(more)))};
+  };
+  auto told = [&](std::string_view before, std::string_view now) {
+    auto found = SerialsNotRaised(zone(before, ""), zone(now, "a A 192.0.2.1\n"));
+    return found.size() == 1 ? found[0].zone + " " + std::to_string(found[0].before) + " " +
+                                   std::to_string(found[0].now)
+                             : std::string("nothing");
+  };
+  EXPECT_EQ(told("7", "8"), "nothing");
+  EXPECT_EQ(told("7", "7"), "demo.test. 7 7");
+  EXPECT_EQ(told("7", "6"), "demo.test. 7 6");
+  EXPECT_EQ(told("4294967295", "1"), "nothing") << "RFC 1982: it went round";
+  EXPECT_EQ(told("1", "2147483649"), "demo.test. 1 2147483649") << "half the circle";
+  EXPECT_TRUE(SerialsNotRaised(zone("7", ""), zone("7", "")).empty());
+  EXPECT_TRUE(SerialsNotRaised({}, zone("7", "")).empty());
 }
 
 }  // namespace

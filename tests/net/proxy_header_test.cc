@@ -78,6 +78,41 @@ TEST(ProxyHeaderTest, WhatItSays) {
   for (const auto& row : rows) EXPECT_EQ(Text(row.header), row.expected) << row.name;
 }
 
+TEST(ProxyHeaderTest, WhetherTheClientSpokeTls) {
+  const auto tls = [](uint8_t flags, std::string_view more = "") {
+    std::string value("\x20\0", 2);
+    value += static_cast<char>(5 + more.size());
+    value += static_cast<char>(flags);
+    return value + std::string(4, '\0') + std::string(more);
+  };
+  const std::string crc("\x03\0\x04\1\2\3\4", 7);
+  const std::string version("\x21\0\x07TLSv1.3", 10);
+  const struct {
+    const char* name;
+    std::string values;
+    bool expected;
+  } rows[] = {
+      {"nothing said", "", false},
+      {"another value", crc, false},
+      {"TLS", tls(1), true},
+      {"TLS with a client's certificate, version told", tls(7, version), true},
+      {"TLS behind another value", crc + tls(1), true},
+      {"and before one", tls(1) + crc, true},
+      {"a certificate of another connection, no TLS on this one", tls(4), false},
+      {"the first one counts", tls(0) + tls(1), false},
+      {"a version outside of it", version, false},
+      {"empty", std::string("\x20\0\0", 3), false},
+      {"only its flags", std::string("\x20\0\1\1", 4), true},
+      {"cut off", tls(1).substr(0, 7), false},
+      {"behind one that is cut off", std::string("\x03\0\xff", 3) + tls(1), false},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(Parse(Header(0x21, 0x11, kIpv4 + row.values)).over_tls, row.expected) << row.name;
+    EXPECT_EQ(Parse(Header(0x21, 0x21, kIpv6 + row.values)).over_tls, row.expected) << row.name;
+    EXPECT_FALSE(Parse(Header(0x20, 0x11, kIpv4 + row.values)).over_tls) << row.name << ", LOCAL";
+  }
+}
+
 TEST(ProxyHeaderTest, EveryByteShortWaitsAndNothingBehindIsWanted) {
   for (const std::string& header :
        {Header(0x21, 0x11, kIpv4 + "more"), Header(0x21, 0x21, kIpv6), Header(0x20, 0x00, "")}) {

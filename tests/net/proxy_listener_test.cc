@@ -63,6 +63,20 @@ TEST(ProxyListenerTest, TheHeaderComesBeforeTls) {
   EXPECT_EQ(server.thread().Call([&] { return std::string(recorder->stream->alpn()); }), "h2");
 }
 
+TEST(ProxyListenerTest, TlsThatEndedAtTheProxyMakesItHttps) {
+  StreamServer server(Behind("127.0.0.0/8"));
+  const std::string client("\xc0\x00\x02\x07\x7f\x00\x00\x01\x12\x67\x01\xbb", 12);
+  RawPeer secure(server.address());
+  secure.SendRaw(ShortHeader(0x21, 0x11, client + std::string("\x20\0\5\1\0\0\0\0", 8)));
+  Recorder* recorder = server.Accepted();
+  EXPECT_TRUE(server.thread().Call([&] { return recorder->stream->is_https(); }));
+  EXPECT_FALSE(server.thread().Call([&] { return recorder->stream->is_tls(); }));
+  RawPeer plain(server.address());
+  plain.SendRaw(FromClient());
+  Recorder* other = server.Accepted();
+  EXPECT_FALSE(server.thread().Call([&] { return other->stream->is_https(); }));
+}
+
 TEST(ProxyListenerTest, ItMayComeByteByByte) {
   StreamServer server(Behind("127.0.0.0/8"));
   RawPeer peer(server.address());

@@ -91,7 +91,8 @@ class StaticDataTest(GeoDnsTest):
 
     def test_service_parameters_are_read_and_served(self):
         answer = self.server.ask("service.demo.test", "HTTPS")
-        self.assertEqual(["1 www.demo.test. alpn=h2,http/1.1 port=8443 ipv4hint=192.0.2.1"], answer.answers, answer)
+        hint = self.address_of["frankfurt"]
+        self.assertEqual([f"1 www.demo.test. alpn=h2,http/1.1 port=8443 ipv4hint={hint}"], answer.answers, answer)
 
     def test_unknown_name_is_nxdomain_with_soa(self):
         answer = self.server.ask("nothing.demo.test")

@@ -12,12 +12,14 @@ from scripted_origin import Reply
 LONG_LIVED = {"Cache-Control": "max-age=3600"}
 
 
-def proxy_header(address: str, port: int, destination: tuple[str, int]) -> bytes:
+def proxy_header(address: str, port: int, destination: tuple[str, int], over_tls: bool = False) -> bytes:
     """Version 2, for TCP over IPv4 or IPv6."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     target = "::1" if family == socket.AF_INET6 else destination[0]
     addresses = socket.inet_pton(family, address) + socket.inet_pton(family, target)
     rest = addresses + struct.pack("!HH", port, destination[1]) + b"\x04\x00\x02ok"  # and a value to skip
+    if over_tls:
+        rest += struct.pack("!BHBI", 0x20, 5, 1, 0)
     kind = 0x21 if family == socket.AF_INET6 else 0x11
     return b"\r\n\r\n\0\r\nQUIT\n" + struct.pack("!BBH", 0x21, kind, len(rest)) + rest
 
@@ -116,8 +118,8 @@ class ProxyProtocolTest(EdgeTest):
             extra=f'[[listen]]\naddress = "{address}:{self.clear[1]}"\nproxy_protocol = true\n'
                   f'[[listen]]\naddress = "{address}:{self.tls[1]}"\ntls = true\nproxy_protocol = true\n')
 
-    def ask(self, connection, fields=""):
-        connection.sendall(f"GET /who HTTP/1.1\r\nHost: {SITE_HOST}\r\nConnection: close\r\n{fields}\r\n".encode())
+    def ask(self, connection, fields="", path="/who"):
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {SITE_HOST}\r\nConnection: close\r\n{fields}\r\n".encode())
         answer = b""
         while part := connection.recv(65536):
             answer += part
@@ -139,6 +141,16 @@ class ProxyProtocolTest(EdgeTest):
         log = (self.folder / "access.log").read_text()
         for client in ("203.0.113.9", "2001:db8::9", "203.0.113.10"):
             self.assertIn(f'"client":"{client}"', log)
+
+    def test_tls_that_ended_at_the_proxy_makes_it_https(self):
+        self.origin.routes["/scheme"] = lambda seen: Reply(body=seen.fields["x-forwarded-proto"].encode(),
+                                                           fields=LONG_LIVED)
+        for over_tls, scheme in ((True, b"https"), (False, b"http")):
+            with socket.create_connection(self.clear, timeout=20) as plain:
+                plain.sendall(proxy_header("203.0.113.9", 4711, self.clear, over_tls))
+                answer = self.ask(plain, path="/scheme")
+                self.assertTrue(answer.endswith(b"\r\n\r\n" + scheme), answer)
+        self.assertEqual(2, self.origin.count("/scheme"), "the scheme is part of the key")
 
     def test_whoever_sends_no_header_or_an_old_one_is_closed_and_counted(self):
         answer = self.edge.get_clear("/who")

@@ -1,0 +1,38 @@
+# `cmake --install` and the Debian package: `cpack --config build/release/CPackConfig.cmake` writes nearside_VERSION_ARCH.deb.
+# Settings are in /etc/nearside (kept through upgrades), state is in /var/lib/nearside. The units start nothing by
+# themselves: which daemon a machine runs is the operator's choice.
+
+include(GNUInstallDirs)
+install(TARGETS nearside nearside-edge nearside-geodns nearside-origin RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES
+  deploy/systemd/nearside-edge.service
+  deploy/systemd/nearside-geodns.service
+  deploy/systemd/nearside-origin.service
+  DESTINATION /lib/systemd/system)
+install(FILES deploy/etc/edge.toml deploy/etc/geodns.toml deploy/etc/origin.toml deploy/etc/example.org.zone
+  DESTINATION /etc/nearside)
+install(FILES README.md CHANGELOG.md docs/configuration.md docs/dns.md docs/operate.md docs/origin.md
+  DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME nearside)
+set(CPACK_PACKAGE_VENDOR "Nearside")
+set(CPACK_PACKAGE_CONTACT "Nearside <nearside@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Content delivery network that you run yourself")
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
+  "GeoDNS servers send each browser to the nearest healthy edge cache; edges serve over HTTP/2 from\n\
+memory and LMDB; the origin publishes releases and purges every edge with a receipt.")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_SET_DESTDIR ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS adduser)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
+  "${CMAKE_SOURCE_DIR}/deploy/debian/conffiles"
+  "${CMAKE_SOURCE_DIR}/deploy/debian/postinst"
+  "${CMAKE_SOURCE_DIR}/deploy/debian/postrm"
+  "${CMAKE_SOURCE_DIR}/deploy/debian/prerm")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+include(CPack)

@@ -1,0 +1,81 @@
+#pragma once
+
+// What ALIAS records lead to outside our zones, looked up in the background so that no answer ever
+// waits: each name is asked for again before its time is up, and what was known last stands while
+// resolvers fail.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "geodns/address.h"
+#include "geodns/stub_query.h"
+#include "net/event_loop.h"
+#include "runtime/clock.h"
+
+namespace nearside::geodns {
+
+struct AliasOptions {
+  std::vector<net::SocketAddress> resolvers;
+  milliseconds timeout{2000};
+  uint32_t least_ttl = 10;   ///< seconds; what a resolver says is raised to it
+  uint32_t most_ttl = 3600;  ///< and lowered to this
+  uint32_t stale = 86'400;   ///< seconds that an answer stands after its time, while none comes
+};
+
+/// What is known of one target.
+struct AliasResult {
+  bool known = false;  ///< false: not looked up yet, or too long ago
+  std::vector<IpAddress> addresses;
+  /// Of the answers: half of what the resolver gave, because the target is asked for again when the
+  /// other half is over. So nobody has an address for longer than its owner allows.
+  uint32_t ttl = 0;
+  bool operator==(const AliasResult&) const = default;
+};
+
+/// Everything there is to tell about one target.
+struct AliasState {
+  AliasResult result;
+  bool asked = false;    ///< a look-up has ended, well or not
+  bool stale = false;    ///< the last one failed
+  WallTime resolved_at;  ///< of the last good one
+  std::string error;     ///< of the last one; "" when it was good
+};
+
+/// Owned by the control loop.
+class AliasResolver {
+ public:
+  /// Wire form in lower case.
+  using Target = std::vector<uint8_t>;
+  static dns::NameView NameOf(const Target& target) { return {target.data(), target.size()}; }
+
+  /// `on_change`: a result is another one than before. Not from inside a call of this class.
+  AliasResolver(net::EventLoop& loop, std::function<void()> on_change);
+  ~AliasResolver();
+
+  /// Keeps what is known of those that are still wanted, forgets the others and looks the new ones
+  /// up.
+  void Start(AliasOptions options, const std::vector<Target>& targets);
+  /// nullptr: not one of the targets.
+  const AliasState* Find(const Target& target) const;
+  /// A look-up of each target has ended.
+  bool all_asked() const;
+  uint64_t good_lookups() const { return good_; }
+  uint64_t failed_lookups() const { return failed_; }
+
+ private:
+  class Entry;
+  static constexpr size_t kMostAtOnce = 64;
+
+  net::EventLoop& loop_;
+  std::function<void()> on_change_;
+  uint64_t good_ = 0;
+  uint64_t failed_ = 0;
+  AliasOptions options_;
+  std::map<Target, std::unique_ptr<Entry>> entries_;
+  size_t running_ = 0;  ///< entries that ask at the moment
+};
+
+}  // namespace nearside::geodns

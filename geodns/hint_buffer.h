@@ -1,0 +1,53 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "dns/svc_params.h"
+#include "geodns/snapshot.h"
+#include "geodns/steer_table.h"
+
+namespace nearside::geodns {
+
+/// Data of a record whose hints steering replaces: what ZoneBuilder lets pass, and HintBuffer's.
+inline constexpr size_t kMaxHintedRdata = 8192;
+
+/// The addresses of a steered answer as the hints of a service record have them. Lives on the
+/// stack.
+class HintBuffer {
+ public:
+  /// Views into this buffer.
+  dns::AddressHints Of(const Steer& steer, const SteerTable::Answer& answer) {
+    sizes_ = {};
+    for (size_t i = 0; i < answer.pops.count; ++i) Add(steer.pops[answer.pops.pops[i]]);
+    if (answer.pops.count == 0) Add(steer.fallback);
+    return {std::span(bytes_[0]).first(sizes_[0]), std::span(bytes_[1]).first(sizes_[1])};
+  }
+
+ private:
+  /// Settings allow 16 points in an answer with 16 addresses each; more would be left out.
+  static constexpr size_t kMaxAddresses = kMaxAnswers * 16;
+  static constexpr std::array<size_t, 2> kAddressBytes = {4, 16};
+
+  void Add(const Steer::Families& families) {
+    for (size_t family = 0; family < families.size(); ++family) {
+      const AddressRecords& records = families[family];
+      const size_t bytes = kAddressBytes[family];
+      const size_t step = records.record_bytes();
+      for (size_t i = 0; i < records.count; ++i) {
+        if (sizes_[family] + bytes > kMaxAddresses * bytes) return;
+        // The address ends its record.
+        auto address = std::span(records.rendered).subspan((i + 1) * step - bytes, bytes);
+        std::ranges::copy(address, bytes_[family].begin() + static_cast<ptrdiff_t>(sizes_[family]));
+        sizes_[family] += bytes;
+      }
+    }
+  }
+
+  std::array<std::array<uint8_t, kMaxAddresses * 16>, 2> bytes_;
+  std::array<size_t, 2> sizes_{};
+};
+
+}  // namespace nearside::geodns

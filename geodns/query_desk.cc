@@ -1,0 +1,48 @@
+#include "geodns/query_desk.h"
+
+#include <utility>
+
+namespace nearside::geodns {
+
+/// Only what comes over UDP from an address that may be forged.
+RateVerdict QueryDesk::Judge(const Arrival& arrival, const Asker& asker) {
+  const Protocol& protocol = snapshot_->protocol;
+  if (asker.transport != Transport::kUdp || arrival.cookie.state == dns::CookieState::kGood) {
+    return RateVerdict::kAnswer;
+  }
+  if (protocol.spare_loopback && asker.address.IsLoopback()) return RateVerdict::kAnswer;
+  const RateVerdict verdict = limiter_.Decide(asker.address, protocol.rates, loop_.now());
+  if (limiter_.evicted() != evicted_) {
+    Count(metrics_.rate_evicted, limiter_.evicted() - std::exchange(evicted_, limiter_.evicted()));
+  }
+  return verdict;
+}
+
+size_t QueryDesk::Answer(std::span<const uint8_t> query, const IpAddress& client,
+                         Transport transport, std::span<uint8_t> out) {
+  const Asker asker{.address = client,
+                    .transport = transport,
+                    .now = static_cast<uint32_t>(ToUnixMillis(loop_.wall_now()) / 1000)};
+  const Arrival arrival = Receive(snapshot_->protocol, query, asker);
+  Tally tally;
+  tally.malformed = arrival.malformed;
+  size_t size = 0;
+  if (arrival.is_answerable()) {
+    const RateVerdict verdict = Judge(arrival, asker);
+    if (verdict == RateVerdict::kDrop) {
+      Count(metrics_.rate_dropped);
+      return 0;
+    }
+    if (verdict == RateVerdict::kSlip) Count(metrics_.rate_slipped);
+    const Treatment treatment =
+        verdict == RateVerdict::kSlip ? Treatment::kSlip : Treatment::kAnswer;
+    size = geodns::Answer(*snapshot_, arrival, asker, treatment, out, &tally);
+  }
+  metrics_.Count(cells_, tally, transport);
+  if (tally.zone && *tally.zone < snapshot_->zone_counters.size()) {
+    snapshot_->zone_counters[*tally.zone]->Add(worker_);
+  }
+  return size;
+}
+
+}  // namespace nearside::geodns

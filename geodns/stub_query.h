@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "dns/name.h"
+#include "dns/reply.h"
+#include "net/address.h"
+#include "net/descriptor.h"
+#include "net/event_loop.h"
+#include "runtime/result.h"
+
+namespace nearside::geodns {
+
+/// Asks resolvers for the addresses of one name over UDP: one after the other, each query from a
+/// port and with an id of its own (RFC 5452), until one gives an answer. Owned by the loop's
+/// thread; destroying it ends the query without a word.
+class StubQuery final : private net::Watcher {
+ public:
+  using OnDone = std::function<void(Result<dns::AddressReply>)>;
+  struct Options {
+    std::vector<net::SocketAddress> resolvers;  ///< asked in this order, twice; not empty
+    milliseconds timeout{2000};                 ///< of each try
+  };
+
+  /// `type`: A or AAAA. `on_done` runs once, not from inside the constructor, and may destroy this.
+  /// Errors: ParseAddressReply's, or kOrigin timeout, or the last resolver's errno.
+  StubQuery(net::EventLoop& loop, const Options& options, dns::NameView name, uint16_t type,
+            OnDone on_done);
+  ~StubQuery() override;
+  StubQuery(const StubQuery&) = delete;
+  StubQuery& operator=(const StubQuery&) = delete;
+
+ private:
+  static constexpr size_t kRounds = 2;
+
+  void Try();
+  Status Send(const net::SocketAddress& resolver);
+  void OnReady(uint32_t events) override;
+  void FailTry(Error error);
+  void Close();
+  void Done(Result<dns::AddressReply> result);
+
+  net::EventLoop& loop_;
+  const Options options_;
+  const dns::Name name_;
+  const uint16_t type_;
+  OnDone on_done_;
+  net::Timer timer_;
+  size_t tries_ = 0;
+  net::Descriptor socket_;
+  uint16_t id_ = 0;
+};
+
+}  // namespace nearside::geodns

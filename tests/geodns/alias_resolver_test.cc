@@ -1,0 +1,238 @@
+#include "geodns/alias_resolver.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "dns/message.h"
+#include "dns/rdata.h"
+#include "dns/writer.h"
+#include "geodns/system_resolvers.h"
+#include "tests/dns/words.h"
+#include "tests/net/loop_thread.h"
+
+namespace nearside::geodns {
+namespace {
+
+using testing::HasSubstr;
+
+/// A resolver on loopback whose answers a test chooses. On the loop's thread.
+class ScriptedResolver final : public net::Watcher {
+ public:
+  explicit ScriptedResolver(net::EventLoop& loop) : loop_(loop) {
+    socket_ = net::Descriptor(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+    auto any = *net::SocketAddress::Parse("127.0.0.1:0");
+    EXPECT_EQ(bind(socket_.get(), any.get(), any.length()), 0);
+    EXPECT_TRUE(loop_.Watch(socket_.get(), EPOLLIN, this));
+  }
+  ~ScriptedResolver() override { loop_.Unwatch(socket_.get()); }
+
+  net::SocketAddress address() const {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&storage), &length);
+    return {reinterpret_cast<sockaddr*>(&storage), length};
+  }
+
+  bool silent = false;
+  bool forges = false;  ///< another id before the right one
+  dns::Rcode rcode = dns::Rcode::kNoError;
+  std::vector<std::string> ipv4, ipv6;
+  uint32_t ttl = 60;
+  int queries = 0;
+
+ private:
+  void OnReady(uint32_t) override {
+    uint8_t bytes[2048];
+    sockaddr_storage from{};
+    socklen_t length = sizeof from;
+    ssize_t size = recvfrom(socket_.get(), bytes, sizeof bytes, 0,
+                            reinterpret_cast<sockaddr*>(&from), &length);
+    if (size <= 0) return;
+    ++queries;
+    dns::Query query;
+    auto malformed = dns::ParseQuery(std::span(bytes).first(static_cast<size_t>(size)), &query);
+    if (silent || malformed != dns::Malformed::kNone) return;
+    auto send = [&](uint16_t id, const std::vector<std::string>& addresses) {
+      uint8_t out[dns::kUdpPayloadBytes];
+      dns::MessageWriter writer(out);
+      writer.AddQuestion(*query.question);
+      for (const std::string& text : addresses) {
+        auto rdata = *dns::RdataFromWords(query.question->type, dns::Words(text), {});
+        writer.Add(dns::Section::kAnswer, query.question->name, {query.question->type, ttl, rdata});
+      }
+      size_t written = writer.Finish(id, dns::flag::kResponse, rcode);
+      sendto(socket_.get(), out, written, 0, reinterpret_cast<sockaddr*>(&from), length);
+    };
+    bool is_ipv4 = query.question->type == dns::type::kA;
+    if (forges) send(static_cast<uint16_t>(query.header.id + 1), {is_ipv4 ? "192.0.2.66" : "::66"});
+    send(query.header.id, is_ipv4 ? ipv4 : ipv6);
+  }
+
+  net::EventLoop& loop_;
+  net::Descriptor socket_;
+};
+
+class AliasResolverTest : public testing::Test {
+ protected:
+  AliasResolverTest() {
+    thread_.Call([&] {
+      upstream_ = std::make_unique<ScriptedResolver>(thread_.loop());
+      resolver_ = std::make_unique<AliasResolver>(thread_.loop(), [&] { ++changes_; });
+      options_.resolvers = {upstream_->address()};
+      options_.timeout = milliseconds(100);
+      options_.least_ttl = 1;
+    });
+  }
+  ~AliasResolverTest() override {
+    thread_.Call([&] {
+      resolver_.reset();
+      upstream_.reset();
+    });
+  }
+  static AliasResolver::Target Target(std::string_view text) {
+    const dns::Name name = *dns::Name::FromText(text);
+    auto bytes = name.view().bytes();
+    return {bytes.begin(), bytes.end()};
+  }
+  void Start(std::vector<AliasResolver::Target> targets) {
+    thread_.Call([&] { resolver_->Start(options_, targets); });
+  }
+  /// "192.0.2.1 2001:db8::1 ttl 30 stale" of www.example.
+  std::string Known() {
+    const AliasState* state = resolver_->Find(Target("www.example."));
+    if (state == nullptr) return "no target";
+    std::string text = state->result.known ? "" : "unknown ";
+    for (const IpAddress& address : state->result.addresses) text += address.ToText() + " ";
+    return text + "ttl " + std::to_string(state->result.ttl) + (state->stale ? " stale" : "");
+  }
+  bool Await(std::string_view want) {
+    bool same = thread_.Await([&] { return Known() == want; });
+    if (!same) ADD_FAILURE() << thread_.Call([&] { return Known(); }) << " is not " << want;
+    return same;
+  }
+
+  net::LoopThread thread_;
+  std::unique_ptr<ScriptedResolver> upstream_;
+  std::unique_ptr<AliasResolver> resolver_;
+  AliasOptions options_;
+  int changes_ = 0;
+};
+
+TEST_F(AliasResolverTest, BothFamiliesAreKnownForHalfOfWhatTheResolverSays) {
+  upstream_->ipv4 = {"192.0.2.2", "192.0.2.1"};
+  upstream_->ipv6 = {"2001:db8::1"};
+  Start({Target("www.example.")});
+  EXPECT_TRUE(Await("192.0.2.1 192.0.2.2 2001:db8::1 ttl 30"));
+  thread_.Call([&] {
+    EXPECT_TRUE(resolver_->all_asked());
+    EXPECT_EQ(changes_, 1);
+    EXPECT_EQ(resolver_->good_lookups(), 1U);
+  });
+}
+
+TEST_F(AliasResolverTest, TtlsAreKeptWithinTheBounds) {
+  upstream_->ipv4 = {"192.0.2.1"};
+  upstream_->ipv6 = {"2001:db8::1"};
+  upstream_->ttl = 0;
+  options_.least_ttl = 20;
+  Start({Target("www.example.")});
+  EXPECT_TRUE(Await("192.0.2.1 2001:db8::1 ttl 10"));
+  thread_.Call([&] { upstream_->ttl = 1'000'000; });
+  options_.most_ttl = 100;
+  Start({});
+  Start({Target("www.example.")});
+  EXPECT_TRUE(Await("192.0.2.1 2001:db8::1 ttl 50"));
+}
+
+TEST_F(AliasResolverTest, WhatChangesIsSeenWhenItsTimeIsUp) {
+  upstream_->ipv4 = {"192.0.2.1"};
+  upstream_->ttl = 2;
+  Start({Target("www.example.")});
+  EXPECT_TRUE(thread_.Await([&] { return changes_ == 1; }));
+  thread_.Call([&] { upstream_->ipv4 = {"192.0.2.2"}; });
+  EXPECT_TRUE(thread_.Await([&] { return Known().starts_with("192.0.2.2 "); }));
+}
+
+TEST_F(AliasResolverTest, NothingThereIsKnownAsWell) {
+  upstream_->rcode = dns::Rcode::kNxDomain;
+  Start({Target("www.example.")});
+  EXPECT_TRUE(Await("ttl 1")) << "no SOA says how long: the least, and half of it";
+}
+
+TEST_F(AliasResolverTest, WhatWasKnownStandsWhileResolversFail) {
+  upstream_->ipv4 = {"192.0.2.1"};
+  upstream_->ttl = 1;
+  Start({Target("www.example.")});
+  EXPECT_TRUE(thread_.Await([&] { return changes_ == 1; }));
+  thread_.Call([&] { upstream_->rcode = dns::Rcode::kServFail; });
+  EXPECT_TRUE(thread_.Await([&] { return Known() == "192.0.2.1 ttl 1 stale"; }));
+  thread_.Call([&] {
+    EXPECT_THAT(resolver_->Find(Target("www.example."))->error, HasSubstr("SERVFAIL"));
+    EXPECT_GT(resolver_->failed_lookups(), 0U);
+    upstream_->rcode = dns::Rcode::kNoError;
+  });
+  EXPECT_TRUE(Await("192.0.2.1 ttl 1"));
+}
+
+TEST_F(AliasResolverTest, WhatIsTooOldIsKnownNoLonger) {
+  upstream_->ipv4 = {"192.0.2.1"};
+  upstream_->ttl = 1;
+  options_.stale = 0;
+  Start({Target("www.example.")});
+  EXPECT_TRUE(thread_.Await([&] { return changes_ == 1; }));
+  thread_.Call([&] { upstream_->rcode = dns::Rcode::kServFail; });
+  EXPECT_TRUE(Await("unknown ttl 0 stale"));
+}
+
+TEST_F(AliasResolverTest, ASilentResolverIsFollowedByTheNext) {
+  std::unique_ptr<ScriptedResolver> silent;
+  thread_.Call([&] {
+    silent = std::make_unique<ScriptedResolver>(thread_.loop());
+    silent->silent = true;
+    options_.resolvers = {silent->address(), upstream_->address()};
+  });
+  upstream_->ipv4 = {"192.0.2.1"};
+  upstream_->ipv6 = {"2001:db8::1"};
+  Start({Target("www.example.")});
+  EXPECT_TRUE(Await("192.0.2.1 2001:db8::1 ttl 30"));
+  thread_.Call([&] {
+    EXPECT_EQ(silent->queries, 2);
+    silent.reset();
+  });
+}
+
+TEST_F(AliasResolverTest, ForgedAnswersAreNotListenedTo) {
+  upstream_->ipv4 = {"192.0.2.1"};
+  upstream_->ipv6 = {"2001:db8::1"};
+  upstream_->forges = true;
+  Start({Target("www.example.")});
+  EXPECT_TRUE(Await("192.0.2.1 2001:db8::1 ttl 30"));
+}
+
+TEST_F(AliasResolverTest, AReloadKeepsWhatIsKnown) {
+  upstream_->ipv4 = {"192.0.2.1"};
+  upstream_->ipv6 = {"2001:db8::1"};
+  Start({Target("www.example.")});
+  EXPECT_TRUE(Await("192.0.2.1 2001:db8::1 ttl 30"));
+  Start({Target("www.example."), Target("other.example.")});
+  thread_.Call([&] { EXPECT_EQ(Known(), "192.0.2.1 2001:db8::1 ttl 30"); });
+  EXPECT_TRUE(thread_.Await([&] { return resolver_->all_asked(); }));
+  Start({});
+  thread_.Call([&] { EXPECT_EQ(Known(), "no target"); });
+}
+
+TEST(SystemResolversTest, NameserverLinesAreRead) {
+  std::string text;
+  for (const auto& address : ResolversFromText(
+           "# comment\nnameserver 192.0.2.53\n\tnameserver\t2001:db8::53 \r\nsearch a.b\n"
+           "nameserver fe80::1%eth0\nnameserver x\nnameservers 1.2.3.4\nnameserver 192.0.2.54")) {
+    text += address.ToString() + " ";
+  }
+  EXPECT_EQ(text, "192.0.2.53:53 [2001:db8::53]:53 192.0.2.54:53 ");
+  EXPECT_TRUE(ResolversFromText("").empty());
+}
+
+}  // namespace
+}  // namespace nearside::geodns

@@ -1,0 +1,115 @@
+"""What deploy/ brings beside the demo: every sample of settings is one that the daemons take, every dashboard and alert
+asks for metrics that they have."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+
+from fleet import FleetTest, Metrics, fetch_text
+from nearside_harness import SOURCE, SystemTest, authority, main, run_program
+
+DEPLOY = SOURCE / "deploy"
+# Prometheus makes these itself.
+FOREIGN = {"up", "job", "instance"}
+
+
+class SampleTest(SystemTest):
+    """The settings in the package and in the container demo, with their folders moved into the test's."""
+
+    def check(self, program: str, text: str, name: str) -> None:
+        path = self.folder / name
+        path.write_text(text)
+        result = run_program(program, "--check", "--config", path)
+        self.assertEqual(0, result.returncode, f"{name}: {result.stderr}")
+
+    def test_the_package_brings_settings_that_work(self):
+        etc = self.folder / "etc"
+        shutil.copytree(DEPLOY / "etc", etc)
+        for name in ("cert.pem", "key.pem"):
+            shutil.copy(authority() / name, etc / name)
+        for name in ("admin", "fleet"):
+            (etc / f"{name}.token").write_text("0123456789abcdef0123456789abcdef\n")
+        self.write_places(etc / "country.mmdb")
+        for program in ("edge", "geodns", "origin"):
+            text = (etc / f"{program}.toml").read_text()
+            text = text.replace("/etc/nearside", str(etc)).replace("/var/lib/nearside", str(self.folder / "state"))
+            self.check(f"nearside-{program}", text, f"{program}.toml")
+
+    def test_the_containers_settings_work(self):
+        shared = self.folder / "shared"
+        shared.mkdir()
+        subprocess.run([DEPLOY / "docker/prepare.sh", shared], check=True, capture_output=True)
+        made = sorted(path.stem for path in shared.glob("*.toml"))
+        self.assertEqual(["client", "frankfurt-1", "frankfurt-2", "ns1", "ns2", "origin-1", "origin-2", "tokyo-1",
+                          "tokyo-2", "virginia-1", "virginia-2"], made)
+        for name in made:
+            if name == "client":
+                continue
+            program = {"ns": "nearside-geodns", "or": "nearside-origin"}.get(name[:2], "nearside-edge")
+            text = (shared / f"{name}.toml").read_text()
+            self.assertNotIn("@", re.sub(r'names = .*', "", text), "every word between @ signs is replaced")
+            text = text.replace("/shared", str(shared)).replace("/var/lib/nearside", str(self.folder / "state"))
+            self.check(program, text, f"{name}.toml")
+        # What is there stays: a second start must not change keys under running daemons.
+        before = {path.name: path.read_bytes() for path in shared.iterdir()}
+        subprocess.run([DEPLOY / "docker/prepare.sh", shared], check=True, capture_output=True)
+        self.assertEqual(before, {path.name: path.read_bytes() for path in shared.iterdir()})
+
+    @staticmethod
+    def write_places(path: pathlib.Path) -> None:
+        subprocess.run(["perl", DEPLOY / "docker/places.pl", path], check=True, capture_output=True)
+
+    def test_units_check_start_and_reload_one_daemon_each(self):
+        for name in ("edge", "geodns", "origin"):
+            unit = (DEPLOY / f"systemd/nearside-{name}.service").read_text()
+            command = f"/usr/bin/nearside-{name}"
+            self.assertIn(f"ExecStart={command} --config /etc/nearside/{name}.toml\n", unit)
+            self.assertIn(f"ExecStartPre={command} --check --config /etc/nearside/{name}.toml\n", unit)
+            self.assertIn("Type=notify\n", unit)
+            self.assertIn("RestartPreventExitStatus=78\n", unit)
+
+
+class WatchTest(FleetTest):
+    def names_and_labels(self) -> tuple[set[str], set[str]]:
+        """Of all daemons together, as they tell them."""
+        urls = [edge.admin_url("/metrics") for edge in self.edges.values()]
+        urls += [self.origin.admin_url("/metrics"), self.name_server.admin_url("/metrics")]
+        names, labels = set(), set()
+        for url in urls:
+            text = fetch_text(url)
+            names |= set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
+            labels |= {label for _, found, _ in Metrics(text).series for label in found}
+        return names, labels
+
+    def expect_known(self, expression: str, names: set[str], labels: set[str]) -> None:
+        asked = set(re.findall(r"\bnearside_\w+", expression))
+        self.assertTrue(asked or "up" in expression, f"asks for nothing: {expression}")
+        self.assertLessEqual(asked, names, expression)
+        grouped = {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
+        self.assertLessEqual(grouped - FOREIGN, labels, expression)
+
+    def test_every_metric_of_dashboards_and_alerts_exists(self):
+        names, labels = self.names_and_labels()
+        dashboard = json.loads((DEPLOY / "dashboards/nearside.json").read_text())
+        panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+        self.assertGreater(len(panels), 15)
+        for panel in panels:
+            for target in panel["targets"]:
+                self.expect_known(target["expr"], names, labels)
+                legend = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+                self.assertLessEqual(legend - FOREIGN, labels, panel["title"])
+        alerts = (DEPLOY / "dashboards/alerts.yml").read_text()
+        expressions = re.findall(r"expr: (?:>\n((?: {10}.*\n)+)|(.*)\n)", alerts)
+        self.assertEqual(alerts.count("- alert:"), len(expressions))
+        for folded, plain in expressions:
+            self.expect_known(folded or plain, names, labels)
+
+    def test_the_dashboard_is_what_its_program_makes(self):
+        made = subprocess.run(["python3", DEPLOY / "dashboards/make_dashboard.py"], check=True, capture_output=True)
+        self.assertEqual((DEPLOY / "dashboards/nearside.json").read_bytes(), made.stdout)
+
+
+if __name__ == "__main__":
+    main()
