@@ -175,6 +175,13 @@ std::string Base64Encode(std::span<const uint8_t> bytes) {
   return text;
 }
 
+std::string Base64UrlEncode(std::span<const uint8_t> bytes) {
+  std::string text = Base64Encode(bytes);
+  while (!text.empty() && text.back() == '=') text.pop_back();
+  for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+  return text;
+}
+
 Result<std::string> Base64Decode(std::string_view text) {
   if (text.size() % 4 != 0) return BadBase64("expected base64 with padding, in groups of four");
   size_t padding = 0;

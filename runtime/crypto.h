@@ -49,6 +49,8 @@ std::string HexEncode(std::span<const uint8_t> bytes);
 Result<std::string> HexDecode(std::string_view text);
 /// Standard alphabet with padding (RFC 4648 §4).
 std::string Base64Encode(std::span<const uint8_t> bytes);
+/// The alphabet for URLs and file names, without padding (RFC 4648 §5).
+std::string Base64UrlEncode(std::span<const uint8_t> bytes);
 /// Strict: no line breaks, padding required, unused bits zero. Error: kClient bad_base64.
 Result<std::string> Base64Decode(std::string_view text);
 

@@ -35,7 +35,20 @@ constexpr const char* kStep1[] = {
     "report TEXT NOT NULL)",
 };
 
-constexpr std::span<const char* const> kSteps[] = {kStep1};
+constexpr const char* kStep2[] = {
+    "ALTER TABLE log ADD COLUMN tokens BIGINT NOT NULL DEFAULT 0",
+    "CREATE TABLE tokens (id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, "
+    "digest TEXT NOT NULL, site TEXT NOT NULL, scopes TEXT NOT NULL, created_by TEXT NOT NULL, "
+    "created BIGINT NOT NULL, expires BIGINT NOT NULL, revoked BIGINT NOT NULL, "
+    "used BIGINT NOT NULL)",
+    "CREATE INDEX tokens_by_site ON tokens (site)",
+    "CREATE TABLE audit (seq BIGINT NOT NULL PRIMARY KEY, time BIGINT NOT NULL, "
+    "event BIGINT NOT NULL, token TEXT NOT NULL, name TEXT NOT NULL, client TEXT NOT NULL, "
+    "action TEXT NOT NULL, site TEXT NOT NULL, detail TEXT NOT NULL)",
+    "CREATE INDEX audit_by_site ON audit (site, seq)",
+};
+
+constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2};
 constexpr int64_t kVersion = std::size(kSteps);
 
 /// Below 2^53, so that it survives programs whose JSON numbers are doubles; never 0.

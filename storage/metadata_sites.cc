@@ -130,6 +130,10 @@ Result<LogPosition> SqlMetadata::DeleteSite(const std::string& name, const Annou
         return unexpected(std::move(ran.error()));
       }
     }
+    // Another site of this name is none of theirs.
+    if (Status revoked = RevokeTokensOfSite(session, name); !revoked) {
+      return unexpected(std::move(revoked.error()));
+    }
     return AppendIn(session, EventsOf(announce, *site));
   });
 }

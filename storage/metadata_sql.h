@@ -61,6 +61,14 @@ class SqlMetadata final : public Metadata {
   Result<std::vector<EdgeReport>> Edges() override;
   Status RemoveEdge(const std::string& name) override;
 
+  Result<Token> CreateToken(const Token& draft, const AuditEntry& audit) override;
+  Result<std::vector<Token>> Tokens() override;
+  Result<Token> FindToken(const std::string& id) override;
+  Result<Token> RevokeToken(const std::string& id, const AuditEntry& audit) override;
+  Status NoteTokenUse(const std::string& id, WallTime used) override;
+  Status AddAudit(const AuditEntry& entry) override;
+  Result<std::vector<AuditRecord>> Audit(const AuditRange& range) override;
+
  private:
   /// A session borrowed from the pool for one call.
   class Borrowed;
@@ -82,6 +90,10 @@ class SqlMetadata final : public Metadata {
 
   Result<LogPosition> AppendIn(SqlSession& session, std::span<const NewEvent> events);
   Status TrimIn(SqlSession& session, const LogState& state);
+  /// `event` is the number of the last event that announced the change, 0 when none did.
+  Status AuditIn(SqlSession& session, const AuditEntry& entry, uint64_t event);
+  Status MakeRoomForToken(SqlSession& session);
+  Status RevokeTokensOfSite(SqlSession& session, const std::string& site);
   /// The active release, made editable in place: see the head of metadata.h.
   Result<ReleaseId> LiveReleaseIn(SqlSession& session, const Site& site);
 
