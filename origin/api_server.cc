@@ -80,8 +80,14 @@ Status ApiServer::Bind(const std::vector<net::SocketAddress>& addresses) {
   options.heartbeat = node_.settings.events.heartbeat;
   options.limit = Size(node_.settings.events.followers);
   auto followers = Followers::Start(
-      *node_.metadata, options, [this](const std::string& site) { node_.ReadSite(site); },
-      [this] { node_.fleet.Tick(MonoNow(), WallNow()); });
+      *node_.metadata, options,
+      {.on_news = [this](const std::string& site) { node_.ReadSite(site); },
+       .on_look = [this](const storage::LogState& log) { node_.access.table().Follow(log); },
+       .on_tick = [this] { node_.fleet.Tick(MonoNow(), WallNow()); },
+       .may_follow =
+           [this](const std::string& token) {
+             return node_.access.table().Find(token, WallNow()).has_value();
+           }});
   if (!followers) return unexpected(std::move(followers.error()));
   followers_ = std::move(*followers);
   node_.wake_followers = [this] { followers_->Wake(); };
@@ -224,7 +230,7 @@ void ApiServer::StartFollowing(const FollowLog& follow,
   node_.counters.Count(RequestKind::kEvents, head.status);
   if (socket.is_open()) {
     Log(Level::kInfo, "follower_connected", {{"client", conversation->client()}});
-    followers_->Follow(std::move(socket), follow.after);
+    followers_->Follow(std::move(socket), follow.after, follow.token);
   }
   GiveBack(std::move(conversation));
 }
@@ -307,6 +313,11 @@ void ApiServer::ExportRequests(metrics::Registry& registry) const {
           value(counters.answers[kind][status]));
     }
   }
+  registry.CounterFrom("nearside_origin_locked_out_total",
+                       "Requests of addresses that had shown too many wrong tokens: 429.", {},
+                       [this] { return static_cast<double>(node_.access.locked_out()); });
+  registry.Gauge("nearside_origin_tokens", "Tokens made by the API that are kept.", {},
+                 [this] { return static_cast<double>(node_.access.table().size()); });
   for (const CounterRow& row : kCounters) {
     registry.CounterFrom(row.name, row.help, {}, value(counters.*row.counter));
   }

@@ -141,6 +141,33 @@ Table AuthTable() {
             {.fallback = "",
              .prose = "File with the token of the edges: it reads events, sites and edges, and "
                       "reports as an edge, nothing more. Empty: edges use the one above."});
+  table.Key("s3_key_file", &AuthSettings::s3_key_file,
+            {.fallback = "",
+             .prose = "File with the key from which the secrets of S3 key pairs are made, 32 "
+                      "characters or more; every origin of one database needs the same. Another "
+                      "key makes all S3 secrets invalid, and no other token. Empty: `s3.key` "
+                      "beside the database, made at the first start. Read again on SIGHUP."});
+  table.Key("tokens", &AuthSettings::tokens,
+            {.fallback = "10000",
+             .least = "1",
+             .most = "100000",
+             .prose = "Tokens made by the API that are kept. When there is no room, the oldest "
+                      "that is revoked or has expired goes; when all still open something, no "
+                      "further one is made (409).",
+             .restart = true});
+  table.Key("failures", &AuthSettings::failures,
+            {.fallback = "30",
+             .least = "0",
+             .most = "10000",
+             .prose = "Wrong tokens that a client address may show in a minute. Then it is "
+                      "answered 429 with `Retry-After`, whatever it shows, and may try once every "
+                      "60 s / `failures`. An IPv6 client is its /64. 0: no limit.",
+             .restart = true});
+  table.Key("limit_loopback", &AuthSettings::limit_loopback,
+            {.fallback = "false",
+             .prose = "Whether `failures` holds for clients on loopback as well. False where a "
+                      "proxy on this machine speaks for everybody, or tools are tried out.",
+             .restart = true});
   return table;
 }
 
@@ -194,6 +221,17 @@ Table EventTable() {
              .least = "1",
              .most = "100000",
              .prose = "Streams of events at once; more are answered 503.",
+             .restart = true});
+  return table;
+}
+
+Table AuditTable() {
+  Table table;
+  table.Key("keep", &AuditSettings::keep,
+            {.fallback = "100000",
+             .least = "100",
+             .most = "100000000",
+             .prose = "Changes that `/v1/audit` remembers; up to a tenth more may be kept.",
              .restart = true});
   return table;
 }
@@ -329,6 +367,8 @@ settings::Table OriginTable() {
       ThreadTable());
   table.Sub("events", &OriginSettings::events, {.prose = "The event log that edges follow."},
             EventTable());
+  table.Sub("audit", &OriginSettings::audit, {.prose = "Who changed what: `nearside audit`."},
+            AuditTable());
   table.Sub("releases", &OriginSettings::releases, {.prose = "Releases of sites."}, ReleaseTable());
   table.Sub("limits", &OriginSettings::limits,
             {.prose = "Every limit has one outcome and is counted."}, LimitTable());

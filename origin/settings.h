@@ -47,6 +47,10 @@ struct StorageSettings {
 struct AuthSettings {
   std::string token_file;
   std::string fleet_token_file;
+  std::string s3_key_file;  ///< "": beside the database
+  int tokens = 0;
+  int failures = 0;
+  bool limit_loopback = false;
   settings::Origin where;
 };
 
@@ -61,6 +65,10 @@ struct EventSettings {
   int64_t keep = 0;
   milliseconds heartbeat{};
   int followers = 0;
+};
+
+struct AuditSettings {
+  int64_t keep = 0;
 };
 
 struct ReleaseSettings {
@@ -89,6 +97,7 @@ struct OriginSettings {
   AuthSettings auth;
   ThreadSettings threads;
   EventSettings events;
+  AuditSettings audit;
   ReleaseSettings releases;
   LimitSettings limits;
   settings::RestartValues restart_values;
