@@ -26,8 +26,10 @@
 
 #include "runtime/clock.h"
 #include "runtime/result.h"
+#include "storage/asset.h"
 #include "storage/blob_store.h"
 #include "storage/cache_store.h"
+#include "storage/multipart_upload.h"
 #include "storage/token.h"
 
 namespace nearside::storage {
@@ -52,20 +54,6 @@ struct Site {
   WallTime changed;
 };
 inline constexpr size_t kEarlierReleases = 16;
-
-/// One row of a manifest.
-struct Asset {
-  std::string path;
-  BlobId blob;
-  uint64_t bytes = 0;
-  std::string content_type;
-  /// Extra fields of the answer; names in lower case, values without line breaks.
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::vector<std::string> tags;  ///< without spaces
-  /// When this content came to stand at this path; kept while the content stays. Given by the
-  /// store.
-  WallTime modified;
-};
 
 enum class ReleaseKind { kPublished, kLive };
 enum class ReleaseState {
@@ -211,6 +199,26 @@ class Metadata {
   virtual Result<LogPosition> Append(std::span<const NewEvent> events) = 0;
   /// The events behind `after`, in order; the caller has compared `after` with Log().
   virtual Result<std::vector<Event>> Events(uint64_t after, size_t limit) = 0;
+
+  /// Uploads in parts: storage/multipart_upload.h. Error: kClient no_such_site.
+  virtual Status CreateUpload(const MultipartUpload& upload) = 0;
+  /// Error: kClient no_such_upload (also when it is another site's or path's).
+  virtual Result<MultipartUpload> FindUpload(const std::string& site, const std::string& path,
+                                             const std::string& id) = 0;
+  /// By path, then by id.
+  virtual Result<std::vector<MultipartUpload>> ListUploads(const std::string& site,
+                                                           const UploadRange& range) = 0;
+  /// Those begun before `begun`, of all sites.
+  virtual Result<std::vector<MultipartUpload>> UploadsBefore(WallTime begun, size_t limit) = 0;
+  /// Replaces the part of that number, and gives the blob of the one that was there. Error: kClient
+  /// no_such_upload.
+  virtual Result<std::optional<BlobId>> PutPart(const std::string& upload,
+                                                const UploadPart& part) = 0;
+  /// In the order of their numbers, behind `after`.
+  virtual Result<std::vector<UploadPart>> Parts(const std::string& upload, int after,
+                                                size_t limit) = 0;
+  /// With its parts, whose blobs are the answer. Removing what is not there succeeds.
+  virtual Result<std::vector<BlobId>> RemoveUpload(const std::string& upload) = 0;
 
   /// Not made durable at once: an edge reports again within a second.
   virtual Status ReportEdge(const EdgeReport& report) = 0;

@@ -48,7 +48,18 @@ constexpr const char* kStep2[] = {
     "CREATE INDEX audit_by_site ON audit (site, seq)",
 };
 
-constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2};
+constexpr const char* kStep3[] = {
+    "ALTER TABLE assets ADD COLUMN notes TEXT NOT NULL DEFAULT ''",
+    "CREATE TABLE uploads (id TEXT NOT NULL PRIMARY KEY, site TEXT NOT NULL, path TEXT NOT NULL, "
+    "content_type TEXT NOT NULL, headers TEXT NOT NULL, tags TEXT NOT NULL, notes TEXT NOT NULL, "
+    "begun BIGINT NOT NULL)",
+    "CREATE INDEX uploads_by_path ON uploads (site, path, id)",
+    "CREATE TABLE upload_parts (upload TEXT NOT NULL, number BIGINT NOT NULL, blob TEXT NOT NULL, "
+    "bytes BIGINT NOT NULL, md5 TEXT NOT NULL, modified BIGINT NOT NULL, "
+    "PRIMARY KEY (upload, number))",
+};
+
+constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3};
 constexpr int64_t kVersion = std::size(kSteps);
 
 /// Below 2^53, so that it survives programs whose JSON numbers are doubles; never 0.

@@ -53,6 +53,17 @@ class SqlMetadata final : public Metadata {
   Status AddBlob(const StoredBlob& blob) override;
   Result<std::optional<uint64_t>> FindBlob(const BlobId& id) override;
 
+  Status CreateUpload(const MultipartUpload& upload) override;
+  Result<MultipartUpload> FindUpload(const std::string& site, const std::string& path,
+                                     const std::string& id) override;
+  Result<std::vector<MultipartUpload>> ListUploads(const std::string& site,
+                                                   const UploadRange& range) override;
+  Result<std::vector<MultipartUpload>> UploadsBefore(WallTime begun, size_t limit) override;
+  Result<std::optional<BlobId>> PutPart(const std::string& upload, const UploadPart& part) override;
+  Result<std::vector<UploadPart>> Parts(const std::string& upload, int after,
+                                        size_t limit) override;
+  Result<std::vector<BlobId>> RemoveUpload(const std::string& upload) override;
+
   Result<LogState> Log() override;
   Result<LogPosition> Append(std::span<const NewEvent> events) override;
   Result<std::vector<Event>> Events(uint64_t after, size_t limit) override;
