@@ -17,8 +17,8 @@
 namespace nearside::origin {
 
 /// What a request was, for counters.
-enum class RequestKind { kVisitor, kApi, kUpload, kEvents };
-inline constexpr size_t kRequestKinds = 4;
+enum class RequestKind { kVisitor, kApi, kUpload, kEvents, kS3 };
+inline constexpr size_t kRequestKinds = 5;
 
 /// Counts of what was answered. Any thread: an origin's requests are few enough for shared atomics.
 struct NodeCounters {

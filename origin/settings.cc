@@ -1,5 +1,7 @@
 #include "origin/settings.h"
 
+#include "http/fields.h"
+#include "http/uri.h"
 #include "net/address.h"
 
 namespace nearside::origin {
@@ -171,6 +173,57 @@ Table AuthTable() {
   return table;
 }
 
+std::string CheckS3Domain(std::string_view text) {
+  const std::optional<http::Authority> authority = http::SplitAuthority(text);
+  const bool name = authority && !authority->port && authority->host == text &&
+                    http::LowerName(text) == text && !net::IsIpLiteral(text);
+  return text.empty() || name ? "" : "a name in lower case like \"s3.example.org\", without port";
+}
+
+std::string CheckCorsOrigin(std::string_view text) {
+  const Result<http::Uri> uri = http::SplitUri(text);
+  const bool origin = uri && uri->path.empty() && !uri->has_query;
+  return text == "*" || origin ? "" : "an origin like \"https://app.example.org\", or \"*\"";
+}
+
+Table S3Table() {
+  Table table;
+  table.Key("enabled", &S3Settings::enabled,
+            {.fallback = "true",
+             .prose = "Whether the API's addresses answer S3 clients as well: a bucket is a site. "
+                      "Nothing is answered without a signature.",
+             .restart = true});
+  table.Key("domain", &S3Settings::domain,
+            {.fallback = "",
+             .prose = "With `s3.example.org`, requests for the host `BUCKET.s3.example.org` name "
+                      "their bucket by it (virtual-host style). Path style always works.",
+             .restart = true,
+             .check = CheckS3Domain});
+  table.Key("region", &S3Settings::region,
+            {.fallback = "us-east-1",
+             .least = "1",
+             .most = "64",
+             .prose = "What clients that ask for a bucket's region are told. Signatures are taken "
+                      "for any.",
+             .restart = true});
+  table.Key("cors_origins", &S3Settings::cors_origins,
+            {.fallback = "[]",
+             .most = "100",
+             .prose = "Origins whose pages may speak S3 from a browser (`https://app.example.org`, "
+                      "or `*`), still with signatures. Empty: none.",
+             .restart = true,
+             .check = CheckCorsOrigin});
+  table.Key(
+      "upload_expiry", &S3Settings::upload_expiry,
+      {.fallback = "7d",
+       .least = "1m",
+       .most = "90d",
+       .prose = "An upload in parts that was neither completed nor aborted this long after it "
+                "began is removed with its parts.",
+       .restart = true});
+  return table;
+}
+
 Table ThreadTable() {
   Table table;
   table.Key("visitors", &ThreadSettings::visitors,
@@ -184,6 +237,12 @@ Table ThreadTable() {
              .least = "1",
              .most = "1024",
              .prose = "Threads for API requests with small bodies, edges' reports among them.",
+             .restart = true});
+  table.Key("s3", &ThreadSettings::s3,
+            {.fallback = "8",
+             .least = "1",
+             .most = "1024",
+             .prose = "Threads for S3 requests that bring no content: listings and downloads.",
              .restart = true});
   table.Key("uploads", &ThreadSettings::uploads,
             {.fallback = "16",
@@ -361,6 +420,7 @@ settings::Table OriginTable() {
             StorageTable());
   table.Sub("auth", &OriginSettings::auth, {.required = true, .prose = "Who may use the API."},
             AuthTable());
+  table.Sub("s3", &OriginSettings::s3, {.prose = "The S3-compatible endpoint."}, S3Table());
   table.Sub(
       "threads", &OriginSettings::threads,
       {.prose = "Each kind of work has threads of its own, so that none keeps another waiting."},

@@ -54,9 +54,18 @@ struct AuthSettings {
   settings::Origin where;
 };
 
+struct S3Settings {
+  bool enabled = true;
+  std::string domain;  ///< "": path style alone
+  std::string region;
+  std::vector<std::string> cors_origins;
+  milliseconds upload_expiry{};
+};
+
 struct ThreadSettings {
   int visitors = 0;
   int api = 0;
+  int s3 = 0;
   int uploads = 0;
   int disk = 0;
 };
@@ -95,6 +104,7 @@ struct OriginSettings {
   AdminSettings admin;
   StorageSettings storage;
   AuthSettings auth;
+  S3Settings s3;
   ThreadSettings threads;
   EventSettings events;
   AuditSettings audit;
