@@ -87,8 +87,8 @@ struct Place {
     return S3Fail(reason, std::string(where) + ": " + std::string(why));
   }
 };
-constexpr Place kField = {"bad_authorization", "Authorization"};
-constexpr Place kQuery = {"bad_query_authorization", "the signature in the query"};
+constexpr Place kInField = {"bad_authorization", "Authorization"};
+constexpr Place kInQuery = {"bad_query_authorization", "the signature in the query"};
 
 /// "AKID/20130524/us-east-1/s3/aws4_request".
 Status ReadCredential(std::string_view text, const Place& place, std::string* date,
@@ -204,9 +204,9 @@ Result<S3Authorization> ReadField(const http::RequestHead& head, std::string_vie
   S3Authorization out;
   std::string date;
   value.remove_prefix(kAlgorithm.size());
-  Status read = ReadCredential(Component(value, "Credential"), kField, &date, &out);
-  if (read) read = ReadSignedHeaders(Component(value, "SignedHeaders"), kField, &out);
-  if (read) read = ReadSignature(Component(value, "Signature"), kField, &out);
+  Status read = ReadCredential(Component(value, "Credential"), kInField, &date, &out);
+  if (read) read = ReadSignedHeaders(Component(value, "SignedHeaders"), kInField, &out);
+  if (read) read = ReadSignature(Component(value, "Signature"), kInField, &out);
   if (!read) return unexpected(std::move(read.error()));
   const std::optional<std::string_view> own = head.fields.Get("x-amz-date");
   const std::optional<std::string_view> plain = head.fields.Get("date");
@@ -216,7 +216,7 @@ Result<S3Authorization> ReadField(const http::RequestHead& head, std::string_vie
   if (!at) return S3Fail("access_denied", "expected X-Amz-Date, like 20130524T000000Z");
   out.time = FormatBasicTime(*at);
   if (out.date() != date)
-    return kField.Bad("the date of the credential is not that of the request");
+    return kInField.Bad("the date of the credential is not that of the request");
   if (Status good = CheckClock(*at, now); !good) return unexpected(std::move(good.error()));
   const std::optional<std::string_view> payload = head.fields.Get("x-amz-content-sha256");
   if (!payload) {
@@ -235,7 +235,7 @@ Status CheckExpiry(WallTime at, const std::string* expires, WallTime now) {
       std::from_chars(expires->data(), expires->data() + expires->size(), lasts).ptr ==
           expires->data() + expires->size();
   if (!number || lasts < 1 || lasts > kS3LongestPresign.count()) {
-    return kQuery.Bad("X-Amz-Expires: expected seconds from 1 to 604800");
+    return kInQuery.Bad("X-Amz-Expires: expected seconds from 1 to 604800");
   }
   if (at - now > kS3Skew) return CheckClock(at, now);
   if (now > at + seconds(lasts)) {
@@ -255,16 +255,16 @@ Result<S3Authorization> ReadQuery(const http::RequestHead& head, const QueryPair
     return text == nullptr ? std::string_view() : std::string_view(*text);
   };
   if (value("X-Amz-Algorithm") != kAlgorithm) {
-    return kQuery.Bad("X-Amz-Algorithm: expected " + std::string(kAlgorithm));
+    return kInQuery.Bad("X-Amz-Algorithm: expected " + std::string(kAlgorithm));
   }
-  Status read = ReadCredential(value("X-Amz-Credential"), kQuery, &date, &out);
-  if (read) read = ReadSignedHeaders(value("X-Amz-SignedHeaders"), kQuery, &out);
-  if (read) read = ReadSignature(value("X-Amz-Signature"), kQuery, &out);
+  Status read = ReadCredential(value("X-Amz-Credential"), kInQuery, &date, &out);
+  if (read) read = ReadSignedHeaders(value("X-Amz-SignedHeaders"), kInQuery, &out);
+  if (read) read = ReadSignature(value("X-Amz-Signature"), kInQuery, &out);
   if (!read) return unexpected(std::move(read.error()));
   const std::optional<WallTime> at = ParseBasicTime(value("X-Amz-Date"));
-  if (!at) return kQuery.Bad("X-Amz-Date: expected a time like 20130524T000000Z");
+  if (!at) return kInQuery.Bad("X-Amz-Date: expected a time like 20130524T000000Z");
   out.time = FormatBasicTime(*at);
-  if (out.date() != date) return kQuery.Bad("the date of the credential is not X-Amz-Date's");
+  if (out.date() != date) return kInQuery.Bad("the date of the credential is not X-Amz-Date's");
   if (Status good = CheckExpiry(*at, Find(pairs, "X-Amz-Expires"), now); !good) {
     return unexpected(std::move(good.error()));
   }
