@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/assets.h"
+#include "cli/audit.h"
 #include "cli/check.h"
 #include "cli/command.h"
 #include "cli/drain.h"
@@ -20,6 +21,7 @@
 #include "cli/sites.h"
 #include "cli/status.h"
 #include "cli/steer.h"
+#include "cli/tokens.h"
 #include "runtime/daemon.h"
 #include "runtime/signals.h"
 #include "runtime/units.h"
@@ -33,6 +35,7 @@ constexpr const char* kExamples = R"(Examples:
   nearside purge https://www.example.com/a.css                   # which edge forgot it, in how many ms
   nearside status                                                # one screen
   nearside rollback --site demo                                  # back to the release before
+  nearside token create ci --site demo --expires 90d             # for a pipeline: this site alone
 
 The origin is --origin or what ~/.config/nearside/client.toml says:
   origin = "http://127.0.0.1:9000"
@@ -93,6 +96,26 @@ constexpr const char* kReloadExamples = R"(Examples:
 Reads settings, zone files and databases again, as SIGHUP does, and says what came of it. What is wrong is named
 with file and line; the server then goes on with what it had, and the command exits 1.)";
 
+constexpr const char* kTokenExamples = R"(Examples:
+  nearside token create ci --site demo --expires 90d --save ci.token   # read, publish and purge one site
+  nearside token create watch --all-sites --scope read                 # for nearside status and check
+  nearside token create cache --site shop --scope purge                # for a shop that purges its pages
+  nearside --token-file ci.token publish ./public --site demo          # the pipeline
+  nearside token list                                                  # who has one, when it was last used
+  nearside token revoke 0a1b2c3d4e5f60718293                           # opens nothing, on all origins at once
+
+Scopes: read (see releases and assets), publish (change assets, make and activate releases), purge, and
+admin (all of these, the site's hosts and its tokens). A token is for one site, or with --all-sites for all.
+Its id and the secret beside it are a key pair for S3 clients. Secrets are shown once, when they are made.)";
+
+constexpr const char* kAuditExamples = R"(Examples:
+  nearside audit                          # the last 50 changes, the newest last
+  nearside audit --site demo --limit 200
+  nearside audit --after 1200 --json      # what came since, for a program that keeps it
+
+WHO is the token's name and id; "auth.token_file" is the token in the origin's own file. Reading is not on
+record, and neither are contents that were uploaded and that no release names.)";
+
 /// The origin refuses to wait longer, but only after a publish has uploaded everything.
 constexpr seconds kLongestWait{60};
 
@@ -102,6 +125,13 @@ std::string CheckWait(const std::string& text) {
   if (wait && *wait <= kLongestWait) return "";
   return "expected a duration like 2s or 500ms, at most " + FormatDuration(kLongestWait) +
          ", got \"" + text + "\"";
+}
+
+/// Checks --expires in the same way.
+std::string CheckLife(const std::string& text) {
+  const Result<milliseconds> life = ParseDuration(text);
+  if (life && *life > milliseconds(0)) return "";
+  return "expected a duration like 90d or 12h, got \"" + text + "\"";
 }
 
 /// The command line being built, and what was chosen.
@@ -119,6 +149,8 @@ struct CommandLine {
   AssetsOptions assets;
   SitesOptions sites;
   StatusOptions status;
+  TokensOptions tokens;
+  AuditOptions audit;
   ExplainOptions explain;
   ExplainDnsOptions explain_dns;
   DrainOptions drain;
@@ -155,6 +187,8 @@ struct CommandLine {
   void AddReleases();
   void AddAssets();
   void AddSites();
+  void AddTokens();
+  void AddAudit();
   void AddStatus();
   void AddEdges();
   void AddLooks();
@@ -278,6 +312,54 @@ void CommandLine::AddSites() {
   for (CLI::App* command : {put, remove}) {
     command->add_option("name", sites.name, "The site's name")->type_name("NAME")->required();
   }
+}
+
+void CommandLine::AddTokens() {
+  CLI::App* group = app.add_subcommand("token", "Who may do what: tokens for people and programs");
+  group->fallthrough();
+  group->require_subcommand(1);
+  group->footer(kTokenExamples);
+  CLI::App* create = Command(group, "create", "Make a token and show its secret, this once",
+                             [this](CommandContext& c) { return CreateToken(c, tokens); });
+  create->footer(kTokenExamples);
+  create->add_option("name", tokens.name, "For those who will read the list: ci, watch")
+      ->type_name("NAME")
+      ->required();
+  CLI::Option* site = create->add_option("--site", tokens.site, "The one site it is for");
+  site->type_name("NAME");
+  create->add_flag("--all-sites", tokens.every_site, "It is for every site")->excludes(site);
+  create->add_option("--scope", tokens.scopes, "What it may do; several by commas")
+      ->type_name("SCOPE")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::IsMember({"read", "publish", "purge", "admin"}));
+  create->add_option("--expires", tokens.life, "When it ends, as 90d; without, never")
+      ->type_name("DURATION")
+      ->check(CheckLife);
+  create->add_option("--save", tokens.save, "Write the token to this file, for your eyes alone")
+      ->type_name("FILE");
+  CLI::App* list = Command(group, "list", "List tokens, without their secrets",
+                           [this](CommandContext& c) { return ListTokens(c, tokens); });
+  for (CLI::App* command : {create, list}) {
+    command->add_flag("--json", tokens.json, "Print JSON");
+  }
+  CLI::App* revoke = Command(group, "revoke", "From now on it opens nothing",
+                             [this](CommandContext& c) { return RevokeToken(c, tokens); });
+  revoke->add_option("id", tokens.id, "Its id, as the list shows it")->type_name("ID")->required();
+}
+
+void CommandLine::AddAudit() {
+  CLI::App* show = Command(&app, "audit", "Who changed what, when and from where",
+                           [this](CommandContext& c) { return ShowAudit(c, audit); });
+  show->footer(kAuditExamples);
+  show->add_option("--site", audit.site, "Only of this site")->type_name("NAME");
+  show->add_option("--limit", audit.limit, "At most so many")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  show->add_option("--after", audit.after, "What comes behind this number; without, the newest")
+      ->type_name("SEQ");
+  show->add_flag("--json", audit.json, "Print JSON");
 }
 
 void CommandLine::AddStatus() {
@@ -409,6 +491,8 @@ int RunCommandLine(int argc, const char* const* argv, std::FILE* out, std::FILE*
   line.AddReleases();
   line.AddAssets();
   line.AddSites();
+  line.AddTokens();
+  line.AddAudit();
   line.AddStatus();
   line.AddEdges();
   line.AddExplain();

@@ -17,10 +17,11 @@ build_packages=(
   libpoco-dev libspdlog-dev libssl-dev libtomlplusplus-dev libxxhash-dev libzstd-dev nlohmann-json3-dev zlib1g-dev
   libboost1.74-dev libgmock-dev libgtest-dev libldns-dev librapidcheck-dev
 )
-# Clients, the browser with its certificate store, formatters and the fuzzers' compiler.
+# Clients (four of them of S3), the browser with its certificate store, formatters and the fuzzers' compiler.
 test_packages=(
-  ca-certificates chromium clang-14 clang-format-14 clang-tidy-14 curl iproute2 knot-dnsutils libclang-rt-14-dev
-  libjpeg-turbo-progs libmaxmind-db-writer-perl libnss3-tools nghttp2-client openssl procps python3 shellcheck webp
+  awscli ca-certificates chromium clang-14 clang-format-14 clang-tidy-14 curl iproute2 knot-dnsutils libclang-rt-14-dev
+  libjpeg-turbo-progs libmaxmind-db-writer-perl libnss3-tools nghttp2-client openssl procps python3 python3-boto3
+  rclone s3cmd shellcheck webp
 )
 # Certificates, the sample site's pictures, and the commands that the demo prints.
 demo_packages=(

@@ -3,27 +3,13 @@
 #include <algorithm>
 
 #include "origin/event.h"
+#include "origin/openapi.h"
+#include "origin/route_access.h"
 #include "origin/visitor_service.h"
 #include "runtime/log.h"
 
 namespace nearside::origin {
 namespace {
-
-/// What the fleet's token opens beside what everybody may see.
-bool FleetMay(RouteKind kind, std::string_view method) {
-  const bool reads = method == "GET" || method == "HEAD";
-  switch (kind) {
-    case RouteKind::kEvents:
-    case RouteKind::kEdges:
-    case RouteKind::kSites:
-    case RouteKind::kSite:
-      return reads;
-    case RouteKind::kEdge:
-      return reads || method == "POST";
-    default:
-      return false;
-  }
-}
 
 std::string ReceiptMembers(const Receipt& receipt) {
   std::string json = "\"edges\":[";
@@ -39,6 +25,16 @@ std::string ReceiptMembers(const Receipt& receipt) {
   }
   json += "],\"complete\":";
   return json + (receipt.complete ? "true" : "false");
+}
+
+Answer TooManyFailures(milliseconds wait) {
+  const auto whole = std::chrono::ceil<seconds>(wait).count();
+  Answer answer = ProblemAnswer(
+      Error{Fault::kClient, "too_many_failures",
+            "too many wrong tokens came from this address: the next is looked at in " +
+                std::to_string(whole) + " s"});
+  answer.fields.Add("retry-after", std::to_string(whole));
+  return answer;
 }
 
 std::string PositionMembers(storage::LogPosition position) {
@@ -59,42 +55,50 @@ bool IsUpload(const http::RequestHead& head) {
   return head.method == "POST" && head.path().ends_with("/releases");
 }
 
-ApiOutcome Api::Handle(const ApiRequest& request) {
+ApiOutcome Api::Handle(const ApiRequest& incoming) {
+  ApiRequest request = incoming;
+  const std::string& method = request.head.method;
   Result<Route> route = ParseRoute(request.head.path());
-  // Who has no token is not told what there is and what not.
-  const RouteKind kind = route ? route->kind : RouteKind::kSites;
-  if (Status allowed = Authorize(kind, request); !allowed) {
-    Log(Level::kWarning, "access_denied",
-        {{"client", request.client},
-         {"method", request.head.method},
-         {"target", request.head.target.substr(0, 200)},
-         {"reason", allowed.error().reason}});
-    return ProblemAnswer(allowed.error());
+  if (!route || NeedOf(route->kind, method).reach != Reach::kOpen) {
+    // Who has no token is not told what there is and what not.
+    const milliseconds wait = node_.access.LockedOutFor(request.client);
+    if (wait > milliseconds(0)) return TooManyFailures(wait);
+    Result<Caller> caller = node_.access.Authenticate(request.head.fields, request.client);
+    if (!caller) return Refused(request, caller.error());
+    request.caller = std::move(*caller);
   }
   if (!route) return ProblemAnswer(route.error());
   const std::string_view methods = MethodsOf(route->kind);
-  if (!Allows(methods, request.head.method)) {
+  if (!Allows(methods, method)) {
     Answer answer = ProblemAnswer(Error{Fault::kClient, "method_not_allowed",
                                         "this resource has " + std::string(methods) + " only"});
     answer.fields.Add("allow", methods);
     return answer;
   }
+  if (Status allowed = CheckAccess(request.caller, *route, method); !allowed) {
+    return Refused(request, allowed.error());
+  }
   return Dispatch(*route, request);
 }
 
-Status Api::Authorize(RouteKind kind, const ApiRequest& request) const {
-  if (kind == RouteKind::kHealth) return {};
-  const Scope scope = node_.tokens()->ScopeOf(request.head.fields);
-  if (scope == Scope::kAdmin) return {};
-  if (scope == Scope::kFleet) {
-    if (FleetMay(kind, request.head.method)) return {};
-    return Fail(Fault::kClient, "forbidden",
-                "the fleet's token does not open this: use the token of auth.token_file");
+Answer Api::Refused(const ApiRequest& request, const Error& error) const {
+  const int status = StatusOfError(error);
+  if (status == 401 || status == 403) {
+    Log(Level::kWarning, "access_denied",
+        {{"client", request.client},
+         {"token", request.caller.name},
+         {"method", request.head.method},
+         {"target", request.head.target.substr(0, 200)},
+         {"reason", error.reason}});
   }
-  return Fail(Fault::kClient, "unauthorized",
-              request.head.fields.Has("authorization")
-                  ? "the token is not known here: expected one of auth.token_file"
-                  : "expected the header \"Authorization: Bearer TOKEN\"");
+  return ProblemAnswer(status, error);
+}
+
+void Api::Record(const ApiRequest& request, const Deed& deed) {
+  if (Status kept = node_.metadata->AddAudit(RecordOf(request, deed)); !kept) {
+    Log(Level::kError, "audit_record_lost",
+        {{"action", deed.action}, {"token", request.caller.name}, {"error", kept.error().message}});
+  }
 }
 
 ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request) {
@@ -124,12 +128,20 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request) {
       return ListEdges();
     case RouteKind::kEdge:
       if (reads) return GetEdge(route);
-      return method == "POST" ? ReportEdge(route, request) : RemoveEdge(route);
+      return method == "POST" ? ReportEdge(route, request) : RemoveEdge(route, request);
     case RouteKind::kSites:
-      return reads ? ListSites() : CreateSite(request);
+      return reads ? ListSites(request) : CreateSite(request);
     case RouteKind::kSite:
       if (reads) return GetSite(route);
       return method == "PUT" ? PutSite(route, request) : DeleteSite(route, request);
+    case RouteKind::kTokens:
+      return reads ? ListTokens(request) : CreateToken(request);
+    case RouteKind::kToken:
+      return reads ? GetToken(route, request) : RevokeToken(route, request);
+    case RouteKind::kAudit:
+      return ListAudit(request);
+    case RouteKind::kOpenApi:
+      return JsonAnswer(200, OpenApiDocument());
   }
   return ProblemAnswer(Error{Fault::kClient, "no_such_route", "the API has nothing there"});
 }
@@ -138,6 +150,7 @@ ApiOutcome Api::Done(const ApiRequest& request, Change change) {
   Log(Level::kInfo, change.event,
       {{"site", change.site},
        {"client", request.client},
+       {"token", request.caller.name},
        {"position", PositionText(change.position)}});
   node_.Changed(change.site);
   // Its syntax was checked before the change was made.

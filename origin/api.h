@@ -8,6 +8,8 @@
 
 #include "http/message.h"
 #include "origin/answer.h"
+#include "origin/audit.h"
+#include "origin/caller.h"
 #include "origin/fleet.h"
 #include "origin/node.h"
 #include "origin/request_body.h"
@@ -24,11 +26,13 @@ struct ApiRequest {
   const http::RequestHead& head;
   std::string_view client;  ///< address, for logs
   RequestBody& body;
+  Caller caller = {};  ///< set by Handle
 };
 
 /// The request becomes a stream of events.
 struct FollowLog {
   std::optional<storage::LogPosition> after;
+  std::string token;  ///< the caller's id: the stream ends with it
 };
 
 /// The answer comes when the edges have applied a position, or when it has been waited for long
@@ -40,6 +44,10 @@ struct AwaitEdges {
   int status = 200;
   std::string members;  ///< JSON members of the answer beside the receipt's
 };
+
+inline storage::AuditEntry RecordOf(const ApiRequest& request, const Deed& deed) {
+  return RecordOf(request.caller, request.client, deed);
+}
 
 using ApiOutcome = std::variant<Answer, FollowLog, AwaitEdges>;
 
@@ -57,7 +65,8 @@ class Api {
 
  private:
   ApiOutcome Dispatch(const Route& route, const ApiRequest& request);
-  Status Authorize(RouteKind kind, const ApiRequest& request) const;
+  /// The answer to an error; one that says who may not do what is logged as well.
+  Answer Refused(const ApiRequest& request, const Error& error) const;
 
   // api_assets.cc
   ApiOutcome GetAsset(const Route& route, const ApiRequest& request);
@@ -76,7 +85,7 @@ class Api {
   ApiOutcome Activate(const Route& route, const ApiRequest& request);
 
   // api_sites.cc
-  ApiOutcome ListSites();
+  ApiOutcome ListSites(const ApiRequest& request);
   ApiOutcome CreateSite(const ApiRequest& request);
   ApiOutcome GetSite(const Route& route);
   ApiOutcome PutSite(const Route& route, const ApiRequest& request);
@@ -88,7 +97,15 @@ class Api {
   ApiOutcome ListEdges();
   ApiOutcome GetEdge(const Route& route);
   ApiOutcome ReportEdge(const Route& route, const ApiRequest& request);
-  ApiOutcome RemoveEdge(const Route& route);
+  ApiOutcome RemoveEdge(const Route& route, const ApiRequest& request);
+
+  // api_tokens.cc
+  ApiOutcome ListTokens(const ApiRequest& request);
+  ApiOutcome CreateToken(const ApiRequest& request);
+  ApiOutcome GetToken(const Route& route, const ApiRequest& request);
+  ApiOutcome RevokeToken(const Route& route, const ApiRequest& request);
+  ApiOutcome ListAudit(const ApiRequest& request);
+  void TokensChanged();
 
   /// A change that was made.
   struct Change {
@@ -102,6 +119,10 @@ class Api {
   /// The end of every change: it is logged, visitors and followers are told, and the answer carries
   /// the position, or waits for the edges when the request says ?wait=.
   ApiOutcome Done(const ApiRequest& request, Change change);
+
+  /// The record of a change that no event announces, right after it. When it cannot be written,
+  /// that is logged: the change was made.
+  void Record(const ApiRequest& request, const Deed& deed);
 
   Node& node_;
 };

@@ -4,6 +4,7 @@
 #include "http/field_list.h"
 #include "origin/api.h"
 #include "origin/asset_path.h"
+#include "origin/audit.h"
 #include "origin/content_digest.h"
 #include "origin/event.h"
 #include "origin/manifest.h"
@@ -153,7 +154,11 @@ ApiOutcome Api::PutAsset(const Route& route, const ApiRequest& request) {
       [&](const std::optional<storage::Asset>& now) {
         return CheckPreconditions(request.head, now);
       },
-      [](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/false); });
+      Signed([](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/false); },
+             RecordOf(request, {.action = "asset_put",
+                                .site = route.site,
+                                .detail = "{\"path\":" + JsonString(route.path) + ",\"sha256\":\"" +
+                                          storage::BlobName(asset.blob) + "\"}"})));
   if (!change) return fail(change.error());
   asset.modified = change->modified;
   std::string members = Dump(AssetJson(asset));
@@ -175,7 +180,10 @@ ApiOutcome Api::DeleteAsset(const Route& route, const ApiRequest& request) {
       [&](const std::optional<storage::Asset>& now) {
         return CheckPreconditions(request.head, now);
       },
-      [](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/true); });
+      Signed([](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/true); },
+             RecordOf(request, {.action = "asset_deleted",
+                                .site = route.site,
+                                .detail = "{\"path\":" + JsonString(route.path) + "}"})));
   if (!change) return ProblemAnswer(change.error());
   return Done(request, {.event = "asset_deleted",
                         .site = route.site,

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "origin/api.h"
+#include "origin/audit.h"
 #include "origin/event.h"
 #include "origin/json.h"
 #include "origin/manifest.h"
@@ -8,17 +9,44 @@
 namespace nearside::origin {
 namespace {
 
-/// The site that a purge means: by its name, or by the host of its first absolute URL.
-Result<storage::Site> SiteOfPurge(Node& node, const PurgeRequest& purge) {
-  if (!purge.site.empty()) return node.metadata->FindSite(purge.site);
+/// The site that a purge means: by its name, or by the host of its first absolute URL. Error:
+/// kClient forbidden as well, before it is told whether there is such a site.
+Result<storage::Site> SiteOfPurge(Node& node, const PurgeRequest& purge, const Caller& caller) {
+  const auto allowed = [&](std::string_view name) { return Require(caller, Right::kPurge, name); };
+  if (!purge.site.empty()) {
+    if (Status may = allowed(purge.site); !may) return unexpected(std::move(may.error()));
+    return node.metadata->FindSite(purge.site);
+  }
   const std::string host = HostOfPurge(purge.forget);
   if (host.empty()) {
     return Fail(Fault::kClient, "bad_purge",
                 "which site? expected \"site\", or absolute URLs of one of its hosts");
   }
   std::shared_ptr<const storage::Site> site = node.sites.FindHost(host);
-  if (site != nullptr) return *site;
+  if (site != nullptr) {
+    if (Status may = allowed(site->name); !may) return unexpected(std::move(may.error()));
+    return *site;
+  }
   return Fail(Fault::kClient, "bad_purge", "no site has the host \"" + host + "\"");
+}
+
+/// What a purge was about, with the first few of each kind.
+std::string DetailOf(const Forget& forget) {
+  constexpr size_t kShown = 10;
+  constexpr size_t kShownBytes = 200;
+  nlohmann::ordered_json json = {{"soft", forget.soft}};
+  if (forget.all) json["all"] = true;
+  const std::pair<const char*, const std::vector<std::string>&> kinds[] = {
+      {"urls", forget.urls}, {"prefixes", forget.prefixes}, {"tags", forget.tags}};
+  for (const auto& [kind, names] : kinds) {
+    if (names.empty()) continue;
+    json[kind] = nlohmann::ordered_json::array();
+    for (size_t i = 0; i < std::min(names.size(), kShown); ++i) {
+      json[kind].push_back(names[i].substr(0, kShownBytes));
+    }
+    if (names.size() > kShown) json[std::string(kind) + "_count"] = names.size();
+  }
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 /// Why a follower cannot go on from a position; nullopt: it can.
@@ -84,11 +112,14 @@ ApiOutcome Api::Purge(const ApiRequest& request) {
   if (auto wait = QueryWait(request.head.query(), kLongestWait); !wait) {
     return ProblemAnswer(wait.error());
   }
-  Result<storage::Site> site = SiteOfPurge(node_, *purge);
-  if (!site) return ProblemAnswer(site.error());
+  Result<storage::Site> site = SiteOfPurge(node_, *purge, request.caller);
+  if (!site) return Refused(request, site.error());
   if (Status good = ResolvePurge(*site, &purge->forget); !good) return ProblemAnswer(good.error());
   const WallTime since = WallNow();
-  const std::vector<storage::NewEvent> events = EventsOf("purge", *site, purge->forget);
+  const std::vector<storage::NewEvent> events =
+      Signed(EventsOf("purge", *site, purge->forget),
+             RecordOf(request,
+                      {.action = "purged", .site = site->name, .detail = DetailOf(purge->forget)}));
   Result<storage::LogPosition> position = node_.metadata->Append(events);
   if (!position) return ProblemAnswer(position.error());
   return Done(request, {.event = "purged",
@@ -114,6 +145,7 @@ ApiOutcome Api::Events(const ApiRequest& request) {
                                "as many streams of events are open as events.followers allows"});
   }
   FollowLog follow;
+  follow.token = request.caller.token;
   if (wanted->after) follow.after = storage::LogPosition{log->last.epoch, *wanted->after};
   return follow;
 }
@@ -177,10 +209,12 @@ ApiOutcome Api::ReportEdge(const Route& route, const ApiRequest& request) {
                              ",\"seq\":" + std::to_string(log->last.sequence) + "}");
 }
 
-ApiOutcome Api::RemoveEdge(const Route& route) {
+ApiOutcome Api::RemoveEdge(const Route& route, const ApiRequest& request) {
   if (Status removed = node_.fleet.Remove(route.name); !removed) {
     return ProblemAnswer(removed.error());
   }
+  Record(request,
+         {.action = "edge_forgotten", .detail = "{\"edge\":" + JsonString(route.name) + "}"});
   Answer answer;
   answer.status = 204;
   return answer;

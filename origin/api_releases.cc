@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "origin/api.h"
+#include "origin/audit.h"
 #include "origin/event.h"
 #include "origin/manifest.h"
 
@@ -67,6 +68,10 @@ ApiOutcome Api::CreateRelease(const Route& route, const ApiRequest& request) {
   if (!assets) return ProblemAnswer(assets.error());
   Result<storage::Release> release = node_.metadata->CreateRelease(route.site, *assets);
   if (!release) return ProblemAnswer(release.error());
+  Record(request, {.action = "release_created",
+                   .site = route.site,
+                   .detail = "{\"release\":\"" + std::to_string(release->id) +
+                             "\",\"assets\":" + std::to_string(release->assets) + "}"});
   Result<nlohmann::ordered_json> missing = MissingJson(*node_.metadata, release->id);
   if (!missing) return ProblemAnswer(missing.error());
   nlohmann::ordered_json json = ReleaseJson(*release);
@@ -91,8 +96,13 @@ ApiOutcome Api::Activate(const Route& route, const ApiRequest& request) {
   if (auto wait = QueryWait(request.head.query(), kLongestWait); !wait) {
     return ProblemAnswer(wait.error());
   }
-  Result<storage::Activation> activation =
-      node_.metadata->ActivateRelease(route.site, route.release, AnnounceActivation);
+  Result<storage::Activation> activation = node_.metadata->ActivateRelease(
+      route.site, route.release,
+      Signed(AnnounceActivation,
+             RecordOf(request,
+                      {.action = "release_activated",
+                       .site = route.site,
+                       .detail = "{\"release\":\"" + std::to_string(route.release) + "\"}"})));
   if (!activation) return ProblemAnswer(activation.error());
   std::string members = "\"site\":" + JsonString(route.site) + ",\"release\":\"" +
                         std::to_string(route.release) + "\",\"previous\":\"" +

@@ -1,12 +1,13 @@
 #include "origin/api_server.h"
 
+#include "origin/s3_errors.h"
 #include "origin/visitor_service.h"
 #include "runtime/log.h"
 
 namespace nearside::origin {
 namespace {
 
-constexpr std::string_view kKindNames[kRequestKinds] = {"visitor", "api", "upload", "events"};
+constexpr std::string_view kKindNames[kRequestKinds] = {"visitor", "api", "upload", "events", "s3"};
 constexpr std::string_view kClassNames[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 struct CounterRow {
@@ -55,6 +56,14 @@ GateOptions GateOptionsOf(const LimitSettings& limits) {
   return options;
 }
 
+/// How often uploads in parts are looked at for those that have expired.
+constexpr milliseconds kExpiryStep = seconds(60);
+
+/// These paths are the API's whatever else is asked for; so no bucket has such a name.
+bool IsOfApi(const http::RequestHead& head) {
+  return head.path() == "/healthz" || head.path().starts_with("/v1/");
+}
+
 size_t Size(int setting) { return static_cast<size_t>(setting); }
 
 }  // namespace
@@ -62,9 +71,11 @@ size_t Size(int setting) { return static_cast<size_t>(setting); }
 ApiServer::ApiServer(Node& node)
     : node_(node),
       api_(node),
+      s3_(node),
       visitors_(Size(node.settings.threads.visitors), Size(node.settings.limits.queue)),
       uploads_(Size(node.settings.threads.uploads), Size(node.settings.limits.queue)),
-      small_(Size(node.settings.threads.api), Size(node.settings.limits.queue), kWaitingReceipts) {}
+      small_(Size(node.settings.threads.api), Size(node.settings.limits.queue), kWaitingReceipts),
+      s3_readers_(Size(node.settings.threads.s3), Size(node.settings.limits.queue)) {}
 
 Result<std::unique_ptr<ApiServer>> ApiServer::Open(
     Node& node, const std::vector<net::SocketAddress>& addresses) {
@@ -80,8 +91,18 @@ Status ApiServer::Bind(const std::vector<net::SocketAddress>& addresses) {
   options.heartbeat = node_.settings.events.heartbeat;
   options.limit = Size(node_.settings.events.followers);
   auto followers = Followers::Start(
-      *node_.metadata, options, [this](const std::string& site) { node_.ReadSite(site); },
-      [this] { node_.fleet.Tick(MonoNow(), WallNow()); });
+      *node_.metadata, options,
+      {.on_news = [this](const std::string& site) { node_.ReadSite(site); },
+       .on_look = [this](const storage::LogState& log) { node_.access.table().Follow(log); },
+       .on_tick =
+           [this] {
+             node_.fleet.Tick(MonoNow(), WallNow());
+             ExpireUploads();
+           },
+       .may_follow =
+           [this](const std::string& token) {
+             return node_.access.table().Find(token, WallNow()).has_value();
+           }});
   if (!followers) return unexpected(std::move(followers.error()));
   followers_ = std::move(*followers);
   node_.wake_followers = [this] { followers_->Wake(); };
@@ -101,6 +122,7 @@ ApiServer::~ApiServer() {
   visitors_.Stop();
   uploads_.Stop();
   small_.Stop();
+  s3_readers_.Stop();
   followers_.reset();
   node_.wake_followers = [] {};
   node_.followers_full = [] { return false; };
@@ -142,6 +164,9 @@ ApiServer::Purpose ApiServer::PurposeOf(const http::RequestHead& head) const {
   purpose.site = node_.sites.FindHost(head.host());
   if (purpose.site != nullptr) {
     purpose.kind = RequestKind::kVisitor;
+  } else if (!IsOfApi(head) && s3_.Takes(head)) {
+    purpose.s3 = true;
+    purpose.kind = IsS3Upload(head) ? RequestKind::kUpload : RequestKind::kS3;
   } else if (IsUpload(head)) {
     purpose.kind = RequestKind::kUpload;
   } else if (head.path() == "/v1/events") {
@@ -156,6 +181,8 @@ Pool& ApiServer::PoolOf(RequestKind kind) {
       return visitors_;
     case RequestKind::kUpload:
       return uploads_;
+    case RequestKind::kS3:
+      return s3_readers_;
     case RequestKind::kApi:
     case RequestKind::kEvents:
       break;
@@ -174,11 +201,13 @@ void ApiServer::OnRequest(std::unique_ptr<Conversation> conversation) {
   const bool taken = PoolOf(purpose.kind).Submit([this, purpose, shared] {
     if (purpose.kind == RequestKind::kVisitor) {
       ServeVisitor(purpose, std::move(*shared));
+    } else if (purpose.s3) {
+      ServeS3(purpose.kind, std::move(*shared));
     } else {
       ServeApi(purpose.kind, std::move(*shared));
     }
   });
-  if (!taken) RefuseBusy(purpose.kind, std::move(*shared));
+  if (!taken) RefuseBusy(purpose, std::move(*shared));
 }
 
 void ApiServer::ServeVisitor(const Purpose& purpose, std::unique_ptr<Conversation> conversation) {
@@ -186,10 +215,22 @@ void ApiServer::ServeVisitor(const Purpose& purpose, std::unique_ptr<Conversatio
   Finish(RequestKind::kVisitor, answer, std::move(conversation));
 }
 
+void ApiServer::ServeS3(RequestKind kind, std::unique_ptr<Conversation> conversation) {
+  const Answer answer = s3_.Handle(conversation->request(), conversation->client(), *conversation);
+  Finish(kind, answer, std::move(conversation));
+}
+
+/// Now and then. The followers' thread has other things to do than to wait for a disk.
+void ApiServer::ExpireUploads() {
+  const MonoTime now = MonoNow();
+  if (now < next_expiry_) return;
+  next_expiry_ = now + kExpiryStep;
+  (void)s3_readers_.Submit([this] { s3_.Expire(WallNow()); });
+}
+
 void ApiServer::ServeApi(RequestKind kind, std::unique_ptr<Conversation> conversation) {
   const http::RequestHead& head = conversation->request();
-  const bool of_api = head.path() == "/healthz" || head.path().starts_with("/v1/");
-  if (!of_api) {
+  if (!IsOfApi(head)) {
     const bool local = AsksNode(node_, head) || head.host() == "localhost";
     const Answer answer =
         local ? TextAnswer(404, "The API is below /v1/; a site answers to its own hosts.\n")
@@ -224,7 +265,7 @@ void ApiServer::StartFollowing(const FollowLog& follow,
   node_.counters.Count(RequestKind::kEvents, head.status);
   if (socket.is_open()) {
     Log(Level::kInfo, "follower_connected", {{"client", conversation->client()}});
-    followers_->Follow(std::move(socket), follow.after);
+    followers_->Follow(std::move(socket), follow.after, follow.token);
   }
   GiveBack(std::move(conversation));
 }
@@ -267,14 +308,20 @@ void ApiServer::FinishAtOnce(RequestKind kind, const Answer& answer,
   GiveBack(std::move(conversation));
 }
 
-void ApiServer::RefuseBusy(RequestKind kind, std::unique_ptr<Conversation> conversation) {
+void ApiServer::RefuseBusy(const Purpose& purpose, std::unique_ptr<Conversation> conversation) {
   ++node_.counters.refused_busy;
   constexpr std::string_view kWhy = "too many requests wait here: try again in a moment";
-  const bool visitor = kind == RequestKind::kVisitor;
-  Answer answer = visitor ? TextAnswer(503, std::string(kWhy) + "\n")
-                          : ProblemAnswer(503, Error{Fault::kSelf, "busy", std::string(kWhy)});
-  if (visitor) answer.fields.Add("retry-after", "1");
-  FinishAtOnce(kind, answer, std::move(conversation));
+  const Error busy{Fault::kSelf, "busy", std::string(kWhy)};
+  Answer answer;
+  if (purpose.kind == RequestKind::kVisitor) {
+    answer = TextAnswer(503, std::string(kWhy) + "\n");
+    answer.fields.Add("retry-after", "1");
+  } else if (purpose.s3) {
+    answer = S3ErrorAnswer(busy, conversation->request().path(), "");
+  } else {
+    answer = ProblemAnswer(503, busy);
+  }
+  FinishAtOnce(purpose.kind, answer, std::move(conversation));
 }
 
 void ApiServer::ExportMetrics(metrics::Registry& registry) const {
@@ -285,7 +332,7 @@ void ApiServer::ExportMetrics(metrics::Registry& registry) const {
   registry.CounterFrom("nearside_origin_events_sent_total", "Events sent to followers.", {},
                        [this] { return static_cast<double>(followers_->sent_events()); });
   const std::pair<std::string, const Pool*> pools[] = {
-      {"visitor", &visitors_}, {"upload", &uploads_}, {"api", &small_}};
+      {"visitor", &visitors_}, {"upload", &uploads_}, {"api", &small_}, {"s3", &s3_readers_}};
   for (const auto& [name, pool] : pools) {
     registry.Gauge("nearside_origin_busy_threads", "Threads at work, by kind.", {{"kind", name}},
                    [pool = pool] { return static_cast<double>(pool->busy()); });
@@ -307,6 +354,11 @@ void ApiServer::ExportRequests(metrics::Registry& registry) const {
           value(counters.answers[kind][status]));
     }
   }
+  registry.CounterFrom("nearside_origin_locked_out_total",
+                       "Requests of addresses that had shown too many wrong tokens: 429.", {},
+                       [this] { return static_cast<double>(node_.access.locked_out()); });
+  registry.Gauge("nearside_origin_tokens", "Tokens made by the API that are kept.", {},
+                 [this] { return static_cast<double>(node_.access.table().size()); });
   for (const CounterRow& row : kCounters) {
     registry.CounterFrom(row.name, row.help, {}, value(counters.*row.counter));
   }

@@ -13,6 +13,7 @@
 #include "origin/gate.h"
 #include "origin/node.h"
 #include "origin/pool.h"
+#include "origin/s3_service.h"
 
 namespace nearside::origin {
 
@@ -44,6 +45,7 @@ class ApiServer {
   struct Purpose {
     RequestKind kind = RequestKind::kApi;
     std::shared_ptr<const storage::Site> site;  ///< of a visitor
+    bool s3 = false;
   };
 
   explicit ApiServer(Node& node);
@@ -53,22 +55,27 @@ class ApiServer {
   void OnRequest(std::unique_ptr<Conversation> conversation);
   void ServeVisitor(const Purpose& purpose, std::unique_ptr<Conversation> conversation);
   void ServeApi(RequestKind kind, std::unique_ptr<Conversation> conversation);
+  void ServeS3(RequestKind kind, std::unique_ptr<Conversation> conversation);
+  void ExpireUploads();
   void StartFollowing(const FollowLog& follow, std::unique_ptr<Conversation> conversation);
   void Await(RequestKind kind, const AwaitEdges& awaited,
              std::unique_ptr<Conversation> conversation);
   void Finish(RequestKind kind, const Answer& answer, std::unique_ptr<Conversation> conversation);
   void FinishAtOnce(RequestKind kind, const Answer& answer,
                     std::unique_ptr<Conversation> conversation);
-  void RefuseBusy(RequestKind kind, std::unique_ptr<Conversation> conversation);
+  void RefuseBusy(const Purpose& purpose, std::unique_ptr<Conversation> conversation);
   void GiveBack(std::unique_ptr<Conversation> conversation);
   void ExportRequests(metrics::Registry& registry) const;
   void ExportConnections(metrics::Registry& registry) const;
 
   Node& node_;
   Api api_;
+  S3Service s3_;
   Pool visitors_;
   Pool uploads_;
   Pool small_;  ///< the API's other requests
+  Pool s3_readers_;
+  MonoTime next_expiry_;  ///< the followers' thread
   std::unique_ptr<Followers> followers_;
   std::unique_ptr<Gate> gate_;
   mutable std::mutex under_way_mutex_;

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "origin/api.h"
+#include "origin/audit.h"
 #include "origin/event.h"
 #include "origin/manifest.h"
 
@@ -22,14 +23,23 @@ std::string SiteMembers(const storage::SiteDraft& draft) {
   return text.substr(1, text.size() - 2);
 }
 
+Deed DeedOf(std::string_view action, const storage::SiteDraft& draft) {
+  return {.action = action,
+          .site = draft.name,
+          .detail = nlohmann::ordered_json{{"hosts", draft.hosts}}.dump()};
+}
+
 }  // namespace
 
-ApiOutcome Api::ListSites() {
+ApiOutcome Api::ListSites(const ApiRequest& request) {
   Result<std::vector<storage::Site>> sites = node_.metadata->Sites();
   if (!sites) return ProblemAnswer(sites.error());
   nlohmann::ordered_json json;
   json["sites"] = nlohmann::ordered_json::array();
-  for (const storage::Site& site : *sites) json["sites"].push_back(SiteJson(site));
+  const std::string& only = request.caller.site;
+  for (const storage::Site& site : *sites) {
+    if (only.empty() || site.name == only) json["sites"].push_back(SiteJson(site));
+  }
   return JsonAnswer(200, json.dump());
 }
 
@@ -42,7 +52,8 @@ ApiOutcome Api::CreateSite(const ApiRequest& request) {
     return ProblemAnswer(wait.error());
   }
   Result<storage::LogPosition> position = node_.metadata->CreateSite(
-      *draft, [](const storage::Change& change) { return AnnounceSite(change, false); });
+      *draft, Signed([](const storage::Change& change) { return AnnounceSite(change, false); },
+                     RecordOf(request, DeedOf("site_created", *draft))));
   if (!position) return ProblemAnswer(position.error());
   return Done(request, {.event = "site_created",
                         .site = draft->name,
@@ -68,10 +79,12 @@ ApiOutcome Api::PutSite(const Route& route, const ApiRequest& request) {
   }
   const auto announce = [](const storage::Change& change) { return AnnounceSite(change, false); };
   bool created = false;
-  Result<storage::LogPosition> position = node_.metadata->ReplaceSite(*draft, announce);
+  Result<storage::LogPosition> position = node_.metadata->ReplaceSite(
+      *draft, Signed(announce, RecordOf(request, DeedOf("site_changed", *draft))));
   if (!position && position.error().reason == "no_such_site") {
     created = true;
-    position = node_.metadata->CreateSite(*draft, announce);
+    position = node_.metadata->CreateSite(
+        *draft, Signed(announce, RecordOf(request, DeedOf("site_created", *draft))));
   }
   if (!position) return ProblemAnswer(position.error());
   return Done(request, {.event = "site_put",
@@ -87,8 +100,10 @@ ApiOutcome Api::DeleteSite(const Route& route, const ApiRequest& request) {
     return ProblemAnswer(wait.error());
   }
   Result<storage::LogPosition> position = node_.metadata->DeleteSite(
-      route.site, [](const storage::Change& change) { return AnnounceSite(change, true); });
+      route.site, Signed([](const storage::Change& change) { return AnnounceSite(change, true); },
+                         RecordOf(request, {.action = "site_deleted", .site = route.site})));
   if (!position) return ProblemAnswer(position.error());
+  TokensChanged();  // the site's were revoked with it
   return Done(
       request,
       {.event = "site_deleted", .site = route.site, .position = *position, .since = WallNow()});

@@ -20,12 +20,15 @@ constexpr size_t kBatchBytes = 256 << 10;
 /// One stream. At most one batch of messages waits in memory for a slow reader.
 class Followers::Follower final : public net::Watcher {
  public:
-  Follower(Followers& owner, net::Descriptor socket, uint64_t after)
+  Follower(Followers& owner, net::Descriptor socket, uint64_t after, std::string token)
       : owner_(owner),
         socket_(std::move(socket)),
         after_(after),
+        token_(std::move(token)),
         heartbeat_(*owner.loop_, [this] { OnHeartbeat(); }) {}
   ~Follower() override { Unwatch(); }
+
+  const std::string& token() const { return token_; }
 
   /// No event reaches it from now on.
   void Unwatch() {
@@ -115,24 +118,21 @@ class Followers::Follower final : public net::Watcher {
   Followers& owner_;
   net::Descriptor socket_;
   uint64_t after_;
+  const std::string token_;
   net::Timer heartbeat_;
   std::string out_;
   size_t sent_ = 0;
   bool watched_ = false;
 };
 
-Followers::Followers(storage::Metadata& metadata, const FollowersOptions& options, OnNews on_news,
-                     std::function<void()> on_tick)
-    : metadata_(metadata),
-      options_(options),
-      on_news_(std::move(on_news)),
-      on_tick_(std::move(on_tick)) {}
+Followers::Followers(storage::Metadata& metadata, const FollowersOptions& options,
+                     Callbacks callbacks)
+    : metadata_(metadata), options_(options), callbacks_(std::move(callbacks)) {}
 
 Result<std::unique_ptr<Followers>> Followers::Start(storage::Metadata& metadata,
-                                                    const FollowersOptions& options, OnNews on_news,
-                                                    std::function<void()> on_tick) {
-  std::unique_ptr<Followers> followers(
-      new Followers(metadata, options, std::move(on_news), std::move(on_tick)));
+                                                    const FollowersOptions& options,
+                                                    Callbacks callbacks) {
+  std::unique_ptr<Followers> followers(new Followers(metadata, options, std::move(callbacks)));
   if (Status opened = followers->Open(); !opened) return unexpected(std::move(opened.error()));
   return followers;
 }
@@ -162,19 +162,21 @@ Followers::~Followers() {
 void Followers::Tick() {
   timer_->Arm(options_.poll);
   Look();
-  on_tick_();
+  callbacks_.on_tick();
 }
 
 void Followers::Look() {
   Result<storage::LogState> log = metadata_.Log();
   if (!log) return;  // tried again in a moment; the API tells of it
+  callbacks_.on_look(*log);
+  EndThoseWithout();
   if (log->last == log_.last) return;
   if (log->last.epoch != log_.last.epoch || log->last.sequence < log_.last.sequence) {
     // The database was replaced under us: nobody may be told a sequence of two logs as one.
     Log(Level::kError, "event_log_replaced", {{"epoch", log->last.epoch}});
     window_.clear();
     log_ = *log;
-    on_news_("");
+    callbacks_.on_news("");
     while (!followers_.empty()) Remove(followers_.begin()->first);
     return;
   }
@@ -189,7 +191,7 @@ void Followers::Look() {
     log_.last = event.position;
   }
   log_.first = log->first;
-  for (const std::string& site : changed) on_news_(site);
+  for (const std::string& site : changed) callbacks_.on_news(site);
   std::vector<Follower*> all;
   for (const auto& [follower, owner] : followers_) all.push_back(follower);
   for (Follower* follower : all) {
@@ -198,16 +200,30 @@ void Followers::Look() {
   if (events->size() == kWindowEvents) Wake();  // there may be more
 }
 
-void Followers::Follow(net::Descriptor socket, std::optional<storage::LogPosition> after) {
-  ++count_;
-  auto shared = std::make_shared<net::Descriptor>(std::move(socket));
-  loop_->Post([this, shared, after] { Add(std::move(*shared), after); });
+/// A stream has no end of its own: whose token is revoked or has expired is told nothing further.
+void Followers::EndThoseWithout() {
+  std::vector<Follower*> ended;
+  for (const auto& [follower, owner] : followers_) {
+    if (!follower->token().empty() && !callbacks_.may_follow(follower->token())) {
+      ended.push_back(follower);
+    }
+  }
+  for (Follower* follower : ended) Remove(follower);
 }
 
-void Followers::Add(net::Descriptor socket, std::optional<storage::LogPosition> after) {
+void Followers::Follow(net::Descriptor socket, std::optional<storage::LogPosition> after,
+                       std::string token) {
+  ++count_;
+  auto shared = std::make_shared<net::Descriptor>(std::move(socket));
+  loop_->Post(
+      [this, shared, after, token = std::move(token)] { Add(std::move(*shared), after, token); });
+}
+
+void Followers::Add(net::Descriptor socket, std::optional<storage::LogPosition> after,
+                    std::string token) {
   Look();
   const uint64_t begin = after ? after->sequence : log_.last.sequence;
-  auto owner = std::make_unique<Follower>(*this, std::move(socket), begin);
+  auto owner = std::make_unique<Follower>(*this, std::move(socket), begin, std::move(token));
   Follower* follower = owner.get();
   followers_.emplace(follower, std::move(owner));
   std::string first = ": nearside event log\n\n" + PositionMessage(log_.last, loop_->wall_now());

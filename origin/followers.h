@@ -31,16 +31,28 @@ class Followers {
  public:
   /// Told of a site that an event was appended for; "": of any.
   using OnNews = std::function<void(const std::string& site)>;
-  /// `on_news` runs on the thread before the followers are told; `on_tick` each `poll`.
+  /// Told how the log stands, changed or not.
+  using OnLook = std::function<void(const storage::LogState& log)>;
+  /// All run on the thread: `on_look` with every look at the log, `on_news` before the followers
+  /// are told, `on_tick` each `poll`, `may_follow` with every look for each stream.
+  struct Callbacks {
+    OnNews on_news;
+    OnLook on_look;
+    std::function<void()> on_tick;
+    /// Whether a stream that was opened with this token may go on.
+    std::function<bool(const std::string& token)> may_follow;
+  };
   static Result<std::unique_ptr<Followers>> Start(storage::Metadata& metadata,
-                                                  const FollowersOptions& options, OnNews on_news,
-                                                  std::function<void()> on_tick);
+                                                  const FollowersOptions& options,
+                                                  Callbacks callbacks);
   ~Followers();
 
   bool full() const { return count_.load() >= options_.limit; }
   /// Takes over a socket whose response's head has been sent. `after`: the last event that the
-  /// follower has; nullopt: it begins at the end of the log.
-  void Follow(net::Descriptor socket, std::optional<storage::LogPosition> after);
+  /// follower has; nullopt: it begins at the end of the log. `token`: the id of the one that it was
+  /// opened with; "": of none that can end.
+  void Follow(net::Descriptor socket, std::optional<storage::LogPosition> after,
+              std::string token = "");
   /// The log has grown.
   void Wake();
   /// Ends every stream (drain).
@@ -51,12 +63,12 @@ class Followers {
 
  private:
   class Follower;
-  Followers(storage::Metadata& metadata, const FollowersOptions& options, OnNews on_news,
-            std::function<void()> on_tick);
+  Followers(storage::Metadata& metadata, const FollowersOptions& options, Callbacks callbacks);
   Status Open();
   void Tick();
   void Look();
-  void Add(net::Descriptor socket, std::optional<storage::LogPosition> after);
+  void Add(net::Descriptor socket, std::optional<storage::LogPosition> after, std::string token);
+  void EndThoseWithout();
   void Remove(Follower* follower);
   /// The next messages behind `sequence`, from the window or from the log; "" when there are none.
   /// False when they are not there any more.
@@ -64,8 +76,7 @@ class Followers {
 
   storage::Metadata& metadata_;
   const FollowersOptions options_;
-  const OnNews on_news_;
-  const std::function<void()> on_tick_;
+  const Callbacks callbacks_;
   std::unique_ptr<net::EventLoop> loop_;
   std::unique_ptr<net::Timer> timer_;
   std::unordered_map<Follower*, std::unique_ptr<Follower>> followers_;

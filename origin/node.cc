@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "origin/s3_key.h"
 #include "runtime/log.h"
 
 namespace nearside::origin {
@@ -13,38 +14,32 @@ void NodeCounters::Count(RequestKind kind, int status) {
 }
 
 Node::Node(OriginSettings s, std::unique_ptr<storage::Metadata> m,
-           std::unique_ptr<storage::BlobStore> b, Tokens t)
+           std::unique_ptr<storage::BlobStore> b, Tokens t, std::string s3_key)
     : settings(std::move(s)),
       metadata(std::move(m)),
       blobs(std::move(b)),
       sites(*metadata),
       fleet(*metadata),
-      tokens_(std::make_shared<const Tokens>(std::move(t))) {}
+      access(*metadata, settings.auth, std::move(t), std::move(s3_key)) {}
 
 Result<std::unique_ptr<Node>> Node::Open(const OriginSettings& settings, Tokens tokens) {
   storage::MetadataOptions options;
   options.keep_events = static_cast<uint64_t>(settings.events.keep);
+  options.keep_audit = static_cast<uint64_t>(settings.audit.keep);
+  options.most_tokens = static_cast<uint64_t>(settings.auth.tokens);
   auto metadata = storage::Metadata::Open(settings.storage.metadata, options);
   if (!metadata) return settings.storage.where.Refuse("metadata", metadata.error());
   auto blobs = storage::BlobStore::Open(settings.storage.blobs);
   if (!blobs) return settings.storage.where.Refuse("blobs", blobs.error());
-  auto node =
-      std::make_unique<Node>(settings, std::move(*metadata), std::move(*blobs), std::move(tokens));
+  auto s3_key = OpenS3Key(settings.auth, settings.storage);
+  if (!s3_key) return settings.auth.where.Refuse("s3_key_file", s3_key.error());
+  auto node = std::make_unique<Node>(settings, std::move(*metadata), std::move(*blobs),
+                                     std::move(tokens), std::move(*s3_key));
   Status read = node->sites.Refresh();
   if (read) read = node->fleet.Load();
+  if (read) read = node->access.table().Refresh();
   if (!read) return settings.storage.where.Refuse("metadata", read.error());
   return node;
-}
-
-std::shared_ptr<const Tokens> Node::tokens() const {
-  std::lock_guard lock(tokens_mutex_);
-  return tokens_;
-}
-
-void Node::SetTokens(Tokens tokens) {
-  auto fresh = std::make_shared<const Tokens>(std::move(tokens));
-  std::lock_guard lock(tokens_mutex_);
-  tokens_ = std::move(fresh);
 }
 
 void Node::Changed(const std::string& site) {

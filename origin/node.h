@@ -4,13 +4,12 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "origin/access.h"
 #include "origin/fleet.h"
 #include "origin/settings.h"
 #include "origin/site_table.h"
-#include "origin/tokens.h"
 #include "runtime/metrics.h"
 #include "storage/blob_store.h"
 #include "storage/metadata.h"
@@ -18,8 +17,8 @@
 namespace nearside::origin {
 
 /// What a request was, for counters.
-enum class RequestKind { kVisitor, kApi, kUpload, kEvents };
-inline constexpr size_t kRequestKinds = 4;
+enum class RequestKind { kVisitor, kApi, kUpload, kEvents, kS3 };
+inline constexpr size_t kRequestKinds = 5;
 
 /// Counts of what was answered. Any thread: an origin's requests are few enough for shared atomics.
 struct NodeCounters {
@@ -38,13 +37,11 @@ struct NodeCounters {
 /// Everything that the parts of an origin share. Any thread.
 struct Node {
   Node(OriginSettings s, std::unique_ptr<storage::Metadata> m,
-       std::unique_ptr<storage::BlobStore> b, Tokens t);
+       std::unique_ptr<storage::BlobStore> b, Tokens t, std::string s3_key);
 
   /// Opens what the settings name. Errors: kOperator, with file, line and key.
   static Result<std::unique_ptr<Node>> Open(const OriginSettings& settings, Tokens tokens);
 
-  std::shared_ptr<const Tokens> tokens() const;
-  void SetTokens(Tokens tokens);
   /// After a change of ours: visitors see it and edges are told, before the change is answered.
   void Changed(const std::string& site);
 
@@ -56,16 +53,13 @@ struct Node {
   const std::unique_ptr<storage::BlobStore> blobs;
   SiteTable sites;
   Fleet fleet;
+  Access access;
   NodeCounters counters;
   metrics::Registry registry;
   std::atomic<bool> draining{false};
   std::function<double()> load = [] { return 0.0; };  ///< set before serving
   std::function<void()> wake_followers = [] {};       ///< set before serving
   std::function<bool()> followers_full = [] { return false; };
-
- private:
-  mutable std::mutex tokens_mutex_;
-  std::shared_ptr<const Tokens> tokens_;
 };
 
 }  // namespace nearside::origin

@@ -12,6 +12,7 @@
 #include "origin/admin.h"
 #include "origin/api_server.h"
 #include "origin/node.h"
+#include "origin/s3_key.h"
 #include "origin/settings.h"
 #include "origin/visitor_listeners.h"
 #include "runtime/file.h"
@@ -37,6 +38,7 @@ struct Loaded {
   OriginSettings settings;
   std::vector<net::Certificate> certificates;
   Tokens tokens;
+  std::string s3_key;  ///< "": made at the start
   std::optional<Tokens> admin_tokens;
 };
 
@@ -102,6 +104,12 @@ Result<Loaded> Load(const std::string& config) {
   tokens = Tokens::Load(auth.token_file, auth.fleet_token_file);
   if (!tokens) return auth.where.Refuse("fleet_token_file", tokens.error());
   loaded.tokens = std::move(*tokens);
+  if (const std::string file = S3KeyFile(auth, loaded.settings.storage);
+      !auth.s3_key_file.empty() || ::access(file.c_str(), F_OK) == 0) {
+    Result<std::string> key = ReadS3Key(file);
+    if (!key) return auth.where.Refuse("s3_key_file", key.error());
+    loaded.s3_key = std::move(*key);
+  }
   const AdminSettings& admin = loaded.settings.admin;
   if (!admin.token_file.empty()) {
     Result<Tokens> admin_tokens = Tokens::Load(admin.token_file, "");
@@ -236,7 +244,7 @@ void OriginServer::Reload() {
     Log(Level::kError, "reload_refused", {{"error", loaded.error().message}});
     return;
   }
-  node_->SetTokens(std::move(loaded->tokens));
+  node_->access.SetFiles(std::move(loaded->tokens), std::move(loaded->s3_key));
   if (admin_) admin_->SetTokens(std::move(loaded->admin_tokens));
   loaded_.settings.certificates = loaded->settings.certificates;
   certificate_stamps_ = StampsOf(loaded_.settings.certificates);

@@ -12,6 +12,27 @@ namespace nearside::origin {
 namespace {
 
 constexpr size_t kEdgeNameBytes = 63;
+constexpr size_t kTokenIdMost = 64;
+
+constexpr RouteRow kRoutes[] = {
+    {RouteKind::kHealth, "/healthz", "GET, HEAD"},
+    {RouteKind::kAsset, "/v1/sites/{site}/assets/{path}", "GET, HEAD, PUT, DELETE"},
+    {RouteKind::kAssets, "/v1/sites/{site}/assets", "GET, HEAD"},
+    {RouteKind::kReleases, "/v1/sites/{site}/releases", "GET, HEAD, POST"},
+    {RouteKind::kRelease, "/v1/sites/{site}/releases/{id}", "GET, HEAD"},
+    {RouteKind::kActivation, "/v1/sites/{site}/releases/{id}/activate", "POST"},
+    {RouteKind::kBlob, "/v1/blobs/{sha256}", "GET, HEAD, PUT"},
+    {RouteKind::kPurge, "/v1/purge", "POST"},
+    {RouteKind::kEvents, "/v1/events", "GET"},
+    {RouteKind::kEdges, "/v1/edges", "GET, HEAD"},
+    {RouteKind::kEdge, "/v1/edges/{name}", "GET, HEAD, POST, DELETE"},
+    {RouteKind::kSites, "/v1/sites", "GET, HEAD, POST"},
+    {RouteKind::kSite, "/v1/sites/{site}", "GET, HEAD, PUT, DELETE"},
+    {RouteKind::kTokens, "/v1/tokens", "GET, HEAD, POST"},
+    {RouteKind::kToken, "/v1/tokens/{id}", "GET, HEAD, DELETE"},
+    {RouteKind::kAudit, "/v1/audit", "GET, HEAD"},
+    {RouteKind::kOpenApi, "/v1/openapi.json", "GET, HEAD"},
+};
 
 tl::unexpected<Error> NoSuchRoute(std::string_view path) {
   return Fail(Fault::kClient, "no_such_route",
@@ -84,6 +105,26 @@ Result<Route> ParseEdge(std::string_view name, std::string_view path) {
   return route;
 }
 
+Result<Route> ParseToken(std::string_view id, std::string_view path) {
+  const bool characters = std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  });
+  if (!characters || id.size() > kTokenIdMost) return NoSuchRoute(path);
+  Route route;
+  route.kind = id.empty() ? RouteKind::kTokens : RouteKind::kToken;
+  route.name = id;
+  return route;
+}
+
+/// What has one path and nothing behind it.
+std::optional<RouteKind> SingleOf(std::string_view path) {
+  for (const RouteKind kind :
+       {RouteKind::kPurge, RouteKind::kEvents, RouteKind::kAudit, RouteKind::kOpenApi}) {
+    if (kRoutes[static_cast<size_t>(kind)].path == path) return kind;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<Route> ParseRoute(std::string_view path) {
@@ -100,47 +141,19 @@ Result<Route> ParseRoute(std::string_view path) {
     route.name = rest;
     return route;
   }
-  if (what == "purge" && rest.empty()) {
-    route.kind = RouteKind::kPurge;
-    return route;
-  }
-  if (what == "events" && rest.empty()) {
-    route.kind = RouteKind::kEvents;
+  if (what == "tokens") return ParseToken(rest, path);
+  if (const std::optional<RouteKind> kind = SingleOf(path)) {
+    route.kind = *kind;
     return route;
   }
   return NoSuchRoute(path);
 }
 
+std::span<const RouteRow> Routes() { return kRoutes; }
+
 std::string_view MethodsOf(RouteKind kind) {
-  switch (kind) {
-    case RouteKind::kHealth:
-      return "GET, HEAD";
-    case RouteKind::kAsset:
-      return "GET, HEAD, PUT, DELETE";
-    case RouteKind::kAssets:
-      return "GET, HEAD";
-    case RouteKind::kReleases:
-      return "GET, HEAD, POST";
-    case RouteKind::kRelease:
-      return "GET, HEAD";
-    case RouteKind::kActivation:
-      return "POST";
-    case RouteKind::kBlob:
-      return "GET, HEAD, PUT";
-    case RouteKind::kPurge:
-      return "POST";
-    case RouteKind::kEvents:
-      return "GET";
-    case RouteKind::kEdges:
-      return "GET, HEAD";
-    case RouteKind::kEdge:
-      return "GET, HEAD, POST, DELETE";
-    case RouteKind::kSites:
-      return "GET, HEAD, POST";
-    case RouteKind::kSite:
-      return "GET, HEAD, PUT, DELETE";
-  }
-  return "";
+  const RouteRow& row = kRoutes[static_cast<size_t>(kind)];
+  return row.methods;
 }
 
 bool Allows(std::string_view methods, std::string_view method) {

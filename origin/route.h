@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,14 +29,27 @@ enum class RouteKind {
   kEdge,        ///< /v1/edges/{name}
   kSites,       ///< /v1/sites
   kSite,        ///< /v1/sites/{site}
+  kTokens,      ///< /v1/tokens
+  kToken,       ///< /v1/tokens/{id}
+  kAudit,       ///< /v1/audit
+  kOpenApi,     ///< /v1/openapi.json
 };
+
+/// A row of the table of routes: path as in OpenAPI, "GET, HEAD, PUT".
+struct RouteRow {
+  RouteKind kind;
+  std::string_view path;
+  std::string_view methods;
+};
+/// Every kind once, in the order of RouteKind.
+std::span<const RouteRow> Routes();
 
 struct Route {
   RouteKind kind = RouteKind::kHealth;
   std::string site;
   std::string path;  ///< of an asset, decoded
   storage::ReleaseId release = storage::kNoRelease;
-  std::string name;  ///< of an edge; a blob's digits
+  std::string name;  ///< of an edge; a blob's digits; a token's id
 };
 
 /// Errors: kClient no_such_route, bad_path, path_too_long.

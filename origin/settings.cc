@@ -1,5 +1,7 @@
 #include "origin/settings.h"
 
+#include "http/fields.h"
+#include "http/uri.h"
 #include "net/address.h"
 
 namespace nearside::origin {
@@ -141,6 +143,84 @@ Table AuthTable() {
             {.fallback = "",
              .prose = "File with the token of the edges: it reads events, sites and edges, and "
                       "reports as an edge, nothing more. Empty: edges use the one above."});
+  table.Key("s3_key_file", &AuthSettings::s3_key_file,
+            {.fallback = "",
+             .prose = "File with the key from which the secrets of S3 key pairs are made, 32 "
+                      "characters or more; every origin of one database needs the same. Another "
+                      "key makes all S3 secrets invalid, and no other token. Empty: `s3.key` "
+                      "beside the database, made at the first start. Read again on SIGHUP."});
+  table.Key("tokens", &AuthSettings::tokens,
+            {.fallback = "10000",
+             .least = "1",
+             .most = "100000",
+             .prose = "Tokens made by the API that are kept. When there is no room, the oldest "
+                      "that is revoked or has expired goes; when all still open something, no "
+                      "further one is made (409).",
+             .restart = true});
+  table.Key("failures", &AuthSettings::failures,
+            {.fallback = "30",
+             .least = "0",
+             .most = "10000",
+             .prose = "Wrong tokens that a client address may show in a minute. Then it is "
+                      "answered 429 with `Retry-After`, whatever it shows, and may try once every "
+                      "60 s / `failures`. An IPv6 client is its /64. 0: no limit.",
+             .restart = true});
+  table.Key("limit_loopback", &AuthSettings::limit_loopback,
+            {.fallback = "false",
+             .prose = "Whether `failures` holds for clients on loopback as well. False where a "
+                      "proxy on this machine speaks for everybody, or tools are tried out.",
+             .restart = true});
+  return table;
+}
+
+std::string CheckS3Domain(std::string_view text) {
+  const std::optional<http::Authority> authority = http::SplitAuthority(text);
+  const bool name = authority && !authority->port && authority->host == text &&
+                    http::LowerName(text) == text && !net::IsIpLiteral(text);
+  return text.empty() || name ? "" : "a name in lower case like \"s3.example.org\", without port";
+}
+
+std::string CheckCorsOrigin(std::string_view text) {
+  const Result<http::Uri> uri = http::SplitUri(text);
+  const bool origin = uri && uri->path.empty() && !uri->has_query;
+  return text == "*" || origin ? "" : "an origin like \"https://app.example.org\", or \"*\"";
+}
+
+Table S3Table() {
+  Table table;
+  table.Key("enabled", &S3Settings::enabled,
+            {.fallback = "true",
+             .prose = "Whether the API's addresses answer S3 clients as well: a bucket is a site. "
+                      "Nothing is answered without a signature.",
+             .restart = true});
+  table.Key("domain", &S3Settings::domain,
+            {.fallback = "",
+             .prose = "With `s3.example.org`, requests for the host `BUCKET.s3.example.org` name "
+                      "their bucket by it (virtual-host style). Path style always works.",
+             .restart = true,
+             .check = CheckS3Domain});
+  table.Key("region", &S3Settings::region,
+            {.fallback = "us-east-1",
+             .least = "1",
+             .most = "64",
+             .prose = "What clients that ask for a bucket's region are told. Signatures are taken "
+                      "for any.",
+             .restart = true});
+  table.Key("cors_origins", &S3Settings::cors_origins,
+            {.fallback = "[]",
+             .most = "100",
+             .prose = "Origins whose pages may speak S3 from a browser (`https://app.example.org`, "
+                      "or `*`), still with signatures. Empty: none.",
+             .restart = true,
+             .check = CheckCorsOrigin});
+  table.Key(
+      "upload_expiry", &S3Settings::upload_expiry,
+      {.fallback = "7d",
+       .least = "1m",
+       .most = "90d",
+       .prose = "An upload in parts that was neither completed nor aborted this long after it "
+                "began is removed with its parts.",
+       .restart = true});
   return table;
 }
 
@@ -157,6 +237,12 @@ Table ThreadTable() {
              .least = "1",
              .most = "1024",
              .prose = "Threads for API requests with small bodies, edges' reports among them.",
+             .restart = true});
+  table.Key("s3", &ThreadSettings::s3,
+            {.fallback = "8",
+             .least = "1",
+             .most = "1024",
+             .prose = "Threads for S3 requests that bring no content: listings and downloads.",
              .restart = true});
   table.Key("uploads", &ThreadSettings::uploads,
             {.fallback = "16",
@@ -194,6 +280,17 @@ Table EventTable() {
              .least = "1",
              .most = "100000",
              .prose = "Streams of events at once; more are answered 503.",
+             .restart = true});
+  return table;
+}
+
+Table AuditTable() {
+  Table table;
+  table.Key("keep", &AuditSettings::keep,
+            {.fallback = "100000",
+             .least = "100",
+             .most = "100000000",
+             .prose = "Changes that `/v1/audit` remembers; up to a tenth more may be kept.",
              .restart = true});
   return table;
 }
@@ -323,12 +420,15 @@ settings::Table OriginTable() {
             StorageTable());
   table.Sub("auth", &OriginSettings::auth, {.required = true, .prose = "Who may use the API."},
             AuthTable());
+  table.Sub("s3", &OriginSettings::s3, {.prose = "The S3-compatible endpoint."}, S3Table());
   table.Sub(
       "threads", &OriginSettings::threads,
       {.prose = "Each kind of work has threads of its own, so that none keeps another waiting."},
       ThreadTable());
   table.Sub("events", &OriginSettings::events, {.prose = "The event log that edges follow."},
             EventTable());
+  table.Sub("audit", &OriginSettings::audit, {.prose = "Who changed what: `nearside audit`."},
+            AuditTable());
   table.Sub("releases", &OriginSettings::releases, {.prose = "Releases of sites."}, ReleaseTable());
   table.Sub("limits", &OriginSettings::limits,
             {.prose = "Every limit has one outcome and is counted."}, LimitTable());

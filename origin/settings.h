@@ -47,12 +47,25 @@ struct StorageSettings {
 struct AuthSettings {
   std::string token_file;
   std::string fleet_token_file;
+  std::string s3_key_file;  ///< "": beside the database
+  int tokens = 0;
+  int failures = 0;
+  bool limit_loopback = false;
   settings::Origin where;
+};
+
+struct S3Settings {
+  bool enabled = true;
+  std::string domain;  ///< "": path style alone
+  std::string region;
+  std::vector<std::string> cors_origins;
+  milliseconds upload_expiry{};
 };
 
 struct ThreadSettings {
   int visitors = 0;
   int api = 0;
+  int s3 = 0;
   int uploads = 0;
   int disk = 0;
 };
@@ -61,6 +74,10 @@ struct EventSettings {
   int64_t keep = 0;
   milliseconds heartbeat{};
   int followers = 0;
+};
+
+struct AuditSettings {
+  int64_t keep = 0;
 };
 
 struct ReleaseSettings {
@@ -87,8 +104,10 @@ struct OriginSettings {
   AdminSettings admin;
   StorageSettings storage;
   AuthSettings auth;
+  S3Settings s3;
   ThreadSettings threads;
   EventSettings events;
+  AuditSettings audit;
   ReleaseSettings releases;
   LimitSettings limits;
   settings::RestartValues restart_values;

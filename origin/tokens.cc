@@ -66,14 +66,19 @@ Status Tokens::Read(const std::string& file, Scope scope) {
   return found > 0 ? Status() : bad(file + ": holds no token");
 }
 
-Scope Tokens::ScopeOf(const http::Fields& fields) const {
+std::string_view BearerOf(const http::Fields& fields) {
   constexpr std::string_view kScheme = "bearer ";
   const std::string_view value = fields.Get("authorization").value_or("");
   if (value.size() <= kScheme.size() ||
       http::LowerName(value.substr(0, kScheme.size())) != kScheme) {
-    return Scope::kNone;
+    return {};
   }
-  const Sha256Digest offered = Sha256Of(Trim(value.substr(kScheme.size())));
+  return Trim(value.substr(kScheme.size()));
+}
+
+Scope Tokens::ScopeOf(std::string_view token) const {
+  if (token.empty()) return Scope::kNone;
+  const Sha256Digest offered = Sha256Of(token);
   Scope scope = Scope::kNone;
   for (const Known& known : known_) {
     if (EqualInConstantTime(AsText(known.digest), AsText(offered))) {

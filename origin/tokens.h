@@ -18,6 +18,9 @@ enum class Scope {
   kAdmin,  ///< everything
 };
 
+/// TOKEN of "Authorization: Bearer TOKEN" (RFC 6750 §2.1), a view into the fields; "": none.
+std::string_view BearerOf(const http::Fields& fields);
+
 /// The bearer tokens of the files. Immutable; any thread. Tokens themselves are not kept, only
 /// their SHA-256, and comparing takes the same time whatever is offered.
 class Tokens {
@@ -27,8 +30,9 @@ class Tokens {
   /// naming the file.
   static Result<Tokens> Load(const std::string& admin_file, const std::string& fleet_file);
 
-  /// The scope of "Authorization: Bearer TOKEN" (RFC 6750 §2.1).
-  Scope ScopeOf(const http::Fields& fields) const;
+  Scope ScopeOf(const http::Fields& fields) const { return ScopeOf(BearerOf(fields)); }
+  /// "" has none.
+  Scope ScopeOf(std::string_view token) const;
 
  private:
   struct Known {

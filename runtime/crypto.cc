@@ -32,6 +32,27 @@ const EVP_MD* Sha1Algorithm() {
   return kAlgorithm;
 }
 
+const EVP_MD* Md5Algorithm() {
+  static const EVP_MD* const kAlgorithm = [] {
+    const EVP_MD* md = EVP_MD_fetch(nullptr, "MD5", nullptr);
+    if (md == nullptr) Fatal("libcrypto offers no MD5");
+    return md;
+  }();
+  return kAlgorithm;
+}
+
+const EVP_MD* AlgorithmOf(DigestKind kind) {
+  switch (kind) {
+    case DigestKind::kMd5:
+      return Md5Algorithm();
+    case DigestKind::kSha1:
+      return Sha1Algorithm();
+    case DigestKind::kSha256:
+      break;
+  }
+  return Sha256Algorithm();
+}
+
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 constexpr std::string_view kBase64Digits =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -90,6 +111,39 @@ Sha256Digest Sha256::Finish() {
   if (EVP_DigestFinal_ex(state_->context, digest.data(), nullptr) != 1) Fatal("SHA-256 failed");
   state_->Start();
   return digest;
+}
+
+struct Digest::State {
+  explicit State(DigestKind k) : kind(k) {
+    if (context == nullptr) Fatal("no memory for a digest");
+    Start();
+  }
+  ~State() { EVP_MD_CTX_free(context); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  void Start() {
+    if (EVP_DigestInit_ex2(context, AlgorithmOf(kind), nullptr) != 1)
+      Fatal("a digest cannot start");
+  }
+  const DigestKind kind;
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+};
+
+Digest::Digest(DigestKind kind) : state_(std::make_unique<State>(kind)) {}
+Digest::~Digest() = default;
+Digest::Digest(Digest&&) noexcept = default;
+Digest& Digest::operator=(Digest&&) noexcept = default;
+
+void Digest::Update(std::span<const uint8_t> bytes) {
+  if (EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) != 1) Fatal("a digest failed");
+}
+
+std::string Digest::Finish() {
+  std::array<uint8_t, EVP_MAX_MD_SIZE> digest;
+  unsigned int size = 0;
+  if (EVP_DigestFinal_ex(state_->context, digest.data(), &size) != 1) Fatal("a digest failed");
+  state_->Start();
+  return {reinterpret_cast<const char*>(digest.data()), size};
 }
 
 Sha256Digest Sha256Of(std::string_view text) {
@@ -172,6 +226,13 @@ std::string Base64Encode(std::span<const uint8_t> bytes) {
     text += count > 1 ? kBase64Digits[group >> 6 & 63] : '=';
     text += count > 2 ? kBase64Digits[group & 63] : '=';
   }
+  return text;
+}
+
+std::string Base64UrlEncode(std::span<const uint8_t> bytes) {
+  std::string text = Base64Encode(bytes);
+  while (!text.empty() && text.back() == '=') text.pop_back();
+  for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
   return text;
 }
 

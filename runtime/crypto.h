@@ -34,6 +34,25 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
+/// Digests that protocols ask for by name; MD5 and SHA-1 for nothing that must resist an attacker.
+enum class DigestKind { kMd5, kSha1, kSha256 };
+
+/// A digest of a stream of bytes. One thread at a time.
+class Digest {
+ public:
+  explicit Digest(DigestKind kind);
+  ~Digest();
+  Digest(Digest&&) noexcept;
+  Digest& operator=(Digest&&) noexcept;
+  void Update(std::span<const uint8_t> bytes);
+  /// 16, 20 or 32 bytes of digest of all so far; the object then starts anew.
+  std::string Finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 Sha256Digest Sha256Of(std::string_view text);
 /// For protocols that ask for it (RFC 6455 §4.2.2) and secrets nowhere.
 Sha1Digest Sha1Of(std::string_view text);
@@ -49,6 +68,8 @@ std::string HexEncode(std::span<const uint8_t> bytes);
 Result<std::string> HexDecode(std::string_view text);
 /// Standard alphabet with padding (RFC 4648 §4).
 std::string Base64Encode(std::span<const uint8_t> bytes);
+/// The alphabet for URLs and file names, without padding (RFC 4648 §5).
+std::string Base64UrlEncode(std::span<const uint8_t> bytes);
 /// Strict: no line breaks, padding required, unused bits zero. Error: kClient bad_base64.
 Result<std::string> Base64Decode(std::string_view text);
 

@@ -1,8 +1,8 @@
 #pragma once
 
 // What an origin knows beside bytes: sites, releases with their manifests, the event log, the
-// edges' reports. Every change that visitors can see and the events that tell the edges of it are
-// one transaction.
+// edges' reports, tokens, and who changed what. Every change that visitors can see and the events
+// that tell the edges of it are one transaction.
 //
 // Releases. A published release never changes. A change of a single asset (PutAsset, RemoveAsset)
 // needs a *live* release: when the active one is published, or has been returned to by a rollback,
@@ -26,8 +26,11 @@
 
 #include "runtime/clock.h"
 #include "runtime/result.h"
+#include "storage/asset.h"
 #include "storage/blob_store.h"
 #include "storage/cache_store.h"
+#include "storage/multipart_upload.h"
+#include "storage/token.h"
 
 namespace nearside::storage {
 
@@ -52,20 +55,6 @@ struct Site {
 };
 inline constexpr size_t kEarlierReleases = 16;
 
-/// One row of a manifest.
-struct Asset {
-  std::string path;
-  BlobId blob;
-  uint64_t bytes = 0;
-  std::string content_type;
-  /// Extra fields of the answer; names in lower case, values without line breaks.
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::vector<std::string> tags;  ///< without spaces
-  /// When this content came to stand at this path; kept while the content stays. Given by the
-  /// store.
-  WallTime modified;
-};
-
 enum class ReleaseKind { kPublished, kLive };
 enum class ReleaseState {
   kOpen,  ///< never activated
@@ -89,6 +78,8 @@ struct NewEvent {
   std::string type;
   std::string site;
   std::string body;
+  /// Kept in the same transaction: who made the change that the event announces.
+  std::optional<AuditEntry> audit = std::nullopt;
 };
 
 struct Event {
@@ -103,6 +94,7 @@ struct Event {
 struct LogState {
   LogPosition last;
   uint64_t first = 1;
+  uint64_t tokens = 0;  ///< grows with every change of the tokens, by whichever process
 };
 
 /// What a transaction is about to change, for the events that announce it.
@@ -146,6 +138,8 @@ struct EdgeReport {
 
 struct MetadataOptions {
   uint64_t keep_events = 100'000;
+  uint64_t keep_audit = 100'000;
+  uint64_t most_tokens = 10'000;
   std::function<WallTime()> clock = WallNow;
 };
 
@@ -163,7 +157,7 @@ class Metadata {
   virtual Result<LogPosition> CreateSite(const SiteDraft& draft, const Announce& announce) = 0;
   /// Replaces hosts and settings. Errors: kClient no_such_site, host_taken.
   virtual Result<LogPosition> ReplaceSite(const SiteDraft& draft, const Announce& announce) = 0;
-  /// With its releases. Error: kClient no_such_site.
+  /// With its releases; its tokens are revoked. Error: kClient no_such_site.
   virtual Result<LogPosition> DeleteSite(const std::string& name, const Announce& announce) = 0;
   virtual Result<std::vector<Site>> Sites() = 0;
   /// Error: kClient no_such_site.
@@ -206,11 +200,48 @@ class Metadata {
   /// The events behind `after`, in order; the caller has compared `after` with Log().
   virtual Result<std::vector<Event>> Events(uint64_t after, size_t limit) = 0;
 
+  /// Uploads in parts: storage/multipart_upload.h. Error: kClient no_such_site.
+  virtual Status CreateUpload(const MultipartUpload& upload) = 0;
+  /// Error: kClient no_such_upload (also when it is another site's or path's).
+  virtual Result<MultipartUpload> FindUpload(const std::string& site, const std::string& path,
+                                             const std::string& id) = 0;
+  /// By path, then by id.
+  virtual Result<std::vector<MultipartUpload>> ListUploads(const std::string& site,
+                                                           const UploadRange& range) = 0;
+  /// Those begun before `begun`, of all sites.
+  virtual Result<std::vector<MultipartUpload>> UploadsBefore(WallTime begun, size_t limit) = 0;
+  /// Replaces the part of that number, and gives the blob of the one that was there. Error: kClient
+  /// no_such_upload.
+  virtual Result<std::optional<BlobId>> PutPart(const std::string& upload,
+                                                const UploadPart& part) = 0;
+  /// In the order of their numbers, behind `after`.
+  virtual Result<std::vector<UploadPart>> Parts(const std::string& upload, int after,
+                                                size_t limit) = 0;
+  /// With its parts, whose blobs are the answer. Removing what is not there succeeds.
+  virtual Result<std::vector<BlobId>> RemoveUpload(const std::string& upload) = 0;
+
   /// Not made durable at once: an edge reports again within a second.
   virtual Status ReportEdge(const EdgeReport& report) = 0;
   virtual Result<std::vector<EdgeReport>> Edges() = 0;
   /// Removing what is not there succeeds.
   virtual Status RemoveEdge(const std::string& name) = 0;
+
+  /// The caller has made id and digest. Of tokens that open nothing any more the oldest are dropped
+  /// when there is no room. Errors: kClient no_such_site, token_exists, too_many_tokens.
+  virtual Result<Token> CreateToken(const Token& draft, const AuditEntry& audit) = 0;
+  /// The oldest first, also those that open nothing any more.
+  virtual Result<std::vector<Token>> Tokens() = 0;
+  /// Error: kClient no_such_token.
+  virtual Result<Token> FindToken(const std::string& id) = 0;
+  /// Once more changes nothing. Error: kClient no_such_token.
+  virtual Result<Token> RevokeToken(const std::string& id, const AuditEntry& audit) = 0;
+  /// Not made durable at once. A token that is not there is none to note.
+  virtual Status NoteTokenUse(const std::string& id, WallTime used) = 0;
+
+  /// For a change that no event announces (NewEvent::audit is for the others).
+  virtual Status AddAudit(const AuditEntry& entry) = 0;
+  /// In their order: behind `after`, or the last `limit` ones.
+  virtual Result<std::vector<AuditRecord>> Audit(const AuditRange& range) = 0;
 };
 
 }  // namespace nearside::storage

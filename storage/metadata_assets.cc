@@ -4,7 +4,7 @@ namespace nearside::storage {
 namespace {
 
 constexpr std::string_view kAssetColumns =
-    "path, blob, bytes, content_type, headers, tags, modified";
+    "path, blob, bytes, content_type, headers, tags, notes, modified";
 
 Result<Asset> ReadAssetRow(const SqlRow& row) {
   Asset asset;
@@ -19,7 +19,8 @@ Result<Asset> ReadAssetRow(const SqlRow& row) {
   asset.content_type = row.Text(3);
   asset.headers = DecodeHeaders(row.Text(4));
   asset.tags = DecodeLines(row.Text(5));
-  asset.modified = FromUnixMillis(row.Int(6));
+  asset.notes = DecodeHeaders(row.Text(6));
+  asset.modified = FromUnixMillis(row.Int(7));
   return asset;
 }
 
@@ -31,6 +32,7 @@ std::vector<SqlValue> AssetRow(ReleaseId release, const Asset& asset, WallTime m
           asset.content_type,
           EncodeHeaders(asset.headers),
           EncodeLines(asset.tags),
+          EncodeHeaders(asset.notes),
           ToUnixMillis(modified)};
 }
 
@@ -71,8 +73,9 @@ Status InsertAssets(SqlSession& session, ReleaseId release, std::span<const Asse
   rows.reserve(assets.size());
   for (const Asset& asset : assets) rows.push_back(AssetRow(release, asset, now));
   return session.RunEach(
-      "INSERT INTO assets (release, path, blob, bytes, content_type, headers, tags, modified) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO assets (release, path, blob, bytes, content_type, headers, tags, notes, "
+      "modified) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       rows);
 }
 
@@ -106,8 +109,9 @@ Result<ReleaseId> SqlMetadata::LiveReleaseIn(SqlSession& session, const Site& si
   const SqlValue copied[] = {*id, site.active};
   if (made) {
     made = session.Run(
-        "INSERT INTO assets (release, path, blob, bytes, content_type, headers, tags, modified) "
-        "SELECT ?, path, blob, bytes, content_type, headers, tags, modified FROM assets "
+        "INSERT INTO assets (release, path, blob, bytes, content_type, headers, tags, notes, "
+        "modified) "
+        "SELECT ?, path, blob, bytes, content_type, headers, tags, notes, modified FROM assets "
         "WHERE release = ?",
         copied);
   }
@@ -123,14 +127,15 @@ Result<std::optional<Asset>> SqlMetadata::FindAsset(ReleaseId release, const std
 Result<std::vector<Asset>> SqlMetadata::ListAssets(ReleaseId release, const AssetRange& range) {
   return Reading([&](SqlSession& session) -> Result<std::vector<Asset>> {
     // U+10FFFF sorts behind whatever may follow the prefix, so the index bounds the scan on both
-    // sides.
-    const SqlValue which[] = {release, range.prefix, range.prefix + "\xF4\x8F\xBF\xBF", range.after,
-                              static_cast<int64_t>(range.limit)};
-    Result<SqlRows> rows =
-        session.Query("SELECT " + std::string(kAssetColumns) +
-                          " FROM assets WHERE release = ? AND path >= ? AND path < ? AND path > ? "
-                          "ORDER BY path LIMIT ?",
-                      which);
+    // sides. One lower bound alone: of two SQLite may choose the prefix and read all before
+    // `after`.
+    const bool behind = range.after >= range.prefix;
+    const SqlValue which[] = {release, behind ? range.after : range.prefix,
+                              range.prefix + "\xF4\x8F\xBF\xBF", static_cast<int64_t>(range.limit)};
+    Result<SqlRows> rows = session.Query(
+        "SELECT " + std::string(kAssetColumns) + " FROM assets WHERE release = ? AND path " +
+            (behind ? ">" : ">=") + " ? AND path < ? ORDER BY path LIMIT ?",
+        which);
     if (!rows) return unexpected(std::move(rows.error()));
     std::vector<Asset> assets;
     assets.reserve(rows->size());
@@ -157,19 +162,22 @@ Result<AssetChange> SqlMetadata::PutAsset(const std::string& site, const Asset& 
     AssetChange change;
     change.replaced = current->has_value();
     change.modified = *current && (*current)->blob == asset.blob ? (*current)->modified : Now();
-    if (*current && SameAnswer(**current, asset)) {
+    const bool same_answer = *current && SameAnswer(**current, asset);
+    if (same_answer) {
       Result<LogState> log = ReadLog(session);
       if (!log) return unexpected(std::move(log.error()));
       change.position = log->last;
-      return change;
+      if ((*current)->notes == asset.notes) return change;
     }
     Result<ReleaseId> live = LiveReleaseIn(session, *before);
     if (!live) return unexpected(std::move(live.error()));
     Status put = session.Run(
-        "INSERT INTO assets (release, path, blob, bytes, content_type, headers, tags, modified) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (release, path) DO UPDATE SET "
+        "INSERT INTO assets (release, path, blob, bytes, content_type, headers, tags, notes, "
+        "modified) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (release, path) DO UPDATE SET "
         "blob = excluded.blob, bytes = excluded.bytes, content_type = excluded.content_type, "
-        "headers = excluded.headers, tags = excluded.tags, modified = excluded.modified",
+        "headers = excluded.headers, tags = excluded.tags, notes = excluded.notes, "
+        "modified = excluded.modified",
         AssetRow(*live, asset, change.modified));
     const int64_t old_bytes = *current ? static_cast<int64_t>((*current)->bytes) : 0;
     if (put) {
@@ -177,6 +185,7 @@ Result<AssetChange> SqlMetadata::PutAsset(const std::string& site, const Asset& 
                         static_cast<int64_t>(asset.bytes) - old_bytes);
     }
     if (!put) return unexpected(std::move(put.error()));
+    if (same_answer) return change;  // notes alone changed: no visitor can tell
     Result<LogPosition> position =
         AppendIn(session, EventsOf(announce, *before, *live, asset.path));
     if (!position) return unexpected(std::move(position.error()));

@@ -5,7 +5,7 @@
 namespace nearside::storage {
 
 Result<LogState> ReadLog(SqlSession& session) {
-  Result<SqlRows> rows = session.Query("SELECT epoch, first_seq, last_seq FROM log");
+  Result<SqlRows> rows = session.Query("SELECT epoch, first_seq, last_seq, tokens FROM log");
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->size() != 1) {
     return Fail(Fault::kSelf, "database_failed", "metadata: the table log does not have one row");
@@ -14,6 +14,7 @@ Result<LogState> ReadLog(SqlSession& session) {
   LogState state;
   state.last = {static_cast<uint64_t>(row.Int(0)), static_cast<uint64_t>(row.Int(2))};
   state.first = static_cast<uint64_t>(row.Int(1));
+  state.tokens = static_cast<uint64_t>(row.Int(3));
   return state;
 }
 
@@ -35,6 +36,12 @@ Result<LogPosition> SqlMetadata::AppendIn(SqlSession& session, std::span<const N
   }
   if (Status trimmed = TrimIn(session, *log); !trimmed) {
     return unexpected(std::move(trimmed.error()));
+  }
+  for (const NewEvent& event : events) {
+    if (!event.audit) continue;
+    if (Status kept = AuditIn(session, *event.audit, log->last.sequence); !kept) {
+      return unexpected(std::move(kept.error()));
+    }
   }
   return log->last;
 }

@@ -35,7 +35,31 @@ constexpr const char* kStep1[] = {
     "report TEXT NOT NULL)",
 };
 
-constexpr std::span<const char* const> kSteps[] = {kStep1};
+constexpr const char* kStep2[] = {
+    "ALTER TABLE log ADD COLUMN tokens BIGINT NOT NULL DEFAULT 0",
+    "CREATE TABLE tokens (id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, "
+    "digest TEXT NOT NULL, site TEXT NOT NULL, scopes TEXT NOT NULL, created_by TEXT NOT NULL, "
+    "created BIGINT NOT NULL, expires BIGINT NOT NULL, revoked BIGINT NOT NULL, "
+    "used BIGINT NOT NULL)",
+    "CREATE INDEX tokens_by_site ON tokens (site)",
+    "CREATE TABLE audit (seq BIGINT NOT NULL PRIMARY KEY, time BIGINT NOT NULL, "
+    "event BIGINT NOT NULL, token TEXT NOT NULL, name TEXT NOT NULL, client TEXT NOT NULL, "
+    "action TEXT NOT NULL, site TEXT NOT NULL, detail TEXT NOT NULL)",
+    "CREATE INDEX audit_by_site ON audit (site, seq)",
+};
+
+constexpr const char* kStep3[] = {
+    "ALTER TABLE assets ADD COLUMN notes TEXT NOT NULL DEFAULT ''",
+    "CREATE TABLE uploads (id TEXT NOT NULL PRIMARY KEY, site TEXT NOT NULL, path TEXT NOT NULL, "
+    "content_type TEXT NOT NULL, headers TEXT NOT NULL, tags TEXT NOT NULL, notes TEXT NOT NULL, "
+    "begun BIGINT NOT NULL)",
+    "CREATE INDEX uploads_by_path ON uploads (site, path, id)",
+    "CREATE TABLE upload_parts (upload TEXT NOT NULL, number BIGINT NOT NULL, blob TEXT NOT NULL, "
+    "bytes BIGINT NOT NULL, md5 TEXT NOT NULL, modified BIGINT NOT NULL, "
+    "PRIMARY KEY (upload, number))",
+};
+
+constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3};
 constexpr int64_t kVersion = std::size(kSteps);
 
 /// Below 2^53, so that it survives programs whose JSON numbers are doubles; never 0.

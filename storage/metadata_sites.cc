@@ -125,10 +125,16 @@ Result<LogPosition> SqlMetadata::DeleteSite(const std::string& name, const Annou
     for (const char* statement :
          {"DELETE FROM assets WHERE release IN (SELECT id FROM releases WHERE site = ?)",
           "DELETE FROM releases WHERE site = ?", "DELETE FROM hosts WHERE site = ?",
+          // Nobody finds them any more, and they are the first that expire, with their blobs.
+          "UPDATE uploads SET site = '', begun = 0 WHERE site = ?",
           "DELETE FROM sites WHERE name = ?"}) {
       if (Status ran = session.Run(statement, which); !ran) {
         return unexpected(std::move(ran.error()));
       }
+    }
+    // Another site of this name is none of theirs.
+    if (Status revoked = RevokeTokensOfSite(session, name); !revoked) {
+      return unexpected(std::move(revoked.error()));
     }
     return AppendIn(session, EventsOf(announce, *site));
   });

@@ -53,6 +53,17 @@ class SqlMetadata final : public Metadata {
   Status AddBlob(const StoredBlob& blob) override;
   Result<std::optional<uint64_t>> FindBlob(const BlobId& id) override;
 
+  Status CreateUpload(const MultipartUpload& upload) override;
+  Result<MultipartUpload> FindUpload(const std::string& site, const std::string& path,
+                                     const std::string& id) override;
+  Result<std::vector<MultipartUpload>> ListUploads(const std::string& site,
+                                                   const UploadRange& range) override;
+  Result<std::vector<MultipartUpload>> UploadsBefore(WallTime begun, size_t limit) override;
+  Result<std::optional<BlobId>> PutPart(const std::string& upload, const UploadPart& part) override;
+  Result<std::vector<UploadPart>> Parts(const std::string& upload, int after,
+                                        size_t limit) override;
+  Result<std::vector<BlobId>> RemoveUpload(const std::string& upload) override;
+
   Result<LogState> Log() override;
   Result<LogPosition> Append(std::span<const NewEvent> events) override;
   Result<std::vector<Event>> Events(uint64_t after, size_t limit) override;
@@ -60,6 +71,14 @@ class SqlMetadata final : public Metadata {
   Status ReportEdge(const EdgeReport& report) override;
   Result<std::vector<EdgeReport>> Edges() override;
   Status RemoveEdge(const std::string& name) override;
+
+  Result<Token> CreateToken(const Token& draft, const AuditEntry& audit) override;
+  Result<std::vector<Token>> Tokens() override;
+  Result<Token> FindToken(const std::string& id) override;
+  Result<Token> RevokeToken(const std::string& id, const AuditEntry& audit) override;
+  Status NoteTokenUse(const std::string& id, WallTime used) override;
+  Status AddAudit(const AuditEntry& entry) override;
+  Result<std::vector<AuditRecord>> Audit(const AuditRange& range) override;
 
  private:
   /// A session borrowed from the pool for one call.
@@ -82,6 +101,10 @@ class SqlMetadata final : public Metadata {
 
   Result<LogPosition> AppendIn(SqlSession& session, std::span<const NewEvent> events);
   Status TrimIn(SqlSession& session, const LogState& state);
+  /// `event` is the number of the last event that announced the change, 0 when none did.
+  Status AuditIn(SqlSession& session, const AuditEntry& entry, uint64_t event);
+  Status MakeRoomForToken(SqlSession& session);
+  Status RevokeTokensOfSite(SqlSession& session, const std::string& site);
   /// The active release, made editable in place: see the head of metadata.h.
   Result<ReleaseId> LiveReleaseIn(SqlSession& session, const Site& site);
 

@@ -480,5 +480,84 @@ TEST_F(CommandLineTest, WrongUsageIs2AndPointsToHelp) {
   }
 }
 
+TEST_F(CommandLineTest, ATokenIsMadeListedUsedAndRevoked) {
+  PublishFirst();
+  const std::string file = dir_.In("ci.token");
+  const Run made =
+      Nearside("token create ci --site demo --scope read,purge --expires 90d --save " + file);
+  ASSERT_EQ(made.code, 0) << made.errors;
+  EXPECT_THAT(made.out, ContainsRegex("scopes +read,purge\n"));
+  EXPECT_THAT(made.out, HasSubstr("token      in " + file));
+  EXPECT_THAT(made.out, HasSubstr("S3 secret"));
+  const auto listed = nlohmann::json::parse(Nearside("token list --json").out)["tokens"];
+  ASSERT_EQ(listed.size(), 1u);
+  const std::string id = listed[0]["id"];
+  EXPECT_THAT(Nearside("token list").out, ContainsRegex(id + " +ci +demo +read,purge +active"));
+  const auto purge = [&] {
+    return Raw("--config " + dir_.In("client.toml") +
+               " --origin http://127.0.0.1:" + std::to_string(port()) + " --token-file " + file +
+               " purge /a --site demo --wait 0s");
+  };
+  EXPECT_EQ(purge().code, 0) << purge().errors;
+  const Run revoked = Nearside("token revoke " + id);
+  EXPECT_EQ(revoked.code, 0) << revoked.errors;
+  EXPECT_THAT(revoked.out, HasSubstr(id));
+  const Run refused = purge();
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.errors, HasSubstr("was revoked"));
+  EXPECT_THAT(Nearside("token list").out, HasSubstr("revoked"));
+}
+
+TEST_F(CommandLineTest, ATokenThatIsNotSavedIsPrintedOnce) {
+  const Run made = Nearside("token create watch --all-sites --scope read");
+  ASSERT_EQ(made.code, 0) << made.errors;
+  EXPECT_THAT(made.out, ContainsRegex("token +nst_[0-9a-f]{20}_"));
+  EXPECT_THAT(made.out, ContainsRegex("site +all\n"));
+  EXPECT_THAT(made.out, ContainsRegex("expires +never\n"));
+  const Run json = Nearside("token create watch --all-sites --json");
+  EXPECT_THAT(nlohmann::json::parse(json.out)["token"].get<std::string>(), StartsWith("nst_"));
+}
+
+TEST_F(CommandLineTest, ATokenThatCannotBeKeptIsRevoked) {
+  const Run run = Nearside("token create ci --all-sites --save " + dir_.In("none/ci.token"));
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.errors, HasSubstr("is revoked"));
+  const auto listed = nlohmann::json::parse(Nearside("token list --json").out)["tokens"];
+  ASSERT_EQ(listed.size(), 1u);
+  EXPECT_EQ(listed[0]["state"], "revoked");
+}
+
+TEST_F(CommandLineTest, WrongTokenCommandsSayWhatWasExpected) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"token create ci", "--site NAME or --all-sites"},
+      {"token create ci --site demo --all-sites", "--site"},
+      {"token create ci --site demo --scope root", "read"},
+      {"token create ci --site demo --expires soon", "90d"},
+      {"token create --site demo", "name"},
+      {"token", "--help"},
+  };
+  for (const auto& [command, expected] : rows) {
+    const Run run = Nearside(command);
+    EXPECT_EQ(run.code, 2) << command << run.out;
+    EXPECT_THAT(run.errors, HasSubstr(expected)) << command;
+  }
+  EXPECT_EQ(Nearside("token create ci --site none").code, 1);
+  EXPECT_THAT(Raw("token --help").out, HasSubstr("Scopes: read"));
+  EXPECT_THAT(Raw("audit --help").out, HasSubstr("WHO is the token's name"));
+}
+
+TEST_F(CommandLineTest, TheAuditShowsWhoDidWhat) {
+  PublishFirst();
+  const Run audit = Nearside("audit --site demo");
+  ASSERT_EQ(audit.code, 0) << audit.errors;
+  EXPECT_THAT(audit.out, HasSubstr("WHO"));
+  EXPECT_THAT(audit.out,
+              ContainsRegex("auth.token_file +127.0.0.1 +demo +release_activated +release="));
+  const auto all = nlohmann::json::parse(Nearside("audit --json").out);
+  const auto rest = nlohmann::json::parse(Nearside("audit --json --after 1").out);
+  EXPECT_EQ(rest["audit"].size() + 1, all["audit"].size());
+  EXPECT_EQ(nlohmann::json::parse(Nearside("audit --json --limit 1").out)["audit"].size(), 1u);
+}
+
 }  // namespace
 }  // namespace nearside::cli::test

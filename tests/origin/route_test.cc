@@ -7,9 +7,9 @@ namespace {
 
 /// "kind site path release name" of a route, or the reason why there is none.
 std::string Shown(std::string_view path) {
-  constexpr std::string_view kNames[] = {"health",     "asset", "assets", "releases", "release",
-                                         "activation", "blob",  "purge",  "events",   "edges",
-                                         "edge",       "sites", "site"};
+  constexpr std::string_view kNames[] = {
+      "health", "asset", "assets", "releases", "release", "activation", "blob",  "purge",  "events",
+      "edges",  "edge",  "sites",  "site",     "tokens",  "token",      "audit", "openapi"};
   const Result<Route> route = ParseRoute(path);
   if (!route) return route.error().reason;
   std::string text(kNames[static_cast<size_t>(route->kind)]);
@@ -37,6 +37,15 @@ TEST(RouteTest, EveryPathHasItsRoute) {
       {"/v1/events", "events"},
       {"/v1/edges", "edges"},
       {"/v1/edges/frank-furt_1.a", "edge frank-furt_1.a"},
+      {"/v1/tokens", "tokens"},
+      {"/v1/tokens/0123abc", "token 0123abc"},
+      {"/v1/audit", "audit"},
+      {"/v1/openapi.json", "openapi"},
+      {"/v1/tokens/A", "no_such_route"},
+      {"/v1/tokens/a/b", "no_such_route"},
+      {"/v1/tokens/" + std::string(65, 'a'), "no_such_route"},
+      {"/v1/audit/", "no_such_route"},
+      {"/v1/openapi", "no_such_route"},
       {"/", "no_such_route"},
       {"/v1", "no_such_route"},
       {"/v1/", "no_such_route"},
@@ -56,6 +65,25 @@ TEST(RouteTest, EveryPathHasItsRoute) {
       {"/v1/blobs", "no_such_route"},
   };
   for (const auto& [path, shown] : rows) EXPECT_EQ(Shown(path), shown) << path.substr(0, 60);
+}
+
+TEST(RouteTest, TheTableHasEveryKindAtItsPlace) {
+  size_t place = 0;
+  for (const RouteRow& row : Routes()) {
+    EXPECT_EQ(static_cast<size_t>(row.kind), place++);
+    std::string path(row.path);
+    const std::pair<std::string_view, std::string_view> samples[] = {
+        {"{site}", "demo"}, {"{path}", "a"}, {"{id}", "12"}, {"{sha256}", "ab"}, {"{name}", "e"}};
+    for (const auto& [name, sample] : samples) {
+      if (const size_t at = path.find(name); at != std::string::npos) {
+        path.replace(at, name.size(), sample);
+      }
+    }
+    const Result<Route> route = ParseRoute(path);
+    ASSERT_TRUE(route) << path;
+    EXPECT_EQ(route->kind, row.kind) << path;
+    EXPECT_EQ(MethodsOf(row.kind), row.methods);
+  }
 }
 
 TEST(RouteTest, MethodsAreWholeWords) {

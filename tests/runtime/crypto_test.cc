@@ -127,6 +127,13 @@ TEST(Base64Test, AgreesWithRfc4648) {
   }
 }
 
+TEST(Base64Test, TheAlphabetForUrlsHasNoPadding) {
+  const uint8_t bytes[] = {0xfb, 0xef, 0xff, 0xfe};
+  EXPECT_EQ(Base64Encode(bytes), "++///g==");
+  EXPECT_EQ(Base64UrlEncode(bytes), "--___g");
+  EXPECT_EQ(Base64UrlEncode({}), "");
+}
+
 TEST(Base64Test, WhatNoEncoderWritesIsRefused) {
   for (const std::string_view text :
        {"Z", "Zg", "Zg=", "Zg===", "====", "===", "Z===", "Zm9v=", "Zh==", "Zm9=", "Zm 9", "Zm9\n",

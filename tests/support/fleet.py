@@ -170,7 +170,8 @@ class Origin:
     """One nearside-origin with its API, a TLS listener for visitors and an admin listener."""
 
     def __init__(self, test: SystemTest, *, address: str = "", tls_port: int = 0, extra: str = "",
-                 prefix: tuple[str, ...] = ()) -> None:
+                 name: str = "origin", prefix: tuple[str, ...] = ()) -> None:
+        """Those of one test share their state; each has a `name` of its own."""
         self.address = address or test.addresses.address()
         self.api = (self.address, test.addresses.port())
         self.tls = (self.address, tls_port or test.addresses.port())
@@ -201,7 +202,7 @@ token_file = "{self.token_path}"
 fleet_token_file = "{test.folder}/fleet.token"
 {extra}
 """
-        self.daemon: Daemon = test.add_daemon("nearside-origin", "origin", config, prefix)
+        self.daemon: Daemon = test.add_daemon("nearside-origin", name, config, prefix)
 
     def start(self) -> "Origin":
         self.daemon.start()

@@ -1,0 +1,59 @@
+#include "origin/failure_limit.h"
+
+#include <algorithm>
+
+#include "net/address.h"
+
+namespace nearside::origin {
+namespace {
+
+constexpr milliseconds kWindow{60'000};
+
+/// Whose failures are counted together: an IPv4 address, also one that came to an IPv6 socket, or
+/// a /64, from which one client may take any number of addresses.
+std::string KeyOf(std::string_view address) {
+  constexpr size_t kIpv6Bytes = 16;
+  constexpr size_t kNetworkBytes = 8;
+  constexpr std::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+  const auto parsed = net::SocketAddress::FromLiteral(address, 0);
+  if (!parsed) return std::string(address);
+  const std::string_view bytes = parsed->bytes();
+  if (bytes.size() != kIpv6Bytes) return std::string(bytes);
+  return std::string(bytes.starts_with(kMapped) ? bytes.substr(kMapped.size())
+                                                : bytes.substr(0, kNetworkBytes));
+}
+
+}  // namespace
+
+bool FailureLimit::Counts(std::string_view address) const {
+  if (most_ <= 0) return false;
+  if (loopback_too_) return true;
+  const auto parsed = net::SocketAddress::FromLiteral(address, 0);
+  return !parsed || !parsed->IsLoopback();
+}
+
+milliseconds FailureLimit::WaitOf(std::string_view address, MonoTime now) const {
+  if (free_at_.empty() || !Counts(address)) return milliseconds(0);
+  const auto found = free_at_.find(KeyOf(address));
+  if (found == free_at_.end()) return milliseconds(0);
+  const auto over = found->second + kWindow / most_ - now - kWindow;
+  return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(over));
+}
+
+void FailureLimit::Count(std::string_view address, MonoTime now) {
+  if (!Counts(address)) return;
+  std::string key = KeyOf(address);
+  if (!free_at_.contains(key)) MakeRoom(now);
+  MonoTime& free_at = free_at_[std::move(key)];
+  free_at = std::max(free_at, now) + kWindow / most_;
+}
+
+void FailureLimit::MakeRoom(MonoTime now) {
+  if (free_at_.size() < kAddresses) return;
+  std::erase_if(free_at_, [now](const auto& row) { return row.second <= now; });
+  if (free_at_.size() < kAddresses) return;
+  const auto by_time = [](const auto& a, const auto& b) { return a.second < b.second; };
+  free_at_.erase(std::min_element(free_at_.begin(), free_at_.end(), by_time));
+}
+
+}  // namespace nearside::origin

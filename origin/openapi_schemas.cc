@@ -1,0 +1,98 @@
+#include "origin/openapi.h"
+
+namespace nearside::origin {
+namespace {
+
+// Times are milliseconds since 1970, ids of releases texts. docs/origin.md has the prose.
+constexpr std::string_view kSchemas = R"json({
+"Problem": {"type": "object", "description": "RFC 9457: reason is for programs, detail for people.",
+  "required": ["type", "title", "status", "detail", "reason"],
+  "properties": {"type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
+    "detail": {"type": "string"}, "reason": {"type": "string"}}},
+"Position": {"type": "object", "required": ["epoch", "seq"],
+  "properties": {"epoch": {"type": "integer"}, "seq": {"type": "integer"}}},
+"Receipt": {"description": "With ?wait= also which edges have applied the change.",
+  "allOf": [{"$ref": "#/components/schemas/Position"}, {"type": "object", "properties": {
+    "complete": {"type": "boolean"}, "edges": {"type": "array", "items": {"type": "object",
+      "required": ["name", "seq", "applied", "reachable", "seen"],
+      "properties": {"name": {"type": "string"}, "seq": {"type": "integer"}, "applied": {"type": "boolean"},
+        "reachable": {"type": "boolean"}, "ms": {"type": "integer"}, "seen": {"type": "integer"}}}}}}]},
+"SiteDraft": {"type": "object", "required": ["hosts"],
+  "properties": {"name": {"type": "string", "description": "Not in a PUT, whose path names the site."},
+    "hosts": {"type": "array", "items": {"type": "string"}}}},
+"Site": {"type": "object", "required": ["name", "hosts", "created", "changed"],
+  "properties": {"name": {"type": "string"}, "hosts": {"type": "array", "items": {"type": "string"}},
+    "created": {"type": "integer"}, "changed": {"type": "integer"},
+    "release": {"type": "string", "description": "The active one."}}},
+"Sites": {"type": "object", "required": ["sites"],
+  "properties": {"sites": {"type": "array", "items": {"$ref": "#/components/schemas/Site"}}}},
+"Asset": {"type": "object", "required": ["path", "sha256", "bytes"],
+  "properties": {"path": {"type": "string"}, "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    "bytes": {"type": "integer"}, "content_type": {"type": "string"}, "etag": {"type": "string"},
+    "modified": {"type": "integer"}, "tags": {"type": "array", "items": {"type": "string"}},
+    "headers": {"type": "object", "additionalProperties": {"type": "string"}}}},
+"Assets": {"type": "object", "required": ["site", "release", "assets", "next"],
+  "properties": {"site": {"type": "string"}, "release": {"type": "string"},
+    "assets": {"type": "array", "items": {"$ref": "#/components/schemas/Asset"}},
+    "next": {"type": ["string", "null"], "description": "The next page's after."}}},
+"Manifest": {"type": "object", "required": ["assets"],
+  "properties": {"assets": {"type": "array", "items": {"$ref": "#/components/schemas/Asset"}}}},
+"Release": {"type": "object", "required": ["id", "site", "kind", "state", "created", "assets", "bytes"],
+  "properties": {"id": {"type": "string"}, "site": {"type": "string"}, "kind": {"enum": ["published", "live"]},
+    "state": {"enum": ["open", "active", "past"]}, "created": {"type": "integer"},
+    "activated": {"type": "integer"}, "assets": {"type": "integer"}, "bytes": {"type": "integer"},
+    "missing": {"type": "array", "items": {"type": "string"},
+      "description": "SHA-256 of the contents that are to be uploaded."}}},
+"Releases": {"type": "object", "required": ["site", "releases"],
+  "properties": {"site": {"type": "string"},
+    "releases": {"type": "array", "items": {"$ref": "#/components/schemas/Release"}}}},
+"Blob": {"type": "object", "required": ["sha256", "bytes"],
+  "properties": {"sha256": {"type": "string"}, "bytes": {"type": "integer"}}},
+"PurgeOrder": {"type": "object",
+  "properties": {"site": {"type": "string"}, "urls": {"type": "array", "items": {"type": "string"}},
+    "prefixes": {"type": "array", "items": {"type": "string"}},
+    "tags": {"type": "array", "items": {"type": "string"}}, "all": {"type": "boolean"},
+    "soft": {"type": "boolean"}}},
+"EdgeReport": {"type": "object", "required": ["epoch", "seq"],
+  "properties": {"epoch": {"type": "integer"}, "seq": {"type": "integer"}, "load": {"type": "number"},
+    "address": {"type": "string"}, "requests": {"type": "integer"}, "hits": {"type": "integer"},
+    "hit_bytes": {"type": "integer"}, "miss_bytes": {"type": "integer"}}},
+"Edge": {"type": "object", "required": ["name", "reachable", "epoch", "seq", "behind", "lag_ms", "seen"],
+  "properties": {"name": {"type": "string"}, "reachable": {"type": "boolean"}, "epoch": {"type": "integer"},
+    "seq": {"type": "integer"}, "behind": {"type": ["integer", "null"]}, "lag_ms": {"type": "integer"},
+    "applied": {"type": "integer"}, "seen": {"type": "integer"}, "report": {"type": "object"}}},
+"Edges": {"type": "object", "required": ["epoch", "seq", "now", "edges"],
+  "properties": {"epoch": {"type": "integer"}, "seq": {"type": "integer"}, "now": {"type": "integer"},
+    "edges": {"type": "array", "items": {"$ref": "#/components/schemas/Edge"}}}},
+"TokenDraft": {"type": "object", "required": ["name", "site", "scopes"],
+  "properties": {"name": {"type": "string"},
+    "site": {"type": ["string", "null"], "description": "null: every site."},
+    "scopes": {"type": "array", "items": {"enum": ["read", "publish", "purge", "admin"]}},
+    "expires": {"type": "integer"}, "expires_in": {"type": "string", "examples": ["90d"]}}},
+"Token": {"type": "object",
+  "required": ["id", "name", "site", "scopes", "state", "created", "created_by", "expires", "revoked", "last_used"],
+  "properties": {"id": {"type": "string"}, "name": {"type": "string"}, "site": {"type": ["string", "null"]},
+    "scopes": {"type": "array", "items": {"type": "string"}}, "state": {"enum": ["active", "expired", "revoked"]},
+    "created": {"type": "integer"}, "created_by": {"type": "string"}, "expires": {"type": ["integer", "null"]},
+    "revoked": {"type": ["integer", "null"]},
+    "last_used": {"type": ["integer", "null"], "description": "To the minute."}}},
+"NewToken": {"description": "The secrets are told this once.",
+  "allOf": [{"$ref": "#/components/schemas/Token"}, {"type": "object", "required": ["token", "s3"], "properties": {
+    "token": {"type": "string"}, "s3": {"type": "object", "properties": {
+      "access_key_id": {"type": "string"}, "secret_access_key": {"type": "string"}}}}}]},
+"Tokens": {"type": "object", "required": ["tokens"],
+  "properties": {"tokens": {"type": "array", "items": {"$ref": "#/components/schemas/Token"}}}},
+"Audit": {"type": "object", "required": ["audit", "next"],
+  "properties": {"next": {"type": "integer", "description": "The next page's after."},
+    "audit": {"type": "array", "items": {"type": "object",
+      "required": ["seq", "time", "action", "site", "token", "name", "client", "event", "detail"],
+      "properties": {"seq": {"type": "integer"}, "time": {"type": "integer"}, "action": {"type": "string"},
+        "site": {"type": ["string", "null"]}, "token": {"type": ["string", "null"]}, "name": {"type": "string"},
+        "client": {"type": "string"}, "event": {"type": ["integer", "null"]}, "detail": {"type": "object"}}}}}}
+})json";
+
+}  // namespace
+
+std::string_view OpenApiSchemas() { return kSchemas; }
+
+}  // namespace nearside::origin
