@@ -79,7 +79,7 @@ void PrintPops(const Json& pops, Terminal& terminal) {
   table.Print(terminal);
 }
 
-void PrintHead(const Json& answer, Terminal& terminal) {
+void PrintQuestion(const Json& answer, Terminal& terminal) {
   TextTable table({"NAME", Printable(TextOf(answer, "name"))});
   table.Add({"client", Printable(TextOf(answer, "client"))});
   table.Add({"zone", Printable(TextOf(answer, "zone")) + "  serial " +
@@ -120,7 +120,7 @@ Exit ExplainDns(CommandContext& context, const ExplainDnsOptions& options) {
     terminal.Line(answer->dump(2, ' ', /*ensure_ascii=*/true));
     return Exit::kDone;
   }
-  PrintHead(*answer, terminal);
+  PrintQuestion(*answer, terminal);
   if (!BoolOf(*answer, "steered")) return Exit::kDone;
   terminal.Line("");
   PrintPops(ListOf(*answer, "pops"), terminal);

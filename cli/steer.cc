@@ -36,7 +36,7 @@ std::string SharesText(const Json& shares) {
   return text;
 }
 
-void PrintPops(const Json& family, Terminal& terminal) {
+void PrintShares(const Json& family, Terminal& terminal) {
   const Json before = family.value("before", Json::object());
   const Json after = family.value("after", Json::object());
   std::set<std::string> names;
@@ -124,7 +124,7 @@ Exit Steer(CommandContext& context, const SteerOptions& options) {
                            ": " + PercentText(NumberOf(family, "moved")) + " of the " +
                            (is_ipv6 ? "/48 networks" : "addresses") + " move (" +
                            std::to_string(IntOf(family, "clients")) + " clients asked for)"));
-    PrintPops(family, terminal);
+    PrintShares(family, terminal);
     terminal.Line("");
     PrintContinents(family, terminal);
     PrintCountries(family, options.countries, terminal);
