@@ -12,10 +12,10 @@
 #include "edge/node.h"
 #include "edge/origin_checks.h"
 #include "edge/worker.h"
+#include "net/service_manager.h"
 #include "net/worker_group.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
-#include "runtime/service_manager.h"
 
 namespace nearside::edge {
 namespace {
@@ -311,7 +311,7 @@ void EdgeServer::Serve() {
     if (!addresses.empty()) addresses += ",";
     addresses += listen.address;
   }
-  NotifyServiceManager("READY=1");
+  net::NotifyServiceManager("READY=1");
   Log(Level::kInfo, "ready",
       {{"name", node_->name}, {"workers", workers_.size()}, {"listen", addresses}});
 }
@@ -377,7 +377,7 @@ void EdgeServer::Terminate() {
   terminating_ = true;
   node_->draining.store(true);
   const milliseconds deadline = loaded_.configuration->settings.node.drain_timeout;
-  NotifyServiceManager("STOPPING=1");
+  net::NotifyServiceManager("STOPPING=1");
   Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(deadline)}});
   if (!serving_) return control_->Stop();
   for (auto& worker : workers_) {

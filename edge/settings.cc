@@ -107,12 +107,13 @@ Table ListenTable() {
              .prose = "TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 by ALPN. Without it: HTTP/1.1, and "
                       "HTTP/2 by prior knowledge.",
              .restart = true});
-  table.Key("proxy_protocol", &ListenSettings::proxy_protocol,
-            {.fallback = "false",
-             .prose = "Each connection comes from one of `trusted_proxies` and begins with a PROXY "
-                      "header of version 2, before TLS, which says whose it is, and perhaps that it came "
-                      "to the proxy over TLS (`send-proxy-v2-ssl`): https then. Others are closed.",
-             .restart = true});
+  table.Key(
+      "proxy_protocol", &ListenSettings::proxy_protocol,
+      {.fallback = "false",
+       .prose = "Each connection comes from one of `trusted_proxies` and begins with a PROXY "
+                "header of version 2, before TLS, which says whose it is, and perhaps that it came "
+                "to the proxy over TLS (`send-proxy-v2-ssl`): https then. Others are closed.",
+       .restart = true});
   table.Where(&ListenSettings::where);
   return table;
 }

@@ -21,10 +21,10 @@
 #include "http/session/server.h"
 #include "net/listener.h"
 #include "net/resolver.h"
+#include "net/service_manager.h"
 #include "net/worker_group.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
-#include "runtime/service_manager.h"
 #include "runtime/user.h"
 
 namespace nearside::geodns {
@@ -342,7 +342,7 @@ void GeodnsServer::Serve() {
        {"places", world_.map->place_count()}});
   inherited_.TellReady();
   inherited_ = {};
-  NotifyServiceManager("READY=1\nMAINPID=" + std::to_string(getpid()));
+  net::NotifyServiceManager("READY=1\nMAINPID=" + std::to_string(getpid()));
 }
 
 void GeodnsServer::OnHealthChange(size_t target, PopState before) {
@@ -523,7 +523,7 @@ void GeodnsServer::Retire() {
 void GeodnsServer::Terminate() {
   if (std::exchange(terminating_, true)) return control_->Stop();  // asked twice: now
   milliseconds deadline = world_.configuration->drain_timeout;
-  NotifyServiceManager("STOPPING=1");
+  net::NotifyServiceManager("STOPPING=1");
   Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(deadline)}});
   if (!serving_) return control_->Stop();
   EndWhenDrained([deadline](Worker& worker, std::function<void()> on_drained) {

@@ -8,6 +8,7 @@
 #include "http/session/server.h"
 #include "net/event_loop.h"
 #include "net/listener.h"
+#include "net/service_manager.h"
 #include "net/worker_group.h"
 #include "origin/admin.h"
 #include "origin/api_server.h"
@@ -17,7 +18,6 @@
 #include "origin/visitor_listeners.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
-#include "runtime/service_manager.h"
 
 namespace nearside::origin {
 namespace {
@@ -193,7 +193,7 @@ Status OriginServer::Start() {
   for (const auto& address : visitors_->addresses()) {
     visited += (visited.empty() ? "" : ",") + address.ToString();
   }
-  NotifyServiceManager("READY=1");
+  net::NotifyServiceManager("READY=1");
   Log(Level::kInfo, "ready",
       {{"name", node_->settings.node.name},
        {"api", listening},
@@ -275,7 +275,7 @@ void OriginServer::Terminate() {
   terminating_ = true;
   node_->draining.store(true);
   const milliseconds patience = loaded_.settings.node.drain_timeout;
-  NotifyServiceManager("STOPPING=1");
+  net::NotifyServiceManager("STOPPING=1");
   Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(patience)}});
   drain_deadline_ = MonoNow() + patience;
   api_->Drain();

@@ -7,7 +7,8 @@ import sys
 # title, unit, queries with their legends
 ROWS = {
     "What visitors get": [
-        ("Requests a second, by edge", "reqps", [("sum(rate(nearside_edge_requests_total[1m])) by (instance)", "{{instance}}")]),
+        ("Requests a second, by edge", "reqps",
+         [("sum(rate(nearside_edge_requests_total[1m])) by (instance)", "{{instance}}")]),
         ("Requests a second, by what became of them", "reqps",
          [("sum(rate(nearside_edge_requests_total[1m])) by (reason)", "{{reason}}")]),
         ("Share of requests that the origin is asked for", "percentunit",
@@ -29,7 +30,8 @@ ROWS = {
         ("Behind the event log", "s", [("nearside_edge_event_lag_seconds", "{{instance}}")]),
         ("Newest event", "none", [("nearside_origin_log_seq", "{{instance}}")]),
         ("Followers of the log", "none", [("nearside_origin_followers", "{{instance}}")]),
-        ("Uploads, bytes a second", "Bps", [("sum(rate(nearside_origin_received_bytes_total[1m])) by (instance)", "{{instance}}")]),
+        ("Uploads, bytes a second", "Bps",
+         [("sum(rate(nearside_origin_received_bytes_total[1m])) by (instance)", "{{instance}}")]),
     ],
     "Cache": [
         ("Stored bytes, by tier", "bytes", [("nearside_cache_bytes", "{{instance}} {{tier}}")]),
@@ -67,12 +69,14 @@ def dashboard() -> dict:
         panels.append({"id": len(panels) + 1, "type": "row", "title": title, "collapsed": False, "panels": [],
                        "gridPos": {"x": 0, "y": y, "w": WIDTH * ACROSS, "h": 1}})
         for index, (name, unit, queries) in enumerate(row):
-            panels.append(panel(len(panels) + 1, name, unit, queries, index % ACROSS * WIDTH, y + 1 + index // ACROSS * HEIGHT))
+            below = index // ACROSS * HEIGHT
+            panels.append(panel(len(panels) + 1, name, unit, queries, index % ACROSS * WIDTH, y + 1 + below))
         y += 1 + (len(row) + ACROSS - 1) // ACROSS * HEIGHT
     return {
         "uid": "nearside", "title": "Nearside", "tags": ["nearside"], "schemaVersion": 36, "version": 1,
         "editable": True, "refresh": "10s", "time": {"from": "now-1h", "to": "now"}, "timezone": "",
-        "templating": {"list": [{"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus"}]},
+        "templating": {"list": [{"name": "source", "label": "Prometheus", "type": "datasource",
+                                 "query": "prometheus"}]},
         "annotations": {"list": []}, "panels": panels,
     }
 

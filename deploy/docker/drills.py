@@ -38,7 +38,7 @@ def require(holds: bool, what: str) -> None:
         raise DrillFailed(what)
 
 
-# --- the demo's containers --------------------------------------------------------------------------------------------
+# --- the demo's containers ------------------------------------------------------------------------------------------
 
 def compose_command() -> list[str]:
     """docker-compose 1.29, or the plugin of version 2."""
@@ -112,7 +112,8 @@ def wait_healthy(*services: str) -> None:
 
 def answer_of(region: str) -> list[str]:
     """Where the resolver of a region leads its visitors."""
-    digged = inside(f"visitor-{region}", "kdig", "+short", "www.demo.test", f"@10.77.{REGIONS.index(region) + 1}.5")
+    resolver = f"@10.77.{REGIONS.index(region) + 1}.5"
+    digged = inside(f"visitor-{region}", "kdig", "+short", "www.demo.test", resolver)
     return sorted(digged.stdout.split())
 
 
@@ -136,7 +137,7 @@ def set_links(cut_off: str = "") -> None:
            text="\n".join(lines) + "\n")
 
 
-# --- visitors -------------------------------------------------------------------------------------------------------------
+# --- visitors -------------------------------------------------------------------------------------------------------
 
 class Hammer:
     """A visitor of one region who asks all the time, until told to report."""
@@ -180,7 +181,7 @@ def errors_of(report: dict) -> str:
     return ", ".join(f"{count}x {why}" for why, count in report["errors"].items())
 
 
-# --- the drills -----------------------------------------------------------------------------------------------------------
+# --- the drills -----------------------------------------------------------------------------------------------------
 
 def edge_killed(row: Row) -> None:
     """One edge of Tokyo is killed: its twin serves."""
@@ -360,7 +361,7 @@ DRILLS = {drill.__name__.replace("_", "-"): drill for drill in (
     region_cut_off, publish_under_load, rolling_upgrade)}
 
 
-# --- the table ------------------------------------------------------------------------------------------------------------
+# --- the table ------------------------------------------------------------------------------------------------------
 
 @contextlib.contextmanager
 def put_back() -> Iterator[None]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A visitor who never stops asking: requests over connections of their own, one after the other, as a browser makes them.
+"""A visitor who never stops asking: requests over connections of their own, one after the other.
 
     hammer.py --seconds N [--path /] [--fresh] [--every MS]
 
@@ -107,7 +107,8 @@ def main() -> int:
         time.sleep(max(0.0, next_at - time.monotonic()))
     json.dump({"sent": tally.sent, "failed": tally.failed, "retried": tally.retried,
                "slowest_ms": round(tally.slowest * 1000), "last_failure_s": round(tally.last_failure, 2),
-               "errors": tally.errors, "served": tally.served, "bodies": tally.bodies, "order": tally.order}, sys.stdout)
+               "errors": tally.errors, "served": tally.served, "bodies": tally.bodies, "order": tally.order},
+              sys.stdout)
     print()
     return 0
 

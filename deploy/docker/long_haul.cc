@@ -79,7 +79,8 @@ struct Links {
 std::optional<Region> ParseRegion(const std::string& name, const std::string& text) {
   const size_t slash = text.find('/');
   in_addr address{};
-  if (slash == std::string::npos || inet_pton(AF_INET, text.substr(0, slash).c_str(), &address) != 1)
+  if (slash == std::string::npos ||
+      inet_pton(AF_INET, text.substr(0, slash).c_str(), &address) != 1)
     return std::nullopt;
   char* end = nullptr;
   const long bits = std::strtol(text.c_str() + slash + 1, &end, 10);

@@ -8,7 +8,9 @@ here=$(dirname "$0")
 umask 022
 
 token() {
-  [ -s "$shared/$1.token" ] || { openssl rand -hex 24 >"$shared/$1.token.new" && mv "$shared/$1.token.new" "$shared/$1.token"; }
+  [ ! -s "$shared/$1.token" ] || return 0
+  openssl rand -hex 24 >"$shared/$1.token.new"
+  mv "$shared/$1.token.new" "$shared/$1.token"
 }
 for name in admin fleet edge; do token "$name"; done
 

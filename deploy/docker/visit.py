@@ -9,7 +9,6 @@ Each run has a fresh profile, so nothing is cached at the visitor. Of several ru
 
 import argparse
 import json
-import os
 import pathlib
 import statistics
 import subprocess
@@ -61,7 +60,8 @@ def responses(browser: webdriver.Chrome) -> list[dict]:
         fields = {name.lower(): value for name, value in response["headers"].items()}
         if response["url"].startswith("https:"):
             found.append({"url": response["url"], "status": response["status"],
-                          "address": response.get("remoteIPAddress", ""), "cache_status": fields.get("cache-status", "")})
+                          "address": response.get("remoteIPAddress", ""),
+                          "cache_status": fields.get("cache-status", "")})
     return found
 
 
@@ -90,7 +90,6 @@ def main() -> int:
     parser.add_argument("--screenshot", default="", metavar="FILE")
     parser.add_argument("--runs", type=int, default=1, metavar="N")
     options = parser.parse_args()
-    os.environ.setdefault("HOME", "/home/visitor")
     trust_authority()
     runs = [visit(options.url, options.direct, options.screenshot if number == 0 else "")
             for number in range(options.runs)]

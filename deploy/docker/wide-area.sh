@@ -1,6 +1,6 @@
 #!/bin/sh
-# The way between the regions: every container's default gateway is this one's address .254, and what crosses from one network
-# to another takes as long as $1 says (long_haul.cc). Needs NET_ADMIN and /dev/net/tun.
+# The way between the regions: every container's default gateway is this one's address .254, and what crosses from one
+# network to another takes as long as $1 says (long_haul.cc). Needs NET_ADMIN and /dev/net/tun.
 set -eu
 
 links=$1

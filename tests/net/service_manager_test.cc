@@ -1,4 +1,4 @@
-#include "runtime/service_manager.h"
+#include "net/service_manager.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -11,7 +11,7 @@
 
 #include "tests/support/temp_dir.h"
 
-namespace nearside {
+namespace nearside::net {
 namespace {
 
 /// A service manager: a datagram socket at a path, or at an abstract name that begins with '@'.
@@ -66,4 +66,4 @@ TEST(ServiceManagerTest, WithoutOneNothingHappens) {
 }
 
 }  // namespace
-}  // namespace nearside
+}  // namespace nearside::net

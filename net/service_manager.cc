@@ -1,4 +1,4 @@
-#include "runtime/service_manager.h"
+#include "net/service_manager.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace nearside {
+namespace nearside::net {
 
 void NotifyServiceManager(std::string_view state) {
   const char* path = std::getenv("NOTIFY_SOCKET");
@@ -27,4 +27,4 @@ void NotifyServiceManager(std::string_view state) {
   close(descriptor);
 }
 
-}  // namespace nearside
+}  // namespace nearside::net
