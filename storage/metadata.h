@@ -138,9 +138,17 @@ struct EdgeReport {
 
 struct MetadataOptions {
   uint64_t keep_events = 100'000;
+  /// Of each site, and of the changes that belong to none: so many of contents, and so many of the
+  /// site and its tokens. Nobody's volume pushes out another's records.
   uint64_t keep_audit = 100'000;
+  /// In all; those over one site may be a tenth, so that none takes the room of the others.
   uint64_t most_tokens = 10'000;
   std::function<WallTime()> clock = WallNow;
+};
+
+struct UploadCompletion {
+  AssetChange change;
+  std::vector<BlobId> parts;  ///< blobs that nothing names any more
 };
 
 /// Any thread; calls block on the disk. Several processes may share one store. Errors beside those
@@ -159,6 +167,10 @@ class Metadata {
   virtual Result<LogPosition> ReplaceSite(const SiteDraft& draft, const Announce& announce) = 0;
   /// With its releases; its tokens are revoked. Error: kClient no_such_site.
   virtual Result<LogPosition> DeleteSite(const std::string& name, const Announce& announce) = 0;
+  /// The same, of a site whose active release holds nothing. Errors: kClient no_such_site,
+  /// site_not_empty.
+  virtual Result<LogPosition> DeleteEmptySite(const std::string& name,
+                                              const Announce& announce) = 0;
   virtual Result<std::vector<Site>> Sites() = 0;
   /// Error: kClient no_such_site.
   virtual Result<Site> FindSite(const std::string& name) = 0;
@@ -180,7 +192,8 @@ class Metadata {
   /// In the order of the paths' bytes.
   virtual Result<std::vector<Asset>> ListAssets(ReleaseId release, const AssetRange& range) = 0;
   /// In the active release; the blob must have been added. Errors: kClient no_such_site,
-  /// missing_blobs, and the precondition's.
+  /// missing_blobs, and the precondition's. No event announces a change of notes alone, which no
+  /// visitor can tell, unless it made another release the active one.
   virtual Result<AssetChange> PutAsset(const std::string& site, const Asset& asset,
                                        const Precondition& precondition,
                                        const Announce& announce) = 0;
@@ -217,6 +230,12 @@ class Metadata {
   /// In the order of their numbers, behind `after`.
   virtual Result<std::vector<UploadPart>> Parts(const std::string& upload, int after,
                                                 size_t limit) = 0;
+  /// Its asset, with the joined content, is put as by PutAsset, and the upload goes with its parts:
+  /// both, or neither. Errors: those of PutAsset, and kClient no_such_upload (completed, or aborted
+  /// meanwhile).
+  virtual Result<UploadCompletion> CompleteUpload(const MultipartUpload& upload,
+                                                  const Precondition& precondition,
+                                                  const Announce& announce) = 0;
   /// With its parts, whose blobs are the answer. Removing what is not there succeeds.
   virtual Result<std::vector<BlobId>> RemoveUpload(const std::string& upload) = 0;
 

@@ -151,47 +151,60 @@ Result<std::vector<Asset>> SqlMetadata::ListAssets(ReleaseId release, const Asse
 Result<AssetChange> SqlMetadata::PutAsset(const std::string& site, const Asset& asset,
                                           const Precondition& precondition,
                                           const Announce& announce) {
-  return Writing([&](SqlSession& session) -> Result<AssetChange> {
-    Result<Site> before = ReadSite(session, site);
-    if (!before) return unexpected(std::move(before.error()));
-    Result<std::optional<Asset>> current = ReadAsset(session, before->active, asset.path);
-    if (!current) return unexpected(std::move(current.error()));
-    Status allowed = precondition(*current);
-    if (allowed) allowed = RequireBlob(session, asset);
-    if (!allowed) return unexpected(std::move(allowed.error()));
-    AssetChange change;
-    change.replaced = current->has_value();
-    change.modified = *current && (*current)->blob == asset.blob ? (*current)->modified : Now();
-    const bool same_answer = *current && SameAnswer(**current, asset);
-    if (same_answer) {
-      Result<LogState> log = ReadLog(session);
-      if (!log) return unexpected(std::move(log.error()));
-      change.position = log->last;
-      if ((*current)->notes == asset.notes) return change;
-    }
-    Result<ReleaseId> live = LiveReleaseIn(session, *before);
-    if (!live) return unexpected(std::move(live.error()));
-    Status put = session.Run(
-        "INSERT INTO assets (release, path, blob, bytes, content_type, headers, tags, notes, "
-        "modified) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (release, path) DO UPDATE SET "
-        "blob = excluded.blob, bytes = excluded.bytes, content_type = excluded.content_type, "
-        "headers = excluded.headers, tags = excluded.tags, notes = excluded.notes, "
-        "modified = excluded.modified",
-        AssetRow(*live, asset, change.modified));
-    const int64_t old_bytes = *current ? static_cast<int64_t>((*current)->bytes) : 0;
-    if (put) {
-      put = AddToTotals(session, *live, *current ? 0 : 1,
-                        static_cast<int64_t>(asset.bytes) - old_bytes);
-    }
-    if (!put) return unexpected(std::move(put.error()));
-    if (same_answer) return change;  // notes alone changed: no visitor can tell
-    Result<LogPosition> position =
-        AppendIn(session, EventsOf(announce, *before, *live, asset.path));
-    if (!position) return unexpected(std::move(position.error()));
-    change.position = *position;
-    return change;
+  return Writing([&](SqlSession& session) {
+    return PutAssetIn(session, site, asset, precondition, announce);
   });
+}
+
+Result<AssetChange> SqlMetadata::PutAssetIn(SqlSession& session, const std::string& site,
+                                            const Asset& asset, const Precondition& precondition,
+                                            const Announce& announce) {
+  Result<Site> before = ReadSite(session, site);
+  if (!before) return unexpected(std::move(before.error()));
+  Result<std::optional<Asset>> current = ReadAsset(session, before->active, asset.path);
+  if (!current) return unexpected(std::move(current.error()));
+  Status allowed = precondition(*current);
+  if (allowed) allowed = RequireBlob(session, asset);
+  if (!allowed) return unexpected(std::move(allowed.error()));
+  AssetChange change;
+  change.replaced = current->has_value();
+  change.modified = *current && (*current)->blob == asset.blob ? (*current)->modified : Now();
+  const bool same_answer = *current && SameAnswer(**current, asset);
+  if (same_answer) {
+    Result<LogState> log = ReadLog(session);
+    if (!log) return unexpected(std::move(log.error()));
+    change.position = log->last;
+    if ((*current)->notes == asset.notes) return change;
+  }
+  Result<ReleaseId> live = LiveReleaseIn(session, *before);
+  if (!live) return unexpected(std::move(live.error()));
+  Status put = session.Run(
+      "INSERT INTO assets (release, path, blob, bytes, content_type, headers, tags, notes, "
+      "modified) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (release, path) DO UPDATE SET "
+      "blob = excluded.blob, bytes = excluded.bytes, content_type = excluded.content_type, "
+      "headers = excluded.headers, tags = excluded.tags, notes = excluded.notes, "
+      "modified = excluded.modified",
+      AssetRow(*live, asset, change.modified));
+  const int64_t old_bytes = *current ? static_cast<int64_t>((*current)->bytes) : 0;
+  if (put) {
+    put = AddToTotals(session, *live, *current ? 0 : 1,
+                      static_cast<int64_t>(asset.bytes) - old_bytes);
+  }
+  if (!put) return unexpected(std::move(put.error()));
+  const std::vector<NewEvent> events = EventsOf(announce, *before, *live, asset.path);
+  if (same_answer && *live == before->active) {
+    // Notes alone changed: no visitor can tell. Who did it is on record.
+    for (const NewEvent& event : events) {
+      Status kept = event.audit ? AuditIn(session, *event.audit, 0) : Status();
+      if (!kept) return unexpected(std::move(kept.error()));
+    }
+    return change;
+  }
+  Result<LogPosition> position = AppendIn(session, events);
+  if (!position) return unexpected(std::move(position.error()));
+  change.position = *position;
+  return change;
 }
 
 Result<AssetChange> SqlMetadata::RemoveAsset(const std::string& site, const std::string& path,

@@ -5,6 +5,11 @@
 namespace nearside::storage {
 namespace {
 
+/// 1 for changes of sites and tokens, of which there are few and which are asked for long after; 0
+/// for the others.
+constexpr std::string_view kKindOfRecord =
+    "(CASE WHEN action LIKE 'site%' OR action LIKE 'token%' THEN 1 ELSE 0 END)";
+
 AuditRecord ReadAuditRow(const SqlRow& row) {
   AuditRecord record;
   record.sequence = static_cast<uint64_t>(row.Int(0));
@@ -37,8 +42,30 @@ Status SqlMetadata::AuditIn(SqlSession& session, const AuditEntry& entry, uint64
   // A tenth more than asked for may stand there, as in the log of events.
   const auto keep = static_cast<int64_t>(std::max<uint64_t>(options_.keep_audit, 1));
   if (sequence % std::max<int64_t>(keep / 10, 1) != 0) return {};
-  const SqlValue last[] = {sequence - keep};
-  return session.Run("DELETE FROM audit WHERE seq <= ?", last);
+  return TrimAuditIn(session, keep);
+}
+
+Status SqlMetadata::TrimAuditIn(SqlSession& session, int64_t keep) {
+  const std::string kind(kKindOfRecord);
+  const SqlValue more[] = {keep};
+  Result<SqlRows> full = session.Query("SELECT site, " + kind +
+                                           " AS kind FROM audit GROUP BY site, kind "
+                                           "HAVING COUNT(*) > ?",
+                                       more);
+  if (!full) return unexpected(std::move(full.error()));
+  for (const SqlRow& row : *full) {
+    const SqlValue newest[] = {row.Text(0), row.Int(1), keep};
+    Result<SqlRows> last = session.Query("SELECT seq FROM audit WHERE site = ? AND " + kind +
+                                             " = ? ORDER BY seq DESC LIMIT 1 OFFSET ?",
+                                         newest);
+    if (!last) return unexpected(std::move(last.error()));
+    if (last->empty()) continue;
+    const SqlValue old[] = {row.Text(0), row.Int(1), (*last)[0].Int(0)};
+    Status gone =
+        session.Run("DELETE FROM audit WHERE site = ? AND " + kind + " = ? AND seq <= ?", old);
+    if (!gone) return gone;
+  }
+  return {};
 }
 
 Status SqlMetadata::AddAudit(const AuditEntry& entry) {

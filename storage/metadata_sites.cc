@@ -121,23 +121,44 @@ Result<LogPosition> SqlMetadata::DeleteSite(const std::string& name, const Annou
   return Writing([&](SqlSession& session) -> Result<LogPosition> {
     Result<Site> site = ReadSite(session, name);
     if (!site) return unexpected(std::move(site.error()));
-    const SqlValue which[] = {name};
-    for (const char* statement :
-         {"DELETE FROM assets WHERE release IN (SELECT id FROM releases WHERE site = ?)",
-          "DELETE FROM releases WHERE site = ?", "DELETE FROM hosts WHERE site = ?",
-          // Nobody finds them any more, and they are the first that expire, with their blobs.
-          "UPDATE uploads SET site = '', begun = 0 WHERE site = ?",
-          "DELETE FROM sites WHERE name = ?"}) {
-      if (Status ran = session.Run(statement, which); !ran) {
-        return unexpected(std::move(ran.error()));
-      }
-    }
-    // Another site of this name is none of theirs.
-    if (Status revoked = RevokeTokensOfSite(session, name); !revoked) {
-      return unexpected(std::move(revoked.error()));
-    }
-    return AppendIn(session, EventsOf(announce, *site));
+    return DeleteSiteIn(session, *site, announce);
   });
+}
+
+Result<LogPosition> SqlMetadata::DeleteEmptySite(const std::string& name,
+                                                 const Announce& announce) {
+  return Writing([&](SqlSession& session) -> Result<LogPosition> {
+    Result<Site> site = ReadSite(session, name);
+    if (!site) return unexpected(std::move(site.error()));
+    const SqlValue active[] = {site->active};
+    Result<SqlRows> any = session.Query("SELECT 1 FROM assets WHERE release = ? LIMIT 1", active);
+    if (!any) return unexpected(std::move(any.error()));
+    if (!any->empty()) {
+      return Fail(Fault::kClient, "site_not_empty",
+                  "site \"" + name + "\" is not empty: delete its assets first");
+    }
+    return DeleteSiteIn(session, *site, announce);
+  });
+}
+
+Result<LogPosition> SqlMetadata::DeleteSiteIn(SqlSession& session, const Site& site,
+                                              const Announce& announce) {
+  const SqlValue which[] = {site.name};
+  for (const char* statement :
+       {"DELETE FROM assets WHERE release IN (SELECT id FROM releases WHERE site = ?)",
+        "DELETE FROM releases WHERE site = ?", "DELETE FROM hosts WHERE site = ?",
+        // Nobody finds them any more, and they are the first that expire, with their blobs.
+        "UPDATE uploads SET site = '', begun = 0 WHERE site = ?",
+        "DELETE FROM sites WHERE name = ?"}) {
+    if (Status ran = session.Run(statement, which); !ran) {
+      return unexpected(std::move(ran.error()));
+    }
+  }
+  // Another site of this name is none of theirs.
+  if (Status revoked = RevokeTokensOfSite(session, site.name); !revoked) {
+    return unexpected(std::move(revoked.error()));
+  }
+  return AppendIn(session, EventsOf(announce, site));
 }
 
 Result<std::vector<Site>> SqlMetadata::Sites() {

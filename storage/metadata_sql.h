@@ -32,6 +32,7 @@ class SqlMetadata final : public Metadata {
   Result<LogPosition> CreateSite(const SiteDraft& draft, const Announce& announce) override;
   Result<LogPosition> ReplaceSite(const SiteDraft& draft, const Announce& announce) override;
   Result<LogPosition> DeleteSite(const std::string& name, const Announce& announce) override;
+  Result<LogPosition> DeleteEmptySite(const std::string& name, const Announce& announce) override;
   Result<std::vector<Site>> Sites() override;
   Result<Site> FindSite(const std::string& name) override;
 
@@ -62,6 +63,9 @@ class SqlMetadata final : public Metadata {
   Result<std::optional<BlobId>> PutPart(const std::string& upload, const UploadPart& part) override;
   Result<std::vector<UploadPart>> Parts(const std::string& upload, int after,
                                         size_t limit) override;
+  Result<UploadCompletion> CompleteUpload(const MultipartUpload& upload,
+                                          const Precondition& precondition,
+                                          const Announce& announce) override;
   Result<std::vector<BlobId>> RemoveUpload(const std::string& upload) override;
 
   Result<LogState> Log() override;
@@ -103,7 +107,11 @@ class SqlMetadata final : public Metadata {
   Status TrimIn(SqlSession& session, const LogState& state);
   /// `event` is the number of the last event that announced the change, 0 when none did.
   Status AuditIn(SqlSession& session, const AuditEntry& entry, uint64_t event);
-  Status MakeRoomForToken(SqlSession& session);
+  Status TrimAuditIn(SqlSession& session, int64_t keep);
+  Status MakeRoomForToken(SqlSession& session, const std::string& site);
+  Result<AssetChange> PutAssetIn(SqlSession& session, const std::string& site, const Asset& asset,
+                                 const Precondition& precondition, const Announce& announce);
+  Result<LogPosition> DeleteSiteIn(SqlSession& session, const Site& site, const Announce& announce);
   Status RevokeTokensOfSite(SqlSession& session, const std::string& site);
   /// The active release, made editable in place: see the head of metadata.h.
   Result<ReleaseId> LiveReleaseIn(SqlSession& session, const Site& site);

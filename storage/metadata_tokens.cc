@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "storage/metadata_sql.h"
 
 namespace nearside::storage {
@@ -44,27 +46,40 @@ Status CountTokenChange(SqlSession& session) {
   return session.Run("UPDATE log SET tokens = tokens + 1");
 }
 
-}  // namespace
-
-Status SqlMetadata::MakeRoomForToken(SqlSession& session) {
-  Result<SqlRows> rows = session.Query("SELECT COUNT(*) FROM tokens");
+/// Drops the oldest of those that open nothing, of one site or ("") of all, until one more is
+/// `most`. Error: kClient too_many_tokens.
+Status MakeRoomAmong(SqlSession& session, const std::string& site, int64_t most, int64_t now) {
+  const std::string all = "SELECT COUNT(*) FROM tokens WHERE (site = ? OR ? = '')";
+  const SqlValue which[] = {site, site};
+  Result<SqlRows> rows = session.Query(all, which);
   if (!rows) return unexpected(std::move(rows.error()));
-  const auto most = static_cast<int64_t>(options_.most_tokens);
   const int64_t surplus = (*rows)[0].Int(0) + 1 - most;
   if (surplus <= 0) return {};
-  const int64_t now = ToUnixMillis(Now());
-  const SqlValue dead[] = {now, surplus};
+  const SqlValue dead[] = {site, site, now, surplus};
   Status dropped = session.Run(
-      "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE revoked > 0 OR "
-      "(expires > 0 AND expires <= ?) ORDER BY created, id LIMIT ?)",
+      "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE (site = ? OR ? = '') AND "
+      "(revoked > 0 OR (expires > 0 AND expires <= ?)) ORDER BY created, id LIMIT ?)",
       dead);
   if (!dropped) return dropped;
-  rows = session.Query("SELECT COUNT(*) FROM tokens");
+  rows = session.Query(all, which);
   if (!rows) return unexpected(std::move(rows.error()));
   if ((*rows)[0].Int(0) < most) return {};
   return Fail(Fault::kClient, "too_many_tokens",
-              "there are " + std::to_string(most) +
-                  " tokens that still open something: revoke what nobody uses any more");
+              "there are " + std::to_string(most) + " tokens " +
+                  (site.empty() ? "" : "of site \"" + site + "\" ") +
+                  "that still open something: revoke what nobody uses any more");
+}
+
+}  // namespace
+
+Status SqlMetadata::MakeRoomForToken(SqlSession& session, const std::string& site) {
+  const int64_t now = ToUnixMillis(Now());
+  const auto most = static_cast<int64_t>(options_.most_tokens);
+  if (!site.empty()) {
+    const int64_t of_site = std::max<int64_t>(most / 10, 1);
+    if (Status room = MakeRoomAmong(session, site, of_site, now); !room) return room;
+  }
+  return MakeRoomAmong(session, "", most, now);
 }
 
 Status SqlMetadata::RevokeTokensOfSite(SqlSession& session, const std::string& site) {
@@ -85,7 +100,7 @@ Result<Token> SqlMetadata::CreateToken(const Token& draft, const AuditEntry& aud
     if (*there) {
       return Fail(Fault::kClient, "token_exists", "there is a token \"" + draft.id + "\" already");
     }
-    if (Status room = MakeRoomForToken(session); !room) {
+    if (Status room = MakeRoomForToken(session, draft.site); !room) {
       return unexpected(std::move(room.error()));
     }
     const SqlValue row[] = {draft.id,

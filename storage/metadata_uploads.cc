@@ -38,6 +38,21 @@ Result<bool> UploadExists(SqlSession& session, const std::string& upload) {
   return !rows->empty();
 }
 
+/// With its parts, whose blobs are the answer.
+Result<std::vector<BlobId>> TakeUploadAway(SqlSession& session, const std::string& upload) {
+  const SqlValue which[] = {upload};
+  Result<SqlRows> rows = session.Query("SELECT blob FROM upload_parts WHERE upload = ?", which);
+  if (!rows) return unexpected(std::move(rows.error()));
+  Status gone = session.Run("DELETE FROM upload_parts WHERE upload = ?", which);
+  if (gone) gone = session.Run("DELETE FROM uploads WHERE id = ?", which);
+  if (!gone) return unexpected(std::move(gone.error()));
+  std::vector<BlobId> blobs;
+  for (const SqlRow& row : *rows) {
+    if (Result<BlobId> blob = ParseBlobName(row.Text(0))) blobs.push_back(*blob);
+  }
+  return blobs;
+}
+
 }  // namespace
 
 Status SqlMetadata::CreateUpload(const MultipartUpload& upload) {
@@ -156,20 +171,26 @@ Result<std::vector<UploadPart>> SqlMetadata::Parts(const std::string& upload, in
   });
 }
 
-Result<std::vector<BlobId>> SqlMetadata::RemoveUpload(const std::string& upload) {
-  return Writing([&](SqlSession& session) -> Result<std::vector<BlobId>> {
-    const SqlValue which[] = {upload};
-    Result<SqlRows> rows = session.Query("SELECT blob FROM upload_parts WHERE upload = ?", which);
-    if (!rows) return unexpected(std::move(rows.error()));
-    Status gone = session.Run("DELETE FROM upload_parts WHERE upload = ?", which);
-    if (gone) gone = session.Run("DELETE FROM uploads WHERE id = ?", which);
-    if (!gone) return unexpected(std::move(gone.error()));
-    std::vector<BlobId> blobs;
-    for (const SqlRow& row : *rows) {
-      if (Result<BlobId> blob = ParseBlobName(row.Text(0))) blobs.push_back(*blob);
-    }
-    return blobs;
+Result<UploadCompletion> SqlMetadata::CompleteUpload(const MultipartUpload& upload,
+                                                     const Precondition& precondition,
+                                                     const Announce& announce) {
+  return Writing([&](SqlSession& session) -> Result<UploadCompletion> {
+    const SqlValue which[] = {upload.id, upload.site, upload.asset.path};
+    Result<SqlRows> there =
+        session.Query("SELECT 1 FROM uploads WHERE id = ? AND site = ? AND path = ?", which);
+    if (!there) return unexpected(std::move(there.error()));
+    if (there->empty()) return NoSuchUpload();
+    Result<AssetChange> change =
+        PutAssetIn(session, upload.site, upload.asset, precondition, announce);
+    if (!change) return unexpected(std::move(change.error()));
+    Result<std::vector<BlobId>> parts = TakeUploadAway(session, upload.id);
+    if (!parts) return unexpected(std::move(parts.error()));
+    return UploadCompletion{std::move(*change), std::move(*parts)};
   });
+}
+
+Result<std::vector<BlobId>> SqlMetadata::RemoveUpload(const std::string& upload) {
+  return Writing([&](SqlSession& session) { return TakeUploadAway(session, upload); });
 }
 
 }  // namespace nearside::storage

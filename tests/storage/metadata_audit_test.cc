@@ -60,6 +60,32 @@ TEST_F(MetadataAuditTest, AChangeAndItsRecordAreOneTransaction) {
   EXPECT_THAT(Shown(), ElementsAre("1 site_created", "2 asset_put", "3 site_deleted"));
 }
 
+TEST_F(MetadataAuditTest, AChangeOfNotesIsOnRecord) {
+  ASSERT_TRUE(metadata_->CreateSite({"demo", {"www.demo.test"}, ""}, Signed("site_created")));
+  AddContent("1");
+  Asset asset = AssetOf("a", "1");
+  ASSERT_TRUE(metadata_->PutAsset("demo", asset, Anything, Signed("asset_put")));
+  const LogPosition last = metadata_->Log().value().last;
+  asset.notes = {{"x-amz-meta-a", "1"}};
+  ASSERT_TRUE(metadata_->PutAsset("demo", asset, Anything, Signed("asset_put")));
+  EXPECT_THAT(Shown(), ElementsAre("1 site_created", "2 asset_put", "3 asset_put"));
+  EXPECT_EQ(metadata_->Log().value().last, last);
+}
+
+TEST_F(MetadataAuditTest, NobodysVolumePushesOutOthersRecords) {
+  MetadataOptions options;
+  options.keep_audit = 10;
+  metadata_ = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options).value();
+  ASSERT_TRUE(metadata_->AddAudit(EntryOf("token_created")));
+  ASSERT_TRUE(metadata_->AddAudit(EntryOf("site_changed", "other")));
+  ASSERT_TRUE(metadata_->AddAudit(EntryOf("asset_put", "other")));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(metadata_->AddAudit(EntryOf("asset_put")));
+  EXPECT_EQ(metadata_->Audit({.after = 0, .site = "demo", .limit = 500})->size(), 11u);
+  EXPECT_EQ(Shown({.after = 0, .site = "", .limit = 1}).at(0), "1 token_created");
+  EXPECT_THAT(Shown({.after = 0, .site = "other", .limit = 9}),
+              ElementsAre("2 site_changed", "3 asset_put"));
+}
+
 TEST_F(MetadataAuditTest, ARecordNamesTheLastEventOfAChangeInSeveralParts) {
   const std::vector<NewEvent> events = {{"purge", "demo", "1", EntryOf("purged")},
                                         {"purge", "demo", "2"}};

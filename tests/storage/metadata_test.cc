@@ -34,6 +34,11 @@ TEST_F(MetadataTest, ASiteExistsOnce) {
   EXPECT_EQ(metadata_->CreateSite({"demo", {}, ""}, Tell).error().reason, "site_exists");
   EXPECT_EQ(metadata_->ReplaceSite({"other", {}, ""}, Tell).error().reason, "no_such_site");
   EXPECT_EQ(metadata_->DeleteSite("other", Tell).error().reason, "no_such_site");
+  EXPECT_EQ(metadata_->DeleteEmptySite("other", Tell).error().reason, "no_such_site");
+  (void)Publish({{"a", "1"}});
+  EXPECT_EQ(metadata_->DeleteEmptySite("demo", Tell).error().reason, "site_not_empty");
+  ASSERT_TRUE(metadata_->RemoveAsset("demo", "a", Anything, Tell));
+  EXPECT_TRUE(metadata_->DeleteEmptySite("demo", Tell));
 }
 
 TEST_F(MetadataTest, AHostBelongsToOneSiteAndAFailedChangeLeavesNoTrace) {

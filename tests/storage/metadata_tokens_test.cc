@@ -158,6 +158,27 @@ TEST_F(MetadataTokensTest, WhatOpensNothingMakesRoomAndWhatOpensStays) {
   EXPECT_THAT(full.error().message, HasSubstr("revoke"));
 }
 
+TEST_F(MetadataTokensTest, ASiteTakesNoRoomOfTheOthers) {
+  MakeSite();
+  MakeSite("other", {"www.other.test"});
+  MetadataOptions options;
+  options.most_tokens = 20;
+  metadata_ = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options).value();
+  ASSERT_TRUE(Create(Draft("o1", "other")));
+  ASSERT_TRUE(metadata_->RevokeToken("o1", Entry("token_revoked")));
+  ASSERT_TRUE(Create(Draft("d1", "demo")));
+  ASSERT_TRUE(Create(Draft("d2", "demo")));
+  const auto full = Create(Draft("d3", "demo"));
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().reason, "too_many_tokens");
+  EXPECT_THAT(full.error().message, HasSubstr("\"demo\""));
+  EXPECT_TRUE(Create(Draft("o2", "other")));
+  EXPECT_TRUE(Create(Draft("a1")));
+  ASSERT_TRUE(metadata_->RevokeToken("d1", Entry("token_revoked")));
+  EXPECT_TRUE(Create(Draft("d3", "demo")));
+  EXPECT_THAT(Ids(), testing::UnorderedElementsAre("o1", "d2", "o2", "a1", "d3"));
+}
+
 TEST_F(MetadataTokensTest, TokensAndAuditSurviveReopening) {
   ASSERT_TRUE(Create(Draft("a1")));
   metadata_.reset();
@@ -191,6 +212,7 @@ TEST_F(MetadataTokensTest, ADatabaseOfTheFirstVersionIsBroughtUp) {
     auto session = SqlSession::OpenSqlite(dir_.In("state/meta.db"), true).value();
     for (const char* statement :
          {"DROP TABLE tokens", "DROP TABLE audit", "ALTER TABLE log DROP COLUMN tokens",
+          "DROP TABLE uploads", "DROP TABLE upload_parts", "ALTER TABLE assets DROP COLUMN notes",
           "UPDATE schema_version SET version = 1"}) {
       ASSERT_TRUE(session->Run(statement)) << statement;
     }

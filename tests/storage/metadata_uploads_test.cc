@@ -85,6 +85,37 @@ TEST_F(MetadataUploadsTest, RemovingGivesTheBlobsAndIsDoneOnce) {
   EXPECT_EQ(metadata_->FindUpload("demo", "a", "u1").error().reason, "no_such_upload");
 }
 
+TEST_F(MetadataUploadsTest, CompletingPutsTheAssetAndRemovesTheUploadOrNeither) {
+  AddContent("joined");
+  MultipartUpload upload;
+  upload.id = "u1";
+  upload.site = "demo";
+  upload.asset = AssetOf("a", "joined");
+  ASSERT_TRUE(Begin("u1", "a"));
+  (void)Put("u1", 1, "one");
+  const auto refuse = [](const std::optional<Asset>&) -> Status {
+    return Fail(Fault::kClient, "precondition_failed", "no");
+  };
+  EXPECT_EQ(metadata_->CompleteUpload(upload, refuse, Tell).error().reason, "precondition_failed");
+  EXPECT_EQ(PartsOf("u1"), "1=one ");
+  MultipartUpload elsewhere = upload;
+  elsewhere.asset.path = "b";
+  EXPECT_EQ(metadata_->CompleteUpload(elsewhere, Anything, Tell).error().reason, "no_such_upload");
+  const UploadCompletion done = metadata_->CompleteUpload(upload, Anything, Tell).value();
+  EXPECT_THAT(done.parts, ElementsAre(IdOf("one")));
+  EXPECT_EQ(done.change.position, metadata_->Log()->last);
+  EXPECT_TRUE(metadata_->FindAsset(Active(), "a").value());
+  EXPECT_EQ(PartsOf("u1"), "");
+  // The second of two completions, and one that was aborted while its parts were joined.
+  EXPECT_EQ(metadata_->CompleteUpload(upload, Anything, Tell).error().reason, "no_such_upload");
+  ASSERT_TRUE(Begin("u2", "c"));
+  upload.id = "u2";
+  upload.asset.path = "c";
+  (void)metadata_->RemoveUpload("u2");
+  EXPECT_EQ(metadata_->CompleteUpload(upload, Anything, Tell).error().reason, "no_such_upload");
+  EXPECT_FALSE(metadata_->FindAsset(Active(), "c").value());
+}
+
 TEST_F(MetadataUploadsTest, AreListedByPathAndId) {
   for (const auto& [id, path] : {std::pair("u3", "a/1"), std::pair("u1", "b"),
                                  std::pair("u2", "a/1"), std::pair("u4", "a/2")}) {
@@ -126,6 +157,13 @@ TEST_F(MetadataUploadsTest, NotesAreKeptAndAnnounceNothing) {
   EXPECT_EQ(change.position.sequence, events);
   EXPECT_EQ(metadata_->Log()->last.sequence, events);
   EXPECT_EQ(EncodedPairs(metadata_->FindAsset(Active(), "a").value()->notes), "etag: y");
+  // When another release becomes the active one by it, edges must know.
+  ASSERT_TRUE(metadata_->ActivateRelease("demo", Publish({{"a", "1"}}), Tell));
+  const ReleaseId published = Active();
+  const uint64_t activated = metadata_->Log()->last.sequence;
+  ASSERT_TRUE(metadata_->PutAsset("demo", asset, Anything, Tell));
+  EXPECT_NE(Active(), published);
+  EXPECT_EQ(metadata_->Log()->last.sequence, activated + 1);
   // A live copy of a published release takes them along.
   const ReleaseId live = Active();
   (void)Publish({{"b", "2"}});
