@@ -39,17 +39,21 @@ void Access::SetFiles(Tokens files, std::string s3_key) {
 
 Result<Caller> Access::Authenticate(const http::Fields& fields, std::string_view client) {
   const std::string_view shown = BearerOf(fields);
-  if (shown.empty()) {
-    // Nothing was tried: a browser or a probe that knows no better is no guess.
-    return Fail(Fault::kClient, "unauthorized",
-                "expected the header \"Authorization: Bearer TOKEN\"");
+  Result<Caller> caller =
+      Fail(Fault::kClient, "unauthorized", "expected the header \"Authorization: Bearer TOKEN\"");
+  if (!shown.empty()) {
+    if (const Scope scope = files()->tokens.ScopeOf(shown); scope != Scope::kNone) {
+      return CallerOfFile(scope);
+    }
+    caller = table_.Authenticate(shown, WallNow());
   }
-  if (const Scope scope = files()->tokens.ScopeOf(shown); scope != Scope::kNone) {
-    return CallerOfFile(scope);
-  }
-  Result<Caller> caller = table_.Authenticate(shown, WallNow());
-  if (!caller) CountFailure(client);
-  return caller;
+  if (caller) return caller;
+  // Without a token nothing was tried: a browser or a probe that knows no better is no guess.
+  const milliseconds wait = Failed(client, shown.empty() ? Shown::kNothing : Shown::kWrong);
+  if (wait == milliseconds(0)) return caller;
+  return Fail(Fault::kClient, "too_many_failures",
+              "too many wrong tokens came from this address: the next is looked at in " +
+                  std::to_string(std::chrono::ceil<seconds>(wait).count()) + " s");
 }
 
 Result<S3Credential> Access::FindS3Credential(std::string_view access_key_id) const {
@@ -64,14 +68,19 @@ std::string Access::S3SecretOf(std::string_view token_id) const {
 
 milliseconds Access::LockedOutFor(std::string_view client) {
   std::lock_guard lock(failures_mutex_);
-  const milliseconds wait = failures_.WaitOf(client, MonoNow());
-  if (wait > milliseconds(0)) ++locked_out_;
-  return wait;
+  return failures_.WaitOf(client, MonoNow());
 }
 
-void Access::CountFailure(std::string_view client) {
+milliseconds Access::Failed(std::string_view client, Shown shown) {
   std::lock_guard lock(failures_mutex_);
-  failures_.Count(client, MonoNow());
+  const MonoTime now = MonoNow();
+  const milliseconds wait = failures_.WaitOf(client, now);
+  if (wait > milliseconds(0)) {
+    ++locked_out_;
+  } else if (shown == Shown::kWrong) {
+    failures_.Count(client, now);
+  }
+  return wait;
 }
 
 }  // namespace nearside::origin

@@ -27,12 +27,9 @@ std::string ReceiptMembers(const Receipt& receipt) {
   return json + (receipt.complete ? "true" : "false");
 }
 
-Answer TooManyFailures(milliseconds wait) {
-  const auto whole = std::chrono::ceil<seconds>(wait).count();
-  Answer answer = ProblemAnswer(
-      Error{Fault::kClient, "too_many_failures",
-            "too many wrong tokens came from this address: the next is looked at in " +
-                std::to_string(whole) + " s"});
+Answer TooManyFailures(const Error& error, milliseconds wait) {
+  Answer answer = ProblemAnswer(error);
+  const auto whole = std::max<int64_t>(1, std::chrono::ceil<seconds>(wait).count());
   answer.fields.Add("retry-after", std::to_string(whole));
   return answer;
 }
@@ -61,9 +58,10 @@ ApiOutcome Api::Handle(const ApiRequest& incoming) {
   Result<Route> route = ParseRoute(request.head.path());
   if (!route || NeedOf(route->kind, method).reach != Reach::kOpen) {
     // Who has no token is not told what there is and what not.
-    const milliseconds wait = node_.access.LockedOutFor(request.client);
-    if (wait > milliseconds(0)) return TooManyFailures(wait);
     Result<Caller> caller = node_.access.Authenticate(request.head.fields, request.client);
+    if (!caller && caller.error().reason == "too_many_failures") {
+      return TooManyFailures(caller.error(), node_.access.LockedOutFor(request.client));
+    }
     if (!caller) return Refused(request, caller.error());
     request.caller = std::move(*caller);
   }

@@ -59,7 +59,7 @@ GateOptions GateOptionsOf(const LimitSettings& limits) {
 /// How often uploads in parts are looked at for those that have expired.
 constexpr milliseconds kExpiryStep = seconds(60);
 
-/// These paths are the API's whatever else is asked for; so no bucket has such a name.
+/// These paths are the API's, but where the host names a bucket; so no bucket has such a name.
 bool IsOfApi(const http::RequestHead& head) {
   return head.path() == "/healthz" || head.path().starts_with("/v1/");
 }
@@ -161,10 +161,12 @@ double ApiServer::load() const {
 
 ApiServer::Purpose ApiServer::PurposeOf(const http::RequestHead& head) const {
   Purpose purpose;
-  purpose.site = node_.sites.FindHost(head.host());
+  // What is S3's is no site's, whatever a site made before says.
+  const S3Host s3_host = s3_.HostOf(head);
+  if (s3_host == S3Host::kNone) purpose.site = node_.sites.FindHost(head.host());
   if (purpose.site != nullptr) {
     purpose.kind = RequestKind::kVisitor;
-  } else if (!IsOfApi(head) && s3_.Takes(head)) {
+  } else if (s3_host == S3Host::kBucket || (!IsOfApi(head) && s3_.Takes(head))) {
     purpose.s3 = true;
     purpose.kind = IsS3Upload(head) ? RequestKind::kUpload : RequestKind::kS3;
   } else if (IsUpload(head)) {

@@ -17,6 +17,10 @@ nlohmann::ordered_json SiteJson(const storage::Site& site) {
   return json;
 }
 
+OwnHosts OwnHostsOf(const OriginSettings& settings) {
+  return {settings.node.name, settings.s3.domain};
+}
+
 /// The members of the answer to a site's change.
 std::string SiteMembers(const storage::SiteDraft& draft) {
   std::string text = nlohmann::ordered_json{{"name", draft.name}, {"hosts", draft.hosts}}.dump();
@@ -46,7 +50,7 @@ ApiOutcome Api::ListSites(const ApiRequest& request) {
 ApiOutcome Api::CreateSite(const ApiRequest& request) {
   Result<std::string> text = ReadWhole(request.body, kSmallBody);
   if (!text) return ProblemAnswer(text.error());
-  Result<storage::SiteDraft> draft = ParseSite(*text, "", node_.settings.node.name);
+  Result<storage::SiteDraft> draft = ParseSite(*text, "", OwnHostsOf(node_.settings));
   if (!draft) return ProblemAnswer(draft.error());
   if (auto wait = QueryWait(request.head.query(), kLongestWait); !wait) {
     return ProblemAnswer(wait.error());
@@ -72,7 +76,7 @@ ApiOutcome Api::GetSite(const Route& route) {
 ApiOutcome Api::PutSite(const Route& route, const ApiRequest& request) {
   Result<std::string> text = ReadWhole(request.body, kSmallBody);
   if (!text) return ProblemAnswer(text.error());
-  Result<storage::SiteDraft> draft = ParseSite(*text, route.site, node_.settings.node.name);
+  Result<storage::SiteDraft> draft = ParseSite(*text, route.site, OwnHostsOf(node_.settings));
   if (!draft) return ProblemAnswer(draft.error());
   if (auto wait = QueryWait(request.head.query(), kLongestWait); !wait) {
     return ProblemAnswer(wait.error());
@@ -82,6 +86,9 @@ ApiOutcome Api::PutSite(const Route& route, const ApiRequest& request) {
   Result<storage::LogPosition> position = node_.metadata->ReplaceSite(
       *draft, Signed(announce, RecordOf(request, DeedOf("site_changed", *draft))));
   if (!position && position.error().reason == "no_such_site") {
+    // A token of one site makes none, not even that one when it is gone.
+    Status allowed = Require(request.caller, Right::kAdmin, kEverySite);
+    if (!allowed) return Refused(request, allowed.error());
     created = true;
     position = node_.metadata->CreateSite(
         *draft, Signed(announce, RecordOf(request, DeedOf("site_created", *draft))));

@@ -9,6 +9,7 @@
 #include "http/uri.h"
 #include "origin/asset_path.h"
 #include "origin/json.h"
+#include "origin/s3_request.h"
 
 namespace nearside::origin {
 namespace {
@@ -96,6 +97,13 @@ Result<storage::Asset> ParseAsset(const nlohmann::json& json, size_t index) {
   }
   if (Status good = object.Finish(); !good) return unexpected(std::move(good.error()));
   return asset;
+}
+
+bool IsOwnHost(std::string_view host, const OwnHosts& own) {
+  // A dot at the end is another way to write the same name.
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return host == "localhost" || host == http::LowerName(own.node) ||
+         IsS3Host(host, http::LowerName(own.s3_domain));
 }
 
 Result<std::string> SiteRelative(const storage::Site& site, const std::string& url) {
@@ -196,7 +204,7 @@ Status CheckSiteName(std::string_view name) {
 }
 
 Result<storage::SiteDraft> ParseSite(std::string_view text, std::string_view name,
-                                     std::string_view node_name) {
+                                     const OwnHosts& own) {
   Result<nlohmann::json> json = ParseJson(text);
   if (!json) return unexpected(std::move(json.error()));
   JsonObject object(*json, "bad_site", "the site");
@@ -214,12 +222,13 @@ Result<storage::SiteDraft> ParseSite(std::string_view text, std::string_view nam
     const bool is_name = authority && !authority->port && authority->host == host &&
                          host.find_first_not_of("0123456789.") != std::string::npos &&
                          host.find_first_not_of(kHostCharacters) == std::string::npos;
-    if (!is_name || host.size() > 253 || host == "localhost" || host == node_name) {
+    if (!is_name || host.size() > 253 || IsOwnHost(host, own)) {
       return Fail(
           Fault::kClient, "bad_site",
           "\"" + host.substr(0, 80) +
               "\" cannot be a site's host: expected a name like "
-              "\"www.example.com\", without port, that is neither localhost nor this node's name");
+              "\"www.example.com\", without port, that is neither localhost nor this node's name "
+              "nor in the domain of S3");
     }
   }
   std::sort(draft.hosts.begin(), draft.hosts.end());

@@ -36,10 +36,17 @@ Result<std::vector<std::string>> ParseTags(std::string_view text);
 /// type), Cache-Control and the like, Surrogate-Key or Cache-Tag. Errors: kClient bad_manifest.
 Status ReadAssetFields(const http::Fields& fields, storage::Asset* asset);
 
+/// Hosts that are the origin's own: a site that had one would answer in place of the API, or take
+/// what S3's clients send.
+struct OwnHosts {
+  std::string_view node;       ///< node.name
+  std::string_view s3_domain;  ///< s3.domain, with all below it; "": none
+};
+
 /// {"name"?,"hosts":[…]}. `name` is that of the path, or "" when the body names the site.
 /// Errors: kClient bad_json, bad_site.
 Result<storage::SiteDraft> ParseSite(std::string_view json, std::string_view name,
-                                     std::string_view node_name);
+                                     const OwnHosts& own);
 Status CheckSiteName(std::string_view name);
 
 /// {"site"?,"urls"?,"prefixes"?,"tags"?,"all"?,"soft"?}, as sent: site-relative or absolute URLs.

@@ -7,6 +7,7 @@
 #include "origin/s3_list.h"
 #include "origin/s3_service.h"
 #include "origin/s3_xml.h"
+#include "runtime/log.h"
 
 namespace nearside::origin {
 namespace {
@@ -74,6 +75,16 @@ Answer AclAnswer() {
   return S3XmlAnswer(200, std::move(xml));
 }
 
+/// Objects have no tags. (aws asks for them before it copies an object in parts.)
+Answer TaggingAnswer() {
+  XmlWriter xml;
+  xml.OpenS3("Tagging");
+  xml.Open("TagSet");
+  xml.Close();
+  xml.Close();
+  return S3XmlAnswer(200, std::move(xml));
+}
+
 }  // namespace
 
 Result<Answer> S3Service::ListBuckets(const Call& call) {
@@ -128,18 +139,16 @@ Result<Answer> S3Service::CreateBucket(const Call& call) {
 }
 
 Result<Answer> S3Service::DeleteBucket(const Call& call) {
-  Result<storage::Site> site = node_.metadata->FindSite(call.request.bucket);
-  if (!site) return unexpected(std::move(site.error()));
-  Result<std::vector<storage::Asset>> any = node_.metadata->ListAssets(site->active, {"", "", 1});
-  if (!any) return unexpected(std::move(any.error()));
-  if (!any->empty()) {
-    return S3Fail("site_not_empty", "The bucket you tried to delete is not empty.");
-  }
-  Result<storage::LogPosition> position = node_.metadata->DeleteSite(
-      site->name, Signed([](const storage::Change& change) { return AnnounceSite(change, true); },
-                         RecordOf(call, "site_deleted")));
+  Result<storage::LogPosition> position = node_.metadata->DeleteEmptySite(
+      call.request.bucket,
+      Signed([](const storage::Change& change) { return AnnounceSite(change, true); },
+             RecordOf(call, "site_deleted")));
   if (!position) return unexpected(std::move(position.error()));
   Done(call, "s3_bucket_deleted", *position);
+  // The site's tokens were revoked with it.
+  if (Status read = node_.access.table().Refresh(); !read) {
+    Log(Level::kError, "tokens_not_read", {{"error", read.error().ToString()}});
+  }
   Answer answer;
   answer.status = 204;
   return answer;
@@ -169,10 +178,10 @@ Result<Answer> S3Service::BucketFact(const Call& call) {
     xml.Close();
     return S3XmlAnswer(200, std::move(xml));
   }
-  if (operation == S3Operation::kObjectAcl) {
+  if (operation == S3Operation::kObjectAcl || operation == S3Operation::kObjectTagging) {
     Result<storage::Asset> asset = FindObject(call.request.bucket, call.request.key);
     if (!asset) return unexpected(std::move(asset.error()));
-    return AclAnswer();
+    return operation == S3Operation::kObjectAcl ? AclAnswer() : TaggingAnswer();
   }
   if (call.request.fact == "acl") return AclAnswer();
   for (const AbsentRow& row : kAbsent) {

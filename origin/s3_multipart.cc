@@ -177,12 +177,10 @@ Result<Answer> S3Service::CreateUpload(const Call& call) {
   return S3XmlAnswer(200, std::move(xml));
 }
 
-Status S3Service::KeepPart(const Call& call, const S3Content& content,
+Status S3Service::KeepPart(int number, const S3Content& content,
                            const storage::MultipartUpload& to) {
-  Result<int> number = PartNumber(call.request.Value("partNumber").value_or(""));
-  if (!number) return unexpected(std::move(number.error()));
   storage::UploadPart part;
-  part.number = *number;
+  part.number = number;
   part.blob = content.blob.id;
   part.bytes = content.blob.bytes - kPartSaltBytes;
   part.md5 = content.md5;
@@ -204,8 +202,8 @@ Result<Answer> S3Service::PutPart(const Call& call) {
   Result<storage::MultipartUpload> upload = UploadOf(call);
   if (!upload) return unexpected(std::move(upload.error()));
   Result<S3Content> content = ReceiveS3Part(node_, call.content);
-  Status kept =
-      content ? KeepPart(call, *content, *upload) : Status(unexpected(std::move(content.error())));
+  Status kept = content ? KeepPart(*number, *content, *upload)
+                        : Status(unexpected(std::move(content.error())));
   if (!kept) {
     ++node_.counters.failed_uploads;
     return unexpected(std::move(kept.error()));
@@ -217,6 +215,8 @@ Result<Answer> S3Service::PutPart(const Call& call) {
 }
 
 Result<Answer> S3Service::CopyPart(const Call& call) {
+  Result<int> number = PartNumber(call.request.Value("partNumber").value_or(""));
+  if (!number) return unexpected(std::move(number.error()));
   Result<storage::MultipartUpload> upload = UploadOf(call);
   if (!upload) return unexpected(std::move(upload.error()));
   Result<storage::Asset> source = FindCopySource(call);
@@ -229,7 +229,7 @@ Result<Answer> S3Service::CopyPart(const Call& call) {
   const http::RequestHead no_claims;  // the request's are about its own, empty content
   Result<S3Content> content = ReceiveS3Part(node_, {no_claims, body, nullptr, std::nullopt});
   if (!content) return unexpected(std::move(content.error()));
-  if (Status kept = KeepPart(call, *content, *upload); !kept) {
+  if (Status kept = KeepPart(*number, *content, *upload); !kept) {
     return unexpected(std::move(kept.error()));
   }
   XmlWriter xml;
@@ -316,7 +316,11 @@ Result<Answer> S3Service::ListUploads(const Call& call) {
 /// The parts one behind the other as one blob, in constant memory.
 Result<storage::StoredBlob> S3Service::Join(const Call& call,
                                             const std::vector<storage::UploadPart>& parts) {
-  Result<S3Claims> claims = S3Claims::Read(call.head.fields);
+  http::Fields about_object;
+  for (const http::FieldLine& line : call.head.fields.lines()) {
+    if (line.name != "content-md5") about_object.Add(line.name, line.value);
+  }
+  Result<S3Claims> claims = S3Claims::Read(about_object);
   if (!claims) return unexpected(std::move(claims.error()));
   auto writer = node_.blobs->Begin();
   if (!writer) return unexpected(std::move(writer.error()));
@@ -340,6 +344,17 @@ Result<storage::StoredBlob> S3Service::Join(const Call& call,
   return (*writer)->Commit({});
 }
 
+Status S3Service::PutJoined(const Call& call, storage::MultipartUpload* upload) {
+  SetNote(kPutNote, std::to_string(ToUnixMillis(WallNow())), &upload->asset);
+  Result<storage::UploadCompletion> done = node_.metadata->CompleteUpload(
+      *upload, ConditionOfPut(call), AnnouncePut(call, upload->asset.path));
+  if (!done) return unexpected(std::move(done.error()));
+  for (const storage::BlobId& blob : done->parts) (void)node_.blobs->Remove(blob);
+  upload->asset.modified = done->change.modified;
+  Done(call, "s3_object_put", done->change.position);
+  return {};
+}
+
 /// A client that has lost the answer to its completion asks again, and is told the same.
 Result<Answer> S3Service::CompletedBefore(const Call& call, Error otherwise) {
   Result<storage::Asset> asset = FindObject(call.request.bucket, call.request.key);
@@ -351,9 +366,12 @@ Result<Answer> S3Service::CompletedBefore(const Call& call, Error otherwise) {
 }
 
 Result<Answer> S3Service::CompleteUpload(const Call& call) {
-  const http::RequestHead no_claims;  // the request's are about the object
+  http::RequestHead about_list;  // the MD5 alone: checksums are the object's
+  if (const auto md5 = call.head.fields.Get("content-md5")) {
+    about_list.fields.Add("content-md5", *md5);
+  }
   Result<std::string> text = ReceiveS3Text(
-      {no_claims, call.content.body, nullptr, call.content.content_sha}, kCompleteBodyBytes);
+      {about_list, call.content.body, nullptr, call.content.content_sha}, kCompleteBodyBytes);
   if (!text) return unexpected(std::move(text.error()));
   Result<std::vector<NamedPart>> named = ReadComplete(*text);
   if (!named) return unexpected(std::move(named.error()));
@@ -363,7 +381,7 @@ Result<Answer> S3Service::CompleteUpload(const Call& call) {
   if (!kept) return unexpected(std::move(kept.error()));
   Result<std::vector<storage::UploadPart>> parts = ChooseParts(*named, *kept);
   if (!parts) return CompletedBefore(call, std::move(parts.error()));
-  storage::Asset asset = std::move(upload->asset);
+  storage::Asset& asset = upload->asset;
   std::vector<std::string> md5s;
   for (const storage::UploadPart& part : *parts) {
     asset.bytes += part.bytes;
@@ -378,9 +396,11 @@ Result<Answer> S3Service::CompleteUpload(const Call& call) {
   SetNote(kEtagNote, MultipartEntityTag(md5s), &asset);
   SetNote(kUploadNote, upload->id, &asset);
   Status done = node_.metadata->AddBlob(*blob);
-  if (done) done = Put(call, &asset);
+  if (done) done = PutJoined(call, &*upload);
+  if (!done && done.error().reason == "no_such_upload") {
+    return CompletedBefore(call, std::move(done.error()));
+  }
   if (!done) return unexpected(std::move(done.error()));
-  Forget(upload->id);
   return CompleteAnswer(call.request, asset);
 }
 

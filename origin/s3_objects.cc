@@ -48,6 +48,24 @@ Status ReadCopyFields(const http::RequestHead& head, const storage::Asset& sourc
   return {};
 }
 
+/// What an Object of a Delete says besides its key, as the fields of a DELETE. Error: kClient
+/// not_implemented.
+Result<http::RequestHead> ConditionOf(const XmlElement& object) {
+  http::RequestHead condition;
+  condition.method = "DELETE";
+  for (const XmlElement& child : object.children) {
+    const std::string& text = child.text;
+    if (child.name == "ETag" && http::IsFieldValue(text)) {
+      const bool bare = text != "*" && !text.starts_with('"') && !text.starts_with("W/");
+      condition.fields.Add("if-match", bare ? "\"" + text + "\"" : text);
+    } else if (child.name != "Key" && (child.name != "VersionId" || text != "null")) {
+      return S3Fail("not_implemented",
+                    "this S3 endpoint deletes by Key and ETag, not by " + child.name.substr(0, 80));
+    }
+  }
+  return condition;
+}
+
 }  // namespace
 
 Result<Answer> S3Service::GetObject(const Call& call) {
@@ -56,14 +74,21 @@ Result<Answer> S3Service::GetObject(const Call& call) {
   return ServeS3Object(call.head, call.request, *asset, WallNow());
 }
 
+storage::Precondition S3Service::ConditionOfPut(const Call& call) {
+  return [&call](const std::optional<storage::Asset>& there) {
+    return CheckS3Write(call.head, there);
+  };
+}
+
+storage::Announce S3Service::AnnouncePut(const Call& call, const std::string& key) {
+  return Signed([](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/false); },
+                RecordOfKey(call, "asset_put", key));
+}
+
 Status S3Service::Put(const Call& call, storage::Asset* asset) {
-  const WallTime now = WallNow();
-  SetNote(kPutNote, std::to_string(ToUnixMillis(now)), asset);
+  SetNote(kPutNote, std::to_string(ToUnixMillis(WallNow())), asset);
   Result<storage::AssetChange> change = node_.metadata->PutAsset(
-      call.request.bucket, *asset,
-      [&](const std::optional<storage::Asset>& there) { return CheckS3Write(call.head, there); },
-      Signed([](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/false); },
-             RecordOfKey(call, "asset_put", asset->path)));
+      call.request.bucket, *asset, ConditionOfPut(call), AnnouncePut(call, asset->path));
   if (!change) return unexpected(std::move(change.error()));
   asset->modified = change->modified;
   Done(call, "s3_object_put", change->position);
@@ -131,15 +156,12 @@ Result<Answer> S3Service::CopyObject(const Call& call) {
   return CopyAnswer("CopyObjectResult", S3EntityTagOf(copy), S3ModifiedOf(copy));
 }
 
-/// Removing what is not there succeeds.
-Status S3Service::RemoveOne(const Call& call, const std::string& key) {
-  if (!CheckS3Key(key)) return {};
+Status S3Service::RemoveOne(const Call& call, const std::string& key,
+                            const http::RequestHead& condition) {
+  if (!CheckS3Key(key)) return CheckS3Write(condition, std::nullopt);
   Result<storage::AssetChange> change = node_.metadata->RemoveAsset(
       call.request.bucket, key,
-      [&](const std::optional<storage::Asset>& there) -> Status {
-        if (call.head.method != "DELETE") return {};  // one of many
-        return CheckS3Write(call.head, there);
-      },
+      [&](const std::optional<storage::Asset>& there) { return CheckS3Write(condition, there); },
       Signed([](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/true); },
              RecordOfKey(call, "asset_deleted", key)));
   if (change) {
@@ -151,7 +173,7 @@ Status S3Service::RemoveOne(const Call& call, const std::string& key) {
 }
 
 Result<Answer> S3Service::DeleteObject(const Call& call) {
-  if (Status removed = RemoveOne(call, call.request.key); !removed) {
+  if (Status removed = RemoveOne(call, call.request.key, call.head); !removed) {
     return unexpected(std::move(removed.error()));
   }
   Answer answer;
@@ -175,7 +197,9 @@ Result<Answer> S3Service::DeleteObjects(const Call& call) {
   for (const XmlElement& object : body->children) {
     if (object.name != "Object") continue;
     const std::string key(object.ChildText("Key"));
-    const Status removed = RemoveOne(call, key);
+    Result<http::RequestHead> condition = ConditionOf(object);
+    const Status removed = condition ? RemoveOne(call, key, *condition)
+                                     : Status(unexpected(std::move(condition.error())));
     if (removed && quiet) continue;
     xml.Open(removed ? "Deleted" : "Error");
     xml.Element("Key", key);

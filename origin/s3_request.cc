@@ -44,6 +44,42 @@ tl::unexpected<Error> MethodNotAllowed(std::string_view method) {
                 "the method " + std::string(method) + " is not allowed against this resource");
 }
 
+bool IsAmzName(std::string_view name) { return http::LowerName(name).starts_with("x-amz-"); }
+
+/// Those of a signature, whose place is the query.
+bool IsOfSignature(std::string_view lower_name) {
+  constexpr std::array<std::string_view, 8> kNames = {
+      "x-amz-algorithm",     "x-amz-credential", "x-amz-date",           "x-amz-expires",
+      "x-amz-signedheaders", "x-amz-signature",  "x-amz-content-sha256", "x-amz-security-token"};
+  return std::find(kNames.begin(), kNames.end(), lower_name) != kNames.end();
+}
+
+/// Whether a request that changes something may have this parameter in its query.
+bool IsParameterOf(S3Operation operation, std::string_view name) {
+  // The SDK's name of the operation, fields in the query, and the signature of version 2, which is
+  // refused as such.
+  if (name == "x-id" || name == "AWSAccessKeyId" || name == "Signature" || name == "Expires" ||
+      IsAmzName(name)) {
+    return true;
+  }
+  switch (operation) {
+    case S3Operation::kDeleteObjects:
+      return name == "delete";
+    case S3Operation::kDeleteObject:
+      return name == "versionId";
+    case S3Operation::kCreateUpload:
+      return name == "uploads";
+    case S3Operation::kUploadPart:
+    case S3Operation::kUploadPartCopy:
+      return name == "partNumber" || name == "uploadId";
+    case S3Operation::kCompleteUpload:
+    case S3Operation::kAbortUpload:
+      return name == "uploadId";
+    default:
+      return false;
+  }
+}
+
 std::optional<S3Operation> ObjectWithUpload(const S3Request& request, std::string_view method,
                                             bool copies) {
   if (method == "GET") return S3Operation::kListParts;
@@ -61,7 +97,10 @@ Result<S3Operation> ObjectOperation(const S3Request& request, const http::Reques
     if (!found) return MethodNotAllowed(method);
     return *found;
   }
-  if (request.Has("tagging")) return NotImplemented("tags of objects");
+  if (request.Has("tagging")) {
+    if (method == "GET") return S3Operation::kObjectTagging;
+    return NotImplemented("tags of objects");
+  }
   if (request.Has("acl")) {
     if (method == "GET") return S3Operation::kObjectAcl;
     return NotImplemented("access lists: what a token opens is set where the token is made");
@@ -133,6 +172,7 @@ Right RightOf(S3Operation operation) {
     case S3Operation::kGetObject:
     case S3Operation::kHeadObject:
     case S3Operation::kObjectAcl:
+    case S3Operation::kObjectTagging:
       break;
   }
   return Right::kRead;
@@ -190,7 +230,30 @@ Result<S3Request> ParseS3Request(const http::RequestHead& head, std::string_view
       request.key.empty() ? BucketOperation(&request, head.method) : ObjectOperation(request, head);
   if (!operation) return unexpected(std::move(operation.error()));
   request.operation = *operation;
+  if (head.method == "GET" || head.method == "HEAD") return request;
+  for (const auto& [name, value] : request.query) {
+    if (IsParameterOf(request.operation, name)) continue;
+    return NotImplemented("parameter \"" + name.substr(0, 80) + "\" of this operation");
+  }
   return request;
+}
+
+Result<http::RequestHead> WithQueryFields(const http::RequestHead& head) {
+  http::RequestHead whole = head;
+  const auto query = S3QueryPairs(head.query());
+  if (!query) return S3Fail("invalid_uri", "the query has a % without two hexadecimal digits");
+  for (const auto& [parameter, value] : *query) {
+    const std::string name = http::LowerName(parameter);
+    if (!IsAmzName(name) || IsOfSignature(name)) continue;
+    const bool other = whole.fields.Has(name) && whole.fields.Joined(name) != value;
+    if (other || !http::IsToken(name) || !http::IsFieldValue(value)) {
+      return S3Fail("invalid_argument", "\"" + name.substr(0, 80) +
+                                            "\" in the query: expected the value of a field, and "
+                                            "that of the field of this name if there is one");
+    }
+    if (!whole.fields.Has(name)) whole.fields.Add(name, value);
+  }
+  return whole;
 }
 
 Result<S3CopySource> ParseCopySource(std::string_view text) {

@@ -28,6 +28,7 @@ enum class S3Operation {
   kGetObject,
   kHeadObject,
   kObjectAcl,
+  kObjectTagging,
   kPutObject,
   kCopyObject,
   kDeleteObject,
@@ -67,8 +68,15 @@ S3Place S3PlaceOf(const http::RequestHead& head, std::string_view domain);
 /// Whether the host is the domain or below it.
 bool IsS3Host(std::string_view host, std::string_view domain);
 
-/// Errors: kClient invalid_uri, not_implemented (names what is not), method_not_allowed.
+/// Of requests that change something every parameter must be one of the operation's: what we do not
+/// know could mean another one. Errors: kClient invalid_uri, not_implemented (names what is not),
+/// method_not_allowed.
 Result<S3Request> ParseS3Request(const http::RequestHead& head, std::string_view domain);
+
+/// The request with the x-amz-* of its query among its fields, as S3 has it: presigned URLs carry
+/// them there. Those of the signature stay where they are. Errors: kClient invalid_uri,
+/// invalid_argument (no value of a field, or another one than the field of the same name has).
+Result<http::RequestHead> WithQueryFields(const http::RequestHead& head);
 
 /// "bucket/key" or "/bucket/key", percent-encoded, from x-amz-copy-source.
 struct S3CopySource {

@@ -39,10 +39,17 @@ std::string S3RandomId(size_t bytes) {
   return HexEncode(random);
 }
 
+S3Host S3Service::HostOf(const http::RequestHead& head) const {
+  const S3Settings& settings = node_.settings.s3;
+  if (!settings.enabled || !IsS3Host(head.host(), settings.domain)) return S3Host::kNone;
+  return head.host().size() > settings.domain.size() ? S3Host::kBucket : S3Host::kDomain;
+}
+
 bool S3Service::Takes(const http::RequestHead& head) const {
   const S3Settings& settings = node_.settings.s3;
   if (!settings.enabled) return false;
-  if (IsS3Host(head.host(), settings.domain) || IsS3Signed(head)) return true;
+  if (HostOf(head) != S3Host::kNone || IsS3Signed(head)) return true;
+  if (IsPreflight(head) && !settings.cors_origins.empty()) return true;
   const bool local = AsksNode(node_, head) || head.host() == "localhost";
   // Without a signature "/" is a person who looks what is here.
   return local && head.path() != "/";
@@ -56,11 +63,7 @@ Answer S3Service::Handle(const http::RequestHead& head, std::string_view client,
   if (IsPreflight(head)) {
     if (auto allowed = AnswerPreflight(head, settings.cors_origins)) answer = std::move(*allowed);
   } else {
-    Result<S3Request> request = ParseS3Request(head, settings.domain);
-    // Who has no signature is not told what there is and what not.
-    if (!request && !IsS3Signed(head)) request = S3Request();
-    answer = request ? HandleSigned(head, *request, client, body)
-                     : Result<Answer>(unexpected(std::move(request.error())));
+    answer = HandleRead(head, client, body);
     if (answer && head.method != "HEAD") {
       if (Status opened = OpenBody(*node_.blobs, &*answer); !opened) {
         answer = unexpected(std::move(opened.error()));
@@ -86,7 +89,20 @@ Answer S3Service::Handle(const http::RequestHead& head, std::string_view client,
   return *std::move(answer);
 }
 
-Result<Answer> S3Service::HandleSigned(const http::RequestHead& head, const S3Request& request,
+Result<Answer> S3Service::HandleRead(const http::RequestHead& head, std::string_view client,
+                                     RequestBody& body) {
+  Result<http::RequestHead> whole = WithQueryFields(head);
+  if (!whole && !IsS3Signed(head)) whole = head;
+  if (!whole) return unexpected(std::move(whole.error()));
+  Result<S3Request> request = ParseS3Request(*whole, node_.settings.s3.domain);
+  // Who has no signature is not told what there is and what not.
+  if (!request && !IsS3Signed(head)) request = S3Request();
+  if (!request) return unexpected(std::move(request.error()));
+  return HandleSigned(head, *whole, *request, client, body);
+}
+
+Result<Answer> S3Service::HandleSigned(const http::RequestHead& head,
+                                       const http::RequestHead& whole, const S3Request& request,
                                        std::string_view client, RequestBody& body) {
   Result<S3Authorization> authorization = ReadS3Authorization(head, WallNow());
   if (!authorization) return unexpected(std::move(authorization.error()));
@@ -98,37 +114,37 @@ Result<Answer> S3Service::HandleSigned(const http::RequestHead& head, const S3Re
   }
   if (!IsChunked(authorization->payload)) {
     return Dispatch(
-        {head, request, caller, client, {head, body, nullptr, authorization->content_sha}});
+        {whole, request, caller, client, {whole, body, nullptr, authorization->content_sha}});
   }
-  Result<uint64_t> length = DecodedLength(head);
+  Result<uint64_t> length = DecodedLength(whole);
   if (!length) return unexpected(std::move(length.error()));
   S3ChunkedBody chunked(body, authorization->payload, *length, std::move(*signer));
-  return Dispatch({head, request, caller, client, {head, chunked, &chunked, std::nullopt}});
+  return Dispatch({whole, request, caller, client, {whole, chunked, &chunked, std::nullopt}});
 }
 
 Result<S3ChunkSigner> S3Service::Authenticate(const http::RequestHead& head,
                                               const S3Authorization& authorization,
                                               std::string_view client, Caller* caller) {
-  if (node_.access.LockedOutFor(client) > milliseconds(0)) {
-    return Fail(Fault::kClient, "locked_out",
-                "this address has shown too many wrong keys and tokens: wait a minute");
-  }
   Result<S3Credential> credential = node_.access.FindS3Credential(authorization.access_key_id);
   if (!credential) {
-    node_.access.CountFailure(client);
-    return S3Fail("unknown_access_key",
-                  "The access key id is not known here, or opens nothing "
-                  "any more: " +
-                      credential.error().message);
+    // The same for every key: who has not proved to have the secret learns nothing of it.
+    constexpr const char* kUnknownKey = "The access key id is not known here, or opens nothing.";
+    return unexpected(
+        Unproved(head, client, Error{Fault::kClient, "unknown_access_key", kUnknownKey}));
   }
   Result<S3ChunkSigner> signer = CheckS3Signature(head, authorization, credential->secret);
-  if (!signer) {
-    node_.access.CountFailure(client);
-    return signer;
-  }
+  if (!signer) return unexpected(Unproved(head, client, std::move(signer.error())));
   node_.access.NoteUse(credential->caller.token);
   *caller = std::move(credential->caller);
   return signer;
+}
+
+/// `error`, counted; or that the address is locked out.
+Error S3Service::Unproved(const http::RequestHead& head, std::string_view client, Error error) {
+  if (HostOf(head) == S3Host::kNone && !AsksNode(node_, head)) return error;
+  if (node_.access.Failed(client, Access::Shown::kWrong) == milliseconds(0)) return error;
+  return Error{Fault::kClient, "locked_out",
+               "this address has shown too many wrong keys and tokens: wait a minute"};
 }
 
 Status S3Service::Allow(const Caller& caller, Right right, const std::string& site) const {
@@ -187,6 +203,7 @@ Result<Answer> S3Service::Dispatch(const Call& call) {
     case S3Operation::kBucketLocation:
     case S3Operation::kBucketFact:
     case S3Operation::kObjectAcl:
+    case S3Operation::kObjectTagging:
       return BucketFact(call);
     case S3Operation::kDeleteObjects:
       return DeleteObjects(call);

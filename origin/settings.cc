@@ -149,21 +149,24 @@ Table AuthTable() {
                       "characters or more; every origin of one database needs the same. Another "
                       "key makes all S3 secrets invalid, and no other token. Empty: `s3.key` "
                       "beside the database, made at the first start. Read again on SIGHUP."});
-  table.Key("tokens", &AuthSettings::tokens,
-            {.fallback = "10000",
-             .least = "1",
-             .most = "100000",
-             .prose = "Tokens made by the API that are kept. When there is no room, the oldest "
-                      "that is revoked or has expired goes; when all still open something, no "
-                      "further one is made (409).",
-             .restart = true});
+  table.Key(
+      "tokens", &AuthSettings::tokens,
+      {.fallback = "10000",
+       .least = "1",
+       .most = "100000",
+       .prose = "Tokens made by the API that are kept; over one site a tenth of these at most. "
+                "When there is no room, the oldest "
+                "that is revoked or has expired goes; when all still open something, no "
+                "further one is made (409).",
+       .restart = true});
   table.Key("failures", &AuthSettings::failures,
             {.fallback = "30",
              .least = "0",
              .most = "10000",
              .prose = "Wrong tokens that a client address may show in a minute. Then it is "
-                      "answered 429 with `Retry-After`, whatever it shows, and may try once every "
-                      "60 s / `failures`. An IPv6 client is its /64. 0: no limit.",
+                      "answered 429 with `Retry-After` to what it shows besides (right tokens are "
+                      "always taken), and may try once every 60 s / `failures`. An IPv6 client is "
+                      "its /64. 0: no limit.",
              .restart = true});
   table.Key("limit_loopback", &AuthSettings::limit_loopback,
             {.fallback = "false",
@@ -286,12 +289,14 @@ Table EventTable() {
 
 Table AuditTable() {
   Table table;
-  table.Key("keep", &AuditSettings::keep,
-            {.fallback = "100000",
-             .least = "100",
-             .most = "100000000",
-             .prose = "Changes that `/v1/audit` remembers; up to a tenth more may be kept.",
-             .restart = true});
+  table.Key(
+      "keep", &AuditSettings::keep,
+      {.fallback = "100000",
+       .least = "100",
+       .most = "100000000",
+       .prose = "Changes that `/v1/audit` remembers of each site: so many of its contents, and so "
+                "many of the site and its tokens. Up to a tenth more may be kept.",
+       .restart = true});
   return table;
 }
 

@@ -123,8 +123,13 @@ TEST_F(AccessTest, AnAddressThatGuessesIsNotListenedTo) {
   const std::string token = Create({"admin"});
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(access_->LockedOutFor("192.0.2.7"), milliseconds(0));
-    EXPECT_FALSE(Show("wrong-token-" + std::to_string(i)));
+    EXPECT_EQ(Show("wrong-token-" + std::to_string(i)).error().reason, "unauthorized");
   }
+  EXPECT_EQ(Show("wrong-token-3").error().reason, "too_many_failures");
+  // Others may guess from the same address: who has a right token is none of them.
+  EXPECT_TRUE(Show(token));
+  EXPECT_TRUE(Show("fleet-token-0123456789"));
+  EXPECT_TRUE(Show("admin-token-0123456789"));
   EXPECT_GT(access_->LockedOutFor("192.0.2.7"), milliseconds(0));
   EXPECT_EQ(access_->LockedOutFor("192.0.2.8"), milliseconds(0));
   EXPECT_EQ(access_->locked_out(), 1u);

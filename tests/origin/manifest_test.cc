@@ -87,19 +87,24 @@ TEST(ManifestTest, EveryByteShortIsAnErrorAndNeverAManifest) {
   }
 }
 
+constexpr OwnHosts kOwnHosts = {"Node", "s3.test"};
+
 TEST(SiteTest, HostsAreLoweredSortedAndDistinct) {
   const auto draft =
-      ParseSite(R"({"name":"demo","hosts":["B.test","a.test","b.test"]})", "", "node").value();
+      ParseSite(R"({"name":"demo","hosts":["B.test","a.test","b.test"]})", "", kOwnHosts).value();
   EXPECT_EQ(draft.name, "demo");
   EXPECT_THAT(draft.hosts, ElementsAre("a.test", "b.test"));
 }
 
 TEST(SiteTest, WhatCannotBeASitesHostIsRefused) {
   for (const char* host : {"", "localhost", "LOCALHOST", "node", "a.test:80", "127.0.0.1", "[::1]",
-                           "*", "a b", "a/b", "user@a.test"}) {
-    const auto draft = ParseSite(R"({"hosts":[")" + std::string(host) + R"("]})", "demo", "node");
+                           "*", "a b", "a/b", "user@a.test", "NODE", "s3.test", "S3.Test",
+                           "demo.s3.test", "a.b.s3.test", "s3.test.", "demo.s3.test.", "node."}) {
+    const auto draft =
+        ParseSite(R"({"hosts":[")" + std::string(host) + R"("]})", "demo", kOwnHosts);
     EXPECT_FALSE(draft) << host;
   }
+  EXPECT_TRUE(ParseSite(R"({"hosts":["xs3.test","s3.test.example"]})", "demo", kOwnHosts));
 }
 
 TEST(SiteTest, NamesAreOfTheUsualCharacters) {
@@ -108,7 +113,7 @@ TEST(SiteTest, NamesAreOfTheUsualCharacters) {
                                   std::string("a.b"), std::string("a/b"), std::string(64, 'a')}) {
     EXPECT_FALSE(CheckSiteName(name)) << name;
   }
-  EXPECT_FALSE(ParseSite(R"({"name":"other","hosts":[]})", "demo", "node"));
+  EXPECT_FALSE(ParseSite(R"({"name":"other","hosts":[]})", "demo", kOwnHosts));
 }
 
 TEST(AssetFieldsTest, TypeLifetimeAndTagsAreKept) {

@@ -1,3 +1,4 @@
+#include "origin/content_digest.h"
 #include "origin/s3_object.h"
 #include "tests/origin/s3_fixture.h"
 
@@ -109,6 +110,36 @@ TEST_F(S3MultipartTest, APartMayBeAPieceOfAnObject) {
                          {{"x-amz-copy-source", "/demo/source"},
                           {"x-amz-copy-source-range", "bytes=20-30"}})),
             "400 InvalidArgument");
+}
+
+TEST_F(S3MultipartTest, ACopiedPartOfNoNumberLeavesNothing) {
+  (void)S3("PUT /demo/source", "hello world");
+  for (const char* number : {"0", "10001", "x"}) {
+    EXPECT_EQ(
+        Outcome(With("PUT /demo/a?partNumber=" + std::string(number) + "&uploadId=" + Begin("a"),
+                     "", {{"x-amz-copy-source", "/demo/source"}})),
+        "400 InvalidArgument");
+  }
+  EXPECT_EQ(BlobFiles(), 1u);
+}
+
+TEST_F(S3MultipartTest, TheMd5OfACompletionIsThatOfItsList) {
+  const std::string id = Begin("a");
+  const std::string tag = Part("a", id, 1, "hello").Field("etag");
+  const std::string list = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + tag +
+                           "</ETag></Part></CompleteMultipartUpload>";
+  const auto complete = [&](const std::string& name, const std::string& value) {
+    return Outcome(With("POST /demo/a?uploadId=" + id, list, {{name, value}}));
+  };
+  EXPECT_EQ(complete("content-md5", "XUFAKrxLKna5cZ2REBfFkg=="), "400 BadDigest");  // "hello"
+  EXPECT_EQ(complete("x-amz-checksum-crc32", "AAAAAA=="), "400 BadDigest");
+  Digest md5(DigestKind::kMd5);
+  md5.Update({reinterpret_cast<const uint8_t*>(list.data()), list.size()});
+  const std::string digest = md5.Finish();
+  EXPECT_EQ(complete("content-md5", Base64Encode({reinterpret_cast<const uint8_t*>(digest.data()),
+                                                  digest.size()})),
+            "200 ");
+  EXPECT_EQ(S3("GET /demo/a").body, "hello");
 }
 
 TEST_F(S3MultipartTest, WhatIsAbandonedExpires) {

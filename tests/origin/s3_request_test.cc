@@ -57,6 +57,10 @@ TEST(S3RequestTest, EveryOperationIsFound) {
       {"GET /demo/a?uploadId=x", Is(S3Operation::kListParts, "demo", "a")},
       {"POST /demo/a?uploadId=x", Is(S3Operation::kCompleteUpload, "demo", "a")},
       {"DELETE /demo/a?uploadId=x", Is(S3Operation::kAbortUpload, "demo", "a")},
+      {"GET /demo/a?tagging", Is(S3Operation::kObjectTagging, "demo", "a")},
+      {"DELETE /demo/a?x-id=DeleteObject&versionId=null",
+       Is(S3Operation::kDeleteObject, "demo", "a")},
+      {"PUT /demo/a?X-Amz-Signature=1&x-amz-meta-a=1", Is(S3Operation::kPutObject, "demo", "a")},
       {"GET /demo/a?versionId=null", Is(S3Operation::kGetObject, "demo", "a")},
   };
   for (const auto& [line, expected] : rows) EXPECT_EQ(ReadLine(line), expected) << line;
@@ -71,8 +75,18 @@ TEST(S3RequestTest, WhatIsNotThereIsRefusedByName) {
       {"POST /demo", "not_implemented"},
       {"PUT /demo?acl", "not_implemented"},
       {"PUT /demo?versioning", "not_implemented"},
+      {"DELETE /demo?metadataConfiguration", "not_implemented"},
+      {"PUT /demo?whatever", "not_implemented"},
+      {"PUT /demo/a?cors", "not_implemented"},
+      {"PUT /demo/a?delete", "not_implemented"},
+      {"COPY /demo/a?uploads", "not_implemented"},
+      {"DELETE /demo/a?tagging", "not_implemented"},
+      {"DELETE /demo/a?partNumber2=1", "not_implemented"},
+      {"POST /demo?delete&metadataTable2", "not_implemented"},
+      {"POST /demo/a?uploads&uploadId=x", "not_implemented"},
+      {"DELETE /demo/a?uploadId=x&partNumber=1", "not_implemented"},
       {"GET /demo?versions", "not_implemented"},
-      {"GET /demo/a?tagging", "not_implemented"},
+      {"PUT /demo/a?tagging", "not_implemented"},
       {"GET /demo/a?versionId=3", "not_implemented"},
       {"GET /demo/a?partNumber=1", "not_implemented"},
       {"GET /demo/a?attributes", "not_implemented"},
@@ -106,6 +120,23 @@ TEST(S3RequestTest, CopySourcesAreRead) {
     EXPECT_EQ(source ? "" : source.error().reason, "invalid_argument") << text;
   }
   EXPECT_EQ(ParseCopySource("demo/a?versionId=7").error().reason, "not_implemented");
+}
+
+TEST(S3RequestTest, FieldsMayStandInTheQuery) {
+  const http::RequestHead head = S3Head(
+      "PUT "
+      "/demo/a?X-Amz-Meta-Colour=light%20red&x-amz-copy-source=%2Fdemo%2Fb&X-Amz-Date=2&x-id=1");
+  const http::RequestHead whole = WithQueryFields(head).value();
+  EXPECT_EQ(whole.fields.Get("x-amz-meta-colour"), "light red");
+  EXPECT_FALSE(whole.fields.Has("x-amz-date"));
+  EXPECT_FALSE(whole.fields.Has("x-id"));
+  EXPECT_EQ(ParseS3Request(whole, kDomain)->operation, S3Operation::kCopyObject);
+  for (const char* query : {"x-amz-meta-a=1%0d%0aevil:1", "x-amz-meta-a%20b=1",
+                            "x-amz-meta-a=1&x-amz-meta-a=2", "x-amz-copy-source=%2Fother"}) {
+    const auto refused = WithQueryFields(S3Head("COPY /demo/a?" + std::string(query)));
+    EXPECT_EQ(refused ? "" : refused.error().reason, "invalid_argument") << query;
+  }
+  EXPECT_TRUE(WithQueryFields(S3Head("COPY /demo/a?x-amz-copy-source=%2Fa%2Fb")));
 }
 
 TEST(S3RequestTest, RightsAreThoseOfTheOperation) {

@@ -245,6 +245,103 @@ TEST_F(S3ServiceTest, HostsSayWhoIsAsked) {
   EXPECT_EQ(S3("GET /demo/a").status, 404);
 }
 
+TEST_F(S3ServiceTest, NoSiteTakesTheHostOfS3) {
+  MakeSite("thief", "s3.test");  // before the domain was S3's
+  MakeSite("thief2", "demo.s3.test");
+  Restart("[s3]\ndomain = \"s3.test\"\n");
+  Signing signing;
+  for (const char* host : {"s3.test", "demo.s3.test"}) {
+    signing.host = host;
+    const std::string bucket = signing.host == "s3.test" ? "/demo/" : "/";
+    EXPECT_EQ(Outcome(S3("PUT " + bucket + "a", "hello", signing)), "200 ") << host;
+    EXPECT_EQ(S3("GET " + bucket + "a", "", signing).body, "hello") << host;
+  }
+  const Reply refused = Admin("PUT /v1/sites/thief3", R"({"hosts":["other.s3.test"]})");
+  EXPECT_EQ(Reason(refused), "bad_site");
+  // Below the domain the whole path is a key; at it, these are the API's.
+  for (const char* key : {"v1/sites", "healthz"}) {
+    EXPECT_EQ(Outcome(S3("PUT /" + std::string(key), "hello", signing)), "200 ") << key;
+    EXPECT_EQ(S3("GET /demo/" + std::string(key)).body, "hello") << key;
+  }
+  EXPECT_EQ(Reason(Ask(port(), Text("GET /v1/sites", "", "", "s3.test"))), "unauthorized");
+}
+
+TEST_F(S3ServiceTest, WhoGuessesLocksNobodyElseOut) {
+  // [auth] is the last of the fixture's tables.
+  Restart("failures = 2\nlimit_loopback = true\n[s3]\ndomain = \"s3.test\"\n");
+  Signing wrong;
+  wrong.key = "nobody";
+  wrong.host = "unknown.test";
+  for (int i = 0; i < 9; ++i) {
+    EXPECT_EQ(Outcome(S3("GET /demo/a", "", wrong)), "403 InvalidAccessKeyId");
+  }
+  EXPECT_EQ(Request("GET /v1/sites", "authorization: Bearer wrong-token-0123456789\r\n").status,
+            401);
+  wrong.host = "s3.test";
+  EXPECT_EQ(Outcome(S3("GET /demo/a", "", wrong)), "403 InvalidAccessKeyId");
+  EXPECT_EQ(Outcome(S3("GET /demo/a", "", wrong)), "503 SlowDown");
+  wrong.host = "127.0.0.1";
+  wrong.key = "writer";
+  wrong.secret = "another";
+  EXPECT_EQ(Outcome(S3("GET /demo/a", "", wrong)), "503 SlowDown");
+  EXPECT_EQ(Outcome(S3("PUT /demo/a", "1")), "200 ");
+  EXPECT_EQ(Fleet("GET /v1/sites").status, 200);
+  EXPECT_EQ(Admin("GET /v1/sites").status, 200);
+}
+
+TEST_F(S3ServiceTest, AKeyThatOpensNothingAnyMoreIsAnsweredLikeAnUnknownOne) {
+  Signing unknown;
+  unknown.key = "nobody";
+  const std::string message = Element(S3("GET /demo", "", unknown), "Message");
+  Signing admin;
+  admin.key = "admin";
+  EXPECT_EQ(S3("DELETE /demo", "", admin).status, 204);
+  // At once: the tokens of the site went with it.
+  const Reply revoked = S3("GET /demo");
+  EXPECT_EQ(Outcome(revoked), "403 InvalidAccessKeyId");
+  EXPECT_EQ(Element(revoked, "Message"), message);
+}
+
+TEST_F(S3ServiceTest, WhatIsNotKnownDestroysNothing) {
+  (void)S3("PUT /demo/a", "hello");
+  Signing admin;
+  admin.key = "admin";
+  EXPECT_EQ(S3("PUT /fresh", "", admin).status, 200);
+  EXPECT_EQ(Outcome(S3("DELETE /fresh?metadataConfiguration", "", admin)), "501 NotImplemented");
+  EXPECT_EQ(S3("HEAD /fresh", "", admin).status, 200);
+  EXPECT_EQ(Outcome(S3("PUT /demo/a?cors", "<CORSConfiguration/>")), "501 NotImplemented");
+  EXPECT_EQ(S3("GET /demo/a").body, "hello");
+  EXPECT_THAT(S3("GET /demo/a?tagging").body, HasSubstr("<TagSet></TagSet>"));
+  EXPECT_EQ(Outcome(S3("GET /demo/none?tagging")), "404 NoSuchKey");
+}
+
+TEST_F(S3ServiceTest, FieldsInTheQueryAreKeptAsThoseOfTheHead) {
+  EXPECT_EQ(Outcome(S3("PUT /demo/a?x-amz-meta-colour=red", "hello")), "200 ");
+  EXPECT_EQ(S3("HEAD /demo/a").Field("x-amz-meta-colour"), "red");
+  EXPECT_EQ(Outcome(S3("PUT /demo/b?x-amz-copy-source=%2Fdemo%2Fa")), "200 ");
+  EXPECT_EQ(S3("GET /demo/b").body, "hello");
+  EXPECT_EQ(Outcome(S3("PUT /demo/b?x-amz-tagging=a%3Db", "2")), "501 NotImplemented");
+  EXPECT_EQ(S3("GET /demo/b").body, "hello");
+}
+
+TEST_F(S3ServiceTest, OneOfManyIsDeletedOnlyAsItWasNamed) {
+  for (const char* key : {"a", "b", "c", "d"}) (void)S3("PUT /demo/" + std::string(key), "hello");
+  const Reply reply =
+      S3("POST /demo?delete",
+         "<Delete><Object><Key>a</Key><ETag>\"other\"</ETag></Object>"
+         "<Object><Key>b</Key><VersionId>7</VersionId></Object>"
+         "<Object><Key>c</Key><ETag>5d41402abc4b2a76b9719d911017c592</ETag></Object>"
+         "<Object><Key>d</Key><VersionId>null</VersionId></Object>"
+         "<Object><Key>none</Key><ETag>\"other\"</ETag></Object></Delete>");
+  EXPECT_THAT(reply.body, HasSubstr("<Key>a</Key><Code>PreconditionFailed</Code>"));
+  EXPECT_THAT(reply.body, HasSubstr("<Key>b</Key><Code>NotImplemented</Code>"));
+  EXPECT_THAT(reply.body, HasSubstr("<Key>none</Key><Code>PreconditionFailed</Code>"));
+  EXPECT_EQ(S3("HEAD /demo/a").status, 200);
+  EXPECT_EQ(S3("HEAD /demo/b").status, 200);
+  EXPECT_EQ(S3("HEAD /demo/c").status, 404);
+  EXPECT_EQ(S3("HEAD /demo/d").status, 404);
+}
+
 TEST_F(S3ServiceTest, PagesOfAllowedOriginsMaySpeakS3) {
   Restart("[s3]\ncors_origins = [\"https://app.test\"]\n");
   const auto ask = [&](const std::string& origin) {
@@ -254,6 +351,11 @@ TEST_F(S3ServiceTest, PagesOfAllowedOriginsMaySpeakS3) {
                                 "access-control-request-headers: content-type\r\n",
                             ""));
   };
+  EXPECT_EQ(Ask(port(), Text("OPTIONS /demo/a",
+                             "origin: https://app.test\r\naccess-control-request-method: PUT\r\n",
+                             "", "s3.behind.proxy"))
+                .status,
+            200);
   const Reply allowed = ask("https://app.test");
   EXPECT_EQ(allowed.status, 200);
   EXPECT_EQ(allowed.Field("access-control-allow-origin"), "https://app.test");

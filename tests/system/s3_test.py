@@ -144,7 +144,9 @@ class AwsTest(S3SystemTest):
         with open(large, "wb") as file:
             for index in range(LARGE_BYTES >> 20):
                 file.write(index.to_bytes(8, "big") + content[8:])
-        self.aws("s3", "cp", large, "s3://demo/warm-up")
+        small = self.folder / "small.bin"
+        small.write_bytes(random.Random(4).randbytes(9 << 20))
+        self.aws("s3", "cp", small, "s3://demo/warm-up")  # two parts
         before = self.origin.daemon.resident_kib("VmHWM")
         self.aws("s3", "cp", large, "s3://demo/large.bin")
         self.aws("s3", "cp", "s3://demo/large.bin", back)
@@ -157,8 +159,21 @@ class AwsTest(S3SystemTest):
         head = json.loads(self.aws("s3api", "head-object", "--bucket", "demo", "--key", "large.bin").stdout)
         self.assertEqual(tag, head["ETag"])
         # The parts went with their upload: the same content twice is one file.
+        self.aws("s3", "cp", large, "s3://demo/again")
         blobs = [path for path in (self.origin.folder / "blobs").rglob("*") if path.is_file()]
-        self.assertEqual(1, len(blobs))
+        self.assertEqual(2, len(blobs))
+
+    def test_copy_in_parts_between_keys(self):
+        source = self.folder / "source.bin"
+        source.write_bytes(random.Random(5).randbytes(9 << 20))
+        self.aws("s3", "cp", "--metadata", "colour=red", source, "s3://demo/a.bin")
+        self.aws("s3", "cp", "s3://demo/a.bin", "s3://demo/b.bin")
+        self.aws("s3", "mv", "s3://demo/b.bin", "s3://demo/c.bin")
+        self.aws("s3", "cp", "s3://demo/c.bin", self.folder / "back.bin")
+        self.assertEqual(source.read_bytes(), (self.folder / "back.bin").read_bytes())
+        head = json.loads(self.aws("s3api", "head-object", "--bucket", "demo", "--key", "c.bin").stdout)
+        self.assertEqual({"colour": "red"}, head["Metadata"])
+        self.assertEqual(["a.bin", "c.bin"], self.stored())
 
 
 class RcloneTest(S3SystemTest):

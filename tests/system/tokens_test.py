@@ -105,7 +105,7 @@ class TokensTest(CacheTest):
         locked = replica.call("GET", "/v1/sites", token="wrong-token-0123456789")
         self.refused(locked, 429, "too_many_failures")
         self.assertIn(int(locked.field("retry-after")), range(1, 21))
-        self.refused(there(), 429, "too_many_failures")
+        self.expect(there(), 200)
         self.expect(replica.call("GET", "/healthz", token=None), 200)
         # Loopback is spared by default.
         for _ in range(40):
@@ -134,7 +134,7 @@ class TokensTest(CacheTest):
         made = self.origin.client("token", "create", "ci", "--site", "demo", "--expires", "90d", "--save", path)
         self.assertEqual(0, made.returncode, made.stderr)
         self.assertEqual(0o600, stat.S_IMODE(os.stat(path).st_mode))
-        self.assertIn("shown this once", made.stdout)
+        self.assertRegex(made.stdout, r"S3 secret +not shown")
         self.assertNotIn(path.read_text().strip(), made.stdout)
         site = self.folder / "site"
         site.mkdir()
