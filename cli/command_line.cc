@@ -336,7 +336,9 @@ void CommandLine::AddTokens() {
   create->add_option("--expires", tokens.life, "When it ends, as 90d; without, never")
       ->type_name("DURATION")
       ->check(CheckLife);
-  create->add_option("--save", tokens.save, "Write the token to this file, for your eyes alone")
+  create
+      ->add_option("--save", tokens.save,
+                   "Write the token to this file, for your eyes alone, and show no secret")
       ->type_name("FILE");
   CLI::App* list = Command(group, "list", "List tokens, without their secrets",
                            [this](CommandContext& c) { return ListTokens(c, tokens); });

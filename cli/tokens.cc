@@ -37,14 +37,25 @@ void PrintNewToken(const Json& token, const TokensOptions& options, Terminal& te
       {"expires", TimeOr(token, "expires", "never")},
       {"token", options.save.empty() ? TextOf(token, "token") : "in " + options.save},
       {"S3 key id", TextOf(s3, "access_key_id")},
-      {"S3 secret", TextOf(s3, "secret_access_key")},
+      {"S3 secret", options.save.empty() ? TextOf(s3, "secret_access_key") : "not shown"},
   };
   for (const auto& [label, value] : lines) {
     std::string line = label;
     line.resize(11, ' ');
     terminal.Line(line + Printable(value));
   }
-  terminal.Line("The secrets are shown this once; the origin cannot tell them again.");
+  if (options.save.empty()) {
+    terminal.Line("The secrets are shown this once; the origin cannot tell them again.");
+  } else {
+    terminal.Line("For S3 make a token without --save, which shows the secret this once.");
+  }
+}
+
+/// What went to a file for its owner's eyes is not shown to whoever reads the output (a CI's log).
+void HideSecrets(Json* token) {
+  token->erase("token");
+  if (token->contains("s3") && (*token)["s3"].is_object())
+    (*token)["s3"].erase("secret_access_key");
 }
 
 }  // namespace
@@ -71,6 +82,7 @@ Exit CreateToken(CommandContext& context, const TokensOptions& options) {
     }
   }
   if (options.json) {
+    if (!options.save.empty()) HideSecrets(&*token);
     context.terminal.Line(token->dump(2, ' ', false, Json::error_handler_t::replace));
   } else {
     PrintNewToken(*token, options, context.terminal);

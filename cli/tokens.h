@@ -14,7 +14,7 @@ struct TokensOptions {
   bool every_site = false;
   std::vector<std::string> scopes = {"read", "publish", "purge"};
   std::string life;  ///< "": without end
-  std::string save;  ///< file for the token; "": it is printed
+  std::string save;  ///< file for the token; no secret is printed then. "": all are
   bool json = false;
 };
 

@@ -488,7 +488,7 @@ TEST_F(CommandLineTest, ATokenIsMadeListedUsedAndRevoked) {
   ASSERT_EQ(made.code, 0) << made.errors;
   EXPECT_THAT(made.out, ContainsRegex("scopes +read,purge\n"));
   EXPECT_THAT(made.out, HasSubstr("token      in " + file));
-  EXPECT_THAT(made.out, HasSubstr("S3 secret"));
+  EXPECT_THAT(made.out, ContainsRegex("S3 secret +not shown\n"));
   const auto listed = nlohmann::json::parse(Nearside("token list --json").out)["tokens"];
   ASSERT_EQ(listed.size(), 1u);
   const std::string id = listed[0]["id"];
@@ -516,6 +516,13 @@ TEST_F(CommandLineTest, ATokenThatIsNotSavedIsPrintedOnce) {
   EXPECT_THAT(made.out, ContainsRegex("expires +never\n"));
   const Run json = Nearside("token create watch --all-sites --json");
   EXPECT_THAT(nlohmann::json::parse(json.out)["token"].get<std::string>(), StartsWith("nst_"));
+  EXPECT_TRUE(nlohmann::json::parse(json.out)["s3"].contains("secret_access_key"));
+  const Run saved =
+      Nearside("token create watch --all-sites --json --save " + dir_.In("watch.token"));
+  const auto shown = nlohmann::json::parse(saved.out);
+  EXPECT_FALSE(shown.contains("token"));
+  EXPECT_FALSE(shown["s3"].contains("secret_access_key"));
+  EXPECT_TRUE(shown["s3"].contains("access_key_id"));
 }
 
 TEST_F(CommandLineTest, ATokenThatCannotBeKeptIsRevoked) {
