@@ -157,7 +157,10 @@ Result<AddressReply> ParseAddressReply(std::span<const uint8_t> message, NameVie
   if (auto status = TakeAddresses(message, answers, name, type, &reply); !status) {
     return tl::unexpected(std::move(status.error()));
   }
-  if (reply.addresses.empty()) reply.ttl = std::min(reply.ttl, negative_ttl.value_or(0));
+  if (reply.addresses.empty()) {
+    reply.ttl = std::min(reply.ttl, negative_ttl.value_or(0));
+    reply.has_ttl = negative_ttl.has_value();
+  }
   return reply;
 }
 

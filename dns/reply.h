@@ -22,6 +22,7 @@ struct AddressReply {
   std::vector<uint8_t> addresses;  ///< 4 or 16 bytes each; none: there are none of the type
   uint32_t ttl = 0;  ///< the least of the chain of CNAMEs and the addresses; of a negative answer
                      ///< that of RFC 2308 §5, 0 when it has no SOA
+  bool has_ttl = true;  ///< false: a negative answer without SOA, whose `ttl` says nothing
 };
 
 /// CNAMEs that are followed in one answer.

@@ -50,7 +50,7 @@ void SetDrained(const SteeringRoutes& routes, const std::string& query, bool dra
     if (key == "pop") pop = value;
   }
   if (pop.empty()) return answer(400, ErrorJson("expected ?pop=NAME"));
-  if (routes.stopping()) return answer(503, ErrorJson("the server is stopping"));
+  if (auto why = routes.refuses(); !why.empty()) return answer(503, ErrorJson(std::string(why)));
   auto changed = routes.state.SetDrained(pop, drained, WallNow());
   if (!changed) return answer(StatusFor(changed.error()), ErrorJson(changed.error().message));
   if (*changed) {

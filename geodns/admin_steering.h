@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "geodns/admin.h"
@@ -18,8 +19,9 @@ struct SteeringRoutes {
   std::function<const World&()> world;
   std::function<std::shared_ptr<const Snapshot>()> snapshot;
   std::function<Moment()> moment;
-  std::function<bool()> stopping;  ///< what is changed now would be lost
-  std::function<void()> publish;   ///< makes what changed count
+  /// Why what is changed now would be lost; "": it would not.
+  std::function<std::string_view()> refuses;
+  std::function<void()> publish;  ///< makes what changed count
 
   /// POST /drain?pop=NAME and /undrain?pop=NAME.
   std::vector<PostRoute> Posts() const;

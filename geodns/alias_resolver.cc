@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "runtime/log.h"
@@ -12,6 +14,34 @@ namespace {
 
 /// Before a look-up that had no room is tried again.
 constexpr milliseconds kNoRoomPause{500};
+
+/// The year 5138: times of the state file are computed with.
+constexpr int64_t kMostMillis = 100'000'000'000'000;
+
+using RememberedJson = nlohmann::ordered_json;
+
+/// False for what AliasMemoryToText did not write.
+bool ReadRemembered(const RememberedJson& item, RememberedAlias* known) {
+  const auto is_number = [&](const char* key, int64_t most) {
+    return item.contains(key) && item[key].is_number_unsigned() &&
+           item[key].get<uint64_t>() <= static_cast<uint64_t>(most);
+  };
+  if (!item.is_object() || !item.contains("addresses") || !item["addresses"].is_array() ||
+      !is_number("ttl", INT32_MAX) || !is_number("good_until_ms", kMostMillis) ||
+      !is_number("resolved_at_ms", kMostMillis)) {
+    return false;
+  }
+  known->ttl = item["ttl"].get<uint32_t>();
+  known->good_until = FromUnixMillis(item["good_until_ms"].get<int64_t>());
+  known->resolved_at = FromUnixMillis(item["resolved_at_ms"].get<int64_t>());
+  for (const RememberedJson& text : item["addresses"]) {
+    auto address = text.is_string() ? IpAddress::Parse(text.get<std::string>())
+                                    : Result<IpAddress>(Fail(Fault::kSelf, "bad_state", ""));
+    if (!address) return false;
+    known->addresses.push_back(*address);
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -25,6 +55,22 @@ class AliasResolver::Entry {
   ~Entry() { owner_.running_ -= running_ ? 1 : 0; }
 
   const AliasState& state() const { return state_; }
+
+  void Recall(const RememberedAlias& known) {
+    const auto left =
+        std::chrono::duration_cast<milliseconds>(known.good_until - owner_.loop_.wall_now());
+    // A clock that was set back must not make it last.
+    good_until_ = owner_.loop_.now() +
+                  std::min<milliseconds>(left, std::chrono::seconds(owner_.options_.most_ttl));
+    if (IsTooOld()) return;
+    state_.result = {.known = true, .addresses = known.addresses, .ttl = known.ttl};
+    state_.resolved_at = known.resolved_at;
+  }
+  RememberedAlias Memory() const {
+    const auto left = std::chrono::duration_cast<milliseconds>(good_until_ - owner_.loop_.now());
+    return {state_.result.addresses, state_.result.ttl, owner_.loop_.wall_now() + left,
+            state_.resolved_at};
+  }
 
  private:
   struct Lookup {
@@ -68,10 +114,13 @@ class AliasResolver::Entry {
     const AliasOptions& options = owner_.options_;
     ++owner_.good_;
     uint32_t ttl = options.most_ttl;
+    // A family that is not there and does not say for how long has no say while the other has.
+    const bool nobody_says =
+        std::ranges::none_of(lookups_, [](auto& l) { return (**l.result).has_ttl; });
     state_.result.addresses.clear();
     for (size_t family = 0; family < lookups_.size(); ++family) {
       const dns::AddressReply& reply = **lookups_[family].result;
-      ttl = std::min(ttl, reply.ttl);
+      if (reply.has_ttl || nobody_says) ttl = std::min(ttl, reply.ttl);
       const size_t step = family == 0 ? 4 : 16;
       for (size_t at = 0; at < reply.addresses.size(); at += step) {
         const uint8_t* bytes = reply.addresses.data() + at;
@@ -100,15 +149,17 @@ class AliasResolver::Entry {
     ++owner_.failed_;
     const bool told = std::exchange(state_.stale, true);
     state_.error = error.ToString();
-    const bool too_old =
-        owner_.loop_.now() > good_until_ + std::chrono::seconds(owner_.options_.stale);
-    if (state_.result.known && too_old) {
+    if (state_.result.known && IsTooOld()) {
       state_.result = {};
       Tell(Level::kError, "alias_lost");
     } else if (!told) {
       Tell(Level::kWarning, "alias_not_resolved");
     }
     timer_.Arm(std::chrono::seconds(std::max<uint32_t>(1, owner_.options_.least_ttl / 2)));
+  }
+
+  bool IsTooOld() const {
+    return owner_.loop_.now() > good_until_ + std::chrono::seconds(owner_.options_.stale);
   }
 
   void Tell(Level level, std::string_view event) const {
@@ -137,9 +188,21 @@ void AliasResolver::Start(AliasOptions options, const std::vector<Target>& targe
     if (entry) continue;
     auto known = entries_.find(target);
     if (known != entries_.end()) entry = std::move(known->second);
-    if (!entry) entry = std::make_unique<Entry>(*this, target);
+    if (entry) continue;
+    entry = std::make_unique<Entry>(*this, target);
+    auto remembered = remembered_.find(NameOf(target).ToText());
+    if (remembered != remembered_.end()) entry->Recall(remembered->second);
   }
   entries_ = std::move(wanted);
+  remembered_.clear();
+}
+
+AliasMemory AliasResolver::Memory() const {
+  AliasMemory memory;
+  for (const auto& [target, entry] : entries_) {
+    if (entry->state().result.known) memory[NameOf(target).ToText()] = entry->Memory();
+  }
+  return memory;
 }
 
 const AliasState* AliasResolver::Find(const Target& target) const {
@@ -149,6 +212,30 @@ const AliasState* AliasResolver::Find(const Target& target) const {
 
 bool AliasResolver::all_asked() const {
   return std::ranges::all_of(entries_, [](const auto& e) { return e.second->state().asked; });
+}
+
+std::string AliasMemoryToText(const AliasMemory& memory) {
+  RememberedJson json = RememberedJson::object();
+  for (const auto& [target, known] : memory) {
+    RememberedJson addresses = RememberedJson::array();
+    for (const IpAddress& address : known.addresses) addresses.push_back(address.ToText());
+    json[target] = {{"addresses", std::move(addresses)},
+                    {"ttl", known.ttl},
+                    {"good_until_ms", ToUnixMillis(known.good_until)},
+                    {"resolved_at_ms", ToUnixMillis(known.resolved_at)}};
+  }
+  return json.dump(2, ' ', false, RememberedJson::error_handler_t::replace) + "\n";
+}
+
+Result<AliasMemory> AliasMemoryFromText(std::string_view text) {
+  const RememberedJson json = RememberedJson::parse(text, nullptr, false);
+  AliasMemory memory;
+  bool whole = json.is_object();
+  for (const auto& [target, item] : json.items()) {
+    whole = whole && ReadRemembered(item, &memory[target]);
+  }
+  if (whole) return memory;
+  return Fail(Fault::kSelf, "bad_state", "this is no file that nearside-geodns wrote");
 }
 
 }  // namespace nearside::geodns

@@ -44,6 +44,19 @@ struct AliasState {
   std::string error;     ///< of the last one; "" when it was good
 };
 
+/// What outlives the process of one target.
+struct RememberedAlias {
+  std::vector<IpAddress> addresses;
+  uint32_t ttl = 0;     ///< AliasResult's
+  WallTime good_until;  ///< when the resolver's answer is over
+  WallTime resolved_at;
+};
+using AliasMemory = std::map<std::string, RememberedAlias>;  ///< by the target as text
+
+/// The state file as text, and back. Error: kSelf bad_state for what ToText did not write.
+std::string AliasMemoryToText(const AliasMemory& memory);
+Result<AliasMemory> AliasMemoryFromText(std::string_view text);
+
 /// Owned by the control loop.
 class AliasResolver {
  public:
@@ -55,6 +68,11 @@ class AliasResolver {
   AliasResolver(net::EventLoop& loop, std::function<void()> on_change);
   ~AliasResolver();
 
+  /// What a process before knew: it stands until the first answer, as if resolvers had failed
+  /// since. Before Start.
+  void Remember(AliasMemory memory) { remembered_ = std::move(memory); }
+  /// What is known now.
+  AliasMemory Memory() const;
   /// Keeps what is known of those that are still wanted, forgets the others and looks the new ones
   /// up.
   void Start(AliasOptions options, const std::vector<Target>& targets);
@@ -74,6 +92,7 @@ class AliasResolver {
   uint64_t good_ = 0;
   uint64_t failed_ = 0;
   AliasOptions options_;
+  AliasMemory remembered_;
   std::map<Target, std::unique_ptr<Entry>> entries_;
   size_t running_ = 0;  ///< entries that ask at the moment
 };

@@ -55,9 +55,10 @@ void CapacityControl::Measure(size_t pop, MonoTime now, const PopLoad& told) {
 }
 
 /// Who sheds has no room, and who has a limit and tells no load may have none.
-bool CapacityControl::SomebodyHasRoom(size_t but_for, std::span<const PopLoad> pops) const {
-  for (size_t i = 0; i < limits_.size(); ++i) {
-    if (i == but_for || !pops[i].is_up || kept_[i] < 1) continue;
+bool CapacityControl::SomebodyHasRoom(std::span<const size_t> others,
+                                      std::span<const PopLoad> pops) const {
+  for (size_t i : others) {
+    if (!pops[i].is_up || kept_[i] < 1) continue;
     if (limits_[i].most_load <= 0) return true;
     if (states_[i].load && *states_[i].load < limits_[i].most_load) return true;
   }
@@ -71,7 +72,7 @@ bool CapacityControl::Move(size_t pop, double load, std::span<const PopLoad> pop
   double& kept = kept_[pop];
   double before = kept;
   if (load > limit.most_load) {
-    if (!SomebodyHasRoom(pop, pops)) return false;
+    if (!SomebodyHasRoom(limit.others, pops)) return false;
     kept = std::max(kLeastShare, kept * std::max(factor, kLargestStepDown));
   } else if (load < limit.take_back_load) {
     kept = std::min(1.0, kept * std::min(factor, kLargestStepUp));

@@ -21,6 +21,8 @@ struct CapacityLimit {
   double most_load = 0;       ///< above it clients are given away; 0: no limit
   double take_back_load = 0;  ///< below it they are taken back
   milliseconds settle{};      ///< until a change of the share shows in the load
+  /// Points that its clients may be given to: those that share a rule with it.
+  std::vector<size_t> others = {};
 
   bool operator==(const CapacityLimit&) const = default;
 };
@@ -41,7 +43,7 @@ class CapacityControl {
   /// `kept`: the shares to begin with, in (0, 1]; without a limit it is 1.
   void SetLimits(std::vector<CapacityLimit> limits, std::span<const double> kept);
   /// To be called about once a second. Returns whether a share changed. A point whose load is not
-  /// known keeps its share, and nobody gives clients away while no other point has room.
+  /// known keeps its share, and nobody gives clients away while none of its others has room.
   bool Step(MonoTime now, std::span<const PopLoad> pops);
 
   const std::vector<double>& kept() const { return kept_; }
@@ -53,7 +55,7 @@ class CapacityControl {
     MonoTime next_step{};
   };
   void Measure(size_t pop, MonoTime now, const PopLoad& told);
-  bool SomebodyHasRoom(size_t but_for, std::span<const PopLoad> pops) const;
+  bool SomebodyHasRoom(std::span<const size_t> others, std::span<const PopLoad> pops) const;
   bool Move(size_t pop, double load, std::span<const PopLoad> pops);
 
   std::vector<CapacityLimit> limits_;

@@ -210,7 +210,6 @@ CapacityLimit Maker::TakeCapacity(const PopSettings& row) {
 /// checks tell.
 void Maker::SetSettlingTimes() {
   constexpr milliseconds kLeast = seconds(2);
-  constexpr milliseconds kMost = std::chrono::minutes(10);
   for (size_t i = 0; i < made_->pops.size(); ++i) {
     Pop& pop = made_->pops[i];
     if (!pop.check) continue;
@@ -221,7 +220,7 @@ void Maker::SetSettlingTimes() {
       }
     }
     milliseconds settle = seconds(ttl) + 2 * made_->checks[*pop.check].interval;
-    pop.capacity.settle = std::clamp(settle, kLeast, kMost);
+    pop.capacity.settle = std::max(settle, kLeast);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "geodns/geodns_server.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,6 +35,10 @@ namespace {
 constexpr milliseconds kFirstChecksPatience{1500};
 constexpr milliseconds kFirstChecksLook{20};
 constexpr milliseconds kShareStep{1000};
+/// Targets are many and their TTLs short: not a write for each look-up.
+constexpr milliseconds kAliasSaves{2000};
+/// How long another process may take to read its databases and keys and to come to answer.
+constexpr milliseconds kTakeOverPatience{60'000};
 constexpr ByteSize kMostStateBytes = 16_MiB;
 constexpr size_t kAdminConnections = 1000;
 
@@ -44,6 +49,11 @@ void LogEach(std::string_view event, std::string_view message) {
     message.remove_prefix(std::min(message.size(), line.size() + 1));
     Log(Level::kError, event, {{"error", line}});
   }
+}
+
+/// Another descriptor of the same socket; not open for -1 or when there are no more.
+net::Descriptor CopyOf(int socket) {
+  return net::Descriptor(socket < 0 ? -1 : fcntl(socket, F_DUPFD_CLOEXEC, 0));
 }
 
 void WarnOfSerials(const World& before, const World& now) {
@@ -92,6 +102,8 @@ class GeodnsServer {
   void HandOut();
   void SaveHealth();
   HealthMemory LoadHealth() const;
+  void SaveAliases();
+  AliasMemory LoadAliases() const;
   std::vector<PostRoute> PostRoutes();
   void PostReload(const PostAnswer& answer);
   void Reload(Extent extent);
@@ -100,9 +112,11 @@ class GeodnsServer {
   void HandOver();
   void Retire();
   void Terminate();
+  std::string_view WhyNoChange() const;
   void EndWhenDrained(const std::function<void(Worker&, std::function<void()>)>& drain);
   bool KeepsState() const { return !started_with_->state.empty(); }
   std::string HealthFile() const { return started_with_->state + "/health.json"; }
+  std::string AliasFile() const { return started_with_->state + "/aliases.json"; }
 
   World world_;
   /// The settings of the start: what a reload cannot change is in force as it stands here.
@@ -124,6 +138,8 @@ class GeodnsServer {
   std::unique_ptr<SimulationDesk> simulation_desk_;
   std::optional<SteeringRoutes> routes_;
   std::unique_ptr<AliasResolver> aliases_;
+  std::optional<net::Timer> alias_saves_;
+  uint64_t aliases_saved_ = 0;  ///< good look-ups by then
   std::unique_ptr<FileWatch> file_watch_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::ServerSessions> admin_sessions_;
@@ -132,8 +148,12 @@ class GeodnsServer {
   std::optional<net::Timer> first_checks_;
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<net::SocketAddress> bound_;
-  /// Addresses of which workers from this number on have no sockets yet.
-  std::vector<std::pair<net::SocketAddress, size_t>> unopened_;
+  /// An address that was taken over with fewer sockets than there are workers.
+  struct TakenOver {
+    net::SocketAddress address;
+    std::vector<std::pair<int, int>> sockets;  ///< UDP and TCP, of the first workers; or -1
+  };
+  std::vector<TakenOver> unopened_;
   std::unique_ptr<Reloader> reloader_;
   std::unique_ptr<Handover> handover_;
   MonoTime wait_until_;
@@ -158,7 +178,12 @@ Status GeodnsServer::Start() {
   steering_.Load();
   steering_.Use(world_.configuration);
   aliases_ = std::make_unique<AliasResolver>(*control_, [this] { OnAliasChange(); });
+  aliases_->Remember(LoadAliases());
   StartAliases();
+  if (KeepsState()) {
+    alias_saves_.emplace(*control_, [this] { SaveAliases(); });
+    alias_saves_->Arm(kAliasSaves);
+  }
   file_watch_ = std::make_unique<FileWatch>(*control_, [this] { Reload(Extent::kFiles); });
   WatchFiles();
   snapshot_ = MakeSnapshot(world_, Now(), aliases_.get());
@@ -243,29 +268,35 @@ Result<net::SocketAddress> GeodnsServer::OpenEverywhere(const net::SocketAddress
 /// Takes over the sockets of one address, all of them: what is queued in one that nobody reads
 /// would be lost. False when there are none.
 Result<bool> GeodnsServer::AdoptEverywhere(const net::SocketAddress& wanted) {
-  size_t count = 0;
-  for (;; ++count) {
+  std::vector<std::pair<int, int>> taken;
+  for (;;) {
     net::Descriptor udp = inherited_.Take(wanted, SOCK_DGRAM);
     net::Descriptor tcp = inherited_.Take(wanted, SOCK_STREAM);
     if (!udp.is_open() && !tcp.is_open()) break;
-    Worker& worker = *workers_[count % workers_.size()];
+    Worker& worker = *workers_[taken.size() % workers_.size()];
+    taken.emplace_back(udp.get(), tcp.get());
     if (auto adopted = worker.Adopt(std::move(udp), std::move(tcp)); !adopted) {
       return unexpected(adopted.error());
     }
   }
-  if (count > 0 && count < workers_.size()) unopened_.emplace_back(wanted, count);
-  return count > 0;
+  const bool any = !taken.empty();
+  if (any && taken.size() < workers_.size()) unopened_.push_back({wanted, std::move(taken)});
+  return any;
 }
 
 /// Sockets for workers that the process before us had not. Only now, since the system at once deals
 /// queries out to a socket that is open.
 void GeodnsServer::OpenTheRest() {
-  for (const auto& [address, first] : unopened_) {
-    for (size_t i = first; i < workers_.size(); ++i) {
-      auto opened = workers_[i]->Open(address);
-      // The others answer; systemd's socket may be one that does not share its port.
-      if (!opened)
-        Log(Level::kWarning, "worker_without_socket", {{"error", opened.error().message}});
+  for (const auto& [address, sockets] : unopened_) {
+    for (size_t i = sockets.size(); i < workers_.size(); ++i) {
+      if (workers_[i]->Open(address)) continue;
+      // A port that only root may open, or systemd's socket, which does not share its port: then
+      // two threads read one socket.
+      const auto [udp, tcp] = sockets[i % sockets.size()];
+      auto shared = workers_[i]->Adopt(CopyOf(udp), CopyOf(tcp));
+      if (!shared) {
+        Log(Level::kWarning, "worker_without_socket", {{"error", shared.error().message}});
+      }
     }
   }
 }
@@ -290,7 +321,7 @@ Status GeodnsServer::OpenAdmin() {
                                  .world = [this]() -> const World& { return world_; },
                                  .snapshot = [this] { return snapshot_; },
                                  .moment = [this] { return Now(); },
-                                 .stopping = [this] { return terminating_; },
+                                 .refuses = [this] { return WhyNoChange(); },
                                  .publish = [this] { Publish(); }});
   admin_ =
       std::make_unique<Admin>(registry_, started_,
@@ -326,8 +357,13 @@ void GeodnsServer::ServeWhenChecked() {
 
 void GeodnsServer::Serve() {
   if (terminating_ || serving_) return;
-  serving_ = true;
   OpenTheRest();
+  if (!inherited_.TellReady()) {
+    Log(Level::kError, "take_over_failed",
+        {{"error", "the process before this one has ended meanwhile; this one ends as well"}});
+    return control_->Stop();
+  }
+  serving_ = true;
   group_->Start([](size_t) {});
   std::string addresses;
   for (const net::SocketAddress& address : bound_) {
@@ -340,7 +376,6 @@ void GeodnsServer::Serve() {
        {"threads", workers_.size()},
        {"zones", world_.zones.size()},
        {"places", world_.map->place_count()}});
-  inherited_.TellReady();
   inherited_ = {};
   net::NotifyServiceManager("READY=1\nMAINPID=" + std::to_string(getpid()));
 }
@@ -426,6 +461,28 @@ HealthMemory GeodnsServer::LoadHealth() const {
   return {};
 }
 
+void GeodnsServer::SaveAliases() {
+  // A process that took over from us keeps them from then on.
+  if (terminating_) return;
+  alias_saves_->Arm(kAliasSaves);
+  if (std::exchange(aliases_saved_, aliases_->good_lookups()) == aliases_->good_lookups()) return;
+  constexpr mode_t kMode = 0644;
+  auto saved = WriteFileAtomically(AliasFile(), AliasMemoryToText(aliases_->Memory()), kMode);
+  if (!saved) Log(Level::kError, "state_not_saved", {{"error", saved.error().message}});
+}
+
+AliasMemory GeodnsServer::LoadAliases() const {
+  if (!KeepsState()) return {};
+  auto text = ReadFile(AliasFile(), kMostStateBytes);
+  auto memory = text ? AliasMemoryFromText(*text) : unexpected(text.error());
+  if (memory) return std::move(*memory);
+  if (memory.error().reason != "ENOENT") {
+    Log(Level::kWarning, "state_not_read",
+        {{"error", AliasFile() + ": " + memory.error().message + "; starting without it"}});
+  }
+  return {};
+}
+
 /// Zone files or databases were replaced, or SIGHUP came.
 void GeodnsServer::Reload(Extent extent) {
   if (!terminating_) reloader_->Request(extent, nullptr);
@@ -492,15 +549,17 @@ void GeodnsServer::HandOver() {
     for (int descriptor : worker->Descriptors()) sockets.push_back(descriptor);
   }
   if (admin_listener_) sockets.push_back(admin_listener_->descriptor());
-  auto started = Handover::Start(*control_, program_, {"--config", config_file_}, sockets,
-                                 {.on_ready = [this] { Retire(); },
-                                  .on_failed =
-                                      [this](const std::string& why) {
-                                        handover_.reset();
-                                        Log(Level::kError, "take_over_failed",
-                                            {{"error", "the new process did not come to answer: " +
-                                                           why + "; this one goes on"}});
-                                      }});
+  auto started =
+      Handover::Start(*control_, program_, {"--config", config_file_}, sockets, kTakeOverPatience,
+                      {.on_ready = [this] { Retire(); },
+                       .on_failed =
+                           [this](const std::string& why) {
+                             handover_.reset();
+                             if (terminating_) return;
+                             Log(Level::kError, "take_over_failed",
+                                 {{"error", "the new process did not come to answer: " + why +
+                                                "; this one goes on"}});
+                           }});
   if (!started) {
     return Log(Level::kError, "take_over_failed", {{"error", started.error().message}});
   }
@@ -525,10 +584,19 @@ void GeodnsServer::Terminate() {
   milliseconds deadline = world_.configuration->drain_timeout;
   net::NotifyServiceManager("STOPPING=1");
   Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(deadline)}});
+  if (handover_ != nullptr) handover_->Abandon();
   if (!serving_) return control_->Stop();
   EndWhenDrained([deadline](Worker& worker, std::function<void()> on_drained) {
     worker.Drain(deadline, std::move(on_drained));
   });
+}
+
+/// What is changed now the process that comes to answer would not know. "": nothing is in the way.
+std::string_view GeodnsServer::WhyNoChange() const {
+  if (terminating_) return "the server is stopping";
+  if (handover_ != nullptr) return "another process is taking over; ask again in a moment";
+  if (!serving_) return "the server is starting; ask again in a moment";
+  return "";
 }
 
 void GeodnsServer::EndWhenDrained(

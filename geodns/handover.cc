@@ -11,9 +11,12 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
+
+#include "runtime/units.h"
 
 namespace nearside::geodns {
 namespace {
@@ -55,12 +58,20 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 
 class SpawnedHandover final : public Handover, private net::Watcher {
  public:
-  SpawnedHandover(net::EventLoop& loop, Listeners listeners)
-      : loop_(loop), listeners_(std::move(listeners)) {}
+  SpawnedHandover(net::EventLoop& loop, milliseconds patience, Listeners listeners)
+      : loop_(loop),
+        listeners_(std::move(listeners)),
+        patience_(patience),
+        hangs_(loop, [this] { KillHanging(); }) {}
   ~SpawnedHandover() override {
-    if (ready_.is_open()) loop_.Unwatch(ready_.get());
+    if (!ready_.is_open()) return;
+    // It neither answered nor ended, and nobody would be left to wait for it.
+    StopListening();
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
   }
   pid_t pid() const override { return pid_; }
+  void Abandon() override { kill(pid_, SIGTERM); }
 
   Status Spawn(const std::string& program, const std::vector<std::string>& arguments,
                const std::vector<int>& sockets) {
@@ -85,6 +96,7 @@ class SpawnedHandover final : public Handover, private net::Watcher {
     posix_spawn_file_actions_destroy(&actions);
     if (error != 0) return FailErrno("cannot start " + program, error);
     fcntl(ready_.get(), F_SETFL, O_NONBLOCK);
+    hangs_.Arm(patience_);
     return loop_.Watch(ready_.get(), EPOLLIN, this);
   }
 
@@ -93,8 +105,7 @@ class SpawnedHandover final : public Handover, private net::Watcher {
     char byte = 0;
     const ssize_t got = read(ready_.get(), &byte, 1);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    loop_.Unwatch(ready_.get());
-    ready_.Close();
+    StopListening();
     // A copy, because either may destroy this.
     const Listeners listeners = listeners_;
     if (got == 1 && byte == kReadyByte) return listeners.on_ready();
@@ -105,8 +116,26 @@ class SpawnedHandover final : public Handover, private net::Watcher {
                             : "it was killed by signal " + std::to_string(WTERMSIG(status)));
   }
 
+  void KillHanging() {
+    StopListening();
+    kill(pid_, SIGKILL);
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    const Listeners listeners = listeners_;  // which may destroy this
+    listeners.on_failed("it did not answer within " + FormatDuration(patience_) +
+                        " and was killed");
+  }
+
+  void StopListening() {
+    hangs_.Disarm();
+    loop_.Unwatch(ready_.get());
+    ready_.Close();
+  }
+
   net::EventLoop& loop_;
   const Listeners listeners_;
+  const milliseconds patience_;
+  net::Timer hangs_;
   net::Descriptor ready_;
   pid_t pid_ = 0;
 };
@@ -159,18 +188,18 @@ net::Descriptor InheritedSockets::Take(const net::SocketAddress& address, int ty
   return {};
 }
 
-void InheritedSockets::TellReady() {
-  if (!ready_.is_open()) return;
-  // When nobody reads it any more there is nobody to tell.
-  (void)!write(ready_.get(), &kReadyByte, 1);
+bool InheritedSockets::TellReady() {
+  if (!ready_.is_open()) return true;
+  const bool is_told = write(ready_.get(), &kReadyByte, 1) == 1;
   ready_.Close();
+  return is_told;
 }
 
 Result<std::unique_ptr<Handover>> Handover::Start(net::EventLoop& loop, const std::string& program,
                                                   const std::vector<std::string>& arguments,
                                                   const std::vector<int>& sockets,
-                                                  Listeners listeners) {
-  auto made = std::make_unique<SpawnedHandover>(loop, std::move(listeners));
+                                                  milliseconds patience, Listeners listeners) {
+  auto made = std::make_unique<SpawnedHandover>(loop, patience, std::move(listeners));
   if (auto spawned = made->Spawn(program, arguments, sockets); !spawned) {
     return unexpected(spawned.error());
   }

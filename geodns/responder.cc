@@ -223,7 +223,9 @@ Rcode Response::AnswerInZone(const Zone& first, NameView folded, NameView owner)
     at_question_ = hop == 0;
     Zone::Found found = zone.Find(folded);
     auto* seen_end = seen.begin() + hop;
-    if (std::find(seen.begin(), seen_end, found.node) != seen_end)
+    // The node of a name that does not exist is the one above it, which may lead here.
+    if (found.match != Zone::Match::kNoSuchName &&
+        std::find(seen.begin(), seen_end, found.node) != seen_end)
       return Rcode::kNoError;  // a loop
     *seen_end = found.node;
     if (found.match == Zone::Match::kNoSuchName) {

@@ -163,12 +163,14 @@ Table LimitTable() {
              .prose = "An answer over UDP has at most so many times the bytes of its query, unless "
                       "the query has a cookie of ours; a longer one is truncated, and its client "
                       "comes by TCP. 0: no limit but 1232 bytes."});
-  table.Key("tcp_connections_per_client", &LimitSettings::tcp_connections_per_client,
-            {.fallback = "100",
-             .least = "1",
-             .most = "1000000",
-             .prose = "TCP connections of one address on one thread; more are closed at once.",
-             .restart = true});
+  table.Key(
+      "tcp_connections_per_client", &LimitSettings::tcp_connections_per_client,
+      {.fallback = "100",
+       .least = "1",
+       .most = "1000000",
+       .prose = "TCP connections of one network (`ipv4_prefix`, `ipv6_prefix`) on one thread; "
+                "more are closed at once.",
+       .restart = true});
   table.Key("spare_loopback", &LimitSettings::spare_loopback,
             {.fallback = "true",
              .prose = "Whether 127.0.0.0/8 and ::1 are free of the rate and of "

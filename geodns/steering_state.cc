@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "runtime/file.h"
 #include "runtime/log.h"
@@ -17,6 +18,32 @@ std::string NamesOf(const std::vector<Pop>& pops) {
   std::string names;
   for (const Pop& pop : pops) names += (names.empty() ? "" : ", ") + pop.name;
   return names.empty() ? "none" : names;
+}
+
+/// By point: those to which some rule may give its clients, in order.
+std::vector<std::vector<size_t>> OthersOf(const Configuration& configuration) {
+  std::vector<std::set<size_t>> sets(configuration.pops.size());
+  auto share = [&](const std::set<size_t>& pops) {
+    for (size_t pop : pops) sets[pop].insert(pops.begin(), pops.end());
+  };
+  for (const ZonePlan& zone : configuration.zones) {
+    for (const Steering& steering : zone.steers) {
+      const SteerRule& rule = steering.rule;
+      const auto share_with_rule = [&](const Pops& first) {
+        std::set<size_t> pops(rule.pops.begin(), rule.pops.end());
+        pops.insert(first.begin(), first.end());
+        share(pops);
+      };
+      share_with_rule(rule.unknown);
+      for (const Override& each : rule.overrides) share_with_rule(each.pops);
+    }
+  }
+  std::vector<std::vector<size_t>> others;
+  for (size_t pop = 0; pop < sets.size(); ++pop) {
+    sets[pop].erase(pop);
+    others.emplace_back(sets[pop].begin(), sets[pop].end());
+  }
+  return others;
 }
 
 }  // namespace
@@ -67,11 +94,18 @@ void SteeringState::Use(std::shared_ptr<const Configuration> configuration) {
   configuration_ = std::move(configuration);
   std::vector<CapacityLimit> limits;
   std::vector<double> kept;
-  for (const Pop& pop : configuration_->pops) {
+  bool forgot = false;
+  auto others = OthersOf(*configuration_);
+  for (size_t i = 0; i < configuration_->pops.size(); ++i) {
+    const Pop& pop = configuration_->pops[i];
     limits.push_back(pop.capacity);
+    limits.back().others = std::move(others[i]);
+    // A limit that comes back one day must not find the share of a load long gone.
+    if (pop.capacity.most_load <= 0) forgot |= shares_.erase(pop.name) > 0;
     auto share = shares_.find(pop.name);
     kept.push_back(share == shares_.end() ? 1 : share->second);
   }
+  if (forgot) WriteShares();
   // A reload that changes nothing here must not put off what is being measured.
   std::vector<std::string> names;
   for (const Pop& pop : configuration_->pops) names.push_back(pop.name);
@@ -136,6 +170,10 @@ void SteeringState::KeepShares() {
     if (share < 1) shares_[name] = share;
     if (share >= 1) shares_.erase(known);
   }
+  WriteShares();
+}
+
+void SteeringState::WriteShares() const {
   auto written = WriteStateFile(std::string(kSharesFile), SharesToText(shares_));
   if (!written) Log(Level::kError, "state_not_saved", {{"error", written.error().message}});
 }

@@ -41,6 +41,7 @@ class SteeringState {
   void SetAside(const std::string& name, const Error& error) const;
   Status WriteStateFile(const std::string& name, const std::string& text) const;
   void KeepShares();
+  void WriteShares() const;
 
   const std::string folder_;
   std::shared_ptr<const Configuration> configuration_;

@@ -49,9 +49,8 @@ class TcpSession final : public net::StreamHandler, public net::Disposable {
   /// What its buffers hold, sent or not.
   size_t buffer_bytes() const { return unread_.capacity() + unsent_.capacity(); }
 
-  const IpAddress& client() const { return client_; }
-
   std::list<std::unique_ptr<TcpSession>>::iterator place;  ///< the owner's
+  IpAddress counted_as;                                    ///< the owner's: of the client's network
 
  private:
   size_t AnswerWholeQueries(std::span<const uint8_t> bytes);

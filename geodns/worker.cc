@@ -1,5 +1,7 @@
 #include "geodns/worker.h"
 
+#include <algorithm>
+
 namespace nearside::geodns {
 namespace {
 
@@ -68,18 +70,23 @@ void Worker::OnStream(std::unique_ptr<net::Stream> stream) {
   desk_.Count(desk_.metrics().tcp_connections);
   CountRefused();
   const IpAddress client = TcpSession::AddressOf(stream->peer());
-  const bool is_spared = desk_.snapshot().protocol.spare_loopback && client.IsLoopback();
-  if (!is_spared && clients_.Of(client) >= options_.tcp_connections_per_client) {
+  const Protocol& protocol = desk_.snapshot().protocol;
+  const bool is_spared = protocol.spare_loopback && client.IsLoopback();
+  // A client of IPv6 has as many addresses as it likes.
+  const uint8_t prefix = client.is_ipv6 ? protocol.rates.ipv6_prefix : protocol.rates.ipv4_prefix;
+  const IpAddress network = Network::Of(client, std::min(prefix, client.bits())).address;
+  if (!is_spared && clients_.Of(network) >= options_.tcp_connections_per_client) {
     return desk_.Count(desk_.metrics().tcp_refused_client);
   }
-  clients_.Add(client);
+  clients_.Add(network);
   auto& owner = static_cast<TcpSessionOwner&>(*this);
   sessions_.push_front(std::make_unique<TcpSession>(tcp_, owner, std::move(stream)));
   sessions_.front()->place = sessions_.begin();
+  sessions_.front()->counted_as = network;
 }
 
 void Worker::OnSessionEnd(TcpSession* session) {
-  clients_.Remove(session->client());
+  clients_.Remove(session->counted_as);
   auto place = session->place;
   loop_.DisposeLater(std::move(*place));
   sessions_.erase(place);

@@ -1,12 +1,14 @@
 #include "runtime/user.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
-#include <system_error>
+#include <memory>
 
 namespace nearside {
 namespace {
@@ -18,6 +20,41 @@ Result<passwd> FindUser(const std::string& name) {
     return Fail(Fault::kOperator, "no_user", "there is no user \"" + name + "\" on this machine");
   }
   return *found;
+}
+
+constexpr int kDeepest = 32;
+constexpr int kOpenFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+/// Takes the open `folder`. By descriptors and not by paths: whoever may write below could else
+/// lead root elsewhere while it walks.
+Status GiveTree(int folder, const std::string& path, const passwd& user, int deepest) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(folder), closedir);
+  if (!listing) {
+    const int error = errno;
+    close(folder);
+    return FailErrno(path, error);
+  }
+  if (fchown(folder, user.pw_uid, user.pw_gid) != 0) return FailErrno(path, errno);
+  while (const dirent* entry = readdir(listing.get())) {
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    const std::string below = path + "/" + name;
+    struct stat state {};
+    if (fstatat(folder, name.c_str(), &state, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;
+      return FailErrno(below, errno);
+    }
+    if (S_ISDIR(state.st_mode)) {
+      if (deepest == 0) return FailErrno(below, ENAMETOOLONG);
+      const int opened = openat(folder, name.c_str(), kOpenFolder);
+      if (opened < 0) return FailErrno(below, errno);
+      if (auto given = GiveTree(opened, below, user, deepest - 1); !given) return given;
+    } else if (S_ISREG(state.st_mode) && state.st_nlink == 1 &&
+               fchownat(folder, name.c_str(), user.pw_uid, user.pw_gid, AT_SYMLINK_NOFOLLOW) != 0) {
+      return FailErrno(below, errno);
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -50,14 +87,10 @@ Status GiveFolderTo(const std::string& folder, const std::string& name) {
   auto user = FindUser(name);
   if (!user) return unexpected(user.error());
   if (geteuid() != 0) return {};
-  if (chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0) return FailErrno(folder, errno);
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (!entry.is_regular_file(error) || entry.is_symlink(error)) continue;
-    const std::string& path = entry.path().string();
-    if (lchown(path.c_str(), user->pw_uid, user->pw_gid) != 0) return FailErrno(path, errno);
-  }
-  return {};
+  // The folder itself may be a link of whoever set this up.
+  const int opened = open(folder.c_str(), kOpenFolder & ~O_NOFOLLOW);
+  if (opened < 0) return FailErrno(folder, errno);
+  return GiveTree(opened, folder, *user, kDeepest);
 }
 
 }  // namespace nearside

@@ -13,8 +13,9 @@ Status CheckUser(const std::string& name);
 /// the process is that user's already. Error: kOperator no_user, not_root.
 Status BecomeUser(const std::string& name);
 
-/// Makes a folder and the files in it (not those in folders below) the user's, as root; else
-/// nothing. Error: kOperator with errno's name.
+/// Makes a folder, the folders below it and their files the user's, as root; else nothing. Symbolic
+/// links and what they lead to stay as they are, as do files with another hard link: they may be
+/// somebody else's. Error: kOperator with errno's name.
 Status GiveFolderTo(const std::string& folder, const std::string& name);
 
 }  // namespace nearside

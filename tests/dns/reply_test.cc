@@ -97,6 +97,12 @@ TEST(ReplyTest, NothingThereCountsAsLongAsItsSoaSays) {
                 .Read(),
             "ttl 30");
   EXPECT_EQ(ReplyMessage().Read(), "ttl 0") << "no SOA";
+  const auto has_ttl = [](const ReplyMessage& message) {
+    return ParseAddressReply(message.Bytes(), ReplyName("www.example."), type::kA)->has_ttl;
+  };
+  EXPECT_FALSE(has_ttl(ReplyMessage()));
+  EXPECT_TRUE(has_ttl(ReplyMessage().Authority("example.", 0, "a. b. 1 2 3 4 0")));
+  EXPECT_TRUE(has_ttl(ReplyMessage().Answer("www.example.", 0, type::kA, "192.0.2.1")));
 }
 
 TEST(ReplyTest, FailuresHaveNames) {

@@ -161,6 +161,12 @@ TEST_F(AliasResolverTest, NothingThereIsKnownAsWell) {
   EXPECT_TRUE(Await("ttl 1")) << "no SOA says how long: the least, and half of it";
 }
 
+TEST_F(AliasResolverTest, AFamilyThatIsNotThereAndSaysNoTimeShortensNothing) {
+  upstream_->ipv4 = {"192.0.2.1"};
+  Start({Target("www.example.")});
+  EXPECT_TRUE(Await("192.0.2.1 ttl 30")) << "the AAAA answer is empty and has no SOA";
+}
+
 TEST_F(AliasResolverTest, WhatWasKnownStandsWhileResolversFail) {
   upstream_->ipv4 = {"192.0.2.1"};
   upstream_->ttl = 1;
@@ -221,6 +227,65 @@ TEST_F(AliasResolverTest, AReloadKeepsWhatIsKnown) {
   EXPECT_TRUE(thread_.Await([&] { return resolver_->all_asked(); }));
   Start({});
   thread_.Call([&] { EXPECT_EQ(Known(), "no target"); });
+}
+
+TEST_F(AliasResolverTest, WhatAProcessBeforeKnewStandsUntilAnAnswerComes) {
+  upstream_->ipv4 = {"192.0.2.1"};
+  upstream_->ipv6 = {"2001:db8::1"};
+  Start({Target("www.example.")});
+  EXPECT_TRUE(Await("192.0.2.1 2001:db8::1 ttl 30"));
+  const std::string kept = thread_.Call([&] { return AliasMemoryToText(resolver_->Memory()); });
+  const auto start_again = [&] {
+    thread_.Call([&] {
+      resolver_ = std::make_unique<AliasResolver>(thread_.loop(), [&] { ++changes_; });
+      resolver_->Remember(*AliasMemoryFromText(kept));
+      resolver_->Start(options_, {Target("www.example."), Target("new.example.")});
+      EXPECT_EQ(Known(), "192.0.2.1 2001:db8::1 ttl 30") << "at once";
+      EXPECT_FALSE(resolver_->all_asked());
+      EXPECT_FALSE(resolver_->Find(Target("new.example."))->result.known);
+    });
+  };
+  thread_.Call([&] { upstream_->rcode = dns::Rcode::kServFail; });
+  start_again();
+  EXPECT_TRUE(Await("192.0.2.1 2001:db8::1 ttl 30 stale"));
+  thread_.Call([&] {
+    upstream_->rcode = dns::Rcode::kNoError;
+    upstream_->ipv4 = {"192.0.2.9"};
+  });
+  start_again();
+  EXPECT_TRUE(Await("192.0.2.9 2001:db8::1 ttl 30"));
+}
+
+TEST_F(AliasResolverTest, WhatAProcessBeforeKnewMayBeTooOld) {
+  upstream_->silent = true;
+  const RememberedAlias old{.addresses = {*IpAddress::Parse("192.0.2.1")},
+                            .ttl = 30,
+                            .good_until = WallNow() - seconds(101),
+                            .resolved_at = {}};
+  for (const uint32_t stale : {100, 200}) {
+    options_.stale = stale;
+    thread_.Call([&] {
+      resolver_ = std::make_unique<AliasResolver>(thread_.loop(), [&] { ++changes_; });
+      resolver_->Remember({{"www.example.", old}});
+      resolver_->Start(options_, {Target("www.example.")});
+      EXPECT_EQ(Known(), stale == 100 ? "unknown ttl 0" : "192.0.2.1 ttl 30");
+    });
+  }
+}
+
+TEST(AliasMemoryTest, AFileOfOthersIsRefused) {
+  for (std::string_view text :
+       {"", "{", "[]", "[1]", "{\"a.\": 1}", "{\"a.\": {}}",
+        "{\"a.\": {\"addresses\": [1], \"ttl\": 1, \"good_until_ms\": 1, \"resolved_at_ms\": 1}}",
+        "{\"a.\": {\"addresses\": [\"x\"], \"ttl\": 1, \"good_until_ms\": 1, \"resolved_at_ms\": "
+        "1}}",
+        "{\"a.\": {\"addresses\": [], \"ttl\": -1, \"good_until_ms\": 1, \"resolved_at_ms\": "
+        "1}}"}) {
+    auto memory = AliasMemoryFromText(text);
+    ASSERT_FALSE(memory) << text;
+    EXPECT_EQ(memory.error().reason, "bad_state");
+  }
+  EXPECT_TRUE(AliasMemoryFromText(AliasMemoryToText({}))->empty());
 }
 
 TEST(SystemResolversTest, NameserverLinesAreRead) {

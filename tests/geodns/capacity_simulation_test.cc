@@ -54,7 +54,12 @@ class SimulatedWorld {
       }
     }
     std::vector<CapacityLimit> limits(
-        hours_.size(), {kMostLoad, kTakeBackLoad, seconds(kTtl + 2 * kCheckInterval)});
+        hours_.size(), {kMostLoad, kTakeBackLoad, seconds(kTtl + 2 * kCheckInterval), {}});
+    for (size_t i = 0; i < limits.size(); ++i) {
+      for (size_t other = 0; other < limits.size(); ++other) {
+        if (other != i) limits[i].others.push_back(other);
+      }
+    }
     control_.SetLimits(limits, {});
     portions_ = Shed(crowds_, control_.kept());
     kept_before_ = control_.kept();

@@ -12,7 +12,8 @@ class CapacityTest : public testing::Test {
  protected:
   explicit CapacityTest() { Limit(1); }
   void Limit(double most_of_second, std::vector<double> kept = {}) {
-    control_.SetLimits({{1, 0.8, kSettle}, {most_of_second, 0.8 * most_of_second, kSettle}}, kept);
+    control_.SetLimits(
+        {{1, 0.8, kSettle, {1}}, {most_of_second, 0.8 * most_of_second, kSettle, {0}}}, kept);
   }
   /// Steps each second for so long; returns how many changed something.
   int Run(seconds time, std::optional<double> load, std::optional<double> other, bool up = true) {
@@ -84,6 +85,24 @@ TEST_F(CapacityTest, NobodyGivesAwayWhatNobodyCanTake) {
   EXPECT_GT(Run(seconds(400), 3, {}), 0) << "one without a limit takes all";
   Limit(1, {1, 0.7});
   EXPECT_EQ(Run(seconds(400), 3, 0.9), 0) << "one who gives away itself has no room";
+}
+
+TEST_F(CapacityTest, RoomCountsWhereClientsCanBeGivenTo) {
+  // A rule with 0 and 1, and another with 2 alone.
+  control_.SetLimits({{1, 0.8, kSettle, {1}}, {1, 0.8, kSettle, {0}}, {1, 0.8, kSettle, {}}}, {});
+  const auto step = [&](bool second_is_up, double third) {
+    int changes = 0;
+    for (int i = 0; i < 400; ++i) {
+      const PopLoad pops[] = {{true, 3}, {second_is_up, 0.1}, {true, third}};
+      changes += control_.Step(now_ += seconds(1), pops) ? 1 : 0;
+    }
+    return changes;
+  };
+  EXPECT_EQ(step(false, 0.1), 0) << "2 has room, but not for clients of 0";
+  EXPECT_EQ(step(false, 3), 0) << "nor has a point alone anybody to give its clients to";
+  EXPECT_GT(step(true, 3), 0);
+  EXPECT_LT(Share(0), 1);
+  EXPECT_EQ(Share(2), 1);
 }
 
 TEST_F(CapacityTest, AShortSpikeMovesNobody) {

@@ -147,6 +147,9 @@ TEST_F(ConfigurationTest, ChecksAndCapacityAreRead) {
   EXPECT_EQ(c.pops[1].capacity.most_load, 0.5);
   EXPECT_EQ(c.pops[1].capacity.take_back_load, 0.4) << "four fifths, unless it is said";
   EXPECT_EQ(c.pops[1].capacity.settle, seconds(30 + 2 * 4)) << "longest TTL, two checks";
+  ASSERT_EQ(LoadWith("ttl = 20", "ttl = 7200"), "");
+  EXPECT_EQ(world_.configuration->pops[0].capacity.settle, seconds(7200 + 2))
+      << "however long: a step before its effect is seen would be one too many";
   ASSERT_EQ(LoadWith("weight = 3", "check = { url = \"tcp://[::1]:443\" }"), "");
   const CheckPlan& tcp = world_.configuration->checks[1];
   EXPECT_TRUE(tcp.is_tcp);

@@ -32,6 +32,9 @@ chain    CNAME alias
 towww    CNAME www
 outside  CNAME www.other.example.
 broken   CNAME missing
+above    CNAME missing.above
+high     CNAME higher
+higher   CNAME missing.high
 loop1    CNAME loop2
 loop2    CNAME loop1
 self     CNAME self
@@ -290,6 +293,16 @@ TEST_F(ResponderTest, NamesThatDoNotExist) {
   EXPECT_EQ(Ask("broken.demo.test."),
             "NXDOMAIN qr aa\n? broken.demo.test. A\n"
             "answer: broken.demo.test. 300 CNAME missing.demo.test.\n" +
+                std::string(kSoa));
+  EXPECT_EQ(Ask("above.demo.test."),
+            "NXDOMAIN qr aa\n? above.demo.test. A\n"
+            "answer: above.demo.test. 300 CNAME missing.above.demo.test.\n" +
+                std::string(kSoa))
+      << "below the alias itself, which is no loop";
+  EXPECT_EQ(Ask("high.demo.test."),
+            "NXDOMAIN qr aa\n? high.demo.test. A\n"
+            "answer: high.demo.test. 300 CNAME higher.demo.test.\n"
+            "answer: higher.demo.test. 300 CNAME missing.high.demo.test.\n" +
                 std::string(kSoa));
   EXPECT_EQ(Ask("missing.demo.test.", type::kAny).substr(0, 8), "NXDOMAIN");
 }

@@ -23,6 +23,10 @@ std::shared_ptr<const Configuration> PopsNamed(const std::vector<std::string>& n
     pop.capacity = {most_load, 0.8 * most_load, seconds(10)};
     configuration->pops.push_back(pop);
   }
+  // One rule over them all.
+  Steering steering;
+  for (size_t i = 0; i < names.size(); ++i) steering.rule.pops.push_back(static_cast<uint8_t>(i));
+  configuration->zones.emplace_back().steers.push_back(std::move(steering));
   return configuration;
 }
 
@@ -146,6 +150,29 @@ TEST_F(SteeringStateTest, SharesFollowTheLoadAndOutliveTheProcess) {
   EXPECT_EQ(Started(names_, 1).MomentOf(targets).share(0), share)
       << "a start does not flood whom the last process saved";
   EXPECT_EQ(Started(names_, 0).MomentOf(targets).share(0), 1) << "without a limit any more";
+  EXPECT_EQ(Started(names_, 1).MomentOf(targets).share(0), 1)
+      << "nor does a new limit begin with a share of long ago";
+}
+
+TEST_F(SteeringStateTest, APointOfAnotherRuleHasNoRoom) {
+  std::vector<TargetHealth> targets(3, TargetHealth{.known = true});
+  for (TargetHealth& target : targets) target.load = 0.1;
+  targets[0].load = 5;
+  auto apart = std::make_shared<Configuration>(*PopsNamed(names_, 1));
+  apart->zones[0].steers[0].rule.pops = {0};
+  Steering other;
+  other.rule.pops = {1, 2};
+  apart->zones[0].steers.push_back(other);
+  SteeringState state(dir_.path());
+  state.Use(apart);
+  MonoTime now{};
+  for (int i = 0; i < 60; ++i) EXPECT_FALSE(state.StepShares(now += seconds(1), targets));
+  apart = std::make_shared<Configuration>(*apart);
+  apart->zones[0].steers[0].rule.overrides.push_back({.pops = {2}});
+  state.Use(apart);
+  bool changed = false;
+  for (int i = 0; i < 60; ++i) changed |= state.StepShares(now += seconds(1), targets);
+  EXPECT_TRUE(changed) << "an override leads there";
 }
 
 TEST_F(SteeringStateTest, ADrainedPointHasNoRoom) {

@@ -261,6 +261,33 @@ TEST_F(WorkerTest, ConnectionsOverTheLimitAreClosedAtOnce) {
   ASSERT_TRUE(loop_.Await([&] { return Metric("nearside_dns_tcp_refused_total") == 1; }));
 }
 
+TEST_F(WorkerTest, AClientOfManyAddressesIsOneClient) {
+  Start("127.0.0.1:0", {.tcp_connections_per_client = 2});
+  auto snapshot = std::make_shared<Snapshot>(*MakeZone("192.0.2.1"));
+  snapshot->protocol.spare_loopback = false;
+  snapshot->protocol.rates.ipv4_prefix = 28;
+  loop_.Call([&] { worker_->SetSnapshot(snapshot); });
+  const auto is_answered = [](DnsClient& client) {
+    client.SendFramed(Www());
+    return !client.Receive().empty();
+  };
+  auto first = std::make_unique<DnsClient>(Kind::kTcp, server_, "127.0.0.17");
+  DnsClient second(Kind::kTcp, server_, "127.0.0.18");
+  EXPECT_TRUE(is_answered(*first));
+  EXPECT_TRUE(is_answered(second));
+  EXPECT_TRUE(DnsClient(Kind::kTcp, server_, "127.0.0.19").IsEnded()) << "of the same network";
+  DnsClient other(Kind::kTcp, server_, "127.0.0.33");
+  EXPECT_TRUE(is_answered(other));
+  // What was counted is counted back, though the networks are cut elsewhere meanwhile.
+  auto wider = std::make_shared<Snapshot>(*snapshot);
+  wider->protocol.rates.ipv4_prefix = 24;
+  loop_.Call([&] { worker_->SetSnapshot(wider); });
+  first->FinishSending();
+  EXPECT_TRUE(first->IsEnded());
+  DnsClient third(Kind::kTcp, server_, "127.0.0.20");
+  EXPECT_TRUE(is_answered(third)) << "of 127.0.0.0/24 this is the first";
+}
+
 TEST_F(WorkerTest, ANewSnapshotCountsFromTheNextQuery) {
   Start();
   DnsClient client(Kind::kUdp, server_);

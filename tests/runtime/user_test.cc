@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 
 #include "tests/support/temp_dir.h"
 
@@ -69,6 +70,33 @@ TEST(UserTest, AFolderAndItsFilesBecomeTheUsers) {
     EXPECT_EQ(told.st_uid, getpwnam("nobody")->pw_uid) << path;
   }
   EXPECT_FALSE(GiveFolderTo(dir.In("none"), "nobody"));
+}
+
+TEST(UserTest, FoldersBelowBecomeTheUsersAndLinksLeadNowhere) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give away";
+  test::TempDir dir;
+  test::TempDir elsewhere;
+  const auto owner_of = [](const std::string& path) {
+    struct stat told {};
+    EXPECT_EQ(lstat(path.c_str(), &told), 0) << path;
+    return told.st_uid;
+  };
+  std::filesystem::create_directories(dir.In("keys/demo.test"));
+  const std::string key = dir.Write("keys/demo.test/1.key", "secret");
+  ASSERT_EQ(chmod(key.c_str(), 0600), 0);
+  const std::string foreign = elsewhere.Write("shadow", "");
+  std::filesystem::create_symlink(foreign, dir.In("keys/file"));
+  std::filesystem::create_symlink(elsewhere.path(), dir.In("keys/folder"));
+  std::filesystem::create_hard_link(foreign, dir.In("keys/hard"));
+  auto given = GiveFolderTo(dir.path(), "nobody");
+  ASSERT_TRUE(given) << given.error().message;
+  const uid_t nobody = getpwnam("nobody")->pw_uid;
+  EXPECT_EQ(owner_of(dir.In("keys")), nobody);
+  EXPECT_EQ(owner_of(dir.In("keys/demo.test")), nobody);
+  EXPECT_EQ(owner_of(key), nobody);
+  EXPECT_EQ(owner_of(foreign), 0U);
+  EXPECT_EQ(owner_of(elsewhere.path()), 0U);
+  EXPECT_EQ(owner_of(dir.In("keys/hard")), 0U);
 }
 
 }  // namespace

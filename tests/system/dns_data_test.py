@@ -135,6 +135,15 @@ class AliasTest(DnsDataTest):
         self.outside.rcode = NOERROR
         wait_until(lambda: self.server.status()["aliases"][0]["state"] == "resolved", "it is well again")
 
+    def test_a_restart_while_the_resolver_fails_goes_on_with_what_was_known(self):
+        kept = self.folder / "geodns" / "aliases.json"
+        wait_until(lambda: kept.exists() and "198.51.100.7" in kept.read_text(), "the addresses are kept")
+        self.outside.rcode = SERVFAIL
+        self.assertEqual(0, self.server.daemon.stop())
+        self.server.start()
+        self.assertEqual(["198.51.100.7"], self.apex())
+        self.assertEqual("stale", self.server.status()["aliases"][0]["state"])
+
     def test_alias_of_a_steered_name_is_steered(self):
         for subnet, place in ((TOKYO_UNIVERSITY, "tokyo"), (GERMAN_TELEKOM, "frankfurt")):
             answer = self.server.ask("like.demo.test", subnet=subnet)

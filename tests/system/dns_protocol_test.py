@@ -208,7 +208,7 @@ class AmplificationTest(ProtocolTest):
 
 
 class ConnectionsTest(ProtocolTest):
-    limits = "tcp_connections_per_client = 2\nspare_loopback = false"
+    limits = "tcp_connections_per_client = 2\nspare_loopback = false\nipv4_prefix = 32"
 
     def prepare(self):
         self.change("threads = 2", "threads = 1")

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -12,7 +13,7 @@ import time
 
 from clients import curl, dns_query
 from fleet import NameServer
-from nearside_harness import SystemTest, main, require, wait_until
+from nearside_harness import BIN, SystemTest, main, require, wait_until
 
 PR_SET_CHILD_SUBREAPER = 36
 ANSWER_SECONDS = 10.0  # a query without an answer for so long is lost
@@ -185,6 +186,46 @@ class RestartTest(SystemTest):
         self.server.daemon.process = Adopted(successor)
 
 
+# Becomes the program that is named first, which a test may replace.
+RUN_COPY = "import os, sys; os.execv(sys.argv[1], [sys.argv[1]] + sys.argv[3:])"
+
+
+class HangingTest(SystemTest):
+    """The new process hangs before it answers."""
+
+    def test_until_it_answers_the_old_one_takes_no_changes_and_ends_it_with_itself(self):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        copy = self.folder / "copy"
+        shutil.copy(BIN / "nearside-geodns", copy)
+        server = NameServer(self, {"frankfurt": (self.addresses.address(), 443)}, checks=False,
+                            prefix=("/usr/bin/python3", "-c", RUN_COPY, str(copy)))
+        (self.folder / "token").write_text("0123456789abcdef\n")
+        config = server.daemon.config_path.read_text()
+        server.daemon.configure(config.replace("[admin]", f'[admin]\ntoken_file = "{self.folder}/token"'))
+        server.start()
+
+        def post(path: str):
+            return curl(server.admin_url(path), method="POST", fields={"Authorization": "Bearer 0123456789abcdef"})
+
+        self.assertEqual(200, post("/drain?pop=frankfurt").status)
+        self.assertEqual(200, post("/undrain?pop=frankfurt").status)
+        hanging = self.folder / "hanging"
+        hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
+        hanging.chmod(0o755)
+        hanging.rename(copy)
+        server.daemon.signal(signal.SIGUSR2)
+        server.daemon.wait_for_log("event=taking_over")
+        successor = Adopted(int(re.search(r"event=taking_over pid=(\d+)", server.daemon.log())[1]))
+        answer = post("/drain?pop=frankfurt")
+        self.assertEqual(503, answer.status)
+        self.assertIn(b"another process is taking over", answer.body)
+        self.assertFalse((self.folder / "geodns" / "drains.json").read_text().count("frankfurt"))
+        self.assertEqual(['"hello"'], server.ask("text.demo.test", "TXT").answers)
+        self.assertEqual(0, server.daemon.stop())
+        wait_until(lambda: not pathlib.Path(f"/proc/{successor.pid}").exists(), "the new one has ended as well")
+        self.assertNotIn("this one goes on", server.daemon.log())
+
+
 # What systemd does: opens the sockets, names them, and becomes the daemon.
 ACTIVATE = """
 import os, socket, sys
@@ -251,6 +292,19 @@ class UnprivilegedTest(RestartTest):
     def test_it_reloads(self):
         self.server.daemon.reload()
         self.server.daemon.wait_for_log("event=reloaded")
+
+    def test_threads_that_find_no_port_share_the_sockets_that_are_there(self):
+        self.change("threads = 2", "threads = 3")
+        self.replace()
+        pid = self.server.daemon.pid
+        links = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")
+                 if os.path.islink(f"/proc/{pid}/fd/{number}")]
+        shared = {link for link in links if link.startswith("socket:") and links.count(link) == 2}
+        self.assertEqual(2, len(shared), "UDP and TCP of the third thread")
+        self.assertEqual([], self.lines("worker_without_socket"))
+        for _ in range(20):
+            self.assertEqual(['"hello"'], self.server.ask("text.demo.test", "TXT").answers)
+            self.assertEqual(['"hello"'], self.server.ask("text.demo.test", "TXT", tcp=True).answers)
 
     def test_an_unknown_user_is_named(self):
         from nearside_harness import EXIT_CONFIG, run_program
