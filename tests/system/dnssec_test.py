@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from datetime import datetime
 
 import dns.dnssec
 import dns.edns
@@ -343,6 +344,17 @@ class KeysTest(DnssecTest):
         self.assertEqual(EXIT_CONFIG, unknown.returncode)
         self.assertIn('no [[zone]] called "other.test"', unknown.stderr)
         self.assertNotEqual(0, self.command("keygen", "--algorithm", "rsa").returncode)
+
+    def test_a_rollover_waits_for_records_of_included_files_too(self):
+        (self.folder / "more.zone").write_text("slow 7200 A 192.0.2.9\n")
+        text = ZONE.format(ttl=self.TTL, secure_ds="") + f"$INCLUDE {self.folder}/more.zone\n"
+        self.server.zone_path.write_text(text)
+        self.told("keygen")
+        (new,) = [key for key in self.told("roll")["keys"] if key["state"] == "incoming"]
+        step = self.told("roll", "--servers-have", str(new["tag"]))
+        (new,) = [key for key in step["keys"] if key["state"] == "incoming"]
+        told, ready = (datetime.fromisoformat(text) for text in (new["servers_told"], step["next_not_before"]))
+        self.assertEqual(7200, round((ready - told).total_seconds()))
 
     def test_private_keys_are_for_their_owner_alone(self):
         self.told("keygen")
