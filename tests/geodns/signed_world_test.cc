@@ -7,6 +7,7 @@
 #include "geodns/signer.h"
 #include "geodns/world.h"
 #include "geodns/zone_keys.h"
+#include "geodns/zone_serials.h"
 #include "tests/dns/wire_query.h"
 #include "tests/support/temp_dir.h"
 
@@ -77,6 +78,19 @@ TEST_F(SignedWorldTest, KeysThatStayAreTheSameObjectsAfterAReload) {
     EXPECT_EQ(key.secret == old.secret, key.tag == first.tag);
   }
   EXPECT_EQ(same, 1U);
+}
+
+TEST_F(SignedWorldTest, NoSerialHasToBeRaisedForKeys) {
+  NewKeyOf("demo.test.");
+  const auto world = World::Load(Settings("child NS ns\n", true));
+  ASSERT_TRUE(world) << world.error().message;
+  NewKeyOf("demo.test.");
+  const auto rolled = World::ReadAgain(*world);
+  ASSERT_TRUE(rolled) << rolled.error().message;
+  EXPECT_TRUE(SerialsNotRaised(world->zones, rolled->zones).empty());
+  const auto edited = World::Load(Settings("child NS ns\nnew A 192.0.2.8\n", true));
+  ASSERT_TRUE(edited) << edited.error().message;
+  EXPECT_EQ(SerialsNotRaised(rolled->zones, edited->zones).size(), 1U);
 }
 
 /// Other workers, and whoever has the snapshot before, do not matter.
