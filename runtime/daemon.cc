@@ -88,7 +88,10 @@ int RunDaemon(const DaemonSpec& spec, int argc, char** argv) {
                        "Print the version and exit");
   std::string config;
   bool check_only = false;
-  app.add_option("--config", config, "The settings, a TOML file")->type_name("FILE");
+  // Commands take it behind their names as well, so that CLI11 cannot tell when it is missing.
+  app.add_option("--config", config, "The settings, a TOML file")
+      ->type_name("FILE")
+      ->required(spec.commands.empty());
   app.add_flag("--check", check_only, "Check FILE and all it names, then exit: 0 good, 78 not");
   std::vector<ParsedCommand> commands(spec.commands.size());
   for (size_t i = 0; i < commands.size(); ++i) {

@@ -135,13 +135,16 @@ TEST_F(DaemonTest, HelpTeachesByAnExample) {
   EXPECT_EQ(Run({"--help"}), 0);
   EXPECT_EQ(calls_, "");
   EXPECT_EQ(out_, R"(Tests what daemons share.
-Usage: nearside-test [OPTIONS]
+Usage: nearside-test [OPTIONS] [SUBCOMMAND]
 
 Options:
   -h,--help                   Print this help and exit
   --version                   Print the version and exit
-  --config FILE REQUIRED      The settings, a TOML file
+  --config FILE               The settings, a TOML file
   --check                     Check FILE and all it names, then exit: 0 good, 78 not
+
+Subcommands:
+  make                        Makes something.
 
 Example:
   nearside-test --config test.toml
