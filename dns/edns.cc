@@ -83,6 +83,7 @@ Malformed ParseEdns(uint16_t opt_class, uint32_t opt_ttl, std::span<const uint8_
   edns->payload_bytes = std::max(opt_class, kLeastUdpPayloadBytes);
   edns->version = static_cast<uint8_t>(opt_ttl >> 16);
   edns->dnssec_ok = (opt_ttl & 0x8000) != 0;
+  edns->compact_ok = (opt_ttl & 0x4000) != 0;
   if (edns->version != 0) return Malformed::kNone;
   while (!rdata.empty()) {
     if (rdata.size() < kOptionHeaderBytes) return Malformed::kOptionCutOff;

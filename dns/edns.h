@@ -54,6 +54,7 @@ struct Edns {
   uint16_t payload_bytes = kLeastUdpPayloadBytes;  ///< as announced, at least 512
   uint8_t version = 0;
   bool dnssec_ok = false;
+  bool compact_ok = false;  ///< CO: takes NXDOMAIN with a compact denial (RFC 9824 §5.1)
   bool wants_nsid = false;
   std::optional<ClientSubnet> subnet;
   bool wants_keepalive = false;     ///< RFC 7828; means nothing over UDP

@@ -20,6 +20,7 @@ constexpr std::array kHinfoData = {F::kString, F::kString};
 constexpr std::array kSrvData = {F::kU16, F::kU16, F::kU16, F::kName};
 constexpr std::array kNaptrData = {F::kU16, F::kU16, F::kString, F::kString, F::kString, F::kName};
 constexpr std::array kDsData = {F::kU16, F::kU8, F::kU8, F::kHex};
+constexpr std::array kDnskeyData = {F::kU16, F::kU8, F::kU8, F::kBase64};
 constexpr std::array kSshfpData = {F::kU8, F::kU8, F::kHex};
 constexpr std::array kTlsaData = {F::kU8, F::kU8, F::kU8, F::kHex};
 constexpr std::array kRpData = {F::kName, F::kName};
@@ -45,8 +46,11 @@ constexpr std::array kLayouts = {
     RecordLayout{type::kNaptr, "NAPTR", kNaptrData, false},
     RecordLayout{type::kDs, "DS", kDsData, false},
     RecordLayout{type::kSshfp, "SSHFP", kSshfpData, false},
+    RecordLayout{type::kDnskey, "DNSKEY", kDnskeyData, false},
     RecordLayout{type::kTlsa, "TLSA", kTlsaData, false},
     RecordLayout{type::kSmimea, "SMIMEA", kTlsaData, false},
+    RecordLayout{type::kCds, "CDS", kDsData, false},
+    RecordLayout{type::kCdnskey, "CDNSKEY", kDnskeyData, false},
     RecordLayout{type::kOpenPgpKey, "OPENPGPKEY", kOpenPgpKeyData, false},
     RecordLayout{type::kSvcb, "SVCB", kSvcbData, false},
     RecordLayout{type::kHttps, "HTTPS", kSvcbData, false},
@@ -63,16 +67,11 @@ struct TypeName {
 
 /// Names of types that have no layout of ours.
 constexpr std::array kOtherNames = {
-    TypeName{type::kDname, "DNAME"},
-    TypeName{type::kOpt, "OPT"},
-    TypeName{type::kRrsig, "RRSIG"},
-    TypeName{type::kNsec, "NSEC"},
-    TypeName{type::kDnskey, "DNSKEY"},
-    TypeName{type::kNsec3, "NSEC3"},
-    TypeName{type::kNsec3Param, "NSEC3PARAM"},
-    TypeName{type::kIxfr, "IXFR"},
-    TypeName{type::kAxfr, "AXFR"},
-    TypeName{type::kAny, "ANY"},
+    TypeName{type::kDname, "DNAME"},   TypeName{type::kOpt, "OPT"},
+    TypeName{type::kRrsig, "RRSIG"},   TypeName{type::kNsec, "NSEC"},
+    TypeName{type::kNsec3, "NSEC3"},   TypeName{type::kNsec3Param, "NSEC3PARAM"},
+    TypeName{type::kNxname, "NXNAME"}, TypeName{type::kIxfr, "IXFR"},
+    TypeName{type::kAxfr, "AXFR"},     TypeName{type::kAny, "ANY"},
 };
 
 bool EqualIgnoreCase(std::string_view a, std::string_view b) {

@@ -35,10 +35,14 @@ inline constexpr uint16_t kNsec3 = 50;
 inline constexpr uint16_t kNsec3Param = 51;
 inline constexpr uint16_t kTlsa = 52;
 inline constexpr uint16_t kSmimea = 53;
+inline constexpr uint16_t kCds = 59;
+inline constexpr uint16_t kCdnskey = 60;
 inline constexpr uint16_t kOpenPgpKey = 61;
 inline constexpr uint16_t kSvcb = 64;
 inline constexpr uint16_t kHttps = 65;
 inline constexpr uint16_t kSpf = 99;
+inline constexpr uint16_t kNxname =
+    128;  ///< in NSEC bitmaps only: the name does not exist (RFC 9824)
 inline constexpr uint16_t kIxfr = 251;
 inline constexpr uint16_t kAxfr = 252;
 inline constexpr uint16_t kAny = 255;

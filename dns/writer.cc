@@ -117,7 +117,8 @@ bool MessageWriter::AddEdns(const EdnsAnswer& edns) {
   Store16(p + 3, kUdpPayloadBytes);
   p[5] = static_cast<uint8_t>(static_cast<unsigned>(edns.rcode) >> 4);
   p[6] = 0;  // version
-  Store16(p + 7, edns.dnssec_ok ? 0x8000 : 0);
+  unsigned flags = (edns.dnssec_ok ? 0x8000U : 0U) | (edns.compact_ok ? 0x4000U : 0U);
+  Store16(p + 7, static_cast<uint16_t>(flags));
   const uint8_t* end = PutOptions(p + kOptFixedBytes, edns);
   const auto whole_bytes = static_cast<size_t>(end - p);
   Store16(p + 9, static_cast<uint16_t>(whole_bytes - kOptFixedBytes));

@@ -29,6 +29,7 @@ struct RecordView {
 struct EdnsAnswer {
   Rcode rcode = Rcode::kNoError;  ///< its upper bits go here
   bool dnssec_ok = false;         ///< copied from the query (RFC 3225 §3)
+  bool compact_ok = false;        ///< likewise, where the zone is signed (RFC 9824 §5.1)
   std::optional<ClientSubnet> subnet;
   std::optional<Cookie> cookie;
   std::optional<uint16_t> keepalive;  ///< units of 100 ms (RFC 7828 §3.1)

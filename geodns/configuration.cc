@@ -104,6 +104,11 @@ void Maker::TakeServer() {
   }
   made_->tcp_connections = static_cast<size_t>(row.tcp_connections);
   made_->tcp_idle_timeout = row.tcp_idle_timeout;
+  made_->signing = {
+      .cache_size = row.signature_cache,
+      .validity = std::chrono::duration_cast<seconds>(row.signature_validity),
+      .made_up_a_second = row.signatures_a_second,
+  };
   made_->drain_timeout = row.drain_timeout;
   made_->user = row.user;
   if (!row.user.empty()) {
@@ -392,10 +397,10 @@ void Maker::TakeZones() {
     if (!seen.insert(folded.ToText()).second) {
       AddError(row.where, "name", "two zones are called \"" + row.name + "\"");
     }
-    if (row.dnssec) {
+    zone.dnssec = row.dnssec;
+    if (row.dnssec && settings_.server.state.empty()) {
       AddError(row.where, "dnssec",
-               "signing is not supported yet: write dnssec = false, and have no DS record in the "
-               "parent");
+               "expected geodns.state to be set: the keys are kept in a folder below it");
     }
     for (const SteerSettings& steer : row.steers) TakeSteer(row, steer, &zone);
     made_->zones.push_back(std::move(zone));

@@ -16,6 +16,7 @@
 #include "geodns/place.h"
 #include "geodns/protocol.h"
 #include "geodns/settings.h"
+#include "geodns/signer.h"
 #include "geodns/steering.h"
 #include "net/address.h"
 #include "runtime/result.h"
@@ -45,6 +46,7 @@ struct Steering {
 struct ZonePlan {
   dns::Name name;
   std::string file;
+  bool dnssec = false;
   std::vector<Steering> steers;
   settings::Origin where;
 };
@@ -56,6 +58,7 @@ struct Configuration {
   std::string state;
   size_t tcp_connections = 0;
   milliseconds tcp_idle_timeout{};
+  SignerOptions signing;
   milliseconds drain_timeout{};
   std::string user;  ///< to become when the ports are open; empty: nobody else
   Protocol protocol;

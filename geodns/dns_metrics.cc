@@ -72,6 +72,20 @@ DnsMetrics::DnsMetrics(metrics::Registry& registry) {
   truncated_ = registry.Counter("nearside_dns_truncated_total", "Answers with TC set.");
   with_subnet_ =
       registry.Counter("nearside_dns_client_subnet_total", "Queries with a client subnet.");
+  const char* const kSignatures = "nearside_dns_signatures_total";
+  const char* const kSignaturesHelp = "DNSSEC signatures in answers, by where they came from.";
+  signatures_made_ = registry.Counter(kSignatures, kSignaturesHelp, {{"source", "made"}});
+  signatures_remembered_ =
+      registry.Counter(kSignatures, kSignaturesHelp, {{"source", "remembered"}});
+  signatures_refused_ =
+      registry.Counter("nearside_dns_signatures_refused_total",
+                       "Answers that went without a signature, over signatures_a_second.");
+  compact_denials_ =
+      registry.Counter("nearside_dns_compact_denials_total",
+                       "Names that do not exist, told by NOERROR and a proof (RFC 9824).");
+  signing_ = registry.Histogram("nearside_dns_signing_seconds",
+                                "Time that making the new signatures of one answer took.",
+                                {20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 10e-3});
   udp_ignored = registry.Counter("nearside_dns_udp_ignored_total",
                                  "Datagrams from port 0 or from an address of our own.");
   udp_send_failed = registry.Counter("nearside_dns_udp_send_failed_total",
@@ -123,7 +137,18 @@ void DnsMetrics::Count(metrics::Cells& cells, const Tally& tally, Transport tran
   if (tally.truncated) cells.Add(truncated_);
   if (tally.kept_small) cells.Add(kept_small_);
   if (tally.has_subnet) cells.Add(with_subnet_);
+  CountSigning(cells, tally);
   if (tally.steered) cells.Add(steered_[static_cast<size_t>(*tally.steered)]);
+}
+
+void DnsMetrics::CountSigning(metrics::Cells& cells, const Tally& tally) const {
+  const SigningTally& signing = tally.signing;
+  if (signing.remembered != 0) cells.Add(signatures_remembered_, signing.remembered);
+  if (tally.denied_compactly) cells.Add(compact_denials_);
+  if (signing.refused) cells.Add(signatures_refused_);
+  if (signing.made == 0) return;
+  cells.Add(signatures_made_, signing.made);
+  cells.Observe(signing_, std::chrono::duration<double>(signing.took).count());
 }
 
 }  // namespace nearside::geodns

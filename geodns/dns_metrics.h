@@ -31,6 +31,7 @@ class DnsMetrics {
 
  private:
   void DeclareLimits(metrics::Registry& registry);
+  void CountSigning(metrics::Cells& cells, const Tally& tally) const;
 
   static constexpr size_t kTypes = 15;   ///< those with a name of their own, and "other"
   static constexpr size_t kRcodes = 24;  ///< up to BADCOOKIE
@@ -43,6 +44,11 @@ class DnsMetrics {
   metrics::Id truncated_;
   metrics::Id kept_small_;
   metrics::Id with_subnet_;
+  metrics::Id signatures_made_;
+  metrics::Id signatures_remembered_;
+  metrics::Id signatures_refused_;
+  metrics::Id compact_denials_;
+  metrics::HistogramId signing_;
 };
 
 }  // namespace nearside::geodns

@@ -9,6 +9,7 @@
 #include "dns/svc_params.h"
 #include "geodns/hint_buffer.h"
 #include "geodns/responder.h"
+#include "geodns/zone_keys.h"
 
 namespace nearside::geodns {
 namespace {
@@ -71,6 +72,10 @@ Json Explanation::Tell(const Zone& zone, dns::NameView name) {
                {"client", client_.ToText()},
                {"zone", zone.origin().ToText()},
                {"serial", zone.serial()}};
+  if (zone.keys() != nullptr) {
+    json["signed_by"] = Json::array();
+    for (const ZoneKey& key : zone.keys()->keys) json["signed_by"].push_back(key.tag);
+  }
   dns::Name folded(name);
   const Zone* in = &zone;  // a CNAME may lead to a zone of ours below the first
   Json via = Json::array();

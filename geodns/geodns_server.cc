@@ -228,8 +228,12 @@ Status GeodnsServer::OpenWorkers() {
   auto group = net::WorkerGroup::Create(configuration.threads);
   if (!group) return tl::unexpected(std::move(group.error()));
   group_ = std::move(*group);
-  WorkerOptions options{configuration.tcp_connections, configuration.tcp_idle_timeout,
-                        configuration.tcp_connections_per_client, configuration.rate_networks};
+  WorkerOptions options{.tcp_connections = configuration.tcp_connections,
+                        .tcp_idle_timeout = configuration.tcp_idle_timeout,
+                        .tcp_connections_per_client = configuration.tcp_connections_per_client,
+                        .rate_networks = configuration.rate_networks,
+                        .number = 0,
+                        .signing = configuration.signing};
   for (size_t i = 0; i < configuration.threads; ++i) {
     options.number = i;
     workers_.push_back(std::make_unique<Worker>(group_->loop(i), metrics_, *registry_.MakeCells(),

@@ -22,7 +22,9 @@ size_t QueryDesk::Answer(std::span<const uint8_t> query, const IpAddress& client
                          Transport transport, std::span<uint8_t> out) {
   const Asker asker{.address = client,
                     .transport = transport,
-                    .now = static_cast<uint32_t>(ToUnixMillis(loop_.wall_now()) / 1000)};
+                    .now = static_cast<uint32_t>(ToUnixMillis(loop_.wall_now()) / 1000),
+                    .signer = signer_.get()};
+  if (signer_) signer_->Begin(loop_.wall_now(), static_cast<size_t>(transport));
   const Arrival arrival = Receive(snapshot_->protocol, query, asker);
   Tally tally;
   tally.malformed = arrival.malformed;

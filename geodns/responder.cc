@@ -4,6 +4,7 @@
 
 #include "dns/svc_params.h"
 #include "dns/writer.h"
+#include "geodns/answer_signer.h"
 #include "geodns/hint_buffer.h"
 
 namespace nearside::geodns {
@@ -49,15 +50,19 @@ class Response {
   Rcode AnswerQuestion(const dns::Question& question);
   Rcode AnswerInZone(const Zone& first, NameView folded, NameView owner);
   Step AnswerAt(const Zone& zone, const Zone::Node& node);
-  void AnswerAlias(const Zone& zone, const AliasAnswer& alias);
+  void AnswerAlias(const Zone& zone, const Zone::Node& node);
   SteerTable::Answer ChooseFor(const Steer& steer);
-  void AnswerSteered(const Zone& zone, const Steer& steer);
+  void AnswerSteered(const Zone& zone, const Zone::Node& node, const Steer& steer);
   void AddAddresses(const AddressRecords& records, uint32_t ttl);
   void AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set);
+  void AddSignedSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set);
   void AddHinted(NameView owner, const Zone& zone, const Zone::RrSet& set);
+  void Take(Signer::Outcome outcome);
   const Zone* ZoneFor(NameView folded) const;
   size_t ZoneNumberFor(NameView folded) const;
-  void AddNegativeSoa(const Zone& zone, uint32_t most_ttl = UINT32_MAX);
+  uint32_t AddNegativeSoa(const Zone& zone, uint32_t most_ttl = UINT32_MAX);
+  void AddNoData(const Zone& zone, const Zone::Node& node, uint32_t most_ttl = UINT32_MAX);
+  Rcode AddNoName(const Zone& zone);
   void AddReferral(const Zone& zone, const Zone::Node& cut);
   bool AddGlue(const Zone& zone, const Zone::Node& node);
   void Truncate();
@@ -66,6 +71,7 @@ class Response {
   const Asker& asker_;
   const IpAddress& client_;
   dns::MessageWriter writer_;
+  AnswerSigner signer_;
   Tally* tally_;
   dns::MessageWriter::Place after_question_{};
   const dns::Query* query_ = nullptr;
@@ -81,6 +87,8 @@ class Response {
 size_t Response::Write(const Arrival& arrival, Treatment treatment) {
   const dns::Query& query = arrival.query;
   query_ = &query;
+  Signer* signer = asker_.signer;
+  signer_ = AnswerSigner(signer, &writer_, query.edns && query.edns->dnssec_ok);
   if (query.edns) {
     SetEdns(*query.edns, arrival);
     writer_.Reserve(edns_.wire_bytes());
@@ -91,6 +99,11 @@ size_t Response::Write(const Arrival& arrival, Treatment treatment) {
   }
   after_question_ = writer_.Mark();
   Rcode rcode = treatment == Treatment::kSlip ? Slip(arrival) : Answer(arrival);
+  if (signer != nullptr) tally_->signing = signer->tally();
+  if (tally_->signing.refused && asker_.transport == Transport::kTcp) {
+    tally_->truncated = authoritative_ = false;  // there is nowhere else to come
+    rcode = Rcode::kServFail;
+  }
   if (query.edns) {
     edns_.rcode = rcode;
     writer_.AddEdns(edns_);
@@ -164,6 +177,7 @@ Rcode Response::AnswerQuestion(const dns::Question& question) {
   if (question.rr_class == dns::rr_class::kChaos) return AnswerChaos(question);
   if (question.rr_class != dns::rr_class::kIn) return Rcode::kRefused;
   if (type_ == type::kAxfr || type_ == type::kIxfr) return Rcode::kRefused;
+  if (type_ == type::kNxname) return Rcode::kFormErr;  // RFC 9824 §3.5
   if (dns::IsMetaType(type_) && type_ != type::kAny) return Rcode::kNotImp;
   dns::Name folded(question.name);
   folded.Fold();
@@ -222,17 +236,16 @@ Rcode Response::AnswerInZone(const Zone& first, NameView folded, NameView owner)
     owner_ = owner;
     at_question_ = hop == 0;
     Zone::Found found = zone.Find(folded);
+    signer_.Enter(zone, found);
+    if (signer_.signs()) edns_.compact_ok = query_->edns->compact_ok;
     auto* seen_end = seen.begin() + hop;
     // The node of a name that does not exist is the one above it, which may lead here.
     if (found.match != Zone::Match::kNoSuchName &&
         std::find(seen.begin(), seen_end, found.node) != seen_end)
       return Rcode::kNoError;  // a loop
     *seen_end = found.node;
-    if (found.match == Zone::Match::kNoSuchName) {
-      AddNegativeSoa(zone);
-      // RFC 6604 §3: the rcode is that of the last name of a chain.
-      return Rcode::kNxDomain;
-    }
+    // RFC 6604 §3: the rcode is that of the last name of a chain.
+    if (found.match == Zone::Match::kNoSuchName) return AddNoName(zone);
     if (found.match == Zone::Match::kDelegated && !(found.at_cut && type_ == type::kDs)) {
       authoritative_ = hop > 0;  // AA speaks of the first owner (RFC 1034 §6.2.7, RFC 1035 §4.1.1)
       AddReferral(zone, *found.node);
@@ -255,17 +268,23 @@ Rcode Response::AnswerInZone(const Zone& first, NameView folded, NameView owner)
 /// Answers from a node that exists and is ours; kFollow leaves a CNAME's target in target_.
 Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
   if (node.steer != Zone::kNone && (type_ == type::kA || type_ == type::kAaaa)) {
-    AnswerSteered(zone, snapshot_.steers[node.steer]);
+    AnswerSteered(zone, node, snapshot_.steers[node.steer]);
+    return Step::kDone;
+  }
+  if (signer_.zone_is_signed() && (type_ == type::kNsec || type_ == type::kRrsig)) {
+    uint32_t ttl = zone.NegativeSoa().ttl;
+    Take(type_ == type::kNsec ? signer_.AnswerNsec(owner_, node, ttl)
+                              : signer_.AnswerRrsig(owner_, node, ttl));
     return Step::kDone;
   }
   if (node.alias != Zone::kNone && (type_ == type::kA || type_ == type::kAaaa)) {
-    AnswerAlias(zone, snapshot_.aliases[zone.first_alias() + node.alias]);
+    AnswerAlias(zone, node);
     return Step::kDone;
   }
   const Zone::RrSet* set = zone.Find(node, type_);
   if (set == nullptr) set = zone.Find(node, type::kCname);
   if (set != nullptr) {
-    AddSet(Section::kAnswer, owner_, zone, *set);
+    AddSignedSet(Section::kAnswer, owner_, zone, *set);
     if (set->type != type::kCname || type_ == type::kCname || type_ == type::kAny)
       return Step::kDone;
     auto rdata = zone.Record(*set, 0).rdata;
@@ -274,9 +293,14 @@ Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
   }
   bool has_data = node.rrset_count > 0 || node.steer != Zone::kNone || node.alias != Zone::kNone;
   if (type_ == type::kAny && has_data) {
-    if (!writer_.Add(Section::kAnswer, owner_, {type::kHinfo, kAnyTtl, kAnyHinfo})) Truncate();
+    const dns::RecordView hinfo{type::kHinfo, kAnyTtl, kAnyHinfo};
+    if (!writer_.Add(Section::kAnswer, owner_, hinfo)) {
+      Truncate();
+    } else {
+      Take(signer_.Sign(Section::kAnswer, owner_, hinfo));
+    }
   } else {
-    AddNegativeSoa(zone);
+    AddNoData(zone, node);
   }
   return Step::kDone;
 }
@@ -298,25 +322,31 @@ SteerTable::Answer Response::ChooseFor(const Steer& steer) {
   return answer;
 }
 
-void Response::AnswerSteered(const Zone& zone, const Steer& steer) {
+/// `node` is the owner's: what an ALIAS leads to may be elsewhere.
+void Response::AnswerSteered(const Zone& zone, const Zone::Node& node, const Steer& steer) {
   SteerTable::Answer answer = ChooseFor(steer);
   size_t family = type_ == type::kAaaa ? 1 : 0;
   uint16_t before = writer_.count(Section::kAnswer);
+  signer_.Start(owner_, type_, steer.ttl, steer.table->draws_many());
   for (size_t i = 0; i < answer.pops.count; ++i) {
     AddAddresses(steer.pops[answer.pops.pops[i]][family], steer.ttl);
   }
   if (answer.pops.count == 0) AddAddresses(steer.fallback[family], steer.ttl);
-  if (writer_.count(Section::kAnswer) != before || tally_->truncated) return;
+  if (tally_->truncated) return;
+  if (writer_.count(Section::kAnswer) != before) {
+    return Take(signer_.Finish(Section::kAnswer, owner_));
+  }
   // No longer than an answer would be kept, since health may bring the family back, and for
   // everybody: negative answers are not to be tailored (RFC 7871 §7.4).
-  AddNegativeSoa(zone, steer.ttl);
+  AddNoData(zone, node, steer.ttl);
   if (edns_.subnet) edns_.subnet->scope = 0;
 }
 
-/// `zone` is that of the ALIAS record.
-void Response::AnswerAlias(const Zone& zone, const AliasAnswer& alias) {
+/// All of it is the ALIAS's own, in its zone: the owner, the TTL, signatures, and what is denied.
+void Response::AnswerAlias(const Zone& zone, const Zone::Node& node) {
+  const AliasAnswer& alias = snapshot_.aliases[zone.first_alias() + node.alias];
   if (alias.node != nullptr && alias.node->steer != Zone::kNone) {
-    return AnswerSteered(zone, snapshot_.steers[alias.node->steer]);
+    return AnswerSteered(zone, node, snapshot_.steers[alias.node->steer]);
   }
   if (!alias.known) {
     failed_ = true;
@@ -324,36 +354,65 @@ void Response::AnswerAlias(const Zone& zone, const AliasAnswer& alias) {
   }
   const AddressRecords& resolved = alias.resolved[type_ == type::kAaaa ? 1 : 0];
   const Zone::RrSet* set = alias.node == nullptr ? nullptr : alias.zone->Find(*alias.node, type_);
-  if (set == nullptr && resolved.count == 0) return AddNegativeSoa(zone, alias.ttl);
-  if (set == nullptr) return AddAddresses(resolved, alias.ttl);
-  for (size_t i = 0; i < set->count; ++i) {
-    dns::RecordView record = alias.zone->Record(*set, i);
-    record.ttl = std::min(record.ttl, alias.ttl);
-    if (!writer_.Add(Section::kAnswer, owner_, record)) return Truncate();
+  if (set == nullptr && resolved.count == 0) return AddNoData(zone, node, alias.ttl);
+  const uint32_t ttl = set == nullptr ? alias.ttl : std::min(set->ttl, alias.ttl);
+  signer_.Start(owner_, type_, ttl);
+  if (set == nullptr) AddAddresses(resolved, ttl);
+  for (size_t i = 0; set != nullptr && i < set->count; ++i) {
+    const auto rdata = alias.zone->Record(*set, i).rdata;
+    if (!writer_.Add(Section::kAnswer, owner_, {type_, ttl, rdata})) return Truncate();
+    signer_.Add(rdata);
   }
+  if (!tally_->truncated) Take(signer_.Finish(Section::kAnswer, owner_));
 }
 
 void Response::AddAddresses(const AddressRecords& records, uint32_t ttl) {
   if (tally_->truncated) return;
-  if (at_question_) {
-    if (!writer_.AddRendered(Section::kAnswer, records.rendered, records.count)) Truncate();
-    return;
+  if (at_question_ && !writer_.AddRendered(Section::kAnswer, records.rendered, records.count)) {
+    return Truncate();
   }
+  if (at_question_ && !signer_.signs()) return;
   constexpr size_t kFixedBytes = 12;
   size_t step = records.record_bytes();
   for (size_t i = 0; i < records.count; ++i) {
     auto rdata = std::span(records.rendered).subspan(i * step, step).subspan(kFixedBytes);
+    signer_.Add(rdata);
+    if (at_question_) continue;
     if (!writer_.Add(Section::kAnswer, owner_, {type_, ttl, rdata})) return Truncate();
   }
 }
 
-/// Service records whose address hints follow what their target is steered to.
+void Response::AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set) {
+  if (tally_->truncated) return;
+  bool owner_is_question = section == Section::kAnswer && at_question_;
+  if (owner_is_question && set.rendered_bytes != 0) {
+    if (!writer_.AddRendered(section, zone.Rendered(set), set.count)) Truncate();
+    return;
+  }
+  for (size_t i = 0; i < set.count; ++i) {
+    if (!writer_.Add(section, owner, zone.Record(set, i))) return Truncate();
+  }
+}
+
+void Response::AddSignedSet(Section section, NameView owner, const Zone& zone,
+                            const Zone::RrSet& set) {
+  if (set.has_steered_hints) return AddHinted(owner, zone, set);
+  AddSet(section, owner, zone, set);
+  if (!tally_->truncated) Take(signer_.Sign(section, owner, set));
+}
+
+/// Service records whose address hints follow what their target is steered to, signed as
+/// they are then.
 void Response::AddHinted(NameView owner, const Zone& zone, const Zone::RrSet& set) {
   uint32_t ttl = set.ttl;
+  bool is_drawn = false;
   for (size_t i = 0; i < set.count; ++i) {
     uint32_t number = zone.HintSteer(set, i);
-    if (number != Zone::kNone) ttl = std::min(ttl, snapshot_.steers[number].ttl);
+    if (number == Zone::kNone) continue;
+    ttl = std::min(ttl, snapshot_.steers[number].ttl);
+    is_drawn |= snapshot_.steers[number].table->draws_many();
   }
+  signer_.Start(owner, set.type, ttl, is_drawn);
   for (size_t i = 0; i < set.count; ++i) {
     dns::RecordView record = zone.Record(set, i);
     record.ttl = ttl;
@@ -366,31 +425,49 @@ void Response::AddHinted(NameView owner, const Zone& zone, const Zone::RrSet& se
       record.rdata = std::span(rdata).first(size);
     }
     if (!writer_.Add(Section::kAnswer, owner, record)) return Truncate();
+    signer_.Add(record.rdata);
   }
+  Take(signer_.Finish(Section::kAnswer, owner));
 }
 
-void Response::AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set) {
-  if (tally_->truncated) return;
-  if (set.has_steered_hints) return AddHinted(owner, zone, set);
-  bool owner_is_question = section == Section::kAnswer && at_question_;
-  if (owner_is_question && set.rendered_bytes != 0) {
-    if (!writer_.AddRendered(section, zone.Rendered(set), set.count)) Truncate();
-    return;
-  }
-  for (size_t i = 0; i < set.count; ++i) {
-    if (!writer_.Add(section, owner, zone.Record(set, i))) return Truncate();
-  }
+/// Over UDP the way out of a budget that is spent is TCP as well, where nobody can forge addresses.
+void Response::Take(Signer::Outcome outcome) {
+  if (outcome != Signer::Outcome::kSigned) Truncate();
 }
 
-void Response::AddNegativeSoa(const Zone& zone, uint32_t most_ttl) {
-  if (tally_->truncated) return;
+/// Returns the TTL that everything negative has (RFC 9077 for NSEC).
+uint32_t Response::AddNegativeSoa(const Zone& zone, uint32_t most_ttl) {
   dns::RecordView soa = zone.NegativeSoa();
   soa.ttl = std::min(soa.ttl, most_ttl);
+  if (tally_->truncated) return soa.ttl;
   if (!writer_.Add(Section::kAuthority, zone.origin(), soa)) Truncate();
+  if (!tally_->truncated) Take(signer_.Sign(Section::kAuthority, zone.origin(), soa));
+  return soa.ttl;
+}
+
+void Response::AddNoData(const Zone& zone, const Zone::Node& node, uint32_t most_ttl) {
+  uint32_t ttl = AddNegativeSoa(zone, most_ttl);
+  if (!tally_->truncated) Take(signer_.DenyType(owner_, node, type_, ttl));
+}
+
+Rcode Response::AddNoName(const Zone& zone) {
+  uint32_t ttl = AddNegativeSoa(zone);
+  if (!signer_.signs()) return Rcode::kNxDomain;
+  if (!tally_->truncated) Take(signer_.DenyName(owner_, ttl));
+  // The proof says that the name is there and has nothing: the rcode of a client that does not know
+  // better has to go with it (RFC 9824 §5).
+  tally_->denied_compactly = !edns_.compact_ok;
+  return edns_.compact_ok ? Rcode::kNxDomain : Rcode::kNoError;
 }
 
 void Response::AddReferral(const Zone& zone, const Zone::Node& cut) {
-  AddSet(Section::kAuthority, zone.name(cut), zone, *zone.Find(cut, type::kNs));
+  NameView name = zone.name(cut);
+  AddSet(Section::kAuthority, name, zone, *zone.Find(cut, type::kNs));
+  if (const Zone::RrSet* ds = zone.Find(cut, type::kDs); ds != nullptr && signer_.signs()) {
+    AddSignedSet(Section::kAuthority, name, zone, *ds);
+  } else if (!tally_->truncated) {
+    Take(signer_.DenyType(name, cut, type::kDs, zone.NegativeSoa().ttl));
+  }
   for (size_t i = 0; i < zone.glue_count(cut) && !tally_->truncated; ++i) {
     const Zone::Node& node = zone.Glue(cut, i);
     bool whole = AddGlue(zone, node);

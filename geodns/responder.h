@@ -1,6 +1,7 @@
 #pragma once
 
-// The answer to a query, as one pure function: bytes in, bytes out, no clock, no allocation.
+// The answer to a query, as one pure function: bytes in, bytes out, no clock, no allocation (but
+// for signatures that are made anew).
 
 #include <cstdint>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "dns/message.h"
 #include "dns/record_type.h"
 #include "geodns/address.h"
+#include "geodns/signer.h"
 #include "geodns/snapshot.h"
 #include "geodns/steering.h"
 
@@ -23,6 +25,8 @@ struct Asker {
   IpAddress address;
   Transport transport = Transport::kUdp;
   uint32_t now = 0;  ///< Unix time in seconds
+  /// Signs for signed zones; Begin has been called on it. nullptr: nothing is signed.
+  Signer* signer = nullptr;
 };
 
 /// A query as it was received. Views are valid as long as its bytes.
@@ -54,7 +58,9 @@ struct Tally {
   bool kept_small = false;  ///< truncated for Protocol::most_amplification alone
   dns::CookieState cookie = dns::CookieState::kNone;
   std::optional<SteerReason> steered;
-  std::optional<size_t> zone;  ///< in ZoneIndex::zones(): the one that the question lies in
+  std::optional<size_t> zone;     ///< in ZoneIndex::zones(): the one that the question lies in
+  bool denied_compactly = false;  ///< NXDOMAIN told as NOERROR (RFC 9824)
+  SigningTally signing;
 };
 
 /// CNAMEs followed inside a zone; a longer chain is left to the resolver.

@@ -83,7 +83,7 @@ Table ServerTable() {
       {.fallback = "",
        .prose =
            "Folder for what survives a restart (the health last seen, what operators drained, the "
-           "shares of overloaded points of presence), made when absent. "
+           "shares of overloaded points of presence, the keys of signed zones), made when absent. "
            "Empty: a start knows nothing until its first checks.",
        .restart = true});
   table.Key("tcp_connections", &ServerSettings::tcp_connections,
@@ -99,6 +99,33 @@ Table ServerTable() {
        .most = "10m",
        .prose = "A TCP connection without a whole query for so long is closed (RFC 7766 §6.2.3).",
        .restart = true});
+  table.Key(
+      "signature_cache", &ServerSettings::signature_cache,
+      {.fallback = "16MiB",
+       .least = "64KiB",
+       .most = "16GiB",
+       .prose = "Memory of each thread for DNSSEC signatures, 92 bytes each: half for names of "
+                "the zones, a quarter for names that queries make up, a quarter for steered "
+                "answers that are drawn. Taken when a zone has `dnssec = true`.",
+       .restart = true});
+  table.Key(
+      "signature_validity", &ServerSettings::signature_validity,
+      {.fallback = "7d",
+       .least = "2d",
+       .most = "60d",
+       .prose = "How long a signature is good for, less up to an eighth; it is made anew when "
+                "half of that is left. It begins an hour before it is made.",
+       .restart = true});
+  table.Key("signatures_a_second", &ServerSettings::signatures_a_second,
+            {.fallback = "5000",
+             .least = "1",
+             .most = "1000000",
+             .prose = "Signatures that each thread makes a second, and as many over TCP, for names "
+                      "that do not exist or that a wildcard stands for; and again as many for "
+                      "answers with several points of presence drawn by `weighted`. Over it a "
+                      "query by UDP is told to come by TCP (TC), and one by TCP is answered "
+                      "SERVFAIL. Everything else is signed without a limit.",
+             .restart = true});
   table.Key("drain_timeout", &ServerSettings::drain_timeout,
             {.fallback = "2s",
              .least = "0s",
@@ -397,7 +424,10 @@ Table ZoneTable() {
             {.required = true, .prose = "Its zone file (RFC 1035), read again on SIGHUP."});
   table.Key(
       "dnssec", &ZoneSettings::dnssec,
-      {.fallback = "false", .prose = "Online signing. Not supported yet: refused with a message."});
+      {.fallback = "false",
+       .prose =
+           "Signs the answers (DNSSEC) with the keys that `nearside-geodns keygen` makes, which "
+           "needs `geodns.state`. TTLs above a day are cut to a day."});
   table.Each("steer", &ZoneSettings::steers,
              {.prose = "Names whose addresses depend on the client."}, SteeringTable());
   table.Where(&ZoneSettings::where);

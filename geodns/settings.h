@@ -17,6 +17,9 @@ struct ServerSettings {
   std::string state;
   int tcp_connections = 0;
   milliseconds tcp_idle_timeout{};
+  ByteSize signature_cache;
+  milliseconds signature_validity{};
+  uint32_t signatures_a_second = 0;
   milliseconds drain_timeout{};
   std::string user;
   std::string nsid;

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "dns/dnssec.h"
+#include "geodns/zone_keys.h"
 #include "runtime/daemon.h"
 
 namespace nearside::geodns {
@@ -109,6 +111,19 @@ Json AliasJson(const AliasPlan& plan, const AliasState* state, WallTime now) {
   return json;
 }
 
+/// The keys of a signed zone.
+Json DnssecJson(const ZoneKeys& keys) {
+  Json list = Json::array();
+  for (const ZoneKey& key : keys.keys) {
+    list.push_back({{"tag", key.tag},
+                    {"algorithm", dns::AlgorithmName(key.algorithm)},
+                    {"state", KeyStateName(key.state)},
+                    {"since", FormatIsoTime(key.changed)},
+                    {"ds", key.DsText(keys.zone)}});
+  }
+  return {{"keys", list}};
+}
+
 /// A label's value as the text format wants it.
 std::string Quoted(std::string_view text) {
   std::string quoted = "\"";
@@ -183,6 +198,7 @@ std::string StatusJson(const World& world, const Moment& moment, WallTime now, W
     zones.push_back({{"name", zone->origin().ToText()},
                      {"serial", zone->serial()},
                      {"records", zone->record_count()}});
+    if (zone->keys() != nullptr) zones.back()["dnssec"] = DnssecJson(*zone->keys());
   }
   json["zones"] = zones;
   for (const AliasPlan& plan : world.aliases) {

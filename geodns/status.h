@@ -8,8 +8,8 @@
 
 namespace nearside::geodns {
 
-/// /status: points of presence with health, zones with serials, aliases with what they lead to,
-/// databases with build dates. `aliases`: nullptr when nothing is looked up.
+/// /status: points of presence with health, zones with serials and keys, aliases with what they
+/// lead to, databases with build dates. `aliases`: nullptr when nothing is looked up.
 std::string StatusJson(const World& world, const Moment& moment, WallTime now, WallTime started,
                        const AliasResolver* aliases = nullptr);
 /// The metrics whose series come and go with the settings: health by target, drains and shares by

@@ -55,6 +55,10 @@ class SteerTable {
   /// address inside an IPv6 one counts as what it is.
   Answer Find(const IpAddress& client, uint8_t known_bits) const;
 
+  /// Several points are drawn by the client's network: there are more different answers than
+  /// anybody wants to remember.
+  bool draws_many() const { return by_hash_ && answers_ > 1; }
+
   size_t outcome_count() const { return outcomes_.size(); }
   size_t memory_bytes() const { return tries_[0].memory_bytes() + tries_[1].memory_bytes(); }
 

@@ -14,7 +14,8 @@ Worker::Worker(net::EventLoop& loop, const DnsMetrics& metrics, metrics::Cells& 
                std::shared_ptr<const Snapshot> snapshot, const WorkerOptions& options)
     : loop_(loop),
       options_(options),
-      desk_(loop, metrics, cells, std::move(snapshot), options.rate_networks, options.number),
+      desk_(loop, metrics, cells, std::move(snapshot), options.rate_networks, options.number,
+            options.signing),
       tcp_{.loop = loop, .desk = desk_, .idle_timeout = options.tcp_idle_timeout} {}
 
 Result<net::SocketAddress> Worker::Open(const net::SocketAddress& address) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "geodns/system_resolvers.h"
+#include "geodns/zone_keys.h"
 #include "net/tls.h"
 #include "runtime/file.h"
 
@@ -14,10 +15,43 @@ Result<std::string> ReadZoneFile(const std::string& path, std::vector<FileSource
   return ReadFile(path, {kMaxZoneFileBytes});
 }
 
+/// Keys that are as before are the same objects, so that workers go on with the copies they have.
+void ReuseSecrets(const ZoneKeys& before, ZoneKeys* keys) {
+  for (ZoneKey& key : keys->keys) {
+    const auto same = [&](const ZoneKey& old) { return old.dnskey == key.dnskey; };
+    const auto at = std::ranges::find_if(before.keys, same);
+    if (at != before.keys.end()) key.secret = at->secret;
+  }
+}
+
+const ZoneKeys* KeysBefore(const World* before, dns::NameView name) {
+  if (before == nullptr) return nullptr;
+  const auto at = std::ranges::find_if(
+      before->zones, [&](const auto& zone) { return zone->origin().Equals(name); });
+  return at == before->zones.end() ? nullptr : (*at)->keys();
+}
+
+Result<std::shared_ptr<const ZoneKeys>> LoadKeys(const ZonePlan& plan, const std::string& state,
+                                                 const World* before) {
+  const std::string folder = KeyFolder(state, plan.name);
+  auto keys = LoadZoneKeys(folder, plan.name);
+  if (!keys) return plan.where.Refuse("dnssec", keys.error());
+  if (keys->keys.empty()) {
+    std::string zone = plan.name.ToText();
+    Error error{.message = "there is no key for " + zone + " in " + folder +
+                           "; make one: nearside-geodns keygen --config " + plan.where.file +
+                           " --zone " + zone};
+    return plan.where.Refuse("dnssec", error);
+  }
+  const ZoneKeys* old = KeysBefore(before, plan.name);
+  if (old != nullptr) ReuseSecrets(*old, &*keys);
+  return std::make_shared<const ZoneKeys>(std::move(*keys));
+}
+
 /// Steers and aliases are numbered through all zones: `first_steer` is the number of this zone's
 /// first. Files that are read are added to `sources`.
-Result<Zone> LoadZone(const ZonePlan& plan, uint32_t first_steer,
-                      std::vector<FileSource>* sources) {
+Result<Zone> LoadZone(const ZonePlan& plan, const std::string& state, uint32_t first_steer,
+                      std::vector<FileSource>* sources, const World* before) {
   auto text = ReadZoneFile(plan.file, sources);
   if (!text) {
     text.error().message += "; expected a zone file";
@@ -26,13 +60,47 @@ Result<Zone> LoadZone(const ZonePlan& plan, uint32_t first_steer,
   auto includes = [&](const std::string& path) { return ReadZoneFile(path, sources); };
   auto records = ParseZoneFile(*text, plan.file, plan.name, includes);
   if (!records) return tl::unexpected(std::move(records.error()));
+  std::shared_ptr<const ZoneKeys> keys;
+  if (plan.dnssec) {
+    auto loaded = LoadKeys(plan, state, before);
+    if (!loaded) return tl::unexpected(std::move(loaded.error()));
+    keys = std::move(*loaded);
+    if (auto ready = PrepareToSign(*keys, plan.file, &*records); !ready) {
+      return tl::unexpected(std::move(ready.error()));
+    }
+  }
   std::vector<SteeredName> steered;
   for (size_t i = 0; i < plan.steers.size(); ++i) {
     for (const auto& name : plan.steers[i].names) {
       steered.push_back({name, first_steer + static_cast<uint32_t>(i), plan.steers[i].names_where});
     }
   }
-  return Zone::Build(plan.name, plan.file, std::move(*records), std::move(steered));
+  auto zone = Zone::Build(plan.name, plan.file, std::move(*records), std::move(steered));
+  if (zone) zone->SignWith(std::move(keys));
+  return zone;
+}
+
+/// A signed zone says of each name below it whether it is there: without NS records for a zone of
+/// ours that lies below, it would deny all of that one.
+Status CheckCuts(const World& world) {
+  const ZoneIndex index(world.zones);
+  for (size_t i = 0; i < world.zones.size(); ++i) {
+    dns::Name origin(world.zones[i]->origin());
+    origin.Fold();
+    if (origin.view().is_root()) continue;
+    const Zone* above = index.Find(origin.view().Parent());
+    if (above == nullptr || above->keys() == nullptr) continue;
+    if (above->Find(origin).match == Zone::Match::kDelegated) continue;
+    const std::string name = origin.view().ToText();
+    const Error error{.message = name + " lies below " + above->origin().ToText() +
+                                 ", which has dnssec = true and no NS records for it: validators "
+                                 "would refuse all of " +
+                                 name + "; write its NS records into the file of " +
+                                 above->origin().ToText() +
+                                 ", and its DS records if it is signed too"};
+    return world.configuration->zones[i].where.Refuse("name", error);
+  }
+  return {};
 }
 
 Status CheckAuthorities(const Configuration& configuration) {
@@ -141,13 +209,14 @@ Result<World> World::Read(std::shared_ptr<const Configuration> settings, const W
   uint32_t steers = 0;
   uint32_t aliases = 0;
   for (const ZonePlan& plan : world.configuration->zones) {
-    auto zone = LoadZone(plan, steers, &world.zone_files);
+    auto zone = LoadZone(plan, world.configuration->state, steers, &world.zone_files, before);
     if (!zone) return tl::unexpected(std::move(zone.error()));
     zone->NumberAliasesFrom(aliases);
     aliases += static_cast<uint32_t>(zone->alias_count());
     world.zones.push_back(std::make_shared<const Zone>(std::move(*zone)));
     steers += static_cast<uint32_t>(plan.steers.size());
   }
+  if (auto ok = CheckCuts(world); !ok) return tl::unexpected(std::move(ok.error()));
   if (auto loaded = LoadAliases(&world); !loaded) return tl::unexpected(std::move(loaded.error()));
   if (auto loaded = LoadMap(&world, before); !loaded)
     return tl::unexpected(std::move(loaded.error()));

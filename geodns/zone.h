@@ -4,6 +4,7 @@
 // lookups), with zone cuts, wildcards and glue found when it is built.
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@
 #include "runtime/result.h"
 
 namespace nearside::geodns {
+
+struct ZoneKeys;
 
 /// A name whose A and AAAA come from steering instead of the zone file.
 struct SteeredName {
@@ -113,6 +116,10 @@ class Zone {
   /// Aliases are numbered through all zones; set before the zone is shared.
   void NumberAliasesFrom(uint32_t first) { first_alias_ = first; }
   uint32_t first_alias() const { return first_alias_; }
+  /// From now on the zone is signed; its records must already be ready for that (PrepareToSign).
+  void SignWith(std::shared_ptr<const ZoneKeys> keys) { keys_ = std::move(keys); }
+  /// nullptr: the zone is not signed.
+  const ZoneKeys* keys() const { return keys_.get(); }
 
   uint32_t serial() const { return serial_; }
   /// Of everything that the file says: another one says that the content is another.
@@ -153,6 +160,7 @@ class Zone {
   uint32_t negative_ttl_ = 0;
   uint32_t first_alias_ = 0;
   uint64_t digest_ = 0;
+  std::shared_ptr<const ZoneKeys> keys_;
 };
 
 }  // namespace nearside::geodns

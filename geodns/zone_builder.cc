@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "dns/dnssec.h"
 #include "dns/message.h"
 #include "dns/svc_params.h"
 #include "dns/wire.h"
@@ -34,6 +35,17 @@ dns::NameView ViewOf(const std::vector<uint8_t>& wire) { return {wire.data(), wi
 bool IsRendered(uint16_t record_type) {
   const dns::RecordLayout* layout = dns::LayoutOf(record_type);
   return layout == nullptr || !layout->compressible;
+}
+
+/// Names in data are the same in any case where signatures say so.
+bool IsSameData(const ZoneRecord& a, const ZoneRecord& b) {
+  if (a.type != b.type || a.rdata.size() != b.rdata.size()) return false;
+  if (!dns::HasNamesToFold(a.type)) return a.rdata == b.rdata;
+  std::vector<uint8_t> folded_a = a.rdata;
+  std::vector<uint8_t> folded_b = b.rdata;
+  dns::FoldNames(a.type, folded_a);
+  dns::FoldNames(b.type, folded_b);
+  return folded_a == folded_b;
 }
 
 bool HoldsAddresses(const std::vector<ZoneRecord>& records) {
@@ -146,9 +158,8 @@ void ZoneBuilder::CheckContents() {
                      [](const ZoneRecord& a, const ZoneRecord& b) { return a.type < b.type; });
     std::vector<ZoneRecord> unique;
     for (ZoneRecord& record : content.records) {
-      bool twice = std::any_of(unique.begin(), unique.end(), [&](const ZoneRecord& u) {
-        return u.type == record.type && u.rdata == record.rdata;
-      });
+      bool twice = std::any_of(unique.begin(), unique.end(),
+                               [&](const ZoneRecord& u) { return IsSameData(u, record); });
       if (!twice) unique.push_back(std::move(record));
     }
     content.records = std::move(unique);

@@ -12,6 +12,7 @@ ZoneIndex::ZoneIndex(std::vector<std::shared_ptr<const Zone>> zones) : zones_(st
   for (size_t number = 0; number < zones_.size(); ++number) {
     dns::Name& origin = origins_.emplace_back(zones_[number]->origin());
     origin.Fold();
+    has_signed_ |= zones_[number]->keys() != nullptr;
     most_labels_ = std::max(most_labels_, origin.view().labels());
     uint64_t hash = Xxh64(origin.view().bytes());
     size_t i = hash & (slots_.size() - 1);

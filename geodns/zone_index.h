@@ -21,6 +21,7 @@ class ZoneIndex {
   /// The place in zones() of the zone that answers for a name; zones().size() for none.
   size_t NumberOf(dns::NameView folded) const;
   const std::vector<std::shared_ptr<const Zone>>& zones() const { return zones_; }
+  bool has_signed() const { return has_signed_; }
 
  private:
   struct Slot {
@@ -31,6 +32,7 @@ class ZoneIndex {
   std::vector<dns::Name> origins_;                  ///< in lower case
   std::vector<Slot> slots_ = std::vector<Slot>(1);  ///< a power of two, never full
   size_t most_labels_ = 0;
+  bool has_signed_ = false;
 };
 
 }  // namespace nearside::geodns

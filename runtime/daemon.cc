@@ -3,6 +3,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 #include <cstdio>
 
 #include "runtime/signals.h"
@@ -43,6 +44,40 @@ std::string Footer(const DaemonSpec& spec) {
   return text;
 }
 
+/// A command as CLI11 has it, and what was given of its options.
+struct ParsedCommand {
+  CLI::App* app = nullptr;
+  std::map<std::string, std::string> texts;  ///< by option; CLI11 writes here
+  CommandValues Values(const DaemonCommand& command) const {
+    CommandValues values;
+    for (const CommandOption& option : command.options) {
+      const bool given = app->count("--" + option.name) > 0;
+      if (!given && option.fallback.empty()) continue;
+      values[option.name] = option.value.empty() ? "" : texts.at(option.name);
+    }
+    return values;
+  }
+};
+
+void AddCommand(const DaemonCommand& command, CLI::App* app, std::string* config,
+                ParsedCommand* parsed) {
+  parsed->app = app->add_subcommand(command.name, command.purpose);
+  parsed->app->set_help_flag("-h,--help", "Print this help and exit");
+  parsed->app->add_option("--config", *config, "The settings, a TOML file")->type_name("FILE");
+  for (const CommandOption& option : command.options) {
+    const std::string name = "--" + option.name;
+    if (option.value.empty()) {
+      parsed->app->add_flag(name, option.help);
+      continue;
+    }
+    std::string& text = parsed->texts[option.name] = option.fallback;
+    CLI::Option* added = parsed->app->add_option(name, text, option.help);
+    if (!option.fallback.empty()) added->capture_default_str();
+    added->type_name(option.value)->required(option.required);
+    if (!option.one_of.empty()) added->check(CLI::IsMember(option.one_of));
+  }
+}
+
 }  // namespace
 
 int RunDaemon(const DaemonSpec& spec, int argc, char** argv) {
@@ -53,15 +88,28 @@ int RunDaemon(const DaemonSpec& spec, int argc, char** argv) {
                        "Print the version and exit");
   std::string config;
   bool check_only = false;
-  app.add_option("--config", config, "The settings, a TOML file")->type_name("FILE")->required();
+  // Commands take it behind their names as well, so that CLI11 cannot tell when it is missing.
+  app.add_option("--config", config, "The settings, a TOML file")
+      ->type_name("FILE")
+      ->required(spec.commands.empty());
   app.add_flag("--check", check_only, "Check FILE and all it names, then exit: 0 good, 78 not");
+  std::vector<ParsedCommand> commands(spec.commands.size());
+  for (size_t i = 0; i < commands.size(); ++i) {
+    AddCommand(spec.commands[i], &app, &config, &commands[i]);
+  }
+  app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
+    if (config.empty()) throw CLI::RequiredError("--config");
   } catch (const CLI::Success& done) {
     return app.exit(done);  // --help, --version
   } catch (const CLI::ParseError& error) {
     PrintError(spec.name, std::string(error.what()) + "; --help shows how it is used");
     return kExitFailure;
+  }
+  for (size_t i = 0; i < commands.size(); ++i) {
+    if (!*commands[i].app) continue;
+    return ExitCode(spec, spec.commands[i].run(config, commands[i].Values(spec.commands[i])));
   }
   if (check_only) {
     const Status status = spec.check(config);

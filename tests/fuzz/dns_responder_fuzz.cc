@@ -7,6 +7,7 @@
 #include "dns/message.h"
 #include "dns/wire.h"
 #include "geodns/responder.h"
+#include "geodns/zone_keys.h"
 
 using namespace nearside;
 
@@ -28,12 +29,24 @@ ns.s A 192.0.2.2
 x.y.z SRV 1 2 3 a
 )";
 
+std::shared_ptr<const geodns::Zone> MakeZone(std::string_view name, bool is_signed) {
+  dns::Name origin = *dns::Name::FromText(name);
+  auto records = *geodns::ParseZoneFile(kZone, "z", origin);
+  auto keys = std::make_shared<geodns::ZoneKeys>();
+  keys->zone = origin;
+  keys->keys.push_back(
+      geodns::MakeZoneKey(origin, SigningKey::Generate(SigningAlgorithm::kEd25519)));
+  if (is_signed && !geodns::PrepareToSign(*keys, "z", &records)) std::abort();
+  auto zone = geodns::Zone::Build(origin, "z", std::move(records), {});
+  if (is_signed) zone->SignWith(keys);
+  return std::make_shared<geodns::Zone>(std::move(*zone));
+}
+
+/// d. is not signed, e. is.
 const geodns::Snapshot& Served() {
   static const geodns::Snapshot kSnapshot = [] {
-    dns::Name origin = *dns::Name::FromText("d.");
-    auto zone = geodns::Zone::Build(origin, "z", *geodns::ParseZoneFile(kZone, "z", origin), {});
     geodns::Snapshot snapshot;
-    snapshot.zones = geodns::ZoneIndex({std::make_shared<geodns::Zone>(std::move(*zone))});
+    snapshot.zones = geodns::ZoneIndex({MakeZone("d.", false), MakeZone("e.", true)});
     return snapshot;
   }();
   return kSnapshot;
@@ -63,9 +76,13 @@ void CheckAnswer(std::span<const uint8_t> answer, std::span<const uint8_t> query
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::span<const uint8_t> query(data, size);
   static std::array<uint8_t, geodns::kTcpAnswerBytes> out;
+  static geodns::Signer signer({.cache_size = 64_KiB});
   for (auto transport : {geodns::Transport::kUdp, geodns::Transport::kTcp}) {
     geodns::Tally tally;
-    size_t bytes = geodns::Respond(Served(), query, {geodns::IpAddress(), transport}, out, &tally);
+    signer.Begin(FromUnixMillis(1'800'000'000'000), static_cast<size_t>(transport));
+    geodns::Asker asker{.address = geodns::IpAddress(), .transport = transport};
+    asker.signer = &signer;
+    size_t bytes = geodns::Respond(Served(), query, asker, out, &tally);
     if (tally.answered != (bytes > 0)) std::abort();
     if (transport == geodns::Transport::kUdp && bytes > geodns::kUdpAnswerBytes) std::abort();
     if (bytes > 0) CheckAnswer(std::span(out).first(bytes), query);

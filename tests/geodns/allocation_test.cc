@@ -9,6 +9,7 @@
 #include "geodns/responder.h"
 #include "geodns/world.h"
 #include "geodns/zone_file.h"
+#include "geodns/zone_keys.h"
 #include "tests/dns/wire_query.h"
 #include "tests/geodns/mmdb_writer.h"
 #include "tests/support/temp_dir.h"
@@ -36,28 +37,31 @@ void operator delete(void* p, size_t) noexcept { std::free(p); }
 namespace nearside::geodns {
 namespace {
 
-TEST(AllocationTest, AnsweringTakesNoMemory) {
-  if (!kCounts) GTEST_SKIP() << "a sanitizer owns operator new";
-  test::TempDir dir;
+/// A world with one zone in it, whose keys are in `dir` when it is signed.
+Result<World> LoadWorld(const test::TempDir& dir, bool is_signed) {
   std::string zone =
       "$TTL 300\n@ SOA ns1 h 1 1 1 1 60\n@ NS ns1\nns1 A 127.0.0.1\nalias CNAME www\n*.w TXT x\n"
       "sub NS ns.sub\nns.sub A 127.0.0.2\nmx MX 5 ns1\n"
       "www HTTPS 1 . mandatory=ipv6hint ipv4hint=0.0.0.0 ipv6hint=::\nlike ALIAS ns1\n"
       "likewww ALIAS www\naway ALIAS www.example.net.\n";
+  const dns::Name name = *dns::Name::FromText("demo.test.");
+  ZoneKey key = MakeZoneKey(name, SigningKey::Generate(SigningAlgorithm::kEd25519));
+  if (!SaveZoneKey(KeyFolder(dir.path(), name), name, key)) std::abort();
   std::string settings =
-      "[geodns]\nlisten = [\"127.0.0.1:0\"]\nresolvers = [\"127.0.0.1:9\"]\n[geo]\ndatabases = "
-      "[\"" +
+      "[geodns]\nlisten = [\"127.0.0.1:0\"]\nresolvers = [\"127.0.0.1:9\"]\nstate = \"" +
+      dir.path() + "\"\n[geo]\ndatabases = [\"" +
       dir.Write("g", MmdbWriter(6).AddFlat("10.0.0.0/8", "DE").Bytes()) +
       "\"]\n[[pop]]\nname = \"a\"\naddresses = [\"127.0.1.1\"]\nlocation = [1, 2]\n"
       "[[pop]]\nname = \"b\"\naddresses = [\"127.0.2.1\"]\nlocation = [1, 3]\n"
       "[[zone]]\nname = \"demo.test\"\nfile = \"" +
-      dir.Write("z", zone) +
-      "\"\n"
-      "[[zone.steer]]\nnames = [\"www\"]\npops = [\"a\", \"b\"]\nanswers = 2\n"
+      dir.Write("z", zone) + "\"\ndnssec = " + (is_signed ? "true" : "false") +
+      "\n[[zone.steer]]\nnames = [\"www\"]\npops = [\"a\", \"b\"]\nanswers = 2\n"
       "[[zone.steer]]\nnames = [\"ab\"]\npolicy = \"weighted\"\npops = [\"a\", \"b\"]\n";
-  auto world = World::Load(dir.Write("c", settings));
-  ASSERT_TRUE(world) << world.error().message;
-  auto snapshot = MakeSnapshot(*world, {});
+  return World::Load(dir.Write("c", settings));
+}
+
+/// Asks for many kinds of answers; `expect_none`: and expects that none takes memory.
+void AskForEverything(const Snapshot& snapshot, Signer* signer, bool expect_none) {
   std::vector<uint8_t> out(kUdpAnswerBytes);
   IpAddress client = *IpAddress::Parse("10.0.0.1");
   size_t answered = 0;
@@ -65,19 +69,44 @@ TEST(AllocationTest, AnsweringTakesNoMemory) {
        {"www.demo.test.", "ab.demo.test.", "alias.demo.test.", "x.w.demo.test.",
         "no.such.name.demo.test.", "x.sub.demo.test.", "mx.demo.test.", "demo.test.",
         "www.example.org.", "like.demo.test.", "likewww.demo.test.", "away.demo.test."}) {
-    for (uint16_t qtype : {1, 28, 15, 16, 6, 2, 65, 255, 252}) {
+    for (uint16_t qtype : {1, 28, 15, 16, 6, 2, 65, 255, 252, 43, 46, 47, 48}) {
       for (bool subnet : {false, true}) {
         dns::WireQuery query(name, qtype);
+        if (signer != nullptr) query.Edns(1232, 0, true);
         if (subnet) query.Subnet("10.1.0.0/16");
         auto bytes = query.Bytes();
         Tally tally;
         size_t before = allocations;
-        answered += Respond(*snapshot, bytes, {client}, out, &tally) > 0;
-        EXPECT_EQ(allocations, before) << name << ' ' << qtype;
+        if (signer != nullptr) signer->Begin(FromUnixMillis(1'800'000'000'000), 0);
+        Asker asker{.address = client};
+        asker.signer = signer;
+        answered += Respond(snapshot, bytes, asker, out, &tally) > 0;
+        if (expect_none) {
+          EXPECT_EQ(allocations, before) << name << ' ' << qtype;
+        }
       }
     }
   }
-  EXPECT_EQ(answered, 12U * 9 * 2);
+  EXPECT_EQ(answered, 12U * 13 * 2);
+}
+
+TEST(AllocationTest, AnsweringTakesNoMemory) {
+  if (!kCounts) GTEST_SKIP() << "a sanitizer owns operator new";
+  test::TempDir dir;
+  auto world = LoadWorld(dir, false);
+  ASSERT_TRUE(world) << world.error().message;
+  AskForEverything(*MakeSnapshot(*world, {}), nullptr, true);
+}
+
+TEST(AllocationTest, AnsweringWithRememberedSignaturesTakesNoMemory) {
+  if (!kCounts) GTEST_SKIP() << "a sanitizer owns operator new";
+  test::TempDir dir;
+  auto world = LoadWorld(dir, true);
+  ASSERT_TRUE(world) << world.error().message;
+  auto snapshot = MakeSnapshot(*world, {});
+  Signer signer({});
+  AskForEverything(*snapshot, &signer, false);
+  AskForEverything(*snapshot, &signer, true);
 }
 
 /// With all that stands before an answer: a cookie of each kind, the rate of a network above and

@@ -238,7 +238,7 @@ TEST_F(ConfigurationTest, WhatIsWrongWithAPointOfPresenceIsNamedWithItsLine) {
 TEST_F(ConfigurationTest, WhatIsWrongWithAZoneIsNamedWithItsLine) {
   ExpectRefusals({
       {"dnssec = false", "dnssec = true",
-       "DIR/geodns.toml:21: zone.dnssec: signing is not supported yet"},
+       "DIR/geodns.toml:21: zone.dnssec: expected geodns.state to be set"},
       {"pops = [\"frankfurt\", \"tokyo\"]", "pops = [\"frankfurt\", \"osaka\"]",
        "DIR/geodns.toml:25: zone.steer.pops: there is no [[pop]] called \"osaka\""},
       {"pops = [\"frankfurt\", \"tokyo\"]", "pops = [\"tokyo\", \"tokyo\"]",
@@ -371,6 +371,9 @@ TEST(GeodnsTableTest, EveryKeyIsDocumented) {
                                "server_name",
                                "rise",
                                "fall",
+                               "signature_cache",
+                               "signature_validity",
+                               "signatures_a_second",
                                "dnssec",
                                "policy",
                                "fallback_check",

@@ -25,7 +25,21 @@ class DaemonTest : public testing::Test {
         .purpose = "Tests what daemons share.",
         .example = "  nearside-test --config test.toml",
         .check = [this](const std::string& file) { return Called("check", file); },
-        .run = [this](const std::string& file) { return Called("run", file); }};
+        .run = [this](const std::string& file) { return Called("run", file); },
+        .commands = {{"make",
+                      "Makes something.",
+                      {{.name = "name", .value = "NAME", .help = "Of what", .required = true},
+                       {.name = "kind",
+                        .value = "KIND",
+                        .help = "Which",
+                        .fallback = "plain",
+                        .one_of = {"plain", "other"}},
+                       {.name = "json", .help = "Print JSON"}},
+                      [this](const std::string& file, const CommandValues& values) {
+                        std::string text = "make";
+                        for (const auto& [name, value] : values) text += " " + name + "=" + value;
+                        return Called(text, file);
+                      }}}};
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
     const int code = RunDaemon(spec, static_cast<int>(argv.size()), argv.data());
@@ -53,6 +67,34 @@ TEST_F(DaemonTest, RunsWithItsSignalsBlockedAndExitsWithZero) {
   EXPECT_EQ(Run({"--config", "a.toml"}), 0);
   EXPECT_EQ(calls_, "run a.toml blocked;");
   EXPECT_EQ(out_ + error_, "");
+}
+
+TEST_F(DaemonTest, ACommandRunsInsteadOfServing) {
+  EXPECT_EQ(Run({"make", "--config", "a.toml", "--name", "x", "--json"}), 0);
+  EXPECT_EQ(calls_, "make json= kind=plain name=x a.toml;");
+  calls_.clear();
+  EXPECT_EQ(Run({"--config", "a.toml", "make", "--name", "x", "--kind", "other"}), 0);
+  EXPECT_EQ(calls_, "make kind=other name=x a.toml;");
+  result_ = Fail(Fault::kOperator, "no_zone", "there is none");
+  EXPECT_EQ(Run({"make", "--config", "a.toml", "--name", "x"}), 78);
+  EXPECT_EQ(error_, "nearside-test: there is none\n");
+}
+
+TEST_F(DaemonTest, WhatACommandNeedsIsSaid) {
+  for (const auto& [arguments, message] :
+       std::initializer_list<std::pair<std::vector<std::string>, std::string>>{
+           {{"make", "--name", "x"}, "--config is required"},
+           {{"make", "--config", "a.toml"}, "--name is required"},
+           {{"make", "--config", "a.toml", "--name", "x", "--kind", "third"}, "--kind"},
+           {{"makes", "--config", "a.toml"}, "makes"}}) {
+    EXPECT_EQ(Run(arguments), 1);
+    EXPECT_NE(error_.find(message), std::string::npos) << error_;
+    EXPECT_EQ(calls_, "");
+  }
+  EXPECT_EQ(Run({"--help"}), 0);
+  EXPECT_NE(out_.find("Makes something."), std::string::npos) << out_;
+  EXPECT_EQ(Run({"make", "--help"}), 0);
+  EXPECT_NE(out_.find("Of what"), std::string::npos) << out_;
 }
 
 TEST_F(DaemonTest, AGoodFileIsSaidToBeOk) {
@@ -93,13 +135,16 @@ TEST_F(DaemonTest, HelpTeachesByAnExample) {
   EXPECT_EQ(Run({"--help"}), 0);
   EXPECT_EQ(calls_, "");
   EXPECT_EQ(out_, R"(Tests what daemons share.
-Usage: nearside-test [OPTIONS]
+Usage: nearside-test [OPTIONS] [SUBCOMMAND]
 
 Options:
   -h,--help                   Print this help and exit
   --version                   Print the version and exit
-  --config FILE REQUIRED      The settings, a TOML file
+  --config FILE               The settings, a TOML file
   --check                     Check FILE and all it names, then exit: 0 good, 78 not
+
+Subcommands:
+  make                        Makes something.
 
 Example:
   nearside-test --config test.toml

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <vector>
+
+#include "runtime/daemon.h"
+
+namespace nearside::geodns {
+
+/// nearside-geodns keygen, ds, keys and roll: what an operator does with the keys of a signed zone.
+/// They work on the files in the state folder; the server takes them up at SIGHUP.
+std::vector<DaemonCommand> KeyCommands();
+
+}  // namespace nearside::geodns
