@@ -86,15 +86,18 @@ Status TakeAddresses(std::span<const uint8_t> message, const std::vector<Record>
 }  // namespace
 
 std::vector<uint8_t> EncodeQuery(uint16_t id, NameView name, uint16_t type) {
-  std::vector<uint8_t> message(kHeaderBytes);
-  Store16(message.data(), id);
-  Store16(message.data() + 2, flag::kRecursionDesired);
-  Store16(message.data() + 4, 1);
-  Store16(message.data() + 10, 1);
+  constexpr size_t kQuestionAndOptBytes = 4 + 11;
+  std::vector<uint8_t> message;
+  message.reserve(kHeaderBytes + name.size() + kQuestionAndOptBytes);
   const auto put16 = [&](uint16_t value) {
     message.push_back(static_cast<uint8_t>(value >> 8));
     message.push_back(static_cast<uint8_t>(value));
   };
+  // One question, no answers, no authorities, one additional record.
+  for (uint16_t word :
+       {id, flag::kRecursionDesired, uint16_t{1}, uint16_t{0}, uint16_t{0}, uint16_t{1}}) {
+    put16(word);
+  }
   message.insert(message.end(), name.data(), name.data() + name.size());
   put16(type);
   put16(rr_class::kIn);
