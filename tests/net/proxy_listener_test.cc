@@ -73,7 +73,7 @@ TEST(ProxyListenerTest, TlsThatEndedAtTheProxyMakesItHttps) {
   EXPECT_FALSE(server.thread().Call([&] { return recorder->stream->is_tls(); }));
   RawPeer plain(server.address());
   plain.SendRaw(FromClient());
-  Recorder* other = server.Accepted();
+  Recorder* other = server.Accepted(1);
   EXPECT_FALSE(server.thread().Call([&] { return other->stream->is_https(); }));
 }
 
