@@ -93,10 +93,10 @@ void Signer::PutInOrder() {
   std::ranges::sort(records_, [this](const Record& a, const Record& b) {
     return dns::CompareRdata(RdataOf(a), RdataOf(b)) < 0;
   });
-  const auto twice = std::ranges::unique(records_, [this](const Record& a, const Record& b) {
+  const auto is_same = [this](const Record& a, const Record& b) {
     return dns::CompareRdata(RdataOf(a), RdataOf(b)) == 0;
-  });
-  records_.erase(twice.begin(), twice.end());
+  };
+  records_.erase(std::unique(records_.begin(), records_.end(), is_same), records_.end());
   ordered_.assign(content_.begin(),
                   content_.begin() + static_cast<ptrdiff_t>(owner_bytes_ + kTypeAndTtlBytes));
   for (Record& record : records_) {

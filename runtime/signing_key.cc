@@ -79,7 +79,7 @@ SigningKey::~SigningKey() = default;
 
 SigningKey SigningKey::Generate(SigningAlgorithm algorithm) {
   State::PkeyPtr key(algorithm == SigningAlgorithm::kEcdsaP256
-                         ? EVP_EC_gen("P-256")
+                         ? EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")
                          : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
   if (key == nullptr) Fatal("libcrypto cannot generate a key");
   return SigningKey(std::make_unique<State>(std::move(key), algorithm));

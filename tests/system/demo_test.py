@@ -88,7 +88,8 @@ class DemoTest(CacheTest):
         self.assertIn(f"{self.network}.3.1", self.run_readme("kdig @127.0.0.1 -p 5300 www.demo.test A +subnet=133.11"))
         self.assertIn(f"{self.network}.1.1", self.run_readme("kdig @127.0.0.1 -p 5300 www.demo.test A +subnet=141.20"))
         self.assertIn(f"{self.network}.2.1", self.run_readme("kdig @127.0.0.1 -p 5300 www.demo.test A +subnet=18."))
-        self.assertIn('"tokyo"', self.run_readme("curl -s 'http://127.0.0.1:7053/explain"))
+        self.assertRegex(self.run_readme(f"{nearside} explain --dns"), "(?i)tokyo")
+        self.assertRegex(self.run_readme(f"{nearside} steer --without tokyo"), "(?i)frankfurt")
         self.run_readme(f"{nearside} publish")
         receipt = self.run_readme(f"{nearside} purge")
         for edge in ("frankfurt", "virginia", "tokyo"):
