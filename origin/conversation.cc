@@ -193,6 +193,10 @@ bool Conversation::DropRest() {
 }
 
 bool Conversation::MayKeep() {
+  // No 100 was sent to who waits for one: an empty body, or an answer that wants none. RFC 9110
+  // §10.1.1 allows it, but botocore then takes the next answer of the connection for something
+  // else, and waits for its end.
+  if (head_.expects_continue) return false;
   if (closing_ || !head_.framing.keep_alive || !DropRest()) return false;
   // The next request, if it came already (pipelining), is in the socket and will pass the gate.
   // Behind chunks some of it may have been taken: then the client asks again on a new connection

@@ -231,6 +231,26 @@ TEST_F(GateTest, ASlowUploadIsCutOff) {
   EXPECT_EQ(Reason(reply), "body_timeout");
 }
 
+TEST_F(GateTest, WhoWaitedForAContinueThatNeverCameAsksAnewElsewhere) {
+  MakeSite();
+  const auto upload = [](size_t length) {
+    return "PUT /v1/sites/demo/assets/a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " +
+           std::string(kAdminToken) +
+           "\r\nexpect: 100-continue\r\ncontent-length: " + std::to_string(length) + "\r\n\r\n";
+  };
+  RawClient empty(port());
+  empty.Send(upload(0));
+  const Reply reply = empty.Read();
+  EXPECT_EQ(reply.status, 201);
+  EXPECT_EQ(reply.Field("connection"), "Close");
+  EXPECT_TRUE(empty.Ends());
+  RawClient full(port());
+  full.Send(upload(4));
+  EXPECT_EQ(full.Read().status, 100);
+  full.Send("text");
+  EXPECT_EQ(full.Read().Field("connection"), "Keep-Alive");
+}
+
 TEST_F(GateTest, UploadsThatWaitDoNotKeepVisitorsWaiting) {
   Restart("[threads]\nuploads = 2\n[limits]\nqueue = 2\n");
   MakeSite();
