@@ -22,7 +22,8 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Content delivery network that you run you
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
   "GeoDNS servers send each browser to the nearest healthy edge cache; edges serve over HTTP/2 from\n\
 memory and LMDB; the origin publishes releases and purges every edge with a receipt.")
-set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+# The units name the programs there.
+set(CPACK_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 from fleet import FleetTest, Metrics, fetch_text
-from nearside_harness import SOURCE, SystemTest, authority, main, run_program
+from nearside_harness import BIN, SOURCE, SystemTest, authority, main, run_program
 
 DEPLOY = SOURCE / "deploy"
 # Prometheus makes these itself.
@@ -60,6 +60,22 @@ class SampleTest(SystemTest):
     @staticmethod
     def write_places(path: pathlib.Path) -> None:
         subprocess.run(["perl", DEPLOY / "docker/places.pl", path], check=True, capture_output=True)
+
+    def test_the_package_holds_what_its_units_start(self):
+        made = self.folder / "package"
+        subprocess.run(["cpack", "--config", BIN.parent / "CPackConfig.cmake", "-B", made,
+                        "-D", "CPACK_DEBIAN_PACKAGE_SHLIBDEPS=OFF"], check=True, capture_output=True)
+        package, = made.glob("nearside_*.deb")
+        content = self.folder / "content"
+        subprocess.run(["dpkg-deb", "--extract", package, content], check=True)
+        for name in ("edge", "geodns", "origin"):
+            unit = (content / f"lib/systemd/system/nearside-{name}.service").read_text()
+            for path in re.findall(r"/(?:usr|etc)/[\w./-]+", unit):
+                self.assertTrue((content / path[1:]).is_file(), f"nearside-{name}.service names {path}")
+        self.assertTrue((content / "usr/bin/nearside").is_file())
+        kept = subprocess.run(["dpkg-deb", "--info", package, "conffiles"], check=True, capture_output=True, text=True)
+        settings = {f"/{path.relative_to(content)}" for path in (content / "etc/nearside").iterdir()}
+        self.assertEqual(settings, set(kept.stdout.split()), "an upgrade must not overwrite what was changed")
 
     def test_units_check_start_and_reload_one_daemon_each(self):
         for name in ("edge", "geodns", "origin"):
