@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "tests/cli/scripted_server.h"
+#include "tests/cli/command_run.h"
 #include "tests/origin/origin_fixture.h"
 
 namespace nearside::cli::test {
@@ -19,36 +19,11 @@ using ::testing::StartsWith;
 
 class CommandLineTest : public origin::test::OriginTest {
  protected:
-  struct Run {
-    int code = -1;
-    std::string out;
-    std::string errors;
-  };
-
   /// Runs "nearside" with the words of `command` behind what names the origin and the token.
-  Run Nearside(const std::string& command) {
-    return Raw("--config " + dir_.Write("client.toml", "") + " --origin http://127.0.0.1:" +
-               std::to_string(port()) + " --token-file " + dir_.In("admin.token") + " " + command);
-  }
-  static Run Raw(const std::string& command) {
-    std::vector<std::string> words = {"nearside"};
-    std::istringstream stream(command);
-    for (std::string word; stream >> word;) words.push_back(word);
-    std::vector<const char*> argv;
-    for (const std::string& word : words) argv.push_back(word.c_str());
-    char* text[2] = {};
-    size_t size[2] = {};
-    std::FILE* out = ::open_memstream(&text[0], &size[0]);
-    std::FILE* errors = ::open_memstream(&text[1], &size[1]);
-    Run run;
-    run.code = RunCommandLine(static_cast<int>(argv.size()), argv.data(), out, errors);
-    std::fclose(out);
-    std::fclose(errors);
-    run.out.assign(text[0], size[0]);
-    run.errors.assign(text[1], size[1]);
-    std::free(text[0]);
-    std::free(text[1]);
-    return run;
+  Outcome Nearside(const std::string& command) {
+    return RunNearside("--config " + dir_.Write("client.toml", "") +
+                       " --origin http://127.0.0.1:" + std::to_string(port()) + " --token-file " +
+                       dir_.In("admin.token") + " " + command);
   }
   std::string Folder() const { return dir_.In("site"); }
   void WriteSite() {
@@ -58,19 +33,8 @@ class CommandLineTest : public origin::test::OriginTest {
   }
   void PublishFirst() {
     WriteSite();
-    const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
+    const Outcome run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
     ASSERT_EQ(run.code, 0) << run.errors;
-  }
-  /// A connection that is answered with JSON.
-  static ScriptedServer::Connection AnswersJson(const std::string& body,
-                                                const std::string& status = "200 OK",
-                                                std::string* head = nullptr) {
-    return [body, status, head](int fd) {
-      const std::string received = ScriptedServer::ReadHead(fd);
-      if (head != nullptr) *head = received;
-      ScriptedServer::Write(fd, "HTTP/1.1 " + status + "\r\ncontent-length: " +
-                                    std::to_string(body.size()) + "\r\n\r\n" + body);
-    };
   }
   uint64_t LastEvent() { return node_->metadata->Log()->last.sequence; }
   void Report(const std::string& edge, uint64_t sequence) {
@@ -85,7 +49,7 @@ class CommandLineTest : public origin::test::OriginTest {
 TEST_F(CommandLineTest, PublishMakesTheSiteUploadsAndSwitches) {
   WriteSite();
   dir_.Write("site/.git/HEAD", "x");
-  const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
+  const Outcome run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
   EXPECT_EQ(run.code, 0) << run.errors;
   EXPECT_THAT(run.out, HasSubstr("left out 1 hidden name (.git)\n"));
   EXPECT_THAT(run.out, HasSubstr("uploading  3/3 files"));
@@ -102,13 +66,13 @@ TEST_F(CommandLineTest, ASecondPublishSendsWhatIsNewAlone) {
   const uint64_t stored = node_->counters.stored_blobs.load();
   dir_.Write("site/index.html", "home 2");
   std::filesystem::remove(dir_.In("site/docs/index.html"));
-  const Run dry = Nearside("publish " + Folder() + " --site demo --dry-run");
+  const Outcome dry = Nearside("publish " + Folder() + " --site demo --dry-run");
   EXPECT_EQ(dry.code, 0) << dry.errors;
   EXPECT_EQ(dry.out,
             "~ index.html  (6 B)\n- docs/index.html\n"
             "2 files, 2 changes. Nothing was sent: this was a dry run.\n");
   EXPECT_EQ(Visit("/").body, "home");
-  const Run run = Nearside("publish " + Folder() + " --site demo");
+  const Outcome run = Nearside("publish " + Folder() + " --site demo");
   EXPECT_THAT(run.out, HasSubstr("uploading  1/1 files"));
   EXPECT_EQ(node_->counters.stored_blobs.load(), stored + 1);
   EXPECT_EQ(Visit("/").body, "home 2");
@@ -120,7 +84,8 @@ TEST_F(CommandLineTest, ManyFilesGoOverSeveralConnections) {
   for (int i = 0; i < 100; ++i) {
     dir_.Write("site/f" + std::to_string(i), std::string(static_cast<size_t>(1000 + i), 'x'));
   }
-  const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test --jobs 8");
+  const Outcome run =
+      Nearside("publish " + Folder() + " --site demo --host www.demo.test --jobs 8");
   EXPECT_EQ(run.code, 0) << run.errors;
   EXPECT_EQ(Visit("/f99").body.size(), 1099u);
 }
@@ -133,7 +98,7 @@ TEST_F(CommandLineTest, PublishSaysWhatIsWrongAndChangesNothing) {
   EXPECT_THAT(Nearside("publish " + dir_.In("empty") + " --site demo").errors,
               HasSubstr("holds no file"));
   std::filesystem::create_symlink("/etc/passwd", dir_.In("site/link"));
-  const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
+  const Outcome run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.errors, HasSubstr("site/link: a symbolic link that leaves the folder"));
   EXPECT_EQ(LastEvent(), 0u);
@@ -142,7 +107,7 @@ TEST_F(CommandLineTest, PublishSaysWhatIsWrongAndChangesNothing) {
 TEST_F(CommandLineTest, AWaitThatTheOriginWouldRefuseIsRefusedBeforeTheUpload) {
   WriteSite();
   const std::string publish = "publish " + Folder() + " --site demo --host www.demo.test --wait ";
-  const Run run = Nearside(publish + "2m");
+  const Outcome run = Nearside(publish + "2m");
   EXPECT_EQ(run.code, 2);
   EXPECT_THAT(run.errors, HasSubstr("at most 1m"));
   EXPECT_EQ(node_->counters.stored_blobs.load(), 0u);
@@ -152,7 +117,7 @@ TEST_F(CommandLineTest, AWaitThatTheOriginWouldRefuseIsRefusedBeforeTheUpload) {
 TEST_F(CommandLineTest, HostsThatAreTheSameChangeNoSite) {
   PublishFirst();
   const uint64_t before = LastEvent();
-  const Run run =
+  const Outcome run =
       Nearside("publish " + Folder() + " --site demo --host WWW.Demo.test --host www.demo.test");
   EXPECT_EQ(run.code, 0) << run.errors;
   const std::vector<storage::Event> events = node_->metadata->Events(before, 10).value();
@@ -162,7 +127,7 @@ TEST_F(CommandLineTest, HostsThatAreTheSameChangeNoSite) {
 TEST_F(CommandLineTest, APathThatTheOriginRefusesIsNamed) {
   WriteSite();
   dir_.Write("site/back\\slash.txt", "x");
-  const Run run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
+  const Outcome run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.errors, HasSubstr("backslash"));
 }
@@ -171,12 +136,12 @@ TEST_F(CommandLineTest, ReleasesAndRollback) {
   PublishFirst();
   dir_.Write("site/index.html", "home 2");
   (void)Nearside("publish " + Folder() + " --site demo");
-  const Run back = Nearside("rollback --site demo");
+  const Outcome back = Nearside("rollback --site demo");
   EXPECT_EQ(back.code, 0) << back.errors;
   EXPECT_THAT(back.out,
               StartsWith("release 1 of demo is active again (before: 2), 1 file changed\n"));
   EXPECT_EQ(Visit("/").body, "home");
-  const Run list = Nearside("releases --site demo");
+  const Outcome list = Nearside("releases --site demo");
   EXPECT_THAT(list.out, StartsWith("RELEASE  STATE   KIND       CREATED"));
   EXPECT_THAT(list.out, HasSubstr("\n2        past    published"));
   EXPECT_THAT(list.out, HasSubstr("\n1        active  published"));
@@ -189,7 +154,7 @@ TEST_F(CommandLineTest, ReleasesAndRollback) {
 
 TEST_F(CommandLineTest, RollbackWithoutAnEarlierReleaseSaysSo) {
   PublishFirst();
-  const Run run = Nearside("rollback --site demo");
+  const Outcome run = Nearside("rollback --site demo");
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.errors, HasSubstr("no release that was active before"));
 }
@@ -204,7 +169,7 @@ TEST_F(CommandLineTest, PurgePrintsALineAnEdgeAndSucceedsWhenAllHaveConfirmed) {
     Report("frankfurt", wanted);
     Report("tokyo", wanted);
   });
-  const Run run = Nearside("purge /index.html --site demo --wait 20s");
+  const Outcome run = Nearside("purge /index.html --site demo --wait 20s");
   edges.join();
   EXPECT_EQ(run.code, 0) << run.out << run.errors;
   EXPECT_THAT(run.out, HasSubstr("frankfurt  " + std::to_string(wanted)));
@@ -217,11 +182,11 @@ TEST_F(CommandLineTest, PurgeEndsWith3WhenAnEdgeHasNotConfirmed) {
   PublishFirst();
   Report("tokyo", 1);
   ASSERT_TRUE(node_->fleet.Report("gone", {1, 1}, "{}", WallNow() - seconds(3600)));
-  const Run run = Nearside("purge https://www.demo.test/ --wait 50ms");
+  const Outcome run = Nearside("purge https://www.demo.test/ --wait 50ms");
   EXPECT_EQ(run.code, 3);
   EXPECT_THAT(run.out, HasSubstr("has not confirmed event"));
   EXPECT_THAT(run.out, HasSubstr("not reachable since"));
-  const Run json = Nearside("purge --tag t --site demo --wait 50ms --json");
+  const Outcome json = Nearside("purge --tag t --site demo --wait 50ms --json");
   EXPECT_EQ(json.code, 3);
   EXPECT_EQ(nlohmann::json::parse(json.out)["complete"], false);
   EXPECT_EQ(Nearside("edges forget tokyo").code, 0);
@@ -230,7 +195,7 @@ TEST_F(CommandLineTest, PurgeEndsWith3WhenAnEdgeHasNotConfirmed) {
 }
 
 TEST_F(CommandLineTest, APurgeOfNothingIsWrongUsage) {
-  const Run run = Nearside("purge --site demo");
+  const Outcome run = Nearside("purge --site demo");
   EXPECT_EQ(run.code, 2);
   EXPECT_THAT(run.errors, HasSubstr("nothing to purge"));
   EXPECT_THAT(Nearside("purge https://other.test/").errors, HasSubstr("other.test"));
@@ -240,10 +205,10 @@ TEST_F(CommandLineTest, StatusIsOneScreen) {
   PublishFirst();
   Report("frankfurt", LastEvent());
   ASSERT_TRUE(node_->fleet.Report("tokyo", {1, 1}, "{}", WallNow() - seconds(3600)));
-  ScriptedServer geodns({AnswersJson(
+  ScriptedServer geodns({Answers(
       R"({"pops":[{"name":"frankfurt","addresses":["127.0.1.1"],"state":"up"},
         {"name":"virginia","addresses":["127.0.2.1"],"state":"down"}]})")});
-  const Run run = Nearside("status --geodns " + geodns.url());
+  const Outcome run = Nearside("status --geodns " + geodns.url());
   EXPECT_EQ(run.code, 0) << run.errors;
   EXPECT_THAT(run.out, HasSubstr("   up   1 site   event 2\n"));
   EXPECT_THAT(run.out, HasSubstr("geodns   " + geodns.url() + "   up   2 points of presence\n"));
@@ -264,8 +229,8 @@ TEST_F(CommandLineTest, StatusCallsAnEdgeUpOnlyWhenItReportsAndDnsDoesNotSayDown
   seen("fresh", milliseconds(0));
   seen("ill", milliseconds(0));
   seen("late", seconds(8));  // reachable for the API: it waits 10 s
-  ScriptedServer geodns({AnswersJson(R"({"pops":[{"name":"ill","state":"down"}]})")});
-  const Run run = Nearside("status --geodns " + geodns.url());
+  ScriptedServer geodns({Answers(R"({"pops":[{"name":"ill","state":"down"}]})")});
+  const Outcome run = Nearside("status --geodns " + geodns.url());
   EXPECT_THAT(run.out, HasSubstr("\nfresh  up         unknown"));
   EXPECT_THAT(run.out, HasSubstr("\nill    unhealthy  down"));
   EXPECT_THAT(run.out, HasSubstr("\nlate   silent     unknown"));
@@ -276,7 +241,7 @@ TEST_F(CommandLineTest, StatusShowsThePurgeLagInMilliseconds) {
   PublishFirst();
   Report("level", LastEvent());
   Report("behind", LastEvent() - 1);
-  const Run run = Nearside("status");
+  const Outcome run = Nearside("status");
   EXPECT_THAT(run.out, ContainsRegex("\nbehind  up .* 1 \\([0-9]+ ms\\) "));
   EXPECT_THAT(run.out, ContainsRegex("\nlevel   up .* 0 \\(0 ms\\) "));
 }
@@ -285,7 +250,7 @@ TEST_F(CommandLineTest, EdgesAreListed) {
   EXPECT_THAT(Nearside("edges").out, HasSubstr("no edge has reported yet"));
   PublishFirst();
   Report("frankfurt", LastEvent());
-  const Run run = Nearside("edges");
+  const Outcome run = Nearside("edges");
   EXPECT_EQ(run.code, 0) << run.errors;
   EXPECT_THAT(run.out, StartsWith("POP        STATE  DNS"));
   EXPECT_THAT(run.out, HasSubstr("\nfrankfurt  up     -"));
@@ -298,7 +263,7 @@ TEST_F(CommandLineTest, EdgesAreListed) {
 TEST_F(CommandLineTest, ExplainPrintsWhatTheEdgeSays) {
   std::string head;
   {
-    ScriptedServer edge({AnswersJson(
+    ScriptedServer edge({Answers(
         R"({"url":"https://a.test/x","site":"demo","key":"0f","purge_sequence":4,
             "key_parts":{"site":"demo","scheme":"https","authority":"a.test","target":"/x",
                          "asked_for":"/x?utm=1"},
@@ -312,8 +277,9 @@ TEST_F(CommandLineTest, ExplainPrintsWhatTheEdgeSays) {
                 "stale_if_error_from":"setting stale_if_error","has_validator":true}}],
             "a_request_now":{"action":"serve","reason":"fresh","because":"it is"}})",
         "200 OK", &head)});
-    const Run run = Raw("--config " + dir_.Write("client.toml", "") +
-                        " explain https://a.test/x --edge " + edge.url() + " -H Accept:b");
+    const Outcome run =
+        RunNearside("--config " + dir_.Write("client.toml", "") +
+                    " explain https://a.test/x --edge " + edge.url() + " -H Accept:b");
     EXPECT_EQ(run.code, 0) << run.errors;
     EXPECT_THAT(run.out, StartsWith("URL        https://a.test/x\n"));
     for (const char* line :
@@ -338,10 +304,10 @@ TEST_F(CommandLineTest, ExplainPrintsWhatTheEdgeSays) {
 TEST_F(CommandLineTest, ExplainPrintsJsonOnDemand) {
   std::string head;
   {
-    ScriptedServer edge(
-        {AnswersJson("{\"url\":\"u\",\"fields\":[\"x: \xc2\x9b\"]}", "200 OK", &head)});
-    const Run run = Raw("--config " + dir_.Write("client.toml", "") +
-                        " explain https://a.test/x?b=1&c=2 --json --edge " + edge.url());
+    ScriptedServer edge({Answers("{\"url\":\"u\",\"fields\":[\"x: \xc2\x9b\"]}", "200 OK", &head)});
+    const Outcome run =
+        RunNearside("--config " + dir_.Write("client.toml", "") +
+                    " explain https://a.test/x?b=1&c=2 --json --edge " + edge.url());
     EXPECT_EQ(run.code, 0) << run.errors;
     EXPECT_EQ(run.out, "{\n  \"url\": \"u\",\n  \"fields\": [\n    \"x: \\u009b\"\n  ]\n}\n");
   }
@@ -351,10 +317,10 @@ TEST_F(CommandLineTest, ExplainPrintsJsonOnDemand) {
 
 TEST_F(CommandLineTest, ExplainSaysWhyTheEdgeRefuses) {
   ScriptedServer edge(
-      {AnswersJson(R"({"error":"no site of this edge has the host \"a.test\""})", "404 Not Found"),
-       AnswersJson("nothing here", "404 Not Found")});
+      {Answers(R"({"error":"no site of this edge has the host \"a.test\""})", "404 Not Found"),
+       Answers("nothing here", "404 Not Found")});
   const std::string command = "explain https://a.test/ --edge " + edge.url();
-  const Run refused = Nearside(command);
+  const Outcome refused = Nearside(command);
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.errors, HasSubstr(": no site of this edge has the host \"a.test\""));
   EXPECT_THAT(
@@ -367,17 +333,17 @@ TEST_F(CommandLineTest, CheckFailsUnlessAllIsWell) {
   PublishFirst();
   EXPECT_THAT(Nearside("check").out, HasSubstr("FAIL  edges: none has ever reported\n"));
   Report("frankfurt", LastEvent());
-  const Run well = Nearside("check");
+  const Outcome well = Nearside("check");
   EXPECT_EQ(well.code, 0) << well.out;
   EXPECT_THAT(well.out,
               HasSubstr("answers and takes the token, 1 site\nok    edge frankfurt: up\n"));
-  ScriptedServer geodns({AnswersJson(R"({"pops":[{"name":"tokyo","state":"down"}]})")});
-  const Run down = Nearside("check --geodns " + geodns.url());
+  ScriptedServer geodns({Answers(R"({"pops":[{"name":"tokyo","state":"down"}]})")});
+  const Outcome down = Nearside("check --geodns " + geodns.url());
   EXPECT_EQ(down.code, 1);
   EXPECT_THAT(down.out, HasSubstr("FAIL  geodns: tokyo is down\n"));
   Report("behind", LastEvent() - 1);
   ASSERT_TRUE(node_->fleet.Report("gone", {1, 1}, "{}", WallNow() - seconds(3600)));
-  const Run edges = Nearside("check");
+  const Outcome edges = Nearside("check");
   EXPECT_EQ(edges.code, 1);
   EXPECT_THAT(edges.out, HasSubstr("FAIL  edge behind: up, 1 event behind\n"));
   EXPECT_THAT(edges.out, HasSubstr("FAIL  edge gone: silent, not seen for 60 min\n"));
@@ -397,8 +363,9 @@ TEST_F(CommandLineTest, StatusAsJsonHasAllParts) {
 TEST_F(CommandLineTest, StatusOfADeadOriginSaysSoAndFails) {
   const uint16_t dead = port();
   Stop();
-  const Run run = Raw("--config " + dir_.Write("client.toml", "") + " --origin http://127.0.0.1:" +
-                      std::to_string(dead) + " --token-file " + dir_.In("admin.token") + " status");
+  const Outcome run = RunNearside("--config " + dir_.Write("client.toml", "") +
+                                  " --origin http://127.0.0.1:" + std::to_string(dead) +
+                                  " --token-file " + dir_.In("admin.token") + " status");
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.out, HasSubstr("DOWN"));
   EXPECT_THAT(run.errors, HasSubstr("Connection refused"));
@@ -407,7 +374,7 @@ TEST_F(CommandLineTest, StatusOfADeadOriginSaysSoAndFails) {
 TEST_F(CommandLineTest, SingleAssets) {
   PublishFirst();
   const std::string file = dir_.Write("a.txt", "text");
-  const Run put = Nearside("assets put " + file + " x/a%20b.txt --site demo --tag t1 --tag t2");
+  const Outcome put = Nearside("assets put " + file + " x/a%20b.txt --site demo --tag t1 --tag t2");
   EXPECT_EQ(put.code, 0) << put.errors;
   EXPECT_THAT(put.out, HasSubstr("demo/x/a%20b.txt: stored, 4 B, text/plain"));
   EXPECT_EQ(Nearside("assets get x/a%20b.txt --site demo").out,
@@ -440,7 +407,7 @@ TEST_F(CommandLineTest, Sites) {
 
 TEST_F(CommandLineTest, AWrongTokenSaysWhatToDo) {
   dir_.Write("admin.token", "another-token-0123456");
-  const Run run = Nearside("sites ls");
+  const Outcome run = Nearside("sites ls");
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.errors, HasSubstr("token is not known"));
   EXPECT_THAT(run.errors, HasSubstr("--token-file"));
@@ -450,30 +417,31 @@ TEST_F(CommandLineTest, SettingsComeFromTheFileAndOptionsWin) {
   const std::string config =
       dir_.Write("client.toml", "origin = \"http://127.0.0.1:" + std::to_string(port()) +
                                     "\"\ntoken_file = \"" + dir_.In("admin.token") + "\"\n");
-  EXPECT_EQ(Raw("--config " + config + " sites ls").code, 0);
-  EXPECT_EQ(Raw("sites ls --config " + config).code, 0);
-  EXPECT_THAT(Raw("--config " + config + " --origin https://x.test sites ls").errors,
+  EXPECT_EQ(RunNearside("--config " + config + " sites ls").code, 0);
+  EXPECT_EQ(RunNearside("sites ls --config " + config).code, 0);
+  EXPECT_THAT(RunNearside("--config " + config + " --origin https://x.test sites ls").errors,
               HasSubstr("does not speak TLS"));
-  EXPECT_THAT(Raw("--config " + dir_.Write("bad.toml", "nonsense") + " sites ls").errors,
+  EXPECT_THAT(RunNearside("--config " + dir_.Write("bad.toml", "nonsense") + " sites ls").errors,
               HasSubstr("bad.toml:1"));
 }
 
 TEST_F(CommandLineTest, HelpTeachesByExamples) {
-  const Run run = Raw("--help");
+  const Outcome run = RunNearside("--help");
   EXPECT_EQ(run.code, 0);
   for (const char* text :
        {"publish", "purge", "status", "rollback", "Examples:", "client.toml", "Exit codes"}) {
     EXPECT_THAT(run.out, HasSubstr(text));
   }
-  EXPECT_THAT(Raw("purge --help").out, HasSubstr("nearside purge --tag product-7 --site demo"));
-  EXPECT_THAT(Raw("publish --help").out, HasSubstr(".well-known"));
-  EXPECT_THAT(Raw("--version").out, StartsWith("nearside "));
+  EXPECT_THAT(RunNearside("purge --help").out,
+              HasSubstr("nearside purge --tag product-7 --site demo"));
+  EXPECT_THAT(RunNearside("publish --help").out, HasSubstr(".well-known"));
+  EXPECT_THAT(RunNearside("--version").out, StartsWith("nearside "));
 }
 
 TEST_F(CommandLineTest, WrongUsageIs2AndPointsToHelp) {
   for (const char* command : {"", "nonsense", "publish", "purge --wait 2", "releases", "assets",
                               "status --what", "publish x --site demo --jobs 0"}) {
-    const Run run = Raw(command);
+    const Outcome run = RunNearside(command);
     EXPECT_EQ(run.code, 2) << command;
     EXPECT_THAT(run.errors, HasSubstr("--help")) << command;
     EXPECT_THAT(run.out, Not(HasSubstr("Usage"))) << command;
@@ -483,7 +451,7 @@ TEST_F(CommandLineTest, WrongUsageIs2AndPointsToHelp) {
 TEST_F(CommandLineTest, ATokenIsMadeListedUsedAndRevoked) {
   PublishFirst();
   const std::string file = dir_.In("ci.token");
-  const Run made =
+  const Outcome made =
       Nearside("token create ci --site demo --scope read,purge --expires 90d --save " + file);
   ASSERT_EQ(made.code, 0) << made.errors;
   EXPECT_THAT(made.out, ContainsRegex("scopes +read,purge\n"));
@@ -494,30 +462,30 @@ TEST_F(CommandLineTest, ATokenIsMadeListedUsedAndRevoked) {
   const std::string id = listed[0]["id"];
   EXPECT_THAT(Nearside("token list").out, ContainsRegex(id + " +ci +demo +read,purge +active"));
   const auto purge = [&] {
-    return Raw("--config " + dir_.In("client.toml") +
-               " --origin http://127.0.0.1:" + std::to_string(port()) + " --token-file " + file +
-               " purge /a --site demo --wait 0s");
+    return RunNearside("--config " + dir_.In("client.toml") +
+                       " --origin http://127.0.0.1:" + std::to_string(port()) + " --token-file " +
+                       file + " purge /a --site demo --wait 0s");
   };
   EXPECT_EQ(purge().code, 0) << purge().errors;
-  const Run revoked = Nearside("token revoke " + id);
+  const Outcome revoked = Nearside("token revoke " + id);
   EXPECT_EQ(revoked.code, 0) << revoked.errors;
   EXPECT_THAT(revoked.out, HasSubstr(id));
-  const Run refused = purge();
+  const Outcome refused = purge();
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.errors, HasSubstr("was revoked"));
   EXPECT_THAT(Nearside("token list").out, HasSubstr("revoked"));
 }
 
 TEST_F(CommandLineTest, ATokenThatIsNotSavedIsPrintedOnce) {
-  const Run made = Nearside("token create watch --all-sites --scope read");
+  const Outcome made = Nearside("token create watch --all-sites --scope read");
   ASSERT_EQ(made.code, 0) << made.errors;
   EXPECT_THAT(made.out, ContainsRegex("token +nst_[0-9a-f]{20}_"));
   EXPECT_THAT(made.out, ContainsRegex("site +all\n"));
   EXPECT_THAT(made.out, ContainsRegex("expires +never\n"));
-  const Run json = Nearside("token create watch --all-sites --json");
+  const Outcome json = Nearside("token create watch --all-sites --json");
   EXPECT_THAT(nlohmann::json::parse(json.out)["token"].get<std::string>(), StartsWith("nst_"));
   EXPECT_TRUE(nlohmann::json::parse(json.out)["s3"].contains("secret_access_key"));
-  const Run saved =
+  const Outcome saved =
       Nearside("token create watch --all-sites --json --save " + dir_.In("watch.token"));
   const auto shown = nlohmann::json::parse(saved.out);
   EXPECT_FALSE(shown.contains("token"));
@@ -526,7 +494,7 @@ TEST_F(CommandLineTest, ATokenThatIsNotSavedIsPrintedOnce) {
 }
 
 TEST_F(CommandLineTest, ATokenThatCannotBeKeptIsRevoked) {
-  const Run run = Nearside("token create ci --all-sites --save " + dir_.In("none/ci.token"));
+  const Outcome run = Nearside("token create ci --all-sites --save " + dir_.In("none/ci.token"));
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.errors, HasSubstr("is revoked"));
   const auto listed = nlohmann::json::parse(Nearside("token list --json").out)["tokens"];
@@ -544,18 +512,18 @@ TEST_F(CommandLineTest, WrongTokenCommandsSayWhatWasExpected) {
       {"token", "--help"},
   };
   for (const auto& [command, expected] : rows) {
-    const Run run = Nearside(command);
+    const Outcome run = Nearside(command);
     EXPECT_EQ(run.code, 2) << command << run.out;
     EXPECT_THAT(run.errors, HasSubstr(expected)) << command;
   }
   EXPECT_EQ(Nearside("token create ci --site none").code, 1);
-  EXPECT_THAT(Raw("token --help").out, HasSubstr("Scopes: read"));
-  EXPECT_THAT(Raw("audit --help").out, HasSubstr("WHO is the token's name"));
+  EXPECT_THAT(RunNearside("token --help").out, HasSubstr("Scopes: read"));
+  EXPECT_THAT(RunNearside("audit --help").out, HasSubstr("WHO is the token's name"));
 }
 
 TEST_F(CommandLineTest, TheAuditShowsWhoDidWhat) {
   PublishFirst();
-  const Run audit = Nearside("audit --site demo");
+  const Outcome audit = Nearside("audit --site demo");
   ASSERT_EQ(audit.code, 0) << audit.errors;
   EXPECT_THAT(audit.out, HasSubstr("WHO"));
   EXPECT_THAT(audit.out,

@@ -3,11 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <sstream>
-
-#include "cli/command_line.h"
-#include "tests/cli/scripted_server.h"
+#include "tests/cli/command_run.h"
 #include "tests/support/temp_dir.h"
 
 namespace nearside::cli::test {
@@ -18,41 +14,8 @@ using ::testing::StartsWith;
 
 class GeodnsCommandsTest : public ::testing::Test {
  protected:
-  struct Outcome {
-    int code = -1;
-    std::string out;
-    std::string errors;
-  };
   Outcome Run(const std::string& command, const std::string& settings = "") {
-    std::istringstream stream("nearside --config " + dir_.Write("client.toml", settings) + " " +
-                              command);
-    std::vector<std::string> words;
-    for (std::string word; stream >> word;) words.push_back(word);
-    std::vector<const char*> argv;
-    for (const std::string& word : words) argv.push_back(word.c_str());
-    char* text[2] = {};
-    size_t size[2] = {};
-    std::FILE* out = ::open_memstream(&text[0], &size[0]);
-    std::FILE* errors = ::open_memstream(&text[1], &size[1]);
-    Outcome outcome;
-    outcome.code = RunCommandLine(static_cast<int>(argv.size()), argv.data(), out, errors);
-    std::fclose(out);
-    std::fclose(errors);
-    outcome.out.assign(text[0], size[0]);
-    outcome.errors.assign(text[1], size[1]);
-    std::free(text[0]);
-    std::free(text[1]);
-    return outcome;
-  }
-  static ScriptedServer::Connection Says(const std::string& body,
-                                         const std::string& status = "200 OK",
-                                         std::string* head = nullptr) {
-    return [body, status, head](int fd) {
-      const std::string received = ScriptedServer::ReadHead(fd);
-      if (head != nullptr) *head = received;
-      ScriptedServer::Write(fd, "HTTP/1.1 " + status + "\r\ncontent-length: " +
-                                    std::to_string(body.size()) + "\r\n\r\n" + body);
-    };
+    return RunNearside("--config " + dir_.Write("client.toml", settings) + " " + command);
   }
   std::string TokenFile() { return dir_.Write("token", "0123456789abcdef\n"); }
   nearside::test::TempDir dir_;
@@ -63,8 +26,8 @@ constexpr const char* kDrained =
 
 TEST_F(GeodnsCommandsTest, DrainTellsEveryServerWithTheToken) {
   std::string heads[2];
-  ScriptedServer first({Says(kDrained, "200 OK", &heads[0])});
-  ScriptedServer second({Says(kDrained, "200 OK", &heads[1])});
+  ScriptedServer first({Answers(kDrained, "200 OK", &heads[0])});
+  ScriptedServer second({Answers(kDrained, "200 OK", &heads[1])});
   const Outcome outcome = Run("drain tokyo --token-file " + TokenFile() + " --geodns " +
                               first.url() + " --geodns " + second.url());
   EXPECT_EQ(outcome.code, 0) << outcome.errors;
@@ -77,9 +40,9 @@ TEST_F(GeodnsCommandsTest, DrainTellsEveryServerWithTheToken) {
 }
 
 TEST_F(GeodnsCommandsTest, OneServerThatFailsKeepsNobodyFromBeingTold) {
-  ScriptedServer first({Says(R"({"error":"there is no [[pop]] called \"tokyo\"; there are a, b"})",
-                             "404 Not Found")});
-  ScriptedServer second({Says(
+  ScriptedServer first({Answers(
+      R"({"error":"there is no [[pop]] called \"tokyo\"; there are a, b"})", "404 Not Found")});
+  ScriptedServer second({Answers(
       R"({"pop":"tokyo","drained":false,"changed":false,"outlives_restart":false,"still_up":3})")});
   const Outcome outcome = Run("undrain tokyo --geodns " + first.url() + " --geodns " + second.url(),
                               "geodns_token_file = \"" + TokenFile() + "\"");
@@ -89,7 +52,7 @@ TEST_F(GeodnsCommandsTest, OneServerThatFailsKeepsNobodyFromBeingTold) {
 }
 
 TEST_F(GeodnsCommandsTest, DrainSaysWhenARestartForgetsIt) {
-  ScriptedServer server({Says(
+  ScriptedServer server({Answers(
       R"({"pop":"tokyo","drained":true,"changed":true,"outlives_restart":false,"still_up":2})")});
   const Outcome outcome =
       Run("drain tokyo --token-file " + TokenFile(), "geodns = \"" + server.url() + "\"");
@@ -123,7 +86,7 @@ constexpr const char* kExplained = R"({"name": "www.demo.test.", "client": "133.
 
 TEST_F(GeodnsCommandsTest, ExplainPrintsWhatGeodnsSays) {
   std::string head;
-  ScriptedServer server({Says(kExplained, "200 OK", &head), Says(kExplained)});
+  ScriptedServer server({Answers(kExplained, "200 OK", &head), Answers(kExplained)});
   const Outcome outcome =
       Run("explain --dns www.demo.test --client 133.11.0.1 --geodns " + server.url());
   EXPECT_EQ(outcome.code, 0) << outcome.errors;
@@ -142,7 +105,7 @@ TEST_F(GeodnsCommandsTest, ExplainPrintsWhatGeodnsSays) {
 }
 
 TEST_F(GeodnsCommandsTest, ExplainOfAStaticNameSaysSo) {
-  ScriptedServer server({Says(R"({"name": "ns.demo.test.", "client": "192.0.2.1/32",
+  ScriptedServer server({Answers(R"({"name": "ns.demo.test.", "client": "192.0.2.1/32",
     "zone": "demo.test.", "serial": 7, "steered": false, "found": "static"})")});
   const Outcome outcome =
       Run("explain --dns ns.demo.test --client 192.0.2.1 --geodns " + server.url());
@@ -152,7 +115,7 @@ TEST_F(GeodnsCommandsTest, ExplainOfAStaticNameSaysSo) {
 
 TEST_F(GeodnsCommandsTest, SteerPrintsTables) {
   std::string head;
-  ScriptedServer server({Says(R"({"name": "www.demo.test.", "policy": "nearest", "families": [
+  ScriptedServer server({Answers(R"({"name": "www.demo.test.", "policy": "nearest", "families": [
     {"family": "ipv4", "clients": 100000.0, "moved": 0.25,
      "before": {"frankfurt": 0.25, "tokyo": 0.75}, "after": {"tokyo": 1.0},
      "continents": [{"continent": "EU", "share": 0.25, "moved": 1.0, "before": {"frankfurt": 1.0},
@@ -163,7 +126,7 @@ TEST_F(GeodnsCommandsTest, SteerPrintsTables) {
                     "before": {"frankfurt": 1.0}, "after": {"tokyo": 1.0}},
                    {"country": "FR", "continent": "EU", "share": 0.1, "moved": 1.0,
                     "before": {"frankfurt": 1.0}, "after": {"tokyo": 1.0}}]}]})",
-                              "200 OK", &head)});
+                                 "200 OK", &head)});
   const Outcome outcome =
       Run("steer --without frankfurt --without oslo --load tokyo:1.5 "
           "--countries 1 --geodns " +
