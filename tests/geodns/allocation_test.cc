@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <new>
 
 #include "geodns/query_desk.h"
 #include "geodns/responder.h"
@@ -12,27 +11,8 @@
 #include "geodns/zone_keys.h"
 #include "tests/dns/wire_query.h"
 #include "tests/geodns/mmdb_writer.h"
+#include "tests/support/allocation_counter.h"
 #include "tests/support/temp_dir.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kCounts = false;  // the sanitizers' own operator new stays
-#else
-constexpr bool kCounts = true;
-#endif
-
-namespace {
-thread_local size_t allocations = 0;
-}  // namespace
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-void* operator new(size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-#endif
 
 namespace nearside::geodns {
 namespace {
@@ -76,13 +56,13 @@ void AskForEverything(const Snapshot& snapshot, Signer* signer, bool expect_none
         if (subnet) query.Subnet("10.1.0.0/16");
         auto bytes = query.Bytes();
         Tally tally;
-        size_t before = allocations;
+        size_t before = test::Allocations();
         if (signer != nullptr) signer->Begin(FromUnixMillis(1'800'000'000'000), 0);
         Asker asker{.address = client};
         asker.signer = signer;
         answered += Respond(snapshot, bytes, asker, out, &tally) > 0;
         if (expect_none) {
-          EXPECT_EQ(allocations, before) << name << ' ' << qtype;
+          EXPECT_EQ(test::Allocations(), before) << name << ' ' << qtype;
         }
       }
     }
@@ -91,7 +71,6 @@ void AskForEverything(const Snapshot& snapshot, Signer* signer, bool expect_none
 }
 
 TEST(AllocationTest, AnsweringTakesNoMemory) {
-  if (!kCounts) GTEST_SKIP() << "a sanitizer owns operator new";
   test::TempDir dir;
   auto world = LoadWorld(dir, false);
   ASSERT_TRUE(world) << world.error().message;
@@ -99,7 +78,6 @@ TEST(AllocationTest, AnsweringTakesNoMemory) {
 }
 
 TEST(AllocationTest, AnsweringWithRememberedSignaturesTakesNoMemory) {
-  if (!kCounts) GTEST_SKIP() << "a sanitizer owns operator new";
   test::TempDir dir;
   auto world = LoadWorld(dir, true);
   ASSERT_TRUE(world) << world.error().message;
@@ -112,7 +90,6 @@ TEST(AllocationTest, AnsweringWithRememberedSignaturesTakesNoMemory) {
 /// With all that stands before an answer: a cookie of each kind, the rate of a network above and
 /// below its limit, and counting.
 TEST(AllocationTest, CookiesAndLimitsTakeNoMemory) {
-  if (!kCounts) GTEST_SKIP() << "a sanitizer owns operator new";
   auto origin = *dns::Name::FromText("demo.test.");
   auto records =
       ParseZoneFile("$TTL 9\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2.1\n", "z", origin);
@@ -145,9 +122,9 @@ TEST(AllocationTest, CookiesAndLimitsTakeNoMemory) {
   size_t answered = 0;
   for (int round = 0; round < 50; ++round) {
     for (const auto& query : queries) {
-      const size_t before = allocations;
+      const size_t before = test::Allocations();
       answered += desk.Answer(query, client, Transport::kUdp, out) > 0;
-      ASSERT_EQ(allocations, before);
+      ASSERT_EQ(test::Allocations(), before);
     }
   }
   EXPECT_GT(answered, 50U) << "those with the good cookie at least";
