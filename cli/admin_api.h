@@ -19,10 +19,4 @@ Result<Json> PostAdmin(const std::string& url, const std::string& target,
                        const std::string& token_file, const std::string& body,
                        std::string_view whose);
 
-/// POST of `body` (JSON, or "" for none) to `target` there, with the admin token of `token_file`:
-/// the JSON object of the answer. Errors: as AskAdmin, kOperator no_token.
-Result<Json> PostAdmin(const std::string& url, const std::string& target,
-                       const std::string& token_file, const std::string& body,
-                       std::string_view whose);
-
 }  // namespace nearside::cli

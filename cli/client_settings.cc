@@ -21,11 +21,16 @@ settings::Table ClientTable() {
   settings::Table table;
   table.Key("origin", &ClientSettings::origin,
             {.fallback = "http://127.0.0.1:9000",
-             .prose = "Where the origin's API is. `--origin` wins."});
+             .prose = "Where the origin's API is, by `http://` or `https://`. `--origin` wins."});
   table.Key("token_file", &ClientSettings::token_file,
             {.fallback = "",
              .prose = "File with the API's bearer token. `--token-file` wins. Keep it readable for "
                       "yourself alone."});
+  table.Key(
+      "ca", &ClientSettings::ca,
+      {.fallback = "",
+       .prose = "PEM file of the authorities that the origin's certificate may come from, for "
+                "`https://`. Without it: the system's. `--ca` wins."});
   table.Key("geodns", &ClientSettings::geodns,
             {.fallback = "",
              .prose = "Admin address of GeoDNS, as `http://127.0.0.1:7053`: `nearside status` then "

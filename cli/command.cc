@@ -9,7 +9,7 @@ Result<OriginApi> CommandContext::Api() const {
   if (!server) return unexpected(std::move(server.error()));
   Result<std::string> token = ReadToken(settings.token_file);
   if (!token) return unexpected(std::move(token.error()));
-  return OriginApi(std::move(*server), std::move(*token));
+  return OriginApi(std::move(*server), std::move(*token), settings.ca);
 }
 
 Exit CommandContext::Failed(const Error& error) const {

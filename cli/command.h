@@ -16,6 +16,7 @@ namespace nearside::cli {
 struct GlobalOptions {
   std::string origin;
   std::string token_file;
+  std::string ca;
   std::string config;
 };
 
@@ -23,7 +24,7 @@ struct CommandContext {
   ClientSettings settings;  ///< with the command line's values in them
   Terminal& terminal;
 
-  /// The origin's API with the token. Errors: kOperator bad_url, https_unsupported, no_token.
+  /// The origin's API with the token. Errors: kOperator bad_url, no_token.
   Result<OriginApi> Api() const;
   /// Prints what went wrong.
   Exit Failed(const Error& error) const;

@@ -206,6 +206,8 @@ void CommandLine::AddGlobal() {
                        "Print the version and exit");
   app.add_option("--origin", global.origin, "The origin's API, as http://127.0.0.1:9000")
       ->type_name("URL");
+  app.add_option("--ca", global.ca, "Authorities of its certificate, for https:// (PEM)")
+      ->type_name("FILE");
   app.add_option("--token-file", global.token_file,
                  "File with the bearer token of the API, or of GeoDNS")
       ->type_name("FILE");
@@ -475,6 +477,7 @@ Exit Run(CommandLine& line) {
     return Exit::kFailed;
   }
   if (!line.global.origin.empty()) settings->origin = line.global.origin;
+  if (!line.global.ca.empty()) settings->ca = line.global.ca;
   if (!line.global.token_file.empty()) {
     settings->token_file = settings->geodns_token_file = line.global.token_file;
   }

@@ -31,19 +31,15 @@ tl::unexpected<Error> Unreachable(const ServerUrl& server, const std::string& wh
                   "~/.config/nearside/client.toml, says where it is");
 }
 
-/// Waits for `events`; 0 is a timeout.
-short Poll(int fd, short events, milliseconds timeout) {
-  pollfd watched{fd, events, 0};
-  int n = 0;
-  do {
-    n = ::poll(&watched, 1, static_cast<int>(timeout.count()));
-  } while (n < 0 && errno == EINTR);
-  return n <= 0 ? short{0} : watched.revents;
-}
-
 /// "" when `fd` is connected, or why not.
 std::string FinishConnect(int fd) {
-  if (Poll(fd, POLLOUT, kConnectTimeout) == 0) return "no answer in 10 s";
+  pollfd watched{fd, POLLOUT, 0};
+  while (true) {
+    const int n = ::poll(&watched, 1, static_cast<int>(kConnectTimeout.count()));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return "no answer in 10 s";
+    break;
+  }
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
@@ -58,20 +54,17 @@ Result<ServerUrl> ServerUrl::Parse(std::string_view url) {
     return Fail(Fault::kOperator, "bad_url",
                 uri.error().message + "; expected for example http://127.0.0.1:9000");
   }
-  if (uri->scheme == "https") {
-    return Fail(
-        Fault::kOperator, "https_unsupported",
-        "\"" + std::string(url) +
-            "\": this version of the client does not speak TLS. Reach the origin by http over a "
-            "tunnel, for example: ssh -L 9000:127.0.0.1:9000 HOST, then --origin "
-            "http://127.0.0.1:9000");
+  if (uri->scheme != "http" && uri->scheme != "https") {
+    return Fail(Fault::kOperator, "bad_url",
+                "\"" + std::string(url) + "\": expected http:// or https://");
   }
   if ((!uri->path.empty() && uri->path != "/") || uri->has_query) {
     return Fail(Fault::kOperator, "bad_url",
                 "\"" + std::string(url) + "\": expected scheme, host and port alone");
   }
   const http::Authority authority = *http::SplitAuthority(uri->authority);
-  return ServerUrl{std::string(authority.host), authority.port.value_or(80)};
+  const bool tls = uri->scheme == "https";
+  return ServerUrl{std::string(authority.host), authority.port.value_or(tls ? 443 : 80), tls};
 }
 
 std::string ServerUrl::Authority() const {
@@ -79,16 +72,7 @@ std::string ServerUrl::Authority() const {
   return (ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-std::string ServerUrl::ToString() const { return "http://" + Authority(); }
-
-HttpClient::~HttpClient() { Close(); }
-
-HttpClient::HttpClient(HttpClient&& other) noexcept
-    : server_(std::move(other.server_)), fd_(std::exchange(other.fd_, -1)) {}
-
-void HttpClient::Close() {
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-}
+std::string ServerUrl::ToString() const { return (tls ? "https://" : "http://") + Authority(); }
 
 Status HttpClient::Connect() {
   addrinfo hints{};
@@ -98,30 +82,43 @@ Status HttpClient::Connect() {
       ::getaddrinfo(server_.host.c_str(), std::to_string(server_.port).c_str(), &hints, &found);
   if (error != 0) return Unreachable(server_, ::gai_strerror(error));
   std::string why = "no address";
-  for (const addrinfo* one = found; one != nullptr && fd_ < 0; one = one->ai_next) {
+  int connected = -1;
+  for (const addrinfo* one = found; one != nullptr && connected < 0; one = one->ai_next) {
     const int fd =
         ::socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, one->ai_protocol);
     if (fd < 0) continue;
     const bool started = ::connect(fd, one->ai_addr, one->ai_addrlen) == 0 || errno == EINPROGRESS;
     why = started ? FinishConnect(fd) : std::strerror(errno);
     if (why.empty()) {
-      fd_ = fd;
+      connected = fd;
     } else {
       ::close(fd);
     }
   }
   ::freeaddrinfo(found);
-  if (fd_ < 0) return Unreachable(server_, why);
+  if (connected < 0) return Unreachable(server_, why);
   const int on = 1;
-  ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(connected, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  auto channel = std::make_unique<net::ClientChannel>(net::Descriptor(connected));
+  if (server_.tls) {
+    if (Status secured = channel->StartTls(server_.host, ca_file_, kConnectTimeout); !secured) {
+      Error refused = std::move(secured.error());
+      if (refused.fault == Fault::kOrigin) {
+        refused.message = "cannot reach " + server_.ToString() + ": " + refused.message +
+                          ". --ca, or ca = \"…\" in client.toml, names the authorities that count";
+      }
+      return unexpected(std::move(refused));
+    }
+  }
+  channel_ = std::move(channel);
   return {};
 }
 
 /// One request and its response on a connection.
 class HttpClient::Exchange {
  public:
-  Exchange(int fd, const ServerUrl& server, const HttpRequest& request)
-      : fd_(fd), server_(server), request_(request), parser_({}) {}
+  Exchange(net::ClientChannel& channel, const ServerUrl& server, const HttpRequest& request)
+      : channel_(channel), server_(server), request_(request), parser_({}) {}
   ~Exchange() {
     if (file_ >= 0) ::close(file_);
   }
@@ -142,7 +139,7 @@ class HttpClient::Exchange {
   Status Take(std::string_view input);
   Status TakeBody(std::string_view piece);
 
-  const int fd_;
+  net::ClientChannel& channel_;
   const ServerUrl& server_;
   const HttpRequest& request_;
   http::Http1ResponseParser parser_;
@@ -181,16 +178,16 @@ std::string HttpClient::Exchange::Head() const {
 
 Result<bool> HttpClient::Exchange::SendBytes(std::string_view bytes) {
   while (!bytes.empty()) {
-    const short ready = Poll(fd_, POLLIN | POLLOUT, request_.timeout);
+    const short ready = channel_.Wait(POLLIN | POLLOUT, request_.timeout);
     if (ready == 0) {
       return Fail(Fault::kOrigin, "timeout", server_.ToString() + " takes nothing any more");
     }
     // An answer before the end of the content is a refusal.
-    if ((ready & (POLLIN | POLLERR | POLLHUP)) != 0) return false;
-    const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n < 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(n));
+    if ((ready & (POLLIN | POLLERR | POLLHUP)) != 0 && channel_.HasInput()) return false;
+    const net::ClientChannel::Moved sent = channel_.Send(bytes);
+    if (sent.outcome == net::ClientChannel::Outcome::kNotYet) continue;
+    if (sent.outcome != net::ClientChannel::Outcome::kDone) return false;
+    bytes.remove_prefix(sent.bytes);
   }
   return true;
 }
@@ -261,18 +258,19 @@ Status HttpClient::Exchange::Take(std::string_view input) {
 Status HttpClient::Exchange::Receive() {
   std::vector<char> buffer(kPieceBytes);
   while (!ended_) {
-    if (Poll(fd_, POLLIN, request_.timeout) == 0) {
+    const net::ClientChannel::Moved received = channel_.Receive(buffer);
+    if (received.outcome == net::ClientChannel::Outcome::kNotYet) {
+      if (channel_.Wait(POLLIN, request_.timeout) != 0) continue;
       return Fail(Fault::kOrigin, "timeout", server_.ToString() + " does not answer");
     }
-    const ssize_t n = ::recv(fd_, buffer.data(), buffer.size(), 0);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n > 0) {
+    if (received.outcome == net::ClientChannel::Outcome::kDone) {
       untouched_ = false;
-      Status taken = Take({buffer.data(), static_cast<size_t>(n)});
+      Status taken = Take({buffer.data(), received.bytes});
       if (!taken) return taken;
       continue;
     }
-    if (n == 0 && parser_.EndOfInput() == http::ParseEvent::kEnd) break;
+    const bool ended = received.outcome == net::ClientChannel::Outcome::kEnd;
+    if (ended && parser_.EndOfInput() == http::ParseEvent::kEnd) break;
     return Fail(Fault::kOrigin, "unreachable",
                 server_.ToString() + " ended the connection before it had answered");
   }
@@ -295,14 +293,14 @@ Result<HttpResponse> HttpClient::Exchange::Run() {
 
 Result<HttpResponse> HttpClient::Send(const HttpRequest& request) {
   // A server that closed a kept connection has told so by now: not even a POST is lost to it.
-  if (fd_ >= 0 && Poll(fd_, POLLIN, milliseconds(0)) != 0) Close();
-  const bool kept = fd_ >= 0;
+  if (channel_ && channel_->HasInput()) channel_.reset();
+  const bool kept = channel_ != nullptr;
   if (!kept) {
     if (Status connected = Connect(); !connected) return unexpected(std::move(connected.error()));
   }
-  Exchange exchange(fd_, server_, request);
+  Exchange exchange(*channel_, server_, request);
   Result<HttpResponse> response = exchange.Run();
-  if (!response || !exchange.reusable()) Close();
+  if (!response || !exchange.reusable()) channel_.reset();
   // The server may close a connection that we keep, at any time (RFC 9112 §9.3.1).
   const bool died_idle = kept && !response && exchange.untouched() &&
                          response.error().reason == "unreachable" &&

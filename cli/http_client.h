@@ -1,24 +1,26 @@
 #pragma once
 
-// A small blocking HTTP/1.1 client over POSIX sockets, for one server. TLS is not spoken here: an
-// origin on another machine is reached through its private network or a tunnel.
+// A small blocking HTTP/1.1 client over POSIX sockets, for one server.
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "http/message.h"
+#include "net/client_channel.h"
 #include "runtime/clock.h"
 #include "runtime/result.h"
 
 namespace nearside::cli {
 
-/// Where requests go. Error: kOperator bad_url; https_unsupported says what to do instead.
+/// Where requests go. Error: kOperator bad_url.
 struct ServerUrl {
   std::string host;
   uint16_t port = 0;
+  bool tls = false;
   static Result<ServerUrl> Parse(std::string_view url);
   std::string ToString() const;   ///< "http://127.0.0.1:9000"
   std::string Authority() const;  ///< "127.0.0.1:9000"
@@ -48,23 +50,25 @@ struct HttpResponse {
 /// Keeps one connection and connects anew when it has gone. One thread.
 class HttpClient {
  public:
-  explicit HttpClient(ServerUrl server) : server_(std::move(server)) {}
-  ~HttpClient();
-  HttpClient(HttpClient&& other) noexcept;
+  /// `ca_file`: whose certificates are accepted (PEM); "": those of the system's authorities.
+  explicit HttpClient(ServerUrl server, std::string ca_file = "")
+      : server_(std::move(server)), ca_file_(std::move(ca_file)) {}
 
-  /// Errors: kOrigin unreachable, timeout, bad_response; kOperator for a file that cannot be read;
+  /// Errors: kOrigin unreachable, tls_failed, timeout, bad_response; kOperator bad_certificate
+  /// (`ca_file`), and for a file that cannot be read;
   /// kClient file_changed when a file is shorter than file_bytes. An answer that comes before all
   /// content was sent ends the sending.
   Result<HttpResponse> Send(const HttpRequest& request);
   const ServerUrl& server() const { return server_; }
+  const std::string& ca_file() const { return ca_file_; }
 
  private:
   class Exchange;
   Status Connect();
-  void Close();
 
   ServerUrl server_;
-  int fd_ = -1;
+  std::string ca_file_;
+  std::unique_ptr<net::ClientChannel> channel_;  ///< null: not connected
 };
 
 }  // namespace nearside::cli

@@ -23,8 +23,8 @@ enum class Exit : int {
 /// One thread.
 class OriginApi {
  public:
-  OriginApi(ServerUrl server, std::string token)
-      : client_(std::move(server)), token_(std::move(token)) {}
+  OriginApi(ServerUrl server, std::string token, std::string ca_file = "")
+      : client_(std::move(server), std::move(ca_file)), token_(std::move(token)) {}
 
   /// Sends with the token; a 2xx is an answer, anything else an error (kOrigin or kClient) whose
   /// message is the problem's detail and whose reason is the problem's.
@@ -35,7 +35,8 @@ class OriginApi {
   Result<Json> Delete(std::string target);
 
   const ServerUrl& server() const { return client_.server(); }
-  const std::string& token() const { return token_; }
+  /// The same with a connection of its own, for another thread.
+  OriginApi Another() const { return {client_.server(), token_, client_.ca_file()}; }
 
  private:
   Result<Json> SendJson(HttpRequest request);

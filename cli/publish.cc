@@ -128,7 +128,7 @@ Status Upload(OriginApi& api, const std::vector<const FolderFile*>& files, Termi
   std::vector<std::thread> threads;
   for (int i = 0; i < std::min<int>(jobs, static_cast<int>(files.size())); ++i) {
     threads.emplace_back([&] {
-      OriginApi own(api.server(), api.token());
+      OriginApi own = api.Another();
       for (size_t at = next++; at < files.size(); at = next++) {
         Status uploaded = UploadOne(own, *files[at], progress);
         if (!uploaded) {

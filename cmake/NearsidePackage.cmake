@@ -9,10 +9,19 @@ install(FILES
   deploy/systemd/nearside-geodns.service
   deploy/systemd/nearside-origin.service
   DESTINATION /lib/systemd/system)
-install(FILES deploy/etc/edge.toml deploy/etc/geodns.toml deploy/etc/origin.toml deploy/etc/example.org.zone
-  DESTINATION /etc/nearside)
-install(FILES README.md CHANGELOG.md docs/configuration.md docs/dns.md docs/operate.md docs/origin.md
-  DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# Settings that are there are the operator's: a second install leaves them.
+install(CODE "set(samples \"${CMAKE_SOURCE_DIR}/deploy/etc\")")
+install(CODE [[
+  foreach(name edge.toml geodns.toml origin.toml example.org.zone)
+    if(NOT EXISTS "$ENV{DESTDIR}/etc/nearside/${name}")
+      file(INSTALL "${samples}/${name}" DESTINATION "/etc/nearside")  # DESTDIR goes before it by itself
+    endif()
+  endforeach()]])
+install(FILES deploy/etc/logrotate DESTINATION /etc/logrotate.d RENAME nearside)
+install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES deploy/docker/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/deploy/docker)
+install(DIRECTORY deploy/dashboards DESTINATION ${CMAKE_INSTALL_DOCDIR}/deploy PATTERN __pycache__ EXCLUDE)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME nearside)

@@ -135,13 +135,15 @@ void AppendStatusLine(std::string_view edge, const StatusLine& line, std::string
 }
 
 std::string ErrorText(int status, Reason reason, std::string_view explanation,
-                      uint64_t request_id) {
+                      std::string_view request_id) {
   std::string text =
       std::to_string(status) + " " + std::string(http::ReasonPhrase(status)) + "\n\n";
   text += explanation;
   text += "\n\nreason: ";
   text += ReasonName(reason);
-  text += "\nrequest: " + std::to_string(request_id) + "\n";
+  text += "\nrequest: ";
+  text += request_id;
+  text += "\n";
   return text;
 }
 

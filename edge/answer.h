@@ -57,7 +57,8 @@ struct StatusLine {
 void AppendStatusLine(std::string_view edge, const StatusLine& line, std::string* out);
 
 /// The text of an error that the edge answers itself, with what it means and whom to ask.
-std::string ErrorText(int status, Reason reason, std::string_view explanation, uint64_t request_id);
+std::string ErrorText(int status, Reason reason, std::string_view explanation,
+                      std::string_view request_id);
 /// 502, 504, 421, … for a reason that is an error.
 int StatusOf(Reason reason);
 

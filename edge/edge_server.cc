@@ -54,6 +54,11 @@ Status CheckAuthorities(const EdgeSettings& settings) {
       return site.where.Refuse("origin_ca", made.error());
     }
   }
+  if (!settings.fleet.ca.empty()) {
+    if (auto made = net::TlsClient::Create(settings.fleet.ca, {"http/1.1"}); !made) {
+      return settings.fleet.where.Refuse("ca", made.error());
+    }
+  }
   return {};
 }
 
@@ -196,8 +201,8 @@ Status EdgeServer::Start() {
   if (!control) return tl::unexpected<Error>(control.error());
   control_ = std::move(*control);
   const EdgeSettings& settings = loaded_.configuration->settings;
-  auto log = AccessLog::Open(settings.node.access_log);
-  if (!log) return tl::unexpected<Error>(log.error());
+  auto log = LineLog::Open(settings.node.access_log);
+  if (!log) return settings.node.where.Refuse("access_log", log.error());
   auto store = OpenStore(settings.cache);
   if (!store) {
     const bool is_size = store.error().reason == "disk_too_small";
@@ -286,8 +291,8 @@ Status EdgeServer::StartFollower() {
   for (const std::string& url : settings.events) {
     options.origins.push_back(*http::Endpoint::Parse(url));
     if (!options.origins.back().tls || tls) continue;
-    auto made = net::TlsClient::Create("", {"http/1.1"});
-    if (!made) return settings.where.Refuse("events", made.error());
+    auto made = net::TlsClient::Create(settings.ca, {"http/1.1"});
+    if (!made) return settings.where.Refuse("ca", made.error());
     tls = std::move(*made);
   }
   // The log sends a heartbeat every few seconds; three missed ones mean that it is lost.
@@ -317,6 +322,7 @@ void EdgeServer::Serve() {
 }
 
 void EdgeServer::Reload() {
+  node_->access_log->Reopen();  // whatever becomes of the settings
   auto loaded = Load(config_, loaded_.configuration.get());
   if (!loaded) {
     Log(Level::kError, "reload_refused", {{"error", loaded.error().message}});
@@ -327,7 +333,6 @@ void EdgeServer::Reload() {
   certificate_stamps_ = StampsOf(loaded_.configuration->settings.certificates);
   origin_checks_->Use(*loaded_.configuration);
   UseCertificates(loaded_.certificates);
-  node_->access_log->Reopen();
   Log(Level::kInfo, "reloaded", {{"sites", loaded_.configuration->sites.sites().size()}});
 }
 
@@ -467,6 +472,15 @@ void EdgeServer::DeclareSessionMetrics() {
           uint64_t sum = 0;
           for (const Collected& one : collected_) sum += one.proxy_refusals[i];
           return static_cast<double>(sum);
+        });
+  }
+  if (!loaded_.certificates.empty()) {
+    // Asked on the control loop, where they are replaced.
+    node_->registry.Gauge(
+        "nearside_edge_certificate_expiry_timestamp_seconds",
+        "When the first of the certificates in use expires.", {}, [this] {
+          return static_cast<double>(ToUnixMillis(net::EarliestExpiry(loaded_.certificates))) /
+                 1000;
         });
   }
   node_->registry.Gauge("nearside_edge_connections", "Client connections now.", {},

@@ -10,7 +10,7 @@ std::shared_ptr<const net::AddressRanges> Configuration::RangesOf(
 }
 
 Node::Node(std::string node_name, std::unique_ptr<storage::CacheStore> cache,
-           std::unique_ptr<AccessLog> log)
+           std::unique_ptr<LineLog> log)
     : name(std::move(node_name)),
       metrics(registry),
       store(std::move(cache)),

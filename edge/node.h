@@ -7,13 +7,14 @@
 #include <utility>
 #include <vector>
 
-#include "edge/access_log.h"
 #include "edge/client_address.h"
 #include "edge/edge_metrics.h"
 #include "edge/fill.h"
 #include "edge/settings.h"
 #include "edge/site.h"
 #include "edge/variant_index.h"
+#include "http/request_id.h"
+#include "runtime/line_log.h"
 #include "runtime/metrics.h"
 #include "storage/cache_store.h"
 
@@ -44,13 +45,14 @@ struct Configuration {
 /// What all workers of the process share. Any thread.
 struct Node {
   Node(std::string node_name, std::unique_ptr<storage::CacheStore> cache,
-       std::unique_ptr<AccessLog> log);
+       std::unique_ptr<LineLog> log);
 
   const std::string name;
   metrics::Registry registry;
   const EdgeMetrics metrics;
   const std::unique_ptr<storage::CacheStore> store;
-  const std::unique_ptr<AccessLog> access_log;
+  const std::unique_ptr<LineLog> access_log;
+  const http::RequestIds request_ids;
   FillTable fills;
   IndexLocks index_locks;
   std::atomic<bool> draining{false};

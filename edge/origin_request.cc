@@ -7,6 +7,7 @@
 #include "edge/negotiation.h"
 #include "http/characters.h"
 #include "http/field_list.h"
+#include "http/request_id.h"
 
 namespace nearside::edge {
 namespace {
@@ -45,8 +46,8 @@ constexpr std::array<std::string_view, 29> kClaims = {"cf-connecting-ip",
 constexpr std::string_view kClaimsPrefix = "x-forwarded-";
 /// Framing is the client session's; Host comes from the authority; 100-continue is between
 /// neighbours.
-constexpr std::array<std::string_view, 4> kOurs = {"host", "content-length", "transfer-encoding",
-                                                   "expect"};
+constexpr std::array<std::string_view, 5> kOurs = {"host", "content-length", "transfer-encoding",
+                                                   "expect", http::kRequestIdField};
 constexpr std::array<std::string_view, 6> kConditions = {
     "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
 
@@ -163,6 +164,7 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
   const std::string_view version = asker.version == http::Version::kHttp2 ? "2.0 " : "1.1 ";
   head.fields.Add("via", std::string(version) + std::string(asker.edge));
   head.fields.Add("cdn-loop", asker.edge);  // RFC 8586
+  head.fields.Add(http::kRequestIdField, asker.request_id);
   return head;
 }
 

@@ -21,6 +21,7 @@ struct Asker {
   std::string peer;       ///< who the connection is from: the client, or a proxy that is trusted
   std::string chain;      ///< what such a proxy told in `field`; "" otherwise
   ForwardedField field = ForwardedField::kXForwardedFor;
+  std::string request_id;  ///< http::RequestIds
 };
 
 /// How a request is sent on.

@@ -35,8 +35,8 @@ constexpr std::array<std::string_view, 3> kSurrogateFields = {"surrogate-key", "
 constexpr std::array<std::string_view, 3> kProxyFields = {
     "proxy-authenticate", "proxy-authentication-info", "proxy-authorization"};
 /// What we tell origins about each client (edge/origin_request): no variant can be told by it.
-constexpr std::array<std::string_view, 4> kTold = {"forwarded", "x-forwarded-for", "via",
-                                                   "cdn-loop"};
+constexpr std::array<std::string_view, 5> kTold = {"forwarded", "x-forwarded-for", "via",
+                                                   "cdn-loop", "x-request-id"};
 /// RFC 9111 §3.2: fields of a 304 that describe a body which it does not have.
 constexpr std::array<std::string_view, 5> kBodyFields = {
     "content-length", "content-encoding", "content-type", "content-range", "content-language"};

@@ -282,7 +282,8 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
                     .edge = worker_.node().name,
                     .peer = exchange_.stream().peer().Ip(),
                     .chain = std::move(client.chain),
-                    .field = configuration_->forwarded_field};
+                    .field = configuration_->forwarded_field,
+                    .request_id = Id()};
   order.origin_request =
       OriginRequest(head, mode == OriginMode::kFill ? target_ : head.target, *site_, asker, mode,
                     order.validate ? &ResponseOf(*order.validate) : nullptr);
@@ -558,8 +559,7 @@ void Request::FailLoop() {
 void Request::Fail(Reason reason, std::string_view explanation) {
   const int status = StatusOf(reason);
   const std::string* page = site_ != nullptr ? site_->error_pages.Find(status) : nullptr;
-  const std::string text =
-      page != nullptr ? *page : ErrorText(status, reason, explanation, exchange_.id());
+  const std::string text = page != nullptr ? *page : ErrorText(status, reason, explanation, Id());
   http::Fields fields;
   fields.Add("content-type", page != nullptr ? kPageType : "text/plain; charset=utf-8");
   fields.Add("content-length", std::to_string(text.size()));
@@ -624,6 +624,14 @@ BodyCount Request::CountOf(Reason reason) const {
           .bytes = worker_.node().metrics.body_bytes[static_cast<size_t>(ClassOf(reason))]};
 }
 
+std::string Request::Id() const {
+  // Who tells who the client is may name the request as well.
+  if (configuration_->trusted_proxies->Contains(exchange_.stream().peer())) {
+    if (const auto id = http::RequestIdOf(exchange_.request().fields)) return std::string(*id);
+  }
+  return worker_.node().request_ids.Of(exchange_.id());
+}
+
 ClientAddress Request::Client() const {
   return ClientOf(exchange_.stream().peer(), exchange_.request().fields,
                   *configuration_->trusted_proxies, configuration_->forwarded_field);
@@ -636,7 +644,7 @@ void Request::OnFinished(const http::ExchangeOutcome& outcome) {
   if (!worker_.access_log().enabled()) return;
   const http::RequestHead& head = exchange_.request();
   worker_.access_log().Add({.time = worker_.loop().wall_now(),
-                            .id = exchange_.id(),
+                            .id = Id(),
                             .client = Client().address,
                             .version = exchange_.version(),
                             .method = head.method,

@@ -114,6 +114,8 @@ class Request final : public http::ExchangeHandler {
   void InvalidateStored(const FillHead& head);
   BodyCount CountOf(Reason reason) const;
   ClientAddress Client() const;
+  /// By which logs here and at the origin name the request.
+  std::string Id() const;
 
   Worker& worker_;
   http::Exchange& exchange_;

@@ -54,6 +54,7 @@ std::string CheckRange(std::string_view text) {
 
 Table NodeTable() {
   Table table;
+  table.Where(&NodeSettings::where);
   table.Key(
       "name", &NodeSettings::name,
       {.required = true,
@@ -526,6 +527,11 @@ Table FleetTable() {
   table.Key("token_file", &FleetSettings::token_file,
             {.fallback = "",
              .prose = "File whose first line is the fleet's bearer token.",
+             .restart = true});
+  table.Key("ca", &FleetSettings::ca,
+            {.fallback = "",
+             .prose = "PEM file of the authorities that those origins' certificates may come from, "
+                      "for `https://` URLs. Without it: the system's.",
              .restart = true});
   table.Where(&FleetSettings::where);
   return table;

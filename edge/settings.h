@@ -18,6 +18,7 @@ struct NodeSettings {
   milliseconds drain_timeout{};
   std::vector<std::string> trusted_proxies;
   std::string client_address_field;
+  settings::Origin where;
 };
 
 struct ListenSettings {
@@ -144,6 +145,7 @@ struct SiteSettings {
 struct FleetSettings {
   std::vector<std::string> events;  ///< empty: the edge stands alone
   std::string token_file;
+  std::string ca;  ///< "": the system's authorities
   settings::Origin where;
 };
 

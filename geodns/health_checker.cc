@@ -110,12 +110,16 @@ HealthChecker::HealthChecker(net::EventLoop& loop, net::Resolver& resolver,
 HealthChecker::~HealthChecker() = default;
 
 Result<std::shared_ptr<http::Client>> HealthChecker::ClientFor(const CheckPlan& plan) {
-  // Cleartext checks share the client of the system's store, which they do not use.
-  auto& client = clients_[plan.endpoint.tls ? plan.ca : ""];
+  const auto authority = plan.endpoint.tls ? std::optional(plan.ca) : std::nullopt;
+  auto& client = clients_[authority];
   if (client == nullptr) {
-    auto tls = net::TlsClient::Create(plan.endpoint.tls ? plan.ca : "", {"http/1.1"});
-    if (!tls) return plan.where.Refuse("ca", tls.error());
-    client = http::HealthCheck::MakeClient(loop_, resolver_, std::move(*tls));
+    std::shared_ptr<net::TlsClient> tls;
+    if (authority) {
+      auto made = net::TlsClient::Create(*authority, {"http/1.1"});
+      if (!made) return plan.where.Refuse("ca", made.error());
+      tls = std::move(*made);
+    }
+    client = http::HealthCheck::MakeClient(loop_, resolver_, std::move(tls));
   }
   return client;
 }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,7 +67,8 @@ class HealthChecker {
   metrics::Id failed_;
   metrics::HistogramId seconds_;
   uint64_t checks_done_ = 0;
-  std::map<std::string, std::shared_ptr<http::Client>> clients_;  ///< by CA file
+  /// By CA file; empty: the system's store; nullopt: cleartext.
+  std::map<std::optional<std::string>, std::shared_ptr<http::Client>> clients_;
   std::vector<std::unique_ptr<Probe>> probes_;
 };
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/clock.h"
 #include "runtime/result.h"
 
 namespace nearside::net {
@@ -20,7 +21,11 @@ struct Certificate {
   std::string key_file;
   std::string chain_pem;
   std::string key_pem;
+  WallTime expires;  ///< of the first certificate of the chain; set by LoadCertificate
 };
+
+/// When the first of them expires; the end of time when there are none.
+WallTime EarliestExpiry(const std::vector<Certificate>& certificates);
 
 /// Reads both files. Errors: kOperator bad_certificate or bad_key, naming the file and what is
 /// wrong: missing, not PEM, key of another certificate; expired ones only warn.

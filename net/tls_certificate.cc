@@ -4,6 +4,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+#include <ctime>
 #include <string>
 
 #include "net/address.h"
@@ -109,6 +111,12 @@ void WarnOfDates(const Certificate& certificate, const X509* leaf) {
   }
 }
 
+WallTime TimeOf(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
+  return FromUnixMillis(static_cast<int64_t>(::timegm(&parts)) * 1000);
+}
+
 Result<std::string> ReadPem(const std::string& file, std::string_view reason) {
   auto text = ReadFile(file, kMaxPemBytes);
   if (text) return text;
@@ -123,11 +131,18 @@ Result<Certificate> LoadCertificate(const std::string& chain_file, const std::st
   if (!chain_pem) return unexpected(chain_pem.error());
   auto key_pem = ReadPem(key_file, "bad_key");
   if (!key_pem) return unexpected(key_pem.error());
-  Certificate certificate{chain_file, key_file, std::move(*chain_pem), std::move(*key_pem)};
+  Certificate certificate{chain_file, key_file, std::move(*chain_pem), std::move(*key_pem), {}};
   auto pair = ReadPair(certificate);
   if (!pair) return unexpected(pair.error());
+  certificate.expires = TimeOf(X509_get0_notAfter(pair->chain.leaf.get()));
   WarnOfDates(certificate, pair->chain.leaf.get());
   return certificate;
+}
+
+WallTime EarliestExpiry(const std::vector<Certificate>& certificates) {
+  WallTime earliest = WallTime::max();
+  for (const Certificate& each : certificates) earliest = std::min(earliest, each.expires);
+  return earliest;
 }
 
 Result<std::unique_ptr<TlsIdentity>> TlsIdentity::Create(const Certificate& certificate) {

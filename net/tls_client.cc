@@ -1,5 +1,7 @@
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
+#include "net/address.h"
 #include "net/tls.h"
 #include "net/tls_context.h"
 
@@ -10,6 +12,23 @@ Result<std::shared_ptr<TlsClient>> TlsClient::Create(const std::string& ca_file,
   auto made = TlsClientContext::Make(ca_file, alpn);
   if (!made) return unexpected(made.error());
   return *made;
+}
+
+Status ExpectPeer(SSL* ssl, const std::string& host) {
+  // OpenSSL takes an empty name for "do not verify", and ends one at a NUL.
+  if (host.empty() || host.find('\0') != std::string::npos) {
+    return Fail(Fault::kOrigin, "tls_failed", "a TLS connection needs a name to verify");
+  }
+  bool set = false;
+  if (IsIpLiteral(host)) {
+    // RFC 6066 §3: no address literals in SNI.
+    set = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
+  } else {
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    set = SSL_set1_host(ssl, host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
+  }
+  if (!set) return Fail(Fault::kSelf, "tls_setup", "server name: " + TakeOpensslError());
+  return {};
 }
 
 Result<std::shared_ptr<TlsClientContext>> TlsClientContext::Make(

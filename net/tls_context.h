@@ -76,6 +76,10 @@ class TlsServerContext final : public TlsServer {
   OpensslPtr<EVP_CIPHER> ticket_cipher_;
 };
 
+/// Has the peer of a client's `ssl` verified as `host`, a canonical name or an address, and told by
+/// SNI. Errors: kOrigin tls_failed (no name), kSelf tls_setup.
+Status ExpectPeer(SSL* ssl, const std::string& host);
+
 class TlsClientContext final : public TlsClient {
  public:
   static Result<std::shared_ptr<TlsClientContext>> Make(const std::string& ca_file,

@@ -1,11 +1,8 @@
 #include "net/tls_session.h"
 
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 #include <utility>
-
-#include "net/address.h"
 
 namespace nearside::net {
 
@@ -51,24 +48,13 @@ Result<std::unique_ptr<TlsSession>> TlsSession::Accept(std::shared_ptr<TlsServer
 
 Result<std::unique_ptr<TlsSession>> TlsSession::Connect(std::shared_ptr<TlsClientContext> client,
                                                         const std::string& server_name) {
-  // OpenSSL takes an empty name for "do not verify", and ends one at a NUL.
-  if (server_name.empty() || server_name.find('\0') != std::string::npos) {
-    return Fail(Fault::kOrigin, "tls_failed", "a TLS connection needs a name to verify");
-  }
   std::unique_ptr<TlsSession> session(new TlsSession);
   if (auto status = session->Attach(client->context()); !status) return unexpected(status.error());
   SSL* ssl = session->ssl_.get();
   session->server_name_ = CanonicalHost(server_name);
-  const char* name = session->server_name_.c_str();
-  bool set;
-  if (IsIpLiteral(session->server_name_)) {
-    // RFC 6066 §3: no address literals in SNI.
-    set = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-  } else {
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    set = SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+  if (Status expected = ExpectPeer(ssl, session->server_name_); !expected) {
+    return unexpected(std::move(expected.error()));
   }
-  if (!set) return Fail(Fault::kSelf, "tls_setup", "server name: " + TakeOpensslError());
   SSL_set_connect_state(ssl);
   session->client_ = std::move(client);
   return session;

@@ -7,7 +7,6 @@
 namespace nearside::origin {
 namespace {
 
-constexpr std::string_view kKindNames[kRequestKinds] = {"visitor", "api", "upload", "events", "s3"};
 constexpr std::string_view kClassNames[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 struct CounterRow {
@@ -213,7 +212,10 @@ void ApiServer::OnRequest(std::unique_ptr<Conversation> conversation) {
 }
 
 void ApiServer::ServeVisitor(const Purpose& purpose, std::unique_ptr<Conversation> conversation) {
-  const Answer answer = AnswerVisitor(node_, purpose.site, conversation->request());
+  const http::RequestHead& head = conversation->request();
+  Answer answer = AnswerVisitor(node_, purpose.site, head);
+  // An edge that checks its origin asks by a site's host; a site may have such a page of its own.
+  if (answer.status == 404 && head.path() == "/healthz") answer = HealthAnswer(node_);
   Finish(RequestKind::kVisitor, answer, std::move(conversation));
 }
 
@@ -265,6 +267,7 @@ void ApiServer::StartFollowing(const FollowLog& follow,
   head.fields.Add("cache-control", "no-store");
   net::Descriptor socket = conversation->StartStream(head);
   node_.counters.Count(RequestKind::kEvents, head.status);
+  LogRequest(RequestKind::kEvents, head, *conversation, /*complete=*/socket.is_open());
   if (socket.is_open()) {
     Log(Level::kInfo, "follower_connected", {{"client", conversation->client()}});
     followers_->Follow(std::move(socket), follow.after, follow.token);
@@ -298,6 +301,8 @@ void ApiServer::Finish(RequestKind kind, const Answer& answer,
   conversation->Respond(answer);
   node_.counters.received_bytes += conversation->received_bytes();
   node_.counters.sent_bytes += conversation->sent_bytes();
+  const bool complete = conversation->afterwards() != Afterwards::kClose;
+  LogRequest(kind, answer, *conversation, complete);
   GiveBack(std::move(conversation));
 }
 
@@ -307,7 +312,22 @@ void ApiServer::FinishAtOnce(RequestKind kind, const Answer& answer,
   node_.counters.Count(kind, answer.status);
   conversation->RespondAtOnce(answer);
   node_.counters.sent_bytes += conversation->sent_bytes();
+  LogRequest(kind, answer, *conversation, /*complete=*/true);
   GiveBack(std::move(conversation));
+}
+
+void ApiServer::LogRequest(RequestKind kind, const Answer& answer, const Conversation& conversation,
+                           bool complete) {
+  const auto took = std::chrono::duration_cast<milliseconds>(MonoNow() - conversation.started());
+  node_.access_log.Add({.kind = KindName(kind),
+                        .client = conversation.client(),
+                        .request = conversation.request(),
+                        .status = answer.status,
+                        .reason = answer.reason,
+                        .received_bytes = conversation.received_bytes(),
+                        .sent_bytes = conversation.sent_bytes(),
+                        .duration = took,
+                        .complete = complete});
 }
 
 void ApiServer::RefuseBusy(const Purpose& purpose, std::unique_ptr<Conversation> conversation) {
@@ -350,10 +370,11 @@ void ApiServer::ExportRequests(metrics::Registry& registry) const {
   const NodeCounters& counters = node_.counters;
   for (size_t kind = 0; kind < kRequestKinds; ++kind) {
     for (size_t status = 2; status < std::size(kClassNames); ++status) {
-      registry.CounterFrom(
-          "nearside_origin_requests_total", "Requests answered on the API's addresses.",
-          {{"kind", std::string(kKindNames[kind])}, {"status", std::string(kClassNames[status])}},
-          value(counters.answers[kind][status]));
+      registry.CounterFrom("nearside_origin_requests_total",
+                           "Requests answered on the API's addresses.",
+                           {{"kind", std::string(KindName(static_cast<RequestKind>(kind)))},
+                            {"status", std::string(kClassNames[status])}},
+                           value(counters.answers[kind][status]));
     }
   }
   registry.CounterFrom("nearside_origin_locked_out_total",

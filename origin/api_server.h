@@ -26,6 +26,10 @@ class ApiServer {
   ~ApiServer();
   void Start() { gate_->Start(); }
 
+  /// A connection of a client at `client`, behind TLS that somebody else speaks. Any thread.
+  void Adopt(net::Descriptor socket, std::string client) {
+    gate_->Adopt(std::move(socket), std::move(client));
+  }
   /// Stops accepting; requests under way go on, each the last on its connection.
   void Drain();
   /// Nothing is under way any more: requests and receipts; streams of events do not count.
@@ -61,6 +65,9 @@ class ApiServer {
   void Await(RequestKind kind, const AwaitEdges& awaited,
              std::unique_ptr<Conversation> conversation);
   void Finish(RequestKind kind, const Answer& answer, std::unique_ptr<Conversation> conversation);
+  /// A stream of events is logged when it begins.
+  void LogRequest(RequestKind kind, const Answer& answer, const Conversation& conversation,
+                  bool complete);
   void FinishAtOnce(RequestKind kind, const Answer& answer,
                     std::unique_ptr<Conversation> conversation);
   void RefuseBusy(const Purpose& purpose, std::unique_ptr<Conversation> conversation);

@@ -61,6 +61,10 @@ Conversation::Conversation(const Poco::Net::StreamSocket& socket, Head head,
       poco_(std::make_unique<Poco_>(socket, limits)) {
   body_.Start(head_.framing.body, head_.framing.length, http::Http1Limits());
   body_done_ = !present();
+  if (!tls_client().empty()) {
+    client_ = tls_client();
+    return;
+  }
   try {
     client_ = poco_->socket.peerAddress().host().toString();
   } catch (const Poco::Exception&) {

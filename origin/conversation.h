@@ -47,6 +47,8 @@ class Conversation final : public RequestBody {
     http::Http1Framing framing;
     bool expects_continue = false;
     size_t bytes = 0;  ///< its length, with empty lines before it; all are still in the socket
+    /// The client's address where it is not the socket's peer: TLS is spoken elsewhere. Or "".
+    std::string tls_client;
   };
   Conversation(const Poco::Net::StreamSocket& socket, Head head, const ConversationLimits& limits);
   ~Conversation() override;
@@ -54,6 +56,8 @@ class Conversation final : public RequestBody {
   const http::RequestHead& request() const { return head_.request; }
   /// The client's address without port.
   const std::string& client() const { return client_; }
+  /// Head::tls_client.
+  const std::string& tls_client() const { return head_.tls_client; }
   MonoTime started() const { return started_; }
 
   Result<size_t> Read(std::span<uint8_t> out) override;

@@ -3,6 +3,7 @@
 #include <Poco/Net/NetException.h>
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/StreamSocket.h>
+#include <Poco/Net/StreamSocketImpl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -63,7 +64,7 @@ class EpollGate;
 /// A connection that waits for a head, or lingers. The gate's thread.
 class Waiting final : public net::Watcher {
  public:
-  Waiting(EpollGate& gate, const Poco::Net::StreamSocket& socket);
+  Waiting(EpollGate& gate, const Poco::Net::StreamSocket& socket, std::string tls_client);
   void AwaitHead(milliseconds timeout);
   void Linger();
   /// It leaves the gate: its timer, due or not, fires no more.
@@ -81,6 +82,7 @@ class Waiting final : public net::Watcher {
 
   EpollGate& gate_;
   Poco::Net::StreamSocket socket_;
+  const std::string tls_client_;
   net::Timer timer_;
   http::Http1RequestParser parser_;
   http::RequestHead head_;
@@ -99,6 +101,7 @@ class EpollGate final : public Gate {
   void Start() override {
     thread_ = std::thread([this] { loop_->Run(); });
   }
+  void Adopt(net::Descriptor socket, std::string client) override;
   void GiveBack(std::unique_ptr<Conversation> conversation) override;
   void Drain() override;
   const std::vector<net::SocketAddress>& addresses() const override { return addresses_; }
@@ -121,7 +124,9 @@ class EpollGate final : public Gate {
   class Listening;
   Status Listen(const net::SocketAddress& address);
   void Accept(Poco::Net::ServerSocket& socket, net::Timer& pause, int fd, net::Watcher* watcher);
-  void Admit(const Poco::Net::StreamSocket& socket, milliseconds timeout);
+  /// Whether there is room for one more connection, which is counted then.
+  bool TakesOneMore();
+  void Admit(const Poco::Net::StreamSocket& socket, std::string tls_client, milliseconds timeout);
   void TakeBack(Conversation& conversation);
 
   const GateOptions options_;
@@ -155,14 +160,9 @@ void EpollGate::Listening::OnReady(uint32_t) {
   try {
     // One a turn: when more wait, the loop comes back at once.
     Poco::Net::StreamSocket socket = socket_.acceptConnection();
-    if (gate_.counters_.open.load() >= gate_.options_.connections) {
-      ++gate_.counters_.refused_full;
-      return;
-    }
-    ++gate_.counters_.accepted;
-    ++gate_.counters_.open;
+    if (!gate_.TakesOneMore()) return;
     socket.setNoDelay(true);
-    gate_.Admit(socket, gate_.options_.head_timeout);
+    gate_.Admit(socket, "", gate_.options_.head_timeout);
   } catch (const Poco::Exception& error) {
     if (error.code() == EAGAIN || error.code() == ECONNABORTED) return;  // it has left already
     Log(Level::kWarning, "accept_failed", {{"error", error.displayText()}});
@@ -171,9 +171,10 @@ void EpollGate::Listening::OnReady(uint32_t) {
   }
 }
 
-Waiting::Waiting(EpollGate& gate, const Poco::Net::StreamSocket& socket)
+Waiting::Waiting(EpollGate& gate, const Poco::Net::StreamSocket& socket, std::string tls_client)
     : gate_(gate),
       socket_(socket),
+      tls_client_(std::move(tls_client)),
       timer_(gate.loop(),
              [this] {
                if (!lingering_ && seen_ > 0) ++gate_.atomic_counters().timeouts;
@@ -244,9 +245,9 @@ void Waiting::OnHead(size_t head_bytes) {
       return Refuse(431, "field_too_large");
     }
   }
-  head_.scheme = "http";
-  gate_.HandOver(this,
-                 {std::move(head_), parser_.framing(), parser_.expects_continue(), head_bytes});
+  head_.scheme = tls_client_.empty() ? "http" : "https";
+  gate_.HandOver(this, {std::move(head_), parser_.framing(), parser_.expects_continue(), head_bytes,
+                        tls_client_});
 }
 
 void Waiting::Refuse(int status, std::string_view reason) {
@@ -303,8 +304,29 @@ Status EpollGate::Bind(const std::vector<net::SocketAddress>& addresses) {
   return {};
 }
 
-void EpollGate::Admit(const Poco::Net::StreamSocket& socket, milliseconds timeout) {
-  auto owner = std::make_unique<Waiting>(*this, socket);
+bool EpollGate::TakesOneMore() {
+  if (counters_.open.load() >= options_.connections) {
+    ++counters_.refused_full;
+    return false;
+  }
+  ++counters_.accepted;
+  ++counters_.open;
+  return true;
+}
+
+void EpollGate::Adopt(net::Descriptor socket, std::string client) {
+  // std::function wants to be copied.
+  auto shared = std::make_shared<net::Descriptor>(std::move(socket));
+  loop_->Post([this, shared, client = std::move(client)] {
+    if (draining_ || !TakesOneMore()) return;
+    const Poco::Net::StreamSocket adopted(new Poco::Net::StreamSocketImpl(shared->Release()));
+    Admit(adopted, client, options_.head_timeout);
+  });
+}
+
+void EpollGate::Admit(const Poco::Net::StreamSocket& socket, std::string tls_client,
+                      milliseconds timeout) {
+  auto owner = std::make_unique<Waiting>(*this, socket, std::move(tls_client));
   Waiting* waiting = owner.get();
   if (!Watch(waiting)) {
     --counters_.open;
@@ -375,7 +397,7 @@ void EpollGate::TakeBack(Conversation& conversation) {
     --counters_.open;
     return;
   }
-  auto owner = std::make_unique<Waiting>(*this, conversation.socket());
+  auto owner = std::make_unique<Waiting>(*this, conversation.socket(), conversation.tls_client());
   Waiting* waiting = owner.get();
   if (!Watch(waiting)) {
     --counters_.open;

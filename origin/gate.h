@@ -13,6 +13,7 @@
 
 #include "http/http1_line.h"
 #include "net/address.h"
+#include "net/descriptor.h"
 #include "origin/conversation.h"
 #include "runtime/clock.h"
 #include "runtime/result.h"
@@ -48,6 +49,9 @@ class Gate {
 
   /// Begins to accept, on a thread of its own.
   virtual void Start() = 0;
+  /// A connection that somebody else has accepted, who speaks TLS for it; `client` is the client's
+  /// address without port. Any thread.
+  virtual void Adopt(net::Descriptor socket, std::string client) = 0;
   /// A conversation that was answered: its connection waits for the next request, lingers or
   /// closes. Any thread.
   virtual void GiveBack(std::unique_ptr<Conversation> conversation) = 0;

@@ -1,3 +1,4 @@
+#include "origin/backup.h"
 #include "origin/origin_server.h"
 #include "runtime/daemon.h"
 
@@ -10,9 +11,11 @@ int main(int argc, char** argv) {
           .example = "  openssl rand -hex 32 > admin.token\n"
                      "  nearside-origin --check --config /etc/nearside/origin.toml\n"
                      "  nearside-origin --config /etc/nearside/origin.toml\n"
+                     "  nearside-origin backup --config /etc/nearside/origin.toml --to /backup\n"
                      "  nearside publish ./public --site demo    # the client\n",
           .check = nearside::origin::CheckOrigin,
           .run = nearside::origin::RunOrigin,
+          .commands = nearside::origin::BackupCommands(),
       },
       argc, argv);
 }

@@ -7,6 +7,11 @@
 
 namespace nearside::origin {
 
+std::string_view KindName(RequestKind kind) {
+  constexpr std::string_view kNames[kRequestKinds] = {"visitor", "api", "upload", "events", "s3"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
 void NodeCounters::Count(RequestKind kind, int status) {
   const auto status_class = static_cast<size_t>(std::clamp(status / 100, 0, 5));
   answers[static_cast<size_t>(kind)][status_class].fetch_add(1, std::memory_order_relaxed);
@@ -14,13 +19,15 @@ void NodeCounters::Count(RequestKind kind, int status) {
 }
 
 Node::Node(OriginSettings s, std::unique_ptr<storage::Metadata> m,
-           std::unique_ptr<storage::BlobStore> b, Tokens t, std::string s3_key)
+           std::unique_ptr<storage::BlobStore> b, Tokens t, std::string s3_key,
+           std::unique_ptr<LineLog> log)
     : settings(std::move(s)),
       metadata(std::move(m)),
       blobs(std::move(b)),
       sites(*metadata),
       fleet(*metadata),
-      access(*metadata, settings.auth, std::move(t), std::move(s3_key)) {}
+      access(*metadata, settings.auth, std::move(t), std::move(s3_key)),
+      access_log(std::move(log)) {}
 
 Result<std::unique_ptr<Node>> Node::Open(const OriginSettings& settings, Tokens tokens) {
   storage::MetadataOptions options;
@@ -33,8 +40,10 @@ Result<std::unique_ptr<Node>> Node::Open(const OriginSettings& settings, Tokens 
   if (!blobs) return settings.storage.where.Refuse("blobs", blobs.error());
   auto s3_key = OpenS3Key(settings.auth, settings.storage);
   if (!s3_key) return settings.auth.where.Refuse("s3_key_file", s3_key.error());
+  auto log = LineLog::Open(settings.node.access_log);
+  if (!log) return settings.node.where.Refuse("access_log", log.error());
   auto node = std::make_unique<Node>(settings, std::move(*metadata), std::move(*blobs),
-                                     std::move(tokens), std::move(*s3_key));
+                                     std::move(tokens), std::move(*s3_key), std::move(*log));
   Status read = node->sites.Refresh();
   if (read) read = node->fleet.Load();
   if (read) read = node->access.table().Refresh();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "origin/access.h"
+#include "origin/access_log.h"
 #include "origin/fleet.h"
 #include "origin/settings.h"
 #include "origin/site_table.h"
@@ -19,6 +20,7 @@ namespace nearside::origin {
 /// What a request was, for counters.
 enum class RequestKind { kVisitor, kApi, kUpload, kEvents, kS3 };
 inline constexpr size_t kRequestKinds = 5;
+std::string_view KindName(RequestKind kind);  ///< "visitor", "api", …
 
 /// Counts of what was answered. Any thread: an origin's requests are few enough for shared atomics.
 struct NodeCounters {
@@ -37,7 +39,8 @@ struct NodeCounters {
 /// Everything that the parts of an origin share. Any thread.
 struct Node {
   Node(OriginSettings s, std::unique_ptr<storage::Metadata> m,
-       std::unique_ptr<storage::BlobStore> b, Tokens t, std::string s3_key);
+       std::unique_ptr<storage::BlobStore> b, Tokens t, std::string s3_key,
+       std::unique_ptr<LineLog> log);
 
   /// Opens what the settings name. Errors: kOperator, with file, line and key.
   static Result<std::unique_ptr<Node>> Open(const OriginSettings& settings, Tokens tokens);
@@ -54,6 +57,7 @@ struct Node {
   SiteTable sites;
   Fleet fleet;
   Access access;
+  AccessLog access_log;
   NodeCounters counters;
   metrics::Registry registry;
   std::atomic<bool> draining{false};

@@ -15,6 +15,7 @@
 #include "origin/node.h"
 #include "origin/s3_key.h"
 #include "origin/settings.h"
+#include "origin/tls_front.h"
 #include "origin/visitor_listeners.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
@@ -131,9 +132,11 @@ class OriginServer {
   void Run() { control_->Run(); }
 
  private:
+  Status OpenTlsFront();
   Status OpenAdmin();
   void DeclareMetrics();
   void Reload();
+  void UseCertificates(std::vector<net::Certificate> certificates);
   void LookAtCertificates();
   void Terminate();
   void WaitForIdle();
@@ -143,6 +146,7 @@ class OriginServer {
   std::unique_ptr<net::EventLoop> control_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<ApiServer> api_;
+  std::unique_ptr<TlsFront> tls_front_;  // before what it hands connections to
   std::unique_ptr<VisitorListeners> visitors_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::ServerSessions> admin_sessions_;
@@ -151,6 +155,7 @@ class OriginServer {
   std::optional<net::Timer> drain_timer_;
   std::optional<net::Timer> certificate_timer_;
   std::vector<FileStamp> certificate_stamps_;
+  WallTime certificates_expire_;  ///< the first of those in use
   MonoTime drain_deadline_;
   bool visitors_drained_ = false;
   bool terminating_ = false;
@@ -170,6 +175,7 @@ Status OriginServer::Start() {
   auto api = ApiServer::Open(*node_, addresses);
   if (!api) return loaded_.settings.node.where.Refuse("api", api.error());
   api_ = std::move(*api);
+  if (Status opened = OpenTlsFront(); !opened) return opened;
   auto visitors = VisitorListeners::Open(*node_, loaded_.certificates);
   if (!visitors) return unexpected(std::move(visitors.error()));
   visitors_ = std::move(*visitors);
@@ -184,10 +190,14 @@ Status OriginServer::Start() {
   certificate_timer_.emplace(*control_, [this] { LookAtCertificates(); });
   certificate_timer_->Arm(kLookAtCertificates);
   api_->Start();
+  if (tls_front_) tls_front_->Start();
   visitors_->Start();
   std::string listening;
   for (const auto& address : api_->addresses()) {
     listening += (listening.empty() ? "" : ",") + address.ToString();
+  }
+  if (tls_front_) {
+    for (const auto& address : tls_front_->addresses()) listening += ",tls:" + address.ToString();
   }
   std::string visited;
   for (const auto& address : visitors_->addresses()) {
@@ -203,9 +213,38 @@ Status OriginServer::Start() {
   return {};
 }
 
+Status OriginServer::OpenTlsFront() {
+  const NodeSettings& settings = loaded_.settings.node;
+  if (settings.tls_api.empty()) return {};
+  TlsFront::Options options;
+  for (const std::string& text : settings.tls_api) {
+    options.addresses.push_back(*net::SocketAddress::Parse(text));  // checked with the settings
+  }
+  options.connections = static_cast<size_t>(loaded_.settings.limits.connections);
+  options.handshake_timeout = loaded_.settings.limits.head_timeout;
+  auto front = TlsFront::Open(options, loaded_.certificates,
+                              [this](net::Descriptor socket, std::string client) {
+                                api_->Adopt(std::move(socket), std::move(client));
+                              });
+  if (!front) return settings.where.Refuse("tls_api", front.error());
+  tls_front_ = std::move(*front);
+  return {};
+}
+
 void OriginServer::DeclareMetrics() {
   api_->ExportMetrics(node_->registry);
   visitors_->ExportMetrics(node_->registry);
+  if (!loaded_.certificates.empty()) {
+    certificates_expire_ = net::EarliestExpiry(loaded_.certificates);
+    // Asked on the control loop, where they are replaced.
+    node_->registry.Gauge("nearside_origin_certificate_expiry_timestamp_seconds",
+                          "When the first of the certificates in use expires.", {}, [this] {
+                            return static_cast<double>(ToUnixMillis(certificates_expire_)) / 1000;
+                          });
+  }
+  node_->registry.CounterFrom("nearside_origin_access_log_dropped_total",
+                              "Batches of access log lines that could not be written.", {},
+                              [this] { return static_cast<double>(node_->access_log.dropped()); });
   node_->registry.Gauge("nearside_origin_sites", "Sites.", {},
                         [this] { return static_cast<double>(node_->sites.size()); });
   node_->registry.Gauge("nearside_origin_log_seq", "The newest event's number.", {}, [this] {
@@ -239,6 +278,7 @@ Status OriginServer::OpenAdmin() {
 }
 
 void OriginServer::Reload() {
+  node_->access_log.Reopen();  // whatever becomes of the settings
   Result<Loaded> loaded = Load(config_);
   if (!loaded) {
     Log(Level::kError, "reload_refused", {{"error", loaded.error().message}});
@@ -248,7 +288,7 @@ void OriginServer::Reload() {
   if (admin_) admin_->SetTokens(std::move(loaded->admin_tokens));
   loaded_.settings.certificates = loaded->settings.certificates;
   certificate_stamps_ = StampsOf(loaded_.settings.certificates);
-  if (!loaded->certificates.empty()) visitors_->UseCertificates(std::move(loaded->certificates));
+  if (!loaded->certificates.empty()) UseCertificates(std::move(loaded->certificates));
   settings::WarnOfRestart(loaded_.settings.restart_values, loaded->settings.restart_values);
   Log(Level::kInfo, "reloaded", {{"certificates", loaded->settings.certificates.size()}});
 }
@@ -266,8 +306,14 @@ void OriginServer::LookAtCertificates() {
     Log(Level::kWarning, "certificate_refused", {{"error", certificates.error().message}});
     return;
   }
-  visitors_->UseCertificates(std::move(*certificates));
+  UseCertificates(std::move(*certificates));
   Log(Level::kInfo, "certificates_reloaded", {{"count", rows.size()}});
+}
+
+void OriginServer::UseCertificates(std::vector<net::Certificate> certificates) {
+  certificates_expire_ = net::EarliestExpiry(certificates);
+  if (tls_front_) tls_front_->UseCertificates(certificates);
+  visitors_->UseCertificates(std::move(certificates));
 }
 
 void OriginServer::Terminate() {
@@ -278,13 +324,15 @@ void OriginServer::Terminate() {
   net::NotifyServiceManager("STOPPING=1");
   Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(patience)}});
   drain_deadline_ = MonoNow() + patience;
+  if (tls_front_) tls_front_->Drain();
   api_->Drain();
   visitors_->Drain(patience, [this] { control_->Post([this] { visitors_drained_ = true; }); });
   WaitForIdle();
 }
 
 void OriginServer::WaitForIdle() {
-  if ((visitors_drained_ && api_->idle()) || MonoNow() >= drain_deadline_) return control_->Stop();
+  const bool idle = visitors_drained_ && api_->idle() && (!tls_front_ || tls_front_->idle());
+  if (idle || MonoNow() >= drain_deadline_) return control_->Stop();
   drain_timer_->Arm(kDrainStep);
 }
 

@@ -46,8 +46,28 @@ Table NodeTable() {
   table.Key("cleartext_api", &NodeSettings::cleartext_api,
             {.fallback = "false",
              .prose = "Tokens travel in clear on the API's addresses, so these must be on "
-                      "loopback unless this is true: say so only for a private network or "
-                      "behind something that speaks TLS."});
+                      "loopback unless this is true: say so only for a private network. "
+                      "`tls_api` is for all others."});
+  table.Key("tls_api", &NodeSettings::tls_api,
+            {.fallback = "[]",
+             .most = "16",
+             .prose = "Addresses and ports where the same is spoken through TLS 1.2 and 1.3, with "
+                      "the certificates of `[[certificate]]`: for edges, S3 clients and whoever "
+                      "publishes, from other networks. HTTP/1.1.",
+             .restart = true});
+  table.Key("access_log", &NodeSettings::access_log,
+            {.fallback = "off",
+             .prose = "`off`, `stdout`, or a file: one JSON line a request of visitors, edges, the "
+                      "API and S3, with the id that an edge gave it. A file is reopened on SIGHUP, "
+                      "so that logrotate works.",
+             .restart = true});
+  table.Key(
+      "acme_webroot", &NodeSettings::acme_webroot,
+      {.fallback = "",
+       .prose = "Folder that an ACME client on this machine takes for the web root: "
+                "`/.well-known/acme-challenge/` of every host is answered from below it, here "
+                "and, since nothing of it is stored, at every edge.",
+       .restart = true});
   table.Key("drain_timeout", &NodeSettings::drain_timeout,
             {.fallback = "30s",
              .least = "0s",
@@ -386,8 +406,18 @@ Status CheckAcross(const OriginSettings& settings) {
       return bad(settings.node.where, "api",
                  address +
                      " is not on loopback, and tokens would travel in clear: expected "
-                     "a loopback address, or cleartext_api = true for a private network");
+                     "a loopback address, tls_api instead, or cleartext_api = true for a private "
+                     "network");
     }
+  }
+  for (const std::string& address : settings.node.tls_api) {
+    if (std::string expected = CheckAddress(address); !expected.empty()) {
+      return bad(settings.node.where, "tls_api",
+                 "expected " + expected + ", got \"" + address + "\"");
+    }
+  }
+  if (!settings.node.tls_api.empty() && settings.certificates.empty()) {
+    return bad(settings.node.where, "tls_api", "expected a [[certificate]] for it");
   }
   for (const ListenSettings& listen : settings.listen) {
     if (listen.tls && settings.certificates.empty()) {

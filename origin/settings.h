@@ -14,6 +14,9 @@ struct NodeSettings {
   std::string name;
   std::vector<std::string> api;
   bool cleartext_api = false;
+  std::vector<std::string> tls_api;
+  std::string access_log;
+  std::string acme_webroot;  ///< "": none
   milliseconds drain_timeout{};
   settings::Origin where;
 };

@@ -1,5 +1,6 @@
 #include "origin/visitor_listeners.h"
 
+#include "origin/acme.h"
 #include "origin/answer_body.h"
 #include "origin/visitor_service.h"
 #include "runtime/log.h"
@@ -58,15 +59,9 @@ http::Fields FieldsOf(const Answer& answer) {
   return fields;
 }
 
-/// An answer whose body is one text.
-void RespondText(http::Exchange& exchange, const Answer& answer) {
-  exchange.Respond(answer.status, {}, FieldsOf(answer).lines(),
-                   http::TextBody(answer.body.front().text));
-}
-
 }  // namespace
 
-/// A request that waits for the disk pool.
+/// A request on its way, most often to the disk pool and back.
 class VisitorListeners::Visit final : public http::ExchangeHandler {
  public:
   Visit(VisitorListeners& owner, http::Exchange& exchange)
@@ -84,10 +79,9 @@ class VisitorListeners::Visit final : public http::ExchangeHandler {
     if (!owner_.disk_.Submit(std::move(work))) OnFetched({BusyAnswer(), {}});
   }
 
-  void OnBody(std::span<const uint8_t> bytes) override { exchange_.ConsumedBody(bytes.size()); }
-
- private:
   void OnFetched(Fetched fetched) {
+    status_ = fetched.answer.status;
+    reason_ = fetched.answer.reason;
     const http::Fields fields = FieldsOf(fetched.answer);
     std::unique_ptr<http::BodySource> body;
     if (!fetched.answer.body.empty() && exchange_.request().method != "HEAD") {
@@ -95,12 +89,35 @@ class VisitorListeners::Visit final : public http::ExchangeHandler {
                                           owner_.disk_, *owner_.loop_,
                                           [&exchange = exchange_] { exchange.Resume(); });
     }
-    exchange_.Respond(fetched.answer.status, {}, fields.lines(), std::move(body));
+    exchange_.Respond(status_, {}, fields.lines(), std::move(body));
   }
 
+  void OnBody(std::span<const uint8_t> bytes) override {
+    received_bytes_ += bytes.size();
+    exchange_.ConsumedBody(bytes.size());
+  }
+
+  void OnFinished(const http::ExchangeOutcome& outcome) override {
+    const auto took =
+        std::chrono::duration_cast<milliseconds>(owner_.loop_->now() - exchange_.started());
+    owner_.node_.access_log.Add({.kind = KindName(RequestKind::kVisitor),
+                                 .client = exchange_.stream().peer().Ip(),
+                                 .request = exchange_.request(),
+                                 .status = status_,
+                                 .reason = outcome.complete ? reason_ : outcome.reason,
+                                 .received_bytes = received_bytes_,
+                                 .sent_bytes = outcome.body_bytes,
+                                 .duration = took,
+                                 .complete = outcome.complete});
+  }
+
+ private:
   VisitorListeners& owner_;
   http::Exchange& exchange_;
   std::shared_ptr<Visit*> self_;  ///< null inside once the exchange has ended
+  int status_ = 0;
+  std::string reason_;
+  uint64_t received_bytes_ = 0;
 };
 
 VisitorListeners::VisitorListeners(Node& node)
@@ -168,17 +185,19 @@ void VisitorListeners::Start() {
 
 void VisitorListeners::OnRequest(http::Exchange& exchange) {
   const http::RequestHead& request = exchange.request();
+  auto made = std::make_unique<Visit>(*this, exchange);
+  Visit& visit = *made;
+  exchange.SetHandler(std::move(made));
   if (request.path() == "/healthz" && AsksNode(node_, request)) {
-    return RespondText(exchange, HealthAnswer(node_));
+    return visit.OnFetched({HealthAnswer(node_), {}});
   }
+  // Whatever the host: no site is looked at.
+  if (IsChallenge(node_.settings.node.acme_webroot, request)) return visit.Start(nullptr);
   std::shared_ptr<const storage::Site> site = node_.sites.FindHost(request.host());
   if (site == nullptr || !exchange.stream().Covers(request.host())) {
-    return RespondText(exchange, UnknownHost(request.host()));
+    return visit.OnFetched({UnknownHost(request.host()), {}});
   }
-  auto visit = std::make_unique<Visit>(*this, exchange);
-  Visit* started = visit.get();
-  exchange.SetHandler(std::move(visit));
-  started->Start(std::move(site));
+  visit.Start(std::move(site));
 }
 
 void VisitorListeners::UseCertificates(std::vector<net::Certificate> certificates) {

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "net/address.h"
+#include "origin/acme.h"
 #include "origin/visitor.h"
 #include "runtime/log.h"
 
@@ -23,6 +24,9 @@ Answer FailedAnswer(const http::RequestHead& request, const Error& error) {
 
 Answer AnswerVisitor(Node& node, const std::shared_ptr<const storage::Site>& site,
                      const http::RequestHead& request) {
+  if (auto challenge = AnswerChallenge(node.settings.node.acme_webroot, request)) {
+    return *std::move(challenge);
+  }
   ReleaseContent content(*node.metadata, site,
                          static_cast<size_t>(node.settings.releases.keep_hashed));
   Result<Answer> answer = ServeVisitor(request, content, WallNow());

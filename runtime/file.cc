@@ -125,7 +125,8 @@ Status CheckFolder(const std::string& path) {
 FileStamp StampOf(const std::string& path) {
   struct stat about {};
   if (::stat(path.c_str(), &about) != 0) return {};
-  return {about.st_ino, about.st_mtim.tv_sec, about.st_mtim.tv_nsec};
+  // Not the time of its content: a file that could not be read may be made readable.
+  return {about.st_ino, about.st_ctim.tv_sec, about.st_ctim.tv_nsec};
 }
 
 Status MakeFolders(const std::string& path) {

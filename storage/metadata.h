@@ -144,6 +144,8 @@ struct MetadataOptions {
   /// In all; those over one site may be a tenth, so that none takes the room of the others.
   uint64_t most_tokens = 10'000;
   std::function<WallTime()> clock = WallNow;
+  /// False: an older schema stays as it is, for what every version has.
+  bool migrate = true;
 };
 
 struct UploadCompletion {
@@ -238,6 +240,16 @@ class Metadata {
                                                   const Announce& announce) = 0;
   /// With its parts, whose blobs are the answer. Removing what is not there succeeds.
   virtual Result<std::vector<BlobId>> RemoveUpload(const std::string& upload) = 0;
+
+  /// A copy of everything as it is at one moment, by Open("sqlite:…") of the new `file`; others go
+  /// on meanwhile. Error: kOperator cannot_write, also when the file is there.
+  virtual Status BackUp(const std::string& file) = 0;
+  /// For what was restored from a copy: the log gets another epoch, so that no edge takes what it
+  /// knows of the log as it was for what the log will say. Contents that no asset names, and
+  /// uploads in parts, are forgotten: NamedBlobs has not named them, so that they are not there.
+  virtual Status RenewLog() = 0;
+  /// Stored blobs that an asset names, in the order of their names, behind `after` ("": all).
+  virtual Result<std::vector<StoredBlob>> NamedBlobs(const std::string& after, size_t limit) = 0;
 
   /// Not made durable at once: an edge reports again within a second.
   virtual Status ReportEdge(const EdgeReport& report) = 0;

@@ -130,4 +130,44 @@ Status SqlMetadata::RemoveEdge(const std::string& name) {
   return reports_->Run("DELETE FROM edges WHERE name = ?", which);
 }
 
+Status SqlMetadata::BackUp(const std::string& file) {
+  return Reading([&](SqlSession& session) -> Status {
+    const SqlValue where[] = {file};
+    Status copied = session.Run("VACUUM INTO ?", where);
+    if (copied) return copied;
+    return Fail(Fault::kOperator, "cannot_write", file + ": " + copied.error().message);
+  });
+}
+
+Status SqlMetadata::RenewLog() {
+  return Writing([&](SqlSession& session) -> Status {
+    const SqlValue epoch[] = {RandomEpoch()};
+    Status done = session.Run("UPDATE log SET epoch = ?", epoch);
+    for (const char* sql : {"DELETE FROM blobs WHERE NOT EXISTS "
+                            "(SELECT 1 FROM assets WHERE assets.blob = blobs.sha256)",
+                            "DELETE FROM upload_parts", "DELETE FROM uploads"}) {
+      if (done) done = session.Run(sql);
+    }
+    return done;
+  });
+}
+
+Result<std::vector<StoredBlob>> SqlMetadata::NamedBlobs(const std::string& after, size_t limit) {
+  return Reading([&](SqlSession& session) -> Result<std::vector<StoredBlob>> {
+    const SqlValue range[] = {after, static_cast<int64_t>(limit)};
+    Result<SqlRows> rows = session.Query(
+        "SELECT sha256, bytes FROM blobs WHERE sha256 > ? AND EXISTS "
+        "(SELECT 1 FROM assets WHERE assets.blob = blobs.sha256) ORDER BY sha256 LIMIT ?",
+        range);
+    if (!rows) return unexpected(std::move(rows.error()));
+    std::vector<StoredBlob> blobs;
+    for (const SqlRow& row : *rows) {
+      Result<BlobId> id = ParseBlobName(row.Text(0));
+      if (!id) return unexpected(std::move(id.error()));
+      blobs.push_back({*id, static_cast<uint64_t>(row.Int(1))});
+    }
+    return blobs;
+  });
+}
+
 }  // namespace nearside::storage

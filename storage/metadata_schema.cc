@@ -62,13 +62,6 @@ constexpr const char* kStep3[] = {
 constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3};
 constexpr int64_t kVersion = std::size(kSteps);
 
-/// Below 2^53, so that it survives programs whose JSON numbers are doubles; never 0.
-int64_t RandomEpoch() {
-  uint64_t random = 0;
-  RandomBytes({reinterpret_cast<uint8_t*>(&random), sizeof random});
-  return static_cast<int64_t>((random >> 12) | 1);
-}
-
 Result<int64_t> ReadVersion(SqlSession& session) {
   Status made = session.Run("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)");
   if (!made) return unexpected(std::move(made.error()));
@@ -82,6 +75,12 @@ Result<int64_t> ReadVersion(SqlSession& session) {
 }
 
 }  // namespace
+
+int64_t RandomEpoch() {
+  uint64_t random = 0;
+  RandomBytes({reinterpret_cast<uint8_t*>(&random), sizeof random});
+  return static_cast<int64_t>((random >> 12) | 1);
+}
 
 Status MigrateSchema(SqlSession& session) {
   Result<SqlTransaction> transaction = SqlTransaction::Begin(session);

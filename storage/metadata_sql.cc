@@ -22,7 +22,7 @@ Result<std::unique_ptr<Metadata>> SqlMetadata::OpenSqlite(const std::string& fil
   auto metadata = std::unique_ptr<SqlMetadata>(new SqlMetadata(file, options));
   Result<SessionPointer> first = metadata->Take();
   if (!first) return unexpected(std::move(first.error()));
-  if (Status migrated = MigrateSchema(**first); !migrated) {
+  if (Status migrated = options.migrate ? MigrateSchema(**first) : Status(); !migrated) {
     return Fail(Fault::kOperator,
                 migrated.error().reason == "newer_schema" ? "newer_schema" : "cannot_open",
                 file + ": " + migrated.error().message);

@@ -17,6 +17,8 @@ namespace nearside::storage {
 /// Makes or migrates the tables in one transaction. Errors: kOperator newer_schema; kSelf
 /// database_*.
 Status MigrateSchema(SqlSession& session);
+/// Below 2^53, so that it survives programs whose JSON numbers are doubles; never 0.
+int64_t RandomEpoch();
 
 /// Lists and pairs as texts: one a line. ("cache-control: no-store\nlink: …", "tag-a\ntag-b").
 std::string EncodeHeaders(const std::vector<std::pair<std::string, std::string>>& headers);
@@ -71,6 +73,10 @@ class SqlMetadata final : public Metadata {
   Result<LogState> Log() override;
   Result<LogPosition> Append(std::span<const NewEvent> events) override;
   Result<std::vector<Event>> Events(uint64_t after, size_t limit) override;
+
+  Status BackUp(const std::string& file) override;
+  Status RenewLog() override;
+  Result<std::vector<StoredBlob>> NamedBlobs(const std::string& after, size_t limit) override;
 
   Status ReportEdge(const EdgeReport& report) override;
   Result<std::vector<EdgeReport>> Edges() override;

@@ -8,12 +8,12 @@ import sys
 ROWS = {
     "What visitors get": [
         ("Requests a second, by edge", "reqps",
-         [("sum(rate(nearside_edge_requests_total[1m])) by (instance)", "{{instance}}")]),
+         [("sum(rate(nearside_edge_requests_total{result!=\"node\"}[1m])) by (instance)", "{{instance}}")]),
         ("Requests a second, by what became of them", "reqps",
-         [("sum(rate(nearside_edge_requests_total[1m])) by (reason)", "{{reason}}")]),
+         [("sum(rate(nearside_edge_requests_total{result!=\"node\"}[1m])) by (reason)", "{{reason}}")]),
         ("Share of requests that the origin is asked for", "percentunit",
          [("sum(rate(nearside_edge_origin_requests_total[5m])) by (instance) "
-           "/ sum(rate(nearside_edge_requests_total[5m])) by (instance)", "{{instance}}")]),
+           "/ sum(rate(nearside_edge_requests_total{result!=\"node\"}[5m])) by (instance)", "{{instance}}")]),
         ("Bytes a second, to visitors and from origins", "Bps",
          [("sum(rate(nearside_edge_sent_bytes_total[1m]))", "to visitors"),
           ("sum(rate(nearside_edge_origin_body_bytes_total[1m]))", "from origins")]),

@@ -6,10 +6,11 @@
 #   deploy/docker/demo.sh visit         a browser in each region: page, times, screenshots in deploy/docker/output
 #   deploy/docker/demo.sh drills [NAME...]   breaks things (drills.py --list names them)
 #   deploy/docker/demo.sh status        the fleet at a glance
+#   deploy/docker/demo.sh find TEXT     all lines of all containers with it: a request's id, a URL
 #   deploy/docker/demo.sh down          ends everything; with --volumes its data too
 #
-# Needs Docker with compose (docker-compose 1.29 or the plugin) and python3; about 2 GiB of images. While it runs:
-# https://localhost:8443 is an edge, localhost:5353 a name server, http://localhost:9090 Prometheus.
+# Needs Docker with compose (docker-compose 1.29 or the plugin) and python3; about 4 GiB of disk. While it runs:
+# https://localhost:8443 is an edge, localhost:5301 a name server, http://localhost:9090 Prometheus.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -43,9 +44,10 @@ find_compose() {
 
 up() {
   step "building the images (the first time takes a while: it compiles)"
-  "${compose[@]}" build
+  "${compose[@]}" --profile drill build
   mkdir -p "$here/output"
-  chmod 0777 "$here/output" # the visitors' user writes screenshots there
+  # The visitors' user writes screenshots there.
+  chmod 0777 "$here/output" || fail "$here/output belongs to somebody else: remove it, or run this as that user"
   step "starting"
   local began=$SECONDS
   "${compose[@]}" up -d
@@ -91,10 +93,12 @@ END
 }
 
 visit() {
-  local region through direct rows=() failed=0 url=https://www.demo.test/
+  local region twin through direct rows=() failed=0 number=1 url=https://www.demo.test/
   step "a browser in each region (fresh profile, cold at the visitor; medians of three)"
   for region in "${regions[@]}"; do
-    visitor "$region" visit.py "$url" >/dev/null # fills the edge
+    # Both edges of the region have the page before it is measured: answers name them in turn.
+    for twin in 11 12; do visitor "$region" visit.py --direct "10.77.$number.$twin" "$url" >/dev/null; done
+    number=$((number + 1))
     through=$(visitor "$region" visit.py --runs 3 --screenshot "/output/$region.png" "$url")
     direct=$(visitor "$region" visit.py --runs 3 --direct "$origin_address" "$url")
     rows+=("$(row_of "$region" "$through" "$direct")") || failed=1
@@ -108,6 +112,11 @@ visit() {
   return "$failed"
 }
 
+find_lines() {
+  [[ -n ${1:-} ]] || fail "find what? A request's id, as an error page or an access log shows it, or a part of a URL"
+  "${compose[@]}" exec -T logs grep -hF -- "$1" /var/log/nearside/all.log
+}
+
 status() {
   "${compose[@]}" exec -T edge-frankfurt-1 nearside --config=/shared/client.toml status
 }
@@ -115,21 +124,24 @@ status() {
 main() {
   local verb=${1:-all}
   case $verb in
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit 0 ;;
-    all | up | visit | drills | status | down) ;;
+    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit 0 ;;
+    all | up | visit | drills | status | find | down) ;;
     *) fail "there is no \"$verb\"; --help tells what there is" ;;
   esac
   shift || true
   find_compose
   case $verb in
     all)
+      local code=0
       up
-      visit
+      visit || code=1
       step "${bold}drills${plain}"
-      python3 "$here/drills.py"
+      python3 "$here/drills.py" || code=1
+      exit "$code"
       ;;
     drills) python3 "$here/drills.py" "$@" ;;
-    down) "${compose[@]}" down "$@" ;;
+    find) find_lines "$@" ;;
+    down) "${compose[@]}" --profile drill down "$@" ;;
     *) "$verb" ;;
   esac
 }

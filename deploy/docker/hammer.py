@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """A visitor who never stops asking: requests over connections of their own, one after the other.
 
-    hammer.py --seconds N [--path /] [--fresh] [--every MS]
+    hammer.py --seconds N [--until FILE] [--path /] [--fresh] [--every MS]
 
 Each request resolves the name anew and, when an address does not answer within a second, goes to the next one of the
-answer. What no address answers, or what is no 200, has failed. Prints one JSON object at the end. --fresh asks for
-another URL each time, so that no edge has it.
+answer. What no address answers, or what is no 200, has failed. Says "asking" after the first, and one JSON object at
+the end: after so many seconds, or when the file is there. --fresh asks for another URL each time, so that no edge has
+it.
 """
 
 import argparse
 import hashlib
 import json
+import pathlib
 import socket
 import ssl
 import sys
@@ -41,7 +43,22 @@ def exchange(address: str, path: str, context: ssl.SSLContext) -> tuple[int, dic
     fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
     if "content-length" in fields and int(fields["content-length"]) != len(body):
         raise OSError(f"a body of {len(body)} bytes instead of {fields['content-length']}")
+    if "chunked" in fields.get("transfer-encoding", ""):
+        body = join_chunks(body)
     return status, fields, body
+
+
+def join_chunks(rest: bytes) -> bytes:
+    body = b""
+    while True:
+        size, found, rest = rest.partition(b"\r\n")
+        length = int(size.split(b";")[0] or b"x", 16) if found else -1
+        if length < 0 or len(rest) < length + 2:
+            raise OSError("a body that breaks off")
+        if length == 0:
+            return body
+        body += rest[:length]
+        rest = rest[length + 2:]
 
 
 class Tally:
@@ -94,16 +111,19 @@ def ask(tally: Tally, path: str, context: ssl.SSLContext) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--until", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--path", default="/")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--every", type=float, default=50.0, metavar="MS")
     options = parser.parse_args()
     context = ssl.create_default_context(cafile="/shared/ca.pem")
     tally = Tally()
-    while time.monotonic() - tally.began < options.seconds:
+    while time.monotonic() - tally.began < options.seconds and not (options.until and options.until.exists()):
         next_at = time.monotonic() + options.every / 1000
         path = f"{options.path}?fresh={time.time_ns()}" if options.fresh else options.path
         ask(tally, path, context)
+        if tally.sent == 1:
+            print("asking", flush=True)
         time.sleep(max(0.0, next_at - time.monotonic()))
     json.dump({"sent": tally.sent, "failed": tally.failed, "retried": tally.retried,
                "slowest_ms": round(tally.slowest * 1000), "last_failure_s": round(tally.last_failure, 2),

@@ -206,7 +206,7 @@ class Bench {
     auto store = storage::CacheStore::Open(
         cache, [](const storage::Head& head) { return DecodeStored(head.meta); });
     if (!store) Fatal(store.error().message);
-    node_ = std::make_unique<Node>("bench", std::move(*store), std::move(*AccessLog::Open("off")));
+    node_ = std::make_unique<Node>("bench", std::move(*store), std::move(*LineLog::Open("off")));
     EdgeSettings settings = SettingsWith();
     settings.listen.clear();  // clients come by OnRequest
     settings.sites[0].origins = {origin_.url()};

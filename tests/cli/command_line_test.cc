@@ -420,7 +420,7 @@ TEST_F(CommandLineTest, SettingsComeFromTheFileAndOptionsWin) {
   EXPECT_EQ(RunNearside("--config " + config + " sites ls").code, 0);
   EXPECT_EQ(RunNearside("sites ls --config " + config).code, 0);
   EXPECT_THAT(RunNearside("--config " + config + " --origin https://x.test sites ls").errors,
-              HasSubstr("does not speak TLS"));
+              HasSubstr("cannot reach https://x.test:443"));
   EXPECT_THAT(RunNearside("--config " + dir_.Write("bad.toml", "nonsense") + " sites ls").errors,
               HasSubstr("bad.toml:1"));
 }

@@ -338,8 +338,8 @@ TEST(AnswerTest, ErrorsHaveAStatusForEachReason) {
 }
 
 TEST(AnswerTest, AnErrorsTextSaysWhatAndWhy) {
-  EXPECT_EQ(ErrorText(502, Reason::kOriginUnreachable, "Nobody is there.", 17),
-            "502 Bad Gateway\n\nNobody is there.\n\nreason: origin_unreachable\nrequest: 17\n");
+  EXPECT_EQ(ErrorText(502, Reason::kOriginUnreachable, "Nobody is there.", "2a-17"),
+            "502 Bad Gateway\n\nNobody is there.\n\nreason: origin_unreachable\nrequest: 2a-17\n");
 }
 
 }  // namespace

@@ -163,7 +163,7 @@ bool VaryForbids(const Lines& response) {
   for (const std::string& member : ListMembers(JoinedValue(response, "vary"))) {
     const std::string name = Lowered(member);
     if (name == "*" || name == "forwarded" || name == "x-forwarded-for" || name == "via" ||
-        name == "cdn-loop") {
+        name == "cdn-loop" || name == "x-request-id") {
       return true;
     }
   }

@@ -23,7 +23,7 @@ class OriginRequestTest : public testing::Test {
                    const StoredResponse* stored = nullptr) {
     http::Fields sent = Make(std::move(fields), mode, stored).fields;
     for (std::string_view name : {"forwarded", "x-forwarded-for", "x-forwarded-proto",
-                                  "x-forwarded-host", "via", "cdn-loop"}) {
+                                  "x-forwarded-host", "via", "cdn-loop", "x-request-id"}) {
       EXPECT_EQ(sent.Remove(name), 1u) << name;
     }
     if (mode == OriginMode::kFill) {
@@ -36,7 +36,10 @@ class OriginRequestTest : public testing::Test {
   std::string method_ = "GET";
   std::string url_ = "https://www.demo.test/a?b=c";
   Site site_;
-  Asker asker_{.address = "192.0.2.7", .version = http::Version::kHttp2, .edge = "frankfurt"};
+  Asker asker_{.address = "192.0.2.7",
+               .version = http::Version::kHttp2,
+               .edge = "frankfurt",
+               .request_id = "2a-17"};
 };
 
 TEST_F(OriginRequestTest, ControlDataIsTheClientsAndTheTargetIsTheCallers) {
@@ -130,6 +133,16 @@ TEST_F(OriginRequestTest, ViaNamesTheVersionReceivedAndTheEdge) {
   asker_.version = http::Version::kHttp11;
   EXPECT_EQ(Make({}).fields.Joined("via"), "1.1 frankfurt");
   EXPECT_EQ(Make({{"via", "1.0 fred"}}).fields.Joined("via"), "1.0 fred, 1.1 frankfurt");
+}
+
+TEST_F(OriginRequestTest, TheRequestsIdIsOurs) {
+  for (const OriginMode mode : {OriginMode::kFill, OriginMode::kPass}) {
+    const http::Fields sent =
+        Make({{"x-request-id", "evil"}, {"x_request_id", "evil"}}, mode).fields;
+    EXPECT_EQ(sent.Joined("x-request-id"), "2a-17");
+    EXPECT_FALSE(sent.Has("x_request_id"));
+  }
+  EXPECT_EQ(TextOf(OriginTrailers({{"x-request-id", "evil"}, {"a", "b"}})), TextOf({{"a", "b"}}));
 }
 
 // RFC 8586.

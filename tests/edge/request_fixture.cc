@@ -49,7 +49,7 @@ void RequestTest::StartWith(std::string_view site, const std::vector<std::string
   settings.node.trusted_proxies = trusted_proxies_;
   settings.cache.fill_window = {1 << 20};
   node_ = std::make_unique<Node>("frankfurt", store ? std::move(store) : MemoryStore(),
-                                 std::move(*AccessLog::Open(dir_.In("access.log"))));
+                                 std::move(*LineLog::Open(dir_.In("access.log"))));
   On([&] {
     worker_ =
         std::make_unique<Worker>(*node_, thread_.loop(),

@@ -187,7 +187,8 @@ TEST_F(RequestPassTest, UnknownHostsAreToldSo) {
   const std::string answer = Answer(client);
   EXPECT_THAT(answer, StartsWith("421 detail=unknown_host|421 Misdirected Request\n\n"));
   EXPECT_THAT(answer, HasSubstr("\"other.test\""));
-  EXPECT_THAT(answer, HasSubstr("reason: unknown_host\nrequest: 17\n"));
+  EXPECT_THAT(answer,
+              HasSubstr("reason: unknown_host\nrequest: " + node_->request_ids.Of(17) + "\n"));
   EXPECT_EQ(client.Field("content-type"), "text/plain; charset=utf-8");
   EXPECT_EQ(Counted(Reason::kUnknownHost), 1u);
 }

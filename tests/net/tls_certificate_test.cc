@@ -47,6 +47,20 @@ TEST_F(CertificateTest, AnExpiredOneIsLoaded) {
   EXPECT_TRUE(Load(early.chain_pem, early.key_pem).has_value());
 }
 
+TEST_F(CertificateTest, TellsWhenItExpires) {
+  const Certificate long_lived = authority_.Issue({.names = {"a.test"}, .until_days = 30});
+  const Certificate short_lived = authority_.Issue({.names = {"b.test"}, .until_days = 3});
+  const auto days_left = [](WallTime expires) {
+    return std::chrono::round<std::chrono::hours>(expires - WallNow()).count() / 24.0;
+  };
+  const Certificate first = *Load(long_lived.chain_pem, long_lived.key_pem);
+  const Certificate second = *Load(short_lived.chain_pem, short_lived.key_pem);
+  EXPECT_NEAR(days_left(first.expires), 30, 0.1);
+  EXPECT_NEAR(days_left(second.expires), 3, 0.1);
+  EXPECT_EQ(EarliestExpiry({first, second}), second.expires);
+  EXPECT_EQ(EarliestExpiry({}), WallTime::max());
+}
+
 TEST_F(CertificateTest, AMissingFileIsNamed) {
   std::string key = folder_.Write("site.key", good_.key_pem);
   ExpectRefused(LoadCertificate(folder_.path() + "/none.pem", key), "none.pem",

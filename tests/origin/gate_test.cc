@@ -26,6 +26,14 @@ TEST_F(GateTest, AConnectionServesManyRequests) {
   EXPECT_EQ(server_->gate_counters().accepted, 1u);
 }
 
+TEST_F(GateTest, WhoChecksByASitesHostIsAnsweredUnlessTheSiteHasSuchAPage) {
+  MakeSite();
+  EXPECT_EQ(Visit("/healthz").body, "ok\n");
+  EXPECT_EQ(Visit("/healthz").Field("nearside-drain"), "0");
+  Publish({{"healthz", "a page"}});
+  EXPECT_EQ(Visit("/healthz").body, "a page");
+}
+
 TEST_F(GateTest, AHeadInAnyPiecesIsTheSameHead) {
   const std::string request = Text("GET /healthz", "x-a: b\r\n", "");
   RawClient client(port());

@@ -179,7 +179,8 @@ TEST_F(VisitorListenersTest, ABusyAddressIsNamedWithFileLineAndKey) {
       "[[listen]]\naddress = \"127.0.0.1:" + std::to_string(clear_port()) + "\"\ntls = false\n");
   Node other(settings, storage::Metadata::Open("sqlite:" + dir_.In("o.db"), {}).value(),
              storage::BlobStore::Open("file:" + dir_.In("o")).value(),
-             Tokens::Load(dir_.In("admin.token"), "").value(), "a key for S3");
+             Tokens::Load(dir_.In("admin.token"), "").value(), "a key for S3",
+             LineLog::Open("off").value());
   auto second = VisitorListeners::Open(other, {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().fault, Fault::kOperator);

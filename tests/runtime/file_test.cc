@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <thread>
 
@@ -111,6 +112,18 @@ TEST_F(FileTest, AStampTellsThatAFileWasWrittenAnew) {
   EXPECT_NE(before, FileStamp());
   EXPECT_EQ(StampOf(path), before);
   ASSERT_TRUE(WriteFileAtomically(path, "x", 0600));
+  EXPECT_NE(StampOf(path), before);
+}
+
+TEST_F(FileTest, AStampTellsThatAFileWasMadeReadable) {
+  const std::string path = folder_.Write("key.pem", "x");
+  std::filesystem::permissions(path, std::filesystem::perms::none);
+  const FileStamp before = StampOf(path);
+  // The system's clock of files moves in steps of a few milliseconds.
+  for (int i = 0; i < 1000 && StampOf(path) == before; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+  }
   EXPECT_NE(StampOf(path), before);
 }
 

@@ -1,6 +1,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <thread>
 
@@ -39,6 +40,58 @@ TEST_F(MetadataLogTest, ANewLogIsEmptyWithAnEpochThatJsonKeeps) {
 TEST_F(MetadataLogTest, EpochsOfTwoLogsDiffer) {
   auto other = Metadata::Open("sqlite:" + dir_.In("other.db"), {});
   EXPECT_NE(metadata_->Log()->last.epoch, (*other)->Log()->last.epoch);
+}
+
+TEST_F(MetadataLogTest, ARenewedLogIsAnotherOneWithTheSameEvents) {
+  const LogPosition before = Append({"a", "b"});
+  ASSERT_TRUE(metadata_->RenewLog());
+  const LogPosition after = metadata_->Log()->last;
+  EXPECT_NE(after.epoch, before.epoch);
+  EXPECT_GT(after.epoch, 0u);
+  EXPECT_LT(after.epoch, uint64_t{1} << 53);
+  EXPECT_EQ(after.sequence, 2u);
+  EXPECT_EQ(Append({"c"}), (LogPosition{after.epoch, 3}));
+}
+
+TEST_F(MetadataLogTest, ARenewedLogForgetsContentsThatNoAssetNames) {
+  MakeSite();
+  AddContent("of nobody");
+  Publish({{"a", "one"}});
+  ASSERT_TRUE(metadata_->RenewLog());
+  EXPECT_EQ(*metadata_->FindBlob(IdOf("of nobody")), std::nullopt);
+  EXPECT_EQ(*metadata_->FindBlob(IdOf("one")), 3u);
+}
+
+TEST_F(MetadataLogTest, ACopyIsOfOneMomentAndAWholeStore) {
+  MakeSite();
+  const ReleaseId release = Publish({{"index.html", "one"}, {"a.txt", "two"}});
+  const std::string copy = dir_.In("copy.db");
+  const LogPosition then = metadata_->Log()->last;
+  ASSERT_TRUE(metadata_->BackUp(copy));
+  Append({"later"});
+  auto opened = Metadata::Open("sqlite:" + copy, {});
+  ASSERT_TRUE(opened) << opened.error().ToString();
+  EXPECT_EQ((*opened)->Log()->last, then);
+  EXPECT_EQ((*opened)->FindSite("demo")->active, release);
+  EXPECT_EQ((*opened)->FindAsset(release, "a.txt")->value().blob, IdOf("two"));
+  const Status again = metadata_->BackUp(copy);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().reason, "cannot_write");
+}
+
+TEST_F(MetadataLogTest, NamedBlobsAreThoseOfAssetsAndStored) {
+  MakeSite();
+  AddContent("of nobody");
+  Publish({{"a", "one"}, {"b", "one"}, {"c", "two"}, {"d", "three"}});
+  // Of an open release whose contents are still to come.
+  const Asset missing[] = {AssetOf("e", "missing")};
+  ASSERT_TRUE(metadata_->CreateRelease("demo", missing));
+  std::vector<StoredBlob> expected = {{IdOf("one"), 3}, {IdOf("two"), 3}, {IdOf("three"), 5}};
+  std::ranges::sort(expected, {}, [](const StoredBlob& blob) { return BlobName(blob.id); });
+  EXPECT_EQ(*metadata_->NamedBlobs("", 10), expected);
+  EXPECT_THAT(*metadata_->NamedBlobs("", 2), ElementsAre(expected[0], expected[1]));
+  EXPECT_THAT(*metadata_->NamedBlobs(BlobName(expected[1].id), 10), ElementsAre(expected[2]));
+  EXPECT_THAT(*metadata_->NamedBlobs(BlobName(expected[2].id), 10), IsEmpty());
 }
 
 TEST_F(MetadataLogTest, EventsAreNumberedWithoutGapsAndReadInOrder) {

@@ -169,9 +169,9 @@ class EdgeTest(CacheTest):
 class Origin:
     """One nearside-origin with its API, a TLS listener for visitors and an admin listener."""
 
-    def __init__(self, test: SystemTest, *, address: str = "", tls_port: int = 0, extra: str = "",
+    def __init__(self, test: SystemTest, *, address: str = "", tls_port: int = 0, node: str = "", extra: str = "",
                  name: str = "origin", prefix: tuple[str, ...] = ()) -> None:
-        """Those of one test share their state; each has a `name` of its own."""
+        """Those of one test share their state; each has a `name` of its own. `node`: more lines for [origin]."""
         self.address = address or test.addresses.address()
         self.api = (self.address, test.addresses.port())
         self.tls = (self.address, tls_port or test.addresses.port())
@@ -184,6 +184,7 @@ class Origin:
 [origin]
 name = "origin-1"
 api = ["{self.address}:{self.api[1]}"]
+{node}
 [[listen]]
 address = "{self.address}:{self.tls[1]}"
 tls = true

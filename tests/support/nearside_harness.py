@@ -209,11 +209,12 @@ def run_program(program: str, *arguments: str | pathlib.Path, timeout: float = D
 
 @functools.cache
 def authority() -> pathlib.Path:
-    """A folder with ca.pem and cert.pem + key.pem for *.demo.test, demo.test, *.example.test; made once a process."""
+    """A folder with ca.pem and cert.pem + key.pem for *.demo.test, demo.test, *.example.test, localhost; made once."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="nearside-authority."))
     extensions = folder / "extensions"
     extensions.write_text("basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\n"
-                          "subjectAltName=DNS:www.demo.test,DNS:demo.test,DNS:*.demo.test,DNS:*.example.test\n")
+                          "subjectAltName=DNS:www.demo.test,DNS:demo.test,DNS:*.demo.test,DNS:*.example.test,"
+                          "DNS:localhost\n")
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)

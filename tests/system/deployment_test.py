@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 
-from fleet import FleetTest, Metrics, fetch_text
+from fleet import SITE_HOST, CacheTest, Edge, FleetTest, Metrics, Origin, fetch_text
 from nearside_harness import BIN, SOURCE, SystemTest, authority, main, run_program
 
 DEPLOY = SOURCE / "deploy"
@@ -70,11 +70,11 @@ class SampleTest(SystemTest):
         subprocess.run(["dpkg-deb", "--extract", package, content], check=True)
         for name in ("edge", "geodns", "origin"):
             unit = (content / f"lib/systemd/system/nearside-{name}.service").read_text()
-            for path in re.findall(r"/(?:usr|etc)/[\w./-]+", unit):
+            for path in re.findall(r"/(?:usr|etc)/[\w./-]+", unit):  # documentation included
                 self.assertTrue((content / path[1:]).is_file(), f"nearside-{name}.service names {path}")
         self.assertTrue((content / "usr/bin/nearside").is_file())
         kept = subprocess.run(["dpkg-deb", "--info", package, "conffiles"], check=True, capture_output=True, text=True)
-        settings = {f"/{path.relative_to(content)}" for path in (content / "etc/nearside").iterdir()}
+        settings = {f"/{path.relative_to(content)}" for path in (content / "etc").rglob("*") if path.is_file()}
         self.assertEqual(settings, set(kept.stdout.split()), "an upgrade must not overwrite what was changed")
 
     def test_units_check_start_and_reload_one_daemon_each(self):
@@ -82,9 +82,39 @@ class SampleTest(SystemTest):
             unit = (DEPLOY / f"systemd/nearside-{name}.service").read_text()
             command = f"/usr/bin/nearside-{name}"
             self.assertIn(f"ExecStart={command} --config /etc/nearside/{name}.toml\n", unit)
-            self.assertIn(f"ExecStartPre={command} --check --config /etc/nearside/{name}.toml\n", unit)
+            self.assertNotIn("ExecStartPre=", unit, "78 of a check before the start is no reason not to start again")
             self.assertIn("Type=notify\n", unit)
             self.assertIn("RestartPreventExitStatus=78\n", unit)
+
+
+class AcmeTest(CacheTest):
+    """Any ACME client that writes into a web root, on the origin's machine: every edge answers its challenges."""
+
+    TOKEN = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"
+    ANSWER = (TOKEN + ".9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI").encode()
+    FOLDER = "/.well-known/acme-challenge/"
+
+    def test_every_edge_answers_the_challenge_as_long_as_its_file_is_there(self):
+        webroot = self.folder / "webroot"
+        challenges = webroot / self.FOLDER[1:]
+        challenges.mkdir(parents=True)
+        origin = Origin(self, node=f'acme_webroot = "{webroot}"').start()
+        origin.call("POST", "/v1/sites", json.dumps({"name": "demo", "hosts": [SITE_HOST]}).encode())
+        edge = Edge(self, "frankfurt", origins=[origin.url], events=[origin.url], site="redirect_https = true").start()
+        self.expect(edge.get_clear(self.FOLDER + self.TOKEN), 404)
+        (challenges / self.TOKEN).write_bytes(self.ANSWER)
+        answered = self.expect(edge.get_clear(self.FOLDER + self.TOKEN), 200)
+        self.assertEqual((self.ANSWER, "text/plain", "no-store"),
+                         (answered.body, answered.field("content-type"), answered.field("cache-control")))
+        self.expect(origin.visit(self.FOLDER + self.TOKEN), 200)
+        (webroot / "secret").write_text("not for the world")
+        (challenges / "link").symlink_to(webroot / "secret")
+        (challenges / "large").write_bytes(b"x" * 5000)
+        for bad in ("link", "large", "../../secret", "..%2f..%2fsecret", ".", "", "a/b", "%00"):
+            refused = edge.get_clear(self.FOLDER + bad, options=("--path-as-is",))
+            self.assertIn(refused.status, (400, 404), bad)
+        (challenges / self.TOKEN).unlink()
+        self.expect(edge.get_clear(self.FOLDER + self.TOKEN), 404)
 
 
 class WatchTest(FleetTest):

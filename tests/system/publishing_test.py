@@ -4,14 +4,15 @@ import base64
 import hashlib
 import json
 import os
+import pathlib
 import pty
 import random
 import re
 import socket
 import subprocess
 
-from fleet import SITE_HOST, TOKEN, CacheTest, FleetTest, Origin
-from nearside_harness import BIN, main, wait_until
+from fleet import SITE_HOST, TOKEN, CacheTest, Edge, FleetTest, Origin
+from nearside_harness import BIN, authority, main, run_program, wait_until
 
 # A sparse file costs no time to make; only the size counts here.
 UPLOAD_BYTES = 1 << 30
@@ -243,6 +244,79 @@ class ClientTest(CacheTest):
         result = origin.client("publish", self.folder / "site", "--site", "demo")
         self.assertNotEqual(0, result.returncode)
         self.assertIn(origin.api[0], result.stdout + result.stderr)
+
+
+class ApiOverTlsTest(CacheTest):
+    """Tokens must not cross a foreign network in the clear: edges and whoever publishes come by tls_api."""
+
+    def setUp(self):
+        super().setUp()
+        self.port = self.addresses.port("127.0.0.1")
+        self.url = f"https://localhost:{self.port}"
+        self.ca = authority() / "ca.pem"
+        self.origin = Origin(self, node=f'tls_api = ["127.0.0.1:{self.port}"]').start()
+
+    def make_edge(self, ca: str) -> Edge:
+        edge = Edge(self, "frankfurt", origins=[self.url], events=[self.url], site=f'origin_ca = "{self.ca}"')
+        edge.daemon.configure(edge.daemon.config_path.read_text().replace("[fleet]", f"[fleet]\n{ca}"))
+        return edge.start()
+
+    def nearside(self, *arguments: str | pathlib.Path) -> subprocess.CompletedProcess:
+        return run_program("nearside", "--origin", self.url, "--ca", self.ca, "--token-file", self.origin.token_path,
+                           *arguments)
+
+    def test_publish_serve_and_purge_with_a_receipt(self):
+        edge = self.make_edge(f'ca = "{self.ca}"')
+        wait_until(lambda: edge.status()["fleet"]["following"], "the log is followed")
+        site = self.folder / "site"
+        site.mkdir()
+        (site / "index.html").write_text("by TLS")
+        (site / "large.bin").write_bytes(random.Random(5).randbytes(20_000_000))
+        for arguments in (("publish", site, "--site", "demo", "--host", SITE_HOST, "--wait", "10s"),
+                          ("purge", "--all", "--site", "demo", "--wait", "10s")):
+            done = self.nearside(*arguments)
+            self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertEqual(b"by TLS", self.expect(edge.get("/"), 200).body)
+        self.assertEqual((site / "large.bin").read_bytes(), self.expect(edge.get("/large.bin"), 200).body)
+        self.assertEqual(0, self.origin.daemon.stop(), "a follower over TLS does not hold up the end")
+
+    def test_nobody_is_believed_without_a_certificate_that_counts(self):
+        edge = self.make_edge("")
+        self.assertFalse(edge.status()["fleet"]["following"])
+        self.assertIn("issuer", str(edge.status()["fleet"]))
+        refused = run_program("nearside", "--origin", self.url, "--token-file", self.origin.token_path, "sites", "ls")
+        self.assertNotEqual(0, refused.returncode)
+        self.assertIn("its certificate is not accepted", refused.stderr)
+        self.assertIn("--ca", refused.stderr)
+
+
+class RequestIdTest(CacheTest):
+    def lines_of(self, name: str, target: str) -> list[dict]:
+        lines = map(json.loads, (self.folder / name).read_text().splitlines())
+        return [line for line in lines if line["target"] == target]
+
+    def test_one_id_finds_a_request_in_the_logs_of_edge_and_origin(self):
+        origin = Origin(self, node='access_log = "origin.access"').start()
+        origin.call("POST", "/v1/sites", json.dumps({"name": "demo", "hosts": [SITE_HOST]}).encode())
+        origin.call("PUT", "/v1/sites/demo/assets/page.html", b"page")
+        edge = Edge(self, "frankfurt", origins=[origin.url], edge='access_log = "edge.access"').start()
+        self.expect_miss(edge.get("/page.html", fields={"X-Request-ID": "of-a-client"}))
+        self.expect_hit(edge.get("/page.html"))
+        missing = self.expect(edge.get("/none.html"), 404)
+        self.assertIsNone(missing.field("x-request-id"))
+        self.expect(origin.visit("/page.html"), 200)
+        for daemon in self.daemons:
+            daemon.stop()
+        miss, hit = self.lines_of("edge.access", "/page.html")
+        through_edge, direct = self.lines_of("origin.access", "/page.html")
+        self.assertEqual(("uri_miss", "fresh"), (miss["reason"], hit["reason"]))
+        self.assertEqual(("visitor", miss["id"]), (through_edge["kind"], through_edge["id"]))
+        self.assertEqual((200, 4, True), (direct["status"], direct["bytes"], direct["complete"]))
+        self.assertEqual(4, len({miss["id"], hit["id"], direct["id"], "of-a-client"}))
+        [lost] = self.lines_of("origin.access", "/none.html")
+        self.assertEqual(self.lines_of("edge.access", "/none.html")[0]["id"], lost["id"])
+        [put] = self.lines_of("origin.access", "/v1/sites/demo/assets/page.html")
+        self.assertEqual(("upload", 201, 4), (put["kind"], put["status"], put["received_bytes"]))
 
 
 if __name__ == "__main__":

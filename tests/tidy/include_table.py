@@ -16,7 +16,7 @@ MAY_INCLUDE = {
     "edge": {"http", "http/session", "net", "runtime", "storage"},
     "geodns": {"dns", "http", "http/session", "net", "runtime"},
     "origin": {"http", "http/session", "net", "runtime", "storage"},
-    "cli": {"http", "runtime"},
+    "cli": {"http", "net", "runtime"},
 }
 
 # Third-party header (by how it begins) → folders or files that may include it. The longest match counts; a header
