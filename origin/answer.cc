@@ -47,6 +47,7 @@ constexpr std::array kReasons = {
     ReasonStatus{"bad_report", 422},
     ReasonStatus{"bad_token", 422},
     ReasonStatus{"too_many_failures", 429},
+    ReasonStatus{"blob_collected", 503},
     ReasonStatus{"database_busy", 503},
     ReasonStatus{"too_many_followers", 503},
     ReasonStatus{"ENOSPC", 507},

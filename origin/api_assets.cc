@@ -119,7 +119,7 @@ Result<storage::StoredBlob> Api::Receive(const ApiRequest& request,
   }
   Result<storage::StoredBlob> blob = (*writer)->Commit(expected);
   if (!blob) return blob;
-  if (Status added = node_.metadata->AddBlob(*blob); !added) {
+  if (Status added = node_.metadata->AddBlob(*blob, *node_.blobs); !added) {
     return unexpected(std::move(added.error()));
   }
   ++node_.counters.stored_blobs;

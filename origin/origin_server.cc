@@ -12,6 +12,7 @@
 #include "net/worker_group.h"
 #include "origin/admin.h"
 #include "origin/api_server.h"
+#include "origin/collector.h"
 #include "origin/node.h"
 #include "origin/s3_key.h"
 #include "origin/settings.h"
@@ -144,6 +145,7 @@ class OriginServer {
   std::unique_ptr<Node> node_;
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<VisitorListeners> visitors_;
+  std::unique_ptr<Collector> collector_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::ServerSessions> admin_sessions_;
   std::unique_ptr<net::Listener> admin_listener_;
@@ -173,6 +175,7 @@ Status OriginServer::Start() {
   auto visitors = VisitorListeners::Open(*node_, loaded_.certificates);
   if (!visitors) return unexpected(std::move(visitors.error()));
   visitors_ = std::move(*visitors);
+  collector_ = std::make_unique<Collector>(*node_);
   DeclareMetrics();
   if (Status opened = OpenAdmin(); !opened) return opened;
   auto signals = net::SignalWatch::Create(
@@ -185,6 +188,7 @@ Status OriginServer::Start() {
   certificate_timer_->Arm(kLookAtCertificates);
   api_->Start();
   visitors_->Start();
+  collector_->Start();
   std::string listening;
   for (const auto& address : api_->addresses()) {
     listening += (listening.empty() ? "" : ",") + address.ToString();
@@ -206,6 +210,7 @@ Status OriginServer::Start() {
 void OriginServer::DeclareMetrics() {
   api_->ExportMetrics(node_->registry);
   visitors_->ExportMetrics(node_->registry);
+  collector_->ExportMetrics(node_->registry);
   node_->registry.Gauge("nearside_origin_sites", "Sites.", {},
                         [this] { return static_cast<double>(node_->sites.size()); });
   node_->registry.Gauge("nearside_origin_log_seq", "The newest event's number.", {}, [this] {

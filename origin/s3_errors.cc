@@ -66,6 +66,7 @@ constexpr std::array kCodes = {
     CodeRow{"site_exists", "BucketAlreadyOwnedByYou", 409},
     CodeRow{"site_not_empty", "BucketNotEmpty", 409},
     CodeRow{"database_busy", "SlowDown", 503},
+    CodeRow{"blob_collected", "SlowDown", 503},
     CodeRow{"blob_lost", "SlowDown", 503},
     CodeRow{"busy", "SlowDown", 503},
     CodeRow{"locked_out", "SlowDown", 503},

@@ -184,7 +184,8 @@ Status S3Service::KeepPart(int number, const S3Content& content,
   part.blob = content.blob.id;
   part.bytes = content.blob.bytes - kPartSaltBytes;
   part.md5 = content.md5;
-  Result<std::optional<storage::BlobId>> replaced = node_.metadata->PutPart(to.id, part);
+  Result<std::optional<storage::BlobId>> replaced =
+      node_.metadata->PutPart(to.id, part, *node_.blobs);
   if (!replaced) {
     (void)node_.blobs->Remove(part.blob);  // aborted meanwhile
     return unexpected(std::move(replaced.error()));
@@ -395,7 +396,7 @@ Result<Answer> S3Service::CompleteUpload(const Call& call) {
   asset.blob = blob->id;
   SetNote(kEtagNote, MultipartEntityTag(md5s), &asset);
   SetNote(kUploadNote, upload->id, &asset);
-  Status done = node_.metadata->AddBlob(*blob);
+  Status done = node_.metadata->AddBlob(*blob, *node_.blobs);
   if (done) done = PutJoined(call, &*upload);
   if (!done && done.error().reason == "no_such_upload") {
     return CompletedBefore(call, std::move(done.error()));

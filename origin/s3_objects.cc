@@ -117,7 +117,7 @@ Result<Answer> S3Service::PutObject(const Call& call) {
   asset.blob = content->blob.id;
   asset.bytes = content->blob.bytes;
   SetNote(kEtagNote, content->md5, &asset);
-  good = node_.metadata->AddBlob(content->blob);
+  good = node_.metadata->AddBlob(content->blob, *node_.blobs);
   if (good) good = Put(call, &asset);
   if (!good) return fail(good.error());
   Answer answer;

@@ -1,7 +1,5 @@
 #include "origin/site_table.h"
 
-#include <algorithm>
-
 namespace nearside::origin {
 
 void SiteTable::Snapshot::Add(storage::Site site) {
@@ -67,12 +65,7 @@ Result<std::optional<storage::Asset>> ReleaseContent::Find(const std::string& pa
 }
 
 Result<std::optional<storage::Asset>> ReleaseContent::FindEarlier(const std::string& path) {
-  const size_t looked_up = std::min(keep_hashed_, site_->earlier.size());
-  for (size_t i = 0; i < looked_up; ++i) {
-    Result<std::optional<storage::Asset>> asset = metadata_.FindAsset(site_->earlier[i], path);
-    if (!asset || *asset) return asset;
-  }
-  return std::nullopt;
+  return metadata_.FindEarlierAsset(site_->name, path, kept_);
 }
 
 }  // namespace nearside::origin

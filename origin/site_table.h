@@ -44,17 +44,16 @@ class SiteTable {
 /// The assets of the release that was active when the request was read.
 class ReleaseContent final : public SiteContent {
  public:
-  /// `keep_hashed`: in how many earlier releases hashed names are looked up.
   ReleaseContent(storage::Metadata& metadata, std::shared_ptr<const storage::Site> site,
-                 size_t keep_hashed)
-      : metadata_(metadata), site_(std::move(site)), keep_hashed_(keep_hashed) {}
+                 const storage::Retention& kept)
+      : metadata_(metadata), site_(std::move(site)), kept_(kept) {}
   Result<std::optional<storage::Asset>> Find(const std::string& path) override;
   Result<std::optional<storage::Asset>> FindEarlier(const std::string& path) override;
 
  private:
   storage::Metadata& metadata_;
   const std::shared_ptr<const storage::Site> site_;
-  const size_t keep_hashed_;
+  const storage::Retention kept_;
 };
 
 }  // namespace nearside::origin

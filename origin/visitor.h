@@ -31,7 +31,8 @@ class SiteContent {
  public:
   virtual ~SiteContent() = default;
   virtual Result<std::optional<storage::Asset>> Find(const std::string& path) = 0;
-  /// In the releases that were active before: for pages that are still open in a browser.
+  /// In the releases that were active before and are kept: for pages that are still open in a
+  /// browser.
   virtual Result<std::optional<storage::Asset>> FindEarlier(const std::string& path) = 0;
 };
 

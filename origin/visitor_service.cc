@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "net/address.h"
+#include "origin/collector.h"
 #include "origin/visitor.h"
 #include "runtime/log.h"
 
@@ -23,8 +24,7 @@ Answer FailedAnswer(const http::RequestHead& request, const Error& error) {
 
 Answer AnswerVisitor(Node& node, const std::shared_ptr<const storage::Site>& site,
                      const http::RequestHead& request) {
-  ReleaseContent content(*node.metadata, site,
-                         static_cast<size_t>(node.settings.releases.keep_hashed));
+  ReleaseContent content(*node.metadata, site, RetentionOf(node.settings.releases));
   Result<Answer> answer = ServeVisitor(request, content, WallNow());
   if (!answer) return FailedAnswer(request, answer.error());
   if (request.method == "HEAD") return *std::move(answer);
