@@ -45,6 +45,7 @@ constexpr std::array kReasons = {
     ReasonStatus{"bad_site", 422},
     ReasonStatus{"bad_purge", 422},
     ReasonStatus{"bad_report", 422},
+    ReasonStatus{"bad_rules", 422},
     ReasonStatus{"bad_token", 422},
     ReasonStatus{"too_many_failures", 429},
     ReasonStatus{"blob_collected", 503},

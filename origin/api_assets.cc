@@ -8,6 +8,7 @@
 #include "origin/content_digest.h"
 #include "origin/event.h"
 #include "origin/manifest.h"
+#include "origin/rules_files.h"
 #include "origin/visitor.h"
 
 namespace nearside::origin {
@@ -149,6 +150,7 @@ ApiOutcome Api::PutAsset(const Route& route, const ApiRequest& request) {
   if (!blob) return fail(blob.error());
   asset.blob = blob->id;
   asset.bytes = blob->bytes;
+  if (Status good = CheckRulesAsset(*node_.blobs, asset); !good) return fail(good.error());
   Result<storage::AssetChange> change = node_.metadata->PutAsset(
       route.site, asset,
       [&](const std::optional<storage::Asset>& now) {

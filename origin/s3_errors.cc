@@ -62,6 +62,7 @@ constexpr std::array kCodes = {
     CodeRow{"invalid_part_order", "InvalidPartOrder", 400},
     CodeRow{"metadata_too_large", "MetadataTooLarge", 400},
     CodeRow{"storage_class", "InvalidStorageClass", 400},
+    CodeRow{"bad_rules", "InvalidArgument", 400},
     CodeRow{"bad_site", "InvalidBucketName", 400},
     CodeRow{"site_exists", "BucketAlreadyOwnedByYou", 409},
     CodeRow{"site_not_empty", "BucketNotEmpty", 409},

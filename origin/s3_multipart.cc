@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "http/range.h"
+#include "origin/rules_files.h"
 #include "origin/s3_errors.h"
 #include "origin/s3_list.h"
 #include "origin/s3_object.h"
@@ -346,6 +347,7 @@ Result<storage::StoredBlob> S3Service::Join(const Call& call,
 }
 
 Status S3Service::PutJoined(const Call& call, storage::MultipartUpload* upload) {
+  if (Status good = CheckRulesAsset(*node_.blobs, upload->asset); !good) return good;
   SetNote(kPutNote, std::to_string(ToUnixMillis(WallNow())), &upload->asset);
   Result<storage::UploadCompletion> done = node_.metadata->CompleteUpload(
       *upload, ConditionOfPut(call), AnnouncePut(call, upload->asset.path));

@@ -34,8 +34,7 @@ struct Fetched {
   std::vector<uint8_t> first;
 };
 
-Fetched Fetch(Node& node, const std::shared_ptr<const storage::Site>& site,
-              const http::RequestHead& request) {
+Fetched Fetch(Node& node, const ServedSitePointer& site, const http::RequestHead& request) {
   Fetched fetched;
   fetched.answer = AnswerVisitor(node, site, request);
   for (const BodyPiece& piece : fetched.answer.body) {
@@ -73,7 +72,7 @@ class VisitorListeners::Visit final : public http::ExchangeHandler {
       : owner_(owner), exchange_(exchange), self_(std::make_shared<Visit*>(this)) {}
   ~Visit() override { *self_ = nullptr; }
 
-  void Start(std::shared_ptr<const storage::Site> site) {
+  void Start(ServedSitePointer site) {
     auto work = [&owner = owner_, self = self_, site = std::move(site),
                  request = exchange_.request()] {
       auto fetched = std::make_shared<Fetched>(Fetch(owner.node_, site, request));
@@ -171,7 +170,7 @@ void VisitorListeners::OnRequest(http::Exchange& exchange) {
   if (request.path() == "/healthz" && AsksNode(node_, request)) {
     return RespondText(exchange, HealthAnswer(node_));
   }
-  std::shared_ptr<const storage::Site> site = node_.sites.FindHost(request.host());
+  ServedSitePointer site = node_.sites.FindHost(request.host());
   if (site == nullptr || !exchange.stream().Covers(request.host())) {
     return RespondText(exchange, UnknownHost(request.host()));
   }

@@ -22,8 +22,7 @@ Answer FailedAnswer(const http::RequestHead& request, const Error& error) {
 
 }  // namespace
 
-Answer AnswerVisitor(Node& node, const std::shared_ptr<const storage::Site>& site,
-                     const http::RequestHead& request) {
+Answer AnswerVisitor(Node& node, const ServedSitePointer& site, const http::RequestHead& request) {
   ReleaseContent content(*node.metadata, site, RetentionOf(node.settings.releases));
   Result<Answer> answer = ServeVisitor(request, content, WallNow());
   if (!answer) return FailedAnswer(request, answer.error());

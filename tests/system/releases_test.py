@@ -1,8 +1,9 @@
-"""What becomes of releases: old chunks and their space."""
+"""What becomes of releases: old chunks and their space, and the rules that a release brings along."""
 
 import random
+import re
 
-from fleet import SITE_HOST, CacheTest, Metrics, Origin, fetch_text
+from fleet import SITE_HOST, CacheTest, FleetTest, Metrics, Origin, fetch_text
 from nearside_harness import main, wait_until
 
 CHUNK_BYTES = 300_000
@@ -86,6 +87,77 @@ class RetentionTest(CacheTest):
         self.wait_for_space()
         self.publish(1, self.origin)
         self.assertEqual(random.Random(101).randbytes(CHUNK_BYTES), self.origin.visit("/" + self.chunk(1)).body)
+
+
+class RulesTest(FleetTest):
+    """`_headers` and `_redirects`, down to the edges."""
+
+    def setUp(self):
+        super().setUp()
+        self.site = self.folder / "site"
+        (self.site / "docs").mkdir(parents=True)
+        (self.site / "index.html").write_text("first edition")
+        (self.site / "docs/index.html").write_text("docs")
+        (self.site / "sorry.html").write_text("sorry")
+        self.rules("/old /docs/ 302\n/blog/:year/* /archive/:year/:splat\n/docs/secret /index.html 404!\n"
+                   "/gone/* /sorry.html 404\n/app/* /index.html 200\n",
+                   "/*\n  X-Frame-Options: DENY\n"
+                   "/docs/*\n  Cache-Control: public, max-age=77\n  Surrogate-Key: guide\n")
+
+    def rules(self, redirects: str, headers: str) -> None:
+        (self.site / "_redirects").write_text(redirects)
+        (self.site / "_headers").write_text(headers)
+
+    def test_edges_serve_and_keep_what_the_rules_say(self):
+        self.publish(self.site)
+        edge = self.edges["frankfurt"]
+        for expect in (self.expect_miss, self.expect_hit):
+            moved = expect(self.expect(edge.get("/old"), 302))
+            self.assertEqual("/docs/", moved.field("location"))
+            docs = expect(self.expect(edge.get("/docs/"), 200))
+            self.assertEqual("public, max-age=77", docs.field("cache-control"))
+            self.assertEqual("DENY", docs.field("x-frame-options"))
+            self.assertIsNone(docs.field("surrogate-key"), "for edges alone")
+            self.assertEqual(b"first edition", expect(self.expect(edge.get("/app/some/route"), 200)).body)
+            self.assertEqual(b"sorry", expect(self.expect(edge.get("/gone/x"), 404)).body)
+        self.assertEqual("/archive/2026/a/b", self.expect(edge.get("/blog/2026/a/b"), 301).field("location"))
+        self.expect(edge.get("/docs/secret"), 404)
+        for file in ("/_headers", "/_redirects"):
+            self.expect(edge.get(file), 404)
+        purged = self.origin.client("purge", "--site", "demo", "--tag", "guide")
+        self.assertEqual(0, purged.returncode, purged.stdout + purged.stderr)
+        self.expect_miss(edge.get("/docs/"))
+        self.expect_hit(edge.get("/app/some/route"))
+
+    def test_a_new_page_reaches_those_who_got_it_by_a_rewrite(self):
+        self.publish(self.site)
+        for edge in self.edges.values():
+            edge.get("/app/some/route")
+            self.assertTrue(edge.get("/app/some/route").is_hit)
+        (self.site / "index.html").write_text("second edition")
+        self.publish(self.site)
+        for edge in self.edges.values():
+            self.assertEqual(b"second edition", edge.get("/app/some/route").body, "once the receipt is there")
+
+    def test_new_rules_hold_at_every_edge_once_the_receipt_is_there(self):
+        self.publish(self.site)
+        for edge in self.edges.values():
+            self.expect(edge.get("/old"), 302)
+            self.expect(edge.get("/docs/"), 200)
+        self.rules("/old /elsewhere 301\n/docs/* /moved/:splat 301!\n", "")
+        self.publish(self.site)
+        for edge in self.edges.values():
+            self.assertEqual("/elsewhere", self.expect(edge.get("/old"), 301).field("location"))
+            self.assertEqual("/moved/", self.expect(edge.get("/docs/"), 301).field("location"))
+
+    def test_a_bad_line_is_told_by_file_and_line_and_nothing_changes(self):
+        self.publish(self.site)
+        self.rules("/old /docs/ 302\n/a b 301\n", "")
+        for options in ((), ("--dry-run",)):
+            refused = self.origin.client("publish", self.site, "--site", "demo", *options)
+            self.assertNotEqual(0, refused.returncode)
+            self.assertTrue(re.search(r"_redirects:2: ", refused.stdout + refused.stderr), refused.stderr)
+        self.expect(self.edges["tokyo"].get("/old"), 302)
 
 
 if __name__ == "__main__":
