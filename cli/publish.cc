@@ -11,6 +11,8 @@
 
 #include "cli/folder.h"
 #include "http/fields.h"
+#include "http/site_rules.h"
+#include "runtime/file.h"
 
 namespace nearside::cli {
 namespace {
@@ -47,6 +49,18 @@ Error WithHint(Error error, const PublishOptions& options) {
                     "\": add --host www.example.com to make it with that host";
   }
   return error;
+}
+
+/// `_headers` and `_redirects`, as the origin will read them. Error: kClient bad_rules.
+Status CheckRules(const std::vector<FolderFile>& files) {
+  http::SiteRules rules;
+  for (const FolderFile& file : files) {
+    if (!http::IsRulesFile(file.path)) continue;
+    Result<std::string> text = ReadFile(file.source, {http::kRuleFileBytes});
+    if (!text) return unexpected(std::move(text.error()));
+    if (Status good = http::ReadRulesFile(file.path, *text, &rules); !good) return good;
+  }
+  return {};
 }
 
 Status HashFiles(std::vector<FolderFile>* files, Terminal& terminal, int jobs) {
@@ -225,6 +239,7 @@ Exit Publish(CommandContext& context, const PublishOptions& options) {
                                                    " (" + Printable(folder->skipped.front()) +
                                                    (folder->skipped.size() > 1 ? ", …)" : ")")));
   }
+  if (Status good = CheckRules(folder->files); !good) return context.Failed(good.error());
   if (Status hashed = HashFiles(&folder->files, terminal, options.jobs); !hashed) {
     return context.Failed(hashed.error());
   }

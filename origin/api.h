@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "http/message.h"
+#include "http/redirect_rules.h"
 #include "origin/answer.h"
 #include "origin/audit.h"
 #include "origin/caller.h"
@@ -83,6 +84,7 @@ class Api {
   ApiOutcome CreateRelease(const Route& route, const ApiRequest& request);
   ApiOutcome GetRelease(const Route& route);
   ApiOutcome Activate(const Route& route, const ApiRequest& request);
+  Result<http::RedirectRules> RulesToActivate(const Route& route);
 
   // api_sites.cc
   ApiOutcome ListSites(const ApiRequest& request);

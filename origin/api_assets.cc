@@ -8,6 +8,7 @@
 #include "origin/content_digest.h"
 #include "origin/event.h"
 #include "origin/manifest.h"
+#include "origin/rules_files.h"
 #include "origin/visitor.h"
 
 namespace nearside::origin {
@@ -119,7 +120,7 @@ Result<storage::StoredBlob> Api::Receive(const ApiRequest& request,
   }
   Result<storage::StoredBlob> blob = (*writer)->Commit(expected);
   if (!blob) return blob;
-  if (Status added = node_.metadata->AddBlob(*blob); !added) {
+  if (Status added = node_.metadata->AddBlob(*blob, *node_.blobs); !added) {
     return unexpected(std::move(added.error()));
   }
   ++node_.counters.stored_blobs;
@@ -149,6 +150,7 @@ ApiOutcome Api::PutAsset(const Route& route, const ApiRequest& request) {
   if (!blob) return fail(blob.error());
   asset.blob = blob->id;
   asset.bytes = blob->bytes;
+  if (Status good = CheckRulesAsset(*node_.blobs, asset); !good) return fail(good.error());
   Result<storage::AssetChange> change = node_.metadata->PutAsset(
       route.site, asset,
       [&](const std::optional<storage::Asset>& now) {

@@ -4,6 +4,7 @@
 #include "origin/audit.h"
 #include "origin/event.h"
 #include "origin/manifest.h"
+#include "origin/rules_files.h"
 
 namespace nearside::origin {
 namespace {
@@ -92,13 +93,30 @@ ApiOutcome Api::GetRelease(const Route& route) {
   return JsonAnswer(200, json.dump());
 }
 
+/// What the release's files of rules say; nothing is activated when they are wrong. They are read
+/// before the transaction: a release that can be activated does not change any more.
+Result<http::RedirectRules> Api::RulesToActivate(const Route& route) {
+  Result<storage::Release> release = node_.metadata->FindRelease(route.site, route.release);
+  if (!release) return unexpected(std::move(release.error()));
+  Result<RulesFiles> files = FindRulesFiles(*node_.metadata, route.release);
+  if (!files) return unexpected(std::move(files.error()));
+  Result<http::SiteRules> rules = ReadRulesFiles(*node_.blobs, *files);
+  if (rules) return std::move(rules->redirects);
+  // A rollback goes on without them, as that release was served before.
+  const bool was_active = release->state != storage::ReleaseState::kOpen;
+  if (was_active && rules.error().reason == "bad_rules") return http::RedirectRules();
+  return unexpected(std::move(rules.error()));
+}
+
 ApiOutcome Api::Activate(const Route& route, const ApiRequest& request) {
   if (auto wait = QueryWait(request.head.query(), kLongestWait); !wait) {
     return ProblemAnswer(wait.error());
   }
+  Result<http::RedirectRules> rules = RulesToActivate(route);
+  if (!rules) return ProblemAnswer(rules.error());
   Result<storage::Activation> activation = node_.metadata->ActivateRelease(
       route.site, route.release,
-      Signed(AnnounceActivation,
+      Signed([&](const storage::Change& c) { return AnnounceActivation(c, *rules); },
              RecordOf(request,
                       {.action = "release_activated",
                        .site = route.site,

@@ -48,7 +48,7 @@ class ApiServer {
   /// What a request is for, decided by its head alone.
   struct Purpose {
     RequestKind kind = RequestKind::kApi;
-    std::shared_ptr<const storage::Site> site;  ///< of a visitor
+    ServedSitePointer site;  ///< of a visitor
     bool s3 = false;
   };
 

@@ -18,7 +18,7 @@
 namespace nearside::origin {
 namespace {
 
-constexpr size_t kBlobsAtOnce = 1000;
+constexpr size_t kNamedAtOnce = 1000;
 constexpr size_t kPieceBytes = 1 << 20;
 constexpr mode_t kOwnerOnly = 0600;
 constexpr const char* kDatabase = "meta.db";
@@ -91,7 +91,7 @@ Status CopyBlobs(storage::Metadata& metadata, const storage::BlobStore& from,
                  storage::BlobStore& to, Count* count) {
   std::string after;
   while (true) {
-    Result<std::vector<storage::StoredBlob>> blobs = metadata.NamedBlobs(after, kBlobsAtOnce);
+    Result<std::vector<storage::StoredBlob>> blobs = metadata.NamedBlobs(after, kNamedAtOnce);
     if (!blobs) return unexpected(std::move(blobs.error()));
     if (blobs->empty()) return {};
     for (const storage::StoredBlob& blob : *blobs) {

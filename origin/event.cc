@@ -1,7 +1,11 @@
 #include "origin/event.h"
 
+#include <algorithm>
+
+#include "http/site_rules.h"
 #include "origin/answer.h"
 #include "origin/asset_path.h"
+#include "origin/rules_files.h"
 
 namespace nearside::origin {
 namespace {
@@ -45,6 +49,11 @@ std::string BodyOf(std::string_view type, const storage::Site& site, std::string
   return body + "}";
 }
 
+/// Any URL may be answered in another way from now on.
+bool ChangesRules(const storage::Change& change) {
+  return std::any_of(change.paths.begin(), change.paths.end(), http::IsRulesFile);
+}
+
 }  // namespace
 
 std::vector<storage::NewEvent> EventsOf(std::string_view type, const storage::Site& site,
@@ -62,13 +71,15 @@ std::vector<storage::NewEvent> EventsOf(std::string_view type, const storage::Si
   return events;
 }
 
-std::vector<storage::NewEvent> AnnounceActivation(const storage::Change& change) {
+std::vector<storage::NewEvent> AnnounceActivation(const storage::Change& change,
+                                                  const http::RedirectRules& rules) {
   Forget forget;
   forget.soft = true;
-  forget.all = change.paths.size() > kAnnouncedPaths;
+  forget.all = change.paths.size() > kAnnouncedPaths || ChangesRules(change);
   if (!forget.all) {
     for (const std::string& path : change.paths) {
       for (std::string& url : UrlsOfAsset(path)) forget.urls.push_back(std::move(url));
+      if (rules.MayServe(path)) forget.tags.push_back(RewriteTagOf(path));
     }
   }
   return EventsOf("activate", change.site, forget,
@@ -77,9 +88,13 @@ std::vector<storage::NewEvent> AnnounceActivation(const storage::Change& change)
 
 std::vector<storage::NewEvent> AnnounceAsset(const storage::Change& change, bool removed) {
   Forget forget;
-  forget.soft = !removed;
+  forget.all = ChangesRules(change);
+  forget.soft = forget.all || !removed;
   for (const std::string& path : change.paths) {
     for (std::string& url : UrlsOfAsset(path)) forget.urls.push_back(std::move(url));
+    // Whether a rule rewrites to it only the database knows at this moment: another origin may have
+    // changed the rules.
+    forget.tags.push_back(RewriteTagOf(path));
   }
   return EventsOf("purge", change.site, forget);
 }

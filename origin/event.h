@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "http/redirect_rules.h"
 #include "storage/metadata.h"
 
 namespace nearside::origin {
@@ -30,9 +31,13 @@ struct Forget {
 std::vector<storage::NewEvent> EventsOf(std::string_view type, const storage::Site& site,
                                         const Forget& forget, std::string_view extra = "");
 
-/// For Metadata::ActivateRelease: every URL that depends on the changed paths is stale.
-std::vector<storage::NewEvent> AnnounceActivation(const storage::Change& change);
-/// For a single asset: replaced ones are stale, removed ones gone.
+/// For Metadata::ActivateRelease: every URL that depends on the changed paths is stale, those that
+/// the rules of the new release rewrite to one of them included; everything is when the rules
+/// changed.
+std::vector<storage::NewEvent> AnnounceActivation(const storage::Change& change,
+                                                  const http::RedirectRules& rules);
+/// For a single asset: replaced ones are stale, removed ones gone, and what is rewritten to them
+/// with them. Everything is stale when it is a file of rules.
 std::vector<storage::NewEvent> AnnounceAsset(const storage::Change& change, bool removed);
 /// For sites: made or changed (everything stale), or deleted (everything gone).
 std::vector<storage::NewEvent> AnnounceSite(const storage::Change& change, bool deleted);

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "http/media_type.h"
+#include "http/settable_field.h"
 #include "http/uri.h"
 #include "origin/asset_path.h"
 #include "origin/json.h"
@@ -14,32 +15,9 @@
 namespace nearside::origin {
 namespace {
 
-/// Fields that the origin or the connection states itself, and those that would make an asset
-/// private.
-constexpr std::array<std::string_view, 24> kRefusedHeaders = {"accept-ranges",
-                                                              "age",
-                                                              "connection",
-                                                              "content-encoding",
-                                                              "content-length",
-                                                              "content-range",
-                                                              "content-type",
-                                                              "date",
-                                                              "etag",
-                                                              "host",
-                                                              "keep-alive",
-                                                              "last-modified",
-                                                              "proxy-connection",
-                                                              "repr-digest",
-                                                              "content-digest",
-                                                              "server",
-                                                              "set-cookie",
-                                                              "surrogate-key",
-                                                              "cache-tag",
-                                                              "te",
-                                                              "trailer",
-                                                              "transfer-encoding",
-                                                              "upgrade",
-                                                              "www-authenticate"};
+/// Fields that have a member of their own.
+constexpr std::array<std::string_view, 3> kOwnMembers = {"cache-tag", "content-type",
+                                                         "surrogate-key"};
 
 /// Fields of a PUT that are kept and sent with the asset.
 constexpr std::array<std::string_view, 5> kKeptFields = {"cache-control", "cdn-cache-control",
@@ -133,7 +111,8 @@ Status CheckAssetHeader(std::string_view name, std::string_view value) {
   if (!http::IsToken(name) || !http::IsFieldValue(value) || value.size() > 4096) {
     return BadManifest("\"" + std::string(name.substr(0, 80)) + "\" is no header field");
   }
-  if (std::find(kRefusedHeaders.begin(), kRefusedHeaders.end(), name) != kRefusedHeaders.end()) {
+  const bool own = std::find(kOwnMembers.begin(), kOwnMembers.end(), name) != kOwnMembers.end();
+  if (own || !http::IsSettableField(name)) {
     return BadManifest("header \"" + std::string(name) + "\" cannot be set for an asset");
   }
   return {};

@@ -24,7 +24,7 @@ Node::Node(OriginSettings s, std::unique_ptr<storage::Metadata> m,
     : settings(std::move(s)),
       metadata(std::move(m)),
       blobs(std::move(b)),
-      sites(*metadata),
+      sites(*metadata, *blobs),
       fleet(*metadata),
       access(*metadata, settings.auth, std::move(t), std::move(s3_key)),
       access_log(std::move(log)) {}

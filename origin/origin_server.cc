@@ -12,6 +12,7 @@
 #include "net/worker_group.h"
 #include "origin/admin.h"
 #include "origin/api_server.h"
+#include "origin/collector.h"
 #include "origin/node.h"
 #include "origin/s3_key.h"
 #include "origin/settings.h"
@@ -148,6 +149,7 @@ class OriginServer {
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<TlsFront> tls_front_;  // before what it hands connections to
   std::unique_ptr<VisitorListeners> visitors_;
+  std::unique_ptr<Collector> collector_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::ServerSessions> admin_sessions_;
   std::unique_ptr<net::Listener> admin_listener_;
@@ -179,6 +181,7 @@ Status OriginServer::Start() {
   auto visitors = VisitorListeners::Open(*node_, loaded_.certificates);
   if (!visitors) return unexpected(std::move(visitors.error()));
   visitors_ = std::move(*visitors);
+  collector_ = std::make_unique<Collector>(*node_);
   DeclareMetrics();
   if (Status opened = OpenAdmin(); !opened) return opened;
   auto signals = net::SignalWatch::Create(
@@ -192,6 +195,7 @@ Status OriginServer::Start() {
   api_->Start();
   if (tls_front_) tls_front_->Start();
   visitors_->Start();
+  collector_->Start();
   std::string listening;
   for (const auto& address : api_->addresses()) {
     listening += (listening.empty() ? "" : ",") + address.ToString();
@@ -234,6 +238,7 @@ Status OriginServer::OpenTlsFront() {
 void OriginServer::DeclareMetrics() {
   api_->ExportMetrics(node_->registry);
   visitors_->ExportMetrics(node_->registry);
+  collector_->ExportMetrics(node_->registry);
   if (!loaded_.certificates.empty()) {
     certificates_expire_ = net::EarliestExpiry(loaded_.certificates);
     // Asked on the control loop, where they are replaced.

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "http/range.h"
+#include "origin/rules_files.h"
 #include "origin/s3_errors.h"
 #include "origin/s3_list.h"
 #include "origin/s3_object.h"
@@ -184,7 +185,8 @@ Status S3Service::KeepPart(int number, const S3Content& content,
   part.blob = content.blob.id;
   part.bytes = content.blob.bytes - kPartSaltBytes;
   part.md5 = content.md5;
-  Result<std::optional<storage::BlobId>> replaced = node_.metadata->PutPart(to.id, part);
+  Result<std::optional<storage::BlobId>> replaced =
+      node_.metadata->PutPart(to.id, part, *node_.blobs);
   if (!replaced) {
     (void)node_.blobs->Remove(part.blob);  // aborted meanwhile
     return unexpected(std::move(replaced.error()));
@@ -345,6 +347,7 @@ Result<storage::StoredBlob> S3Service::Join(const Call& call,
 }
 
 Status S3Service::PutJoined(const Call& call, storage::MultipartUpload* upload) {
+  if (Status good = CheckRulesAsset(*node_.blobs, upload->asset); !good) return good;
   SetNote(kPutNote, std::to_string(ToUnixMillis(WallNow())), &upload->asset);
   Result<storage::UploadCompletion> done = node_.metadata->CompleteUpload(
       *upload, ConditionOfPut(call), AnnouncePut(call, upload->asset.path));
@@ -395,7 +398,7 @@ Result<Answer> S3Service::CompleteUpload(const Call& call) {
   asset.blob = blob->id;
   SetNote(kEtagNote, MultipartEntityTag(md5s), &asset);
   SetNote(kUploadNote, upload->id, &asset);
-  Status done = node_.metadata->AddBlob(*blob);
+  Status done = node_.metadata->AddBlob(*blob, *node_.blobs);
   if (done) done = PutJoined(call, &*upload);
   if (!done && done.error().reason == "no_such_upload") {
     return CompletedBefore(call, std::move(done.error()));

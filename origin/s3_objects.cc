@@ -1,4 +1,5 @@
 #include "origin/event.h"
+#include "origin/rules_files.h"
 #include "origin/s3_errors.h"
 #include "origin/s3_object.h"
 #include "origin/s3_service.h"
@@ -86,6 +87,7 @@ storage::Announce S3Service::AnnouncePut(const Call& call, const std::string& ke
 }
 
 Status S3Service::Put(const Call& call, storage::Asset* asset) {
+  if (Status good = CheckRulesAsset(*node_.blobs, *asset); !good) return good;
   SetNote(kPutNote, std::to_string(ToUnixMillis(WallNow())), asset);
   Result<storage::AssetChange> change = node_.metadata->PutAsset(
       call.request.bucket, *asset, ConditionOfPut(call), AnnouncePut(call, asset->path));
@@ -117,7 +119,7 @@ Result<Answer> S3Service::PutObject(const Call& call) {
   asset.blob = content->blob.id;
   asset.bytes = content->blob.bytes;
   SetNote(kEtagNote, content->md5, &asset);
-  good = node_.metadata->AddBlob(content->blob);
+  good = node_.metadata->AddBlob(content->blob, *node_.blobs);
   if (good) good = Put(call, &asset);
   if (!good) return fail(good.error());
   Answer answer;

@@ -322,13 +322,40 @@ Table AuditTable() {
 
 Table ReleaseTable() {
   Table table;
-  table.Key("keep_hashed", &ReleaseSettings::keep_hashed,
+  table.Key("keep", &ReleaseSettings::keep,
             {.fallback = "3",
              .least = "0",
-             .most = "16",
-             .prose = "In how many earlier releases a file with a hash in its name is still found, "
-                      "so that a page that is open in a browser never loses its scripts and "
-                      "styles.",
+             .most = "10000",
+             .prose = "So many releases of a site that were active before are kept: a rollback "
+                      "may lead there, and their files with a hash in their names are still "
+                      "served, so that a page that is open in a browser never loses its scripts "
+                      "and styles. Others are dropped, and their contents collected.",
+             .restart = true});
+  table.Key("keep_for", &ReleaseSettings::keep_for,
+            {.fallback = "1d",
+             .least = "0s",
+             .most = "10y",
+             .prose = "Beside these, all releases are kept that were active within this time.",
+             .restart = true});
+  table.Key("open_expiry", &ReleaseSettings::open_expiry,
+            {.fallback = "7d",
+             .least = "1m",
+             .most = "1y",
+             .prose = "A release that was never activated is dropped this long after it was made.",
+             .restart = true});
+  table.Key("collect_every", &ReleaseSettings::collect_every,
+            {.fallback = "10m",
+             .least = "1s",
+             .most = "1d",
+             .prose = "How often releases and contents are looked at for what is no longer needed. "
+                      "A content that nothing names goes with the second look.",
+             .restart = true});
+  table.Key("blob_grace", &ReleaseSettings::blob_grace,
+            {.fallback = "1d",
+             .least = "1s",
+             .most = "1y",
+             .prose = "A content that nothing names stays this long after it was last uploaded: "
+                      "whoever uploads contents first and names them later has so much time.",
              .restart = true});
   return table;
 }

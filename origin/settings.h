@@ -84,7 +84,11 @@ struct AuditSettings {
 };
 
 struct ReleaseSettings {
-  int keep_hashed = 0;
+  int keep = 0;
+  milliseconds keep_for{};
+  milliseconds open_expiry{};
+  milliseconds collect_every{};
+  milliseconds blob_grace{};
 };
 
 struct LimitSettings {

@@ -1,5 +1,7 @@
 #include "origin/visitor.h"
 
+#include <algorithm>
+
 #include "http/conditional.h"
 #include "http/date.h"
 #include "http/hashed_name.h"
@@ -7,6 +9,8 @@
 #include "http/range.h"
 #include "http/uri.h"
 #include "origin/asset_path.h"
+#include "origin/manifest.h"
+#include "origin/rules_files.h"
 #include "runtime/crypto.h"
 
 namespace nearside::origin {
@@ -77,46 +81,120 @@ Answer RangeOfAsset(const storage::Asset& asset, const http::RangeSelection& sel
   return answer;
 }
 
-Answer Redirect(const http::RequestHead& request, std::string location) {
-  if (request.target.find('?') != std::string::npos) location += "?" + std::string(request.query());
-  Answer answer = TextAnswer(301, "Moved to " + location + "\n");
+/// The request's query goes along, unless the location has one of its own.
+Answer Redirect(const http::RequestHead& request, std::string location, int status = 301) {
+  if (request.target.find('?') != std::string::npos && location.find('?') == std::string::npos) {
+    const size_t fragment = std::min(location.find('#'), location.size());
+    location.insert(fragment, "?" + std::string(request.query()));
+  }
+  Answer answer = TextAnswer(status, "Moved to " + location + "\n");
   answer.fields.Add("location", location);
   answer.fields.Add("cache-control", lifetime::kRedirect);
   return answer;
 }
 
-/// 404, with the site's own page when it has one.
-Result<Answer> Missing(SiteContent& content, const std::string& path) {
-  const std::string_view lifetime =
-      http::HasHashedName(path) ? lifetime::kMissingHashed : lifetime::kMissing;
-  Result<std::optional<storage::Asset>> page = content.Find("404.html");
-  if (!page) return unexpected(std::move(page.error()));
-  Answer answer = *page ? WholeAsset(**page, 404) : TextAnswer(404, "Nothing is here.\n");
-  answer.fields.Set("cache-control", lifetime);
+/// What `_headers` says of a path, where the asset itself (manifest or upload) does not say it.
+void AddRuleFields(const http::HeaderRules& rules, std::string_view path, storage::Asset* asset) {
+  for (const auto& [name, value] : rules.FieldsOf(path)) {
+    if (name == "surrogate-key") {
+      Result<std::vector<std::string>> tags = ParseTags(value);
+      if (tags) asset->tags.insert(asset->tags.end(), tags->begin(), tags->end());
+    } else if (name == "content-type") {
+      const bool guessed = asset->content_type == http::MediaTypeOfPath(asset->path);
+      if (guessed) asset->content_type = value;
+    } else {
+      const bool said = std::any_of(asset->headers.begin(), asset->headers.end(),
+                                    [&](const auto& own) { return own.first == name; });
+      if (!said) asset->headers.emplace_back(name, value);
+    }
+  }
+}
+
+/// How long an answer holds whose path may have a file of its own a moment later.
+std::string_view MissingLifetime(const std::string& path) {
+  return http::HasHashedName(path) ? lifetime::kMissingHashed : lifetime::kMissing;
+}
+
+/// A page that says why there is nothing: 404, 410.
+Answer MissingPage(const storage::Asset& page, const std::string& path, int status) {
+  Answer answer = WholeAsset(page, status);
+  answer.fields.Set("cache-control", MissingLifetime(path));
   answer.fields.Remove("etag");
   answer.fields.Remove("last-modified");
   return answer;
 }
 
-Result<Answer> ServePath(const http::RequestHead& request, SiteContent& content,
-                         const std::string& path, WallTime now) {
+/// A visitor's request for a path of the site: percent-encoding undone, no slash at its beginning.
+struct Visit {
+  const http::RequestHead& request;
+  SiteContent& content;
+  const std::string path;
+  const WallTime now;
+
+  std::string rule_path() const { return "/" + path; }
+};
+
+/// 404, with the site's own page when it has one.
+Result<Answer> Missing(const Visit& visit) {
+  Result<std::optional<storage::Asset>> page = visit.content.Find("404.html");
+  if (!page) return unexpected(std::move(page.error()));
+  if (*page) {
+    AddRuleFields(visit.content.rules().headers, visit.rule_path(), &**page);
+    return MissingPage(**page, visit.path, 404);
+  }
+  Answer answer = TextAnswer(404, "Nothing is here.\n");
+  answer.fields.Add("cache-control", MissingLifetime(visit.path));
+  return answer;
+}
+
+/// What a rule of `_redirects` makes of the request.
+Result<Answer> ApplyRule(const Visit& visit, const http::RedirectTarget& rule) {
+  if (!rule.location.empty()) return Redirect(visit.request, rule.location, rule.status);
+  const std::string name = http::AssetOfPage(rule.page);
+  if (http::IsRulesFile(name)) return Missing(visit);
+  Result<std::optional<storage::Asset>> page = visit.content.Find(name);
+  if (!page) return unexpected(std::move(page.error()));
+  if (!*page) return Missing(visit);
+  AddRuleFields(visit.content.rules().headers, visit.rule_path(), &**page);
+  (*page)->tags.push_back(RewriteTagOf(name));
+  if (rule.status != 200) return MissingPage(**page, visit.path, rule.status);
+  Answer answer = ServeAsset(visit.request, **page, visit.now);
+  // A page in the place of a script that is about to be published must not stay there.
+  if (answer.status < 400 && http::HasHashedName(visit.path)) {
+    answer.fields.Set("cache-control", lifetime::kMissingHashed);
+  }
+  return answer;
+}
+
+Answer ServeFile(const Visit& visit, storage::Asset asset) {
+  AddRuleFields(visit.content.rules().headers, visit.rule_path(), &asset);
+  return ServeAsset(visit.request, asset, visit.now);
+}
+
+/// Rules with "!" stand above files, the others below them.
+Result<Answer> ServePath(const Visit& visit) {
+  const std::string& path = visit.path;
+  const http::RedirectRules& rules = visit.content.rules().redirects;
+  if (const auto forced = rules.FindForced(visit.rule_path())) return ApplyRule(visit, *forced);
+  if (http::IsRulesFile(path)) return Missing(visit);
   const bool folder = path.empty() || path.back() == '/';
   const std::string name = folder ? path + "index.html" : path;
-  Result<std::optional<storage::Asset>> asset = content.Find(name);
+  Result<std::optional<storage::Asset>> asset = visit.content.Find(name);
   if (!asset) return unexpected(std::move(asset.error()));
-  if (*asset) return ServeAsset(request, **asset, now);
+  if (*asset) return ServeFile(visit, **std::move(asset));
   if (!folder) {
-    Result<std::optional<storage::Asset>> index = content.Find(path + "/index.html");
+    Result<std::optional<storage::Asset>> index = visit.content.Find(path + "/index.html");
     if (!index) return unexpected(std::move(index.error()));
     // Relative to the host, never "//…", which would be another host: a path begins with no slash.
-    if (*index) return Redirect(request, AssetUrl(path) + "/");
+    if (*index) return Redirect(visit.request, AssetUrl(path) + "/");
   }
   if (http::HasHashedName(name)) {
-    Result<std::optional<storage::Asset>> earlier = content.FindEarlier(name);
+    Result<std::optional<storage::Asset>> earlier = visit.content.FindEarlier(name);
     if (!earlier) return unexpected(std::move(earlier.error()));
-    if (*earlier) return ServeAsset(request, **earlier, now);
+    if (*earlier) return ServeFile(visit, **std::move(earlier));
   }
-  return Missing(content, name);
+  if (const auto rule = rules.Find(visit.rule_path())) return ApplyRule(visit, *rule);
+  return Missing(visit);
 }
 
 }  // namespace
@@ -187,10 +265,10 @@ Result<Answer> ServeVisitor(const http::RequestHead& request, SiteContent& conte
   const bool folder = encoded.ends_with('/');
   const std::string_view file = encoded.substr(0, encoded.size() - (folder ? 1 : 0));
   Result<std::string> path = file.empty() && !folder ? std::string() : DecodeAssetPath(file);
-  if (!path) return Missing(content, "");
+  if (!path) return Missing({request, content, "", now});
   const std::string url = path->empty() ? "/" : AssetUrl(*path) + (folder ? "/" : "");
   if (url != *normal) return Redirect(request, url);
-  return ServePath(request, content, *path + (folder ? "/" : ""), now);
+  return ServePath({request, content, *path + (folder ? "/" : ""), now});
 }
 
 }  // namespace nearside::origin

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "http/message.h"
+#include "http/site_rules.h"
 #include "origin/answer.h"
 #include "runtime/clock.h"
 #include "storage/metadata.h"
@@ -31,8 +32,11 @@ class SiteContent {
  public:
   virtual ~SiteContent() = default;
   virtual Result<std::optional<storage::Asset>> Find(const std::string& path) = 0;
-  /// In the releases that were active before: for pages that are still open in a browser.
+  /// In the releases that were active before and are kept: for pages that are still open in a
+  /// browser.
   virtual Result<std::optional<storage::Asset>> FindEarlier(const std::string& path) = 0;
+  /// What the release's `_headers` and `_redirects` say.
+  virtual const http::SiteRules& rules() const = 0;
 };
 
 /// The entity tag of a content: strong, from its SHA-256.

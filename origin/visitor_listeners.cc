@@ -35,8 +35,7 @@ struct Fetched {
   std::vector<uint8_t> first;
 };
 
-Fetched Fetch(Node& node, const std::shared_ptr<const storage::Site>& site,
-              const http::RequestHead& request) {
+Fetched Fetch(Node& node, const ServedSitePointer& site, const http::RequestHead& request) {
   Fetched fetched;
   fetched.answer = AnswerVisitor(node, site, request);
   for (const BodyPiece& piece : fetched.answer.body) {
@@ -68,7 +67,7 @@ class VisitorListeners::Visit final : public http::ExchangeHandler {
       : owner_(owner), exchange_(exchange), self_(std::make_shared<Visit*>(this)) {}
   ~Visit() override { *self_ = nullptr; }
 
-  void Start(std::shared_ptr<const storage::Site> site) {
+  void Start(ServedSitePointer site) {
     auto work = [&owner = owner_, self = self_, site = std::move(site),
                  request = exchange_.request()] {
       auto fetched = std::make_shared<Fetched>(Fetch(owner.node_, site, request));
@@ -193,7 +192,7 @@ void VisitorListeners::OnRequest(http::Exchange& exchange) {
   }
   // Whatever the host: no site is looked at.
   if (IsChallenge(node_.settings.node.acme_webroot, request)) return visit.Start(nullptr);
-  std::shared_ptr<const storage::Site> site = node_.sites.FindHost(request.host());
+  ServedSitePointer site = node_.sites.FindHost(request.host());
   if (site == nullptr || !exchange.stream().Covers(request.host())) {
     return visit.OnFetched({UnknownHost(request.host()), {}});
   }

@@ -4,6 +4,7 @@
 
 #include "net/address.h"
 #include "origin/acme.h"
+#include "origin/collector.h"
 #include "origin/visitor.h"
 #include "runtime/log.h"
 
@@ -22,13 +23,11 @@ Answer FailedAnswer(const http::RequestHead& request, const Error& error) {
 
 }  // namespace
 
-Answer AnswerVisitor(Node& node, const std::shared_ptr<const storage::Site>& site,
-                     const http::RequestHead& request) {
+Answer AnswerVisitor(Node& node, const ServedSitePointer& site, const http::RequestHead& request) {
   if (auto challenge = AnswerChallenge(node.settings.node.acme_webroot, request)) {
     return *std::move(challenge);
   }
-  ReleaseContent content(*node.metadata, site,
-                         static_cast<size_t>(node.settings.releases.keep_hashed));
+  ReleaseContent content(*node.metadata, site, RetentionOf(node.settings.releases));
   Result<Answer> answer = ServeVisitor(request, content, WallNow());
   if (!answer) return FailedAnswer(request, answer.error());
   if (request.method == "HEAD") return *std::move(answer);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -58,6 +59,25 @@ Status MakeDurableFolder(const std::string& parent, const std::string& folder) {
   if (::mkdir(folder.c_str(), 0755) == 0) return SyncFolder(parent);
   if (errno == EEXIST) return {};
   return FailErrno(folder, errno);
+}
+
+WallTime TimeOf(const timespec& time) {
+  return FromUnixMillis(int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000);
+}
+
+/// The names of a length in a folder, sorted; none when there is no such folder.
+Result<std::vector<std::string>> NamesIn(const std::string& folder, size_t length) {
+  std::vector<std::string> names;
+  DIR* opened = ::opendir(folder.c_str());
+  if (opened == nullptr && errno == ENOENT) return names;
+  if (opened == nullptr) return FailErrno(folder, errno);
+  while (const dirent* entry = ::readdir(opened)) {
+    std::string name = entry->d_name;
+    if (name.size() == length && name[0] != '.') names.push_back(std::move(name));
+  }
+  ::closedir(opened);
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 class FileReader final : public BlobReader {
@@ -211,7 +231,54 @@ class BlobFiles final : public BlobStore {
     return FailErrno(path, errno);
   }
 
+  Result<bool> RemoveStoredBefore(const BlobId& id, WallTime before) override {
+    const std::string path = PathOf(root_, id).file;
+    struct stat about {};
+    if (::stat(path.c_str(), &about) != 0) {
+      if (errno == ENOENT) return true;
+      return FailErrno(path, errno);
+    }
+    // Of its last change, which is the rename that made it visible: the content may be older.
+    if (TimeOf(about.st_ctim) >= before) return false;
+    if (Status removed = Remove(id); !removed) return unexpected(std::move(removed.error()));
+    return true;
+  }
+
+  Result<std::vector<BlobId>> List(const std::optional<BlobId>& after,
+                                   size_t limit) const override {
+    const std::string start = after ? BlobName(*after) : std::string();
+    std::vector<BlobId> found;
+    Result<std::vector<std::string>> outer = NamesIn(root_, 2);
+    if (!outer) return unexpected(std::move(outer.error()));
+    for (const std::string& first : *outer) {
+      if (first < start.substr(0, 2)) continue;
+      Result<std::vector<std::string>> inner = NamesIn(root_ + "/" + first, 2);
+      if (!inner) return unexpected(std::move(inner.error()));
+      for (const std::string& second : *inner) {
+        if (first + second < start.substr(0, 4)) continue;
+        Status listed = ListFolder(root_ + "/" + first + "/" + second, start, &found);
+        if (!listed) return unexpected(std::move(listed.error()));
+        if (found.size() < limit) continue;
+        found.resize(limit);
+        return found;
+      }
+    }
+    return found;
+  }
+
  private:
+  /// Appends the blobs of one folder behind `start`.
+  static Status ListFolder(const std::string& folder, const std::string& start,
+                           std::vector<BlobId>* found) {
+    Result<std::vector<std::string>> names = NamesIn(folder, 2 * sizeof(BlobId));
+    if (!names) return unexpected(std::move(names.error()));
+    for (const std::string& name : *names) {
+      Result<BlobId> id = ParseBlobName(name);
+      if (id && name > start) found->push_back(*id);
+    }
+    return {};
+  }
+
   Status Sweep() {
     DIR* folder = ::opendir(incoming_.c_str());
     if (folder == nullptr) return FailErrno(incoming_, errno);

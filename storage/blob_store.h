@@ -10,7 +10,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "runtime/clock.h"
 #include "runtime/hash.h"
 #include "runtime/result.h"
 
@@ -77,6 +79,12 @@ class BlobStore {
   virtual Result<std::optional<uint64_t>> Find(const BlobId& id) const = 0;
   /// Removing what is not there succeeds.
   virtual Status Remove(const BlobId& id) = 0;
+  /// The same for one that was stored before `before` by the machine's clock; a later one stays.
+  /// Whether it is gone.
+  virtual Result<bool> RemoveStoredBefore(const BlobId& id, WallTime before) = 0;
+  /// Those behind `after` in the order of their names; fewer than `limit` only at the end.
+  virtual Result<std::vector<BlobId>> List(const std::optional<BlobId>& after,
+                                           size_t limit) const = 0;
 };
 
 }  // namespace nearside::storage

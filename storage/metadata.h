@@ -29,6 +29,7 @@
 #include "storage/asset.h"
 #include "storage/blob_store.h"
 #include "storage/cache_store.h"
+#include "storage/collection.h"
 #include "storage/multipart_upload.h"
 #include "storage/token.h"
 
@@ -204,10 +205,31 @@ class Metadata {
                                           const Precondition& precondition,
                                           const Announce& announce) = 0;
 
-  /// Says that the blob store holds the blob.
-  virtual Status AddBlob(const StoredBlob& blob) = 0;
-  /// Its length; nullopt when nobody has added it.
+  /// Says that `store` holds the blob, which is looked at in the transaction. Error: kSelf
+  /// blob_collected (it was taken for an old one at this very moment: store it again).
+  virtual Status AddBlob(const StoredBlob& blob, const BlobStore& store) = 0;
+  /// Its length; nullopt when nobody has added it, or it is condemned.
   virtual Result<std::optional<uint64_t>> FindBlob(const BlobId& id) = 0;
+
+  // storage/collection.h
+
+  /// The asset at a path of the last kept release that was active before and has one.
+  virtual Result<std::optional<Asset>> FindEarlierAsset(const std::string& site,
+                                                        const std::string& path,
+                                                        const Retention& kept) = 0;
+  /// Takes releases that are not kept out of their sites: nobody finds them any more.
+  virtual Result<std::vector<DroppedRelease>> DropReleases(const Retention& kept, size_t limit) = 0;
+  /// Forgets what dropped releases name, `rows` at most; the answer is how many there were.
+  virtual Result<size_t> TrimDropped(size_t rows) = 0;
+  /// Condemns those of a stretch that no release and no asset names.
+  virtual Result<CondemnedBlobs> CondemnBlobs(const BlobStretch& stretch) = 0;
+  /// Removes condemned ones from `store`, then from here. Within a transaction: the fewer the
+  /// better.
+  virtual Result<CollectedBlobs> CollectBlobs(BlobStore& store, const BlobsToCollect& which) = 0;
+  /// Removes those of `files` that nothing here names: they were stored by a process that died
+  /// before it could say so.
+  virtual Result<CollectedBlobs> SweepFiles(BlobStore& store, std::span<const BlobId> files,
+                                            WallTime landed_before) = 0;
 
   virtual Result<LogState> Log() = 0;
   /// The position of the last; all get consecutive numbers.
@@ -225,10 +247,11 @@ class Metadata {
                                                            const UploadRange& range) = 0;
   /// Those begun before `begun`, of all sites.
   virtual Result<std::vector<MultipartUpload>> UploadsBefore(WallTime begun, size_t limit) = 0;
-  /// Replaces the part of that number, and gives the blob of the one that was there. Error: kClient
-  /// no_such_upload.
-  virtual Result<std::optional<BlobId>> PutPart(const std::string& upload,
-                                                const UploadPart& part) = 0;
+  /// Replaces the part of that number, and gives the blob of the one that was there. That `store`
+  /// holds the new one is looked at in the transaction. Errors: kClient no_such_upload; kSelf
+  /// blob_collected.
+  virtual Result<std::optional<BlobId>> PutPart(const std::string& upload, const UploadPart& part,
+                                                const BlobStore& store) = 0;
   /// In the order of their numbers, behind `after`.
   virtual Result<std::vector<UploadPart>> Parts(const std::string& upload, int after,
                                                 size_t limit) = 0;

@@ -3,27 +3,6 @@
 namespace nearside::storage {
 namespace {
 
-constexpr std::string_view kAssetColumns =
-    "path, blob, bytes, content_type, headers, tags, notes, modified";
-
-Result<Asset> ReadAssetRow(const SqlRow& row) {
-  Asset asset;
-  asset.path = row.Text(0);
-  Result<BlobId> blob = ParseBlobName(row.Text(1));
-  if (!blob) {
-    return Fail(Fault::kSelf, "database_failed",
-                "metadata: the row of \"" + asset.path + "\" holds no SHA-256");
-  }
-  asset.blob = *blob;
-  asset.bytes = static_cast<uint64_t>(row.Int(2));
-  asset.content_type = row.Text(3);
-  asset.headers = DecodeHeaders(row.Text(4));
-  asset.tags = DecodeLines(row.Text(5));
-  asset.notes = DecodeHeaders(row.Text(6));
-  asset.modified = FromUnixMillis(row.Int(7));
-  return asset;
-}
-
 std::vector<SqlValue> AssetRow(ReleaseId release, const Asset& asset, WallTime modified) {
   return {release,
           asset.path,
@@ -50,7 +29,8 @@ Status AddToTotals(SqlSession& session, ReleaseId release, int64_t assets, int64
 
 Status RequireBlob(SqlSession& session, const Asset& asset) {
   const SqlValue name[] = {BlobName(asset.blob)};
-  Result<SqlRows> rows = session.Query("SELECT bytes FROM blobs WHERE sha256 = ?", name);
+  Result<SqlRows> rows =
+      session.Query("SELECT bytes FROM blobs WHERE sha256 = ? AND condemned = 0", name);
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->empty()) {
     return Fail(Fault::kClient, "missing_blobs",
@@ -66,6 +46,24 @@ std::vector<NewEvent> EventsOf(const Announce& announce, const Site& site, Relea
 }
 
 }  // namespace
+
+Result<Asset> ReadAssetRow(const SqlRow& row) {
+  Asset asset;
+  asset.path = row.Text(0);
+  Result<BlobId> blob = ParseBlobName(row.Text(1));
+  if (!blob) {
+    return Fail(Fault::kSelf, "database_failed",
+                "metadata: the row of \"" + asset.path + "\" holds no SHA-256");
+  }
+  asset.blob = *blob;
+  asset.bytes = static_cast<uint64_t>(row.Int(2));
+  asset.content_type = row.Text(3);
+  asset.headers = DecodeHeaders(row.Text(4));
+  asset.tags = DecodeLines(row.Text(5));
+  asset.notes = DecodeHeaders(row.Text(6));
+  asset.modified = FromUnixMillis(row.Int(7));
+  return asset;
+}
 
 Status InsertAssets(SqlSession& session, ReleaseId release, std::span<const Asset> assets,
                     WallTime now) {
@@ -83,7 +81,7 @@ Result<std::optional<Asset>> ReadAsset(SqlSession& session, ReleaseId release,
                                        const std::string& path) {
   const SqlValue which[] = {release, path};
   Result<SqlRows> rows = session.Query(
-      "SELECT " + std::string(kAssetColumns) + " FROM assets WHERE release = ? AND path = ?",
+      "SELECT " + std::string(kAssetColumns) + " FROM assets a WHERE release = ? AND path = ?",
       which);
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->empty()) return std::nullopt;
@@ -133,7 +131,7 @@ Result<std::vector<Asset>> SqlMetadata::ListAssets(ReleaseId release, const Asse
     const SqlValue which[] = {release, behind ? range.after : range.prefix,
                               range.prefix + "\xF4\x8F\xBF\xBF", static_cast<int64_t>(range.limit)};
     Result<SqlRows> rows = session.Query(
-        "SELECT " + std::string(kAssetColumns) + " FROM assets WHERE release = ? AND path " +
+        "SELECT " + std::string(kAssetColumns) + " FROM assets a WHERE release = ? AND path " +
             (behind ? ">" : ">=") + " ? AND path < ? ORDER BY path LIMIT ?",
         which);
     if (!rows) return unexpected(std::move(rows.error()));

@@ -41,7 +41,8 @@ Status CheckLengths(SqlSession& session, ReleaseId release) {
 Result<SqlRows> QueryMissing(SqlSession& session, ReleaseId release, int64_t limit) {
   const SqlValue which[] = {release, limit};
   return session.Query(
-      "SELECT DISTINCT a.blob, a.bytes FROM assets a LEFT JOIN blobs b ON b.sha256 = a.blob "
+      "SELECT DISTINCT a.blob, a.bytes FROM assets a "
+      "LEFT JOIN blobs b ON b.sha256 = a.blob AND b.condemned = 0 "
       "WHERE a.release = ? AND b.sha256 IS NULL ORDER BY a.blob LIMIT ?",
       which);
 }
@@ -116,8 +117,14 @@ Result<Release> ReadRelease(SqlSession& session, const std::string& site, Releas
 
 Status SwitchRelease(SqlSession& session, const std::string& site, ReleaseId release,
                      WallTime now) {
-  const SqlValue release_row[] = {ToUnixMillis(now), site, release};
+  const SqlValue left_row[] = {ToUnixMillis(now), site, site};
   Status switched = session.Run(
+      "UPDATE releases SET past_since = ? WHERE site = ? AND "
+      "id = (SELECT active FROM sites WHERE name = ?)",
+      left_row);
+  if (!switched) return switched;
+  const SqlValue release_row[] = {ToUnixMillis(now), site, release};
+  switched = session.Run(
       "UPDATE releases SET activated = ?, activations = activations + 1, activation = "
       "(SELECT MAX(o.activation) + 1 FROM releases o WHERE o.site = ?) WHERE id = ?",
       release_row);

@@ -59,7 +59,18 @@ constexpr const char* kStep3[] = {
     "PRIMARY KEY (upload, number))",
 };
 
-constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3};
+constexpr const char* kStep4[] = {
+    // When a release ceased to be the active one: when the next one was activated.
+    "ALTER TABLE releases ADD COLUMN past_since BIGINT NOT NULL DEFAULT 0",
+    "UPDATE releases SET past_since = COALESCE((SELECT MIN(n.activated) FROM releases n "
+    "WHERE n.site = releases.site AND n.activation > releases.activation), 0) "
+    "WHERE activation > 0",
+    "ALTER TABLE blobs ADD COLUMN condemned BIGINT NOT NULL DEFAULT 0",
+    "CREATE INDEX blobs_condemned ON blobs (condemned) WHERE condemned > 0",
+    "CREATE INDEX upload_parts_by_blob ON upload_parts (blob)",
+};
+
+constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4};
 constexpr int64_t kVersion = std::size(kSteps);
 
 Result<int64_t> ReadVersion(SqlSession& session) {

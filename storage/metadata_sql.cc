@@ -87,13 +87,23 @@ std::vector<std::pair<std::string, std::string>> DecodeHeaders(std::string_view 
   return headers;
 }
 
-Status SqlMetadata::AddBlob(const StoredBlob& blob) {
+Status RequireFile(const BlobStore& store, const BlobId& blob) {
+  Result<std::optional<uint64_t>> there = store.Find(blob);
+  if (!there) return unexpected(std::move(there.error()));
+  if (*there) return {};
+  return Fail(Fault::kSelf, "blob_collected",
+              "the content was collected as an old one at this very moment: send it again");
+}
+
+Status SqlMetadata::AddBlob(const StoredBlob& blob, const BlobStore& store) {
   return Writing([&](SqlSession& session) -> Status {
+    if (Status there = RequireFile(store, blob.id); !there) return there;
     const SqlValue row[] = {BlobName(blob.id), static_cast<int64_t>(blob.bytes),
                             ToUnixMillis(Now())};
     return session.Run(
         "INSERT INTO blobs (sha256, bytes, added) VALUES (?, ?, ?) "
-        "ON CONFLICT (sha256) DO UPDATE SET bytes = excluded.bytes, added = excluded.added",
+        "ON CONFLICT (sha256) DO UPDATE SET bytes = excluded.bytes, added = excluded.added, "
+        "condemned = 0",
         row);
   });
 }
@@ -101,7 +111,8 @@ Status SqlMetadata::AddBlob(const StoredBlob& blob) {
 Result<std::optional<uint64_t>> SqlMetadata::FindBlob(const BlobId& id) {
   return Reading([&](SqlSession& session) -> Result<std::optional<uint64_t>> {
     const SqlValue name[] = {BlobName(id)};
-    Result<SqlRows> rows = session.Query("SELECT bytes FROM blobs WHERE sha256 = ?", name);
+    Result<SqlRows> rows =
+        session.Query("SELECT bytes FROM blobs WHERE sha256 = ? AND condemned = 0", name);
     if (!rows) return unexpected(std::move(rows.error()));
     if (rows->empty()) return std::nullopt;
     return static_cast<uint64_t>((*rows)[0].Int(0));

@@ -53,8 +53,17 @@ class SqlMetadata final : public Metadata {
                                   const Precondition& precondition,
                                   const Announce& announce) override;
 
-  Status AddBlob(const StoredBlob& blob) override;
+  Status AddBlob(const StoredBlob& blob, const BlobStore& store) override;
   Result<std::optional<uint64_t>> FindBlob(const BlobId& id) override;
+
+  Result<std::optional<Asset>> FindEarlierAsset(const std::string& site, const std::string& path,
+                                                const Retention& kept) override;
+  Result<std::vector<DroppedRelease>> DropReleases(const Retention& kept, size_t limit) override;
+  Result<size_t> TrimDropped(size_t rows) override;
+  Result<CondemnedBlobs> CondemnBlobs(const BlobStretch& stretch) override;
+  Result<CollectedBlobs> CollectBlobs(BlobStore& store, const BlobsToCollect& which) override;
+  Result<CollectedBlobs> SweepFiles(BlobStore& store, std::span<const BlobId> files,
+                                    WallTime landed_before) override;
 
   Status CreateUpload(const MultipartUpload& upload) override;
   Result<MultipartUpload> FindUpload(const std::string& site, const std::string& path,
@@ -62,7 +71,8 @@ class SqlMetadata final : public Metadata {
   Result<std::vector<MultipartUpload>> ListUploads(const std::string& site,
                                                    const UploadRange& range) override;
   Result<std::vector<MultipartUpload>> UploadsBefore(WallTime begun, size_t limit) override;
-  Result<std::optional<BlobId>> PutPart(const std::string& upload, const UploadPart& part) override;
+  Result<std::optional<BlobId>> PutPart(const std::string& upload, const UploadPart& part,
+                                        const BlobStore& store) override;
   Result<std::vector<UploadPart>> Parts(const std::string& upload, int after,
                                         size_t limit) override;
   Result<UploadCompletion> CompleteUpload(const MultipartUpload& upload,
@@ -136,6 +146,12 @@ Result<Site> ReadSite(SqlSession& session, const std::string& name);
 Result<LogState> ReadLog(SqlSession& session);
 Result<std::optional<Asset>> ReadAsset(SqlSession& session, ReleaseId release,
                                        const std::string& path);
+/// The columns of an asset, from a table that the statement calls `a`, and such a row.
+inline constexpr std::string_view kAssetColumns =
+    "a.path, a.blob, a.bytes, a.content_type, a.headers, a.tags, a.notes, a.modified";
+Result<Asset> ReadAssetRow(const SqlRow& row);
+/// Error: kSelf blob_collected.
+Status RequireFile(const BlobStore& store, const BlobId& blob);
 Result<Release> ReadRelease(SqlSession& session, const std::string& site, ReleaseId release);
 Result<ReleaseId> NextReleaseId(SqlSession& session);
 /// Notes that `release` is the site's active one from now on.

@@ -119,8 +119,11 @@ Result<std::vector<MultipartUpload>> SqlMetadata::UploadsBefore(WallTime begun, 
 }
 
 Result<std::optional<BlobId>> SqlMetadata::PutPart(const std::string& upload,
-                                                   const UploadPart& part) {
+                                                   const UploadPart& part, const BlobStore& store) {
   return Writing([&](SqlSession& session) -> Result<std::optional<BlobId>> {
+    if (Status there = RequireFile(store, part.blob); !there) {
+      return unexpected(std::move(there.error()));
+    }
     Result<bool> exists = UploadExists(session, upload);
     if (!exists) return unexpected(std::move(exists.error()));
     if (!*exists) return NoSuchUpload();

@@ -104,6 +104,26 @@ TEST_F(CommandLineTest, PublishSaysWhatIsWrongAndChangesNothing) {
   EXPECT_EQ(LastEvent(), 0u);
 }
 
+TEST_F(CommandLineTest, RulesAreReadBeforeAnythingIsSent) {
+  WriteSite();
+  dir_.Write("site/_redirects", "/old /new\n/a /b 999\n");
+  for (const char* how : {" --dry-run", ""}) {
+    const Outcome run = Nearside("publish " + Folder() + " --site demo --host www.demo.test" + how);
+    EXPECT_EQ(run.code, 1);
+    EXPECT_THAT(run.errors, HasSubstr("_redirects:2: \"999\" is no status"));
+  }
+  EXPECT_EQ(LastEvent(), 0u);
+  dir_.Write("site/_redirects", "/old /docs/ 302\n");
+  dir_.Write("site/_headers", "/*\n  Set-Cookie: a=b\n");
+  EXPECT_THAT(Nearside("publish " + Folder() + " --site demo --dry-run").errors,
+              HasSubstr("_headers:2: \"set-cookie\" cannot be set"));
+  dir_.Write("site/_headers", "/*\n  X-A: b\n");
+  const Outcome run = Nearside("publish " + Folder() + " --site demo --host www.demo.test");
+  EXPECT_EQ(run.code, 0) << run.errors;
+  EXPECT_EQ(Visit("/old").Field("location"), "/docs/");
+  EXPECT_EQ(Visit("/").Field("x-a"), "b");
+}
+
 TEST_F(CommandLineTest, AWaitThatTheOriginWouldRefuseIsRefusedBeforeTheUpload) {
   WriteSite();
   const std::string publish = "publish " + Folder() + " --site demo --host www.demo.test --wait ";

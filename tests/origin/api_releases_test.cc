@@ -69,6 +69,7 @@ TEST_F(ApiReleasesTest, RollbackBringsBackWhatWasThere) {
 }
 
 TEST_F(ApiReleasesTest, HashedNamesOfThreeEarlierReleasesStayReachable) {
+  Restart("[releases]\nkeep_for = \"0s\"\n");
   for (int i = 1; i <= 5; ++i) {
     const std::string n = std::to_string(i);
     Publish({{"index.html", n}, {"app.1a2b3c4" + n + ".js", "js" + n}});

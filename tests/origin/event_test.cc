@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "origin/rules_files.h"
+
 namespace nearside::origin {
 namespace {
 
@@ -66,7 +68,7 @@ TEST(EventTest, ALargeOneBecomesSeveralThatTogetherNameEverythingOnce) {
 TEST(EventTest, AnActivationNamesEveryUrlOfTheChangedPathsAndIsSoft) {
   const storage::Site site = Demo();
   const std::vector<std::string> paths = {"a b.css", "docs/index.html"};
-  const nlohmann::json json = Read(AnnounceActivation({site, 5, paths}).at(0));
+  const nlohmann::json json = Read(AnnounceActivation({site, 5, paths}, {}).at(0));
   EXPECT_EQ(json["type"], "activate");
   EXPECT_EQ(json["release"], "5");
   EXPECT_EQ(json["soft"], true);
@@ -77,7 +79,7 @@ TEST(EventTest, AnActivationNamesEveryUrlOfTheChangedPathsAndIsSoft) {
 TEST(EventTest, AnActivationOfVeryManyPathsMeansTheWholeSite) {
   const storage::Site site = Demo();
   std::vector<std::string> paths(kAnnouncedPaths + 1, "x");
-  const auto events = AnnounceActivation({site, 5, paths});
+  const auto events = AnnounceActivation({site, 5, paths}, {});
   ASSERT_THAT(events, SizeIs(1));
   EXPECT_EQ(Read(events[0])["all"], true);
   EXPECT_EQ(Read(events[0])["soft"], true);
@@ -88,6 +90,33 @@ TEST(EventTest, AReplacedAssetIsStaleAndARemovedOneGone) {
   const std::vector<std::string> paths = {"a.css"};
   EXPECT_EQ(Read(AnnounceAsset({site, 1, paths}, false).at(0))["soft"], true);
   EXPECT_EQ(Read(AnnounceAsset({site, 1, paths}, true).at(0))["soft"], false);
+}
+
+TEST(EventTest, WhatIsRewrittenToAChangedFileIsNamedByATag) {
+  const storage::Site site = Demo();
+  const http::RedirectRules rules =
+      http::RedirectRules::Parse("/app/* /app.html 200\n/old /new.html\n").value();
+  const std::vector<std::string> paths = {"app.html", "new.html"};
+  const nlohmann::json json = Read(AnnounceActivation({site, 5, paths}, rules).at(0));
+  EXPECT_EQ(json["tags"], nlohmann::json({RewriteTagOf("app.html")}));
+  EXPECT_EQ(json["all"], false);
+  // Of a single asset the rules are not known for certain.
+  const std::vector<std::string> one = {"new.html"};
+  EXPECT_EQ(Read(AnnounceAsset({site, 1, one}, true).at(0))["tags"],
+            nlohmann::json({RewriteTagOf("new.html")}));
+}
+
+TEST(EventTest, ChangedRulesMakeTheWholeSiteStale) {
+  const storage::Site site = Demo();
+  for (const char* file : {"_headers", "_redirects"}) {
+    const std::vector<std::string> paths = {file};
+    for (const nlohmann::json& json : {Read(AnnounceActivation({site, 5, paths}, {}).at(0)),
+                                       Read(AnnounceAsset({site, 1, paths}, false).at(0)),
+                                       Read(AnnounceAsset({site, 1, paths}, true).at(0))}) {
+      EXPECT_EQ(json["all"], true);
+      EXPECT_EQ(json["soft"], true);
+    }
+  }
 }
 
 TEST(EventTest, ADeletedSiteIsGoneWhole) {

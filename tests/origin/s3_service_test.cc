@@ -86,6 +86,15 @@ TEST_F(S3ServiceTest, WrongTamperedAndOldRequestsChangeNothing) {
   EXPECT_EQ(BlobFiles(), 0u);
 }
 
+TEST_F(S3ServiceTest, AFileOfRulesIsReadWhenItIsPutOrCopied) {
+  EXPECT_EQ(Outcome(S3("PUT /demo/_redirects", "/a\n")), "400 InvalidArgument");
+  EXPECT_EQ(S3("PUT /demo/_redirects", "/a /b\n").status, 200);
+  EXPECT_EQ(Visit("/a").status, 301);
+  EXPECT_EQ(S3("PUT /demo/wrong.txt", "/*\nSet-Cookie: a=b\n").status, 200);
+  EXPECT_EQ(Outcome(With("PUT /demo/_headers", "", {{"x-amz-copy-source", "/demo/wrong.txt"}})),
+            "400 InvalidArgument");
+}
+
 TEST_F(S3ServiceTest, WhatClientsSayOfTheContentIsChecked) {
   const std::pair<std::pair<std::string, std::string>, std::string> rows[] = {
       {{"content-md5", "XUFAKrxLKna5cZ2REBfFkg=="}, "200 "},

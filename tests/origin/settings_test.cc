@@ -38,7 +38,8 @@ TEST_F(OriginSettingsTest, TheLeastFileHasDefaultsForTheRest) {
   EXPECT_EQ(settings.node.drain_timeout, seconds(30));
   EXPECT_EQ(settings.threads.uploads, 16);
   EXPECT_EQ(settings.events.keep, 100'000);
-  EXPECT_EQ(settings.releases.keep_hashed, 3);
+  EXPECT_EQ(settings.releases.keep, 3);
+  EXPECT_EQ(settings.releases.keep_for, std::chrono::hours(24));
   EXPECT_EQ(settings.limits.asset, 50_GiB);
   EXPECT_EQ(settings.limits.head_timeout, seconds(10));
   EXPECT_TRUE(settings.listen.empty());

@@ -6,6 +6,8 @@
 #include <map>
 
 #include "http/date.h"
+#include "http/media_type.h"
+#include "origin/rules_files.h"
 #include "runtime/crypto.h"
 
 namespace nearside::origin {
@@ -38,11 +40,13 @@ class FakeContent final : public SiteContent {
     return asset;
   }
   void Add(const storage::Asset& asset) { now[asset.path] = asset; }
+  const http::SiteRules& rules() const override { return site_rules; }
 
   std::map<std::string, storage::Asset> now;
   std::map<std::string, storage::Asset> earlier;
   int earlier_lookups = 0;
   bool broken = false;
+  http::SiteRules site_rules;
 
  private:
   Result<std::optional<storage::Asset>> In(const std::map<std::string, storage::Asset>& assets,
@@ -71,6 +75,19 @@ class VisitorTest : public testing::Test {
     Result<Answer> answer = ServeVisitor(request, content_, kNow);
     EXPECT_TRUE(answer) << answer.error().ToString();
     return answer ? *answer : Answer{};
+  }
+  void Redirects(std::string_view text) {
+    const Status read = http::ReadRulesFile("_redirects", text, &content_.site_rules);
+    ASSERT_TRUE(read) << read.error().ToString();
+  }
+  void Headers(std::string_view text) {
+    const Status read = http::ReadRulesFile("_headers", text, &content_.site_rules);
+    ASSERT_TRUE(read) << read.error().ToString();
+  }
+  /// "status location" of a redirect.
+  std::string Led(const std::string& target) {
+    const Answer answer = Ask(target);
+    return std::to_string(answer.status) + " " + Field(answer, "location");
   }
   static std::string Field(const Answer& answer, std::string_view name) {
     return std::string(answer.fields.Get(name).value_or(""));
@@ -236,6 +253,118 @@ TEST_F(VisitorTest, HashedNamesOfEarlierReleasesAreStillThereAndOtherNamesAreNot
   content_.earlier_lookups = 0;
   EXPECT_EQ(Ask("/old.html").status, 404);
   EXPECT_EQ(content_.earlier_lookups, 0);
+}
+
+TEST_F(VisitorTest, RulesLeadWhereTheSiteHasNoFile) {
+  Redirects(
+      "/old /new 302\n"
+      "/index.html /elsewhere\n"
+      "/docs/* /help/:splat\n"
+      "/blog/:year/:slug /posts/:slug?y=:year 308\n"
+      "/away/* https://other.test/x/:splat#top\n");
+  EXPECT_EQ(Led("/old"), "302 /new");
+  EXPECT_EQ(Led("/old/"), "302 /new");
+  EXPECT_EQ(Led("/old?a=1"), "302 /new?a=1");
+  EXPECT_EQ(Led("/index.html"), "200 ") << "a file stands there";
+  EXPECT_EQ(Led("/docs/"), "200 ");
+  EXPECT_EQ(Led("/docs"), "301 /docs/");
+  EXPECT_EQ(Led("/docs/a%20b/c"), "301 /help/a%20b/c");
+  EXPECT_EQ(Led("/blog/2026/x&y"), "308 /posts/x&y?y=2026");
+  EXPECT_EQ(Led("/blog/2026/x?a=1"), "308 /posts/x?y=2026") << "it has a query of its own";
+  EXPECT_EQ(Led("/away/a?b=1"), "301 https://other.test/x/a?b=1#top");
+  EXPECT_EQ(Led("/blog/2026"), "404 ");
+  EXPECT_EQ(Field(Ask("/old"), "cache-control"), lifetime::kRedirect);
+}
+
+TEST_F(VisitorTest, AForcedRuleStandsAboveAFile) {
+  Redirects("/docs/* /gone 302!\n/index.html / 301!\n");
+  EXPECT_EQ(Led("/docs/"), "302 /gone");
+  EXPECT_EQ(Led("/index.html"), "301 /");
+  EXPECT_EQ(Led("/"), "200 ");
+}
+
+TEST_F(VisitorTest, ARewriteServesAFileUnderAnotherPath) {
+  Redirects("/app/* /index.html 200\n/late /none.html 200\n/d /docs/ 200\n");
+  const Answer answer = Ask("/app/some/route");
+  EXPECT_EQ(Shape(answer), "200 0+4");
+  EXPECT_EQ(Field(answer, "surrogate-key"), RewriteTagOf("index.html"));
+  EXPECT_EQ(Field(answer, "cache-control"), lifetime::kPage);
+  EXPECT_EQ(Ask("/app/x", {{"if-none-match", Field(answer, "etag")}}).status, 304);
+  EXPECT_EQ(Shape(Ask("/app/x", {{"range", "bytes=1-2"}})), "206 1+2");
+  EXPECT_EQ(Field(Ask("/app/x.5f3c1b2e.js"), "cache-control"), lifetime::kMissingHashed);
+  EXPECT_EQ(Ask("/late").status, 404);
+  EXPECT_EQ(Field(Ask("/d"), "surrogate-key"), RewriteTagOf("docs/index.html"));
+}
+
+TEST_F(VisitorTest, ARuleChoosesThePageOfAMissingPath) {
+  content_.Add(FakeContent::Make("en/404.html", "sorry"));
+  Redirects("/en/* /en/404.html 404\n/sold /en/404.html 410!\n");
+  const Answer answer = Ask("/en/nothing");
+  EXPECT_EQ(Shape(answer), "404 0+5");
+  EXPECT_EQ(Field(answer, "cache-control"), lifetime::kMissing);
+  EXPECT_FALSE(answer.fields.Has("etag"));
+  EXPECT_EQ(Ask("/sold").status, 410);
+  EXPECT_EQ(Ask("/fr/nothing").status, 404);
+}
+
+TEST_F(VisitorTest, RulesAddFieldsToAnswersOfFiles) {
+  const std::string guessed(http::MediaTypeOfPath("guessed.css"));
+  content_.Add(FakeContent::Make("guessed.css", "x", guessed));
+  Headers(
+      "/*\n  X-Frame-Options: DENY\n  Surrogate-Key: all\n"
+      "/docs/*\n  Cache-Control: max-age=7\n  surrogate-key: docs, guide\n"
+      "/*.css\n  Content-Type: text/plain\n");
+  EXPECT_EQ(Field(Ask("/"), "x-frame-options"), "DENY");
+  EXPECT_EQ(Field(Ask("/"), "cache-control"), lifetime::kPage);
+  const Answer docs = Ask("/docs/");
+  EXPECT_EQ(docs.fields.Joined("cache-control"), "max-age=7");
+  EXPECT_EQ(Field(docs, "surrogate-key"), "all docs guide");
+  const Answer unchanged = Ask("/docs/", {{"if-none-match", Field(docs, "etag")}});
+  EXPECT_EQ(unchanged.status, 304);
+  EXPECT_EQ(unchanged.fields.Joined("cache-control"), "max-age=7");
+  EXPECT_EQ(Field(Ask("/guessed.css"), "content-type"), "text/plain");
+  EXPECT_EQ(Field(Ask("/a%20b(1).css"), "content-type"), "text/css") << "the manifest's own word";
+  EXPECT_FALSE(Ask("/docs").fields.Has("x-frame-options")) << "a redirect is no file";
+}
+
+TEST_F(VisitorTest, WhatTheAssetSaysItselfWinsOverRules) {
+  storage::Asset asset = FakeContent::Make("x.html", "x", "text/x-special");
+  asset.headers = {{"cache-control", "no-store"}};
+  content_.Add(asset);
+  Headers("/*\n Cache-Control: max-age=7\n Content-Type: text/plain\n X-A: b\n");
+  const Answer answer = Ask("/x.html");
+  EXPECT_EQ(answer.fields.Joined("cache-control"), "no-store");
+  EXPECT_EQ(Field(answer, "content-type"), "text/x-special");
+  EXPECT_EQ(Field(answer, "x-a"), "b");
+}
+
+TEST_F(VisitorTest, RulesDoNotMakeAMissingPageLast) {
+  content_.Add(FakeContent::Make("404.html", "nope"));
+  Headers("/*\n Cache-Control: max-age=31536000\n X-A: b\n");
+  const Answer answer = Ask("/nothing");
+  EXPECT_EQ(answer.fields.Joined("cache-control"), lifetime::kMissing);
+  EXPECT_EQ(Field(answer, "x-a"), "b");
+}
+
+TEST_F(VisitorTest, TheFilesOfRulesAreNotServed) {
+  content_.Add(FakeContent::Make("_headers", "/*"));
+  content_.Add(FakeContent::Make("_redirects", "/a /b"));
+  content_.Add(FakeContent::Make("docs/_headers", "an asset like others"));
+  EXPECT_EQ(Ask("/_headers").status, 404);
+  EXPECT_EQ(Ask("/_redirects").status, 404);
+  EXPECT_EQ(Ask("/docs/_headers").status, 200);
+  Redirects("/look /_headers 200\n/up/* /:splat 200\n");
+  EXPECT_EQ(Ask("/look").status, 404);
+  EXPECT_EQ(Ask("/up/_redirects").status, 404);
+}
+
+TEST_F(VisitorTest, NoRuleLeadsToAHostThatAVisitorChose) {
+  Redirects("/a/* /:splat/x\n/b/:c /:c\n");
+  EXPECT_EQ(Led("/a/"), "301 /x");
+  EXPECT_EQ(Led("/a/evil.test"), "301 /evil.test/x");
+  EXPECT_EQ(Led("/a//evil.test"), "404 ");
+  EXPECT_EQ(Led("/b/%0d%0aset-cookie:x"), "404 ");
+  EXPECT_EQ(Led("/b/%3Fq%23f"), "301 /%3Fq%23f");
 }
 
 TEST_F(VisitorTest, OtherMethodsAreRefusedWithWhatIsAllowed) {

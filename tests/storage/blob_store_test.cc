@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 
@@ -253,6 +254,36 @@ TEST_F(BlobStoreTest, ARemovedBlobIsReadableToItsEndWhileOpen) {
   EXPECT_EQ(out, "still here");
   EXPECT_EQ(Get(*store, stored.id), "no_such_blob");
   EXPECT_FALSE(store->Find(stored.id).value());
+}
+
+TEST_F(BlobStoreTest, OnlyWhatWasStoredBeforeATimeIsRemovedByIt) {
+  auto store = OpenStore();
+  const WallTime before = WallNow() - seconds(60);
+  const StoredBlob stored = Put(*store, "x");
+  EXPECT_FALSE(store->RemoveStoredBefore(stored.id, before).value());
+  EXPECT_EQ(Get(*store, stored.id), "x");
+  EXPECT_TRUE(store->RemoveStoredBefore(stored.id, WallNow() + seconds(60)).value());
+  EXPECT_EQ(Get(*store, stored.id), "no_such_blob");
+  EXPECT_TRUE(store->RemoveStoredBefore(stored.id, before).value()) << "gone already";
+}
+
+TEST_F(BlobStoreTest, ListsEveryBlobOnceInTheOrderOfNames) {
+  auto store = OpenStore();
+  EXPECT_THAT(store->List(std::nullopt, 10).value(), IsEmpty());
+  std::vector<BlobId> all;
+  for (int i = 0; i < 300; ++i) all.push_back(Put(*store, std::to_string(i)).id);
+  std::sort(all.begin(), all.end());
+  dir_.Write("blobs/ab/cd/notes.txt", "none of ours");
+  auto half_written = store->Begin();
+  std::vector<BlobId> listed;
+  std::optional<BlobId> after;
+  while (true) {
+    const std::vector<BlobId> page = store->List(after, 7).value();
+    listed.insert(listed.end(), page.begin(), page.end());
+    if (page.size() < 7) break;
+    after = page.back();
+  }
+  EXPECT_EQ(listed, all);
 }
 
 TEST_F(BlobStoreTest, AFileCutShortIsAnErrorAndNotAnEnd) {

@@ -21,6 +21,21 @@ inline Asset AssetOf(std::string path, std::string_view text) {
   return asset;
 }
 
+/// Says that it holds whatever is asked for, and keeps nothing.
+class EveryBlob final : public BlobStore {
+ public:
+  Result<std::unique_ptr<BlobWriter>> Begin() override { return Fail(Fault::kSelf, "fake", ""); }
+  Result<std::shared_ptr<const BlobReader>> Read(const BlobId&) const override {
+    return Fail(Fault::kSelf, "fake", "");
+  }
+  Result<std::optional<uint64_t>> Find(const BlobId&) const override { return 1; }
+  Status Remove(const BlobId&) override { return {}; }
+  Result<bool> RemoveStoredBefore(const BlobId&, WallTime) override { return true; }
+  Result<std::vector<BlobId>> List(const std::optional<BlobId>&, size_t) const override {
+    return std::vector<BlobId>();
+  }
+};
+
 inline Status Anything(const std::optional<Asset>&) { return {}; }
 
 /// One event that names the paths of the change.
@@ -50,7 +65,7 @@ class MetadataTest : public testing::Test {
   }
 
   void AddContent(std::string_view text) {
-    ASSERT_TRUE(metadata_->AddBlob({IdOf(text), text.size()}));
+    ASSERT_TRUE(metadata_->AddBlob({IdOf(text), text.size()}, every_blob_));
   }
 
   /// A release of these paths and contents, with the contents added and the release activated.
@@ -87,6 +102,7 @@ class MetadataTest : public testing::Test {
   }
 
   nearside::test::TempDir dir_;
+  EveryBlob every_blob_;
   WallTime now_ = FromUnixMillis(1'000'000);
   std::unique_ptr<Metadata> metadata_;
 };

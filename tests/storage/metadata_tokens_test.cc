@@ -213,7 +213,8 @@ TEST_F(MetadataTokensTest, ADatabaseOfTheFirstVersionIsBroughtUp) {
     for (const char* statement :
          {"DROP TABLE tokens", "DROP TABLE audit", "ALTER TABLE log DROP COLUMN tokens",
           "DROP TABLE uploads", "DROP TABLE upload_parts", "ALTER TABLE assets DROP COLUMN notes",
-          "UPDATE schema_version SET version = 1"}) {
+          "ALTER TABLE releases DROP COLUMN past_since", "DROP INDEX blobs_condemned",
+          "ALTER TABLE blobs DROP COLUMN condemned", "UPDATE schema_version SET version = 1"}) {
       ASSERT_TRUE(session->Run(statement)) << statement;
     }
   }

@@ -30,7 +30,7 @@ class MetadataUploadsTest : public MetadataTest {
   }
   Result<std::optional<BlobId>> Put(const std::string& id, int number, const std::string& text) {
     return metadata_->PutPart(
-        id, {.number = number, .blob = IdOf(text), .bytes = text.size(), .md5 = text});
+        id, {.number = number, .blob = IdOf(text), .bytes = text.size(), .md5 = text}, every_blob_);
   }
   std::string PartsOf(const std::string& id, int after = 0, size_t limit = 100) {
     std::string text;
