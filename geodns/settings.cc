@@ -90,7 +90,8 @@ Table ServerTable() {
             {.fallback = "1000",
              .least = "1",
              .most = "1000000",
-             .prose = "TCP connections of one address on one thread; more are closed at once.",
+             .prose = "TCP connections of one address on one thread. When there are so many, the "
+                      "one longest without a query is closed for a new one.",
              .restart = true});
   table.Key(
       "tcp_idle_timeout", &ServerSettings::tcp_idle_timeout,
