@@ -67,9 +67,10 @@ void WarnOfSerials(const World& before, const World& now) {
 /// workers.
 class GeodnsServer {
  public:
-  GeodnsServer(std::string config_file, World world)
+  GeodnsServer(std::string config_file, World world, InheritedSockets inherited)
       : world_(std::move(world)),
         started_with_(world_.configuration),
+        inherited_(std::move(inherited)),
         config_file_(std::move(config_file)),
         started_(WallNow()),
         zone_queries_(started_with_->threads) {
@@ -122,7 +123,7 @@ class GeodnsServer {
   /// The settings of the start: what a reload cannot change is in force as it stands here.
   const std::shared_ptr<const Configuration> started_with_;
   const std::string program_ = OwnProgram();
-  InheritedSockets inherited_ = InheritedSockets::FromEnvironment();
+  InheritedSockets inherited_;
   const std::string config_file_;
   const WallTime started_;
   metrics::Registry registry_;
@@ -553,17 +554,19 @@ void GeodnsServer::HandOver() {
     for (int descriptor : worker->Descriptors()) sockets.push_back(descriptor);
   }
   if (admin_listener_) sockets.push_back(admin_listener_->descriptor());
-  auto started =
-      Handover::Start(*control_, program_, {"--config", config_file_}, sockets, kTakeOverPatience,
-                      {.on_ready = [this] { Retire(); },
-                       .on_failed =
-                           [this](const std::string& why) {
-                             handover_.reset();
-                             if (terminating_) return;
-                             Log(Level::kError, "take_over_failed",
-                                 {{"error", "the new process did not come to answer: " + why +
-                                                "; this one goes on"}});
-                           }});
+  const auto on_failed = [this](const std::string& why) {
+    handover_.reset();
+    if (terminating_) return;
+    Log(Level::kError, "take_over_failed",
+        {{"error", "the new process did not come to answer: " + why + "; this one goes on"}});
+  };
+  auto started = Handover::Start(*control_,
+                                 {.program = program_,
+                                  .arguments = {"--config", config_file_},
+                                  .sockets = std::move(sockets),
+                                  .cookie_secret = OwnCookieSecret(),
+                                  .patience = kTakeOverPatience},
+                                 {.on_ready = [this] { Retire(); }, .on_failed = on_failed});
   if (!started) {
     return Log(Level::kError, "take_over_failed", {{"error", started.error().message}});
   }
@@ -626,9 +629,11 @@ Status CheckGeodns(const std::string& config_file) {
 
 Status RunGeodns(const std::string& config_file) {
   StartLog("geodns", Level::kInfo);
+  InheritedSockets inherited = InheritedSockets::FromEnvironment();
+  if (inherited.cookie_secret()) InheritCookieSecret(*inherited.cookie_secret());
   auto world = World::Load(config_file);
   if (!world) return tl::unexpected(std::move(world.error()));
-  GeodnsServer server(config_file, std::move(*world));
+  GeodnsServer server(config_file, std::move(*world), std::move(inherited));
   if (auto started = server.Start(); !started) return started;
   server.Run();
   Log(Level::kInfo, "stopped");

@@ -32,7 +32,7 @@ void AddIdentity(Table* table) {
               .prose = "File with the secret of server cookies, 32 hexadecimal digits, the same on "
                        "all servers of one address. A second line is believed as well: the next "
                        "secret before a change, the last one after it. Empty: random at each "
-                       "start."});
+                       "start; a process that takes over has that of the one before."});
 }
 
 /// For ALIAS records of zone files.

@@ -150,6 +150,18 @@ class RestartTest(SystemTest):
         wait_until(lambda: self.answered() > 300, "clients are served by the last process")
         self.expect_nothing_lost()
 
+    def test_cookies_are_good_in_the_next_process(self):
+        def cookie(sent: str) -> str:
+            return re.search(r"COOKIE: ([0-9a-fA-F]+)",
+                             self.server.ask("text.demo.test", "TXT", f"+cookie={sent}").text)[1].lower()
+
+        before = cookie("0102030405060708")
+        for _ in range(2):
+            self.replace()
+            self.assertEqual(before, cookie(before), "it is the secret of the first")
+            metrics = curl(self.server.admin_url("/metrics")).body.decode()
+            self.assertIn('nearside_dns_cookies_total{state="good"} 1\n', metrics)
+
     def test_a_new_process_that_cannot_start_changes_nothing(self):
         self.change("[geodns]", "[geodns]\nnonsense = 1")
         self.start_clients()
