@@ -13,7 +13,7 @@ import time
 
 from clients import curl, dns_query
 from fleet import NameServer
-from nearside_harness import BIN, SystemTest, main, require, wait_until
+from nearside_harness import BIN, SystemTest, main, require, run_program, wait_until
 
 PR_SET_CHILD_SUBREAPER = 36
 ANSWER_SECONDS = 10.0  # a query without an answer for so long is lost
@@ -301,6 +301,20 @@ class UnprivilegedTest(RestartTest):
         self.assertNotIn("0", groups)
         self.assertEqual(int(uids[0]), os.stat(self.folder / "geodns").st_uid, "its state is its own")
 
+    def test_keys_that_root_makes_are_the_servers(self):
+        for command in (["keygen"], ["roll"]):
+            result = run_program("nearside-geodns", *command, "--config", self.server.daemon.config_path, "--zone",
+                                 "demo.test")
+            self.assertEqual(0, result.returncode, result.stderr)
+        self.change(f'file = "{self.server.zone_path}"', f'file = "{self.server.zone_path}"\ndnssec = true')
+        self.server.daemon.reload()
+        self.server.daemon.wait_for_log("event=reloaded")
+        self.assertEqual([], self.lines("reload_refused"))
+        self.assertIn("RRSIG", self.server.ask("text.demo.test", "TXT", "+dnssec").text)
+        owner = os.stat(self.folder / "geodns").st_uid
+        keys = list((self.folder / "geodns" / "keys" / "demo.test").iterdir())
+        self.assertEqual([owner] * 2, [key.stat().st_uid for key in keys])
+
     def test_it_reloads(self):
         self.server.daemon.reload()
         self.server.daemon.wait_for_log("event=reloaded")
@@ -319,7 +333,7 @@ class UnprivilegedTest(RestartTest):
             self.assertEqual(['"hello"'], self.server.ask("text.demo.test", "TXT", tcp=True).answers)
 
     def test_an_unknown_user_is_named(self):
-        from nearside_harness import EXIT_CONFIG, run_program
+        from nearside_harness import EXIT_CONFIG
         self.change('user = "nobody"', 'user = "no-such-user"')
         for check in (["--check"], []):
             result = run_program("nearside-geodns", *check, "--config", self.server.daemon.config_path)
