@@ -37,6 +37,8 @@ constexpr milliseconds kFirstChecksLook{20};
 constexpr milliseconds kShareStep{1000};
 /// Targets are many and their TTLs short: not a write for each look-up.
 constexpr milliseconds kAliasSaves{2000};
+/// How often workers are asked which networks want answers of their own.
+constexpr milliseconds kAliasAsksLook{50};
 /// How long another process may take to read its databases and keys and to come to answer.
 constexpr milliseconds kTakeOverPatience{60'000};
 constexpr ByteSize kMostStateBytes = 16_MiB;
@@ -98,6 +100,7 @@ class GeodnsServer {
   void OnHealthChange(size_t target, PopState before);
   void OnAliasChange();
   void StartAliases();
+  void TakeAliasAsks();
   void WatchFiles();
   void Publish();
   void HandOut();
@@ -131,6 +134,7 @@ class GeodnsServer {
   DnsMetrics metrics_{registry_};
   std::unique_ptr<net::EventLoop> control_;
   std::unique_ptr<net::WorkerGroup> group_;
+  std::vector<std::unique_ptr<AliasAsks>> alias_asks_;  ///< by worker
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<net::Resolver> resolver_;
   std::unique_ptr<HealthChecker> checker_;
@@ -139,6 +143,7 @@ class GeodnsServer {
   std::unique_ptr<SimulationDesk> simulation_desk_;
   std::optional<SteeringRoutes> routes_;
   std::unique_ptr<AliasResolver> aliases_;
+  std::optional<net::Timer> alias_looks_;
   std::optional<net::Timer> alias_saves_;
   uint64_t aliases_saved_ = 0;  ///< good look-ups by then
   std::unique_ptr<FileWatch> file_watch_;
@@ -180,6 +185,7 @@ Status GeodnsServer::Start() {
   steering_.Use(world_.configuration);
   aliases_ = std::make_unique<AliasResolver>(*control_, [this] { OnAliasChange(); });
   aliases_->Remember(LoadAliases());
+  alias_looks_.emplace(*control_, [this] { TakeAliasAsks(); });
   StartAliases();
   if (KeepsState()) {
     alias_saves_.emplace(*control_, [this] { SaveAliases(); });
@@ -237,6 +243,7 @@ Status GeodnsServer::OpenWorkers() {
                         .signing = configuration.signing};
   for (size_t i = 0; i < configuration.threads; ++i) {
     options.number = i;
+    options.alias_asks = alias_asks_.emplace_back(std::make_unique<AliasAsks>()).get();
     workers_.push_back(std::make_unique<Worker>(group_->loop(i), metrics_, *registry_.MakeCells(),
                                                 snapshot_, options));
   }
@@ -403,7 +410,18 @@ void GeodnsServer::OnHealthChange(size_t target, PopState before) {
 }
 
 void GeodnsServer::StartAliases() {
-  aliases_->Start(world_.alias_options, TargetsOf(world_.aliases));
+  const std::vector<AliasResolver::Target> targets = TargetsOf(world_.aliases);
+  aliases_->Start(world_.alias_options, targets);
+  if (targets.empty() || world_.alias_options.networks == 0) return alias_looks_->Disarm();
+  alias_looks_->Arm(kAliasAsksLook);
+}
+
+void GeodnsServer::TakeAliasAsks() {
+  alias_looks_->Arm(kAliasAsksLook);
+  AliasAsk ask;
+  for (const auto& asks : alias_asks_) {
+    while (asks->Take(&ask)) aliases_->Learn(ask);
+  }
 }
 
 /// Other addresses for the same names: the tables of steering stay as they are.

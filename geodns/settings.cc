@@ -60,6 +60,14 @@ void AliasKeys(Table* table) {
               .most = "30d",
               .prose = "How long the addresses of an ALIAS stand after their time when no resolver "
                        "answers; then SERVFAIL."});
+  table->Key("alias_networks", &ServerSettings::alias_networks,
+             {.fallback = "1024",
+              .least = "0",
+              .most = "65536",
+              .prose = "Networks of clients, in all, for which the own answer of an ALIAS is kept "
+                       "where its target tells clients apart; the others get the answer for all. "
+                       "Their subnet, /24 or /56 at most, is told to the resolvers (ECS, RFC "
+                       "7871). 0: to nobody."});
 }
 
 Table ServerTable() {

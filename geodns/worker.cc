@@ -20,7 +20,9 @@ Worker::Worker(net::EventLoop& loop, const DnsMetrics& metrics, metrics::Cells& 
       options_(options),
       desk_(loop, metrics, cells, std::move(snapshot), options.rate_networks, options.number,
             options.signing),
-      tcp_{.loop = loop, .desk = desk_, .idle_timeout = options.tcp_idle_timeout} {}
+      tcp_{.loop = loop, .desk = desk_, .idle_timeout = options.tcp_idle_timeout} {
+  desk_.SetAliasAsks(options.alias_asks);
+}
 
 Result<net::SocketAddress> Worker::Open(const net::SocketAddress& address) {
   for (int attempt = 1;; ++attempt) {

@@ -24,6 +24,7 @@ struct WorkerOptions {
   size_t rate_networks = 65'536;  ///< that the rate limit keeps count of
   size_t number = 0;              ///< of the worker
   SignerOptions signing;
+  AliasAsks* alias_asks = nullptr;  ///< QueryDesk's
 };
 
 /// One thread that answers: a UDP socket and a TCP listener for each address. Owned by its loop's
