@@ -10,15 +10,20 @@ auto OrderOf(const Network& network) {
   return std::tie(network.address.is_ipv6, network.prefix_bits, network.address.bytes);
 }
 
-/// First octets and bits of IPv4 networks that are not the Internet's; 224.0.0.0/3 is for groups
-/// and the future.
+/// IPv4 networks that are not the Internet's; 224.0.0.0/3 is for groups and the future.
 struct SpecialNetwork {
-  std::array<uint8_t, 4> address;
-  uint8_t bits;
+  uint32_t address;
+  unsigned bits;
 };
 constexpr SpecialNetwork kSpecial[] = {
-    {{0}, 8},         {{10}, 8},       {{100, 64}, 10},  {{127}, 8},
-    {{169, 254}, 16}, {{172, 16}, 12}, {{192, 168}, 16}, {{224}, 3},
+    {0x00'00'00'00, 8},   // 0.0.0.0
+    {0x0A'00'00'00, 8},   // 10.0.0.0
+    {0x64'40'00'00, 10},  // 100.64.0.0
+    {0x7F'00'00'00, 8},   // 127.0.0.0
+    {0xA9'FE'00'00, 16},  // 169.254.0.0
+    {0xAC'10'00'00, 12},  // 172.16.0.0
+    {0xC0'A8'00'00, 16},  // 192.168.0.0
+    {0xE0'00'00'00, 3},   // 224.0.0.0
 };
 
 }  // namespace
@@ -78,8 +83,10 @@ AliasNetworks::Found AliasNetworks::Find(const IpAddress& client, uint8_t known_
 
 bool IsGlobal(const IpAddress& address) {
   if (address.is_ipv6) return address.bytes[0] >> 5 == 1;  // 2000::/3
+  const uint32_t ipv4 = uint32_t{address.bytes[0]} << 24 | uint32_t{address.bytes[1]} << 16 |
+                        uint32_t{address.bytes[2]} << 8 | address.bytes[3];
   return std::ranges::none_of(kSpecial, [&](const SpecialNetwork& special) {
-    return Network{IpAddress::V4(special.address.data()), special.bits}.Contains(address);
+    return (ipv4 ^ special.address) >> (32 - special.bits) == 0;
   });
 }
 

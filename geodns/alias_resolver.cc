@@ -13,8 +13,9 @@ namespace {
 
 /// Before a look-up that had no room is tried again.
 constexpr milliseconds kNoRoomPause{500};
-/// Each change of a table is a snapshot for all workers.
-constexpr milliseconds kNetworksPause{100};
+/// Each change of a table is made of all its networks (5 to 10 ms for 16384), and a snapshot for
+/// all workers.
+constexpr milliseconds kNetworksPause{250};
 
 /// The year 5138: times of the state file are computed with.
 constexpr int64_t kMostMillis = 100'000'000'000'000;

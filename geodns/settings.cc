@@ -63,7 +63,7 @@ void AliasKeys(Table* table) {
   table->Key("alias_networks", &ServerSettings::alias_networks,
              {.fallback = "1024",
               .least = "0",
-              .most = "65536",
+              .most = "16384",
               .prose = "Networks of clients, in all, for which the own answer of an ALIAS is kept "
                        "where its target tells clients apart; the others get the answer for all. "
                        "Their subnet, /24 or /56 at most, is told to the resolvers (ECS, RFC "
