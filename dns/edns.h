@@ -45,9 +45,12 @@ struct ClientSubnet {
 
 /// Reads the option's content (after code and length). Errors: kSubnet…
 Malformed ParseClientSubnet(std::span<const uint8_t> content, ClientSubnet* subnet);
-/// Writes code, length and content: option_bytes() bytes, 24 at most, for which `out` must have
-/// room.
+/// Writes code, length and content: option_bytes() bytes, kMostSubnetOptionBytes at most, for which
+/// `out` must have room.
 size_t EncodeClientSubnet(const ClientSubnet& subnet, uint8_t* out);
+
+/// The longest option of a client subnet, with its code and length.
+inline constexpr size_t kMostSubnetOptionBytes = 24;
 
 /// An OPT record as a query carries it. Views point into the message.
 struct Edns {

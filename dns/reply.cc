@@ -1,9 +1,8 @@
 #include "dns/reply.h"
 
 #include <algorithm>
-#include <optional>
+#include <array>
 
-#include "dns/edns.h"
 #include "dns/message.h"
 #include "dns/wire.h"
 
@@ -12,6 +11,7 @@ namespace {
 
 constexpr size_t kRecordFixedBytes = 10;    // type, class, TTL, length
 constexpr size_t kSoaFixedBytes = 20;       // behind its two names
+constexpr size_t kOptionFixedBytes = 4;     // code and length
 constexpr uint32_t kMostTtl = 0x7FFFFFFFU;  // RFC 2181 §8
 
 struct Record {
@@ -83,10 +83,52 @@ Status TakeAddresses(std::span<const uint8_t> message, const std::vector<Record>
   return BadReply("a chain of more than 16 CNAMEs");
 }
 
+/// What only a resolver that could not find out says.
+Status CheckRcode(Rcode rcode) {
+  switch (rcode) {
+    case Rcode::kNoError:
+    case Rcode::kNxDomain:
+      return {};
+    case Rcode::kServFail:
+      return Fail(Fault::kOrigin, "servfail", "the resolver answers SERVFAIL");
+    case Rcode::kRefused:
+      return Fail(Fault::kOrigin, "refused", "the resolver refuses to answer");
+    default:
+      return Fail(Fault::kOrigin, "bad_rcode",
+                  "the resolver answers " + std::string(RcodeName(rcode)));
+  }
+}
+
+/// Reads the scope out of an OPT record. RFC 7871 §7.3: an answer about another subnet than the one
+/// that was asked for is not to be used.
+Status TakeScope(std::span<const uint8_t> options, const ClientSubnet& subnet,
+                 AddressReply* reply) {
+  std::array<uint8_t, kMostSubnetOptionBytes> asked;
+  const size_t asked_bytes = EncodeClientSubnet(subnet, asked.data());
+  constexpr size_t kScopeAt = kOptionFixedBytes + 3;
+  while (!options.empty()) {
+    if (options.size() < kOptionFixedBytes) return BadReply("option_cut_off");
+    const size_t bytes = kOptionFixedBytes + Load16(options.data() + 2);
+    if (options.size() < bytes) return BadReply("option_cut_off");
+    if (Load16(options.data()) == option::kClientSubnet) {
+      if (bytes != asked_bytes) return BadReply("another client subnet");
+      asked[kScopeAt] = reply->scope = options[kScopeAt];
+      if (!std::equal(asked.begin(), asked.begin() + static_cast<ptrdiff_t>(asked_bytes),
+                      options.begin())) {
+        return BadReply("another client subnet");
+      }
+      return {};
+    }
+    options = options.subspan(bytes);
+  }
+  return {};
+}
+
 }  // namespace
 
-std::vector<uint8_t> EncodeQuery(uint16_t id, NameView name, uint16_t type) {
-  constexpr size_t kQuestionAndOptBytes = 4 + 11;
+std::vector<uint8_t> EncodeQuery(uint16_t id, NameView name, uint16_t type,
+                                 const std::optional<ClientSubnet>& subnet) {
+  constexpr size_t kQuestionAndOptBytes = 4 + 11 + kMostSubnetOptionBytes;
   std::vector<uint8_t> message;
   message.reserve(kHeaderBytes + name.size() + kQuestionAndOptBytes);
   const auto put16 = [&](uint16_t value) {
@@ -104,7 +146,12 @@ std::vector<uint8_t> EncodeQuery(uint16_t id, NameView name, uint16_t type) {
   message.push_back(0);  // the root owns OPT
   put16(type::kOpt);
   put16(kUdpPayloadBytes);
-  for (int zero = 0; zero < 3; ++zero) put16(0);  // no flags, no options
+  for (int zero = 0; zero < 2; ++zero) put16(0);  // no flags
+  std::array<uint8_t, kMostSubnetOptionBytes> options;
+  const size_t options_bytes = subnet ? EncodeClientSubnet(*subnet, options.data()) : 0;
+  put16(static_cast<uint16_t>(options_bytes));
+  message.insert(message.end(), options.begin(),
+                 options.begin() + static_cast<ptrdiff_t>(options_bytes));
   return message;
 }
 
@@ -119,19 +166,10 @@ bool IsReplyTo(std::span<const uint8_t> message, uint16_t id, NameView name, uin
 }
 
 Result<AddressReply> ParseAddressReply(std::span<const uint8_t> message, NameView name,
-                                       uint16_t type) {
+                                       uint16_t type, const std::optional<ClientSubnet>& subnet) {
   const uint16_t flags = Load16(message.data() + 2);
   const auto rcode = static_cast<Rcode>(flags & 0xF);
-  if (rcode == Rcode::kServFail) {
-    return Fail(Fault::kOrigin, "servfail", "the resolver answers SERVFAIL");
-  }
-  if (rcode == Rcode::kRefused) {
-    return Fail(Fault::kOrigin, "refused", "the resolver refuses to answer");
-  }
-  if (rcode != Rcode::kNoError && rcode != Rcode::kNxDomain) {
-    return Fail(Fault::kOrigin, "bad_rcode",
-                "the resolver answers " + std::string(RcodeName(rcode)));
-  }
+  if (auto usable = CheckRcode(rcode); !usable) return tl::unexpected(std::move(usable.error()));
   if ((flags & flag::kTruncated) != 0) {
     return Fail(Fault::kOrigin, "truncated", "the answer does not fit into one datagram");
   }
@@ -141,20 +179,27 @@ Result<AddressReply> ParseAddressReply(std::span<const uint8_t> message, NameVie
   if (at > message.size()) return BadReply("question_cut_off");
   const size_t answer_count = Load16(message.data() + 6);
   const size_t authority_count = Load16(message.data() + 8);
+  // Without a subnet nothing that stands there is of interest.
+  const size_t additional_count = subnet ? Load16(message.data() + 10) : 0;
   AddressReply reply;
   reply.exists = rcode != Rcode::kNxDomain;
   reply.ttl = kMostTtl;
   std::vector<Record> answers;
   std::optional<uint32_t> negative_ttl;
-  for (size_t i = 0; i < answer_count + authority_count; ++i) {
+  for (size_t i = 0; i < answer_count + authority_count + additional_count; ++i) {
     Record record;
     if (auto status = ReadRecord(message, &at, &record); !status) {
       return tl::unexpected(std::move(status.error()));
     }
     if (i < answer_count) {
       answers.push_back(record);
-    } else if (record.type == type::kSoa && !negative_ttl) {
-      negative_ttl = NegativeTtl(message, record);
+    } else if (i < answer_count + authority_count) {
+      if (record.type == type::kSoa && !negative_ttl) negative_ttl = NegativeTtl(message, record);
+    } else if (record.type == type::kOpt) {
+      const auto options = message.subspan(record.rdata_at, record.rdata_bytes);
+      if (auto status = TakeScope(options, *subnet, &reply); !status) {
+        return tl::unexpected(std::move(status.error()));
+      }
     }
   }
   if (auto status = TakeAddresses(message, answers, name, type, &reply); !status) {

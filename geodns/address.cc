@@ -85,9 +85,11 @@ Result<Network> Network::Parse(std::string_view text) {
 
 Network Network::Of(const IpAddress& address, uint8_t prefix_bits) {
   Network network{address, std::min(prefix_bits, address.bits())};
-  for (size_t bit = network.prefix_bits; bit < address.bits(); ++bit) {
-    network.address.bytes[bit / 8] &= static_cast<uint8_t>(~(0x80 >> bit % 8));
-  }
+  auto& bytes = network.address.bytes;
+  const size_t whole_bytes = network.prefix_bits / 8;
+  if (whole_bytes == bytes.size()) return network;
+  bytes[whole_bytes] &= static_cast<uint8_t>(0xFF00 >> network.prefix_bits % 8);
+  std::fill(bytes.begin() + static_cast<ptrdiff_t>(whole_bytes) + 1, bytes.end(), uint8_t{0});
   return network;
 }
 

@@ -1,7 +1,6 @@
 #include "geodns/alias_resolver.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -14,6 +13,9 @@ namespace {
 
 /// Before a look-up that had no room is tried again.
 constexpr milliseconds kNoRoomPause{500};
+/// Each change of a table is made of all its networks (5 to 10 ms for 16384), and a snapshot for
+/// all workers.
+constexpr milliseconds kNetworksPause{250};
 
 /// The year 5138: times of the state file are computed with.
 constexpr int64_t kMostMillis = 100'000'000'000'000;
@@ -45,23 +47,29 @@ bool ReadRemembered(const RememberedJson& item, RememberedAlias* known) {
 
 }  // namespace
 
-/// One target: asks for A and AAAA together, and is known when both have an answer.
+/// One target: asks for its addresses again and again.
 class AliasResolver::Entry {
  public:
-  Entry(AliasResolver& owner, Target target)
-      : owner_(owner), target_(std::move(target)), timer_(owner.loop_, [this] { Ask(); }) {
+  Entry(AliasResolver& owner, Target target, uint32_t number)
+      : owner_(owner),
+        target_(std::move(target)),
+        number_(number),
+        learner_(owner.loop_, owner.learning_, number, NameOf(target_)),
+        timer_(owner.loop_, [this] { Ask(); }) {
     timer_.Arm(milliseconds(0));
   }
-  ~Entry() { owner_.running_ -= running_ ? 1 : 0; }
+  ~Entry() { owner_.running_ -= lookup_ ? 1 : 0; }
 
   const AliasState& state() const { return state_; }
+  uint32_t number() const { return number_; }
+  NetworkLearner& learner() { return learner_; }
 
   void Recall(const RememberedAlias& known) {
     const auto left =
         std::chrono::duration_cast<milliseconds>(known.good_until - owner_.loop_.wall_now());
     // A clock that was set back must not make it last.
     good_until_ = owner_.loop_.now() +
-                  std::min<milliseconds>(left, std::chrono::seconds(owner_.options_.most_ttl));
+                  std::min<milliseconds>(left, std::chrono::seconds(owner_.options().most_ttl));
     if (IsTooOld()) return;
     state_.result = {.known = true, .addresses = known.addresses, .ttl = known.ttl};
     state_.resolved_at = known.resolved_at;
@@ -73,75 +81,38 @@ class AliasResolver::Entry {
   }
 
  private:
-  struct Lookup {
-    std::unique_ptr<StubQuery> query;
-    std::optional<Result<dns::AddressReply>> result;
-  };
-
   void Ask() {
     if (owner_.running_ >= kMostAtOnce) return timer_.Arm(kNoRoomPause);
-    running_ = true;
     ++owner_.running_;
-    const StubQuery::Options options{owner_.options_.resolvers, owner_.options_.timeout};
-    for (size_t family = 0; family < lookups_.size(); ++family) {
-      Lookup& lookup = lookups_[family];
-      lookup.result.reset();
-      lookup.query = std::make_unique<StubQuery>(
-          owner_.loop_, options, NameOf(target_), family == 0 ? dns::type::kA : dns::type::kAaaa,
-          [this, family](Result<dns::AddressReply> result) { OnReply(family, std::move(result)); });
-    }
+    lookup_ =
+        std::make_unique<AliasLookup>(owner_.loop_, owner_.options(), NameOf(target_), std::nullopt,
+                                      [this](Result<AliasFound> found) { OnFound(found); });
   }
 
-  void OnReply(size_t family, Result<dns::AddressReply> result) {
-    lookups_[family].result = std::move(result);
-    for (const Lookup& lookup : lookups_) {
-      if (!lookup.result) return;
-    }
-    running_ = false;
+  void OnFound(Result<AliasFound>& found) {
+    lookup_.reset();
     --owner_.running_;
     const AliasResult before = state_.result;
     const bool first = !std::exchange(state_.asked, true);
-    const auto failed = std::ranges::find_if(lookups_, [](auto& l) { return !*l.result; });
-    if (failed == lookups_.end()) {
-      TakeGood();
+    if (found) {
+      TakeGood(std::move(*found));
     } else {
-      TakeFailed(failed->result->error());
+      TakeFailed(found.error());
     }
     if (first || state_.result != before) owner_.on_change_();
   }
 
-  void TakeGood() {
-    const AliasOptions& options = owner_.options_;
+  void TakeGood(AliasFound found) {
     ++owner_.good_;
-    uint32_t ttl = options.most_ttl;
-    // A family that is not there and does not say for how long has no say while the other has.
-    const bool nobody_says =
-        std::ranges::none_of(lookups_, [](auto& l) { return (**l.result).has_ttl; });
-    state_.result.addresses.clear();
-    for (size_t family = 0; family < lookups_.size(); ++family) {
-      const dns::AddressReply& reply = **lookups_[family].result;
-      if (reply.has_ttl || nobody_says) ttl = std::min(ttl, reply.ttl);
-      const size_t step = family == 0 ? 4 : 16;
-      for (size_t at = 0; at < reply.addresses.size(); at += step) {
-        const uint8_t* bytes = reply.addresses.data() + at;
-        const IpAddress address = family == 0 ? IpAddress::V4(bytes) : IpAddress::V6(bytes);
-        // An IPv4 address mapped into IPv6 is no address of an AAAA record.
-        if (address.is_ipv6 == (family == 1)) state_.result.addresses.push_back(address);
-      }
-    }
-    // Resolvers turn their lists round: one order, so that nothing seems changed.
-    std::ranges::sort(state_.result.addresses, {}, &IpAddress::ToText);
-    ttl = std::max(ttl, options.least_ttl);
-    const uint32_t half = std::max<uint32_t>(1, ttl / 2);
-    state_.result.known = true;
-    state_.result.ttl = half;
+    const uint32_t half = std::max<uint32_t>(1, found.ttl / 2);
+    state_.result = {.known = true, .addresses = std::move(found.addresses), .ttl = half};
     if (state_.stale) {
       Log(Level::kInfo, "alias_resolved", {{"target", NameOf(target_).ToText()}});
     }
     state_.stale = false;
     state_.error.clear();
     state_.resolved_at = WallNow();
-    good_until_ = owner_.loop_.now() + std::chrono::seconds(ttl);
+    good_until_ = owner_.loop_.now() + std::chrono::seconds(found.ttl);
     timer_.Arm(std::chrono::seconds(half));
   }
 
@@ -155,11 +126,11 @@ class AliasResolver::Entry {
     } else if (!told) {
       Tell(Level::kWarning, "alias_not_resolved");
     }
-    timer_.Arm(std::chrono::seconds(std::max<uint32_t>(1, owner_.options_.least_ttl / 2)));
+    timer_.Arm(std::chrono::seconds(std::max<uint32_t>(1, owner_.options().least_ttl / 2)));
   }
 
   bool IsTooOld() const {
-    return owner_.loop_.now() > good_until_ + std::chrono::seconds(owner_.options_.stale);
+    return owner_.loop_.now() > good_until_ + std::chrono::seconds(owner_.options().stale);
   }
 
   void Tell(Level level, std::string_view event) const {
@@ -168,20 +139,27 @@ class AliasResolver::Entry {
 
   AliasResolver& owner_;
   const Target target_;
+  const uint32_t number_;
+  NetworkLearner learner_;
   AliasState state_;
   net::Timer timer_;
-  std::array<Lookup, 2> lookups_;  ///< A, AAAA
+  std::unique_ptr<AliasLookup> lookup_;
   MonoTime good_until_{};
-  bool running_ = false;
 };
 
 AliasResolver::AliasResolver(net::EventLoop& loop, std::function<void()> on_change)
-    : loop_(loop), on_change_(std::move(on_change)) {}
+    : loop_(loop),
+      on_change_(std::move(on_change)),
+      networks_changed_(loop, [this] { on_change_(); }) {
+  learning_.on_change = [this] {
+    if (!networks_changed_.armed()) networks_changed_.Arm(kNetworksPause);
+  };
+}
 
 AliasResolver::~AliasResolver() = default;
 
 void AliasResolver::Start(AliasOptions options, const std::vector<Target>& targets) {
-  options_ = std::move(options);
+  learning_.options = std::move(options);
   std::map<Target, std::unique_ptr<Entry>> wanted;
   for (const Target& target : targets) {
     auto& entry = wanted[target];
@@ -189,12 +167,28 @@ void AliasResolver::Start(AliasOptions options, const std::vector<Target>& targe
     auto known = entries_.find(target);
     if (known != entries_.end()) entry = std::move(known->second);
     if (entry) continue;
-    entry = std::make_unique<Entry>(*this, target);
+    entry = std::make_unique<Entry>(*this, target, ++last_number_);
     auto remembered = remembered_.find(NameOf(target).ToText());
     if (remembered != remembered_.end()) entry->Recall(remembered->second);
   }
   entries_ = std::move(wanted);
   remembered_.clear();
+  by_number_.clear();
+  for (auto& [target, entry] : entries_) {
+    by_number_.emplace(entry->number(), entry.get());
+    if (learning_.options.networks == 0) entry->learner().Clear();
+  }
+}
+
+std::shared_ptr<const AliasNetworks> AliasResolver::NetworksOf(const Target& target) const {
+  auto at = entries_.find(target);
+  if (at == entries_.end() || learning_.options.networks == 0) return nullptr;
+  return at->second->learner().Table();
+}
+
+void AliasResolver::Learn(const AliasAsk& ask) {
+  auto at = by_number_.find(ask.target);
+  if (at != by_number_.end()) at->second->learner().Learn(ask.network);
 }
 
 AliasMemory AliasResolver::Memory() const {

@@ -2,28 +2,24 @@
 
 // What ALIAS records lead to outside our zones, looked up in the background so that no answer ever
 // waits: each name is asked for again before its time is up, and what was known last stands while
-// resolvers fail.
+// resolvers fail. Beside the answer for all there are those for networks of clients, where the
+// name's owner tells them apart (network_learner.h).
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "geodns/address.h"
-#include "geodns/stub_query.h"
+#include "geodns/alias_lookup.h"
+#include "geodns/alias_networks.h"
+#include "geodns/network_learner.h"
 #include "net/event_loop.h"
 #include "runtime/clock.h"
 
 namespace nearside::geodns {
-
-struct AliasOptions {
-  std::vector<net::SocketAddress> resolvers;
-  milliseconds timeout{2000};
-  uint32_t least_ttl = 10;   ///< seconds; what a resolver says is raised to it
-  uint32_t most_ttl = 3600;  ///< and lowered to this
-  uint32_t stale = 86'400;   ///< seconds that an answer stands after its time, while none comes
-};
 
 /// What is known of one target.
 struct AliasResult {
@@ -78,22 +74,33 @@ class AliasResolver {
   void Start(AliasOptions options, const std::vector<Target>& targets);
   /// nullptr: not one of the targets.
   const AliasState* Find(const Target& target) const;
+  /// What networks of clients get of it; nullptr: not one of the targets, or subnets are not told.
+  std::shared_ptr<const AliasNetworks> NetworksOf(const Target& target) const;
+  /// Finds an answer of its own for a network; asks for a target that is gone are passed over.
+  void Learn(const AliasAsk& ask);
   /// A look-up of each target has ended.
   bool all_asked() const;
   uint64_t good_lookups() const { return good_; }
   uint64_t failed_lookups() const { return failed_; }
+  /// Of networks: look-ups and places.
+  const Learning& learning() const { return learning_; }
 
  private:
   class Entry;
   static constexpr size_t kMostAtOnce = 64;
 
+  const AliasOptions& options() const { return learning_.options; }
+
   net::EventLoop& loop_;
   std::function<void()> on_change_;
   uint64_t good_ = 0;
   uint64_t failed_ = 0;
-  AliasOptions options_;
+  Learning learning_;
+  net::Timer networks_changed_;  ///< many networks are told of together
   AliasMemory remembered_;
+  uint32_t last_number_ = 0;  ///< of an entry
   std::map<Target, std::unique_ptr<Entry>> entries_;
+  std::unordered_map<uint32_t, Entry*> by_number_;
   size_t running_ = 0;  ///< entries that ask at the moment
 };
 

@@ -85,6 +85,8 @@ std::vector<AliasAnswer> AnswersOf(std::span<const AliasPlan> plans,
     const AliasState* state = resolver == nullptr ? nullptr : resolver->Find(plan.target);
     if (plan.zone != nullptr || state == nullptr || !state->result.known) continue;
     answer.known = true;
+    answer.networks = resolver->NetworksOf(plan.target);
+    answer.most_ttl = plan.ttl;
     answer.ttl = std::min(plan.ttl, state->result.ttl);
     answer.resolved = {AddressRecords::Render(state->result.addresses, false, answer.ttl),
                        AddressRecords::Render(state->result.addresses, true, answer.ttl)};

@@ -23,13 +23,13 @@ void CapacityControl::SetLimits(std::vector<CapacityLimit> limits, std::span<con
   }
 }
 
-bool CapacityControl::Step(MonoTime now, std::span<const PopLoad> pops) {
+bool CapacityControl::Step(MonoTime now, std::span<const PopLoad> pops, const TakersOf& takers_of) {
   for (size_t i = 0; i < limits_.size(); ++i) Measure(i, now, pops[i]);
   bool any = false;
   for (size_t i = 0; i < limits_.size(); ++i) {
     State& state = states_[i];
     if (limits_[i].most_load <= 0 || !state.load || now < state.next_step) continue;
-    if (!Move(i, *state.load, pops)) continue;
+    if (!Move(i, *state.load, pops, takers_of)) continue;
     state.next_step = now + limits_[i].settle;
     any = true;
   }
@@ -55,9 +55,9 @@ void CapacityControl::Measure(size_t pop, MonoTime now, const PopLoad& told) {
 }
 
 /// Who sheds has no room, and who has a limit and tells no load may have none.
-bool CapacityControl::SomebodyHasRoom(std::span<const size_t> others,
+bool CapacityControl::SomebodyHasRoom(std::span<const size_t> takers,
                                       std::span<const PopLoad> pops) const {
-  for (size_t i : others) {
+  for (size_t i : takers) {
     if (!pops[i].is_up || kept_[i] < 1) continue;
     if (limits_[i].most_load <= 0) return true;
     if (states_[i].load && *states_[i].load < limits_[i].most_load) return true;
@@ -65,14 +65,15 @@ bool CapacityControl::SomebodyHasRoom(std::span<const size_t> others,
   return false;
 }
 
-bool CapacityControl::Move(size_t pop, double load, std::span<const PopLoad> pops) {
+bool CapacityControl::Move(size_t pop, double load, std::span<const PopLoad> pops,
+                           const TakersOf& takers_of) {
   const CapacityLimit& limit = limits_[pop];
   double middle = (limit.most_load + limit.take_back_load) / 2;
   double factor = load > 0 ? 1 + kGain * (middle / load - 1) : kLargestStepUp;
   double& kept = kept_[pop];
   double before = kept;
   if (load > limit.most_load) {
-    if (!SomebodyHasRoom(limit.others, pops)) return false;
+    if (kept <= kLeastShare || !SomebodyHasRoom(takers_of(pop), pops)) return false;
     kept = std::max(kLeastShare, kept * std::max(factor, kLargestStepDown));
   } else if (load < limit.take_back_load) {
     kept = std::min(1.0, kept * std::min(factor, kLargestStepUp));

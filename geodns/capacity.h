@@ -9,6 +9,7 @@
 // of the way cannot oscillate while the clients at the margin weigh up to four times as much as
 // their number says, and the band is wider than the largest step back.
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -21,8 +22,6 @@ struct CapacityLimit {
   double most_load = 0;       ///< above it clients are given away; 0: no limit
   double take_back_load = 0;  ///< below it they are taken back
   milliseconds settle{};      ///< until a change of the share shows in the load
-  /// Points that its clients may be given to: those that share a rule with it.
-  std::vector<size_t> others = {};
 
   bool operator==(const CapacityLimit&) const = default;
 };
@@ -42,9 +41,12 @@ class CapacityControl {
 
   /// `kept`: the shares to begin with, in (0, 1]; without a limit it is 1.
   void SetLimits(std::vector<CapacityLimit> limits, std::span<const double> kept);
+  /// Points that clients of a point would be given to at the moment, if it kept fewer of them.
+  using TakersOf = std::function<std::vector<size_t>(size_t pop)>;
   /// To be called about once a second. Returns whether a share changed. A point whose load is not
-  /// known keeps its share, and nobody gives clients away while none of its others has room.
-  bool Step(MonoTime now, std::span<const PopLoad> pops);
+  /// known keeps its share, and nobody gives clients away while none of its takers has room:
+  /// `takers_of` is asked where a share is about to be lowered.
+  bool Step(MonoTime now, std::span<const PopLoad> pops, const TakersOf& takers_of);
 
   const std::vector<double>& kept() const { return kept_; }
 
@@ -55,8 +57,8 @@ class CapacityControl {
     MonoTime next_step{};
   };
   void Measure(size_t pop, MonoTime now, const PopLoad& told);
-  bool SomebodyHasRoom(std::span<const size_t> others, std::span<const PopLoad> pops) const;
-  bool Move(size_t pop, double load, std::span<const PopLoad> pops);
+  bool SomebodyHasRoom(std::span<const size_t> takers, std::span<const PopLoad> pops) const;
+  bool Move(size_t pop, double load, std::span<const PopLoad> pops, const TakersOf& takers_of);
 
   std::vector<CapacityLimit> limits_;
   std::vector<State> states_;

@@ -133,6 +133,7 @@ void Maker::TakeAliases() {
   made_->alias.least_ttl = row.alias_least_ttl;
   made_->alias.most_ttl = row.alias_most_ttl;
   made_->alias.stale = static_cast<uint32_t>(row.alias_stale.count() / 1000);
+  made_->alias.networks = row.alias_networks;
   if (row.alias_least_ttl > row.alias_most_ttl) {
     AddError(row.where, "alias_least_ttl", "expected no more than alias_most_ttl");
   }

@@ -69,6 +69,7 @@ DnsMetrics::DnsMetrics(metrics::Registry& registry) {
                                    {{"state", std::string(kCookieStates[i])}});
   }
   DeclareLimits(registry);
+  DeclareTimes(registry);
   truncated_ = registry.Counter("nearside_dns_truncated_total", "Answers with TC set.");
   with_subnet_ =
       registry.Counter("nearside_dns_client_subnet_total", "Queries with a client subnet.");
@@ -83,9 +84,6 @@ DnsMetrics::DnsMetrics(metrics::Registry& registry) {
   compact_denials_ =
       registry.Counter("nearside_dns_compact_denials_total",
                        "Names that do not exist, told by NOERROR and a proof (RFC 9824).");
-  signing_ = registry.Histogram("nearside_dns_signing_seconds",
-                                "Time that making the new signatures of one answer took.",
-                                {20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 10e-3});
   udp_ignored = registry.Counter("nearside_dns_udp_ignored_total",
                                  "Datagrams from port 0 or from an address of our own.");
   udp_send_failed = registry.Counter("nearside_dns_udp_send_failed_total",
@@ -94,8 +92,8 @@ DnsMetrics::DnsMetrics(metrics::Registry& registry) {
       registry.Counter("nearside_dns_udp_receive_failed_total", "Receive calls that failed.");
   tcp_connections =
       registry.Counter("nearside_dns_tcp_connections_total", "TCP connections accepted.");
-  tcp_refused = registry.Counter("nearside_dns_tcp_refused_total",
-                                 "TCP connections closed at once, over tcp_connections.");
+  tcp_displaced = registry.Counter("nearside_dns_tcp_displaced_total",
+                                   "TCP connections closed for a new one, at tcp_connections.");
   tcp_idle_closed = registry.Counter("nearside_dns_tcp_idle_closed_total",
                                      "TCP connections closed after tcp_idle_timeout.");
   tcp_broken = registry.Counter("nearside_dns_tcp_broken_total",
@@ -116,11 +114,19 @@ void DnsMetrics::DeclareLimits(metrics::Registry& registry) {
       registry.Counter("nearside_dns_rate_limited_total", kRateHelp, {{"outcome", "slipped"}});
   rate_evicted = registry.Counter("nearside_dns_rate_networks_evicted_total",
                                   "Networks forgotten while they counted, over limits.networks.");
-  batch_seconds = registry.Histogram(
-      "nearside_dns_udp_batch_seconds",
-      "From the receipt of a batch of datagrams until its answers are sent: more than any of them "
-      "waited for us.",
-      {1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1});
+}
+
+void DnsMetrics::DeclareTimes(metrics::Registry& registry) {
+  for (const Transport transport : {Transport::kUdp, Transport::kTcp}) {
+    answer_seconds_[static_cast<size_t>(transport)] = registry.Histogram(
+        "nearside_dns_answer_seconds",
+        "From the receipt of a query until the socket had its answer, once for each answer.",
+        {1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1},
+        {{"transport", transport == Transport::kUdp ? "udp" : "tcp"}});
+  }
+  signing_ = registry.Histogram("nearside_dns_signing_seconds",
+                                "Time that making the new signatures of one answer took.",
+                                {20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 10e-3});
 }
 
 void DnsMetrics::Count(metrics::Cells& cells, const Tally& tally, Transport transport) const {

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <vector>
 
 #include "geodns/responder.h"
+#include "runtime/clock.h"
 #include "runtime/metrics.h"
 
 namespace nearside::geodns {
@@ -20,17 +22,28 @@ class DnsMetrics {
   metrics::Id udp_send_failed;  ///< answers that the socket did not take
   metrics::Id udp_receive_failed;
   metrics::Id tcp_connections;  ///< accepted
-  metrics::Id tcp_refused;      ///< over the limit
+  metrics::Id tcp_displaced;    ///< closed for a new one, at the limit
   metrics::Id tcp_idle_closed;
   metrics::Id tcp_broken;          ///< closed for what cannot be a query
   metrics::Id tcp_refused_client;  ///< over the limit of one client
   metrics::Id rate_dropped;        ///< queries over the rate of their network
   metrics::Id rate_slipped;
-  metrics::Id rate_evicted;            ///< networks forgotten while they counted
-  metrics::HistogramId batch_seconds;  ///< from the receipt of UDP queries to their answers
+  metrics::Id rate_evicted;  ///< networks forgotten while they counted
+
+  /// Counts `answers` that each took `took` from the receipt of their query until the socket had
+  /// them. Over UDP that is the time of a batch, counted once for each of its answers, and not a
+  /// clock call for each: no answer of a batch leaves before the last one is made, so that the
+  /// batch's time is what each of its queries has waited, and a part of it would be a cost and no
+  /// delay. What a query waits in the socket, while the thread is busy with others, nobody sees.
+  void ObserveAnswers(metrics::Cells& cells, Transport transport, MonoTime::duration took,
+                      uint64_t answers) const {
+    cells.Observe(answer_seconds_[static_cast<size_t>(transport)],
+                  std::chrono::duration<double>(took).count(), answers);
+  }
 
  private:
   void DeclareLimits(metrics::Registry& registry);
+  void DeclareTimes(metrics::Registry& registry);
   void CountSigning(metrics::Cells& cells, const Tally& tally) const;
 
   static constexpr size_t kTypes = 15;   ///< those with a name of their own, and "other"
@@ -38,6 +51,7 @@ class DnsMetrics {
 
   std::array<std::array<metrics::Id, kTypes>, 2> queries_;  ///< by transport and type
   std::array<std::array<metrics::Id, kRcodes>, 2> answers_;
+  std::array<metrics::HistogramId, 2> answer_seconds_;
   std::array<metrics::Id, dns::kMalformedCount> malformed_;
   std::array<metrics::Id, kSteerReasonCount> steered_;
   std::array<metrics::Id, dns::kCookieStateCount> cookies_;

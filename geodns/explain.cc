@@ -32,6 +32,15 @@ std::string PercentOf(double share) {
   return text;
 }
 
+/// What an ALIAS leads to, its addresses by type.
+Json AliasToldJson(Json alias, Json addresses, uint32_t ttl) {
+  return {{"steered", false},
+          {"found", "alias"},
+          {"alias", std::move(alias)},
+          {"answer", std::move(addresses)},
+          {"ttl", ttl}};
+}
+
 /// All that leads to one answer.
 class Explanation {
  public:
@@ -44,6 +53,7 @@ class Explanation {
  private:
   Json TellSteered(uint32_t number);
   Json TellAlias(uint32_t number);
+  const AliasNetworks::Answer* OwnOf(const AliasAnswer& alias) const;
   void AddServices(const Zone& zone, const Zone::Node& node, Json* json) const;
   Json PlaceJson() const;
   void AddSystem(Json* json) const;
@@ -132,6 +142,14 @@ Json Explanation::TellAlias(uint32_t number) {
   }
   alias["known"] = answer.known;
   Json addresses = {{"A", Json::array()}, {"AAAA", Json::array()}};
+  if (const AliasNetworks::Answer* own = OwnOf(answer)) {
+    alias["network"] = own->network.ToText();
+    for (const IpAddress& address : own->addresses) {
+      addresses[address.is_ipv6 ? "AAAA" : "A"].push_back(address.ToText());
+    }
+    return AliasToldJson(std::move(alias), std::move(addresses),
+                         std::min(answer.most_ttl, own->ttl));
+  }
   for (bool is_ipv6 : {false, true}) {
     Json& list = addresses[is_ipv6 ? "AAAA" : "A"];
     const uint16_t type = is_ipv6 ? dns::type::kAaaa : dns::type::kA;
@@ -144,11 +162,14 @@ Json Explanation::TellAlias(uint32_t number) {
       list.push_back(dns::RdataToText(type, rdata));
     }
   }
-  return {{"steered", false},
-          {"found", "alias"},
-          {"alias", std::move(alias)},
-          {"answer", std::move(addresses)},
-          {"ttl", answer.ttl}};
+  return AliasToldJson(std::move(alias), std::move(addresses), answer.ttl);
+}
+
+/// The answer that the client's network has of its own, or nullptr.
+const AliasNetworks::Answer* Explanation::OwnOf(const AliasAnswer& alias) const {
+  if (alias.networks == nullptr) return nullptr;
+  const uint8_t most_bits = AliasNetworks::MostBits(client_.address.is_ipv6);
+  return alias.networks->Find(client_.address, std::min(client_.prefix_bits, most_bits)).answer;
 }
 
 /// HTTPS and SVCB records of the name as this client gets them, where hints follow steering.

@@ -37,6 +37,8 @@ constexpr milliseconds kFirstChecksLook{20};
 constexpr milliseconds kShareStep{1000};
 /// Targets are many and their TTLs short: not a write for each look-up.
 constexpr milliseconds kAliasSaves{2000};
+/// How often workers are asked which networks want answers of their own.
+constexpr milliseconds kAliasAsksLook{50};
 /// How long another process may take to read its databases and keys and to come to answer.
 constexpr milliseconds kTakeOverPatience{60'000};
 constexpr ByteSize kMostStateBytes = 16_MiB;
@@ -67,9 +69,10 @@ void WarnOfSerials(const World& before, const World& now) {
 /// workers.
 class GeodnsServer {
  public:
-  GeodnsServer(std::string config_file, World world)
+  GeodnsServer(std::string config_file, World world, InheritedSockets inherited)
       : world_(std::move(world)),
         started_with_(world_.configuration),
+        inherited_(std::move(inherited)),
         config_file_(std::move(config_file)),
         started_(WallNow()),
         zone_queries_(started_with_->threads) {
@@ -97,6 +100,7 @@ class GeodnsServer {
   void OnHealthChange(size_t target, PopState before);
   void OnAliasChange();
   void StartAliases();
+  void TakeAliasAsks();
   void WatchFiles();
   void Publish();
   void HandOut();
@@ -122,7 +126,7 @@ class GeodnsServer {
   /// The settings of the start: what a reload cannot change is in force as it stands here.
   const std::shared_ptr<const Configuration> started_with_;
   const std::string program_ = OwnProgram();
-  InheritedSockets inherited_ = InheritedSockets::FromEnvironment();
+  InheritedSockets inherited_;
   const std::string config_file_;
   const WallTime started_;
   metrics::Registry registry_;
@@ -130,6 +134,7 @@ class GeodnsServer {
   DnsMetrics metrics_{registry_};
   std::unique_ptr<net::EventLoop> control_;
   std::unique_ptr<net::WorkerGroup> group_;
+  std::vector<std::unique_ptr<AliasAsks>> alias_asks_;  ///< by worker
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<net::Resolver> resolver_;
   std::unique_ptr<HealthChecker> checker_;
@@ -138,6 +143,7 @@ class GeodnsServer {
   std::unique_ptr<SimulationDesk> simulation_desk_;
   std::optional<SteeringRoutes> routes_;
   std::unique_ptr<AliasResolver> aliases_;
+  std::optional<net::Timer> alias_looks_;
   std::optional<net::Timer> alias_saves_;
   uint64_t aliases_saved_ = 0;  ///< good look-ups by then
   std::unique_ptr<FileWatch> file_watch_;
@@ -179,6 +185,7 @@ Status GeodnsServer::Start() {
   steering_.Use(world_.configuration);
   aliases_ = std::make_unique<AliasResolver>(*control_, [this] { OnAliasChange(); });
   aliases_->Remember(LoadAliases());
+  alias_looks_.emplace(*control_, [this] { TakeAliasAsks(); });
   StartAliases();
   if (KeepsState()) {
     alias_saves_.emplace(*control_, [this] { SaveAliases(); });
@@ -236,6 +243,7 @@ Status GeodnsServer::OpenWorkers() {
                         .signing = configuration.signing};
   for (size_t i = 0; i < configuration.threads; ++i) {
     options.number = i;
+    options.alias_asks = alias_asks_.emplace_back(std::make_unique<AliasAsks>()).get();
     workers_.push_back(std::make_unique<Worker>(group_->loop(i), metrics_, *registry_.MakeCells(),
                                                 snapshot_, options));
   }
@@ -402,7 +410,18 @@ void GeodnsServer::OnHealthChange(size_t target, PopState before) {
 }
 
 void GeodnsServer::StartAliases() {
-  aliases_->Start(world_.alias_options, TargetsOf(world_.aliases));
+  const std::vector<AliasResolver::Target> targets = TargetsOf(world_.aliases);
+  aliases_->Start(world_.alias_options, targets);
+  if (targets.empty() || world_.alias_options.networks == 0) return alias_looks_->Disarm();
+  alias_looks_->Arm(kAliasAsksLook);
+}
+
+void GeodnsServer::TakeAliasAsks() {
+  alias_looks_->Arm(kAliasAsksLook);
+  AliasAsk ask;
+  for (const auto& asks : alias_asks_) {
+    while (asks->Take(&ask)) aliases_->Learn(ask);
+  }
 }
 
 /// Other addresses for the same names: the tables of steering stay as they are.
@@ -553,17 +572,19 @@ void GeodnsServer::HandOver() {
     for (int descriptor : worker->Descriptors()) sockets.push_back(descriptor);
   }
   if (admin_listener_) sockets.push_back(admin_listener_->descriptor());
-  auto started =
-      Handover::Start(*control_, program_, {"--config", config_file_}, sockets, kTakeOverPatience,
-                      {.on_ready = [this] { Retire(); },
-                       .on_failed =
-                           [this](const std::string& why) {
-                             handover_.reset();
-                             if (terminating_) return;
-                             Log(Level::kError, "take_over_failed",
-                                 {{"error", "the new process did not come to answer: " + why +
-                                                "; this one goes on"}});
-                           }});
+  const auto on_failed = [this](const std::string& why) {
+    handover_.reset();
+    if (terminating_) return;
+    Log(Level::kError, "take_over_failed",
+        {{"error", "the new process did not come to answer: " + why + "; this one goes on"}});
+  };
+  auto started = Handover::Start(*control_,
+                                 {.program = program_,
+                                  .arguments = {"--config", config_file_},
+                                  .sockets = std::move(sockets),
+                                  .cookie_secret = OwnCookieSecret(),
+                                  .patience = kTakeOverPatience},
+                                 {.on_ready = [this] { Retire(); }, .on_failed = on_failed});
   if (!started) {
     return Log(Level::kError, "take_over_failed", {{"error", started.error().message}});
   }
@@ -626,9 +647,11 @@ Status CheckGeodns(const std::string& config_file) {
 
 Status RunGeodns(const std::string& config_file) {
   StartLog("geodns", Level::kInfo);
+  InheritedSockets inherited = InheritedSockets::FromEnvironment();
+  if (inherited.cookie_secret()) InheritCookieSecret(*inherited.cookie_secret());
   auto world = World::Load(config_file);
   if (!world) return tl::unexpected(std::move(world.error()));
-  GeodnsServer server(config_file, std::move(*world));
+  GeodnsServer server(config_file, std::move(*world), std::move(inherited));
   if (auto started = server.Start(); !started) return started;
   server.Run();
   Log(Level::kInfo, "stopped");

@@ -21,8 +21,9 @@
 namespace nearside::geodns {
 namespace {
 
-constexpr const char* kSockets = "NEARSIDE_SOCKETS";  // "READY:7,8,9": a pipe's end and sockets
-constexpr int kFirstOfSystemd = 3;                    // sd_listen_fds(3)
+// "READY:7,8,9": one end of a pair and sockets.
+constexpr const char* kSockets = "NEARSIDE_SOCKETS";
+constexpr int kFirstOfSystemd = 3;  // sd_listen_fds(3)
 constexpr int kMostInherited = 4096;
 constexpr char kReadyByte = 'R';
 
@@ -73,28 +74,37 @@ class SpawnedHandover final : public Handover, private net::Watcher {
   pid_t pid() const override { return pid_; }
   void Abandon() override { kill(pid_, SIGTERM); }
 
-  Status Spawn(const std::string& program, const std::vector<std::string>& arguments,
-               const std::vector<int>& sockets) {
+  Status Spawn(const Successor& successor) {
     std::array<int, 2> ends;
-    if (pipe2(ends.data(), O_CLOEXEC) != 0) return FailErrno("pipe", errno);
-    ready_ = net::Descriptor(ends[0]);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+      return FailErrno("socketpair", errno);
+    }
+    net::Descriptor our_end(ends[0]);
     net::Descriptor child_end(ends[1]);
+    // It is there before the new process is, which therefore need not wait for it.
+    const dns::CookieSecret& secret = successor.cookie_secret;
+    if (write(our_end.get(), secret.data(), secret.size()) != static_cast<ssize_t>(secret.size())) {
+      return FailErrno("tell the cookies' secret", errno);
+    }
     std::string given = std::to_string(child_end.get()) + ":";
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     // To itself: glibc then only takes the mark close-on-exec away, in the child.
     posix_spawn_file_actions_adddup2(&actions, child_end.get(), child_end.get());
-    for (int socket : sockets) {
+    for (int socket : successor.sockets) {
       posix_spawn_file_actions_adddup2(&actions, socket, socket);
       given += (given.back() == ':' ? "" : ",") + std::to_string(socket);
     }
+    const std::string& program = successor.program;
     std::vector<std::string> words = {program};
-    words.insert(words.end(), arguments.begin(), arguments.end());
+    words.insert(words.end(), successor.arguments.begin(), successor.arguments.end());
     std::vector<std::string> variables = NextEnvironment(given);
     const int error = posix_spawn(&pid_, program.c_str(), &actions, nullptr, Pointers(words).data(),
                                   Pointers(variables).data());
     posix_spawn_file_actions_destroy(&actions);
+    // Until here there is nobody to listen to, or to end.
     if (error != 0) return FailErrno("cannot start " + program, error);
+    ready_ = std::move(our_end);
     fcntl(ready_.get(), F_SETFL, O_NONBLOCK);
     hangs_.Arm(patience_);
     return loop_.Watch(ready_.get(), EPOLLIN, this);
@@ -110,7 +120,7 @@ class SpawnedHandover final : public Handover, private net::Watcher {
     const Listeners listeners = listeners_;
     if (got == 1 && byte == kReadyByte) return listeners.on_ready();
     int status = 0;
-    waitpid(pid_, &status, 0);  // its end of the pipe is closed: it ends
+    waitpid(pid_, &status, 0);  // its end of the pair is closed: it ends
     listeners.on_failed(WIFEXITED(status)
                             ? "it ended with exit code " + std::to_string(WEXITSTATUS(status))
                             : "it was killed by signal " + std::to_string(WTERMSIG(status)));
@@ -150,6 +160,7 @@ InheritedSockets InheritedSockets::FromEnvironment() {
     const int ready = NextNumber(&rest);
     if (ready > STDERR_FILENO && fcntl(ready, F_SETFD, FD_CLOEXEC) == 0) {
       inherited.ready_ = net::Descriptor(ready);
+      inherited.ReadSecret();
     }
     while (!rest.empty()) inherited.Add(NextNumber(&rest));
   }
@@ -161,6 +172,13 @@ InheritedSockets InheritedSockets::FromEnvironment() {
   }
   for (const char* name : {kSockets, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}) unsetenv(name);
   return inherited;
+}
+
+/// An older version has a pipe there, which cannot be read.
+void InheritedSockets::ReadSecret() {
+  dns::CookieSecret secret;
+  const ssize_t got = recv(ready_.get(), secret.data(), secret.size(), MSG_DONTWAIT);
+  if (got == static_cast<ssize_t>(secret.size())) cookie_secret_ = secret;
 }
 
 void InheritedSockets::Add(int descriptor) {
@@ -195,12 +213,10 @@ bool InheritedSockets::TellReady() {
   return is_told;
 }
 
-Result<std::unique_ptr<Handover>> Handover::Start(net::EventLoop& loop, const std::string& program,
-                                                  const std::vector<std::string>& arguments,
-                                                  const std::vector<int>& sockets,
-                                                  milliseconds patience, Listeners listeners) {
-  auto made = std::make_unique<SpawnedHandover>(loop, patience, std::move(listeners));
-  if (auto spawned = made->Spawn(program, arguments, sockets); !spawned) {
+Result<std::unique_ptr<Handover>> Handover::Start(net::EventLoop& loop, const Successor& successor,
+                                                  Listeners listeners) {
+  auto made = std::make_unique<SpawnedHandover>(loop, successor.patience, std::move(listeners));
+  if (auto spawned = made->Spawn(successor); !spawned) {
     return unexpected(spawned.error());
   }
   return made;

@@ -3,14 +3,18 @@
 // One process takes over from another without losing a query: the old one starts the new one and
 // gives it its sockets themselves, so that what is queued in them is answered by whoever reads it
 // first. (As nginx does on SIGUSR2; systemd's socket activation gives sockets the same way.)
+// Between the two is a pair of sockets, on which the old one tells the secret of its cookies and
+// the new one that it is about to answer.
 
 #include <sys/types.h>
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "dns/cookie.h"
 #include "net/address.h"
 #include "net/descriptor.h"
 #include "net/event_loop.h"
@@ -30,6 +34,8 @@ class InheritedSockets {
   /// One that is bound to exactly this address, of type SOCK_DGRAM or SOCK_STREAM; not open when
   /// there is none (any more). Whoever takes it owns it.
   net::Descriptor Take(const net::SocketAddress& address, int type);
+  /// The cookies' secret of the process before us; none without one, or of one that did not tell.
+  const std::optional<dns::CookieSecret>& cookie_secret() const { return cookie_secret_; }
   /// Tells the process before us that we are about to answer; once. False when it has ended
   /// meanwhile: then nobody wants us any more.
   bool TellReady();
@@ -41,9 +47,11 @@ class InheritedSockets {
     net::Descriptor socket;
   };
   void Add(int descriptor);
+  void ReadSecret();
 
   std::vector<Held> held_;
   net::Descriptor ready_;  ///< to the process before us
+  std::optional<dns::CookieSecret> cookie_secret_;
 };
 
 /// What the old process does. Control loop's thread.
@@ -54,13 +62,17 @@ class Handover {
     /// It ended before it did, or took longer than `patience` and was killed: what it was, as text.
     std::function<void(const std::string& why)> on_failed;
   };
-  /// Starts `program` with `arguments` (without its name) and the open `sockets`. `loop` outlives
-  /// it. Error: kOperator when it cannot be started.
-  /// A process that hangs must not keep others from ever being started: `patience` is its time.
-  static Result<std::unique_ptr<Handover>> Start(net::EventLoop& loop, const std::string& program,
-                                                 const std::vector<std::string>& arguments,
-                                                 const std::vector<int>& sockets,
-                                                 milliseconds patience, Listeners listeners);
+  /// What the new process is and gets.
+  struct Successor {
+    std::string program;
+    std::vector<std::string> arguments;  ///< without its name
+    std::vector<int> sockets;            ///< open ones
+    dns::CookieSecret cookie_secret{};
+    milliseconds patience{};  ///< one that hangs must not keep others from ever being started
+  };
+  /// Starts it. `loop` outlives this. Error: kOperator when it cannot be started.
+  static Result<std::unique_ptr<Handover>> Start(net::EventLoop& loop, const Successor& successor,
+                                                 Listeners listeners);
   /// Kills the new process when it has neither answered nor ended yet.
   virtual ~Handover() = default;
   virtual pid_t pid() const = 0;

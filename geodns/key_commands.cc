@@ -8,9 +8,11 @@
 #include "dns/text_form.h"
 #include "geodns/configuration.h"
 #include "geodns/key_rollover.h"
+#include "geodns/key_withdrawal.h"
 #include "geodns/zone_file.h"
 #include "geodns/zone_keys.h"
 #include "runtime/file.h"
+#include "runtime/user.h"
 
 namespace nearside::geodns {
 namespace {
@@ -85,6 +87,14 @@ Status Print(const CommandValues& values, const Json& json, const std::string& t
   return {};
 }
 
+/// Root, who has just written there, leaves the files to who serves: the user of the settings, or
+/// whose folder it is (a service that systemd starts as its user).
+Status GiveStateBack(const Target& target) {
+  const Configuration& configuration = *target.configuration;
+  if (configuration.user.empty()) return GiveFolderToItsOwner(configuration.state);
+  return GiveFolderTo(configuration.state, configuration.user);
+}
+
 SigningAlgorithm AlgorithmOf(std::string_view text) {
   return text == "ed25519" ? SigningAlgorithm::kEd25519 : SigningAlgorithm::kEcdsaP256;
 }
@@ -116,6 +126,7 @@ Status RunKeygen(const std::string& config, const CommandValues& values) {
   }
   auto key = AddKey(&*target, AlgorithmOf(values.at("algorithm")), KeyState::kActive);
   if (!key) return tl::unexpected(std::move(key.error()));
+  if (auto given = GiveStateBack(*target); !given) return given;
   Json json = {{"zone", target->zone()}, {"key", KeyJson(*target, *key)}};
   std::string text = "Made " + target->folder + "/" + key->FileName() +
                      ". Whoever has this file can sign: keep a copy in a safe place.\n";
@@ -136,6 +147,10 @@ Status RunDs(const std::string& config, const CommandValues& values) {
     list.push_back(key.DsText(target->keys.zone));
     text += key.DsText(target->keys.zone) + "\n";
   }
+  if (text.empty() && FindKey(target->keys, KeyState::kWithdrawn) != nullptr) {
+    return Fail(Fault::kClient, "withdrawn",
+                target->zone() + " is being unsigned: the parent is to have no DS record of it");
+  }
   if (text.empty()) {
     return Fail(Fault::kOperator, "no_key",
                 target->zone() + " has no active key in " + target->folder +
@@ -150,7 +165,7 @@ Status RunKeys(const std::string& config, const CommandValues& values) {
   std::string text;
   for (const ZoneKey& key : target->keys.keys) {
     char line[160];
-    std::snprintf(line, sizeof line, "%5u  %-15s  %-8s  since %s\n", key.tag,
+    std::snprintf(line, sizeof line, "%5u  %-15s  %-9s  since %s\n", key.tag,
                   std::string(dns::AlgorithmName(key.algorithm)).c_str(),
                   std::string(KeyStateName(key.state)).c_str(), FormatIsoTime(key.changed).c_str());
     text += line;
@@ -200,22 +215,28 @@ Result<RollRequest> RequestOf(const Target& target, const CommandValues& values)
   return request;
 }
 
-/// Writes what the step says; the target's keys are then as the files.
+/// Writes files; the target's keys are then as they are.
+Status WriteKeys(const std::vector<ZoneKey>& changed, const std::vector<ZoneKey>& removed,
+                 Target* target) {
+  for (const ZoneKey& key : changed) {
+    if (auto saved = SaveZoneKey(target->folder, target->keys.zone, key); !saved) return saved;
+  }
+  for (const ZoneKey& key : removed) {
+    if (auto gone = RemoveZoneKey(target->folder, key); !gone) return gone;
+  }
+  if (auto given = GiveStateBack(*target); !given) return given;
+  auto keys = LoadZoneKeys(target->folder, target->keys.zone);
+  if (!keys) return tl::unexpected(std::move(keys.error()));
+  target->keys = std::move(*keys);
+  return {};
+}
+
 Status Carry(const RollStep& step, SigningAlgorithm algorithm, Target* target) {
   if (step.what == RollStep::What::kAdd) {
     auto added = AddKey(target, algorithm, KeyState::kIncoming);
     if (!added) return tl::unexpected(std::move(added.error()));
   }
-  for (const ZoneKey& key : step.changed) {
-    if (auto saved = SaveZoneKey(target->folder, target->keys.zone, key); !saved) return saved;
-  }
-  for (const ZoneKey& key : step.removed) {
-    if (auto removed = RemoveZoneKey(target->folder, key); !removed) return removed;
-  }
-  auto keys = LoadZoneKeys(target->folder, target->keys.zone);
-  if (!keys) return tl::unexpected(std::move(keys.error()));
-  target->keys = std::move(*keys);
-  return {};
+  return WriteKeys(step.changed, step.removed, target);
 }
 
 std::string RollText(const RollStep& step, const Target& target) {
@@ -264,6 +285,54 @@ Status RunRoll(const std::string& config, const CommandValues& values) {
   return Print(values, json, RollText(*step, *target));
 }
 
+std::string WithdrawalText(const WithdrawalStep& step, const Target& target,
+                           const std::string& config) {
+  switch (step.what) {
+    case WithdrawalStep::What::kWithdraw:
+      return "Step 1 of 3: the parent is asked to delete its DS record (CDS 0 0 0 00).\n" +
+             std::string(kReload) +
+             "Then have the registrar remove the DS record (a registrar that reads CDS does it by "
+             "itself).\nWhen all servers of the parent answer without one (dig " +
+             target.zone() + " DS), run this again with --parent-has-none\n";
+    case WithdrawalStep::What::kNoteParent:
+      return "Step 2 of 3: noted that the parent has no DS record.\nWait until " +
+             FormatIsoTime(step.next_not_before) +
+             " (--ds-ttl, the DS record's TTL) and run this again. Until then the zone must stay "
+             "signed.\n";
+    case WithdrawalStep::What::kFinish:
+      return "Step 3 of 3: nobody asks for signatures any more. Set dnssec = false for the zone "
+             "in " +
+             config + " on every server and reload them.\nThe keys stay in " + target.folder +
+             "; to sign again: nearside-geodns unsign --cancel, then dnssec = true.\n";
+    case WithdrawalStep::What::kCancel:
+      return "The parent is to have the DS record that nearside-geodns ds prints.\n" +
+             std::string(kReload) +
+             "If it was removed meanwhile, give it to the registrar again when all servers answer "
+             "signed.\n";
+  }
+  return "";
+}
+
+Status RunUnsign(const std::string& config, const CommandValues& values) {
+  auto target = FindTarget(config, values);
+  if (!target) return tl::unexpected(std::move(target.error()));
+  auto ds_ttl = ParseDuration(values.at("ds-ttl"));
+  if (!ds_ttl) return tl::unexpected(std::move(ds_ttl.error()));
+  const WithdrawalRequest request{.now = WallNow(),
+                                  .ds_ttl = std::chrono::duration_cast<seconds>(*ds_ttl),
+                                  .parent_has_none = values.contains("parent-has-none"),
+                                  .cancel = values.contains("cancel"),
+                                  .force = values.contains("force")};
+  auto step = NextWithdrawalStep(target->keys, request);
+  if (!step) return tl::unexpected(std::move(step.error()));
+  if (auto done = WriteKeys(step->changed, {}, &*target); !done) return done;
+  Json json = {{"zone", target->zone()},
+               {"step", WithdrawalStepName(step->what)},
+               {"next_not_before", FormatIsoTime(step->next_not_before)},
+               {"keys", KeysJson(*target)}};
+  return Print(values, json, WithdrawalText(*step, *target, config));
+}
+
 }  // namespace
 
 std::vector<DaemonCommand> KeyCommands() {
@@ -274,6 +343,10 @@ std::vector<DaemonCommand> KeyCommands() {
                                 .help = "Of the new key",
                                 .fallback = "ecdsap256",
                                 .one_of = {"ecdsap256", "ed25519"}};
+  const CommandOption ds_ttl{.name = "ds-ttl",
+                             .value = "TIME",
+                             .help = "TTL of the DS record at the parent",
+                             .fallback = "1d"};
   const CommandOption json{.name = "json", .help = "Print JSON"};
   return {
       {"keygen",
@@ -292,13 +365,19 @@ std::vector<DaemonCommand> KeyCommands() {
         {.name = "parent-has",
          .value = "TAG",
          .help = "The parent zone has the DS record of this key"},
-        {.name = "ds-ttl",
-         .value = "TIME",
-         .help = "TTL of the DS record at the parent",
-         .fallback = "1d"},
+        ds_ttl,
         {.name = "force", .help = "Do not wait (a key that others have seen)"},
         json},
        RunRoll},
+      {"unsign",
+       "Go back to an unsigned zone, in three steps: each call does one, or says what it waits for",
+       {zone,
+        {.name = "parent-has-none", .help = "The parent zone has no DS record of the zone"},
+        ds_ttl,
+        {.name = "force", .help = "Do not wait (the zone is bogus already)"},
+        {.name = "cancel", .help = "The zone stays signed"},
+        json},
+       RunUnsign},
   };
 }
 

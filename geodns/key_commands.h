@@ -6,8 +6,8 @@
 
 namespace nearside::geodns {
 
-/// nearside-geodns keygen, ds, keys and roll: what an operator does with the keys of a signed zone.
-/// They work on the files in the state folder; the server takes them up at SIGHUP.
+/// nearside-geodns keygen, ds, keys, roll and unsign: what an operator does with the keys of a
+/// signed zone. They work on the files in the state folder; the server takes them up at SIGHUP.
 std::vector<DaemonCommand> KeyCommands();
 
 }  // namespace nearside::geodns

@@ -119,6 +119,11 @@ const ZoneKey* FindKey(const ZoneKeys& keys, KeyState state) {
 }
 
 Result<RollStep> NextRollStep(const ZoneKeys& keys, const RollRequest& request) {
+  if (FindKey(keys, KeyState::kWithdrawn) != nullptr) {
+    return Fail(
+        Fault::kClient, "withdrawn",
+        keys.zone.ToText() + " is being unsigned; nearside-geodns unsign --cancel takes that back");
+  }
   const ZoneKey* active = FindKey(keys, KeyState::kActive);
   if (const ZoneKey* incoming = FindKey(keys, KeyState::kIncoming)) {
     if (!incoming->servers_told) return NoteServers(*incoming, request);

@@ -38,8 +38,8 @@ struct RollStep {
 /// "add", "note_servers", "switch", "note_parent", "remove".
 std::string_view RollStepName(RollStep::What what);
 
-/// Error: kOperator no_key; kClient too_early, servers_unknown, parent_unknown, wrong_key, with
-/// what to do.
+/// Error: kOperator no_key; kClient too_early, servers_unknown, parent_unknown, wrong_key,
+/// withdrawn, with what to do.
 Result<RollStep> NextRollStep(const ZoneKeys& keys, const RollRequest& request);
 
 /// The first of the keys in a state, or nullptr.

@@ -12,17 +12,20 @@ tl::unexpected<Error> BadSecret(std::string message) {
   return Fail(Fault::kOperator, "bad_secret", std::move(message));
 }
 
-/// Of this process: reloads keep it, so that clients keep their cookies.
-const dns::CookieSecret& RandomSecret() {
-  static const dns::CookieSecret kSecret = [] {
-    dns::CookieSecret secret;
-    RandomBytes(secret);
-    return secret;
+dns::CookieSecret& MutableOwnSecret() {
+  static dns::CookieSecret secret = [] {
+    dns::CookieSecret random;
+    RandomBytes(random);
+    return random;
   }();
-  return kSecret;
+  return secret;
 }
 
 }  // namespace
+
+const dns::CookieSecret& OwnCookieSecret() { return MutableOwnSecret(); }
+
+void InheritCookieSecret(const dns::CookieSecret& secret) { MutableOwnSecret() = secret; }
 
 Result<dns::CookieSecrets> ParseCookieSecrets(std::string_view text) {
   std::vector<dns::CookieSecret> secrets;
@@ -52,7 +55,7 @@ Result<Protocol> Protocol::Make(const ServerSettings& server, const LimitSetting
   made.nsid.assign(server.nsid.begin(), server.nsid.end());
   made.version = server.version;
   made.identity = server.identity;
-  if (server.cookies) made.cookies = dns::CookieSecrets{.current = RandomSecret()};
+  if (server.cookies) made.cookies = dns::CookieSecrets{.current = OwnCookieSecret()};
   if (server.cookies && !server.cookie_secret_file.empty()) {
     auto text = ReadFile(server.cookie_secret_file, 4_KiB);
     if (!text) return server.where.Refuse("cookie_secret_file", text.error());

@@ -32,6 +32,12 @@ struct Protocol {
   static Result<Protocol> Make(const ServerSettings& server, const LimitSettings& limits);
 };
 
+/// The secret that makes this process' cookies while no file has one: random, and the same until
+/// the process ends, so that a reload costs no client its cookie.
+const dns::CookieSecret& OwnCookieSecret();
+/// From now on it is that of the process before this one. Before the first settings are read.
+void InheritCookieSecret(const dns::CookieSecret& secret);
+
 /// Secrets as a file has them: 32 hexadecimal digits a line, the first the one that makes cookies,
 /// a second one believed as well. Empty lines and those that begin with # are passed over. Error:
 /// kOperator bad_secret.

@@ -40,6 +40,7 @@ size_t QueryDesk::Answer(std::span<const uint8_t> query, const IpAddress& client
         verdict == RateVerdict::kSlip ? Treatment::kSlip : Treatment::kAnswer;
     size = geodns::Answer(*snapshot_, arrival, asker, treatment, out, &tally);
   }
+  if (tally.alias_ask && alias_asks_ != nullptr) alias_asks_->Put(*tally.alias_ask);
   metrics_.Count(cells_, tally, transport);
   if (tally.zone && *tally.zone < snapshot_->zone_counters.size()) {
     snapshot_->zone_counters[*tally.zone]->Add(worker_);

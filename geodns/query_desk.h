@@ -41,6 +41,8 @@ class QueryDesk {
       signer_ = std::make_unique<Signer>(signing_);
   }
   const Snapshot& snapshot() const { return *snapshot_; }
+  /// Where networks are noted that want an answer of their own from an ALIAS; outlives this.
+  void SetAliasAsks(AliasAsks* asks) { alias_asks_ = asks; }
   void Count(metrics::Id id, uint64_t n = 1) { cells_.Add(id, n); }
   metrics::Cells& cells() { return cells_; }
   const DnsMetrics& metrics() const { return metrics_; }
@@ -55,7 +57,8 @@ class QueryDesk {
   std::shared_ptr<const Snapshot> snapshot_;
   const size_t worker_;
   RateLimiter limiter_;
-  uint64_t evicted_ = 0;            ///< those counted
+  uint64_t evicted_ = 0;  ///< those counted
+  AliasAsks* alias_asks_ = nullptr;
   std::unique_ptr<Signer> signer_;  ///< none as long as no zone is signed
 };
 

@@ -51,6 +51,9 @@ class Response {
   Rcode AnswerInZone(const Zone& first, NameView folded, NameView owner);
   Step AnswerAt(const Zone& zone, const Zone::Node& node);
   void AnswerAlias(const Zone& zone, const Zone::Node& node);
+  AliasNetworks::Found FindNetwork(const AliasNetworks& networks);
+  void AnswerNetwork(const Zone& zone, const Zone::Node& node, const AliasNetworks::Answer& answer,
+                     uint32_t most_ttl);
   SteerTable::Answer ChooseFor(const Steer& steer);
   void AnswerSteered(const Zone& zone, const Zone::Node& node, const Steer& steer);
   void AddAddresses(const AddressRecords& records, uint32_t ttl);
@@ -352,10 +355,22 @@ void Response::AnswerAlias(const Zone& zone, const Zone::Node& node) {
     failed_ = true;
     return;
   }
+  uint32_t most_ttl = alias.ttl;
+  if (alias.networks != nullptr) {
+    const AliasNetworks::Found found = FindNetwork(*alias.networks);
+    if (found.answer != nullptr) {
+      return AnswerNetwork(zone, node, *found.answer, alias.most_ttl);
+    }
+    // Its own is on the way.
+    if (found.is_wanted) most_ttl = std::min(most_ttl, alias.networks->interim_ttl());
+  }
   const AddressRecords& resolved = alias.resolved[type_ == type::kAaaa ? 1 : 0];
   const Zone::RrSet* set = alias.node == nullptr ? nullptr : alias.zone->Find(*alias.node, type_);
-  if (set == nullptr && resolved.count == 0) return AddNoData(zone, node, alias.ttl);
-  const uint32_t ttl = set == nullptr ? alias.ttl : std::min(set->ttl, alias.ttl);
+  if (set == nullptr && resolved.count == 0) {
+    if (edns_.subnet) edns_.subnet->scope = 0;  // RFC 7871 §7.4, as where a name is steered
+    return AddNoData(zone, node, most_ttl);
+  }
+  const uint32_t ttl = set == nullptr ? most_ttl : std::min(set->ttl, most_ttl);
   signer_.Start(owner_, type_, ttl);
   if (set == nullptr) AddAddresses(resolved, ttl);
   for (size_t i = 0; set != nullptr && i < set->count; ++i) {
@@ -366,18 +381,58 @@ void Response::AnswerAlias(const Zone& zone, const Zone::Node& node) {
   if (!tally_->truncated) Take(signer_.Finish(Section::kAnswer, owner_));
 }
 
+/// What is known of an ALIAS for the client's network, with the scope that this gives the answer. A
+/// client that tells nothing (source 0) gets what all get, and nothing is asked about it.
+AliasNetworks::Found Response::FindNetwork(const AliasNetworks& networks) {
+  IpAddress place = client_;
+  uint8_t known_bits = place.bits();
+  if (edns_.subnet) {
+    place.is_ipv6 = edns_.subnet->family == dns::ClientSubnet::kIpv6;
+    place.bytes = edns_.subnet->address;
+    known_bits = edns_.subnet->source;
+  }
+  known_bits = std::min(known_bits, AliasNetworks::MostBits(place.is_ipv6));
+  const AliasNetworks::Found found = networks.Find(place, known_bits);
+  if (edns_.subnet) edns_.subnet->scope = std::max(edns_.subnet->scope, found.scope);
+  if (found.is_wanted)
+    tally_->alias_ask = AliasAsk{networks.target(), Network::Of(place, known_bits)};
+  // Looked at first: threads that all write would wait for each other.
+  if (found.answer != nullptr && !found.answer->asked->load(std::memory_order_relaxed)) {
+    found.answer->asked->store(true, std::memory_order_relaxed);
+  }
+  return found;
+}
+
+void Response::AnswerNetwork(const Zone& zone, const Zone::Node& node,
+                             const AliasNetworks::Answer& answer, uint32_t most_ttl) {
+  const uint32_t ttl = std::min(most_ttl, answer.ttl);
+  const bool is_ipv6 = type_ == type::kAaaa;
+  signer_.Start(owner_, type_, ttl);
+  size_t count = 0;
+  for (const IpAddress& address : answer.addresses) {
+    if (address.is_ipv6 != is_ipv6) continue;
+    if (!writer_.Add(Section::kAnswer, owner_, {type_, ttl, address.raw()})) return Truncate();
+    signer_.Add(address.raw());
+    ++count;
+  }
+  if (count > 0) return Take(signer_.Finish(Section::kAnswer, owner_));
+  if (edns_.subnet) edns_.subnet->scope = 0;
+  AddNoData(zone, node, ttl);
+}
+
 void Response::AddAddresses(const AddressRecords& records, uint32_t ttl) {
   if (tally_->truncated) return;
-  if (at_question_ && !writer_.AddRendered(Section::kAnswer, records.rendered, records.count)) {
+  const bool is_ready = at_question_ && ttl == records.ttl;
+  if (is_ready && !writer_.AddRendered(Section::kAnswer, records.rendered, records.count)) {
     return Truncate();
   }
-  if (at_question_ && !signer_.signs()) return;
+  if (is_ready && !signer_.signs()) return;
   constexpr size_t kFixedBytes = 12;
   size_t step = records.record_bytes();
   for (size_t i = 0; i < records.count; ++i) {
     auto rdata = std::span(records.rendered).subspan(i * step, step).subspan(kFixedBytes);
     signer_.Add(rdata);
-    if (at_question_) continue;
+    if (is_ready) continue;
     if (!writer_.Add(Section::kAnswer, owner_, {type_, ttl, rdata})) return Truncate();
   }
 }

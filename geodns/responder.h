@@ -12,6 +12,7 @@
 #include "dns/message.h"
 #include "dns/record_type.h"
 #include "geodns/address.h"
+#include "geodns/alias_networks.h"
 #include "geodns/signer.h"
 #include "geodns/snapshot.h"
 #include "geodns/steering.h"
@@ -58,8 +59,9 @@ struct Tally {
   bool kept_small = false;  ///< truncated for Protocol::most_amplification alone
   dns::CookieState cookie = dns::CookieState::kNone;
   std::optional<SteerReason> steered;
-  std::optional<size_t> zone;     ///< in ZoneIndex::zones(): the one that the question lies in
-  bool denied_compactly = false;  ///< NXDOMAIN told as NOERROR (RFC 9824)
+  std::optional<size_t> zone;         ///< in ZoneIndex::zones(): the one that the question lies in
+  bool denied_compactly = false;      ///< NXDOMAIN told as NOERROR (RFC 9824)
+  std::optional<AliasAsk> alias_ask;  ///< the client's network should have an answer of its own
   SigningTally signing;
 };
 

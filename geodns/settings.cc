@@ -32,7 +32,7 @@ void AddIdentity(Table* table) {
               .prose = "File with the secret of server cookies, 32 hexadecimal digits, the same on "
                        "all servers of one address. A second line is believed as well: the next "
                        "secret before a change, the last one after it. Empty: random at each "
-                       "start."});
+                       "start; a process that takes over has that of the one before."});
 }
 
 /// For ALIAS records of zone files.
@@ -60,6 +60,14 @@ void AliasKeys(Table* table) {
               .most = "30d",
               .prose = "How long the addresses of an ALIAS stand after their time when no resolver "
                        "answers; then SERVFAIL."});
+  table->Key("alias_networks", &ServerSettings::alias_networks,
+             {.fallback = "1024",
+              .least = "0",
+              .most = "16384",
+              .prose = "Networks of clients, in all, for which the own answer of an ALIAS is kept "
+                       "where its target tells clients apart; the others get the answer for all. "
+                       "Their subnet, /24 or /56 at most, is told to the resolvers (ECS, RFC "
+                       "7871). 0: to nobody."});
 }
 
 Table ServerTable() {
@@ -90,7 +98,8 @@ Table ServerTable() {
             {.fallback = "1000",
              .least = "1",
              .most = "1000000",
-             .prose = "TCP connections of one address on one thread; more are closed at once.",
+             .prose = "TCP connections of one address on one thread. When there are so many, the "
+                      "one longest without a query is closed for a new one.",
              .restart = true});
   table.Key(
       "tcp_idle_timeout", &ServerSettings::tcp_idle_timeout,

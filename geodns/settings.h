@@ -32,6 +32,7 @@ struct ServerSettings {
   uint32_t alias_least_ttl = 0;
   uint32_t alias_most_ttl = 0;
   milliseconds alias_stale{};
+  uint32_t alias_networks = 0;
   settings::Origin where;
 };
 

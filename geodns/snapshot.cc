@@ -8,7 +8,7 @@ namespace nearside::geodns {
 
 AddressRecords AddressRecords::Render(std::span<const IpAddress> addresses, bool is_ipv6,
                                       uint32_t ttl) {
-  AddressRecords records;
+  AddressRecords records{.ttl = ttl};
   for (const IpAddress& address : addresses) {
     if (address.is_ipv6 != is_ipv6) continue;
     uint8_t fixed[12];

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "geodns/address.h"
+#include "geodns/alias_networks.h"
 #include "geodns/protocol.h"
 #include "geodns/steer_table.h"
 #include "geodns/zone_index.h"
@@ -19,6 +20,7 @@ namespace nearside::geodns {
 struct AddressRecords {
   std::vector<uint8_t> rendered;
   uint16_t count = 0;
+  uint32_t ttl = 0;
 
   /// Those of `addresses` that are of the family.
   static AddressRecords Render(std::span<const IpAddress> addresses, bool is_ipv6, uint32_t ttl);
@@ -44,6 +46,9 @@ struct AliasAnswer {
   Steer::Families resolved;
   bool known = false;  ///< there is an answer, be it an empty one; else SERVFAIL
   uint32_t ttl = 0;    ///< the most for `zone`, else that of `resolved`
+  /// Those of networks that have an answer of their own; null: `resolved` is for all.
+  std::shared_ptr<const AliasNetworks> networks;
+  uint32_t most_ttl = 0;  ///< for `networks`
 };
 
 /// Everything that an answer depends on beside the query and who asks: read once for a batch of

@@ -90,7 +90,7 @@ Json FallbacksJson(const Configuration& configuration, const std::vector<TargetH
   return list;
 }
 
-Json AliasJson(const AliasPlan& plan, const AliasState* state, WallTime now) {
+Json AliasJson(const AliasPlan& plan, const AliasResolver* aliases, WallTime now) {
   const dns::NameView target(plan.target.data(), plan.target.size());
   Json json = {{"name", plan.owner}, {"target", target.ToText()}};
   if (plan.zone != nullptr) {
@@ -98,6 +98,7 @@ Json AliasJson(const AliasPlan& plan, const AliasState* state, WallTime now) {
     if (plan.node == nullptr) json["error"] = "the zone has no such name";
     return json;
   }
+  const AliasState* state = aliases == nullptr ? nullptr : aliases->Find(plan.target);
   if (state == nullptr) return json;
   json["state"] = !state->result.known ? "unknown" : state->stale ? "stale" : "resolved";
   Json addresses = Json::array();
@@ -108,6 +109,8 @@ Json AliasJson(const AliasPlan& plan, const AliasState* state, WallTime now) {
     json["resolved_seconds_ago"] = (ToUnixMillis(now) - ToUnixMillis(state->resolved_at)) / 1000;
   }
   if (!state->error.empty()) json["error"] = state->error;
+  const auto networks = aliases->NetworksOf(plan.target);
+  if (networks != nullptr && networks->size() > 0) json["networks"] = networks->size();
   return json;
 }
 
@@ -179,7 +182,17 @@ std::string AliasMetrics(const World& world, const AliasResolver* aliases) {
     const AliasState* state = aliases->Find(plan.target);
     known.Add("name", plan.owner, state != nullptr && state->result.known ? 1 : 0);
   }
-  return lookups.Text() + known.Text();
+  const Learning& learning = aliases->learning();
+  Family asks("nearside_dns_alias_network_lookups_total",
+              "Look-ups for networks of clients; refused: no room for another one.", "counter");
+  asks.Add("result", "ok", static_cast<double>(learning.good));
+  asks.Add("result", "failed", static_cast<double>(learning.failed));
+  asks.Add("result", "refused", static_cast<double>(learning.refused));
+  Family networks("nearside_dns_alias_networks",
+                  "Networks with answers of their own; most: alias_networks.");
+  networks.Add("state", "kept", static_cast<double>(learning.networks));
+  networks.Add("state", "most", static_cast<double>(learning.options.networks));
+  return lookups.Text() + known.Text() + asks.Text() + networks.Text();
 }
 
 }  // namespace
@@ -202,8 +215,7 @@ std::string StatusJson(const World& world, const Moment& moment, WallTime now, W
   }
   json["zones"] = zones;
   for (const AliasPlan& plan : world.aliases) {
-    const AliasState* state = aliases == nullptr ? nullptr : aliases->Find(plan.target);
-    json["aliases"].push_back(AliasJson(plan, state, now));
+    json["aliases"].push_back(AliasJson(plan, aliases, now));
   }
   Json databases = Json::array();
   for (const auto& database : world.map->databases()) {

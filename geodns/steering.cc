@@ -172,6 +172,46 @@ Pops FindWanted(const SteerRule& rule, const Preference& preference, const Healt
   return wanted;
 }
 
+Pops FindTakers(const SteerRule& rule, const Preference& preference, const Health& health,
+                std::span<const uint32_t> weights, uint8_t pop) {
+  Pops wanted = FindWanted(rule, preference, health);
+  const size_t preferred = CountUp(preference.first, health);
+  // Draws stay among the preferred, and nobody is given to weight 0.
+  if (rule.policy == Policy::kWeighted) {
+    if (preferred > 0) wanted.resize(std::min(wanted.size(), preferred));
+    std::erase_if(wanted, [&](uint8_t each) { return weights[each] == 0; });
+  }
+  const auto at = std::ranges::find(wanted, pop);
+  if (at == wanted.end()) return {};
+  auto group = at;  // of those that come in any order, depending on the client
+  auto takers = at;
+  if (rule.policy == Policy::kWeighted) {
+    group = takers = wanted.begin();
+  } else if (rule.policy == Policy::kNearest && preference.reason != SteerReason::kUnknown) {
+    const auto others = wanted.begin() + static_cast<ptrdiff_t>(preferred);
+    group = takers = at < others ? wanted.begin() : others;
+  }
+  // Who stands in front and keeps all leaves nobody for this one.
+  const auto keeps_all = [&](uint8_t each) {
+    return health.kept.empty() || health.kept[each] >= 1;
+  };
+  if (std::any_of(wanted.begin(), group, keeps_all)) return {};
+  Pops found(takers, wanted.end());
+  std::erase(found, pop);
+  return found;
+}
+
+std::vector<Preference> PreferencesOf(const SteerRule& rule) {
+  Place anywhere;
+  anywhere.ranking.resize(kMaxPops);
+  std::iota(anywhere.ranking.begin(), anywhere.ranking.end(), uint8_t{0});
+  std::vector<Preference> preferences = {Prefer(rule, anywhere, 0), Prefer(rule, Place(), 0)};
+  for (size_t i = 0; i < rule.overrides.size(); ++i) {
+    preferences.push_back(Prefer(rule, anywhere, uint64_t{1} << i));
+  }
+  return preferences;
+}
+
 Choice ChooseAfterRefusals(const SteerRule& rule, const Preference& preference,
                            const Health& health, size_t refusals) {
   size_t preferred = CountUp(preference.first, health);

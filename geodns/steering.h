@@ -119,6 +119,16 @@ Usable FindUsable(const SteerRule& rule, const Preference& preference, const Hea
 /// (the fallback and fail open shed nothing).
 Pops FindWanted(const SteerRule& rule, const Preference& preference, const Health& health);
 
+/// Points that get the clients whom `pop` gives away, where this preference leads any to it: those
+/// that come behind it for at least some of them. Empty as well when nobody is sent to `pop`, be it
+/// that one in front of it takes all. `weights` as for Choose.
+Pops FindTakers(const SteerRule& rule, const Preference& preference, const Health& health,
+                std::span<const uint32_t> weights, uint8_t pop);
+
+/// Every preference that the rule gives clients of some place: of a known one, of an unknown one,
+/// and under each override. What the places are changes only the order within a preference.
+std::vector<Preference> PreferencesOf(const SteerRule& rule);
+
 /// The answer for a client whom the first `refusals` of FindWanted refused: of the preferred ones
 /// that are left, else of the others.
 Choice ChooseAfterRefusals(const SteerRule& rule, const Preference& preference,

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <set>
 
+#include "geodns/world.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
 
@@ -18,32 +19,6 @@ std::string NamesOf(const std::vector<Pop>& pops) {
   std::string names;
   for (const Pop& pop : pops) names += (names.empty() ? "" : ", ") + pop.name;
   return names.empty() ? "none" : names;
-}
-
-/// By point: those to which some rule may give its clients, in order.
-std::vector<std::vector<size_t>> OthersOf(const Configuration& configuration) {
-  std::vector<std::set<size_t>> sets(configuration.pops.size());
-  auto share = [&](const std::set<size_t>& pops) {
-    for (size_t pop : pops) sets[pop].insert(pops.begin(), pops.end());
-  };
-  for (const ZonePlan& zone : configuration.zones) {
-    for (const Steering& steering : zone.steers) {
-      const SteerRule& rule = steering.rule;
-      const auto share_with_rule = [&](const Pops& first) {
-        std::set<size_t> pops(rule.pops.begin(), rule.pops.end());
-        pops.insert(first.begin(), first.end());
-        share(pops);
-      };
-      share_with_rule(rule.unknown);
-      for (const Override& each : rule.overrides) share_with_rule(each.pops);
-    }
-  }
-  std::vector<std::vector<size_t>> others;
-  for (size_t pop = 0; pop < sets.size(); ++pop) {
-    sets[pop].erase(pop);
-    others.emplace_back(sets[pop].begin(), sets[pop].end());
-  }
-  return others;
 }
 
 }  // namespace
@@ -95,11 +70,9 @@ void SteeringState::Use(std::shared_ptr<const Configuration> configuration) {
   std::vector<CapacityLimit> limits;
   std::vector<double> kept;
   bool forgot = false;
-  auto others = OthersOf(*configuration_);
   for (size_t i = 0; i < configuration_->pops.size(); ++i) {
     const Pop& pop = configuration_->pops[i];
     limits.push_back(pop.capacity);
-    limits.back().others = std::move(others[i]);
     // A limit that comes back one day must not find the share of a load long gone.
     if (pop.capacity.most_load <= 0) forgot |= shares_.erase(pop.name) > 0;
     auto share = shares_.find(pop.name);
@@ -154,9 +127,27 @@ bool SteeringState::StepShares(MonoTime now, const std::vector<TargetHealth>& ta
     const TargetHealth& health = targets[*pop.check];
     loads.push_back({health.state() == PopState::kUp && !moment.is_drained(i), health.load});
   }
-  if (!capacity_.Step(now, loads)) return false;
+  const auto takers_of = [&](size_t pop) { return TakersOf(pop, moment); };
+  if (!capacity_.Step(now, loads, takers_of)) return false;
   KeepShares();
   return true;
+}
+
+/// A share that is lowered moves clients only where some rule has a way for them.
+std::vector<size_t> SteeringState::TakersOf(size_t pop, const Moment& moment) const {
+  const std::vector<uint32_t> weights = WeightsOf(*configuration_);
+  std::set<size_t> takers;
+  for (const ZonePlan& zone : configuration_->zones) {
+    for (const Steering& steering : zone.steers) {
+      const Health health = HealthFor(*configuration_, steering, moment);
+      for (const Preference& preference : PreferencesOf(steering.rule)) {
+        const Pops found =
+            FindTakers(steering.rule, preference, health, weights, static_cast<uint8_t>(pop));
+        takers.insert(found.begin(), found.end());
+      }
+    }
+  }
+  return {takers.begin(), takers.end()};
 }
 
 void SteeringState::KeepShares() {

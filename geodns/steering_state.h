@@ -40,6 +40,7 @@ class SteeringState {
   std::optional<std::string> ReadStateFile(const std::string& name) const;
   void SetAside(const std::string& name, const Error& error) const;
   Status WriteStateFile(const std::string& name, const std::string& text) const;
+  std::vector<size_t> TakersOf(size_t pop, const Moment& moment) const;
   void KeepShares();
   void WriteShares() const;
 

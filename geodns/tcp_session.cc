@@ -54,6 +54,7 @@ void TcpSession::AnswerUnread() {
 /// bytes taken.
 size_t TcpSession::AnswerWholeQueries(std::span<const uint8_t> bytes) {
   size_t taken = 0;
+  const uint64_t before = uncounted_;
   while (bytes.size() - taken >= kLengthBytes) {
     if (unsent_.size() - unsent_begin_ >= kMaxUnsentBytes) {
       paused_ = true;
@@ -70,6 +71,7 @@ size_t TcpSession::AnswerWholeQueries(std::span<const uint8_t> bytes) {
     }
     taken += kLengthBytes + length;
   }
+  if (uncounted_ != before) owner_.OnQuery(this);
   return taken;
 }
 
@@ -83,8 +85,19 @@ bool TcpSession::AnswerQuery(std::span<const uint8_t> query) {
   unsent_.insert(unsent_.end(), context_.answer.begin(),
                  context_.answer.begin() + static_cast<ptrdiff_t>(size));
   last_query_ = context_.loop.now();
+  // Since the turn in which the query could be read: what the thread did first it has waited for.
+  if (uncounted_++ == 0) uncounted_since_ = last_query_;
   stream_->WantWrite();
   return true;
+}
+
+/// The answers so far have left us, or are so many that the rest waits for another turn: whoever
+/// asks so much, or reads so slowly, waits for itself.
+void TcpSession::CountSent() {
+  if (uncounted_ == 0) return;
+  context_.desk.metrics().ObserveAnswers(context_.desk.cells(), Transport::kTcp,
+                                         MonoNow() - uncounted_since_,
+                                         std::exchange(uncounted_, 0));
 }
 
 bool TcpSession::Produce(net::Output& output) {
@@ -94,6 +107,7 @@ bool TcpSession::Produce(net::Output& output) {
   output.Append({unsent_.data() + unsent_begin_, fits});
   unsent_begin_ += fits;
   if (fits < waiting) {
+    CountSent();
     // A client that always has a query under way never lets the rest become nothing. Moving less
     // than what has been sent costs no more than sending it did.
     if (unsent_begin_ >= waiting - fits) {
@@ -109,6 +123,7 @@ bool TcpSession::Produce(net::Output& output) {
 
 void TcpSession::OnDrained() {
   if (ended_) return;
+  CountSent();
   if (std::exchange(paused_, false)) {
     AnswerUnread();
     if (ended_) return;
@@ -129,8 +144,7 @@ void TcpSession::Drain() {
 
 /// Queries that wait behind a pause are answered before the end.
 void TcpSession::EndIfDone() {
-  if (!ending_ || ended_ || paused_) return;
-  if (unsent_.empty() && stream_->unsent_bytes() == 0) End();
+  if (ending_ && !ended_ && is_idle()) End();
 }
 
 void TcpSession::OnIdle() {

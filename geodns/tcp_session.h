@@ -21,15 +21,18 @@ struct TcpContext {
 
 class TcpSession;
 
-/// Told when a session has ended; it is destroyed after this turn.
 class TcpSessionOwner {
  public:
   virtual ~TcpSessionOwner() = default;
+  /// A whole query has come, or several in one piece.
+  virtual void OnQuery(TcpSession* session) = 0;
+  /// The session has ended; it is destroyed after this turn.
   virtual void OnSessionEnd(TcpSession* session) = 0;
 };
 
 /// DNS over one TCP connection (RFC 7766): queries may be pipelined, each is answered as soon as it
-/// is whole. Input waits while answers do. Its loop's thread.
+/// is whole. No answer waits for anything but those before it, so that none could overtake another
+/// (§7) without being held up itself. Input waits while answers do. Its loop's thread.
 class TcpSession final : public net::StreamHandler, public net::Disposable {
  public:
   TcpSession(TcpContext& context, TcpSessionOwner& owner, std::unique_ptr<net::Stream> stream);
@@ -46,16 +49,21 @@ class TcpSession final : public net::StreamHandler, public net::Disposable {
   void Drain();
   /// Ends at once.
   void End();
+  /// Whether neither an answer nor a query waits for the client to take what is there.
+  bool is_idle() const { return !paused_ && unsent_.empty() && stream_->unsent_bytes() == 0; }
   /// What its buffers hold, sent or not.
   size_t buffer_bytes() const { return unread_.capacity() + unsent_.capacity(); }
 
-  std::list<std::unique_ptr<TcpSession>>::iterator place;  ///< the owner's
-  IpAddress counted_as;                                    ///< the owner's: of the client's network
+  // The owner's.
+  std::list<std::unique_ptr<TcpSession>>* list = nullptr;  ///< that it stands in
+  std::list<std::unique_ptr<TcpSession>>::iterator place;  ///< in `list`
+  IpAddress counted_as;                                    ///< of the client's network
 
  private:
   size_t AnswerWholeQueries(std::span<const uint8_t> bytes);
   bool AnswerQuery(std::span<const uint8_t> query);
   void AnswerUnread();
+  void CountSent();
   void EndIfDone();
   void OnIdle();
 
@@ -68,6 +76,8 @@ class TcpSession final : public net::StreamHandler, public net::Disposable {
   std::vector<uint8_t> unread_;  ///< a query that is not whole, or queries that wait
   std::vector<uint8_t> unsent_;  ///< answers that the stream has not taken
   size_t unsent_begin_ = 0;
+  uint64_t uncounted_ = 0;  ///< answers of which the time is not told yet
+  MonoTime uncounted_since_;
   bool paused_ = false;
   bool ending_ = false;  ///< no more input counts
   bool ended_ = false;

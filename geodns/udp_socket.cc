@@ -206,9 +206,11 @@ bool UdpSocket::ServeBatch() {
     return true;
   }
   const MonoTime begin = MonoNow();
-  SendBatch(AnswerBatch(static_cast<size_t>(received)));
-  desk_.cells().Observe(desk_.metrics().batch_seconds,
-                        std::chrono::duration<double>(MonoNow() - begin).count());
+  const size_t count = AnswerBatch(static_cast<size_t>(received));
+  SendBatch(count);
+  if (count > 0) {
+    desk_.metrics().ObserveAnswers(desk_.cells(), Transport::kUdp, MonoNow() - begin, count);
+  }
   return static_cast<size_t>(received) >= kBatchMessages / 4;
 }
 

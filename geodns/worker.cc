@@ -1,12 +1,16 @@
 #include "geodns/worker.h"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 
 namespace nearside::geodns {
 namespace {
 
 /// With port 0 the system chooses a UDP port, whose TCP twin may be taken: another one is tried.
 constexpr int kPortAttempts = 20;
+/// So many are looked at for one that waits for nothing before the longest without a query goes.
+constexpr int kMostLookedAt = 64;
 
 }  // namespace
 
@@ -16,7 +20,9 @@ Worker::Worker(net::EventLoop& loop, const DnsMetrics& metrics, metrics::Cells& 
       options_(options),
       desk_(loop, metrics, cells, std::move(snapshot), options.rate_networks, options.number,
             options.signing),
-      tcp_{.loop = loop, .desk = desk_, .idle_timeout = options.tcp_idle_timeout} {}
+      tcp_{.loop = loop, .desk = desk_, .idle_timeout = options.tcp_idle_timeout} {
+  desk_.SetAliasAsks(options.alias_asks);
+}
 
 Result<net::SocketAddress> Worker::Open(const net::SocketAddress& address) {
   for (int attempt = 1;; ++attempt) {
@@ -50,26 +56,27 @@ Status Worker::Adopt(net::Descriptor udp, net::Descriptor tcp) {
 }
 
 Status Worker::Listen(net::ListenerOptions options) {
-  options.max_connections = options_.tcp_connections;
-  auto listener = net::Listener::Open(
-      loop_, options, nullptr,
-      [this](std::unique_ptr<net::Stream> stream) { OnStream(std::move(stream)); });
+  options.max_connections = std::numeric_limits<size_t>::max();  // MakeRoom sees to it
+  auto door = std::make_unique<Door>();
+  auto listener = net::Listener::Open(loop_, options, nullptr,
+                                      [this, at = door.get()](std::unique_ptr<net::Stream> stream) {
+                                        OnStream(*at, std::move(stream));
+                                      });
   if (!listener) return unexpected(listener.error());
-  listeners_.push_back(std::move(*listener));
-  refused_.push_back(0);
+  door->listener = std::move(*listener);
+  doors_.push_back(std::move(door));
   return {};
 }
 
 std::vector<int> Worker::Descriptors() const {
   std::vector<int> descriptors;
   for (const auto& udp : udp_) descriptors.push_back(udp->descriptor());
-  for (const auto& listener : listeners_) descriptors.push_back(listener->descriptor());
+  for (const auto& door : doors_) descriptors.push_back(door->listener->descriptor());
   return descriptors;
 }
 
-void Worker::OnStream(std::unique_ptr<net::Stream> stream) {
+void Worker::OnStream(Door& door, std::unique_ptr<net::Stream> stream) {
   desk_.Count(desk_.metrics().tcp_connections);
-  CountRefused();
   const IpAddress client = TcpSession::AddressOf(stream->peer());
   const Protocol& protocol = desk_.snapshot().protocol;
   const bool is_spared = protocol.spare_loopback && client.IsLoopback();
@@ -79,29 +86,46 @@ void Worker::OnStream(std::unique_ptr<net::Stream> stream) {
   if (!is_spared && clients_.Of(network) >= options_.tcp_connections_per_client) {
     return desk_.Count(desk_.metrics().tcp_refused_client);
   }
+  if (door.sessions.size() >= options_.tcp_connections) MakeRoom(door.sessions);
   clients_.Add(network);
   auto& owner = static_cast<TcpSessionOwner&>(*this);
-  sessions_.push_front(std::make_unique<TcpSession>(tcp_, owner, std::move(stream)));
-  sessions_.front()->place = sessions_.begin();
-  sessions_.front()->counted_as = network;
+  door.sessions.push_front(std::make_unique<TcpSession>(tcp_, owner, std::move(stream)));
+  TcpSession& session = *door.sessions.front();
+  session.list = &door.sessions;
+  session.place = door.sessions.begin();
+  session.counted_as = network;
+}
+
+/// RFC 7766 §6.2.3: idle connections are what a server gives up first. To refuse the new one would
+/// leave all places to whoever took them and says nothing.
+void Worker::MakeRoom(const Sessions& sessions) {
+  auto longest = std::prev(sessions.end());
+  int looked_at = 0;
+  for (auto at = sessions.rbegin(); at != sessions.rend() && looked_at < kMostLookedAt; ++at) {
+    ++looked_at;
+    if (!(*at)->is_idle()) continue;
+    longest = std::prev(at.base());
+    break;
+  }
+  desk_.Count(desk_.metrics().tcp_displaced);
+  (*longest)->End();
+}
+
+void Worker::OnQuery(TcpSession* session) {
+  session->list->splice(session->list->begin(), *session->list, session->place);
 }
 
 void Worker::OnSessionEnd(TcpSession* session) {
   clients_.Remove(session->counted_as);
+  Sessions& list = *session->list;
   auto place = session->place;
   loop_.DisposeLater(std::move(*place));
-  sessions_.erase(place);
-  CountRefused();
-  if (sessions_.empty() && on_drained_) EndDrain();
+  list.erase(place);
+  if (on_drained_ && !has_sessions()) EndDrain();
 }
 
-/// Listeners count connections over the limit, which nobody is told of: they are taken over now and
-/// then.
-void Worker::CountRefused() {
-  for (size_t i = 0; i < listeners_.size(); ++i) {
-    uint64_t now = listeners_[i]->counters().refused_full;
-    desk_.Count(desk_.metrics().tcp_refused, now - std::exchange(refused_[i], now));
-  }
+bool Worker::has_sessions() const {
+  return std::ranges::any_of(doors_, [](const auto& door) { return !door->sessions.empty(); });
 }
 
 void Worker::Drain(milliseconds deadline, std::function<void()> on_drained) {
@@ -114,20 +138,22 @@ void Worker::Retire(milliseconds patience, milliseconds deadline,
                     std::function<void()> on_drained) {
   on_drained_ = std::move(on_drained);
   CloseSockets();
-  if (sessions_.empty()) return EndDrain();
+  if (!has_sessions()) return EndDrain();
   drain_timer_ = std::make_unique<net::Timer>(loop_, [this, deadline] { DrainSessions(deadline); });
   drain_timer_->Arm(patience);
 }
 
 void Worker::CloseSockets() {
   for (auto& udp : udp_) udp->Drain();
-  for (auto& listener : listeners_) listener->StopAccepting();
+  for (auto& door : doors_) door->listener->StopAccepting();
 }
 
 void Worker::DrainSessions(milliseconds deadline) {
-  for (auto at = sessions_.begin(); at != sessions_.end();) (*at++)->Drain();
+  for (auto& door : doors_) {
+    for (auto at = door->sessions.begin(); at != door->sessions.end();) (*at++)->Drain();
+  }
   if (!on_drained_) return;  // the last session has just ended
-  if (sessions_.empty()) return EndDrain();
+  if (!has_sessions()) return EndDrain();
   // One that waited may have called this: it is not destroyed under itself.
   drain_deadline_ = std::make_unique<net::Timer>(loop_, [this] { EndDrain(); });
   drain_deadline_->Arm(deadline);

@@ -18,12 +18,13 @@
 namespace nearside::geodns {
 
 struct WorkerOptions {
-  size_t tcp_connections = 1000;  ///< of each listener
+  size_t tcp_connections = 1000;  ///< of each listener; then the longest idle gives way
   milliseconds tcp_idle_timeout = seconds(10);
   size_t tcp_connections_per_client = 100;
   size_t rate_networks = 65'536;  ///< that the rate limit keeps count of
   size_t number = 0;              ///< of the worker
   SignerOptions signing;
+  AliasAsks* alias_asks = nullptr;  ///< QueryDesk's
 };
 
 /// One thread that answers: a UDP socket and a TCP listener for each address. Owned by its loop's
@@ -52,10 +53,18 @@ class Worker final : private TcpSessionOwner {
   void Retire(milliseconds patience, milliseconds deadline, std::function<void()> on_drained);
 
  private:
+  using Sessions = std::list<std::unique_ptr<TcpSession>>;
+  /// A listener and who came by it.
+  struct Door {
+    std::unique_ptr<net::Listener> listener;
+    Sessions sessions;  ///< by their last query, the latest first
+  };
+  void OnQuery(TcpSession* session) override;
   void OnSessionEnd(TcpSession* session) override;
   Result<net::SocketAddress> OpenOnce(const net::SocketAddress& address);
-  void OnStream(std::unique_ptr<net::Stream> stream);
-  void CountRefused();
+  void OnStream(Door& door, std::unique_ptr<net::Stream> stream);
+  void MakeRoom(const Sessions& sessions);
+  bool has_sessions() const;
   Status Listen(net::ListenerOptions options);
   void CloseSockets();
   void DrainSessions(milliseconds deadline);
@@ -66,10 +75,8 @@ class Worker final : private TcpSessionOwner {
   QueryDesk desk_;
   TcpContext tcp_;
   std::vector<std::unique_ptr<UdpSocket>> udp_;
-  std::vector<std::unique_ptr<net::Listener>> listeners_;
-  std::vector<uint64_t> refused_;  ///< by listener: those counted
-  std::list<std::unique_ptr<TcpSession>> sessions_;
-  ClientCount clients_;  ///< of sessions_
+  std::vector<std::unique_ptr<Door>> doors_;
+  ClientCount clients_;  ///< of all sessions
   std::unique_ptr<net::Timer> drain_timer_;
   std::unique_ptr<net::Timer> drain_deadline_;
   std::function<void()> on_drained_;

@@ -45,7 +45,8 @@ std::optional<WallTime> TimeFromText(const std::string& text) {
 }
 
 std::optional<KeyState> StateFromText(std::string_view text) {
-  for (KeyState state : {KeyState::kIncoming, KeyState::kActive, KeyState::kOutgoing}) {
+  for (KeyState state :
+       {KeyState::kIncoming, KeyState::kActive, KeyState::kOutgoing, KeyState::kWithdrawn}) {
     if (text == KeyStateName(state)) return state;
   }
   return {};
@@ -103,6 +104,8 @@ std::string_view KeyStateName(KeyState state) {
       return "active";
     case KeyState::kOutgoing:
       return "outgoing";
+    case KeyState::kWithdrawn:
+      return "withdrawn";
   }
   return "";
 }
@@ -119,12 +122,18 @@ std::vector<ZoneRecord> ZoneKeys::Records() const {
   std::vector<ZoneRecord> records;
   const auto apex = zone.view().bytes();
   const std::vector<uint8_t> owner(apex.begin(), apex.end());
+  const bool is_withdrawn = std::ranges::any_of(
+      keys, [](const ZoneKey& key) { return key.state == KeyState::kWithdrawn; });
   for (const ZoneKey& key : keys) {
     records.push_back({owner, dns::type::kDnskey, kKeyTtl, key.dnskey});
-    if (key.state != KeyState::kActive) continue;
+    if (key.state != KeyState::kActive || is_withdrawn) continue;
     records.push_back({owner, dns::type::kCds, kKeyTtl, key.ds});
     records.push_back({owner, dns::type::kCdnskey, kKeyTtl, key.dnskey});
   }
+  if (!is_withdrawn) return records;
+  // RFC 8078 §4: "CDS 0 0 0 00" and "CDNSKEY 0 3 0 AA==", alone of their types.
+  records.push_back({owner, dns::type::kCds, kKeyTtl, {0, 0, 0, 0, 0}});
+  records.push_back({owner, dns::type::kCdnskey, kKeyTtl, {0, 0, 3, 0, 0}});
   return records;
 }
 

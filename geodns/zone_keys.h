@@ -31,8 +31,10 @@ enum class KeyState : uint8_t {
   kIncoming,  ///< not yet known to every resolver: its DS must not be at the parent
   kActive,    ///< its DS belongs to the parent: told by CDS and CDNSKEY (RFC 7344)
   kOutgoing,  ///< its DS should go from the parent, and resolvers may still have that
+  /// Likewise, and no other is to take its place: the zone is to become unsigned (RFC 8078 §4).
+  kWithdrawn,
 };
-/// "incoming", "active", "outgoing".
+/// "incoming", "active", "outgoing", "withdrawn".
 std::string_view KeyStateName(KeyState state);
 
 /// One key of one zone. Immutable when it is shared; any thread.
@@ -47,7 +49,8 @@ struct ZoneKey {
   WallTime created;
   WallTime changed;                      ///< when its state did
   std::optional<WallTime> servers_told;  ///< when somebody said that all servers sign with it
-  std::optional<WallTime> parent_told;   ///< when somebody said that the parent has its DS
+  /// When somebody said that the parent has its DS; of a withdrawn one, that it has none.
+  std::optional<WallTime> parent_told;
   std::shared_ptr<const SigningKey> secret;
 
   std::string FileName() const;  ///< "13-55648.key"
@@ -60,7 +63,8 @@ struct ZoneKeys {
   dns::Name zone;  ///< in lower case
   std::vector<ZoneKey> keys;
 
-  /// The DNSKEY, CDS and CDNSKEY records of the zone's apex.
+  /// The DNSKEY, CDS and CDNSKEY records of the zone's apex. The latter two ask the parent to
+  /// delete what it has as soon as a key is withdrawn.
   std::vector<ZoneRecord> Records() const;
 };
 

@@ -93,13 +93,14 @@ std::string LabelText(const Labels& labels, std::string_view le = {}) {
 
 Cells::Cells(size_t size) : lines_(std::make_unique<Line[]>(size / 8 + 1)), size_(size) {}
 
-void Cells::Observe(const HistogramId& id, double value) {
+void Cells::Observe(const HistogramId& id, double value, uint64_t n) {
   const double* end = id.bounds + id.buckets;
   const auto bucket = static_cast<uint32_t>(std::lower_bound(id.bounds, end, value) - id.bounds);
-  Add(Id{id.first_cell + bucket});
+  Add(Id{id.first_cell + bucket}, n);
   auto& sum = At(id.first_cell + id.buckets + 1);
   const auto old = std::bit_cast<double>(sum.load(std::memory_order_relaxed));
-  sum.store(std::bit_cast<uint64_t>(old + value), std::memory_order_relaxed);
+  sum.store(std::bit_cast<uint64_t>(old + value * static_cast<double>(n)),
+            std::memory_order_relaxed);
 }
 
 struct Registry::State {

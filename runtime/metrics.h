@@ -50,7 +50,8 @@ class Cells {
     auto& cell = At(id.cell);
     cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
-  void Observe(const HistogramId& id, double value);
+  /// The same value `n` times, for the price of one.
+  void Observe(const HistogramId& id, double value, uint64_t n = 1);
   uint64_t Read(Id id) const { return At(id.cell).load(std::memory_order_relaxed); }
 
  private:

@@ -22,19 +22,29 @@ Result<passwd> FindUser(const std::string& name) {
   return *found;
 }
 
+struct Owner {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
 constexpr int kDeepest = 32;
 constexpr int kOpenFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
+/// The folder itself may be a link of whoever set this up.
+int OpenFolder(const std::string& folder) {
+  return open(folder.c_str(), kOpenFolder & ~O_NOFOLLOW);
+}
+
 /// Takes the open `folder`. By descriptors and not by paths: whoever may write below could else
 /// lead root elsewhere while it walks.
-Status GiveTree(int folder, const std::string& path, const passwd& user, int deepest) {
+Status GiveTree(int folder, const std::string& path, const Owner& owner, int deepest) {
   const std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(folder), closedir);
   if (!listing) {
     const int error = errno;
     close(folder);
     return FailErrno(path, error);
   }
-  if (fchown(folder, user.pw_uid, user.pw_gid) != 0) return FailErrno(path, errno);
+  if (fchown(folder, owner.uid, owner.gid) != 0) return FailErrno(path, errno);
   while (const dirent* entry = readdir(listing.get())) {
     const std::string name = entry->d_name;
     if (name == "." || name == "..") continue;
@@ -48,9 +58,9 @@ Status GiveTree(int folder, const std::string& path, const passwd& user, int dee
       if (deepest == 0) return FailErrno(below, ENAMETOOLONG);
       const int opened = openat(folder, name.c_str(), kOpenFolder);
       if (opened < 0) return FailErrno(below, errno);
-      if (auto given = GiveTree(opened, below, user, deepest - 1); !given) return given;
+      if (auto given = GiveTree(opened, below, owner, deepest - 1); !given) return given;
     } else if (S_ISREG(state.st_mode) && state.st_nlink == 1 &&
-               fchownat(folder, name.c_str(), user.pw_uid, user.pw_gid, AT_SYMLINK_NOFOLLOW) != 0) {
+               fchownat(folder, name.c_str(), owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) != 0) {
       return FailErrno(below, errno);
     }
   }
@@ -87,10 +97,25 @@ Status GiveFolderTo(const std::string& folder, const std::string& name) {
   auto user = FindUser(name);
   if (!user) return unexpected(user.error());
   if (geteuid() != 0) return {};
-  // The folder itself may be a link of whoever set this up.
-  const int opened = open(folder.c_str(), kOpenFolder & ~O_NOFOLLOW);
+  const int opened = OpenFolder(folder);
   if (opened < 0) return FailErrno(folder, errno);
-  return GiveTree(opened, folder, *user, kDeepest);
+  return GiveTree(opened, folder, {user->pw_uid, user->pw_gid}, kDeepest);
+}
+
+Status GiveFolderToItsOwner(const std::string& folder) {
+  if (geteuid() != 0) return {};
+  const int opened = OpenFolder(folder);
+  struct stat state {};
+  if (opened < 0 || fstat(opened, &state) != 0) {
+    const int error = errno;
+    if (opened >= 0) close(opened);
+    return FailErrno(folder, error);
+  }
+  if (state.st_uid == 0) {
+    close(opened);
+    return {};
+  }
+  return GiveTree(opened, folder, {state.st_uid, state.st_gid}, kDeepest);
 }
 
 }  // namespace nearside

@@ -17,5 +17,7 @@ Status BecomeUser(const std::string& name);
 /// links and what they lead to stay as they are, as do files with another hard link: they may be
 /// somebody else's. Error: kOperator with errno's name.
 Status GiveFolderTo(const std::string& folder, const std::string& name);
+/// The same with the user whose the folder itself is; nothing happens to root's own.
+Status GiveFolderToItsOwner(const std::string& folder);
 
 }  // namespace nearside

@@ -69,6 +69,50 @@ TEST(ReplyTest, AQueryIsOneThatWeReadOurselves) {
   EXPECT_EQ(query.edns->payload_bytes, kUdpPayloadBytes);
 }
 
+const ClientSubnet kAskedSubnet{
+    .family = ClientSubnet::kIpv4, .source = 24, .address = {198, 51, 100}};
+
+TEST(ReplyTest, AQueryTellsTheSubnetThatItIsFor) {
+  const std::vector<uint8_t> bytes = EncodeQuery(1, ReplyName("a."), type::kA, kAskedSubnet);
+  Query query;
+  ASSERT_EQ(ParseQuery(bytes, &query), Malformed::kNone);
+  ASSERT_TRUE(query.edns && query.edns->subnet);
+  EXPECT_EQ(*query.edns->subnet, kAskedSubnet);
+}
+
+TEST(ReplyTest, TheScopeOfAnAnswerIsReadAndAnotherSubnetsAnswerIsNot) {
+  const struct {
+    std::string_view name;
+    std::string_view options;  ///< of the answer's OPT record
+    std::string_view want;
+  } kRows[] = {
+      {"as it was asked", "0008 0007 0001 18 10 c63364", "16"},
+      {"narrower than it was asked", "0008 0007 0001 18 20 c63364", "32"},
+      {"for everybody", "0008 0007 0001 18 00 c63364", "0"},
+      {"behind others", "000a 0002 ffff 0008 0007 0001 18 15 c63364", "21"},
+      {"not told", "", "0"},
+      {"another address", "0008 0007 0001 18 10 c63365", "bad_reply"},
+      {"another source", "0008 0006 0001 10 10 c633", "bad_reply"},
+      {"another family", "0008 0007 0002 18 10 c63364", "bad_reply"},
+      {"cut off", "0008 0007 0001 18 10 c633", "bad_reply"},
+      {"less than an option", "0008 00", "bad_reply"},
+  };
+  for (const auto& row : kRows) {
+    ReplyMessage message;
+    message.Answer("www.example.", 60, type::kA, "192.0.2.1");
+    std::vector<uint8_t> bytes = message.Bytes();
+    const std::vector<uint8_t> options = FromHex(row.options);
+    const uint8_t opt[] = {0, 0, 41, 0x04, 0xD0, 0, 0, 0, 0, 0, uint8_t(options.size())};
+    bytes.insert(bytes.end(), std::begin(opt), std::end(opt));
+    bytes.insert(bytes.end(), options.begin(), options.end());
+    bytes[11] = 1;  // one additional record
+    auto reply = ParseAddressReply(bytes, ReplyName("www.example."), type::kA, kAskedSubnet);
+    EXPECT_EQ(reply ? std::to_string(reply->scope) : reply.error().reason, row.want) << row.name;
+    EXPECT_TRUE(ParseAddressReply(bytes, ReplyName("www.example."), type::kA))
+        << row.name << ": who did not ask does not look";
+  }
+}
+
 TEST(ReplyTest, AddressesAreFollowedThroughCnamesWithTheLeastTtl) {
   EXPECT_EQ(ReplyMessage().Answer("WWW.example.", 60, type::kA, "192.0.2.1").Read(),
             "192.0.2.1 ttl 60");

@@ -22,7 +22,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     message[2] |= 0x80;
     message.insert(message.end(), input.begin() + static_cast<ptrdiff_t>(head), input.end());
     if (!dns::IsReplyTo(message, 7, kName, type)) std::abort();
+    const dns::ClientSubnet subnet{
+        .family = dns::ClientSubnet::kIpv4, .source = 24, .address = {192, 0, 2}};
+    // What the options say is one more reason to refuse an answer and changes nothing else in it.
+    const auto tailored = dns::ParseAddressReply(message, kName, type, subnet);
     auto reply = dns::ParseAddressReply(message, kName, type);
+    if (tailored && (!reply || tailored->addresses != reply->addresses)) std::abort();
     if (!reply) continue;
     const size_t address_bytes = type == dns::type::kA ? 4 : 16;
     if (reply->addresses.size() % address_bytes != 0 || reply->ttl > INT32_MAX) std::abort();

@@ -2,77 +2,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
-#include "dns/message.h"
-#include "dns/rdata.h"
-#include "dns/writer.h"
 #include "geodns/system_resolvers.h"
-#include "tests/dns/words.h"
+#include "tests/geodns/scripted_resolver.h"
 #include "tests/net/loop_thread.h"
 
 namespace nearside::geodns {
 namespace {
 
 using testing::HasSubstr;
-
-/// A resolver on loopback whose answers a test chooses. On the loop's thread.
-class ScriptedResolver final : public net::Watcher {
- public:
-  explicit ScriptedResolver(net::EventLoop& loop) : loop_(loop) {
-    socket_ = net::Descriptor(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0));
-    auto any = *net::SocketAddress::Parse("127.0.0.1:0");
-    EXPECT_EQ(bind(socket_.get(), any.get(), any.length()), 0);
-    EXPECT_TRUE(loop_.Watch(socket_.get(), EPOLLIN, this));
-  }
-  ~ScriptedResolver() override { loop_.Unwatch(socket_.get()); }
-
-  net::SocketAddress address() const {
-    sockaddr_storage storage{};
-    socklen_t length = sizeof storage;
-    getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&storage), &length);
-    return {reinterpret_cast<sockaddr*>(&storage), length};
-  }
-
-  bool silent = false;
-  bool forges = false;  ///< another id before the right one
-  dns::Rcode rcode = dns::Rcode::kNoError;
-  std::vector<std::string> ipv4, ipv6;
-  uint32_t ttl = 60;
-  int queries = 0;
-
- private:
-  void OnReady(uint32_t) override {
-    uint8_t bytes[2048];
-    sockaddr_storage from{};
-    socklen_t length = sizeof from;
-    ssize_t size = recvfrom(socket_.get(), bytes, sizeof bytes, 0,
-                            reinterpret_cast<sockaddr*>(&from), &length);
-    if (size <= 0) return;
-    ++queries;
-    dns::Query query;
-    auto malformed = dns::ParseQuery(std::span(bytes).first(static_cast<size_t>(size)), &query);
-    if (silent || malformed != dns::Malformed::kNone) return;
-    auto send = [&](uint16_t id, const std::vector<std::string>& addresses) {
-      uint8_t out[dns::kUdpPayloadBytes];
-      dns::MessageWriter writer(out);
-      writer.AddQuestion(*query.question);
-      for (const std::string& text : addresses) {
-        auto rdata = *dns::RdataFromWords(query.question->type, dns::Words(text), {});
-        writer.Add(dns::Section::kAnswer, query.question->name, {query.question->type, ttl, rdata});
-      }
-      size_t written = writer.Finish(id, dns::flag::kResponse, rcode);
-      sendto(socket_.get(), out, written, 0, reinterpret_cast<sockaddr*>(&from), length);
-    };
-    bool is_ipv4 = query.question->type == dns::type::kA;
-    if (forges) send(static_cast<uint16_t>(query.header.id + 1), {is_ipv4 ? "192.0.2.66" : "::66"});
-    send(query.header.id, is_ipv4 ? ipv4 : ipv6);
-  }
-
-  net::EventLoop& loop_;
-  net::Descriptor socket_;
-};
 
 class AliasResolverTest : public testing::Test {
  protected:
@@ -215,6 +153,62 @@ TEST_F(AliasResolverTest, ForgedAnswersAreNotListenedTo) {
   upstream_->forges = true;
   Start({Target("www.example.")});
   EXPECT_TRUE(Await("192.0.2.1 2001:db8::1 ttl 30"));
+}
+
+TEST_F(AliasResolverTest, WhatIsTruncatedIsAskedForOverTcp) {
+  for (int i = 1; i <= 64; ++i) upstream_->ipv4.push_back("192.0.2." + std::to_string(i));
+  upstream_->ipv6 = {"2001:db8::1"};
+  upstream_->truncates = true;
+  Start({Target("www.example.")});
+  EXPECT_TRUE(thread_.Await([&] { return changes_ == 1; }));
+  thread_.Call([&] {
+    EXPECT_EQ(resolver_->Find(Target("www.example."))->result.addresses.size(), 65U);
+    EXPECT_EQ(upstream_->queries, 2);
+    EXPECT_EQ(upstream_->tcp_queries, 2);
+  });
+}
+
+TEST_F(AliasResolverTest, AnAnswerOverTcpThatBreaksOffIsNone) {
+  upstream_->ipv4 = {"192.0.2.1"};
+  upstream_->truncates = true;
+  upstream_->hangs_up = true;
+  Start({Target("www.example.")});
+  EXPECT_TRUE(Await("unknown ttl 0 stale"));
+  thread_.Call([&] {
+    EXPECT_THAT(resolver_->Find(Target("www.example."))->error, HasSubstr("cut_off"));
+    EXPECT_EQ(upstream_->tcp_queries, 4) << "each family twice";
+  });
+}
+
+TEST_F(AliasResolverTest, NetworksAreAskedForByTheNumberOfTheirTarget) {
+  upstream_->ipv4 = {"192.0.2.1"};
+  upstream_->ipv6 = {"2001:db8::1"};
+  upstream_->tailored["198.51.100.0/24"] = {"192.0.2.9", 24};
+  options_.networks = 4;
+  Start({Target("www.example."), Target("other.example.")});
+  EXPECT_TRUE(Await("192.0.2.1 2001:db8::1 ttl 30"));
+  const Network network = *Network::Parse("198.51.100.0/24");
+  const auto table = [&] { return resolver_->NetworksOf(Target("www.example.")); };
+  thread_.Call([&] {
+    EXPECT_EQ(resolver_->NetworksOf(Target("no.example.")), nullptr);
+    resolver_->Learn({table()->target(), network});
+    resolver_->Learn({999, network});
+    changes_ = 0;
+  });
+  EXPECT_TRUE(thread_.Await([&] { return changes_ > 0 && table()->size() == 1; }));
+  thread_.Call([&] {
+    EXPECT_EQ(resolver_->NetworksOf(Target("other.example."))->size(), 0U);
+    const auto found = table()->Find(network.address, 24);
+    ASSERT_NE(found.answer, nullptr);
+    EXPECT_EQ(found.answer->addresses.front().ToText(), "192.0.2.9");
+    EXPECT_EQ(Known(), "192.0.2.1 2001:db8::1 ttl 30") << "the answer for all stays";
+  });
+  options_.networks = 0;
+  Start({Target("www.example.")});
+  thread_.Call([&] {
+    EXPECT_EQ(table(), nullptr);
+    EXPECT_EQ(resolver_->learning().networks, 0U);
+  });
 }
 
 TEST_F(AliasResolverTest, AReloadKeepsWhatIsKnown) {

@@ -87,6 +87,47 @@ TEST(AllocationTest, AnsweringWithRememberedSignaturesTakesNoMemory) {
   AskForEverything(*snapshot, &signer, true);
 }
 
+/// What an ALIAS leads to for the client's network, and the wish for that.
+TEST(AllocationTest, AliasesOfNetworksTakeNoMemory) {
+  test::TempDir dir;
+  auto world = LoadWorld(dir, false);
+  ASSERT_TRUE(world) << world.error().message;
+  auto snapshot = std::make_shared<Snapshot>(*MakeSnapshot(*world, {}));
+  const AliasNetworks::Answer own{.network = *Network::Parse("198.51.0.0/16"),
+                                  .addresses = {*IpAddress::Parse("192.0.2.9")},
+                                  .ttl = 20,
+                                  .asked = std::make_shared<std::atomic<bool>>(false)};
+  for (AliasAnswer& alias : snapshot->aliases) {
+    if (alias.zone != nullptr) continue;
+    alias.known = true;
+    alias.ttl = alias.most_ttl = 60;
+    alias.resolved[0] = AddressRecords::Render(own.addresses, false, alias.ttl);
+    alias.networks = std::make_shared<const AliasNetworks>(
+        7, std::vector{own}, std::array<AliasNetworks::Family, 2>{}, 5);
+  }
+  auto loop = std::move(*net::EventLoop::Create());
+  metrics::Registry registry;
+  const DnsMetrics metrics(registry);
+  QueryDesk desk(*loop, metrics, *registry.MakeCells(), snapshot, 1024);
+  AliasAsks asks;
+  desk.SetAliasAsks(&asks);
+  std::vector<uint8_t> out(kUdpAnswerBytes);
+  for (std::string_view subnet : {"198.51.100.0/24", "203.0.113.0/24", "203.0.114.0/24"}) {
+    for (uint16_t qtype : {1, 28}) {
+      const auto query = dns::WireQuery("away.demo.test.", qtype).Subnet(subnet).Bytes();
+      const size_t before = test::Allocations();
+      EXPECT_GT(desk.Answer(query, own.addresses.front(), Transport::kUdp, out), 0U);
+      EXPECT_EQ(test::Allocations(), before) << subnet << ' ' << qtype;
+    }
+  }
+  AliasAsk ask;
+  for (std::string_view wanted : {"203.0.113.0/24", "203.0.114.0/24"}) {
+    ASSERT_TRUE(asks.Take(&ask));
+    EXPECT_EQ(ask.network.ToText(), wanted);
+  }
+  EXPECT_FALSE(asks.Take(&ask)) << "each waits once";
+}
+
 /// With all that stands before an answer: a cookie of each kind, the rate of a network above and
 /// below its limit, and counting.
 TEST(AllocationTest, CookiesAndLimitsTakeNoMemory) {

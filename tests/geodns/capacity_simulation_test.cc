@@ -54,12 +54,7 @@ class SimulatedWorld {
       }
     }
     std::vector<CapacityLimit> limits(
-        hours_.size(), {kMostLoad, kTakeBackLoad, seconds(kTtl + 2 * kCheckInterval), {}});
-    for (size_t i = 0; i < limits.size(); ++i) {
-      for (size_t other = 0; other < limits.size(); ++other) {
-        if (other != i) limits[i].others.push_back(other);
-      }
-    }
+        hours_.size(), {kMostLoad, kTakeBackLoad, seconds(kTtl + 2 * kCheckInterval)});
     control_.SetLimits(limits, {});
     portions_ = Shed(crowds_, control_.kept());
     kept_before_ = control_.kept();
@@ -90,7 +85,14 @@ class SimulatedWorld {
     ++second_;
     std::vector<PopLoad> told;
     for (size_t i = 0; i < load.size(); ++i) told.push_back({bool(up_[i]), checked_[i]});
-    if (!control_.Step(MonoTime(seconds(second_)), told)) return;
+    const auto all_others = [&](size_t pop) {
+      std::vector<size_t> others;
+      for (size_t other = 0; other < hours_.size(); ++other) {
+        if (other != pop) others.push_back(other);
+      }
+      return others;
+    };
+    if (!control_.Step(MonoTime(seconds(second_)), told, all_others)) return;
     CountTurns();
     portions_ = Shed(crowds_, control_.kept());
   }

@@ -12,8 +12,7 @@ class CapacityTest : public testing::Test {
  protected:
   explicit CapacityTest() { Limit(1); }
   void Limit(double most_of_second, std::vector<double> kept = {}) {
-    control_.SetLimits(
-        {{1, 0.8, kSettle, {1}}, {most_of_second, 0.8 * most_of_second, kSettle, {0}}}, kept);
+    control_.SetLimits({{1, 0.8, kSettle}, {most_of_second, 0.8 * most_of_second, kSettle}}, kept);
   }
   /// Steps each second for so long; returns how many changed something.
   int Run(seconds time, std::optional<double> load, std::optional<double> other, bool up = true) {
@@ -21,10 +20,12 @@ class CapacityTest : public testing::Test {
     for (seconds passed(0); passed < time; ++passed) {
       now_ += seconds(1);
       const PopLoad pops[] = {{up, load}, {true, other}};
-      changes += control_.Step(now_, pops) ? 1 : 0;
+      changes += control_.Step(now_, pops, TheOther) ? 1 : 0;
     }
     return changes;
   }
+  /// Of two.
+  static std::vector<size_t> TheOther(size_t pop) { return {1 - pop}; }
   double Share(size_t pop = 0) const { return control_.kept()[pop]; }
 
   CapacityControl control_;
@@ -51,7 +52,7 @@ TEST_F(CapacityTest, TwiceTheLimitIsGoneAfterFiveSettlingTimes) {
   for (int second = 0; second < 5 * 40; ++second) {
     now_ += seconds(1);
     const PopLoad pops[] = {{true, 2 * Share()}, {true, 0.1}};
-    control_.Step(now_, pops);
+    control_.Step(now_, pops, TheOther);
   }
   EXPECT_LT(2 * Share(), 1);
   EXPECT_GT(2 * Share(), 0.8) << "and no more than needed";
@@ -89,12 +90,14 @@ TEST_F(CapacityTest, NobodyGivesAwayWhatNobodyCanTake) {
 
 TEST_F(CapacityTest, RoomCountsWhereClientsCanBeGivenTo) {
   // A rule with 0 and 1, and another with 2 alone.
-  control_.SetLimits({{1, 0.8, kSettle, {1}}, {1, 0.8, kSettle, {0}}, {1, 0.8, kSettle, {}}}, {});
+  const std::vector<size_t> takers[] = {{1}, {0}, {}};
+  control_.SetLimits({{1, 0.8, kSettle}, {1, 0.8, kSettle}, {1, 0.8, kSettle}}, {});
   const auto step = [&](bool second_is_up, double third) {
     int changes = 0;
     for (int i = 0; i < 400; ++i) {
       const PopLoad pops[] = {{true, 3}, {second_is_up, 0.1}, {true, third}};
-      changes += control_.Step(now_ += seconds(1), pops) ? 1 : 0;
+      const auto takers_of = [&](size_t pop) { return takers[pop]; };
+      changes += control_.Step(now_ += seconds(1), pops, takers_of) ? 1 : 0;
     }
     return changes;
   };

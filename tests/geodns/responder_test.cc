@@ -586,6 +586,57 @@ TEST_F(ResponderTest, AliasesAnswerWithWhatTheyLeadTo) {
   EXPECT_NE(Ask("away.demo.test.", type::kAny).find("HINFO"), std::string::npos);
 }
 
+TEST_F(ResponderTest, NetworksGetWhatAnAliasLeadsToForThem) {
+  const auto asked = std::make_shared<std::atomic<bool>>(false);
+  const AliasNetworks::Answer own{.network = *Network::Parse("198.51.0.0/16"),
+                                  .addresses = {Ip("192.0.2.9"), Ip("192.0.2.10")},
+                                  .ttl = 20,
+                                  .asked = asked};
+  auto snapshot = std::make_shared<Snapshot>(*snapshot_);
+  for (AliasAnswer& alias : snapshot->aliases) {
+    if (!alias.known || alias.zone != nullptr) continue;
+    alias.networks = std::make_shared<const AliasNetworks>(
+        7, std::vector{own}, std::array<AliasNetworks::Family, 2>{}, 5);
+    alias.most_ttl = 60;
+  }
+  snapshot_ = snapshot;
+  const auto ask = [&](std::string_view subnet, uint16_t qtype = type::kA) {
+    const std::string text = Ask(WireQuery("away.demo.test.", qtype).Subnet(subnet).Bytes());
+    return text.substr(text.find('\n', text.find('?')) + 1);
+  };
+  // Its own, in the width of it.
+  EXPECT_EQ(Steered("198.51.100.0/24", "away.demo.test."),
+            "192.0.2.9 192.0.2.10 198.51.100.0/24/16");
+  EXPECT_EQ(ask("198.51.100.0/24").find("answer: away.demo.test. 20 A 192.0.2.9\n"), 0U);
+  EXPECT_TRUE(asked->load()) << "somebody wants it";
+  EXPECT_FALSE(tally_.alias_ask);
+  // A family that it has not is no one's answer but the zone's (RFC 7871 §7.4).
+  EXPECT_NE(ask("198.51.100.0/24", type::kAaaa).find("demo.test. 20 SOA"), std::string::npos);
+  EXPECT_NE(ask("198.51.100.0/24", type::kAaaa).find("subnet=198.51.100.0/24/0"),
+            std::string::npos);
+  // One without an answer of its own gets what all get, for a moment and for itself alone.
+  const std::string all = ask("203.0.113.0/24");
+  EXPECT_EQ(all.find("answer: away.demo.test. 5 A 198.51.100.1\n"
+                     "answer: away.demo.test. 5 A 198.51.100.2\n"),
+            0U)
+      << all;
+  EXPECT_NE(all.find("subnet=203.0.113.0/24/24"), std::string::npos) << all;
+  ASSERT_TRUE(tally_.alias_ask);
+  EXPECT_EQ(tally_.alias_ask->target, 7U);
+  EXPECT_EQ(tally_.alias_ask->network.ToText(), "203.0.113.0/24");
+  // No more is told of a client than that.
+  ask("203.0.113.77/32");
+  EXPECT_EQ(tally_.alias_ask->network.ToText(), "203.0.113.0/24");
+  // Who says nothing of its client is not looked at, however it came here.
+  EXPECT_EQ(ask("0.0.0.0/0").find("answer: away.demo.test. 45 A 198.51.100.1\n"), 0U);
+  EXPECT_FALSE(tally_.alias_ask);
+  // Without the option the client is who asks.
+  Ask(WireQuery("away.demo.test.").Bytes(), "203.0.113.77");
+  EXPECT_EQ(tally_.alias_ask->network.ToText(), "203.0.113.0/24");
+  Ask(WireQuery("away.demo.test.").Bytes(), "10.1.2.3");
+  EXPECT_FALSE(tally_.alias_ask) << "a network of nobody else's business";
+}
+
 TEST_F(ResponderTest, AnAliasOfASteeredNameIsSteered) {
   EXPECT_EQ(Steered("10.1.2.0/24", "likewww.demo.test."), "192.0.2.1 10.1.2.0/24/1");
   EXPECT_EQ(Steered("133.1.2.0/24", "likewww.demo.test."), "192.0.2.2 133.1.2.0/24/8");

@@ -167,12 +167,34 @@ TEST_F(SteeringStateTest, APointOfAnotherRuleHasNoRoom) {
   state.Use(apart);
   MonoTime now{};
   for (int i = 0; i < 60; ++i) EXPECT_FALSE(state.StepShares(now += seconds(1), targets));
-  apart = std::make_shared<Configuration>(*apart);
-  apart->zones[0].steers[0].rule.overrides.push_back({.pops = {2}});
-  state.Use(apart);
+  const auto changes_with_override = [&](size_t rule, uint8_t pop) {
+    apart = std::make_shared<Configuration>(*apart);
+    apart->zones[0].steers[rule].rule.overrides.push_back({.pops = {pop}});
+    state.Use(apart);
+    bool changed = false;
+    for (int i = 0; i < 60; ++i) changed |= state.StepShares(now += seconds(1), targets);
+    return changed;
+  };
+  EXPECT_FALSE(changes_with_override(0, 2)) << "whom it leads to 2 is not at 0 to be given away";
+  EXPECT_TRUE(changes_with_override(1, 0)) << "whom it leads to 0 has the rule's others to go to";
+}
+
+TEST_F(SteeringStateTest, ASecondChoiceThatNobodyComesToGivesNobodyAway) {
+  std::vector<TargetHealth> targets(3, TargetHealth{.known = true});
+  for (TargetHealth& target : targets) target.load = 0.1;
+  targets[1].load = 5;
+  // 1 has all its load from a rule of its own.
+  auto configuration = std::make_shared<Configuration>(*PopsNamed(names_, 1));
+  configuration->zones[0].steers[0].rule.policy = Policy::kFailover;
+  configuration->zones[0].steers.emplace_back().rule.pops = {1};
+  SteeringState state(dir_.path());
+  state.Use(configuration);
+  MonoTime now{};
+  for (int i = 0; i < 60; ++i) EXPECT_FALSE(state.StepShares(now += seconds(1), targets));
+  ASSERT_TRUE(*state.SetDrained("frankfurt", true, FromUnixMillis(5)));
   bool changed = false;
   for (int i = 0; i < 60; ++i) changed |= state.StepShares(now += seconds(1), targets);
-  EXPECT_TRUE(changed) << "an override leads there";
+  EXPECT_TRUE(changed) << "now the first has failed over to it, and the third has room";
 }
 
 TEST_F(SteeringStateTest, ADrainedPointHasNoRoom) {

@@ -164,6 +164,58 @@ TEST(SteeringTest, AutonomousSystemsMatchOverrides) {
   });
 }
 
+TEST(SteeringTest, TakersAreWhomAPointsOwnClientsCanBeGivenTo) {
+  const SteerRule nearest{.pops = {kFrankfurt, kVirginia, kTokyo}, .unknown = {kVirginia}};
+  SteerRule failover = nearest;
+  failover.policy = Policy::kFailover;
+  SteerRule weighted = nearest;
+  weighted.policy = Policy::kWeighted;
+  SteerRule lone{.pops = {kFrankfurt}};
+  SteerRule away = lone;
+  away.overrides = {{.pops = {kTokyo}}};
+  SteerRule min_healthy = nearest;
+  min_healthy.has_fallback = true;
+  min_healthy.min_healthy = 3;
+  const Health all = Now("uuuu");
+  Health first_sheds = all;
+  first_sheds.kept = {0.5, 1, 1, 1};
+  Health override_sheds = all;
+  override_sheds.kept = {1, 1, 0.5, 1};
+  const struct {
+    std::string_view name;
+    SteerRule rule;
+    size_t preference;  ///< of PreferencesOf: a known place, an unknown one, overrides
+    Health health;
+    uint8_t pop;
+    std::string_view want;
+  } kRows[] = {
+      {"somebody has it before any other", nearest, 0, all, kTokyo, "0 1"},
+      {"those that are up", nearest, 0, Now("uduu"), kTokyo, "0"},
+      {"in the order of an unknown place", nearest, 1, all, kVirginia, "0 2"},
+      {"nobody comes to the second", nearest, 1, all, kFrankfurt, ""},
+      {"the second of failover", failover, 0, all, kVirginia, ""},
+      {"whom the first gives away", failover, 0, first_sheds, kVirginia, "2"},
+      {"whom the first leaves", failover, 0, Now("duuu"), kVirginia, "2"},
+      {"nobody is behind the last", failover, 0, first_sheds, kTokyo, ""},
+      {"draws come anywhere", weighted, 0, all, kTokyo, "0"},
+      {"alone", lone, 0, all, kFrankfurt, ""},
+      {"an override's others", away, 2, all, kTokyo, "0"},
+      {"nobody comes past an override", away, 2, all, kFrankfurt, ""},
+      {"and whom it gives away is at the end", away, 2, override_sheds, kFrankfurt, ""},
+      {"the fallback answers", min_healthy, 0, Now("duuu"), kVirginia, ""},
+      {"not of this rule", nearest, 0, all, kSydney, ""},
+  };
+  for (const auto& row : kRows) {
+    const uint32_t weights[] = {1, 0, 1, 1};
+    std::string text;
+    for (uint8_t pop : FindTakers(row.rule, PreferencesOf(row.rule)[row.preference], row.health,
+                                  weights, row.pop)) {
+      text += (text.empty() ? "" : " ") + std::to_string(pop);
+    }
+    EXPECT_EQ(text, row.want) << row.name;
+  }
+}
+
 TEST(SteeringTest, EveryReasonPolicyAndStateHasAName) {
   for (size_t i = 0; i < kSteerReasonCount; ++i) {
     EXPECT_NE(SteerReasonName(static_cast<SteerReason>(i)), "unknown") << i;

@@ -69,6 +69,7 @@ class TcpSessionTest : public testing::Test, public TcpSessionOwner {
     stream_ = stream.get();
     session_ = std::make_unique<TcpSession>(context_, *this, std::move(stream));
   }
+  void OnQuery(TcpSession*) override {}
   void OnSessionEnd(TcpSession*) override { ended_ = true; }
   void Ask() { session_->OnBytes(Framed(dns::WireQuery("big.demo.test.", 16).Bytes())); }
 

@@ -5,6 +5,7 @@
 
 #include "dns/rdata.h"
 #include "dns/record_type.h"
+#include "runtime/crypto.h"
 #include "runtime/file.h"
 #include "tests/support/temp_dir.h"
 
@@ -156,6 +157,22 @@ TEST(ZoneKeysTest, EveryKeyIsPublishedAndActiveOnesAreForTheParent) {
   EXPECT_EQ(got, "DNSKEY DNSKEY CDS CDNSKEY DNSKEY ");
   EXPECT_EQ(keys.keys[1].DsText(kZoneName),
             "demo.test. IN DS " + dns::RdataToText(type::kDs, keys.keys[1].ds));
+}
+
+TEST(ZoneKeysTest, OneThatIsWithdrawnAsksTheParentToDeleteAll) {
+  ZoneKeys keys{.zone = kZoneName};
+  for (KeyState state : {KeyState::kOutgoing, KeyState::kWithdrawn, KeyState::kIncoming}) {
+    keys.keys.push_back(NewKey(state));
+  }
+  std::string got;
+  for (const ZoneRecord& record : keys.Records()) {
+    got += dns::TypeToText(record.type) + " ";
+    if (record.type != type::kDnskey) got += HexEncode(record.rdata) + " ";
+  }
+  EXPECT_EQ(got, "DNSKEY DNSKEY DNSKEY CDS 0000000000 CDNSKEY 0000030000 ") << "RFC 8078 §4";
+  const ZoneKey& withdrawn = keys.keys[1];
+  EXPECT_EQ(ZoneKeyFromText(ZoneKeyToText(kZoneName, withdrawn), kZoneName)->state,
+            KeyState::kWithdrawn);
 }
 
 TEST(ZoneKeysTest, RecordsAreMadeReadyToSign) {

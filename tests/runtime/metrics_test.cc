@@ -52,6 +52,22 @@ TEST(MetricsTest, AHistogramHasCumulativeBucketsSumAndCount) {
             "fetch_seconds_count{site=\"demo\"} 5\n");
 }
 
+TEST(MetricsTest, OneValueOfManyIsObservedAtOnce) {
+  Registry registry;
+  const HistogramId time = registry.Histogram("fetch_seconds", "Time of a fetch.", {0.5, 1});
+  Cells* const cells = registry.MakeCells();
+  cells->Observe(time, 0.25, 64);
+  cells->Observe(time, 0.75);
+  EXPECT_EQ(registry.Expose(),
+            "# HELP fetch_seconds Time of a fetch.\n"
+            "# TYPE fetch_seconds histogram\n"
+            "fetch_seconds_bucket{le=\"0.5\"} 64\n"
+            "fetch_seconds_bucket{le=\"1\"} 65\n"
+            "fetch_seconds_bucket{le=\"+Inf\"} 65\n"
+            "fetch_seconds_sum 16.75\n"
+            "fetch_seconds_count 65\n");
+}
+
 TEST(MetricsTest, AHistogramThatSomebodyElseKeepsIsReadAtTheScrape) {
   Registry registry;
   const auto durations = std::make_shared<DurationHistogram>();

@@ -72,6 +72,26 @@ TEST(UserTest, AFolderAndItsFilesBecomeTheUsers) {
   EXPECT_FALSE(GiveFolderTo(dir.In("none"), "nobody"));
 }
 
+TEST(UserTest, FilesBecomeThoseOfTheOwnerOfTheirFolder) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give away";
+  test::TempDir dir;
+  const std::string file = dir.Write("1.key", "secret");
+  const auto owner = [&] {
+    struct stat told {};
+    EXPECT_EQ(stat(file.c_str(), &told), 0);
+    return told.st_uid;
+  };
+  const passwd nobody = *getpwnam("nobody");
+  ASSERT_EQ(chown(file.c_str(), nobody.pw_uid, nobody.pw_gid), 0);
+  ASSERT_TRUE(GiveFolderToItsOwner(dir.path()));
+  EXPECT_EQ(owner(), nobody.pw_uid) << "nothing in root's own folder changes";
+  ASSERT_EQ(chown(file.c_str(), 0, 0), 0);
+  ASSERT_EQ(chown(dir.path().c_str(), nobody.pw_uid, nobody.pw_gid), 0);
+  ASSERT_TRUE(GiveFolderToItsOwner(dir.path()));
+  EXPECT_EQ(owner(), nobody.pw_uid);
+  EXPECT_FALSE(GiveFolderToItsOwner(dir.In("none")));
+}
+
 TEST(UserTest, FoldersBelowBecomeTheUsersAndLinksLeadNowhere) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can give away";
   test::TempDir dir;

@@ -57,27 +57,53 @@ class Outside:
     def __init__(self, test: SystemTest) -> None:
         self.server = (test.addresses.address(), test.addresses.port())
         self.addresses, self.ttl, self.rcode = ["198.51.100.7"], 2, NOERROR
+        self.tailored: dict[bytes, str] = {}  # by the first three octets of a client's /24
+        self.subnets: list[bytes] = []  # that were told, likewise
+        self.truncates, self.tcp_queries = False, 0
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(self.server)
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
+        self.listener = socket.create_server(self.server)
+        for serve in (self.serve, self.serve_tcp):
+            threading.Thread(target=serve, daemon=True).start()
         test.addCleanup(self.socket.close)
+        test.addCleanup(self.listener.close)
 
     def serve(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 query, client = self.socket.recvfrom(4096)
-                end = query.index(b"\0", HEADER_BYTES) + 5
-                is_address = struct.unpack(">H", query[end - 4:end - 2])[0] == A
-                wanted = self.addresses if is_address and self.rcode == NOERROR else []
-                records = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", A, 1, self.ttl, 4) + socket.inet_aton(address)
-                                   for address in wanted)
-                soa = b""
-                if not wanted and self.rcode == NOERROR:
-                    data = b"\0\0" + struct.pack(">IIIII", 1, 1, 1, 1, self.ttl)
-                    soa = b"\xc0\x0c" + struct.pack(">HHIH", 6, 1, self.ttl, len(data)) + data
-                header = query[:2] + struct.pack(">HHHHH", 0x8180 | self.rcode, 1, len(wanted), 1 if soa else 0, 0)
-                self.socket.sendto(header + query[HEADER_BYTES:end] + records + soa, client)
+                self.socket.sendto(self.answer(query, self.truncates), client)
+
+    def serve_tcp(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                with connection, connection.makefile("rb") as stream:
+                    self.tcp_queries += 1
+                    answer = self.answer(stream.read(struct.unpack(">H", stream.read(2))[0]), False)
+                    connection.sendall(struct.pack(">H", len(answer)) + answer)
+
+    def answer(self, query: bytes, is_cut: bool) -> bytes:
+        end = query.index(b"\0", HEADER_BYTES) + 5
+        is_address = struct.unpack(">H", query[end - 4:end - 2])[0] == A
+        wanted = self.addresses if is_address and self.rcode == NOERROR and not is_cut else []
+        opt = b"\0" + struct.pack(">HHIH", 41, 1232, 0, 0)
+        option = query[end + 11:]  # of a /24 at most: code, length, family, source, scope, three octets
+        if len(option) == 11:
+            self.subnets.append(option[8:])
+            own = self.tailored.get(option[8:])
+            opt = opt[:9] + struct.pack(">H", 11) + option[:7] + (b"\x18" if own else b"\0") + option[8:]
+            if own and wanted:
+                wanted = [own]
+        records = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", A, 1, self.ttl, 4) + socket.inet_aton(address)
+                           for address in wanted)
+        soa = b""
+        if not wanted and self.rcode == NOERROR and not is_cut:
+            data = b"\0\0" + struct.pack(">IIIII", 1, 1, 1, 1, self.ttl)
+            soa = b"\xc0\x0c" + struct.pack(">HHIH", 6, 1, self.ttl, len(data)) + data
+        flags = 0x8180 | self.rcode | (0x0200 if is_cut else 0)
+        header = query[:2] + struct.pack(">HHHHH", flags, 1, len(wanted), 1 if soa else 0, 1)
+        return header + query[HEADER_BYTES:end] + records + soa + opt
 
 
 class DnsDataTest(SystemTest):
@@ -134,6 +160,44 @@ class AliasTest(DnsDataTest):
         self.assertEqual(1, len(self.server.log_lines("alias_not_resolved")), "said once")
         self.outside.rcode = NOERROR
         wait_until(lambda: self.server.status()["aliases"][0]["state"] == "resolved", "it is well again")
+
+    def test_a_client_gets_what_the_target_has_for_its_network(self):
+        self.outside.tailored, self.outside.ttl = {bytes([193, 0, 14]): "198.51.100.9"}, 60
+        mine, another = "193.0.14.0/24", "193.0.15.0/24"
+        first = self.server.ask("demo.test", subnet=mine)
+        self.assertIn(first.answers, (["198.51.100.7"], ["198.51.100.9"]), "no answer waits for its own")
+        wait_until(lambda: self.server.ask("demo.test", subnet=mine).answers == ["198.51.100.9"], "its own")
+        self.assertEqual(24, self.server.ask("demo.test", subnet=mine).scope)
+        self.assertEqual(["198.51.100.7"], self.server.ask("demo.test", subnet=another).answers)
+        self.assertEqual(["198.51.100.7"], self.apex())
+        self.assertEqual(0, self.server.ask("demo.test", subnet="0.0.0.0/0").scope)
+        told = self.server.explain("demo.test", "193.0.14.9")
+        self.assertEqual({"target": "target.outside.test.", "known": True, "network": mine}, told["alias"], told)
+        self.assertEqual(["198.51.100.9"], told["answer"]["A"], told)
+        self.assertGreater(self.server.status()["aliases"][0]["networks"], 0)
+        metrics = Metrics(fetch_text(self.server.admin_url("/metrics")))
+        self.assertGreater(metrics.sum("nearside_dns_alias_networks", state="kept"), 0)
+        self.assertGreater(metrics.sum("nearside_dns_alias_network_lookups_total", result="ok"), 0)
+        self.assertLessEqual(set(self.outside.subnets), {bytes([193, 0, 14]), bytes([193, 0, 15])},
+                             "loopback, where other queries come from, is told to nobody")
+
+    def test_subnets_are_told_to_nobody_who_does_not_want_it(self):
+        config = self.server.daemon.config_path.read_text()
+        self.server.daemon.configure(config.replace("alias_least_ttl", "alias_networks = 0\nalias_least_ttl"))
+        self.server.daemon.reload()
+        wait_until(lambda: self.server.log_lines("reloaded"), "the reload")
+        self.outside.addresses = ["198.51.100.8"]
+        answer = self.server.ask("demo.test", subnet="193.0.14.0/24")
+        self.assertEqual(0, answer.scope, answer)
+        wait_until(lambda: self.apex() == ["198.51.100.8"], "a renewal")
+        self.assertEqual([], self.outside.subnets)
+
+    def test_what_does_not_fit_into_a_datagram_comes_over_tcp(self):
+        self.outside.addresses = [f"198.51.100.{number}" for number in range(1, 60)]
+        self.outside.truncates = True
+        wait_until(lambda: self.outside.tcp_queries > 1, "it is asked over TCP")
+        wait_until(lambda: len(self.server.ask("demo.test", tcp=True).answers) == 59, "all addresses")
+        self.assertEqual("resolved", self.server.status()["aliases"][0]["state"])
 
     def test_a_restart_while_the_resolver_fails_goes_on_with_what_was_known(self):
         kept = self.folder / "geodns" / "aliases.json"

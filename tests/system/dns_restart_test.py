@@ -13,7 +13,7 @@ import time
 
 from clients import curl, dns_query
 from fleet import NameServer
-from nearside_harness import BIN, SystemTest, main, require, wait_until
+from nearside_harness import BIN, SystemTest, main, require, run_program, wait_until
 
 PR_SET_CHILD_SUBREAPER = 36
 ANSWER_SECONDS = 10.0  # a query without an answer for so long is lost
@@ -149,6 +149,18 @@ class RestartTest(SystemTest):
             self.replace()
         wait_until(lambda: self.answered() > 300, "clients are served by the last process")
         self.expect_nothing_lost()
+
+    def test_cookies_are_good_in_the_next_process(self):
+        def cookie(sent: str) -> str:
+            return re.search(r"COOKIE: ([0-9a-fA-F]+)",
+                             self.server.ask("text.demo.test", "TXT", f"+cookie={sent}").text)[1].lower()
+
+        before = cookie("0102030405060708")
+        for _ in range(2):
+            self.replace()
+            self.assertEqual(before, cookie(before), "it is the secret of the first")
+            metrics = curl(self.server.admin_url("/metrics")).body.decode()
+            self.assertIn('nearside_dns_cookies_total{state="good"} 1\n', metrics)
 
     def test_a_new_process_that_cannot_start_changes_nothing(self):
         self.change("[geodns]", "[geodns]\nnonsense = 1")
@@ -289,6 +301,20 @@ class UnprivilegedTest(RestartTest):
         self.assertNotIn("0", groups)
         self.assertEqual(int(uids[0]), os.stat(self.folder / "geodns").st_uid, "its state is its own")
 
+    def test_keys_that_root_makes_are_the_servers(self):
+        for command in (["keygen"], ["roll"]):
+            result = run_program("nearside-geodns", *command, "--config", self.server.daemon.config_path, "--zone",
+                                 "demo.test")
+            self.assertEqual(0, result.returncode, result.stderr)
+        self.change(f'file = "{self.server.zone_path}"', f'file = "{self.server.zone_path}"\ndnssec = true')
+        self.server.daemon.reload()
+        self.server.daemon.wait_for_log("event=reloaded")
+        self.assertEqual([], self.lines("reload_refused"))
+        self.assertIn("RRSIG", self.server.ask("text.demo.test", "TXT", "+dnssec").text)
+        owner = os.stat(self.folder / "geodns").st_uid
+        keys = list((self.folder / "geodns" / "keys" / "demo.test").iterdir())
+        self.assertEqual([owner] * 2, [key.stat().st_uid for key in keys])
+
     def test_it_reloads(self):
         self.server.daemon.reload()
         self.server.daemon.wait_for_log("event=reloaded")
@@ -307,7 +333,7 @@ class UnprivilegedTest(RestartTest):
             self.assertEqual(['"hello"'], self.server.ask("text.demo.test", "TXT", tcp=True).answers)
 
     def test_an_unknown_user_is_named(self):
-        from nearside_harness import EXIT_CONFIG, run_program
+        from nearside_harness import EXIT_CONFIG
         self.change('user = "nobody"', 'user = "no-such-user"')
         for check in (["--check"], []):
             result = run_program("nearside-geodns", *check, "--config", self.server.daemon.config_path)

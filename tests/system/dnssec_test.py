@@ -425,6 +425,46 @@ class RolloverTest(DnssecTest):
         self.assertEqual(("ED25519", "active"), (key["algorithm"], key["state"]))
         self.assertEqual("SERVFAIL", patient.restart().ask("static.demo.test").status, "the old DS is over")
 
+    def test_no_moment_of_going_unsigned_is_bogus(self):
+        """A resolver that still has the DS record until nobody may have it any more, then one without."""
+        anchor = self.start_signed()
+        patient = Unbound(self, self.server.server, anchor).start()
+        self.expect_good(patient, "before")
+
+        self.assertEqual("withdraw", self.told("unsign")["step"])
+        self.reload()
+        self.assertEqual(["0 0 0 00"], self.server.ask("demo.test", "CDS").answers, "RFC 8078")
+        self.assertEqual(["0 3 0 AA=="], self.server.ask("demo.test", "CDNSKEY").answers)
+        self.assertIn("ad", patient.ask("demo.test", "CDS").flags, "signed, or no parent may believe it")
+        self.expect_good(patient, "withdrawn")
+        for command, told in ((["ds"], "being unsigned"), (["roll"], "unsign --cancel"),
+                              (["unsign"], "--parent-has-none")):
+            refused = self.command(*command)
+            self.assertEqual(1, refused.returncode, command)
+            self.assertIn(told, refused.stderr)
+
+        self.assertEqual("cancel", self.told("unsign", "--cancel")["step"])
+        self.reload()
+        (cds,) = self.server.ask("demo.test", "CDS").answers
+        self.assertEqual(anchor.split(" DS ")[1].split(), cds.lower().split())
+        self.assertEqual("withdraw", self.told("unsign")["step"])
+        self.reload()
+
+        self.assertEqual("note_parent", self.told("unsign", "--parent-has-none")["step"])
+        early = self.command("unsign")
+        self.assertEqual(1, early.returncode)
+        self.assertIn("run this again after", early.stderr)
+        self.expect_good(patient, "the parent has none, this resolver still has it")
+        done = self.command("unsign", "--ds-ttl", "0s")
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn("dnssec = false", done.stdout)
+        config = self.server.daemon.config_path.read_text()
+        self.server.daemon.configure(config.replace("dnssec = true", "dnssec = false"))
+        self.reload()
+        self.assertNotIn("RRSIG", self.server.ask("static.demo.test", "A", "+dnssec").text)
+        self.assertEqual([], self.server.ask("demo.test", "CDS").answers)
+        self.assertEqual("NXDOMAIN", self.server.ask("missing.demo.test").status)
+
 
 if __name__ == "__main__":
     main()
