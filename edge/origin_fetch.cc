@@ -83,6 +83,11 @@ Error WrongLength() {
           "its body has another length than its Content-Range says"};
 }
 
+/// RFC 9110 §7.6.3: ours, with the version that the response came by.
+std::string ViaOf(const http::ResponseHead& response, std::string_view edge) {
+  return (response.http10 ? "1.0 " : "1.1 ") + std::string(edge);
+}
+
 /// Whether no request but the one it was made for may be answered with it, unless the origin is
 /// asked again. What merely took longer than its lifetime to come is shared: else an origin that
 /// is slow under load would be asked by everybody.
@@ -338,7 +343,8 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   if (!decision_.store() || !WithheldFields(exchanged).empty()) return nullptr;
   Node& node = worker_.node();
   const http::Fields& fields = exchanged.response.fields;
-  StoredResponse whole = *MakeStored(exchanged, decision_, order_.url, "1.1 " + node.name);
+  StoredResponse whole =
+      *MakeStored(exchanged, decision_, order_.url, ViaOf(exchanged.response, node.name));
   whole.slicing = slicing;
   whole.slicing.since_purge = purge_sequence_;
   // Slices are of the identity, whatever the one accepts who asked.
@@ -407,7 +413,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
     decision_.reason = Reason::kPartial;
     decision_.unshareable = false;
   }
-  const std::string via = "1.1 " + worker_.node().name;
+  const std::string via = ViaOf(response, worker_.node().name);
   response_ = MakeStored(exchanged, decision_, order_.url, via);
   const bool validated_each = shareable && IsNeverFresh(response_->freshness);
   FillHead head{.response = response_,
@@ -547,7 +553,7 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   Node& node = worker_.node();
   worker_.cells().Add(node.metrics.validations);
   const StoredResponse& old = ResponseOf(*order_.validate);
-  const std::string via = "1.1 " + node.name;
+  const std::string via = ViaOf(exchanged.response, node.name);
   auto fresh = Freshened(old, exchanged, via, &decision_);
   if (decision_.of_another) return AskAnew();
   fresh->slicing = old.slicing;

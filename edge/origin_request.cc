@@ -90,6 +90,19 @@ void AddForwarded(const http::RequestHead& request, std::string_view authority, 
   fields->Add("x-forwarded-host", authority);
 }
 
+/// RFC 9110 §7.6.3: the version that the request came by.
+std::string_view ReceivedProtocol(http::Version version) {
+  switch (version) {
+    case http::Version::kHttp10:
+      return "1.0 ";
+    case http::Version::kHttp11:
+      return "1.1 ";
+    case http::Version::kHttp2:
+      return "2.0 ";
+  }
+  return "";
+}
+
 /// More hops than that are as good as any.
 constexpr uint64_t kMostHops = 1'000'000;
 
@@ -160,8 +173,7 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
     head.fields.Set("max-forwards", std::to_string(*hops - 1));
   }
   AddForwarded(request, authority, asker, &head.fields);
-  const std::string_view version = asker.version == http::Version::kHttp2 ? "2.0 " : "1.1 ";
-  head.fields.Add("via", std::string(version) + std::string(asker.edge));
+  head.fields.Add("via", std::string(ReceivedProtocol(asker.version)) + std::string(asker.edge));
   head.fields.Add("cdn-loop", asker.edge);  // RFC 8586
   return head;
 }

@@ -286,6 +286,12 @@ bool ChangesVary(const StoredResponse& stored, const http::Fields& fresh,
   return names(stored.fields) != names(fresh);
 }
 
+/// Whether two members of Via are of one node, whichever version it received ("1.0 frankfurt").
+bool IsSameNode(std::string_view one, std::string_view other) {
+  const auto node = [](std::string_view member) { return member.substr(member.find(' ') + 1); };
+  return node(one) == node(other);
+}
+
 void AddMissing(const Exchanged& exchanged, std::string_view via, http::Fields* fields) {
   // RFC 9110 §6.6.1: a Date that is missing is when it was received.
   if (!fields->Has("date")) fields->Add("date", http::FormatDate(exchanged.response_time));
@@ -391,8 +397,9 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
                                           std::string_view via, StoreDecision* decision) {
   http::ResponseHead merged{.status = stored.status, .fields = {}};
   for (const http::FieldLine& line : stored.fields.lines()) {
-    // Our own Via; MakeStored adds it anew.
-    if (line.name != "via" || line.value != via) merged.fields.Add(line.name, line.value);
+    // MakeStored adds it anew.
+    if (line.name != "via" || !IsSameNode(line.value, via))
+      merged.fields.Add(line.name, line.value);
   }
   if (!stored.control.empty()) merged.fields.Add(kOurControl, stored.control);
   const http::Fields fresh = FreshFields(stored, exchanged.response.fields);

@@ -16,8 +16,8 @@
 
 namespace nearside::http {
 
-enum class Version { kHttp11, kHttp2 };
-std::string_view VersionName(Version version);  ///< "HTTP/1.1", "HTTP/2"
+enum class Version { kHttp10, kHttp11, kHttp2 };
+std::string_view VersionName(Version version);  ///< "HTTP/1.0", "HTTP/1.1", "HTTP/2"
 
 /// How an exchange ended, told once.
 struct ExchangeOutcome {

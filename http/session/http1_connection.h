@@ -52,7 +52,9 @@ class Http1Connection final : public Connection, private Exchange {
   const RequestHead& request() const override { return request_; }
   void SetScheme(std::string_view scheme) override { request_.scheme = scheme; }
   bool has_body() const override { return has_body_; }
-  Version version() const override { return Version::kHttp11; }
+  Version version() const override {
+    return parser_.framing().http10 ? Version::kHttp10 : Version::kHttp11;
+  }
   const net::Stream& stream() const override { return Connection::stream(); }
   uint64_t id() const override { return id_; }
   MonoTime started() const override { return started_; }

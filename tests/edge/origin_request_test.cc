@@ -130,6 +130,8 @@ TEST_F(OriginRequestTest, ViaNamesTheVersionReceivedAndTheEdge) {
   asker_.version = http::Version::kHttp11;
   EXPECT_EQ(Make({}).fields.Joined("via"), "1.1 frankfurt");
   EXPECT_EQ(Make({{"via", "1.0 fred"}}).fields.Joined("via"), "1.0 fred, 1.1 frankfurt");
+  asker_.version = http::Version::kHttp10;
+  EXPECT_EQ(Make({}).fields.Joined("via"), "1.0 frankfurt");
 }
 
 // RFC 8586.
