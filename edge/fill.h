@@ -82,6 +82,9 @@ struct FillHead {
   /// §5.2.2.4): who waits for it asks by itself.
   bool validated_each = false;
   Reason store_reason = Reason::kStored;
+  /// Of an error that is not shared: what who waits is told of it beside its status; nullopt: not
+  /// even that.
+  std::optional<http::Fields> told;
   /// Selecting fields of the request it was fetched for, if the response has Vary.
   http::Fields selecting;
   /// Fields that the request it was fetched for gets, and no other.

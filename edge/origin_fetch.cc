@@ -427,6 +427,10 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
     head.body_bytes = 0;
   }
   if (shareable) Negotiate(exchanged, &head);
+  if (!head.shared && IsErrorStatus(response.status)) {
+    head.told = ToldToOthers(exchanged);
+    head.selecting = Selecting(exchanged, *response_, http::Coding::kIdentity);
+  }
   if (decision_.store()) {
     head.selecting = Selecting(exchanged, *response_, CodingsFor(exchanged.request.fields).best());
     head.withheld = WithheldFields(exchanged);

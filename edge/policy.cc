@@ -530,6 +530,18 @@ bool MayServeOnError(const http::RequestHead& request, const StoredResponse& sto
   return -freshness.TimeToLive(now) < window;
 }
 
+std::optional<http::Fields> ToldToOthers(const Exchanged& exchanged) {
+  const CacheControl control = DirectivesOf(exchanged.response.fields).control;
+  if (ForbiddenByResponse(exchanged, control) || ForbiddenByRequest(exchanged, control)) {
+    return std::nullopt;
+  }
+  http::Fields told;
+  constexpr std::string_view kRetryAfter = "retry-after";
+  const auto retry_after = exchanged.response.fields.Get(kRetryAfter);
+  if (retry_after && !IsWithheld(kRetryAfter, control)) told.Add(kRetryAfter, *retry_after);
+  return told;
+}
+
 bool IsErrorStatus(int status) {
   return status == 500 || status == 502 || status == 503 || status == 504;
 }

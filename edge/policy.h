@@ -4,6 +4,7 @@
 // functions of values, with `now` as an argument. Nothing here knows of sockets, stores or clocks.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -109,6 +110,11 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
 bool MayServeOnError(const http::RequestHead& request, const StoredResponse& stored,
                      storage::Validity validity, WallTime now,
                      RequestDirectives directives = RequestDirectives::kObey);
+
+/// Of an error of the origin's: the fields of it (Retry-After alone) that requests are told which
+/// waited for it, beside its status. nullopt: it was for one, as it says itself or as its request
+/// does (RFC 9111 §3.5, §5.2.2.5, §5.2.2.7), and nothing of it is for another.
+std::optional<http::Fields> ToldToOthers(const Exchanged& exchanged);
 
 /// Whether a status is one that stale-if-error covers (RFC 5861 §4): 500, 502, 503, 504.
 bool IsErrorStatus(int status);

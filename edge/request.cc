@@ -357,14 +357,7 @@ void Request::OnFillHead() {
     reader_.reset();
     collapsed_ = false;
     if (again) return Forward(reason_);
-    // All at once they would finish off an origin that is overloaded.
-    if (failed) {
-      return Fail(Reason::kOriginFailed, "The origin of this site answered " +
-                                             std::to_string(status) +
-                                             " to another request for this, and there is no copy "
-                                             "that may be served.");
-    }
-    return ForwardAlone();
+    return failed ? FailLikeLeader(head) : ForwardAlone();
   }
   if (collapsed_ && !Selects(head.selecting, exchange_.request().fields, site_->settings)) {
     return ForwardAsVariant(head.selecting);
@@ -555,12 +548,31 @@ void Request::FailLoop() {
        "site leads back here. If that is meant, raise limits.max_hops.");
 }
 
+/// What this request waited for is an error. It is told so without asking: all at once those who
+/// waited would finish off an origin that is overloaded. Nothing of an answer that was for one
+/// visitor is told to another.
+void Request::FailLikeLeader(const FillHead& head) {
+  const http::Fields& fields = exchange_.request().fields;
+  if (head.told && Selects(head.selecting, fields, site_->settings)) {
+    const int status = head.response->status;
+    return FailAs(status, Reason::kOriginFailed,
+                  "The origin of this site answered " + std::to_string(status) +
+                      " to another request for this, and there is no copy that may be served.",
+                  *head.told);
+  }
+  Fail(Reason::kOriginFailed,
+       "The origin of this site failed to answer another request for this, and there is no copy "
+       "that may be served.");
+}
+
 void Request::Fail(Reason reason, std::string_view explanation) {
-  const int status = StatusOf(reason);
+  FailAs(StatusOf(reason), reason, explanation);
+}
+
+void Request::FailAs(int status, Reason reason, std::string_view explanation, http::Fields fields) {
   const std::string* page = site_ != nullptr ? site_->error_pages.Find(status) : nullptr;
   const std::string text =
       page != nullptr ? *page : ErrorText(status, reason, explanation, exchange_.id());
-  http::Fields fields;
   fields.Add("content-type", page != nullptr ? kPageType : "text/plain; charset=utf-8");
   fields.Add("content-length", std::to_string(text.size()));
   fields.Add("cache-control", "no-store");

@@ -104,7 +104,9 @@ class Request final : public http::ExchangeHandler {
 
   // → error
   void FailLoop();
+  void FailLikeLeader(const FillHead& head);
   void Fail(Reason reason, std::string_view explanation);
+  void FailAs(int status, Reason reason, std::string_view explanation, http::Fields fields = {});
 
   // → deliver → log
   void Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,

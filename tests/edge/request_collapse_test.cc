@@ -10,6 +10,7 @@ namespace nearside::edge {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class RequestCollapseTest : public RequestTest {
@@ -268,6 +269,53 @@ TEST_F(RequestCollapseTest, AnOverloadedOriginIsNotAskedByAllWhoWaited) {
     EXPECT_THAT(AnswerNow(*other), StartsWith("503 fwd=uri-miss; detail=origin_failed|503 "));
   }
   EXPECT_EQ(origin_.count(), 1u);
+}
+
+TEST_F(RequestCollapseTest, WhoWaitedIsToldTheOriginsStatusAndWhenToTryAgain) {
+  Start();
+  FakeExchange& leader = Get("/a", {{"cookie", "session=1"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  asked.Answer("500 X", "Retry-After: 120\nX-Account: 7\nContent-Language: de\n", "for one");
+  EXPECT_THAT(AnswerNow(leader), HasSubstr("|for one"));
+  EXPECT_THAT(AnswerNow(other), StartsWith("500 fwd=uri-miss; detail=origin_failed|500 "));
+  EXPECT_EQ(other.Field("retry-after"), "120");
+  EXPECT_EQ(other.Field("cache-control"), "no-store");
+  for (const char* name : {"x-account", "content-language"}) EXPECT_EQ(other.Field(name), "");
+  EXPECT_THAT(other.body, Not(HasSubstr("for one")));
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
+TEST_F(RequestCollapseTest, OfAnErrorForOneVisitorAnotherIsToldNothing) {
+  Start();
+  struct Row {
+    http::Fields request;
+    std::string_view lines;
+    http::Fields other;
+  };
+  const Row rows[] = {
+      {{}, "Cache-Control: private\n", {}},
+      {{}, "Cache-Control: no-store\n", {}},
+      {{}, "CDN-Cache-Control: private\n", {}},
+      {{}, "Set-Cookie: a=b\n", {}},
+      {{}, "Vary: *\n", {}},
+      {{{"accept-language", "de"}}, "Vary: Accept-Language\n", {{"accept-language", "en"}}},
+      {{{"authorization", "Bearer x"}}, "", {}},
+      {{{"cache-control", "no-store"}}, "", {}},
+  };
+  for (size_t i = 0; i < std::size(rows); ++i) {
+    SCOPED_TRACE(i);
+    const std::string target = "/" + std::to_string(i);
+    FakeExchange& leader = Get(target, rows[i].request);
+    ScriptedOrigin::Asked asked = origin_.Next();
+    FakeExchange& other = Get(target, rows[i].other);
+    asked.Answer("500 X", "Retry-After: 120\n" + std::string(rows[i].lines), "for one");
+    EXPECT_THAT(AnswerNow(leader), HasSubstr("|for one"));
+    EXPECT_THAT(AnswerNow(other), StartsWith("503 fwd=uri-miss; detail=origin_failed|503 "));
+    EXPECT_EQ(other.Field("retry-after"), "");
+    EXPECT_THAT(other.body, Not(HasSubstr("500")));
+  }
+  EXPECT_EQ(origin_.count(), std::size(rows));
 }
 
 TEST_F(RequestCollapseTest, AValidationThatForbidsSharingAnswersItsOwnRequestAlone) {
