@@ -356,6 +356,10 @@ std::vector<std::string> InvalidatedUrls(std::string_view method, std::string_vi
   return urls;
 }
 
+std::string ViaOf(const http::ResponseHead& response, std::string_view edge) {
+  return (response.http10 ? "1.0 " : "1.1 ") + std::string(edge);
+}
+
 std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
                                            const StoreDecision& decision, std::string_view url,
                                            std::string_view via) {

@@ -56,6 +56,10 @@ bool AnswersLaterGets(const Exchanged& exchanged, std::string_view url);
 std::vector<std::string> InvalidatedUrls(std::string_view method, std::string_view url, int status,
                                          const http::Fields& response);
 
+/// Our member of Via, with the version that the response came by (RFC 9110 §7.6.3): "1.1
+/// frankfurt".
+std::string ViaOf(const http::ResponseHead& response, std::string_view edge);
+
 /// The stored form of a response: end-to-end fields, Date and Via added, Age, surrogate fields and
 /// those withheld taken out. `url` and `via` ("1.1 frankfurt") are texts to keep.
 std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,

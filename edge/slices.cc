@@ -97,6 +97,7 @@ PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64
   } else {
     return answer;
   }
+  answer.total_bytes = total_bytes;
   answer.whole = WholeOf(response, total_bytes);
   return answer;
 }

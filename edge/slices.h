@@ -43,7 +43,8 @@ struct PartialAnswer {
     kWhole,     ///< all of the representation: as good as a 200
     kSlice,     ///< exactly that slice
   } kind = Kind::kUnusable;
-  Slicing slicing;  ///< of kSlice
+  Slicing slicing;           ///< of kSlice
+  uint64_t total_bytes = 0;  ///< of the whole, of kWhole and kSlice
   /// Of kWhole and kSlice: the head of the 200 that it is a part of, Content-Length included.
   http::ResponseHead whole;
 };
