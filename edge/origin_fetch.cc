@@ -257,7 +257,7 @@ void OriginFetch::OnHead(http::ResponseHead&& response) {
                             .response_time = worker_.loop().wall_now(),
                             .site = order_.site->settings};
   if (response.status == 304 && order_.validate) return OnNotModified(exchanged);
-  if (order_.sliced) return OnSlice(response);
+  if (order_.sliced) return OnSlice(exchanged);
   if (order_.slice && response.status == 206) return OnFirstPart(exchanged);
   OnWhole(exchanged);
 }
@@ -285,7 +285,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   response_ = MakeStored(exchanged, decision_, order_.url, via);
   const bool validated_each = shareable && IsNeverFresh(response_->freshness);
   FillHead head{.response = response_,
-                .body_bytes = ContentLength(response.fields),
+                .body_bytes = promised_bytes_ ? promised_bytes_ : ContentLength(response.fields),
                 .shared = order_.may_store && shareable && !validated_each,
                 .unshareable = decision_.unshareable,
                 .validated_each = validated_each,
@@ -300,7 +300,9 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
     head.selecting = Selecting(exchanged, *response_, http::Coding::kIdentity);
   }
   if (decision_.store()) {
-    head.selecting = Selecting(exchanged, *response_, CodingsFor(exchanged.request.fields).best());
+    const http::Coding best =
+        as_it_is_ ? http::Coding::kIdentity : CodingsFor(exchanged.request.fields).best();
+    head.selecting = Selecting(exchanged, *response_, best);
     head.withheld = WithheldFields(exchanged);
     // RFC 9111 §4.3.3: an error does not displace a copy that may be served instead of it.
     const bool displaces = !IsErrorStatus(response.status) || !MayServeCopy();
@@ -388,6 +390,7 @@ void OriginFetch::Negotiate(const Exchanged& exchanged, FillHead* head) {
   if (!order_.may_store && order_.origin_request.method != "HEAD") return;
   const auto body_bytes = ContentLength(exchanged.response.fields);
   CodingDecision coding = DecideCoding(exchanged, body_bytes);
+  if (as_it_is_ && coding.negotiated()) coding = {.reason = CodingReason::kNotAccepted};
   if (order_.may_store && coding.reason == CodingReason::kEncoded) {
     const int most = order_.configuration->settings.cache.encoders;
     encoder_ =
@@ -453,9 +456,13 @@ void OriginFetch::AskAnew() {
   order_.validate.reset();
   order_.origin_request.fields.Remove("if-none-match");
   order_.origin_request.fields.Remove("if-modified-since");
+  AskAgain();
+}
+
+/// The call that brought an answer is on the stack: it is replaced when the stack has unwound.
+void OriginFetch::AskAgain() {
   head_seen_ = false;
   retrying_ = true;
-  // The call that brought it is on the stack: it is replaced when the stack has unwound.
   worker_.loop().Post([self = self_] {
     if (*self != nullptr && !(*self)->done_) (*self)->Try();
   });

@@ -88,7 +88,8 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void OnNotModified(const Exchanged& exchanged);
   void OnWhole(const Exchanged& exchanged);
   void OnFirstPart(const Exchanged& exchanged);
-  void OnSlice(const http::ResponseHead& response);
+  void OnSlice(const Exchanged& exchanged);
+  void BeginWhole(const Exchanged& exchanged);
   void BeginSlices(const Exchanged& exchanged, const Slicing& slicing);
   storage::HeadRef StoreSlicedHead(const Exchanged& exchanged, const Slicing& slicing,
                                    http::Fields* selecting);
@@ -96,6 +97,8 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   /// Ends it before its body, with an error for those who wait.
   void GiveUp(Reason reason, Error error, Fill::Advice advice = Fill::Advice::kTellError);
   void AskAnew();
+  void AskWithoutRange();
+  void AskAgain();
   void BeginStoring(FillHead* head);
   void TellTable(const FillHead& head);
   bool MayServeCopy() const;
@@ -140,6 +143,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   bool retrying_ = false;                   ///< what else comes of this call is dropped
   bool head_seen_ = false;
   bool switched_ = false;  ///< what comes is the tunnel's
+  bool as_it_is_ = false;  ///< not to be encoded: who reads it has the beginning from elsewhere
   bool flushes_ = false;   ///< the body is a stream of unknown length: nothing is held back
   bool flush_posted_ = false;
   bool discard_body_ = false;   ///< a 304's, which has none, or one nobody wants

@@ -85,8 +85,8 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   if (!decision_.store() || !WithheldFields(exchanged).empty()) return nullptr;
   Node& node = worker_.node();
   const http::Fields& fields = exchanged.response.fields;
-  StoredResponse whole =
-      *MakeStored(exchanged, decision_, order_.url, ViaOf(exchanged.response, node.name));
+  const std::string via = ViaOf(exchanged.response, node.name);
+  StoredResponse whole = *MakeStored(exchanged, decision_, order_.url, via);
   whole.slicing = slicing;
   whole.slicing.since_purge = purge_sequence_;
   // Slices are of the identity, whatever the one accepts who asked.
@@ -108,15 +108,35 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   return head;
 }
 
-void OriginFetch::OnSlice(const http::ResponseHead& response) {
+void OriginFetch::OnSlice(const Exchanged& exchanged) {
+  const http::ResponseHead& response = exchanged.response;
   const StoredResponse& whole = ResponseOf(*order_.sliced);
-  if (IsSliceOf(response, whole, *order_.slice, worker_.loop().wall_now())) return BeginSlice();
+  const WallTime now = exchanged.response_time;
+  if (IsSliceOf(response, whole, *order_.slice, now)) return BeginSlice();
+  if (IsWholeOf(response, whole, now)) return BeginWhole(exchanged);
+  const bool other_part = response.status == 206 && IsOfVersion(response, whole, now);
+  if (other_part && order_.origin_request.fields.Has("range")) return AskWithoutRange();
   // An error of the moment says nothing about what is stored.
   if (!IsErrorStatus(response.status)) worker_.node().store->Remove(order_.sliced->head.key);
   GiveUp(Reason::kOriginBroken,
          Error{Fault::kOrigin, IsErrorStatus(response.status) ? "slice_failed" : "slice_changed",
                "asked for the next part of what is stored in parts, it answered " +
                    std::to_string(response.status) + ", or a part of another version"});
+}
+
+/// All of it, where a slice was asked for. Who reads slices goes on in it wherever they are, and it
+/// is stored in place of them. What was asked for ahead is not worth as much.
+void OriginFetch::BeginWhole(const Exchanged& exchanged) {
+  if (order_.fill->readers() == 0) {
+    return GiveUp(Reason::kOriginBroken,
+                  Error{Fault::kClient, "whole_unwanted", "nobody wants more than a slice yet"});
+  }
+  promised_bytes_ = ResponseOf(*order_.sliced).slicing.total_bytes;
+  as_it_is_ = true;
+  worker_.node().store->Remove(order_.sliced->head.key);
+  order_.sliced.reset();
+  order_.slice.reset();
+  OnWhole(exchanged);
 }
 
 void OriginFetch::BeginSlice() {
@@ -134,6 +154,14 @@ void OriginFetch::BeginSlice() {
   BeginStoring(&head);
   order_.fill->SetHead(std::move(head));
   if (!writer_) CancelIfUnwanted();
+}
+
+/// The origin gives other parts than it is asked for (RFC 9110 §15.3.7 lets it).
+void OriginFetch::AskWithoutRange() {
+  for (const std::string_view name : {"range", "if-range"}) {
+    order_.origin_request.fields.Remove(name);
+  }
+  AskAgain();
 }
 
 storage::HeadRef OriginFetch::CommitSlice() {

@@ -131,9 +131,12 @@ void SlicedBody::OnFill() {
       return;
     case Fill::Phase::kStreaming:
     case Fill::Phase::kWhole: {
-      auto body = std::make_unique<FillBody>(std::move(reader_), Wanted(), *worker_.node().store,
-                                             worker_.loop(), exchange_, count_);
-      AskAhead();
+      // The origin may send all of it where a slice was asked for: the rest is read there.
+      const bool whole = fill->head().response->status == 200;
+      auto body =
+          std::make_unique<FillBody>(std::move(reader_), whole ? span_ : Wanted(),
+                                     *worker_.node().store, worker_.loop(), exchange_, count_);
+      if (!whole) AskAhead();
       return Use(std::move(body));
     }
     case Fill::Phase::kStored:

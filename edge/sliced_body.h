@@ -30,7 +30,8 @@ struct SliceOrder {
 
 /// The body of a representation that is stored in slices, or a span of it: slice by slice from the
 /// store, and from the origin what is missing, one slice ahead. A slice that breaks off is asked
-/// for once more: its bytes are the same by its strong validator. Keeps the head alive.
+/// for once more: its bytes are the same by its strong validator. Where the origin sends the whole
+/// instead of a slice, the rest is taken of that. Keeps the head alive.
 class SlicedBody final : public http::BodySource {
  public:
   /// `exchange` is resumed when there is more, once Prepare is over or was never called.

@@ -102,14 +102,26 @@ PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64
   return answer;
 }
 
+bool IsOfVersion(const http::ResponseHead& response, const StoredResponse& stored, WallTime now) {
+  return HasStrongValidator(response.fields, now) &&
+         SliceValidator(response.fields) == SliceValidator(stored.fields);
+}
+
 bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n,
                WallTime now) {
-  if (response.status != 206 || !HasStrongValidator(response.fields, now)) return false;
+  if (response.status != 206 || !IsOfVersion(response, stored, now)) return false;
   const auto content_range = RangeOf(response.fields);
-  return content_range && SliceValidator(response.fields) == SliceValidator(stored.fields) &&
-         *content_range->length == stored.slicing.total_bytes &&
+  return content_range && *content_range->length == stored.slicing.total_bytes &&
          ByteSpan{content_range->range->first, content_range->range->last + 1} ==
              SliceSpan(stored.slicing, n);
+}
+
+bool IsWholeOf(const http::ResponseHead& response, const StoredResponse& stored, WallTime now) {
+  const auto length = response.fields.Get("content-length");
+  constexpr std::string_view kCoding = "content-encoding";
+  return response.status == 200 && IsOfVersion(response, stored, now) &&
+         response.fields.Joined(kCoding) == stored.fields.Joined(kCoding) &&
+         (!length || *length == std::to_string(stored.slicing.total_bytes));
 }
 
 }  // namespace nearside::edge

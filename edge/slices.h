@@ -53,8 +53,15 @@ struct PartialAnswer {
 PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64_t slice_bytes,
                           WallTime now);
 
+/// Whether a response is of the version that is stored, by a strong validator.
+bool IsOfVersion(const http::ResponseHead& response, const StoredResponse& stored, WallTime now);
+
 /// Whether a 206 carries exactly slice `n` of the stored representation, of the same version.
 bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n,
                WallTime now);
+
+/// Whether a 200 carries all of it, of the same version: origins need not heed Range (RFC 9110
+/// §14.2).
+bool IsWholeOf(const http::ResponseHead& response, const StoredResponse& stored, WallTime now);
 
 }  // namespace nearside::edge

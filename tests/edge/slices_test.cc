@@ -200,5 +200,27 @@ TEST(SlicesTest, ASliceIsOfTheStoredVersionOrOfNone) {
   }
 }
 
+TEST(SlicesTest, AWholeIsOfTheStoredVersionOrOfNone) {
+  const struct {
+    int status;
+    Fields fields;
+    bool is;
+  } rows[] = {
+      {200, {{"etag", "\"v1\""}, {"content-length", "250"}}, true},
+      {200, {{"etag", "\"v1\""}}, true},
+      {200, {{"etag", "\"v1\""}, {"content-length", "251"}}, false},
+      {200, {{"etag", "\"v2\""}, {"content-length", "250"}}, false},
+      {200, {{"etag", "W/\"v1\""}, {"content-length", "250"}}, false},
+      {200, {{"content-length", "250"}}, false},
+      {200, {{"etag", "\"v1\""}, {"content-encoding", "gzip"}}, false},
+      {206, {{"etag", "\"v1\""}, {"content-length", "250"}}, false},
+      {503, {{"etag", "\"v1\""}, {"content-length", "250"}}, false},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(IsWholeOf({.status = row.status, .fields = row.fields}, Film(), kNow), row.is)
+        << row.status << " " << row.fields.ToText();
+  }
+}
+
 }  // namespace
 }  // namespace nearside::edge
