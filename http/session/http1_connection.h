@@ -47,6 +47,7 @@ class Http1Connection final : public Connection, private Exchange {
   // Connection
   void OnTimeout(Wait wait) override;
   bool OutputWaits() const override;
+  bool IsHeldToRate() const override { return !switched_; }
 
   // Exchange
   const RequestHead& request() const override { return request_; }
@@ -77,6 +78,8 @@ class Http1Connection final : public Connection, private Exchange {
   void OnHead();
   bool RefuseEarly();
   void OnBodyPiece();
+  void WatchBody();
+  void LookAtBody();
   void OnRequestEnd();
   void CheckInputEnd();
   void BeginRequest();
@@ -127,6 +130,8 @@ class Http1Connection final : public Connection, private Exchange {
   bool aborted_ = false;
   bool switched_ = false;  ///< to another protocol: no more HTTP comes
   uint64_t body_received_ = 0;
+  uint64_t received_at_watch_ = 0;  ///< of it, when it was last looked at
+  MonoTime last_piece_;
   size_t unconsumed_ = 0;  ///< given to the handler and not yet ConsumedBody
   uint64_t discarded_ = 0;
   std::unique_ptr<ExchangeHandler> handler_;

@@ -203,7 +203,7 @@ void Http1Connection::WantBody() {
   if (!awaits_continue_ || responded_) return;
   awaits_continue_ = false;
   AppendInterimHead(100, {}, &head_);
-  Expect(Wait::kBody, limits().body_timeout);
+  WatchBody();
   Connection::stream().WantWrite();
 }
 
@@ -242,7 +242,7 @@ void Http1Connection::AfterResponse() {
   if (!keep_alive_ || awaits_continue_ || !small) {
     Close();
   } else {
-    Expect(Wait::kBody, limits().body_timeout);
+    WatchBody();
     UpdateReading();
   }
 }

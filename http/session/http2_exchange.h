@@ -62,7 +62,8 @@ class Http2Exchange final : public Exchange {
   bool dispatched = false;  ///< the application has been told of it, or we answered
   bool has_request_body = false;
   bool request_ended = false;
-  uint64_t received = 0;  ///< of the body
+  uint64_t received = 0;                    ///< of the body
+  uint64_t received_at_watch = UINT64_MAX;  ///< when it was last looked at, if it was awaited
   size_t unconsumed = 0;
   std::unique_ptr<ExchangeHandler> handler;
 

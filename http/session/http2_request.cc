@@ -270,6 +270,8 @@ int Http2Connection::OnData(int32_t stream_id, std::span<const uint8_t> bytes) {
   }
   exchange->unconsumed += bytes.size();
   exchange->handler->OnBody(bytes);
+  // Now it is us who are slow.
+  if (exchange->unconsumed >= limits().stream_window) exchange->received_at_watch = UINT64_MAX;
   return 0;
 }
 
