@@ -19,6 +19,8 @@ namespace {
 constexpr seconds kNotSharedFor{120};
 /// A disk that makes an origin wait longer than this has one object less to store.
 constexpr seconds kStorePatience{2};
+/// An origin that does not take what a client had said before it left is left alone after this.
+constexpr seconds kLastWordsPatience{10};
 
 Reason ReasonOf(const Error& error) {
   if (error.reason.ends_with("_timeout")) return Reason::kOriginTimeout;
@@ -123,7 +125,7 @@ OriginFetch::OriginFetch(Worker& worker, FetchOrder order)
     : worker_(worker),
       order_(std::move(order)),
       purge_sequence_(order_.fill->purge_sequence()),
-      store_patience_(worker.loop(), [this] { LoseStorePatience(); }),
+      patience_(worker.loop(), [this] { LosePatience(); }),
       self_(std::make_shared<OriginFetch*>(this)) {
   Bind();
 }
@@ -216,6 +218,7 @@ void OriginFetch::OnAbandoned() {
     reader_paused_ = order_.fill->ShouldPause();
     return ResumeBody();
   }
+  if (switched_) return SendLastWords();
   const bool wanted = order_.may_store && (!head_seen_ || writer_ != nullptr);
   if (wanted) {
     reader_paused_ = false;
@@ -374,6 +377,12 @@ void OriginFetch::OnTunnelBroken(const Error& error) {
   order_.tunnel->Break();
   order_.fill->Fail(Reason::kOriginBroken, error);
   Done();
+}
+
+/// What a client had said before it left goes to the origin, with the end that it has come to.
+void OriginFetch::SendLastWords() {
+  patience_.Arm(kLastWordsPatience);
+  ResumeRequestBody();
 }
 
 /// What is neither stored nor read is not fetched to its end.
@@ -540,17 +549,18 @@ void OriginFetch::PauseForStore() {
   store_paused_ = writer_->WaitsForRoom(worker_.loop(), [self = self_] {
     if (*self != nullptr) (*self)->ResumeForStore();
   });
-  if (store_paused_) store_patience_.Arm(kStorePatience);
+  if (store_paused_) patience_.Arm(kStorePatience);
 }
 
 void OriginFetch::ResumeForStore() {
   store_paused_ = false;
-  store_patience_.Disarm();
+  patience_.Disarm();
   ResumeBody();
 }
 
 /// Clients are not to wait for a disk that hangs: the object is given up if the queue fills.
-void OriginFetch::LoseStorePatience() {
+void OriginFetch::LosePatience() {
+  if (switched_) return Cancel();
   waits_for_store_ = false;
   ResumeForStore();
 }
@@ -559,9 +569,13 @@ void OriginFetch::ResumeBody() {
   if (call_ && !reader_paused_ && !store_paused_) call_->ResumeBody();
 }
 
+/// The client may have more to say to it.
+void OriginFetch::OnPeerEnd() {
+  if (!done_) order_.tunnel->End();
+}
+
 void OriginFetch::OnEnd(const http::Fields& trailers) {
   if (done_ || retrying_) return;
-  if (switched_) order_.tunnel->End();
   if (promised_bytes_ && come_bytes_ != *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }

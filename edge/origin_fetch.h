@@ -71,6 +71,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void OnInterim(int status, const http::Fields& fields) override;
   void OnHead(http::ResponseHead&& head) override;
   void OnBody(std::span<const uint8_t> bytes) override;
+  void OnPeerEnd() override;
   void OnEnd(const http::Fields& trailers) override;
   void OnFailure(const Error& error) override;
 
@@ -85,6 +86,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void Cancel();
   void OnSwitched(http::ResponseHead&& response);
   void OnTunnelBroken(const Error& error);
+  void SendLastWords();
   void OnNotModified(const Exchanged& exchanged);
   void OnWhole(const Exchanged& exchanged);
   void OnFirstPart(const Exchanged& exchanged);
@@ -114,7 +116,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void PauseIfAhead();
   void PauseForStore();
   void ResumeForStore();
-  void LoseStorePatience();
+  void LosePatience();
   void ResumeBody();
   void CancelIfUnwanted();
   storage::HeadRef Commit();
@@ -150,7 +152,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   bool reader_paused_ = false;  ///< the body is a window ahead of its slowest reader
   bool store_paused_ = false;   ///< the store is behind
   bool waits_for_store_ = true;
-  net::Timer store_patience_;
+  net::Timer patience_;  ///< with the store; in a tunnel, with the origin when the client has left
   bool done_ = false;
   FetchHandle self_;
 };

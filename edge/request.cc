@@ -493,10 +493,15 @@ void Request::AskToSwitch() {
                                                    .exchange = exchange_,
                                                    .idle_timeout = limits.tunnel_idle_timeout,
                                                    .count = CountOf(reason_),
-                                                   .opened = [self = self_](http::Fields fields) {
-                                                     if (*self != nullptr)
-                                                       (*self)->OnSwitched(std::move(fields));
-                                                   }});
+                                                   .opened =
+                                                       [self = self_](http::Fields fields) {
+                                                         if (*self != nullptr)
+                                                           (*self)->OnSwitched(std::move(fields));
+                                                       },
+                                                   .fell_silent =
+                                                       [self = self_] {
+                                                         if (*self != nullptr) (*self)->OnSilence();
+                                                       }});
   upload_ = std::make_shared<Upload>(exchange_);
   if (!by_upgrade && !exchange_.has_body()) upload_->End();
   auto fill = std::make_shared<Fill>(key_, kPassWindow, node.store->purge_sequence());
@@ -520,6 +525,11 @@ void Request::OnSwitched(http::Fields fields) {
   responded_ = true;
   worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(reason_)]);
   exchange_.SwitchProtocol(fields.lines(), tunnel_->MakeSource(tunnel_));
+}
+
+void Request::OnSilence() {
+  worker_.cells().Add(worker_.node().metrics.idle_tunnels);
+  OnBodyEnd({});
 }
 
 /// RFC 8441 §5: to a CONNECT every 2xx is an agreement, and this one is none.
@@ -644,7 +654,6 @@ ClientAddress Request::Client() const {
 void Request::OnFinished(const http::ExchangeOutcome& outcome) {
   if (!outcome.complete) worker_.cells().Add(worker_.node().metrics.aborted_responses);
   const bool idle = tunnel_ && tunnel_->idle();
-  if (idle) worker_.cells().Add(worker_.node().metrics.idle_tunnels);
   if (!worker_.access_log().enabled()) return;
   const http::RequestHead& head = exchange_.request();
   worker_.access_log().Add({.time = worker_.loop().wall_now(),

@@ -100,6 +100,7 @@ class Request final : public http::ExchangeHandler {
   void Pass(Reason reason);
   void AskToSwitch();
   void OnSwitched(http::Fields fields);
+  void OnSilence();
   bool IsNoAgreement(int status) const;
 
   // → error

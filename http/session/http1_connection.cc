@@ -94,8 +94,10 @@ bool Http1Connection::MayParse() const {
 void Http1Connection::PassOn(std::string_view* input) {
   if (input->empty() || !MayParse() || handler_ == nullptr) return;
   parsing_ = true;
+  if (half_closed_) WatchBody();
   unconsumed_ += input->size();
   handler_->OnBody(AsBytes(std::exchange(*input, {})));
+  if (unconsumed_ >= limits().stream_window) Forget(Wait::kBody);  // now it is us who are slow
   parsing_ = false;
 }
 
@@ -269,6 +271,7 @@ void Http1Connection::CheckInputEnd() {
   if (!input_ended_ || !pending_.empty() || phase_ != Phase::kOpen) return;
   if (switched_) {
     if (std::exchange(receiving_body_, false) && handler_ != nullptr) handler_->OnBodyEnd({});
+    if (half_closed_) FinishSwitched();
   } else if (receiving_body_) {
     Reset("client_gone");
   } else if (!active_) {
@@ -277,7 +280,8 @@ void Http1Connection::CheckInputEnd() {
 }
 
 void Http1Connection::OnClosed(const Error& why) {
-  FinishExchange({false, body_sent_, why.reason == "close_timeout" ? "timeout" : "client_gone"});
+  const std::string_view reason = why.reason == "close_timeout" ? "timeout" : "client_gone";
+  FinishExchange({half_closed_, body_sent_, half_closed_ ? "" : reason});
   End();
 }
 
@@ -286,6 +290,7 @@ void Http1Connection::OnTimeout(Wait wait) {
     Close();
     return;
   }
+  if (wait == Wait::kBody && half_closed_) return FinishSwitched();
   if (wait == Wait::kBody) {
     // Its response is on the way: what is missing of the body is looked at behind it.
     if (!active_ || !responded_) LookAtBody();
@@ -307,7 +312,7 @@ void Http1Connection::ConsumedBody(size_t n) {
   const bool was_full = unconsumed_ >= limits().stream_window;
   unconsumed_ -= std::min(n, unconsumed_);
   if (!was_full || unconsumed_ >= limits().stream_window) return;
-  if (receiving_body_ && !switched_) WatchBody();
+  if (receiving_body_ && (!switched_ || half_closed_)) WatchBody();
   if (!parsing_) loop().AtTurnEnd(&later_);
 }
 

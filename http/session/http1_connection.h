@@ -97,6 +97,8 @@ class Http1Connection final : public Connection, private Exchange {
   void FailExchange(int status, std::string_view reason);
   void Reset(std::string_view reason);
   void Close();
+  void EndOurSide();
+  void FinishSwitched();
 
   /// Work that must not be done inside a call of the application's.
   class Later final : public net::TurnEnd {
@@ -128,7 +130,8 @@ class Http1Connection final : public Connection, private Exchange {
   bool awaits_continue_ = false;
   bool keep_alive_ = false;
   bool aborted_ = false;
-  bool switched_ = false;  ///< to another protocol: no more HTTP comes
+  bool switched_ = false;     ///< to another protocol: no more HTTP comes
+  bool half_closed_ = false;  ///< after that: our side has ended, the client's has not
   uint64_t body_received_ = 0;
   uint64_t received_at_watch_ = 0;  ///< of it, when it was last looked at
   MonoTime last_piece_;

@@ -190,10 +190,16 @@ void Http2Connection::LookAtBodies() {
   bool others = false;
   const MonoTime now = loop().now();
   for (const auto& exchange : live_) {
+    const bool patient = now - exchange->last_input < limits().body_timeout;
+    if (exchange->half_closed && exchange->unconsumed < limits().stream_window && !patient) {
+      EndExchange(exchange.get());
+      stream().WantWrite();
+      continue;
+    }
     const bool awaited = IsBodyAwaited(*exchange);
     const uint64_t before =
         std::exchange(exchange->received_at_watch, awaited ? exchange->received : UINT64_MAX);
-    const bool silent = awaited && now - exchange->last_input >= limits().body_timeout;
+    const bool silent = awaited && !patient;
     const bool slow = awaited && before != UINT64_MAX &&
                       exchange->received - before < LeastBytes(limits().body_timeout);
     if (!silent && !slow) {

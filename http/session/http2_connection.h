@@ -87,6 +87,7 @@ class Http2Connection final : public Connection {
   int SendData(const nghttp2_frame& frame, const uint8_t* frame_header, size_t size);
   void AddLines(std::span<const FieldLine> lines, uint8_t flags);
   void OnResponseSent(Http2Exchange* exchange);
+  void EndExchange(Http2Exchange* exchange);
   bool AppendUnsent(net::Output& output);
   void CloseWhenDone();
 

@@ -24,7 +24,7 @@ void Http2Exchange::Reset(int32_t stream) {
   received_at_watch = UINT64_MAX;
   unconsumed = 0;
   handler.reset();
-  responded = switched = headers_sent = deferred = false;
+  responded = switched = half_closed = headers_sent = deferred = false;
   left.reset();
   body.reset();
   piece = {};

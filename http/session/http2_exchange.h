@@ -69,7 +69,8 @@ class Http2Exchange final : public Exchange {
 
   // The response.
   bool responded = false;
-  bool switched = false;  ///< to another protocol: DATA is not HTTP's
+  bool switched = false;     ///< to another protocol: DATA is not HTTP's
+  bool half_closed = false;  ///< after that: our side has ended, the client's has not
   bool headers_sent = false;
   bool deferred = false;         ///< the source said kWait, and nghttp2 was told
   std::optional<uint64_t> left;  ///< of Content-Length
