@@ -85,6 +85,15 @@ Error WrongLength() {
           "its body has another length than its Content-Range says"};
 }
 
+/// Whether the origin will not have shown any more what it allowed to be stored before. What it
+/// says to a visitor that it knows is about that visitor.
+bool IsWithdrawn(const Exchanged& exchanged, const StoreDecision& decision) {
+  const bool forbidden = decision.reason == Reason::kPrivate || decision.reason == Reason::kNoStore;
+  const http::Fields& request = exchanged.request.fields;
+  return decision.unshareable && forbidden && !request.Has("cookie") &&
+         !request.Has("authorization");
+}
+
 /// Whether no request but the one it was made for may be answered with it, unless the origin is
 /// asked again. What merely took longer than its lifetime to come is shared: else an origin that
 /// is slow under load would be asked by everybody.
@@ -175,9 +184,9 @@ void OriginFetch::Try() {
   tried_ |= OriginMask{1} << attempt_.origin();
   std::unique_ptr<http::BodySource> body;
   if (order_.body) body = std::make_unique<BorrowedBody>(*order_.body, retrying_, &body_touched_);
-  call_ = worker_.ClientOf(*order_.site)
-              .Start(order_.site->origins[attempt_.origin()], order_.origin_request,
-                     std::move(body), order_.body_bytes, this);
+  client_ = worker_.ClientOf(*order_.site);
+  call_ = client_->Start(order_.site->origins[attempt_.origin()], order_.origin_request,
+                         std::move(body), order_.body_bytes, this);
 }
 
 bool OriginFetch::IsRepeatable() const {
@@ -276,14 +285,14 @@ void OriginFetch::GiveUp(Reason reason, Error error, Fill::Advice advice) {
 void OriginFetch::OnWhole(const Exchanged& exchanged) {
   const http::ResponseHead& response = exchanged.response;
   decision_ = DecideStore(exchanged);
-  const bool shareable = decision_.store();
-  const bool for_later_gets = !order_.may_store && AnswersLaterGets(exchanged, order_.url);
-  if (!order_.may_store && !for_later_gets) decision_.reason = Reason::kNotShared;
   // It is about the range that we have asked for, and about nothing else.
   if (order_.slice && response.status == 416) {
     decision_.reason = Reason::kPartial;
     decision_.unshareable = false;
   }
+  const bool shareable = decision_.store();
+  const bool for_later_gets = !order_.may_store && MayAnswerLaterGets(exchanged);
+  if (!order_.may_store && !for_later_gets) decision_.reason = Reason::kNotShared;
   const std::string via = ViaOf(response, worker_.node().name);
   response_ = MakeStored(exchanged, decision_, order_.url, via);
   const bool validated_each = shareable && IsNeverFresh(response_->freshness);
@@ -319,9 +328,21 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
       head.unshareable = true;
     }
   }
+  if (order_.copy && IsWithdrawn(exchanged, decision_)) Forget(order_.copy);
   if (order_.may_store) TellTable(head);
   order_.fill->SetHead(std::move(head));
   if (!writer_) CancelIfUnwanted();
+}
+
+/// Whether the answer to a POST may be stored as a fill's would be: it was asked for as a fill
+/// asks, and no purge since can have meant it.
+bool OriginFetch::MayAnswerLaterGets(const Exchanged& exchanged) const {
+  const http::RequestHead& request = order_.request;
+  return AnswersLaterGets(exchanged, order_.url) && order_.origin_request.target == order_.target &&
+         NormalAuthority(request.scheme, request.authority) == request.authority &&
+         worker_.node().store->CheckFetch(
+             purge_sequence_, ScopesOfFetch(order_.site->settings.name, order_.target)) ==
+             storage::Validity::kValid;
 }
 
 /// Counts what became of the response and lets go of those who cannot share it.
@@ -352,8 +373,12 @@ bool OriginFetch::FitsIntoWindow(const FillHead& head) const {
          *head.body_bytes <= order_.configuration->settings.cache.fill_window.bytes;
 }
 
+/// What a cookie has made one's own is remembered for requests with a cookie alone.
 void OriginFetch::RememberNotShared() {
-  worker_.node().fills.MarkNotShared(order_.fill->key(), worker_.loop().now() + kNotSharedFor);
+  const Key256& key = order_.fill->key();
+  const bool by_cookie = decision_.reason == Reason::kCookie;
+  worker_.node().fills.MarkNotShared(by_cookie ? CookieKey(key) : key,
+                                     worker_.loop().now() + kNotSharedFor);
 }
 
 /// The answer to an unsafe request takes the place of what was stored before it.
@@ -447,7 +472,7 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
         order_.validate, MakeStorageHead(order_.validate->head.key, *fresh, decision_.drop_at));
     if (head) ProlongIndex();
   } else if (decision_.unshareable) {
-    node.store->Remove(order_.validate->head.key);
+    Forget(order_.validate);
   }
   // What was validated for this request may answer it, even if it could not be kept.
   discard_body_ = true;
@@ -458,10 +483,18 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   node.fills.Remove(order_.fill);  // after this, requests find the refreshed head
 }
 
+/// Unless something newer has taken its place.
+void OriginFetch::Forget(const storage::HeadRef& head) {
+  storage::CacheStore& store = *worker_.node().store;
+  const storage::HeadRef now = store.Find(head->head.key);
+  if (now && now->head.stored_at != head->head.stored_at) return;
+  store.Remove(head->head.key);
+}
+
 /// RFC 9111 §4.3.4: a 304 that is about another response leaves nothing to serve until the origin
 /// is asked without a condition.
 void OriginFetch::AskAnew() {
-  worker_.node().store->Remove(order_.validate->head.key);
+  Forget(order_.validate);
   order_.validate.reset();
   order_.origin_request.fields.Remove("if-none-match");
   order_.origin_request.fields.Remove("if-modified-since");

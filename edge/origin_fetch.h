@@ -98,10 +98,12 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void BeginSlice();
   /// Ends it before its body, with an error for those who wait.
   void GiveUp(Reason reason, Error error, Fill::Advice advice = Fill::Advice::kTellError);
+  void Forget(const storage::HeadRef& head);
   void AskAnew();
   void AskWithoutRange();
   void AskAgain();
   void BeginStoring(FillHead* head);
+  bool MayAnswerLaterGets(const Exchanged& exchanged) const;
   void TellTable(const FillHead& head);
   bool MayServeCopy() const;
   bool FitsIntoWindow(const FillHead& head) const;
@@ -132,6 +134,8 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   OriginAttempt attempt_;
   OriginMask tried_ = 0;
   int retries_ = 0;
+  std::shared_ptr<http::Client>
+      client_;  ///< of the call: a reload may have put another in its place
   std::unique_ptr<http::Call> call_;
   std::unique_ptr<storage::ObjectWriter> writer_;
   std::unique_ptr<BodyEncoder> encoder_;  ///< the body goes through it

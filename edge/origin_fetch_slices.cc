@@ -8,6 +8,15 @@
 #include "http/accept_language.h"
 
 namespace nearside::edge {
+namespace {
+
+/// Of the answer to a request for a slice that brings none: whether what is stored is no longer
+/// there. What one request is refused, or an error of the moment, says nothing about that.
+bool TellsOfAnother(int status) {
+  return status == 200 || status == 206 || status == 404 || status == 410 || status == 416;
+}
+
+}  // namespace
 
 void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, FetchOrder* order) {
   http::Fields& fields = order->origin_request.fields;
@@ -116,10 +125,10 @@ void OriginFetch::OnSlice(const Exchanged& exchanged) {
   if (IsWholeOf(response, whole, now)) return BeginWhole(exchanged);
   const bool other_part = response.status == 206 && IsOfVersion(response, whole, now);
   if (other_part && order_.origin_request.fields.Has("range")) return AskWithoutRange();
-  // An error of the moment says nothing about what is stored.
-  if (!IsErrorStatus(response.status)) worker_.node().store->Remove(order_.sliced->head.key);
+  const bool changed = TellsOfAnother(response.status);
+  if (changed) Forget(order_.sliced);
   GiveUp(Reason::kOriginBroken,
-         Error{Fault::kOrigin, IsErrorStatus(response.status) ? "slice_failed" : "slice_changed",
+         Error{Fault::kOrigin, std::string(changed ? kSliceChanged : "slice_failed"),
                "asked for the next part of what is stored in parts, it answered " +
                    std::to_string(response.status) + ", or a part of another version"});
 }
@@ -133,7 +142,7 @@ void OriginFetch::BeginWhole(const Exchanged& exchanged) {
   }
   promised_bytes_ = ResponseOf(*order_.sliced).slicing.total_bytes;
   as_it_is_ = true;
-  worker_.node().store->Remove(order_.sliced->head.key);
+  Forget(order_.sliced);
   order_.sliced.reset();
   order_.slice.reset();
   OnWhole(exchanged);

@@ -13,11 +13,12 @@ namespace {
 
 /// Fields by which a client could claim to be somebody else or to ask for something else than its
 /// target. They shape responses and are in no key. In alphabetical order.
-constexpr std::array<std::string_view, 29> kClaims = {"cf-connecting-ip",
+constexpr std::array<std::string_view, 30> kClaims = {"cf-connecting-ip",
                                                       "client-ip",
                                                       "fastly-client-ip",
                                                       "forwarded",
                                                       "front-end-https",
+                                                      "proxy",  // CVE-2016-5385
                                                       "true-client-ip",
                                                       "x-arr-ssl",
                                                       "x-client-ip",

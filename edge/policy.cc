@@ -320,7 +320,7 @@ StoreDecision DecideStore(const Exchanged& exchanged) {
   if (!decision.store()) return decision;
   if (IsPerhapsOnesOwn(exchanged, directives.control, decision.freshness)) {
     decision.reason = Reason::kCookie;
-    decision.unshareable = true;  // so will be the next one's
+    decision.unshareable = true;  // so will be the next one's that has a cookie
     return decision;
   }
   if (auto forbidden = ForbiddenByRequest(exchanged, directives.control)) {
@@ -331,6 +331,8 @@ StoreDecision DecideStore(const Exchanged& exchanged) {
 
 bool AnswersLaterGets(const Exchanged& exchanged, std::string_view url) {
   if (exchanged.request.method != "POST" || exchanged.response.status != 200) return false;
+  // A POST is sent as it came, and what selects a variant must be what the origin was asked by.
+  if (exchanged.response.fields.Has("vary")) return false;
   const auto location = exchanged.response.fields.Get("content-location");
   if (!location || NormalReference(url, *location) != url) return false;
   const Directives directives = DirectivesOf(exchanged.response.fields);

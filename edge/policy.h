@@ -46,8 +46,8 @@ struct StoreDecision {
 StoreDecision DecideStore(const Exchanged& exchanged);
 
 /// Whether the response to a POST may be stored to answer later GETs of its URL (RFC 9110 §9.3.3):
-/// it says for how long, and that it is a representation of that URL. DecideStore has to allow it
-/// as well.
+/// it says for how long, that it is a representation of that URL, and no Vary. DecideStore has to
+/// allow it as well.
 bool AnswersLaterGets(const Exchanged& exchanged, std::string_view url);
 
 /// The URLs whose stored responses a request has made invalid by its answer (RFC 9111 §4.4): its

@@ -197,13 +197,14 @@ void Request::Forward(Reason reason) {
   }
   if (IsLooping()) return FailLoop();
   if (++forwards_ > kMostForwards) return Pass(Reason::kNotShared);
-  if (node.fills.IsNotShared(key_, worker_.loop().now())) return ForwardAlone();
+  if (IsNotShared()) return ForwardAlone();
   if (head.method == "HEAD" && !stored_) return Pass(reason);
 
-  FillTable::Claim claim =
-      node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
-                           {.purge_sequence = node.store->purge_sequence(),
-                            .scopes = ScopesOfFetch(site_->settings.name, target_)});
+  FillTable::Claim claim = ClaimFill();
+  if (!claim.lead && !MayJoin(*claim.fill)) {
+    node.fills.Remove(claim.fill);
+    claim = ClaimFill();
+  }
   collapsed_ = !claim.lead;
   if (collapsed_) {
     worker_.cells().Add(node.metrics.collapsed);
@@ -211,6 +212,32 @@ void Request::Forward(Reason reason) {
     fetch_ = OriginFetch::Start(worker_, MakeFillOrder(claim.fill, stored_ != nullptr));
   }
   Await(std::move(claim.fill));
+}
+
+FillTable::Claim Request::ClaimFill() {
+  Node& node = worker_.node();
+  return node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
+                              {.purge_sequence = node.store->purge_sequence(),
+                               .scopes = ScopesOfFetch(site_->settings.name, target_)});
+}
+
+/// Whether what a fetch has brought before this request came may answer it (RFC 9111 §4). Those who
+/// waited for it are answered whatever has passed since.
+bool Request::MayJoin(const Fill& fill) const {
+  const Fill::Phase phase = fill.phase();
+  if (phase != Fill::Phase::kStreaming && phase != Fill::Phase::kWhole) return true;
+  const UseDecision decision =
+      DecideUse(exchange_.request(), *fill.head().response, storage::Validity::kValid,
+                worker_.loop().wall_now(), site_->request_directives);
+  return decision.action != UseDecision::Action::kValidate;
+}
+
+/// Whether it is known that a response would be for this request alone.
+bool Request::IsNotShared() const {
+  const FillTable& fills = worker_.node().fills;
+  const MonoTime now = worker_.loop().now();
+  if (fills.IsNotShared(key_, now)) return true;
+  return exchange_.request().fields.Has("cookie") && fills.IsNotShared(CookieKey(key_), now);
 }
 
 /// Waits for no other request: validates the copy there is, else asks as it came.
@@ -245,11 +272,7 @@ bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
 }
 
 void Request::ValidateBehind() {
-  Node& node = worker_.node();
-  FillTable::Claim claim =
-      node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
-                           {.purge_sequence = node.store->purge_sequence(),
-                            .scopes = ScopesOfFetch(site_->settings.name, target_)});
+  FillTable::Claim claim = ClaimFill();
   if (!claim.lead) return;
   OriginFetch::Start(worker_, MakeFillOrder(std::move(claim.fill), true));
 }
@@ -351,8 +374,11 @@ void Request::OnFillHead() {
     // Made for somebody else alone, or its beginning is gone. If the next one may be shared, one of
     // those who are let go leads it; else nobody waits for anybody from here on.
     const int status = head.response->status;
-    const bool again =
-        !head.shared && !head.unshareable && !head.validated_each && !IsErrorStatus(status);
+    // What was made for a request with a cookie says nothing of those without one.
+    const bool for_all =
+        head.store_reason != Reason::kCookie || exchange_.request().fields.Has("cookie");
+    const bool again = !head.shared && !(head.unshareable && for_all) && !head.validated_each &&
+                       !IsErrorStatus(status);
     const bool failed = !head.shared && IsErrorStatus(status);
     reader_.reset();
     collapsed_ = false;
@@ -409,30 +435,30 @@ void Request::RespondFill() {
       selection.span = {0, *head.body_bytes};
     }
   }
+  // What the origin has answered by itself to a condition or a range goes as it came.
+  const bool whole = passing_ || response.status != 200 || selection.whole();
   StatusLine line{.reason = reason_,
                   .time_to_live = {},
                   .origin_status = response.status,
                   .stored = head.storing,
                   .collapsed = collapsed_,
                   .detail = head.storing || passing_ ? "" : ReasonName(head.store_reason)};
-  if (head.storing)
-    line.time_to_live = response.freshness.lifetime - response.freshness.initial_age;
+  const WallTime now = worker_.loop().wall_now();
+  if (head.storing) line.time_to_live = response.freshness.TimeToLive(now);
   worker_.cells().Observe(
       worker_.node().metrics.first_byte_seconds,
       std::chrono::duration<double>(worker_.loop().now() - exchange_.started()).count());
   InvalidateStored(head);
   http::Fields extra;
-  if (!selection.whole()) extra = PartialFields(response, selection);
-  if (!collapsed_ && (selection.whole() || selection.status == 206)) {
+  if (!whole) extra = PartialFields(response, selection);
+  if (!collapsed_ && (whole || selection.status == 206)) {
     for (const http::FieldLine& own : head.withheld.lines()) extra.Add(own.name, own.value);
   }
-  if ((collapsed_ || head.aged) && response.freshness.initial_age >= seconds(1)) {
-    const auto age = std::chrono::floor<seconds>(response.freshness.initial_age).count();
-    extra.Add("age", std::to_string(age));
-  }
+  const auto age = std::chrono::floor<seconds>(response.freshness.Age(now)).count();
+  if ((collapsed_ || head.aged) && age >= 1) extra.Add("age", std::to_string(age));
   auto body = std::make_unique<FillBody>(std::move(reader_), selection.span, *worker_.node().store,
                                          worker_.loop(), exchange_, CountOf(reason_));
-  if (selection.whole()) {
+  if (whole) {
     return Deliver(selection.status, response.fields.lines(), &extra, line, std::move(body));
   }
   if (selection.status != 206) body.reset();

@@ -77,6 +77,9 @@ class Request final : public http::ExchangeHandler {
   // → validate | miss
   void Forward(Reason reason);
   void ForwardAlone();
+  FillTable::Claim ClaimFill();
+  bool MayJoin(const Fill& fill) const;
+  bool IsNotShared() const;
   bool LeadFill(const std::shared_ptr<Fill>& fill);
   void ValidateBehind();
   FetchOrder MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const;

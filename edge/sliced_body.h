@@ -67,7 +67,7 @@ class SlicedBody final : public http::BodySource {
   void Use(std::unique_ptr<http::BodySource> source);
   void Fail(Reason reason, Error error);
   void Tell();
-  std::shared_ptr<Fill> Claim(uint64_t n);
+  FillTable::Claim Claim(uint64_t n);
   void AskAhead();
   FetchOrder OrderFor(std::shared_ptr<Fill> fill, uint64_t n) const;
 
@@ -86,6 +86,7 @@ class SlicedBody final : public http::BodySource {
   bool obtaining_ = false;
   bool peeking_ = false;
   bool fetched_ = false;
+  bool leads_ = false;  ///< the fill being read was made for this one
   const std::shared_ptr<Life> life_;
 };
 

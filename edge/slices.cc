@@ -1,9 +1,11 @@
 #include "edge/slices.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 
 #include "http/conditional.h"
+#include "http/field_list.h"
 #include "runtime/chunk.h"
 #include "runtime/crypto.h"
 
@@ -12,6 +14,9 @@ namespace {
 
 /// Of a representation, so that positions can be added up. Longer ones do not exist.
 constexpr uint64_t kLongest = uint64_t{1} << 62;
+
+constexpr std::array<std::string_view, 5> kConditions = {
+    "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
 
 /// RFC 9110 §8.8.1, §13.1.5: a date counts where there is no tag, and where the representation was
 /// sent a second later or more.
@@ -75,8 +80,13 @@ std::optional<uint64_t> FirstSlice(const http::RequestHead& request, uint64_t sl
   if (!range) return std::nullopt;
   const auto specs = http::ParseRange(*range);
   if (!specs || specs->size() > http::kRangesInRequest) return std::nullopt;
+  // Whether the range counts at all is not known before the validators are (RFC 9110 §13.2.2).
+  for (const std::string_view name : kConditions) {
+    if (request.fields.Has(name)) return 0;
+  }
+  uint64_t first = kLongest;
+  for (const http::RangeSpec& spec : *specs) first = std::min(first, spec.first.value_or(0));
   // A position that no file reaches would only ask for a 416.
-  const uint64_t first = specs->front().first.value_or(0);
   return first < kLongest ? std::optional(first / slice_bytes) : std::nullopt;
 }
 
@@ -99,6 +109,7 @@ PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64
   }
   answer.total_bytes = total_bytes;
   answer.whole = WholeOf(response, total_bytes);
+  if (answer.kind == PartialAnswer::Kind::kSlice) http::RemoveContentDigests(&answer.whole.fields);
   return answer;
 }
 

@@ -149,7 +149,7 @@ TEST_F(OriginRequestTest, AClientCannotSpeakForOthers) {
         "X-Real-IP", "X-Original-URL", "X-Original-Host", "X-Rewrite-URL", "X-HTTP-Method-Override",
         "X-HTTP-Method", "X-Method-Override", "X-Host", "Front-End-Https", "X-Url-Scheme",
         "X-Scheme", "X-HTTP-DestinationURL", "X-Script-Name", "Client-IP", "CF-Connecting-IP",
-        "X-Originating-IP", "X-Cluster-Client-IP", "X-Remote-Addr", "X-HTTP-Path-Override",
+        "X-Originating-IP", "X-Cluster-Client-IP", "X-Remote-Addr", "X-HTTP-Path-Override", "Proxy",
         // CGI and WSGI read an underscore as a hyphen.
         "X_Forwarded_For", "X-Forwarded_Host", "X_Original_URL", "x_real_ip"}) {
     for (const OriginMode mode : {OriginMode::kFill, OriginMode::kPass}) {

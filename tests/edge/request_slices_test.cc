@@ -205,6 +205,44 @@ TEST_F(RequestSlicesTest, ARangeBehindTheEndIsNotRemembered) {
   EXPECT_EQ(Answer(whole), "200 fwd=uri-miss; fwd-status=200; stored|" + film_);
 }
 
+TEST_F(RequestSlicesTest, ARangeBehindTheEndIsNoAnswerToWhoWaited) {
+  Start(kSliced);
+  FakeExchange& beyond = GetRange("bytes=900000-");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& whole = Get("/film");
+  asked.Answer("416 Range Not Satisfiable",
+               "Cache-Control: max-age=60\nContent-Range: bytes */197560\n", "");
+  origin_.Next().Answer("200 OK", kTagged, film_);
+  EXPECT_THAT(AnswerNow(beyond), StartsWith("416 fwd=uri-miss; fwd-status=416"));
+  EXPECT_TRUE(Answer(whole) == "200 fwd=uri-miss; fwd-status=200; stored|" + film_);
+}
+
+// RFC 9110 §13.1.5: the range of a client that has another version does not count.
+TEST_F(RequestSlicesTest, WhetherARangeCountsIsAskedOfTheFirstSlice) {
+  Start(kSliced);
+  FakeExchange& resumed = GetRange("bytes=900000-", {{"if-range", "\"v0\""}});
+  EXPECT_EQ(AnswerRange(), "bytes=0-65519");
+  for (int i = 1; i < 4; ++i) AnswerRange();
+  const std::string answer = Answer(resumed);
+  EXPECT_TRUE(answer.starts_with("200 ")) << answer.substr(0, 100);
+  EXPECT_TRUE(answer.ends_with("|" + film_));
+}
+
+TEST_F(RequestSlicesTest, WhatOneRequestIsRefusedMakesNobodyForget) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& refused = GetRange("bytes=70000-70009", {{"authorization", "Bearer x"}});
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = GetRange("bytes=70000-70009");
+  asked.Answer("401 Unauthorized", "", "no");
+  AnswerRange();  // asked for anew by the other
+  EXPECT_THAT(AnswerNow(refused), StartsWith("502 "));
+  EXPECT_THAT(Answer(other), testing::EndsWith("|" + Part(70000, 10)));
+  EXPECT_EQ(Answer(GetRange("bytes=5-9")), "206 hit|" + Part(5, 5)) << "the head is still there";
+}
+
 TEST_F(RequestSlicesTest, AThousandSeeksAtOnceAskOnce) {
   Start(kSliced);
   std::vector<FakeExchange*> clients;
