@@ -617,8 +617,11 @@ void OriginFetch::OnEnd(const http::Fields& trailers) {
     if (encoder_ && !EncodeBody({}, ContentEncoder::Step::kFinish)) return;
     encoder_.reset();
     // A digest of what came is none of what was made of it.
-    order_.fill->Finish(writer_ ? Commit() : nullptr,
-                        response_ ? FreshFields(*response_, trailers) : trailers);
+    http::Fields behind = response_ ? FreshFields(*response_, trailers) : trailers;
+    if (!behind.empty() && order_.fill->head().shared) {
+      behind = SharedTrailers(*response_, behind);
+    }
+    order_.fill->Finish(writer_ ? Commit() : nullptr, std::move(behind));
   }
   worker_.node().fills.Remove(order_.fill);
   Done();

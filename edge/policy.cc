@@ -286,6 +286,13 @@ bool ChangesVary(const StoredResponse& stored, const http::Fields& fresh,
   return names(stored.fields) != names(fresh);
 }
 
+/// The fields of a stored response with those that clients do not get.
+http::Fields ToldFields(const StoredResponse& stored) {
+  http::Fields fields = stored.fields;
+  if (!stored.control.empty()) fields.Add(kOurControl, stored.control);
+  return fields;
+}
+
 /// Whether two members of Via are of one node, whichever version it received ("1.0 frankfurt").
 bool IsSameNode(std::string_view one, std::string_view other) {
   const auto node = [](std::string_view member) { return member.substr(member.find(' ') + 1); };
@@ -399,6 +406,15 @@ http::Fields WithheldFields(const Exchanged& exchanged) {
   return withheld;
 }
 
+http::Fields SharedTrailers(const StoredResponse& stored, const http::Fields& trailers) {
+  const CacheControl control = DirectivesOf(ToldFields(stored)).control;
+  http::Fields shared;
+  for (const http::FieldLine& line : trailers.lines()) {
+    if (!IsWithheld(line.name, control)) shared.Add(line.name, line.value);
+  }
+  return shared;
+}
+
 std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Exchanged& exchanged,
                                           std::string_view via, StoreDecision* decision) {
   http::ResponseHead merged{.status = stored.status, .fields = {}};
@@ -450,8 +466,7 @@ RequestDirectives RequestDirectivesOf(const SiteSettings& site) {
 }
 
 FreshnessSource SourceOf(const StoredResponse& stored) {
-  http::Fields fields = stored.fields;
-  if (!stored.control.empty()) fields.Add(kOurControl, stored.control);
+  const http::Fields fields = ToldFields(stored);
   const Directives directives = DirectivesOf(fields);
   const auto said = [&directives](std::string_view directive) {
     return std::string(directives.field) + ": " + std::string(directive);

@@ -70,6 +70,10 @@ std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
 /// private="…" and no-cache="…" name (RFC 9111 §5.2.2.4, §5.2.2.7).
 http::Fields WithheldFields(const Exchanged& exchanged);
 
+/// The fields behind the body of a response that is shared, without those that are for one (RFC
+/// 9111 §5.2.2.7).
+http::Fields SharedTrailers(const StoredResponse& stored, const http::Fields& trailers);
+
 /// The stored response after a 304 (RFC 9111 §3.2, §4.3.4): its fields replace the stored ones of
 /// the same name, except those that describe the stored body. A 304 with another validator is not
 /// about what is stored (of_another), and one with another Vary not about what is stored under this
