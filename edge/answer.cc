@@ -6,6 +6,7 @@
 
 #include "http/cache_status.h"
 #include "http/conditional.h"
+#include "http/field_list.h"
 #include "http/range.h"
 
 namespace nearside::edge {
@@ -94,6 +95,7 @@ http::Fields PartialFields(const StoredResponse& response, const Selection& sele
     const bool keep = part ? line.name != "content-length" : Describes(line.name, selection.status);
     if (keep) fields.Add(line.name, line.value);
   }
+  if (part) http::RemoveContentDigests(&fields);
   if (!selection.content_range.empty()) fields.Add("content-range", selection.content_range);
   if (selection.status == 304) return fields;
   fields.Add("content-length", std::to_string(selection.span.end - selection.span.first));
@@ -107,6 +109,7 @@ http::Fields MultipartFields(const StoredResponse& response, const Multipart& la
     if (line.name == "content-length" || line.name == "content-type") continue;
     fields.Add(line.name, line.value);
   }
+  http::RemoveContentDigests(&fields);
   fields.Add("content-type", layout.content_type());
   fields.Add("content-length", std::to_string(layout.body_bytes()));
   return fields;

@@ -102,6 +102,11 @@ Key256 VariantKey(const Key256& primary, const http::Fields& selecting) {
   return Key256{Sha256Of(text)};
 }
 
+Key256 CookieKey(const Key256& key) {
+  std::string text(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
+  return Key256{Sha256Of(text + "cookie")};
+}
+
 http::Fields SelectingFields(std::string_view vary, const http::Fields& request,
                              const SiteSettings& site) {
   std::vector<std::string> names;

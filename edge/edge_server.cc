@@ -440,7 +440,7 @@ void EdgeServer::DeclareSessionMetrics() {
     std::string_view help;
     Member member;
   };
-  const std::array<Row, 8> rows = {{
+  const std::array<Row, 10> rows = {{
       {"nearside_edge_connections_total", "Client connections taken over.",
        &http::SessionCounters::connections},
       {"nearside_edge_bad_requests_total", "Malformed requests: answered 400, then closed.",
@@ -449,6 +449,10 @@ void EdgeServer::DeclareSessionMetrics() {
        &http::SessionCounters::too_large},
       {"nearside_edge_timeouts_total", "Client connections closed for slowness.",
        &http::SessionCounters::timeouts},
+      {"nearside_edge_slow_reads_total", "Responses cut off: taken slower than least_rate.",
+       &http::SessionCounters::slow_reads},
+      {"nearside_edge_slow_bodies_total", "Request bodies cut off: sent slower than least_rate.",
+       &http::SessionCounters::slow_bodies},
       {"nearside_edge_abuse_closed_total", "HTTP/2 connections closed with ENHANCE_YOUR_CALM.",
        &http::SessionCounters::abuse_closed},
       {"nearside_edge_protocol_errors_total", "HTTP/2 connection errors.",

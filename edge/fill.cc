@@ -245,12 +245,15 @@ uint64_t Fill::WindowNow() const {
 
 uint64_t Fill::DropPassed() {
   uint64_t slowest = published_;
-  uint64_t fastest = readers_.empty() ? published_ : 0;
+  std::optional<uint64_t> pacing;
   for (const FillReader* reader : readers_) {
     slowest = std::min(slowest, reader->position_);
+    // Who was left behind waits for the whole, and must not be waited for.
+    if (storing_ && reader->position_ < first_chunk_ * kChunkBytes) continue;
     // Who reads a range waits beyond what has come.
-    fastest = std::max(fastest, std::min(published_, reader->position_));
+    pacing = std::max(pacing.value_or(0), std::min(published_, reader->position_));
   }
+  const uint64_t fastest = pacing.value_or(published_);
   const uint64_t window = WindowNow();
   uint64_t needed = slowest;
   if (storing_ && fastest > window) needed = std::max(needed, fastest - window);

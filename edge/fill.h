@@ -82,6 +82,9 @@ struct FillHead {
   /// §5.2.2.4): who waits for it asks by itself.
   bool validated_each = false;
   Reason store_reason = Reason::kStored;
+  /// Of an error that is not shared: what who waits is told of it beside its status; nullopt: not
+  /// even that.
+  std::optional<http::Fields> told;
   /// Selecting fields of the request it was fetched for, if the response has Vary.
   http::Fields selecting;
   /// Fields that the request it was fetched for gets, and no other.
@@ -95,7 +98,8 @@ struct FillHead {
 /// It holds no more of the body than two windows: what every reader has passed goes, and so does
 /// what lies more than a window behind the fastest reader while the body is being stored. A reader
 /// that falls behind that far goes on from the store when the body is whole there, so that a slow
-/// client neither paces the others nor keeps an object out of the cache.
+/// client neither paces the fetch, even when the others have left, nor keeps an object out of the
+/// cache.
 class Fill : public std::enable_shared_from_this<Fill> {
  public:
   enum class Phase : uint8_t {

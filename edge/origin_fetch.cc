@@ -19,6 +19,8 @@ namespace {
 constexpr seconds kNotSharedFor{120};
 /// A disk that makes an origin wait longer than this has one object less to store.
 constexpr seconds kStorePatience{2};
+/// An origin that does not take what a client had said before it left is left alone after this.
+constexpr seconds kLastWordsPatience{10};
 
 Reason ReasonOf(const Error& error) {
   if (error.reason.ends_with("_timeout")) return Reason::kOriginTimeout;
@@ -83,6 +85,15 @@ Error WrongLength() {
           "its body has another length than its Content-Range says"};
 }
 
+/// Whether the origin will not have shown any more what it allowed to be stored before. What it
+/// says to a visitor that it knows is about that visitor.
+bool IsWithdrawn(const Exchanged& exchanged, const StoreDecision& decision) {
+  const bool forbidden = decision.reason == Reason::kPrivate || decision.reason == Reason::kNoStore;
+  const http::Fields& request = exchanged.request.fields;
+  return decision.unshareable && forbidden && !request.Has("cookie") &&
+         !request.Has("authorization");
+}
+
 /// Whether no request but the one it was made for may be answered with it, unless the origin is
 /// asked again. What merely took longer than its lifetime to come is shared: else an origin that
 /// is slow under load would be asked by everybody.
@@ -94,18 +105,6 @@ bool IsNeverFresh(const Freshness& freshness) {
 }
 
 }  // namespace
-
-void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, FetchOrder* order) {
-  http::Fields& fields = order->origin_request.fields;
-  const uint64_t first = n * slice_bytes;
-  fields.Set("range",
-             "bytes=" + std::to_string(first) + "-" + std::to_string(first + slice_bytes - 1));
-  fields.Set("accept-encoding", "identity");
-  if (sliced) fields.Set("if-range", SliceValidator(ResponseOf(*sliced).fields));
-  order->slice = n;
-  order->slice_bytes = slice_bytes;
-  order->sliced = std::move(sliced);
-}
 
 void Invalidate(Node& node, const Site& site, std::string_view url) {
   const std::string target = site.query_rule.Apply(std::string(TargetOf(url)));
@@ -135,7 +134,7 @@ OriginFetch::OriginFetch(Worker& worker, FetchOrder order)
     : worker_(worker),
       order_(std::move(order)),
       purge_sequence_(order_.fill->purge_sequence()),
-      store_patience_(worker.loop(), [this] { LoseStorePatience(); }),
+      patience_(worker.loop(), [this] { LosePatience(); }),
       self_(std::make_shared<OriginFetch*>(this)) {
   Bind();
 }
@@ -185,9 +184,9 @@ void OriginFetch::Try() {
   tried_ |= OriginMask{1} << attempt_.origin();
   std::unique_ptr<http::BodySource> body;
   if (order_.body) body = std::make_unique<BorrowedBody>(*order_.body, retrying_, &body_touched_);
-  call_ = worker_.ClientOf(*order_.site)
-              .Start(order_.site->origins[attempt_.origin()], order_.origin_request,
-                     std::move(body), order_.body_bytes, this);
+  client_ = worker_.ClientOf(*order_.site);
+  call_ = client_->Start(order_.site->origins[attempt_.origin()], order_.origin_request,
+                         std::move(body), order_.body_bytes, this);
 }
 
 bool OriginFetch::IsRepeatable() const {
@@ -228,6 +227,7 @@ void OriginFetch::OnAbandoned() {
     reader_paused_ = order_.fill->ShouldPause();
     return ResumeBody();
   }
+  if (switched_) return SendLastWords();
   const bool wanted = order_.may_store && (!head_seen_ || writer_ != nullptr);
   if (wanted) {
     reader_paused_ = false;
@@ -269,123 +269,9 @@ void OriginFetch::OnHead(http::ResponseHead&& response) {
                             .response_time = worker_.loop().wall_now(),
                             .site = order_.site->settings};
   if (response.status == 304 && order_.validate) return OnNotModified(exchanged);
-  if (order_.sliced) return OnSlice(response);
+  if (order_.sliced) return OnSlice(exchanged);
   if (order_.slice && response.status == 206) return OnFirstPart(exchanged);
   OnWhole(exchanged);
-}
-
-/// A part of what nothing was known of, or of what was to be validated.
-void OriginFetch::OnFirstPart(const Exchanged& exchanged) {
-  const PartialAnswer part =
-      ReadPartial(exchanged.response, *order_.slice, order_.slice_bytes, exchanged.response_time);
-  if (part.kind == PartialAnswer::Kind::kUnusable) {
-    return GiveUp(
-        Reason::kPartial,
-        Error{Fault::kOrigin, "part_unusable",
-              "a part of it came that tells no length, no strong validator, or is another "
-              "one than was asked for"},
-        Fill::Advice::kAskWhole);
-  }
-  const Exchanged whole{.request = exchanged.request,
-                        .response = part.whole,
-                        .request_time = exchanged.request_time,
-                        .response_time = exchanged.response_time,
-                        .site = exchanged.site};
-  if (part.kind == PartialAnswer::Kind::kWhole) {
-    promised_bytes_ = ContentLength(part.whole.fields);
-    return OnWhole(whole);
-  }
-  BeginSlices(whole, part.slicing);
-}
-
-/// Stores the head of a representation of which the first slice is arriving, and lets those who
-/// wait go on from there; what arrives becomes a fill of its own.
-void OriginFetch::BeginSlices(const Exchanged& exchanged, const Slicing& slicing) {
-  Node& node = worker_.node();
-  decision_ = DecideStore(exchanged);
-  worker_.cells().Add(node.metrics.stored[static_cast<size_t>(decision_.reason)]);
-  http::Fields selecting;
-  storage::HeadRef head = StoreSlicedHead(exchanged, slicing, &selecting);
-  if (!head) {
-    if (decision_.unshareable) RememberNotShared();
-    return GiveUp(Reason::kNotShared,
-                  Error{Fault::kOrigin, "part_not_shared", "what came may not be stored"},
-                  Fill::Advice::kAskAlone);
-  }
-  const uint64_t window = order_.configuration->settings.cache.fill_window.bytes;
-  FillTable::Claim claim = node.fills.ClaimFill(
-      SliceKey(head->head.key, ResponseOf(*head), *order_.slice), window, *node.store,
-      {.purge_sequence = purge_sequence_, .scopes = head->head.scopes});
-  order_.fill->SetResume(nullptr);
-  order_.fill->SetAbandoned(nullptr);
-  order_.fill->FinishStored(head, Reason::kStored, /*shared=*/true, std::move(selecting));
-  node.fills.Remove(order_.fill);  // after this, requests find the head
-  if (!claim.lead) {               // somebody else has been sent for that slice meanwhile
-    call_.reset();
-    return Done();
-  }
-  order_.fill = std::move(claim.fill);
-  order_.sliced = std::move(head);
-  order_.validate.reset();
-  Bind();
-  BeginSlice();
-}
-
-/// Null when it may not be stored, or the store does not take it.
-storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const Slicing& slicing,
-                                              http::Fields* selecting) {
-  // Fields for this client alone would have to go with a body that is put together from the store.
-  if (!decision_.store() || !WithheldFields(exchanged).empty()) return nullptr;
-  Node& node = worker_.node();
-  const http::Fields& fields = exchanged.response.fields;
-  StoredResponse whole = *MakeStored(exchanged, decision_, order_.url, "1.1 " + node.name);
-  whole.slicing = slicing;
-  whole.slicing.since_purge = purge_sequence_;
-  // Slices are of the identity, whatever the one accepts who asked.
-  if (DecideCoding(exchanged, slicing.total_bytes).negotiated()) {
-    ApplyCoding({.reason = CodingReason::kNotAccepted}, &whole);
-  }
-  *selecting = Selecting(exchanged, whole, http::Coding::kIdentity);
-  const Key256 key = selecting->empty() ? order_.primary : VariantKey(order_.primary, *selecting);
-  auto writer = node.store->Begin(0);
-  if (!writer) return nullptr;
-  storage::HeadRef head = writer->Commit(MakeStorageHead(key, whole, decision_.drop_at));
-  if (head && !selecting->empty()) {
-    CommitIndex({.selecting = *selecting,
-                 .key = key,
-                 .stored_at = exchanged.response_time,
-                 .language = http::SoleContentLanguage(fields)},
-                decision_.drop_at);
-  }
-  return head;
-}
-
-void OriginFetch::OnSlice(const http::ResponseHead& response) {
-  const StoredResponse& whole = ResponseOf(*order_.sliced);
-  if (IsSliceOf(response, whole, *order_.slice, worker_.loop().wall_now())) return BeginSlice();
-  // An error of the moment says nothing about what is stored.
-  if (!IsErrorStatus(response.status)) worker_.node().store->Remove(order_.sliced->head.key);
-  GiveUp(Reason::kOriginBroken,
-         Error{Fault::kOrigin, IsErrorStatus(response.status) ? "slice_failed" : "slice_changed",
-               "asked for the next part of what is stored in parts, it answered " +
-                   std::to_string(response.status) + ", or a part of another version"});
-}
-
-void OriginFetch::BeginSlice() {
-  const StoredResponse& whole = ResponseOf(*order_.sliced);
-  const ByteSpan span = SliceSpan(whole.slicing, *order_.slice);
-  auto slice = std::make_shared<StoredResponse>();
-  slice->status = 206;
-  slice->url = whole.url;
-  slice->tags = whole.tags;
-  slice->freshness = whole.freshness;
-  response_ = std::move(slice);
-  promised_bytes_ = span.end - span.first;
-  decision_.drop_at = order_.sliced->head.drop_at;
-  FillHead head{.response = response_, .body_bytes = promised_bytes_, .shared = true};
-  BeginStoring(&head);
-  order_.fill->SetHead(std::move(head));
-  if (!writer_) CancelIfUnwanted();
 }
 
 void OriginFetch::GiveUp(Reason reason, Error error, Fill::Advice advice) {
@@ -399,19 +285,19 @@ void OriginFetch::GiveUp(Reason reason, Error error, Fill::Advice advice) {
 void OriginFetch::OnWhole(const Exchanged& exchanged) {
   const http::ResponseHead& response = exchanged.response;
   decision_ = DecideStore(exchanged);
-  const bool shareable = decision_.store();
-  const bool for_later_gets = !order_.may_store && AnswersLaterGets(exchanged, order_.url);
-  if (!order_.may_store && !for_later_gets) decision_.reason = Reason::kNotShared;
   // It is about the range that we have asked for, and about nothing else.
   if (order_.slice && response.status == 416) {
     decision_.reason = Reason::kPartial;
     decision_.unshareable = false;
   }
-  const std::string via = "1.1 " + worker_.node().name;
+  const bool shareable = decision_.store();
+  const bool for_later_gets = !order_.may_store && MayAnswerLaterGets(exchanged);
+  if (!order_.may_store && !for_later_gets) decision_.reason = Reason::kNotShared;
+  const std::string via = ViaOf(response, worker_.node().name);
   response_ = MakeStored(exchanged, decision_, order_.url, via);
   const bool validated_each = shareable && IsNeverFresh(response_->freshness);
   FillHead head{.response = response_,
-                .body_bytes = ContentLength(response.fields),
+                .body_bytes = promised_bytes_ ? promised_bytes_ : ContentLength(response.fields),
                 .shared = order_.may_store && shareable && !validated_each,
                 .unshareable = decision_.unshareable,
                 .validated_each = validated_each,
@@ -421,8 +307,14 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
     head.body_bytes = 0;
   }
   if (shareable) Negotiate(exchanged, &head);
+  if (!head.shared && IsErrorStatus(response.status)) {
+    head.told = ToldToOthers(exchanged);
+    head.selecting = Selecting(exchanged, *response_, http::Coding::kIdentity);
+  }
   if (decision_.store()) {
-    head.selecting = Selecting(exchanged, *response_, CodingsFor(exchanged.request.fields).best());
+    const http::Coding best =
+        as_it_is_ ? http::Coding::kIdentity : CodingsFor(exchanged.request.fields).best();
+    head.selecting = Selecting(exchanged, *response_, best);
     head.withheld = WithheldFields(exchanged);
     // RFC 9111 §4.3.3: an error does not displace a copy that may be served instead of it.
     const bool displaces = !IsErrorStatus(response.status) || !MayServeCopy();
@@ -436,9 +328,21 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
       head.unshareable = true;
     }
   }
+  if (order_.copy && IsWithdrawn(exchanged, decision_)) Forget(order_.copy);
   if (order_.may_store) TellTable(head);
   order_.fill->SetHead(std::move(head));
   if (!writer_) CancelIfUnwanted();
+}
+
+/// Whether the answer to a POST may be stored as a fill's would be: it was asked for as a fill
+/// asks, and no purge since can have meant it.
+bool OriginFetch::MayAnswerLaterGets(const Exchanged& exchanged) const {
+  const http::RequestHead& request = order_.request;
+  return AnswersLaterGets(exchanged, order_.url) && order_.origin_request.target == order_.target &&
+         NormalAuthority(request.scheme, request.authority) == request.authority &&
+         worker_.node().store->CheckFetch(
+             purge_sequence_, ScopesOfFetch(order_.site->settings.name, order_.target)) ==
+             storage::Validity::kValid;
 }
 
 /// Counts what became of the response and lets go of those who cannot share it.
@@ -469,8 +373,12 @@ bool OriginFetch::FitsIntoWindow(const FillHead& head) const {
          *head.body_bytes <= order_.configuration->settings.cache.fill_window.bytes;
 }
 
+/// What a cookie has made one's own is remembered for requests with a cookie alone.
 void OriginFetch::RememberNotShared() {
-  worker_.node().fills.MarkNotShared(order_.fill->key(), worker_.loop().now() + kNotSharedFor);
+  const Key256& key = order_.fill->key();
+  const bool by_cookie = decision_.reason == Reason::kCookie;
+  worker_.node().fills.MarkNotShared(by_cookie ? CookieKey(key) : key,
+                                     worker_.loop().now() + kNotSharedFor);
 }
 
 /// The answer to an unsafe request takes the place of what was stored before it.
@@ -496,6 +404,12 @@ void OriginFetch::OnTunnelBroken(const Error& error) {
   Done();
 }
 
+/// What a client had said before it left goes to the origin, with the end that it has come to.
+void OriginFetch::SendLastWords() {
+  patience_.Arm(kLastWordsPatience);
+  ResumeRequestBody();
+}
+
 /// What is neither stored nor read is not fetched to its end.
 void OriginFetch::CancelIfUnwanted() {
   if (order_.fill->readers() > 0) return;
@@ -510,6 +424,7 @@ void OriginFetch::Negotiate(const Exchanged& exchanged, FillHead* head) {
   if (!order_.may_store && order_.origin_request.method != "HEAD") return;
   const auto body_bytes = ContentLength(exchanged.response.fields);
   CodingDecision coding = DecideCoding(exchanged, body_bytes);
+  if (as_it_is_ && coding.negotiated()) coding = {.reason = CodingReason::kNotAccepted};
   if (order_.may_store && coding.reason == CodingReason::kEncoded) {
     const int most = order_.configuration->settings.cache.encoders;
     encoder_ =
@@ -547,7 +462,7 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   Node& node = worker_.node();
   worker_.cells().Add(node.metrics.validations);
   const StoredResponse& old = ResponseOf(*order_.validate);
-  const std::string via = "1.1 " + node.name;
+  const std::string via = ViaOf(exchanged.response, node.name);
   auto fresh = Freshened(old, exchanged, via, &decision_);
   if (decision_.of_another) return AskAnew();
   fresh->slicing = old.slicing;
@@ -557,7 +472,7 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
         order_.validate, MakeStorageHead(order_.validate->head.key, *fresh, decision_.drop_at));
     if (head) ProlongIndex();
   } else if (decision_.unshareable) {
-    node.store->Remove(order_.validate->head.key);
+    Forget(order_.validate);
   }
   // What was validated for this request may answer it, even if it could not be kept.
   discard_body_ = true;
@@ -568,16 +483,28 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   node.fills.Remove(order_.fill);  // after this, requests find the refreshed head
 }
 
+/// Unless something newer has taken its place.
+void OriginFetch::Forget(const storage::HeadRef& head) {
+  storage::CacheStore& store = *worker_.node().store;
+  const storage::HeadRef now = store.Find(head->head.key);
+  if (now && now->head.stored_at != head->head.stored_at) return;
+  store.Remove(head->head.key);
+}
+
 /// RFC 9111 §4.3.4: a 304 that is about another response leaves nothing to serve until the origin
 /// is asked without a condition.
 void OriginFetch::AskAnew() {
-  worker_.node().store->Remove(order_.validate->head.key);
+  Forget(order_.validate);
   order_.validate.reset();
   order_.origin_request.fields.Remove("if-none-match");
   order_.origin_request.fields.Remove("if-modified-since");
+  AskAgain();
+}
+
+/// The call that brought an answer is on the stack: it is replaced when the stack has unwound.
+void OriginFetch::AskAgain() {
   head_seen_ = false;
   retrying_ = true;
-  // The call that brought it is on the stack: it is replaced when the stack has unwound.
   worker_.loop().Post([self = self_] {
     if (*self != nullptr && !(*self)->done_) (*self)->Try();
   });
@@ -655,17 +582,18 @@ void OriginFetch::PauseForStore() {
   store_paused_ = writer_->WaitsForRoom(worker_.loop(), [self = self_] {
     if (*self != nullptr) (*self)->ResumeForStore();
   });
-  if (store_paused_) store_patience_.Arm(kStorePatience);
+  if (store_paused_) patience_.Arm(kStorePatience);
 }
 
 void OriginFetch::ResumeForStore() {
   store_paused_ = false;
-  store_patience_.Disarm();
+  patience_.Disarm();
   ResumeBody();
 }
 
 /// Clients are not to wait for a disk that hangs: the object is given up if the queue fills.
-void OriginFetch::LoseStorePatience() {
+void OriginFetch::LosePatience() {
+  if (switched_) return Cancel();
   waits_for_store_ = false;
   ResumeForStore();
 }
@@ -674,9 +602,13 @@ void OriginFetch::ResumeBody() {
   if (call_ && !reader_paused_ && !store_paused_) call_->ResumeBody();
 }
 
+/// The client may have more to say to it.
+void OriginFetch::OnPeerEnd() {
+  if (!done_) order_.tunnel->End();
+}
+
 void OriginFetch::OnEnd(const http::Fields& trailers) {
   if (done_ || retrying_) return;
-  if (switched_) order_.tunnel->End();
   if (promised_bytes_ && come_bytes_ != *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
@@ -685,8 +617,11 @@ void OriginFetch::OnEnd(const http::Fields& trailers) {
     if (encoder_ && !EncodeBody({}, ContentEncoder::Step::kFinish)) return;
     encoder_.reset();
     // A digest of what came is none of what was made of it.
-    order_.fill->Finish(writer_ ? Commit() : nullptr,
-                        response_ ? FreshFields(*response_, trailers) : trailers);
+    http::Fields behind = response_ ? FreshFields(*response_, trailers) : trailers;
+    if (!behind.empty() && order_.fill->head().shared) {
+      behind = SharedTrailers(*response_, behind);
+    }
+    order_.fill->Finish(writer_ ? Commit() : nullptr, std::move(behind));
   }
   worker_.node().fills.Remove(order_.fill);
   Done();
@@ -719,14 +654,6 @@ storage::Head OriginFetch::MakeStorageHead(const Key256& key, const StoredRespon
   head.scopes = ScopesOfObject(order_.site->settings.name, order_.target, response.tags);
   head.meta = EncodeStored(response);
   return head;
-}
-
-storage::HeadRef OriginFetch::CommitSlice() {
-  const storage::CachedHead& whole = *order_.sliced;
-  const Key256 key = SliceKey(whole.head.key, ResponseOf(whole), *order_.slice);
-  storage::HeadRef kept = writer_->Commit(MakeStorageHead(key, *response_, decision_.drop_at));
-  writer_.reset();
-  return kept;
 }
 
 storage::HeadRef OriginFetch::Commit() {

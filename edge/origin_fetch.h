@@ -71,6 +71,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void OnInterim(int status, const http::Fields& fields) override;
   void OnHead(http::ResponseHead&& head) override;
   void OnBody(std::span<const uint8_t> bytes) override;
+  void OnPeerEnd() override;
   void OnEnd(const http::Fields& trailers) override;
   void OnFailure(const Error& error) override;
 
@@ -85,18 +86,24 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void Cancel();
   void OnSwitched(http::ResponseHead&& response);
   void OnTunnelBroken(const Error& error);
+  void SendLastWords();
   void OnNotModified(const Exchanged& exchanged);
   void OnWhole(const Exchanged& exchanged);
   void OnFirstPart(const Exchanged& exchanged);
-  void OnSlice(const http::ResponseHead& response);
+  void OnSlice(const Exchanged& exchanged);
+  void BeginWhole(const Exchanged& exchanged);
   void BeginSlices(const Exchanged& exchanged, const Slicing& slicing);
   storage::HeadRef StoreSlicedHead(const Exchanged& exchanged, const Slicing& slicing,
                                    http::Fields* selecting);
   void BeginSlice();
   /// Ends it before its body, with an error for those who wait.
   void GiveUp(Reason reason, Error error, Fill::Advice advice = Fill::Advice::kTellError);
+  void Forget(const storage::HeadRef& head);
   void AskAnew();
+  void AskWithoutRange();
+  void AskAgain();
   void BeginStoring(FillHead* head);
+  bool MayAnswerLaterGets(const Exchanged& exchanged) const;
   void TellTable(const FillHead& head);
   bool MayServeCopy() const;
   bool FitsIntoWindow(const FillHead& head) const;
@@ -111,7 +118,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void PauseIfAhead();
   void PauseForStore();
   void ResumeForStore();
-  void LoseStorePatience();
+  void LosePatience();
   void ResumeBody();
   void CancelIfUnwanted();
   storage::HeadRef Commit();
@@ -127,6 +134,8 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   OriginAttempt attempt_;
   OriginMask tried_ = 0;
   int retries_ = 0;
+  std::shared_ptr<http::Client>
+      client_;  ///< of the call: a reload may have put another in its place
   std::unique_ptr<http::Call> call_;
   std::unique_ptr<storage::ObjectWriter> writer_;
   std::unique_ptr<BodyEncoder> encoder_;  ///< the body goes through it
@@ -140,13 +149,14 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   bool retrying_ = false;                   ///< what else comes of this call is dropped
   bool head_seen_ = false;
   bool switched_ = false;  ///< what comes is the tunnel's
+  bool as_it_is_ = false;  ///< not to be encoded: who reads it has the beginning from elsewhere
   bool flushes_ = false;   ///< the body is a stream of unknown length: nothing is held back
   bool flush_posted_ = false;
   bool discard_body_ = false;   ///< a 304's, which has none, or one nobody wants
   bool reader_paused_ = false;  ///< the body is a window ahead of its slowest reader
   bool store_paused_ = false;   ///< the store is behind
   bool waits_for_store_ = true;
-  net::Timer store_patience_;
+  net::Timer patience_;  ///< with the store; in a tunnel, with the origin when the client has left
   bool done_ = false;
   FetchHandle self_;
 };

@@ -14,11 +14,12 @@ namespace {
 
 /// Fields by which a client could claim to be somebody else or to ask for something else than its
 /// target. They shape responses and are in no key. In alphabetical order.
-constexpr std::array<std::string_view, 29> kClaims = {"cf-connecting-ip",
+constexpr std::array<std::string_view, 30> kClaims = {"cf-connecting-ip",
                                                       "client-ip",
                                                       "fastly-client-ip",
                                                       "forwarded",
                                                       "front-end-https",
+                                                      "proxy",  // CVE-2016-5385
                                                       "true-client-ip",
                                                       "x-arr-ssl",
                                                       "x-client-ip",
@@ -91,6 +92,19 @@ void AddForwarded(const http::RequestHead& request, std::string_view authority, 
   fields->Add("x-forwarded-host", authority);
 }
 
+/// RFC 9110 §7.6.3: the version that the request came by.
+std::string_view ReceivedProtocol(http::Version version) {
+  switch (version) {
+    case http::Version::kHttp10:
+      return "1.0 ";
+    case http::Version::kHttp11:
+      return "1.1 ";
+    case http::Version::kHttp2:
+      return "2.0 ";
+  }
+  return "";
+}
+
 /// More hops than that are as good as any.
 constexpr uint64_t kMostHops = 1'000'000;
 
@@ -161,8 +175,7 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
     head.fields.Set("max-forwards", std::to_string(*hops - 1));
   }
   AddForwarded(request, authority, asker, &head.fields);
-  const std::string_view version = asker.version == http::Version::kHttp2 ? "2.0 " : "1.1 ";
-  head.fields.Add("via", std::string(version) + std::string(asker.edge));
+  head.fields.Add("via", std::string(ReceivedProtocol(asker.version)) + std::string(asker.edge));
   head.fields.Add("cdn-loop", asker.edge);  // RFC 8586
   head.fields.Add(http::kRequestIdField, asker.request_id);
   return head;

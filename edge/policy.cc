@@ -286,6 +286,19 @@ bool ChangesVary(const StoredResponse& stored, const http::Fields& fresh,
   return names(stored.fields) != names(fresh);
 }
 
+/// The fields of a stored response with those that clients do not get.
+http::Fields ToldFields(const StoredResponse& stored) {
+  http::Fields fields = stored.fields;
+  if (!stored.control.empty()) fields.Add(kOurControl, stored.control);
+  return fields;
+}
+
+/// Whether two members of Via are of one node, whichever version it received ("1.0 frankfurt").
+bool IsSameNode(std::string_view one, std::string_view other) {
+  const auto node = [](std::string_view member) { return member.substr(member.find(' ') + 1); };
+  return node(one) == node(other);
+}
+
 void AddMissing(const Exchanged& exchanged, std::string_view via, http::Fields* fields) {
   // RFC 9110 §6.6.1: a Date that is missing is when it was received.
   if (!fields->Has("date")) fields->Add("date", http::FormatDate(exchanged.response_time));
@@ -314,7 +327,7 @@ StoreDecision DecideStore(const Exchanged& exchanged) {
   if (!decision.store()) return decision;
   if (IsPerhapsOnesOwn(exchanged, directives.control, decision.freshness)) {
     decision.reason = Reason::kCookie;
-    decision.unshareable = true;  // so will be the next one's
+    decision.unshareable = true;  // so will be the next one's that has a cookie
     return decision;
   }
   if (auto forbidden = ForbiddenByRequest(exchanged, directives.control)) {
@@ -325,6 +338,8 @@ StoreDecision DecideStore(const Exchanged& exchanged) {
 
 bool AnswersLaterGets(const Exchanged& exchanged, std::string_view url) {
   if (exchanged.request.method != "POST" || exchanged.response.status != 200) return false;
+  // A POST is sent as it came, and what selects a variant must be what the origin was asked by.
+  if (exchanged.response.fields.Has("vary")) return false;
   const auto location = exchanged.response.fields.Get("content-location");
   if (!location || NormalReference(url, *location) != url) return false;
   const Directives directives = DirectivesOf(exchanged.response.fields);
@@ -348,6 +363,10 @@ std::vector<std::string> InvalidatedUrls(std::string_view method, std::string_vi
     }
   }
   return urls;
+}
+
+std::string ViaOf(const http::ResponseHead& response, std::string_view edge) {
+  return (response.http10 ? "1.0 " : "1.1 ") + std::string(edge);
 }
 
 std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
@@ -387,12 +406,22 @@ http::Fields WithheldFields(const Exchanged& exchanged) {
   return withheld;
 }
 
+http::Fields SharedTrailers(const StoredResponse& stored, const http::Fields& trailers) {
+  const CacheControl control = DirectivesOf(ToldFields(stored)).control;
+  http::Fields shared;
+  for (const http::FieldLine& line : trailers.lines()) {
+    if (!IsWithheld(line.name, control)) shared.Add(line.name, line.value);
+  }
+  return shared;
+}
+
 std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Exchanged& exchanged,
                                           std::string_view via, StoreDecision* decision) {
   http::ResponseHead merged{.status = stored.status, .fields = {}};
   for (const http::FieldLine& line : stored.fields.lines()) {
-    // Our own Via; MakeStored adds it anew.
-    if (line.name != "via" || line.value != via) merged.fields.Add(line.name, line.value);
+    // MakeStored adds it anew.
+    if (line.name != "via" || !IsSameNode(line.value, via))
+      merged.fields.Add(line.name, line.value);
   }
   if (!stored.control.empty()) merged.fields.Add(kOurControl, stored.control);
   const http::Fields fresh = FreshFields(stored, exchanged.response.fields);
@@ -437,8 +466,7 @@ RequestDirectives RequestDirectivesOf(const SiteSettings& site) {
 }
 
 FreshnessSource SourceOf(const StoredResponse& stored) {
-  http::Fields fields = stored.fields;
-  if (!stored.control.empty()) fields.Add(kOurControl, stored.control);
+  const http::Fields fields = ToldFields(stored);
   const Directives directives = DirectivesOf(fields);
   const auto said = [&directives](std::string_view directive) {
     return std::string(directives.field) + ": " + std::string(directive);
@@ -521,6 +549,18 @@ bool MayServeOnError(const http::RequestHead& request, const StoredResponse& sto
     }
   }
   return -freshness.TimeToLive(now) < window;
+}
+
+std::optional<http::Fields> ToldToOthers(const Exchanged& exchanged) {
+  const CacheControl control = DirectivesOf(exchanged.response.fields).control;
+  if (ForbiddenByResponse(exchanged, control) || ForbiddenByRequest(exchanged, control)) {
+    return std::nullopt;
+  }
+  http::Fields told;
+  constexpr std::string_view kRetryAfter = "retry-after";
+  const auto retry_after = exchanged.response.fields.Get(kRetryAfter);
+  if (retry_after && !IsWithheld(kRetryAfter, control)) told.Add(kRetryAfter, *retry_after);
+  return told;
 }
 
 bool IsErrorStatus(int status) {

@@ -4,6 +4,7 @@
 // functions of values, with `now` as an argument. Nothing here knows of sockets, stores or clocks.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,8 +46,8 @@ struct StoreDecision {
 StoreDecision DecideStore(const Exchanged& exchanged);
 
 /// Whether the response to a POST may be stored to answer later GETs of its URL (RFC 9110 §9.3.3):
-/// it says for how long, and that it is a representation of that URL. DecideStore has to allow it
-/// as well.
+/// it says for how long, that it is a representation of that URL, and no Vary. DecideStore has to
+/// allow it as well.
 bool AnswersLaterGets(const Exchanged& exchanged, std::string_view url);
 
 /// The URLs whose stored responses a request has made invalid by its answer (RFC 9111 §4.4): its
@@ -54,6 +55,10 @@ bool AnswersLaterGets(const Exchanged& exchanged, std::string_view url);
 /// once.
 std::vector<std::string> InvalidatedUrls(std::string_view method, std::string_view url, int status,
                                          const http::Fields& response);
+
+/// Our member of Via, with the version that the response came by (RFC 9110 §7.6.3): "1.1
+/// frankfurt".
+std::string ViaOf(const http::ResponseHead& response, std::string_view edge);
 
 /// The stored form of a response: end-to-end fields, Date and Via added, Age, surrogate fields and
 /// those withheld taken out. `url` and `via` ("1.1 frankfurt") are texts to keep.
@@ -64,6 +69,10 @@ std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
 /// Fields of a response that is stored which are for the request that it came for alone: those that
 /// private="…" and no-cache="…" name (RFC 9111 §5.2.2.4, §5.2.2.7).
 http::Fields WithheldFields(const Exchanged& exchanged);
+
+/// The fields behind the body of a response that is shared, without those that are for one (RFC
+/// 9111 §5.2.2.7).
+http::Fields SharedTrailers(const StoredResponse& stored, const http::Fields& trailers);
 
 /// The stored response after a 304 (RFC 9111 §3.2, §4.3.4): its fields replace the stored ones of
 /// the same name, except those that describe the stored body. A 304 with another validator is not
@@ -109,6 +118,11 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
 bool MayServeOnError(const http::RequestHead& request, const StoredResponse& stored,
                      storage::Validity validity, WallTime now,
                      RequestDirectives directives = RequestDirectives::kObey);
+
+/// Of an error of the origin's: the fields of it (Retry-After alone) that requests are told which
+/// waited for it, beside its status. nullopt: it was for one, as it says itself or as its request
+/// does (RFC 9111 §3.5, §5.2.2.5, §5.2.2.7), and nothing of it is for another.
+std::optional<http::Fields> ToldToOthers(const Exchanged& exchanged);
 
 /// Whether a status is one that stale-if-error covers (RFC 5861 §4): 500, 502, 503, 504.
 bool IsErrorStatus(int status);

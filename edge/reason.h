@@ -38,7 +38,8 @@ enum class Reason : uint8_t {
   kOriginUntrusted,    ///< 502: nobody we trust has signed its certificate
   kOriginTimeout,      ///< 504
   kOriginBroken,       ///< 502: nonsense, cut off, or wrong length
-  kOriginFailed,       ///< 503: it answered a request that this one waited for with an error
+  kOriginFailed,       ///< it answered a request that this one waited for with an error: the same
+                       ///< status, or 503 where that answer was for one visitor
   kRetryBudget,        ///< 502: an origin failed, and retries are over their share of requests
   kNotSwitched,        ///< 502: its answer would read as an agreement to WebSocket and is none
   kTooManyTunnels,     ///< 503: no more WebSockets at once

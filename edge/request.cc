@@ -197,13 +197,14 @@ void Request::Forward(Reason reason) {
   }
   if (IsLooping()) return FailLoop();
   if (++forwards_ > kMostForwards) return Pass(Reason::kNotShared);
-  if (node.fills.IsNotShared(key_, worker_.loop().now())) return ForwardAlone();
+  if (IsNotShared()) return ForwardAlone();
   if (head.method == "HEAD" && !stored_) return Pass(reason);
 
-  FillTable::Claim claim =
-      node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
-                           {.purge_sequence = node.store->purge_sequence(),
-                            .scopes = ScopesOfFetch(site_->settings.name, target_)});
+  FillTable::Claim claim = ClaimFill();
+  if (!claim.lead && !MayJoin(*claim.fill)) {
+    node.fills.Remove(claim.fill);
+    claim = ClaimFill();
+  }
   collapsed_ = !claim.lead;
   if (collapsed_) {
     worker_.cells().Add(node.metrics.collapsed);
@@ -211,6 +212,32 @@ void Request::Forward(Reason reason) {
     fetch_ = OriginFetch::Start(worker_, MakeFillOrder(claim.fill, stored_ != nullptr));
   }
   Await(std::move(claim.fill));
+}
+
+FillTable::Claim Request::ClaimFill() {
+  Node& node = worker_.node();
+  return node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
+                              {.purge_sequence = node.store->purge_sequence(),
+                               .scopes = ScopesOfFetch(site_->settings.name, target_)});
+}
+
+/// Whether what a fetch has brought before this request came may answer it (RFC 9111 §4). Those who
+/// waited for it are answered whatever has passed since.
+bool Request::MayJoin(const Fill& fill) const {
+  const Fill::Phase phase = fill.phase();
+  if (phase != Fill::Phase::kStreaming && phase != Fill::Phase::kWhole) return true;
+  const UseDecision decision =
+      DecideUse(exchange_.request(), *fill.head().response, storage::Validity::kValid,
+                worker_.loop().wall_now(), site_->request_directives);
+  return decision.action != UseDecision::Action::kValidate;
+}
+
+/// Whether it is known that a response would be for this request alone.
+bool Request::IsNotShared() const {
+  const FillTable& fills = worker_.node().fills;
+  const MonoTime now = worker_.loop().now();
+  if (fills.IsNotShared(key_, now)) return true;
+  return exchange_.request().fields.Has("cookie") && fills.IsNotShared(CookieKey(key_), now);
 }
 
 /// Waits for no other request: validates the copy there is, else asks as it came.
@@ -245,11 +272,7 @@ bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
 }
 
 void Request::ValidateBehind() {
-  Node& node = worker_.node();
-  FillTable::Claim claim =
-      node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
-                           {.purge_sequence = node.store->purge_sequence(),
-                            .scopes = ScopesOfFetch(site_->settings.name, target_)});
+  FillTable::Claim claim = ClaimFill();
   if (!claim.lead) return;
   OriginFetch::Start(worker_, MakeFillOrder(std::move(claim.fill), true));
 }
@@ -352,20 +375,16 @@ void Request::OnFillHead() {
     // Made for somebody else alone, or its beginning is gone. If the next one may be shared, one of
     // those who are let go leads it; else nobody waits for anybody from here on.
     const int status = head.response->status;
-    const bool again =
-        !head.shared && !head.unshareable && !head.validated_each && !IsErrorStatus(status);
+    // What was made for a request with a cookie says nothing of those without one.
+    const bool for_all =
+        head.store_reason != Reason::kCookie || exchange_.request().fields.Has("cookie");
+    const bool again = !head.shared && !(head.unshareable && for_all) && !head.validated_each &&
+                       !IsErrorStatus(status);
     const bool failed = !head.shared && IsErrorStatus(status);
     reader_.reset();
     collapsed_ = false;
     if (again) return Forward(reason_);
-    // All at once they would finish off an origin that is overloaded.
-    if (failed) {
-      return Fail(Reason::kOriginFailed, "The origin of this site answered " +
-                                             std::to_string(status) +
-                                             " to another request for this, and there is no copy "
-                                             "that may be served.");
-    }
-    return ForwardAlone();
+    return failed ? FailLikeLeader(head) : ForwardAlone();
   }
   if (collapsed_ && !Selects(head.selecting, exchange_.request().fields, site_->settings)) {
     return ForwardAsVariant(head.selecting);
@@ -417,30 +436,30 @@ void Request::RespondFill() {
       selection.span = {0, *head.body_bytes};
     }
   }
+  // What the origin has answered by itself to a condition or a range goes as it came.
+  const bool whole = passing_ || response.status != 200 || selection.whole();
   StatusLine line{.reason = reason_,
                   .time_to_live = {},
                   .origin_status = response.status,
                   .stored = head.storing,
                   .collapsed = collapsed_,
                   .detail = head.storing || passing_ ? "" : ReasonName(head.store_reason)};
-  if (head.storing)
-    line.time_to_live = response.freshness.lifetime - response.freshness.initial_age;
+  const WallTime now = worker_.loop().wall_now();
+  if (head.storing) line.time_to_live = response.freshness.TimeToLive(now);
   worker_.cells().Observe(
       worker_.node().metrics.first_byte_seconds,
       std::chrono::duration<double>(worker_.loop().now() - exchange_.started()).count());
   InvalidateStored(head);
   http::Fields extra;
-  if (!selection.whole()) extra = PartialFields(response, selection);
-  if (!collapsed_ && (selection.whole() || selection.status == 206)) {
+  if (!whole) extra = PartialFields(response, selection);
+  if (!collapsed_ && (whole || selection.status == 206)) {
     for (const http::FieldLine& own : head.withheld.lines()) extra.Add(own.name, own.value);
   }
-  if ((collapsed_ || head.aged) && response.freshness.initial_age >= seconds(1)) {
-    const auto age = std::chrono::floor<seconds>(response.freshness.initial_age).count();
-    extra.Add("age", std::to_string(age));
-  }
+  const auto age = std::chrono::floor<seconds>(response.freshness.Age(now)).count();
+  if ((collapsed_ || head.aged) && age >= 1) extra.Add("age", std::to_string(age));
   auto body = std::make_unique<FillBody>(std::move(reader_), selection.span, *worker_.node().store,
                                          worker_.loop(), exchange_, CountOf(reason_));
-  if (selection.whole()) {
+  if (whole) {
     return Deliver(selection.status, response.fields.lines(), &extra, line, std::move(body));
   }
   if (selection.status != 206) body.reset();
@@ -501,10 +520,15 @@ void Request::AskToSwitch() {
                                                    .exchange = exchange_,
                                                    .idle_timeout = limits.tunnel_idle_timeout,
                                                    .count = CountOf(reason_),
-                                                   .opened = [self = self_](http::Fields fields) {
-                                                     if (*self != nullptr)
-                                                       (*self)->OnSwitched(std::move(fields));
-                                                   }});
+                                                   .opened =
+                                                       [self = self_](http::Fields fields) {
+                                                         if (*self != nullptr)
+                                                           (*self)->OnSwitched(std::move(fields));
+                                                       },
+                                                   .fell_silent =
+                                                       [self = self_] {
+                                                         if (*self != nullptr) (*self)->OnSilence();
+                                                       }});
   upload_ = std::make_shared<Upload>(exchange_);
   if (!by_upgrade && !exchange_.has_body()) upload_->End();
   auto fill = std::make_shared<Fill>(key_, kPassWindow, node.store->purge_sequence());
@@ -528,6 +552,11 @@ void Request::OnSwitched(http::Fields fields) {
   responded_ = true;
   worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(reason_)]);
   exchange_.SwitchProtocol(fields.lines(), tunnel_->MakeSource(tunnel_));
+}
+
+void Request::OnSilence() {
+  worker_.cells().Add(worker_.node().metrics.idle_tunnels);
+  OnBodyEnd({});
 }
 
 /// RFC 8441 §5: to a CONNECT every 2xx is an agreement, and this one is none.
@@ -556,11 +585,30 @@ void Request::FailLoop() {
        "site leads back here. If that is meant, raise limits.max_hops.");
 }
 
+/// What this request waited for is an error. It is told so without asking: all at once those who
+/// waited would finish off an origin that is overloaded. Nothing of an answer that was for one
+/// visitor is told to another.
+void Request::FailLikeLeader(const FillHead& head) {
+  const http::Fields& fields = exchange_.request().fields;
+  if (head.told && Selects(head.selecting, fields, site_->settings)) {
+    const int status = head.response->status;
+    return FailAs(status, Reason::kOriginFailed,
+                  "The origin of this site answered " + std::to_string(status) +
+                      " to another request for this, and there is no copy that may be served.",
+                  *head.told);
+  }
+  Fail(Reason::kOriginFailed,
+       "The origin of this site failed to answer another request for this, and there is no copy "
+       "that may be served.");
+}
+
 void Request::Fail(Reason reason, std::string_view explanation) {
-  const int status = StatusOf(reason);
+  FailAs(StatusOf(reason), reason, explanation);
+}
+
+void Request::FailAs(int status, Reason reason, std::string_view explanation, http::Fields fields) {
   const std::string* page = site_ != nullptr ? site_->error_pages.Find(status) : nullptr;
   const std::string text = page != nullptr ? *page : ErrorText(status, reason, explanation, Id());
-  http::Fields fields;
   fields.Add("content-type", page != nullptr ? kPageType : "text/plain; charset=utf-8");
   fields.Add("content-length", std::to_string(text.size()));
   fields.Add("cache-control", "no-store");
@@ -640,7 +688,6 @@ ClientAddress Request::Client() const {
 void Request::OnFinished(const http::ExchangeOutcome& outcome) {
   if (!outcome.complete) worker_.cells().Add(worker_.node().metrics.aborted_responses);
   const bool idle = tunnel_ && tunnel_->idle();
-  if (idle) worker_.cells().Add(worker_.node().metrics.idle_tunnels);
   if (!worker_.access_log().enabled()) return;
   const http::RequestHead& head = exchange_.request();
   worker_.access_log().Add({.time = worker_.loop().wall_now(),

@@ -77,6 +77,9 @@ class Request final : public http::ExchangeHandler {
   // → validate | miss
   void Forward(Reason reason);
   void ForwardAlone();
+  FillTable::Claim ClaimFill();
+  bool MayJoin(const Fill& fill) const;
+  bool IsNotShared() const;
   bool LeadFill(const std::shared_ptr<Fill>& fill);
   void ValidateBehind();
   FetchOrder MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const;
@@ -100,11 +103,14 @@ class Request final : public http::ExchangeHandler {
   void Pass(Reason reason);
   void AskToSwitch();
   void OnSwitched(http::Fields fields);
+  void OnSilence();
   bool IsNoAgreement(int status) const;
 
   // → error
   void FailLoop();
+  void FailLikeLeader(const FillHead& head);
   void Fail(Reason reason, std::string_view explanation);
+  void FailAs(int status, Reason reason, std::string_view explanation, http::Fields fields = {});
 
   // → deliver → log
   void Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,

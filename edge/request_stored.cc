@@ -90,7 +90,7 @@ void Request::OnFirstSlice(storage::HeadRef head, const Selection& selection, Re
                          fetched ? Reason::kPartialMiss : reason);
   }
   // What is stored has another version by now, and was forgotten.
-  if (status.error().reason == "slice_changed" && reason != Reason::kStaleIfError) {
+  if (status.error().reason == kSliceChanged && reason != Reason::kStaleIfError) {
     stored_.reset();
     return Forward(Reason::kUriMiss);
   }
@@ -115,7 +115,7 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
     line.stored = true;
   }
   line.collapsed = collapsed_;
-  if (selection.whole()) {
+  if (response.status != 200 || selection.whole()) {
     extra.Add("age", std::to_string(age));
     return Deliver(selection.status, response.fields.lines(), &extra, line, std::move(first));
   }

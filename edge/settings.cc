@@ -256,6 +256,15 @@ Table LimitTable() {
              .least = "100ms",
              .most = "1h",
              .prose = "Without the client taking one byte that waits for it."});
+  table.Key(
+      "least_rate", &LimitSettings::least_rate,
+      {.fallback = "512B",
+       .least = "0B",
+       .most = "1GiB",
+       .prose = "Bytes a second that a client must send of a request's body on average of a "
+                "`body_timeout` in which it is waited for, and take of a response on average of a "
+                "`send_timeout` in which that waits for it. Slower: 408 (`slow_body`), and the "
+                "response is cut off (`slow_read`). Not of WebSockets. 0: no matter how slow."});
   table.Key("connections", &LimitSettings::connections,
             {.fallback = "100000",
              .least = "1",

@@ -90,7 +90,7 @@ void SlicedBody::OnChunk(storage::HeadRef head, Result<ChunkRef> chunk) {
 }
 
 /// The fill of slice `n`, which is begun unless it is under way already.
-std::shared_ptr<Fill> SlicedBody::Claim(uint64_t n) {
+FillTable::Claim SlicedBody::Claim(uint64_t n) {
   Node& node = worker_.node();
   const Key256 key = SliceKey(order_->head->head.key, ResponseOf(*order_->head), n);
   const std::vector<std::string>& tags = ResponseOf(*order_->head).tags;
@@ -98,7 +98,7 @@ std::shared_ptr<Fill> SlicedBody::Claim(uint64_t n) {
       key, order_->configuration->settings.cache.fill_window.bytes, *node.store,
       {.purge_sequence = node.store->purge_sequence(),
        .scopes = ScopesOfObject(order_->site->settings.name, order_->target, tags)});
-  if (!claim.lead) return claim.fill;
+  if (!claim.lead) return claim;
   // It may have been stored between the look into the store and the claim.
   storage::HeadRef head = node.store->Find(key);
   if (n == slice() && IsUsable(head)) {
@@ -107,7 +107,7 @@ std::shared_ptr<Fill> SlicedBody::Claim(uint64_t n) {
   } else {
     OriginFetch::Start(worker_, OrderFor(claim.fill, n));
   }
-  return claim.fill;
+  return claim;
 }
 
 void SlicedBody::Fetch() {
@@ -116,7 +116,9 @@ void SlicedBody::Fetch() {
                 Error{Fault::kClient, "only_if_cached", "the request wants a stored response"});
   }
   fetched_ = true;
-  reader_ = std::make_unique<FillReader>(Claim(slice()), worker_.loop(), [life = life_] {
+  FillTable::Claim claim = Claim(slice());
+  leads_ = claim.lead;
+  reader_ = std::make_unique<FillReader>(std::move(claim.fill), worker_.loop(), [life = life_] {
     if (life->owner != nullptr) life->owner->OnFill();
   });
   OnFill();  // it may have come further than we know
@@ -131,9 +133,12 @@ void SlicedBody::OnFill() {
       return;
     case Fill::Phase::kStreaming:
     case Fill::Phase::kWhole: {
-      auto body = std::make_unique<FillBody>(std::move(reader_), Wanted(), *worker_.node().store,
-                                             worker_.loop(), exchange_, count_);
-      AskAhead();
+      // The origin may send all of it where a slice was asked for: the rest is read there.
+      const bool whole = fill->head().response->status == 200;
+      auto body =
+          std::make_unique<FillBody>(std::move(reader_), whole ? span_ : Wanted(),
+                                     *worker_.node().store, worker_.loop(), exchange_, count_);
+      if (!whole) AskAhead();
       return Use(std::move(body));
     }
     case Fill::Phase::kStored:
@@ -141,8 +146,12 @@ void SlicedBody::OnFill() {
       return OnSliceHead(fill->stored());
     case Fill::Phase::kFailed:
       reader_.reset();
-      // Given up because its last reader left, just as we came.
-      if (fill->error().fault == Fault::kClient && attempts_ < kMostAttempts) return Obtain();
+      // Given up because its last reader left, just as we came; or what was refused to the request
+      // that it was made for may be given to this one.
+      if (attempts_ < kMostAttempts && fill->error().reason != kSliceChanged &&
+          (!leads_ || fill->error().fault == Fault::kClient)) {
+        return Obtain();
+      }
       return Fail(fill->reason(), fill->error());
   }
 }

@@ -30,7 +30,8 @@ struct SliceOrder {
 
 /// The body of a representation that is stored in slices, or a span of it: slice by slice from the
 /// store, and from the origin what is missing, one slice ahead. A slice that breaks off is asked
-/// for once more: its bytes are the same by its strong validator. Keeps the head alive.
+/// for once more: its bytes are the same by its strong validator. Where the origin sends the whole
+/// instead of a slice, the rest is taken of that. Keeps the head alive.
 class SlicedBody final : public http::BodySource {
  public:
   /// `exchange` is resumed when there is more, once Prepare is over or was never called.
@@ -66,7 +67,7 @@ class SlicedBody final : public http::BodySource {
   void Use(std::unique_ptr<http::BodySource> source);
   void Fail(Reason reason, Error error);
   void Tell();
-  std::shared_ptr<Fill> Claim(uint64_t n);
+  FillTable::Claim Claim(uint64_t n);
   void AskAhead();
   FetchOrder OrderFor(std::shared_ptr<Fill> fill, uint64_t n) const;
 
@@ -85,6 +86,7 @@ class SlicedBody final : public http::BodySource {
   bool obtaining_ = false;
   bool peeking_ = false;
   bool fetched_ = false;
+  bool leads_ = false;  ///< the fill being read was made for this one
   const std::shared_ptr<Life> life_;
 };
 

@@ -1,9 +1,11 @@
 #include "edge/slices.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 
 #include "http/conditional.h"
+#include "http/field_list.h"
 #include "runtime/chunk.h"
 #include "runtime/crypto.h"
 
@@ -12,6 +14,9 @@ namespace {
 
 /// Of a representation, so that positions can be added up. Longer ones do not exist.
 constexpr uint64_t kLongest = uint64_t{1} << 62;
+
+constexpr std::array<std::string_view, 5> kConditions = {
+    "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
 
 /// RFC 9110 §8.8.1, §13.1.5: a date counts where there is no tag, and where the representation was
 /// sent a second later or more.
@@ -75,8 +80,13 @@ std::optional<uint64_t> FirstSlice(const http::RequestHead& request, uint64_t sl
   if (!range) return std::nullopt;
   const auto specs = http::ParseRange(*range);
   if (!specs || specs->size() > http::kRangesInRequest) return std::nullopt;
+  // Whether the range counts at all is not known before the validators are (RFC 9110 §13.2.2).
+  for (const std::string_view name : kConditions) {
+    if (request.fields.Has(name)) return 0;
+  }
+  uint64_t first = kLongest;
+  for (const http::RangeSpec& spec : *specs) first = std::min(first, spec.first.value_or(0));
   // A position that no file reaches would only ask for a 416.
-  const uint64_t first = specs->front().first.value_or(0);
   return first < kLongest ? std::optional(first / slice_bytes) : std::nullopt;
 }
 
@@ -97,18 +107,32 @@ PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64
   } else {
     return answer;
   }
+  answer.total_bytes = total_bytes;
   answer.whole = WholeOf(response, total_bytes);
+  if (answer.kind == PartialAnswer::Kind::kSlice) http::RemoveContentDigests(&answer.whole.fields);
   return answer;
+}
+
+bool IsOfVersion(const http::ResponseHead& response, const StoredResponse& stored, WallTime now) {
+  return HasStrongValidator(response.fields, now) &&
+         SliceValidator(response.fields) == SliceValidator(stored.fields);
 }
 
 bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n,
                WallTime now) {
-  if (response.status != 206 || !HasStrongValidator(response.fields, now)) return false;
+  if (response.status != 206 || !IsOfVersion(response, stored, now)) return false;
   const auto content_range = RangeOf(response.fields);
-  return content_range && SliceValidator(response.fields) == SliceValidator(stored.fields) &&
-         *content_range->length == stored.slicing.total_bytes &&
+  return content_range && *content_range->length == stored.slicing.total_bytes &&
          ByteSpan{content_range->range->first, content_range->range->last + 1} ==
              SliceSpan(stored.slicing, n);
+}
+
+bool IsWholeOf(const http::ResponseHead& response, const StoredResponse& stored, WallTime now) {
+  const auto length = response.fields.Get("content-length");
+  constexpr std::string_view kCoding = "content-encoding";
+  return response.status == 200 && IsOfVersion(response, stored, now) &&
+         response.fields.Joined(kCoding) == stored.fields.Joined(kCoding) &&
+         (!length || *length == std::to_string(stored.slicing.total_bytes));
 }
 
 }  // namespace nearside::edge

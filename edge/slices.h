@@ -19,6 +19,9 @@
 
 namespace nearside::edge {
 
+/// Reason of the error that ends the fill of a slice when the origin has another version by now.
+inline constexpr std::string_view kSliceChanged = "slice_changed";
+
 /// The site's slice length, in whole chunks; 0: it has none.
 uint64_t SliceBytes(const SiteSettings& site);
 
@@ -32,8 +35,9 @@ Key256 SliceKey(const Key256& key, const StoredResponse& response, uint64_t n);
 /// What names the version of a representation that has slices: its ETag, or its Last-Modified.
 std::string_view SliceValidator(const http::Fields& fields);
 
-/// The slice in which the request's first range begins, where the length of the whole is not known:
-/// 0 for the last bytes of it. nullopt for a request without a range that could be answered.
+/// The slice in which the request's ranges begin, where the length of the whole is not known: 0 for
+/// the last bytes of it, and where a condition stands before the range. nullopt for a request
+/// without a range that could be answered.
 std::optional<uint64_t> FirstSlice(const http::RequestHead& request, uint64_t slice_bytes);
 
 /// What an answer to "Range: bytes=<slice n>" has brought.
@@ -43,7 +47,8 @@ struct PartialAnswer {
     kWhole,     ///< all of the representation: as good as a 200
     kSlice,     ///< exactly that slice
   } kind = Kind::kUnusable;
-  Slicing slicing;  ///< of kSlice
+  Slicing slicing;           ///< of kSlice
+  uint64_t total_bytes = 0;  ///< of the whole, of kWhole and kSlice
   /// Of kWhole and kSlice: the head of the 200 that it is a part of, Content-Length included.
   http::ResponseHead whole;
 };
@@ -52,8 +57,15 @@ struct PartialAnswer {
 PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64_t slice_bytes,
                           WallTime now);
 
+/// Whether a response is of the version that is stored, by a strong validator.
+bool IsOfVersion(const http::ResponseHead& response, const StoredResponse& stored, WallTime now);
+
 /// Whether a 206 carries exactly slice `n` of the stored representation, of the same version.
 bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n,
                WallTime now);
+
+/// Whether a 200 carries all of it, of the same version: origins need not heed Range (RFC 9110
+/// §14.2).
+bool IsWholeOf(const http::ResponseHead& response, const StoredResponse& stored, WallTime now);
 
 }  // namespace nearside::edge

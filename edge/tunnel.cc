@@ -88,6 +88,7 @@ void Tunnel::OnTimer() {
   idle_ = true;
   bytes_.Clear();
   End();
+  parts_.fell_silent();
 }
 
 void AskForWebSocket(http::RequestHead* head) {

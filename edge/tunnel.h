@@ -29,6 +29,9 @@ class Tunnel {
     BodyCount count;
     /// Run once, when the origin has agreed, with the fields of its answer.
     std::function<void(http::Fields)> opened;
+    /// Run once, when nobody has said anything for `idle_timeout`: the client has been told the
+    /// end, the origin is still to be.
+    std::function<void()> fell_silent;
   };
   explicit Tunnel(Parts parts);
   ~Tunnel();

@@ -87,9 +87,7 @@ void Worker::Reload(std::shared_ptr<const Configuration> configuration,
   }
   for (auto& listener : listeners_) listener->SetProxies(configuration_->trusted_proxies);
   // Sites may have other authorities or timeouts now; fetches under way keep the client they use.
-  for (auto& [origins, client] : clients_) retired_clients_.push_back(std::move(client));
   clients_.clear();
-  if (fetches_.empty()) retired_clients_.clear();
 }
 
 std::array<uint64_t, net::kProxyRefusals> Worker::proxy_refusals() const {
@@ -106,9 +104,9 @@ void Worker::Drain(milliseconds deadline, std::function<void()> done) {
   sessions_->Drain(deadline, std::move(done));
 }
 
-http::Client& Worker::ClientOf(const Site& site) {
+std::shared_ptr<http::Client> Worker::ClientOf(const Site& site) {
   auto& client = clients_[site.origin_set];
-  if (client) return *client;
+  if (client) return client;
   std::shared_ptr<net::TlsClient> tls;
   const bool wants_tls = std::any_of(site.origins.begin(), site.origins.end(),
                                      [](const http::Endpoint& origin) { return origin.tls; });
@@ -125,7 +123,7 @@ http::Client& Worker::ClientOf(const Site& site) {
   limits.connect_timeout = site.settings.connect_timeout;
   limits.head_timeout = limits.read_timeout = site.settings.origin_timeout;
   client = http::Client::Create(loop_, *resolver_, std::move(tls), limits);
-  return *client;
+  return client;
 }
 
 // SplitMix64 (Steele, Lea, Flood 2014).
@@ -163,12 +161,6 @@ void Worker::Disown(OriginFetch* fetch) {
   if (found == fetches_.end()) return;
   loop_.DisposeLater(std::move(found->second));
   fetches_.erase(found);
-  if (fetches_.empty() && !retired_clients_.empty()) {
-    // Not from inside one of their calls.
-    loop_.Post([this] {
-      if (fetches_.empty()) retired_clients_.clear();
-    });
-  }
 }
 
 http::SessionLimits Worker::LimitsOf(const LimitSettings& settings) {
@@ -184,6 +176,7 @@ http::SessionLimits Worker::LimitsOf(const LimitSettings& settings) {
   limits.idle_timeout = settings.idle_timeout;
   limits.body_timeout = settings.body_timeout;
   limits.send_timeout = settings.send_timeout;
+  limits.least_rate = settings.least_rate;
   return limits;
 }
 

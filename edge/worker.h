@@ -48,7 +48,7 @@ class Worker final : public http::Application {
   AccessBuffer& access_log() { return access_log_; }
   const std::shared_ptr<const Configuration>& configuration() const { return configuration_; }
   /// The connections to a site's origins, made when first wanted.
-  http::Client& ClientOf(const Site& site);
+  std::shared_ptr<http::Client> ClientOf(const Site& site);
   /// Random numbers to choose an origin by.
   OriginDraws Draw();
 
@@ -69,10 +69,8 @@ class Worker final : public http::Application {
   AccessBuffer access_log_;
   std::unique_ptr<net::Resolver> resolver_;
   /// By site and configuration: what is asked under the one before keeps its timeouts.
-  std::map<std::shared_ptr<OriginSet>, std::unique_ptr<http::Client>> clients_;
-  std::vector<std::unique_ptr<http::Client>>
-      retired_clients_;  ///< of configurations that were replaced
-  uint64_t draws_;       ///< state of a generator
+  std::map<std::shared_ptr<OriginSet>, std::shared_ptr<http::Client>> clients_;
+  uint64_t draws_;  ///< state of a generator
   std::unique_ptr<http::ServerSessions> sessions_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::vector<net::Listener*> tls_listeners_;

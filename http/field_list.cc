@@ -137,6 +137,10 @@ void RemoveHopByHop(Fields* fields) {
   for (std::string_view name : kAlways) fields->Remove(name);
 }
 
+void RemoveContentDigests(Fields* fields) {
+  for (const std::string_view name : {"content-digest", "content-md5"}) fields->Remove(name);
+}
+
 bool MayBeTrailer(std::string_view name) {
   return !std::binary_search(kNotInTrailers.begin(), kNotInTrailers.end(), name);
 }

@@ -49,6 +49,10 @@ bool ListHas(const Fields& fields, std::string_view name, std::string_view token
 /// Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade (RFC 9110 §7.6.1).
 void RemoveHopByHop(Fields* fields);
 
+/// Removes what sums up the content of one message (RFC 9530 §2, RFC 1864): for another message,
+/// that has another part of the representation.
+void RemoveContentDigests(Fields* fields);
+
 /// Whether a field (lower case) may stand behind a body: not framing, routing, authentication,
 /// controls or content format (RFC 9110 §6.5.1).
 bool MayBeTrailer(std::string_view name);

@@ -18,6 +18,7 @@ void Http1ResponseParser::Start(std::string_view method, ResponseHead* head, boo
   head_ = head;
   head->status = 0;
   head->fields.Clear();
+  head->http10 = false;
   to_head_request_ = method == "HEAD";
   websocket_ = websocket;
   step_ = Step::kStatusLine;
@@ -75,6 +76,7 @@ Refusal Http1ResponseParser::ReadStatusLine(std::string_view line) {
   if (!ReadVersion(line.substr(0, kVersionBytes), &framing_.http10, &is_version)) {
     return is_version ? Refusal::kBadVersion : Refusal::kBadStatusLine;
   }
+  head_->http10 = framing_.http10;
   const std::string_view rest = line.substr(kVersionBytes);
   const bool well_formed = rest.size() >= 4 && rest[0] == ' ' && rest[1] >= '1' && rest[1] <= '5' &&
                            IsDigit(rest[2]) && IsDigit(rest[3]) &&

@@ -28,6 +28,7 @@ struct RequestHead {
 struct ResponseHead {
   int status = 0;
   Fields fields;
+  bool http10 = false;  ///< it came by HTTP/1.0
 };
 
 /// "OK", "Not Found", …; "" for a status without a registered phrase.

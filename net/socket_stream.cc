@@ -17,6 +17,8 @@ namespace {
 constexpr uint32_t kFirstBudget = 64 << 10;
 // Waiting for a peer that has our FIN but still drinks from the socket's buffer, in linger periods.
 constexpr int kMaxLingerPeriods = 30;
+// ... and for one that takes what is left here bit by bit: enough for 1 KiB a second.
+constexpr int kMaxClosingPeriods = 150;
 
 }  // namespace
 
@@ -195,6 +197,13 @@ size_t SocketStream::OutstandingBytes() const {
   return unsent_bytes() + static_cast<size_t>(queued);
 }
 
+/// All is sent: what is left is the peer's end.
+void SocketStream::BeginLinger() {
+  state_ = State::kLingering;
+  lingering_->periods = 0;
+  RestartLinger();
+}
+
 void SocketStream::RestartLinger() {
   lingering_->outstanding = OutstandingBytes();
   lingering_->timer.Arm(lingering_->period);
@@ -202,7 +211,8 @@ void SocketStream::RestartLinger() {
 
 void SocketStream::OnLingerTimer() {
   bool progress = OutstandingBytes() < lingering_->outstanding;
-  bool patient = state_ == State::kClosing || ++lingering_->periods < kMaxLingerPeriods;
+  bool patient =
+      ++lingering_->periods < (state_ == State::kClosing ? kMaxClosingPeriods : kMaxLingerPeriods);
   if (progress && patient) {
     RestartLinger();
     return;

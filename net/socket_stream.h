@@ -111,6 +111,7 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   bool Fail(std::string_view reason, std::string message);
   bool FailWith(std::string_view what, int error_number);
   void Release();
+  void BeginLinger();
   void RestartLinger();
   void OnLingerTimer();
   size_t OutstandingBytes() const;

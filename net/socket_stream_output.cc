@@ -52,8 +52,7 @@ bool SocketStream::Flush() {
 bool SocketStream::OnAllSent() {
   if (state_ == State::kClosing) {
     shutdown(socket_.get(), SHUT_WR);
-    state_ = State::kLingering;
-    RestartLinger();
+    BeginLinger();
     if (input_ended_) return End(Error{Fault::kSelf, "closed", "closed by both sides"});
     return true;
   }

@@ -71,7 +71,7 @@ class Stream {
   virtual void ResumeReading() = 0;
   /// Sends what was produced, then close_notify and FIN, waits for the peer's FIN for at most
   /// `linger`, and ends with OnClosed. No more Produce. A slow peer is waited for while it takes
-  /// bytes; one that takes none for `linger` is left (close_timeout).
+  /// bytes, 150 times `linger` at most; one that takes none for `linger` is left (close_timeout).
   virtual void Close(milliseconds linger = milliseconds(2000)) = 0;
   /// Sends what was produced, then close_notify and FIN, and goes on reading. No more Produce. The
   /// handler still calls Close or Abort.

@@ -55,6 +55,7 @@ class PooledCall final : public Call, private ResponseSink, private net::TurnEnd
   void OnInterim(int status, const Fields& fields) override { handler_->OnInterim(status, fields); }
   void OnHead(ResponseHead&& head) override { handler_->OnHead(std::move(head)); }
   void OnBody(std::span<const uint8_t> bytes) override { handler_->OnBody(bytes); }
+  void OnPeerEnd() override { handler_->OnPeerEnd(); }
   void OnEnd(const Fields& trailers) override;
   void OnFailure(const Error& error, bool unanswered) override;
   void OnTurnEnd() override;

@@ -61,7 +61,9 @@ class CallHandler {
   virtual void OnHead(ResponseHead&& head) = 0;
   /// Decoded body bytes, valid during the call.
   virtual void OnBody(std::span<const uint8_t> bytes) = 0;
-  /// The response is whole by its framing. Last call.
+  /// After a 101: the server has ended its side, and hears ours until that ends as well.
+  virtual void OnPeerEnd() {}
+  /// The response is whole by its framing; after a 101, both sides have ended. Last call.
   virtual void OnEnd(const Fields& trailers) = 0;
   /// The call failed; nothing more comes. Before or after OnHead. Last call. Errors: kOrigin
   /// connect_*, tls_*, no_such_name, resolve_*, head_timeout, read_timeout, closed_early (the
@@ -97,8 +99,8 @@ class Client {
   /// With `head.protocol` "websocket" (and method GET) it asks for that by Upgrade, on a connection
   /// of its own if there is room, once. OnHead with 101: agreed (the fields of the handshake are
   /// the handler's to check); from here on `body` is sent and OnBody comes as it is, in no framing,
-  /// in no time limits, and not counted in `connections`; the end of either is a FIN. Any other
-  /// head is an ordinary answer, and `body` is not asked.
+  /// in no time limits, and not counted in `connections`; the end of either is a FIN, behind which
+  /// the other may still speak. Any other head is an ordinary answer, and `body` is not asked.
   virtual std::unique_ptr<Call> Start(const Endpoint& endpoint, const RequestHead& head,
                                       std::unique_ptr<BodySource> body,
                                       std::optional<uint64_t> body_bytes, CallHandler* handler) = 0;

@@ -83,7 +83,7 @@ bool ClientConnection::Produce(net::Output& output) {
   }
   source_waits_ = sent == Sent::kWaiting;
   if (sent == Sent::kFailed) {
-    FailWith(Error{Fault::kClient, "body_failed", peer_ + ": the body to send to it broke off"});
+    FailWith(BodyFailed());
     return false;
   }
   // The time the request takes is not the server's.
@@ -147,10 +147,13 @@ ClientConnection::Sent ClientConnection::SendUnframed(net::Output& output) {
       case BodySource::State::kWait:
         return Sent::kWaiting;
       case BodySource::State::kFailed:
-        return Sent::kFailed;
+        broken_ = true;
+        loop_.AtTurnEnd(&later_);
+        return Sent::kWaiting;
       case BodySource::State::kEnd:
         body_done_ = true;
         stream_->EndSending();
+        if (input_ended_) loop_.AtTurnEnd(&later_);  // so have both
         return Sent::kAll;
       case BodySource::State::kReady:
         break;
@@ -270,12 +273,37 @@ void ClientConnection::OnEnd() {
   if (!pending_.empty()) return;  // first what came before
   if (sink_ == nullptr) {
     Leave();
+  } else if (switched_) {
+    OnSwitchedEnd();
   } else if (answered_ && parser_.EndOfInput() == ParseEvent::kEnd) {
     OnResponseEnd(false);
   } else {
     Fail("closed_early", "closed the connection before its answer was whole");
   }
 }
+
+/// After a 101 each side ends for itself: what we have to send is sent before the connection is
+/// closed.
+void ClientConnection::OnSwitchedEnd() {
+  if (!std::exchange(end_told_, true)) sink_->OnPeerEnd();
+  if (sink_ != nullptr && body_done_ && stream_->unsent_bytes() == 0) OnResponseEnd(false);
+}
+
+/// The body of a tunnel broke off: what it had brought before leaves first.
+void ClientConnection::EndBroken() {
+  if (stream_->unsent_bytes() > 0) return;
+  ResponseSink* sink = std::exchange(sink_, nullptr);
+  Retire();
+  if (sink != nullptr) sink->OnFailure(BodyFailed(), false);
+}
+
+void ClientConnection::OnDrained() {
+  if (gone_ || !switched_) return;
+  if (broken_) return EndBroken();
+  if (input_ended_) OnEnd();
+}
+
+void ClientConnection::OnLater() { broken_ && !gone_ ? EndBroken() : ParsePending(); }
 
 void ClientConnection::OnClosed(const Error& why) {
   if (gone_) return;
@@ -288,6 +316,10 @@ void ClientConnection::OnClosed(const Error& why) {
 
 void ClientConnection::Fail(std::string_view reason, std::string_view what) {
   FailWith(Error{Fault::kOrigin, std::string(reason), peer_ + " " + std::string(what)});
+}
+
+Error ClientConnection::BodyFailed() const {
+  return {Fault::kClient, "body_failed", peer_ + ": the body to send to it broke off"};
 }
 
 void ClientConnection::FailWith(const Error& error) {

@@ -25,14 +25,15 @@ struct ClientRequest {
   bool body_touched = false;  ///< bytes of the body have been sent: it cannot be sent again
 };
 
-/// Who uses a connection for one request. Told in this order: interims, head, body, end; or
-/// failure.
+/// Who uses a connection for one request. Told in this order: interims, head, body, after a 101 the
+/// peer's end, end; or failure.
 class ResponseSink {
  public:
   virtual ~ResponseSink() = default;
   virtual void OnInterim(int status, const Fields& fields) = 0;
   virtual void OnHead(ResponseHead&& head) = 0;
   virtual void OnBody(std::span<const uint8_t> bytes) = 0;
+  virtual void OnPeerEnd() = 0;
   virtual void OnEnd(const Fields& trailers) = 0;
   /// `unanswered`: a kept connection died before a byte of the response came.
   virtual void OnFailure(const Error& error, bool unanswered) = 0;
@@ -81,6 +82,7 @@ class ClientConnection final : public net::StreamHandler, public net::Disposable
   void OnBytes(std::span<const uint8_t> bytes) override;
   void OnEnd() override;
   bool Produce(net::Output& output) override;
+  void OnDrained() override;
   void OnClosed(const Error& why) override;
 
   void Parse(std::string_view* input);
@@ -88,11 +90,15 @@ class ClientConnection final : public net::StreamHandler, public net::Disposable
   bool Deliver(ParseEvent event, bool followed);
   void OnResponseHead();
   void OnResponseEnd(bool followed);
+  void OnSwitchedEnd();
+  void EndBroken();
+  void OnLater();
   Sent SendHead(net::Output& output);
   Sent SendBody(net::Output& output);
   Sent SendUnframed(net::Output& output);
   void Fail(std::string_view reason, std::string_view what);
   void FailWith(const Error& error);
+  Error BodyFailed() const;
   void OnTimer();
   void Wait(milliseconds limit);
   void Leave();
@@ -100,7 +106,7 @@ class ClientConnection final : public net::StreamHandler, public net::Disposable
   class Later final : public net::TurnEnd {
    public:
     explicit Later(ClientConnection& connection) : connection_(connection) {}
-    void OnTurnEnd() override { connection_.ParsePending(); }
+    void OnTurnEnd() override { connection_.OnLater(); }
 
    private:
     ClientConnection& connection_;
@@ -138,6 +144,8 @@ class ClientConnection final : public net::StreamHandler, public net::Disposable
   bool answered_ = false;  ///< a byte of the response has come
   bool head_received_ = false;
   bool switched_ = false;  ///< by 101: both bodies are unframed
+  bool end_told_ = false;  ///< of the peer's side, after that
+  bool broken_ = false;    ///< our side broke off, after that
   std::string pending_;    ///< received while paused
 };
 

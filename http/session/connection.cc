@@ -31,7 +31,11 @@ void Connection::OnTimer() {
     if (deadlines_[i] > now) continue;
     const Wait wait = static_cast<Wait>(i);
     Forget(wait);
-    if (wait != Wait::kSend || SendingStalled()) OnTimeout(wait);
+    const Pace pace = wait == Wait::kSend ? LookAtSending() : Pace::kStalled;
+    if (pace == Pace::kStalled) OnTimeout(wait);
+    if (pace != Pace::kSlow) continue;
+    ++context_.counters.slow_reads;
+    Kill("slow_read");
   }
   if (ended_) return;
   const MonoTime next = *std::min_element(deadlines_.begin(), deadlines_.end());
@@ -46,11 +50,15 @@ void Connection::WatchSending() {
   Expect(Wait::kSend, limits_.send_timeout);
 }
 
-bool Connection::SendingStalled() {
-  if (stream_->unsent_bytes() == 0 && !OutputWaits()) return false;
-  if (stream_->counters().bytes_out == sent_at_watch_) return true;
+Connection::Pace Connection::LookAtSending() {
+  const bool socket_full = stream_->unsent_bytes() > 0;
+  if (!socket_full && !OutputWaits()) return Pace::kSteady;
+  const uint64_t taken = stream_->counters().bytes_out - sent_at_watch_;
+  if (taken == 0) return Pace::kStalled;
+  // It has been full all the while: a watch is over when all has been sent.
+  if (socket_full && IsHeldToRate() && taken < LeastBytes(limits_.send_timeout)) return Pace::kSlow;
   WatchSending();
-  return false;
+  return Pace::kSteady;
 }
 
 void Connection::OnDrained() {

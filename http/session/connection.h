@@ -72,8 +72,16 @@ class Connection : public net::StreamHandler, public net::Disposable {
   /// To be called at the end of Produce: watches that what waits to be sent makes progress.
   void WatchSending();
   virtual void OnTimeout(Wait wait) = 0;
-  /// kSend is over: whether the client has taken nothing of what waits. False: it is watched on.
-  virtual bool SendingStalled();
+  /// How the client has taken what waited for it while it was watched.
+  enum class Pace { kSteady, kSlow, kStalled };
+  /// kSend is over. kSteady: it is watched on. kStalled: it has taken nothing.
+  virtual Pace LookAtSending();
+  /// Whether least_rate holds for what is being sent.
+  virtual bool IsHeldToRate() const { return true; }
+  /// What least_rate makes of so long a time, in bytes.
+  uint64_t LeastBytes(milliseconds span) const {
+    return limits_.least_rate.bytes * static_cast<uint64_t>(span.count()) / 1000;
+  }
   /// Whether something could be sent but for the client (window, socket).
   virtual bool OutputWaits() const = 0;
 

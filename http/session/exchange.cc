@@ -24,7 +24,15 @@ class OwnedText final : public BodySource {
 }  // namespace
 
 std::string_view VersionName(Version version) {
-  return version == Version::kHttp2 ? "HTTP/2" : "HTTP/1.1";
+  switch (version) {
+    case Version::kHttp10:
+      return "HTTP/1.0";
+    case Version::kHttp11:
+      return "HTTP/1.1";
+    case Version::kHttp2:
+      return "HTTP/2";
+  }
+  return "";
 }
 
 std::unique_ptr<BodySource> TextBody(std::string_view text) {

@@ -16,8 +16,8 @@
 
 namespace nearside::http {
 
-enum class Version { kHttp11, kHttp2 };
-std::string_view VersionName(Version version);  ///< "HTTP/1.1", "HTTP/2"
+enum class Version { kHttp10, kHttp11, kHttp2 };
+std::string_view VersionName(Version version);  ///< "HTTP/1.0", "HTTP/1.1", "HTTP/2"
 
 /// How an exchange ended, told once.
 struct ExchangeOutcome {
@@ -84,8 +84,9 @@ class Exchange {
                        std::span<const FieldLine> extra, std::unique_ptr<BodySource> body) = 0;
   /// Instead of Respond, to a request with a protocol: agrees to it, by 101 or, over HTTP/2, 200.
   /// From here on bytes go both ways as they come: the client's are OnBody, its end is OnBodyEnd;
-  /// those of `body` are sent, and its end ends the exchange. Lines are copied. A drain ends it at
-  /// once.
+  /// those of `body` are sent, and its end as an end. The exchange is over when both have ended; a
+  /// client that goes on is heard until it says nothing for a body_timeout. Lines are copied. A
+  /// drain ends it at once.
   virtual void SwitchProtocol(std::span<const FieldLine> lines,
                               std::unique_ptr<BodySource> body) = 0;
   /// The body source that answered kWait has more (or an end, or a failure).

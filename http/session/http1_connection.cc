@@ -94,8 +94,10 @@ bool Http1Connection::MayParse() const {
 void Http1Connection::PassOn(std::string_view* input) {
   if (input->empty() || !MayParse() || handler_ == nullptr) return;
   parsing_ = true;
+  if (half_closed_) WatchBody();
   unconsumed_ += input->size();
   handler_->OnBody(AsBytes(std::exchange(*input, {})));
+  if (unconsumed_ >= limits().stream_window) Forget(Wait::kBody);  // now it is us who are slow
   parsing_ = false;
 }
 
@@ -167,13 +169,33 @@ void Http1Connection::OnHead() {
   discarded_ = 0;
   responded_ = false;
   body_sent_ = 0;
-  if (has_body_ && !awaits_continue_) Expect(Wait::kBody, limits().body_timeout);
+  if (has_body_ && !awaits_continue_) WatchBody();
   if (RefuseEarly()) return;
   if (!request_.protocol.empty() && !context().application.TakesWebSocket()) {
     request_.protocol.clear();
   }
   context().application.OnRequest(*this);
   if (handler_ == nullptr && !responded_ && !aborted_) Answer(500, "no_answer");
+}
+
+/// From here on the client owes what comes of the body.
+void Http1Connection::WatchBody() {
+  last_piece_ = loop().now();
+  received_at_watch_ = body_received_;
+  Expect(Wait::kBody, limits().body_timeout);
+}
+
+/// kBody is over: the body must have come on, and not too slowly.
+void Http1Connection::LookAtBody() {
+  const bool silent = loop().now() - last_piece_ >= limits().body_timeout;
+  const bool slow = body_received_ - received_at_watch_ < LeastBytes(limits().body_timeout);
+  if (!silent && !slow) {
+    received_at_watch_ = body_received_;
+    return Expect(Wait::kBody, limits().body_timeout);
+  }
+  ++(silent ? counters().timeouts : counters().slow_bodies);
+  const std::string_view reason = silent ? "timeout" : "slow_body";
+  active_ ? FailExchange(kRequestTimeout, reason) : Reset(reason);
 }
 
 /// Answers what no application is asked about.
@@ -195,7 +217,8 @@ void Http1Connection::OnBodyPiece() {
   const std::span<const uint8_t> piece = parser_.body();
   body_received_ += piece.size();
   awaits_continue_ = false;
-  Expect(Wait::kBody, limits().body_timeout);
+  last_piece_ = loop().now();
+  if (!Expects(Wait::kBody)) WatchBody();
   if (limits().body.bytes != 0 && body_received_ > limits().body.bytes && active_ && !responded_) {
     ++counters().too_large;
     FailExchange(kBodyTooLarge, "body_too_large");
@@ -248,6 +271,7 @@ void Http1Connection::CheckInputEnd() {
   if (!input_ended_ || !pending_.empty() || phase_ != Phase::kOpen) return;
   if (switched_) {
     if (std::exchange(receiving_body_, false) && handler_ != nullptr) handler_->OnBodyEnd({});
+    if (half_closed_) FinishSwitched();
   } else if (receiving_body_) {
     Reset("client_gone");
   } else if (!active_) {
@@ -256,7 +280,8 @@ void Http1Connection::CheckInputEnd() {
 }
 
 void Http1Connection::OnClosed(const Error& why) {
-  FinishExchange({false, body_sent_, why.reason == "close_timeout" ? "timeout" : "client_gone"});
+  const std::string_view reason = why.reason == "close_timeout" ? "timeout" : "client_gone";
+  FinishExchange({half_closed_, body_sent_, half_closed_ ? "" : reason});
   End();
 }
 
@@ -265,13 +290,15 @@ void Http1Connection::OnTimeout(Wait wait) {
     Close();
     return;
   }
-  // Its response is on the way: what is missing of the body is looked at behind it.
-  if (wait == Wait::kBody && active_ && responded_) return;
+  if (wait == Wait::kBody && half_closed_) return FinishSwitched();
+  if (wait == Wait::kBody) {
+    // Its response is on the way: what is missing of the body is looked at behind it.
+    if (!active_ || !responded_) LookAtBody();
+    return;
+  }
   ++counters().timeouts;
   if (wait == Wait::kHead) {
     AnswerAndClose(kRequestTimeout, "head_timeout");
-  } else if (wait == Wait::kBody && active_) {
-    FailExchange(kRequestTimeout, "timeout");
   } else {
     Reset("timeout");
   }
@@ -285,7 +312,7 @@ void Http1Connection::ConsumedBody(size_t n) {
   const bool was_full = unconsumed_ >= limits().stream_window;
   unconsumed_ -= std::min(n, unconsumed_);
   if (!was_full || unconsumed_ >= limits().stream_window) return;
-  if (receiving_body_ && !switched_) Expect(Wait::kBody, limits().body_timeout);
+  if (receiving_body_ && (!switched_ || half_closed_)) WatchBody();
   if (!parsing_) loop().AtTurnEnd(&later_);
 }
 

@@ -47,12 +47,15 @@ class Http1Connection final : public Connection, private Exchange {
   // Connection
   void OnTimeout(Wait wait) override;
   bool OutputWaits() const override;
+  bool IsHeldToRate() const override { return !switched_; }
 
   // Exchange
   const RequestHead& request() const override { return request_; }
   void SetScheme(std::string_view scheme) override { request_.scheme = scheme; }
   bool has_body() const override { return has_body_; }
-  Version version() const override { return Version::kHttp11; }
+  Version version() const override {
+    return parser_.framing().http10 ? Version::kHttp10 : Version::kHttp11;
+  }
   const net::Stream& stream() const override { return Connection::stream(); }
   uint64_t id() const override { return id_; }
   MonoTime started() const override { return started_; }
@@ -75,6 +78,8 @@ class Http1Connection final : public Connection, private Exchange {
   void OnHead();
   bool RefuseEarly();
   void OnBodyPiece();
+  void WatchBody();
+  void LookAtBody();
   void OnRequestEnd();
   void CheckInputEnd();
   void BeginRequest();
@@ -92,6 +97,8 @@ class Http1Connection final : public Connection, private Exchange {
   void FailExchange(int status, std::string_view reason);
   void Reset(std::string_view reason);
   void Close();
+  void EndOurSide();
+  void FinishSwitched();
 
   /// Work that must not be done inside a call of the application's.
   class Later final : public net::TurnEnd {
@@ -123,8 +130,11 @@ class Http1Connection final : public Connection, private Exchange {
   bool awaits_continue_ = false;
   bool keep_alive_ = false;
   bool aborted_ = false;
-  bool switched_ = false;  ///< to another protocol: no more HTTP comes
+  bool switched_ = false;     ///< to another protocol: no more HTTP comes
+  bool half_closed_ = false;  ///< after that: our side has ended, the client's has not
   uint64_t body_received_ = 0;
+  uint64_t received_at_watch_ = 0;  ///< of it, when it was last looked at
+  MonoTime last_piece_;
   size_t unconsumed_ = 0;  ///< given to the handler and not yet ConsumedBody
   uint64_t discarded_ = 0;
   std::unique_ptr<ExchangeHandler> handler_;

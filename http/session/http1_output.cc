@@ -35,6 +35,10 @@ bool Http1Connection::Produce(net::Output& output) {
       return false;
     }
     if (sent != Sent::kAll) break;
+    if (switched_ && receiving_body_) {
+      EndOurSide();
+      break;
+    }
     FinishExchange({true, body_sent_, ""});
     AfterResponse();
     if (!pending_.empty()) ParsePending();
@@ -107,7 +111,7 @@ Http1Connection::Sent Http1Connection::SendPiece(std::span<const uint8_t> piece,
 }
 
 bool Http1Connection::OutputWaits() const {
-  if (phase_ == Phase::kClosing) return false;
+  if (phase_ == Phase::kClosing || half_closed_) return false;
   if (head_sent_ < head_.size()) return true;
   return active_ && responded_ && !body_waits_;
 }
@@ -158,6 +162,18 @@ void Http1Connection::SwitchProtocol(std::span<const FieldLine> lines,
   loop().AtTurnEnd(&later_);  // what came behind the request is the new protocol's
 }
 
+/// The client may have more to say: it is heard until it ends as well.
+void Http1Connection::EndOurSide() {
+  if (std::exchange(half_closed_, true)) return;
+  Connection::stream().EndSending();
+  WatchBody();
+}
+
+void Http1Connection::FinishSwitched() {
+  FinishExchange({true, body_sent_, ""});
+  Close();
+}
+
 void Http1Connection::ChooseFraming(int status, std::optional<std::string_view> length) {
   omit_body_ = request_.method == "HEAD" || StatusHasNoContent(status);
   chunked_ = false;
@@ -203,7 +219,7 @@ void Http1Connection::WantBody() {
   if (!awaits_continue_ || responded_) return;
   awaits_continue_ = false;
   AppendInterimHead(100, {}, &head_);
-  Expect(Wait::kBody, limits().body_timeout);
+  WatchBody();
   Connection::stream().WantWrite();
 }
 
@@ -242,7 +258,7 @@ void Http1Connection::AfterResponse() {
   if (!keep_alive_ || awaits_continue_ || !small) {
     Close();
   } else {
-    Expect(Wait::kBody, limits().body_timeout);
+    WatchBody();
     UpdateReading();
   }
 }

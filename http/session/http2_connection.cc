@@ -118,28 +118,40 @@ void Http2Connection::OnClosed(const Error& why) {
 }
 
 /// PING and SETTINGS are answered whatever the windows: they are no progress.
-bool Http2Connection::SendingStalled() {
-  if (Connection::SendingStalled()) return true;
-  const bool window_closed = nghttp2_session_get_remote_window_size(session_.get()) <= 0;
-  const bool stalled = window_closed && ready_ > 0 && data_sent_ == data_at_watch_;
-  data_at_watch_ = data_sent_;
-  if (!stalled) BreakStalled();
-  return stalled;
+Connection::Pace Http2Connection::LookAtSending() {
+  const Pace pace = Connection::LookAtSending();
+  if (pace != Pace::kSteady) return pace;
+  const bool window_closed =
+      ready_ > 0 && nghttp2_session_get_remote_window_size(session_.get()) <= 0;
+  const uint64_t moved = data_sent_ - std::exchange(data_at_watch_, data_sent_);
+  if (window_closed && moved == 0) return Pace::kStalled;
+  if (window_closed && IsHeldToRate() && moved < LeastBytes(limits().send_timeout)) {
+    return Pace::kSlow;
+  }
+  BreakStalled();
+  return Pace::kSteady;
 }
 
-/// Responses whose stream's window has been closed since the last look. Those that only wait for
-/// their turn are left alone.
+bool Http2Connection::IsHeldToRate() const {
+  return std::none_of(live_.begin(), live_.end(),
+                      [](const auto& exchange) { return exchange->switched; });
+}
+
+/// Responses whose stream's window has been closed since the last look, or opened by too little.
+/// Those that only wait for their turn are left alone.
 void Http2Connection::BreakStalled() {
   for (const auto& exchange : live_) {
     const bool waits =
         exchange->headers_sent && !exchange->deferred && !exchange->done_queued &&
         nghttp2_session_get_stream_remote_window_size(session_.get(), exchange->stream_id) <= 0;
-    if (!waits || exchange->sent != exchange->sent_at_watch) {
-      exchange->sent_at_watch = waits ? exchange->sent : UINT64_MAX;
-      continue;
-    }
-    ++counters().timeouts;
-    Break(exchange.get(), "timeout", NGHTTP2_CANCEL);
+    const uint64_t before =
+        std::exchange(exchange->sent_at_watch, waits ? exchange->sent : UINT64_MAX);
+    if (!waits || before == UINT64_MAX) continue;
+    const uint64_t moved = exchange->sent - before;
+    const bool slow = !exchange->switched && moved < LeastBytes(limits().send_timeout);
+    if (moved > 0 && !slow) continue;
+    ++(moved == 0 ? counters().timeouts : counters().slow_reads);
+    Break(exchange.get(), moved == 0 ? "timeout" : "slow_read", NGHTTP2_CANCEL);
   }
 }
 
@@ -160,21 +172,42 @@ void Http2Connection::OnTimeout(Wait wait) {
       Kill("timeout");
       return;
     case Wait::kBody:
-      break;
+      LookAtBodies();
+      return;
   }
+}
+
+/// Whether it is the client who is waited for, and not we who have given it no window.
+bool Http2Connection::IsBodyAwaited(const Http2Exchange& exchange) const {
+  if (nghttp2_session_get_local_window_size(session_.get()) <= 0) return false;
+  return exchange.dispatched && !exchange.request_ended && !exchange.responded &&
+         !exchange.done_queued && !exchange.awaits_continue && exchange.head.protocol.empty() &&
+         exchange.unconsumed < limits().stream_window;
+}
+
+/// Bodies must have come on since the last look, and not too slowly.
+void Http2Connection::LookAtBodies() {
   bool others = false;
   const MonoTime now = loop().now();
   for (const auto& exchange : live_) {
-    const bool awaited = exchange->dispatched && !exchange->request_ended && !exchange->responded &&
-                         !exchange->done_queued && !exchange->awaits_continue &&
-                         exchange->head.protocol.empty() &&
-                         exchange->unconsumed < limits().stream_window;
-    if (!awaited || now - exchange->last_input < limits().body_timeout) {
+    const bool patient = now - exchange->last_input < limits().body_timeout;
+    if (exchange->half_closed && exchange->unconsumed < limits().stream_window && !patient) {
+      EndExchange(exchange.get());
+      stream().WantWrite();
+      continue;
+    }
+    const bool awaited = IsBodyAwaited(*exchange);
+    const uint64_t before =
+        std::exchange(exchange->received_at_watch, awaited ? exchange->received : UINT64_MAX);
+    const bool silent = awaited && !patient;
+    const bool slow = awaited && before != UINT64_MAX &&
+                      exchange->received - before < LeastBytes(limits().body_timeout);
+    if (!silent && !slow) {
       others = others || !exchange->request_ended;
       continue;
     }
-    ++counters().timeouts;
-    FailBody(exchange.get(), 408, "timeout");
+    ++(silent ? counters().timeouts : counters().slow_bodies);
+    FailBody(exchange.get(), 408, silent ? "timeout" : "slow_body");
   }
   if (others) Expect(Wait::kBody, limits().body_timeout);
   ProcessDone();

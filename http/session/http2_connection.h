@@ -54,8 +54,11 @@ class Http2Connection final : public Connection {
 
   // Connection
   void OnTimeout(Wait wait) override;
-  bool SendingStalled() override;
+  Pace LookAtSending() override;
+  bool IsHeldToRate() const override;
   void BreakStalled();
+  void LookAtBodies();
+  bool IsBodyAwaited(const Http2Exchange& exchange) const;
   bool OutputWaits() const override { return unsent_from_ < unsent_.size() || ready_ > 0; }
 
   // nghttp2's callbacks of the receiving side (http2_request.cc). What they answer goes to nghttp2.
@@ -84,6 +87,7 @@ class Http2Connection final : public Connection {
   int SendData(const nghttp2_frame& frame, const uint8_t* frame_header, size_t size);
   void AddLines(std::span<const FieldLine> lines, uint8_t flags);
   void OnResponseSent(Http2Exchange* exchange);
+  void EndExchange(Http2Exchange* exchange);
   bool AppendUnsent(net::Output& output);
   void CloseWhenDone();
 

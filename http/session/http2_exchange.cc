@@ -21,9 +21,10 @@ void Http2Exchange::Reset(int32_t stream) {
   field_bytes = field_lines = 0;
   dispatched = has_request_body = request_ended = false;
   received = 0;
+  received_at_watch = UINT64_MAX;
   unconsumed = 0;
   handler.reset();
-  responded = switched = headers_sent = deferred = false;
+  responded = switched = half_closed = headers_sent = deferred = false;
   left.reset();
   body.reset();
   piece = {};

@@ -62,13 +62,15 @@ class Http2Exchange final : public Exchange {
   bool dispatched = false;  ///< the application has been told of it, or we answered
   bool has_request_body = false;
   bool request_ended = false;
-  uint64_t received = 0;  ///< of the body
+  uint64_t received = 0;                    ///< of the body
+  uint64_t received_at_watch = UINT64_MAX;  ///< when it was last looked at, if it was awaited
   size_t unconsumed = 0;
   std::unique_ptr<ExchangeHandler> handler;
 
   // The response.
   bool responded = false;
-  bool switched = false;  ///< to another protocol: DATA is not HTTP's
+  bool switched = false;     ///< to another protocol: DATA is not HTTP's
+  bool half_closed = false;  ///< after that: our side has ended, the client's has not
   bool headers_sent = false;
   bool deferred = false;         ///< the source said kWait, and nghttp2 was told
   std::optional<uint64_t> left;  ///< of Content-Length

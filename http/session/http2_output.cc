@@ -119,9 +119,21 @@ int Http2Connection::OnFrameSent(const nghttp2_frame& frame) {
 }
 
 void Http2Connection::OnResponseSent(Http2Exchange* exchange) {
+  if (exchange->switched && !exchange->request_ended && !exchange->done_queued) {
+    // The client may have more to say: it is heard until it ends as well.
+    exchange->half_closed = exchange->deferred = true;
+    exchange->last_input = loop().now();
+    --ready_;
+    if (!Expects(Wait::kBody)) Expect(Wait::kBody, limits().body_timeout);
+    return;
+  }
+  EndExchange(exchange);
+}
+
+/// Its response has been sent. RFC 9113 §8.1: the rest of the request is not needed.
+void Http2Connection::EndExchange(Http2Exchange* exchange) {
   QueueDone(exchange, true, "");
   if (exchange->request_ended) return;
-  // RFC 9113 §8.1: the rest of the request is not needed.
   ++own_resets_;
   nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, exchange->stream_id,
                             NGHTTP2_NO_ERROR);
@@ -254,7 +266,7 @@ void Http2Connection::SubmitResponse(Http2Exchange* exchange, int status,
 }
 
 void Http2Connection::ResumeBody(Http2Exchange* exchange) {
-  if (!exchange->deferred || exchange->done_queued || silent_) return;
+  if (!exchange->deferred || exchange->half_closed || exchange->done_queued || silent_) return;
   exchange->deferred = false;
   ++ready_;
   nghttp2_session_resume_data(session_.get(), exchange->stream_id);

@@ -247,6 +247,7 @@ void Http2Connection::EndRequest(Http2Exchange* exchange) {
   if (exchange->handler != nullptr && !exchange->done_queued) {
     exchange->handler->OnBodyEnd(exchange->trailers);
   }
+  if (exchange->half_closed) QueueDone(exchange, true, "");
 }
 
 int Http2Connection::OnData(int32_t stream_id, std::span<const uint8_t> bytes) {
@@ -270,6 +271,8 @@ int Http2Connection::OnData(int32_t stream_id, std::span<const uint8_t> bytes) {
   }
   exchange->unconsumed += bytes.size();
   exchange->handler->OnBody(bytes);
+  // Now it is us who are slow.
+  if (exchange->unconsumed >= limits().stream_window) exchange->received_at_watch = UINT64_MAX;
   return 0;
 }
 
@@ -293,7 +296,8 @@ int Http2Connection::OnStreamClose(int32_t stream_id) {
   if (!exchange->dispatched || exchange->finished) {
     Release(exchange);  // no handler was ever told of it, or all have been
   } else {
-    QueueDone(exchange, false, exchange->reset_by_client ? "client_reset" : "bad_request");
+    const std::string_view reason = exchange->reset_by_client ? "client_reset" : "bad_request";
+    QueueDone(exchange, exchange->half_closed, exchange->half_closed ? "" : reason);
   }
   return 0;
 }

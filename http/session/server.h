@@ -28,6 +28,9 @@ struct SessionLimits {
   milliseconds idle_timeout = seconds(120);  ///< without a request under way
   milliseconds body_timeout = seconds(30);   ///< without a byte of an expected request body
   milliseconds send_timeout = seconds(30);   ///< without the socket taking a byte that waits
+  /// A second: of a request's body that is awaited through a body_timeout, and of what waits for
+  /// the client through a send_timeout. Not of WebSockets. 0: no matter how slow.
+  ByteSize least_rate = {0};
 };
 
 /// Counts of one worker's sessions. Written by the worker, read by it.
@@ -39,6 +42,8 @@ struct SessionCounters {
   uint64_t bad_requests = 0;  ///< 400 and close
   uint64_t too_large = 0;     ///< 413, 414, 431
   uint64_t timeouts = 0;
+  uint64_t slow_reads = 0;       ///< responses taken slower than least_rate
+  uint64_t slow_bodies = 0;      ///< requests' bodies sent slower than least_rate
   uint64_t abuse_closed = 0;     ///< ENHANCE_YOUR_CALM
   uint64_t protocol_errors = 0;  ///< HTTP/2 connection errors
   uint64_t resets_by_client = 0;

@@ -229,6 +229,20 @@ TEST(AnswerTest, A206CarriesAllOfTheRepresentationAndItsOwnLength) {
                 "content-range: bytes 10-19/1000\ncontent-length: 10\n");
 }
 
+// RFC 9530 §2: of the content, and not of the representation.
+TEST(AnswerTest, ADigestOfTheWholeContentIsNotThatOfAPart) {
+  const StoredResponse page = PageOf({{"content-digest", "sha-256=:x:"},
+                                      {"content-length", "1000"},
+                                      {"content-md5", "x"},
+                                      {"repr-digest", "sha-256=:y:"}});
+  const Selection selection =
+      Select(GetFor("https://www.demo.test/a", {{"range", "bytes=10-19"}}), page, kBody, kNow);
+  EXPECT_EQ(TextOf(PartialFields(page, selection)),
+            "repr-digest: sha-256=:y:\ncontent-range: bytes 10-19/1000\ncontent-length: 10\n");
+  const Multipart layout(std::vector<http::ByteRange>{{0, 1}, {8, 9}}, kBody, "text/html", "b");
+  EXPECT_EQ(TextOf(MultipartFields(page, layout)).find("digest"), std::string("repr-").size());
+}
+
 // Range and conditions are in no cache's key: with the page's freshness these answers would stand
 // for the page in caches between here and the client (CPDoS).
 TEST(AnswerTest, RefusalsAreNothingToCache) {

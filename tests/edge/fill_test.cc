@@ -330,6 +330,25 @@ TEST_F(FillTest, WhatIsStoredIsPacedByItsFastestReader) {
   EXPECT_NE(fill_->stored(), nullptr);
 }
 
+// It waits for the body to be whole, which must not wait for it.
+TEST_F(FillTest, WhoIsBehindPacesNobodyWhenTheFastOneLeaves) {
+  auto fast = Join();
+  auto slow = Join();
+  Begin(std::nullopt, true, /*storing=*/true);
+  Grow(3 * kWindow);
+  fast->reader->Advance(2 * kWindow);
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "behind");
+  EXPECT_TRUE(fill_->ShouldPause());
+  resumes_ = 0;
+  fast.reset();
+  EXPECT_EQ(resumes_, 1);
+  EXPECT_EQ(abandoned_, 0);
+  Grow(kWindow);
+  EXPECT_FALSE(fill_->ShouldPause());
+  fill_->Finish(std::make_shared<storage::CachedHead>());
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "behind");
+}
+
 TEST_F(FillTest, WhoIsBehindIsCutOffWhenTheStoreGivesUp) {
   auto fast = Join();
   auto slow = Join();

@@ -133,6 +133,8 @@ TEST_F(OriginRequestTest, ViaNamesTheVersionReceivedAndTheEdge) {
   asker_.version = http::Version::kHttp11;
   EXPECT_EQ(Make({}).fields.Joined("via"), "1.1 frankfurt");
   EXPECT_EQ(Make({{"via", "1.0 fred"}}).fields.Joined("via"), "1.0 fred, 1.1 frankfurt");
+  asker_.version = http::Version::kHttp10;
+  EXPECT_EQ(Make({}).fields.Joined("via"), "1.0 frankfurt");
 }
 
 TEST_F(OriginRequestTest, TheRequestsIdIsOurs) {
@@ -160,7 +162,7 @@ TEST_F(OriginRequestTest, AClientCannotSpeakForOthers) {
         "X-Real-IP", "X-Original-URL", "X-Original-Host", "X-Rewrite-URL", "X-HTTP-Method-Override",
         "X-HTTP-Method", "X-Method-Override", "X-Host", "Front-End-Https", "X-Url-Scheme",
         "X-Scheme", "X-HTTP-DestinationURL", "X-Script-Name", "Client-IP", "CF-Connecting-IP",
-        "X-Originating-IP", "X-Cluster-Client-IP", "X-Remote-Addr", "X-HTTP-Path-Override",
+        "X-Originating-IP", "X-Cluster-Client-IP", "X-Remote-Addr", "X-HTTP-Path-Override", "Proxy",
         // CGI and WSGI read an underscore as a hyphen.
         "X_Forwarded_For", "X-Forwarded_Host", "X_Original_URL", "x_real_ip"}) {
     for (const OriginMode mode : {OriginMode::kFill, OriginMode::kPass}) {

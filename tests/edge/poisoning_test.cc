@@ -46,6 +46,7 @@ TEST_F(PoisoningTest, UnkeyedFieldsShapeNothing) {
       {{"x-http-method-override", "POST"}, {"x-method-override", "DELETE"}},
       {{"x_forwarded_host", "evil.test"}, {"x-forwarded_host", "evil.test"}},
       {{"x-scheme", "http"}, {"front-end-https", "off"}},
+      {{"proxy", "http://evil.test"}},
       {{"range", "lines=0-1"}, {"if-range", "\"x\""}},
       {{"if-none-match", "\"x\""}, {"if-modified-since", "Fri, 15 Jan 2027 08:00:00 GMT"}},
       {{"if-match", "\"x\""}, {"if-unmodified-since", "Fri, 15 Jan 2027 08:00:00 GMT"}},

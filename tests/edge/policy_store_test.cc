@@ -356,6 +356,10 @@ TEST(PolicyStoreTest, TheAnswerToAPostMayAnswerLaterGets) {
       {"POST", 200, {{"content-location", "/a?b"}, {"last-modified", DateAt(-9000)}}, false},
       {"POST", 201, {{"content-location", "/a?b"}, {"cache-control", "max-age=60"}}, false},
       {"PUT", 200, {{"content-location", "/a?b"}, {"cache-control", "max-age=60"}}, false},
+      {"POST",
+       200,
+       {{"content-location", "/a?b"}, {"cache-control", "max-age=60"}, {"vary", "Accept-Encoding"}},
+       false},
   };
   for (const auto& row : rows) {
     const http::RequestHead request = RequestFor(row.method, url);

@@ -356,5 +356,23 @@ TEST(PolicyUseTest, ErrorStatusesAreThoseOfRfc5861) {
   }
 }
 
+TEST(ToldToOthersTest, RetryAfterAlone) {
+  const auto told = [](http::Fields fields) {
+    const auto of = ToldToOthers(Answered(std::move(fields), 503).exchanged());
+    return of ? of->ToText() : "nothing";
+  };
+  EXPECT_EQ(told({}), "");
+  EXPECT_EQ(told({{"retry-after", "120"}, {"x", "y"}}), "retry-after: 120\n");
+  EXPECT_EQ(told({{"retry-after", "120"}, {"cache-control", "max-age=0"}}), "retry-after: 120\n");
+  EXPECT_EQ(told({{"retry-after", "120"}, {"cache-control", "private=\"retry-after\""}}), "");
+  EXPECT_EQ(told({{"retry-after", "120"}, {"cache-control", "private"}}), "nothing");
+  EXPECT_EQ(told({{"retry-after", "120"}, {"cache-control", "no-store"}}), "nothing");
+  // RFC 9213 §2.2: the nearest target's word counts.
+  EXPECT_EQ(told({{"retry-after", "120"},
+                  {"cache-control", "no-store"},
+                  {"cdn-cache-control", "max-age=1"}}),
+            "retry-after: 120\n");
+}
+
 }  // namespace
 }  // namespace nearside::edge

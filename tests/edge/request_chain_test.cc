@@ -83,6 +83,21 @@ TEST_F(RequestChainTest, ViaIsAppendedBothWays) {
   EXPECT_EQ(hit.Field("via"), "1.1 shield, 1.1 frankfurt");
 }
 
+TEST_F(RequestChainTest, ViaTellsThatTheOriginSpeaksHttp10) {
+  Start();
+  FakeExchange& miss = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send(
+      "HTTP/1.0 200 OK\r\nCache-Control: max-age=60\r\nAge: 100\r\nETag: \"v\"\r\n"
+      "Content-Length: 5\r\n\r\nhello");
+  Answer(miss);
+  EXPECT_EQ(miss.Field("via"), "1.0 frankfurt");
+  FakeExchange& validated = Get("/a");
+  origin_.Next().Answer("304 Not Modified", kMinute, "");
+  EXPECT_EQ(Answer(validated), "200 fwd=stale; fwd-status=304; detail=validated|hello");
+  EXPECT_EQ(validated.Field("via"), "1.1 frankfurt");
+}
+
 TEST_F(RequestChainTest, ServerAndDateAreTheOriginsAndADateIsAddedWhereItIsMissing) {
   Start();
   FakeExchange& client = Get("/a");

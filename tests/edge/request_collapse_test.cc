@@ -10,6 +10,7 @@ namespace nearside::edge {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class RequestCollapseTest : public RequestTest {
@@ -86,6 +87,78 @@ TEST_F(RequestCollapseTest, TheyStreamWhileItGrowsAndLateOnesGetItAll) {
   EXPECT_THAT(AnswerNow(leader), StartsWith("200 fwd=uri-miss; fwd-status=200; stored|helloworld"));
   EXPECT_EQ(AnswerNow(late), "200 fwd=uri-miss; fwd-status=200; stored; collapsed|helloworld");
   EXPECT_EQ(origin_.count(), 1u);
+}
+
+// RFC 9111 §4, §5.1: who comes later is answered as from the cache.
+TEST_F(RequestCollapseTest, WhoComesLateIsToldTheAgeAndDoesNotJoinWhatItMayNotHave) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send(
+      "HTTP/1.1 200 OK\r\nCache-Control: max-age=20, must-revalidate\r\nContent-Length: 10\r\n"
+      "\r\nhello");
+  EXPECT_TRUE(thread_.Await([&] { return leader.body == "hello"; }));
+  std::this_thread::sleep_for(milliseconds(1100));
+  FakeExchange& late = Get("/a");
+  EXPECT_TRUE(thread_.Await([&] { return late.body == "hello"; }));
+  EXPECT_THAT(late.Field("age"), testing::MatchesRegex("[1-9][0-9]*"));
+  EXPECT_EQ(origin_.count(), 1u);
+  FakeExchange& reload = Get("/a", {{"cache-control", "no-cache"}});
+  origin_.Next().Answer("200 OK", "Cache-Control: max-age=0\nETag: \"v\"\n", "reloaded");
+  EXPECT_THAT(AnswerNow(reload), HasSubstr("|reloaded"));
+  asked.Send("world");
+  EXPECT_THAT(AnswerNow(leader), HasSubstr("|helloworld"));
+  EXPECT_THAT(Answer(late), HasSubstr("collapsed|helloworld"));
+}
+
+TEST_F(RequestCollapseTest, WhatHasBecomeStaleOnItsWayIsNotJoinedAnyMore) {
+  Start();
+  FakeExchange& leader = Get("/a");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: s-maxage=1\r\nContent-Length: 10\r\n\r\nhello");
+  EXPECT_TRUE(thread_.Await([&] { return leader.body == "hello"; }));
+  std::this_thread::sleep_for(milliseconds(1100));
+  const auto late = GetMany(3, "/a");
+  origin_.Next().Answer("200 OK", kMinute, "new");
+  for (FakeExchange* client : late) EXPECT_THAT(AnswerNow(*client), HasSubstr("|new"));
+  asked.Send("world");
+  EXPECT_THAT(Answer(leader), HasSubstr("|helloworld"));
+  EXPECT_EQ(origin_.count(), 2u) << "those who come late share one fetch";
+}
+
+// One visitor's cookie must not keep a page from the cache for the others.
+TEST_F(RequestCollapseTest, WhatACookieMadeOnesOwnIsRememberedForCookiesAlone) {
+  Start();
+  constexpr std::string_view kGuessed = "Last-Modified: Fri, 15 Jan 2010 08:00:00 GMT\n";
+  FakeExchange& leader = Get("/a", {{"cookie", "id=1"}});
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  const auto others = GetMany(5, "/a");
+  FakeExchange& own = Get("/a", {{"cookie", "id=2"}});
+  asked.Answer("200 OK", kGuessed, "one's own");
+  for (int i = 0; i < 2; ++i) {
+    const ScriptedOrigin::Asked again = origin_.Next();
+    again.Answer("200 OK", kGuessed, again.Field("cookie").empty() ? "for all" : "mine");
+  }
+  EXPECT_THAT(AnswerNow(leader), HasSubstr("detail=cookie|one's own"));
+  EXPECT_THAT(AnswerNow(own), HasSubstr("|mine"));
+  for (FakeExchange* other : others) EXPECT_THAT(AnswerNow(*other), HasSubstr("|for all"));
+  Settle();
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|for all");
+  EXPECT_EQ(origin_.count(), 3u);
+}
+
+TEST_F(RequestCollapseTest, WhatIsMadePrivateIsNotShownFromAnOlderCopy) {
+  Start();
+  Fill("/a", kStale, "public");
+  EXPECT_THAT(Fill("/a", "Cache-Control: private\n", "mine", {{"cookie", "a"}}),
+              HasSubstr("|mine"));
+  FakeExchange& shown = Get("/a");
+  origin_.Next().Answer("503 X", "", "error");
+  EXPECT_THAT(Answer(shown), HasSubstr("|public")) << "it was private to a cookie";
+  EXPECT_THAT(Fill("/a", "Cache-Control: private\n", "mine"), HasSubstr("|mine"));
+  FakeExchange& gone = Get("/a");
+  origin_.Next().Answer("503 X", "", "error");
+  EXPECT_THAT(Answer(gone), HasSubstr("|error"));
 }
 
 TEST_F(RequestCollapseTest, EachGetsThePartItAskedFor) {
@@ -268,6 +341,53 @@ TEST_F(RequestCollapseTest, AnOverloadedOriginIsNotAskedByAllWhoWaited) {
     EXPECT_THAT(AnswerNow(*other), StartsWith("503 fwd=uri-miss; detail=origin_failed|503 "));
   }
   EXPECT_EQ(origin_.count(), 1u);
+}
+
+TEST_F(RequestCollapseTest, WhoWaitedIsToldTheOriginsStatusAndWhenToTryAgain) {
+  Start();
+  FakeExchange& leader = Get("/a", {{"cookie", "session=1"}});
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  asked.Answer("500 X", "Retry-After: 120\nX-Account: 7\nContent-Language: de\n", "for one");
+  EXPECT_THAT(AnswerNow(leader), HasSubstr("|for one"));
+  EXPECT_THAT(AnswerNow(other), StartsWith("500 fwd=uri-miss; detail=origin_failed|500 "));
+  EXPECT_EQ(other.Field("retry-after"), "120");
+  EXPECT_EQ(other.Field("cache-control"), "no-store");
+  for (const char* name : {"x-account", "content-language"}) EXPECT_EQ(other.Field(name), "");
+  EXPECT_THAT(other.body, Not(HasSubstr("for one")));
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
+TEST_F(RequestCollapseTest, OfAnErrorForOneVisitorAnotherIsToldNothing) {
+  Start();
+  struct Row {
+    http::Fields request;
+    std::string_view lines;
+    http::Fields other;
+  };
+  const Row rows[] = {
+      {{}, "Cache-Control: private\n", {}},
+      {{}, "Cache-Control: no-store\n", {}},
+      {{}, "CDN-Cache-Control: private\n", {}},
+      {{}, "Set-Cookie: a=b\n", {}},
+      {{}, "Vary: *\n", {}},
+      {{{"accept-language", "de"}}, "Vary: Accept-Language\n", {{"accept-language", "en"}}},
+      {{{"authorization", "Bearer x"}}, "", {}},
+      {{{"cache-control", "no-store"}}, "", {}},
+  };
+  for (size_t i = 0; i < std::size(rows); ++i) {
+    SCOPED_TRACE(i);
+    const std::string target = "/" + std::to_string(i);
+    FakeExchange& leader = Get(target, rows[i].request);
+    ScriptedOrigin::Asked asked = origin_.Next();
+    FakeExchange& other = Get(target, rows[i].other);
+    asked.Answer("500 X", "Retry-After: 120\n" + std::string(rows[i].lines), "for one");
+    EXPECT_THAT(AnswerNow(leader), HasSubstr("|for one"));
+    EXPECT_THAT(AnswerNow(other), StartsWith("503 fwd=uri-miss; detail=origin_failed|503 "));
+    EXPECT_EQ(other.Field("retry-after"), "");
+    EXPECT_THAT(other.body, Not(HasSubstr("500")));
+  }
+  EXPECT_EQ(origin_.count(), std::size(rows));
 }
 
 TEST_F(RequestCollapseTest, AValidationThatForbidsSharingAnswersItsOwnRequestAlone) {

@@ -148,6 +148,19 @@ TEST_F(RequestInterimTest, TrailersArePassedOnAndNotStored) {
   EXPECT_EQ(hit.Field("x-sum"), "");
 }
 
+TEST_F(RequestInterimTest, TrailersForOneAreNotSharedByOthers) {
+  Start();
+  FakeExchange& client = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = Get("/a");
+  asked.Send(
+      "HTTP/1.1 200 OK\r\nCache-Control: max-age=60, private=\"x-mine\"\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Mine: 7\r\nX-Sum: 1\r\n\r\n");
+  AnswerNow(client);
+  AnswerNow(other);
+  EXPECT_EQ(other.trailers, "x-sum: 1\n");
+}
+
 TEST_F(RequestInterimTest, WhoGoesOnFromTheStoreGetsTheTrailersToo) {
   Start();
   const std::string body = Pattern(20 * kChunkBytes);  // over the window

@@ -156,6 +156,74 @@ TEST_F(RequestPassTest, APostThatMayNotBeStoredIsNotStored) {
   EXPECT_EQ(Fill("/a", kMinute, "ours"), "200 fwd=uri-miss; fwd-status=200; stored|ours");
 }
 
+// What the edge has not answered itself goes as it came: body, length and fields.
+TEST_F(RequestPassTest, AnOriginsOwn412And304ArePassedOnAsTheyAre) {
+  Start();
+  for (const bool with_length : {true, false}) {
+    FakeExchange& put =
+        Ask(RequestFor("PUT", "https://www.demo.test/doc", {{"if-match", "\"old\""}}));
+    const ScriptedOrigin::Asked asked = origin_.Next();
+    EXPECT_EQ(asked.Field("if-match"), "\"old\"");
+    if (with_length) {
+      asked.Answer("412 X", "Content-Type: application/json\nX: y\n", "{\"why\":1}");
+    } else {
+      asked.Send(
+          "HTTP/1.1 412 X\r\nContent-Type: application/json\r\nX: y\r\n"
+          "Transfer-Encoding: chunked\r\n\r\n9\r\n{\"why\":1}\r\n0\r\n\r\n");
+    }
+    EXPECT_EQ(Answer(put), "412 fwd=method; fwd-status=412; detail=method|{\"why\":1}");
+    EXPECT_EQ(put.Field("content-length"), with_length ? "9" : "");
+    EXPECT_EQ(put.Field("content-type"), "application/json");
+    EXPECT_EQ(put.Field("x"), "y");
+  }
+  Fill("/mine", "Cache-Control: private\nETag: \"v\"\n", "mine");
+  FakeExchange& get = Get("/mine", {{"if-none-match", "\"v\""}});
+  origin_.Next().Answer("304 Not Modified", "ETag: \"v\"\nSet-Cookie: a=b\nX: y\n", "");
+  EXPECT_EQ(Answer(get), "304 fwd=bypass; fwd-status=304; detail=not_shared|");
+  EXPECT_EQ(get.Field("set-cookie"), "a=b");
+  EXPECT_EQ(get.Field("x"), "y");
+}
+
+TEST_F(RequestPassTest, AStored412IsAnsweredWhole) {
+  Start();
+  EXPECT_EQ(Fill("/a", kMinute, "no", {}, "412 X"), "412 fwd=uri-miss; fwd-status=412; stored|no");
+  FakeExchange& hit = Get("/a");
+  EXPECT_EQ(Answer(hit), "412 hit|no");
+  EXPECT_EQ(hit.Field("content-length"), "2");
+}
+
+TEST_F(RequestPassTest, AReloadLeavesAFetchUnderWayItsConnection) {
+  Start();
+  FakeExchange& client = Get("/a");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  On([&] { worker_->Reload(worker_->configuration(), nullptr); });
+  asked.Answer("200 OK", kMinute, "hello");
+  EXPECT_EQ(Answer(client), "200 fwd=uri-miss; fwd-status=200; stored|hello");
+  EXPECT_EQ(Fill("/b", kMinute, "next"), "200 fwd=uri-miss; fwd-status=200; stored|next");
+}
+
+// A POST is asked as it came; a fill is not.
+TEST_F(RequestPassTest, APostThatWasNotAskedLikeAFillAnswersNoLaterGets) {
+  Start("query = \"ignore\"\n");
+  const std::string lines = std::string(kMinute) + "Content-Location: /a\n";
+  FakeExchange& post = Post("/a?evil", "x");
+  origin_.Next().Answer("200 OK", lines, "evil");
+  EXPECT_EQ(Answer(post), "200 fwd=method; fwd-status=200; detail=method|evil");
+  EXPECT_EQ(Fill("/a", kMinute, "ours"), "200 fwd=uri-miss; fwd-status=200; stored|ours");
+}
+
+TEST_F(RequestPassTest, APurgeOvertakesTheAnswerToAPost) {
+  Start();
+  Fill("/a", kMinute, "old");
+  FakeExchange& post = Post("/a", "x");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  node_->store->Purge({storage::ScopeOf(storage::ScopeKind::kUrl, "demo", "/a")}, false,
+                      std::nullopt, nullptr, nullptr);
+  asked.Answer("200 OK", std::string(kMinute) + "Content-Location: /a\n", "made before");
+  EXPECT_EQ(Answer(post), "200 fwd=method; fwd-status=200; detail=method|made before");
+  EXPECT_EQ(Fill("/a", kMinute, "new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
+}
+
 TEST_F(RequestPassTest, AChangeOvertakesWhatIsOnItsWay) {
   Start();
   FakeExchange& read = Get("/a");

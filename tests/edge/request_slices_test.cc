@@ -205,6 +205,44 @@ TEST_F(RequestSlicesTest, ARangeBehindTheEndIsNotRemembered) {
   EXPECT_EQ(Answer(whole), "200 fwd=uri-miss; fwd-status=200; stored|" + film_);
 }
 
+TEST_F(RequestSlicesTest, ARangeBehindTheEndIsNoAnswerToWhoWaited) {
+  Start(kSliced);
+  FakeExchange& beyond = GetRange("bytes=900000-");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& whole = Get("/film");
+  asked.Answer("416 Range Not Satisfiable",
+               "Cache-Control: max-age=60\nContent-Range: bytes */197560\n", "");
+  origin_.Next().Answer("200 OK", kTagged, film_);
+  EXPECT_THAT(AnswerNow(beyond), StartsWith("416 fwd=uri-miss; fwd-status=416"));
+  EXPECT_TRUE(Answer(whole) == "200 fwd=uri-miss; fwd-status=200; stored|" + film_);
+}
+
+// RFC 9110 §13.1.5: the range of a client that has another version does not count.
+TEST_F(RequestSlicesTest, WhetherARangeCountsIsAskedOfTheFirstSlice) {
+  Start(kSliced);
+  FakeExchange& resumed = GetRange("bytes=900000-", {{"if-range", "\"v0\""}});
+  EXPECT_EQ(AnswerRange(), "bytes=0-65519");
+  for (int i = 1; i < 4; ++i) AnswerRange();
+  const std::string answer = Answer(resumed);
+  EXPECT_TRUE(answer.starts_with("200 ")) << answer.substr(0, 100);
+  EXPECT_TRUE(answer.ends_with("|" + film_));
+}
+
+TEST_F(RequestSlicesTest, WhatOneRequestIsRefusedMakesNobodyForget) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& refused = GetRange("bytes=70000-70009", {{"authorization", "Bearer x"}});
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  FakeExchange& other = GetRange("bytes=70000-70009");
+  asked.Answer("401 Unauthorized", "", "no");
+  AnswerRange();  // asked for anew by the other
+  EXPECT_THAT(AnswerNow(refused), StartsWith("502 "));
+  EXPECT_THAT(Answer(other), testing::EndsWith("|" + Part(70000, 10)));
+  EXPECT_EQ(Answer(GetRange("bytes=5-9")), "206 hit|" + Part(5, 5)) << "the head is still there";
+}
+
 TEST_F(RequestSlicesTest, AThousandSeeksAtOnceAskOnce) {
   Start(kSliced);
   std::vector<FakeExchange*> clients;
@@ -231,6 +269,103 @@ TEST_F(RequestSlicesTest, ANewVersionInTheMiddleCutsOffAndIsFetchedByTheNext) {
   FakeExchange& next = GetRange("bytes=0-9");
   EXPECT_EQ(AnswerRange("Cache-Control: max-age=60\nETag: \"v2\"\n"), "bytes=0-65519");
   EXPECT_EQ(Answer(next), "206 fwd=uri-miss; fwd-status=206; stored|" + Part(0, 10));
+}
+
+// RFC 9110 §14.2: an origin may ignore a Range at any time.
+TEST_F(RequestSlicesTest, AWholeOfTheSameVersionIsGoneOnWith) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& all = Get("/film");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("range"), "bytes=65520-131039");
+  EXPECT_EQ(asked.Field("if-range"), "\"v1\"");
+  asked.Answer("200 OK", kTagged, film_);
+  EXPECT_TRUE(Answer(all) == "200 hit|" + film_);
+  EXPECT_TRUE(Answer(Get("/film")) == "200 hit|" + film_) << "stored in place of the slices";
+  EXPECT_EQ(Answer(GetRange("bytes=196000-196009")), "206 hit|" + Part(196000, 10));
+  EXPECT_EQ(origin_.count(), 2u);
+}
+
+TEST_F(RequestSlicesTest, AWholeThatMayNotBeStoredIsGoneOnWithToo) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& all = Get("/film");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nETag: \"v1\"\r\n"
+      "Cache-Control: no-store\r\n\r\n303b8\r\n" +
+      film_ + "\r\n0\r\n\r\n");
+  EXPECT_TRUE(Answer(all) == "200 hit|" + film_);
+  FakeExchange& next = Get("/film");
+  origin_.Next().Answer("200 OK", kTagged, film_);
+  EXPECT_TRUE(Answer(next) == "200 fwd=uri-miss; fwd-status=200; stored|" + film_);
+}
+
+TEST_F(RequestSlicesTest, AWholeThatIsGoneOnWithIsNotEncoded) {
+  Start(kSliced);
+  const std::string lines = std::string(kTagged) + "Content-Type: text/plain\n";
+  const http::Fields gzip = {{"accept-encoding", "gzip"}};
+  FakeExchange& first = GetRange("bytes=0-9", gzip);
+  AnswerRange(lines);
+  Answer(first);
+  FakeExchange& second = GetRange("bytes=65000-140000", gzip);
+  origin_.Next().Answer("200 OK", lines, film_);
+  const std::string answer = Answer(second);
+  EXPECT_TRUE(answer.substr(answer.find('|') + 1) == Part(65000, 75001));
+}
+
+TEST_F(RequestSlicesTest, AWholeOfAnotherLengthIsAnotherVersion) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& all = Get("/film");
+  origin_.Next().Answer("200 OK", kTagged, film_ + "x");
+  EXPECT_THAT(AnswerNow(all), testing::EndsWith(" [cut off]"));
+  EXPECT_EQ(all.body, Part(0, kChunkBytes));
+}
+
+TEST_F(RequestSlicesTest, AnotherPartOfTheSameVersionMakesTheWholeWanted) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& all = Get("/film");
+  origin_.Next().Answer("206 Partial Content",
+                        std::string(kTagged) + "Content-Range: bytes 65520-65529/197560\n",
+                        Part(65520, 10));
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("range"), "");
+  EXPECT_EQ(asked.Field("if-range"), "");
+  asked.Answer("200 OK", kTagged, film_);
+  EXPECT_TRUE(Answer(all) == "200 hit|" + film_);
+}
+
+TEST_F(RequestSlicesTest, WhatWasAskedForAheadIsNotTakenWhole) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange();
+  Answer(first);
+  FakeExchange& all = Get("/film");
+  const ScriptedOrigin::Asked slice = origin_.Next();
+  slice.Send(
+      "HTTP/1.1 206 Partial Content\r\nContent-Length: 65520\r\nETag: \"v1\"\r\n"
+      "Content-Range: bytes 65520-131039/197560\r\n\r\n" +
+      Part(65520, 1000));
+  const ScriptedOrigin::Asked ahead = origin_.Next();
+  EXPECT_EQ(ahead.Field("range"), "bytes=131040-196559");
+  ahead.Answer("200 OK", kTagged, film_);
+  ahead.AwaitClosed();
+  slice.Send(Part(66520, 64520));
+  const ScriptedOrigin::Asked whole = origin_.Next();
+  EXPECT_EQ(whole.Field("range"), "bytes=131040-196559");
+  whole.Answer("200 OK", kTagged, film_);
+  EXPECT_TRUE(Answer(all) == "200 hit|" + film_);
+  EXPECT_EQ(origin_.count(), 4u);
 }
 
 TEST_F(RequestSlicesTest, ANewVersionBeforeTheFirstByteIsFetchedAtOnce) {

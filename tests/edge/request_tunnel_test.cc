@@ -142,6 +142,43 @@ TEST_F(RequestTunnelTest, TheClientsEndIsTheOriginsToAnswer) {
   EXPECT_EQ(client.body, "bye too");
 }
 
+TEST_F(RequestTunnelTest, AfterTheOriginsEndTheClientIsStillHeard) {
+  Start();
+  FakeExchange& client = AskByUpgrade();
+  ScriptedOrigin::Asked asked = Agree("bye");
+  asked.EndSending();
+  EXPECT_TRUE(thread_.Await([&] { return client.state == "end"; }));
+  EXPECT_EQ(client.body, "bye");
+  Say(client, "bye too\r\n\r\n");
+  EXPECT_EQ(origin_.Next().head(), "bye too\r\n");
+  EXPECT_EQ(node_->tunnels.load(), 1);
+  On([&] { client.EndBody(); });
+  asked.AwaitClosed();
+  On([&] { client.Finish(); });
+  EXPECT_TRUE(AwaitTunnels(0));
+  EXPECT_EQ(Sum(node_->metrics.aborted_responses), 0u);
+}
+
+TEST_F(RequestTunnelTest, WhatAClientSaidBeforeItLeftReachesTheOrigin) {
+  Start();
+  const std::string text(4 << 20, 'x');  // more than leaves at once
+  for (const bool ends : {true, false}) {
+    SCOPED_TRACE(ends);
+    FakeExchange& client = AskByUpgrade();
+    ScriptedOrigin::Asked asked = Agree();
+    ASSERT_TRUE(AwaitSwitched(client));
+    On([&] {
+      client.Send(text + "\r\n\r\n");
+      if (ends) client.EndBody();
+      client.Finish(false);
+    });
+    EXPECT_TRUE(origin_.Next().head() == text + "\r\n");
+    asked.AwaitClosed();
+    asked.Close();
+    EXPECT_TRUE(AwaitTunnels(0));
+  }
+}
+
 TEST_F(RequestTunnelTest, AnOriginThatBreaksOffIsNoEnd) {
   Start();
   FakeExchange& client = AskByUpgrade();
@@ -274,8 +311,10 @@ TEST_F(RequestTunnelTest, ItIsLoggedWithItsBytes) {
   EXPECT_TRUE(thread_.Await([&] { return client.state == "end"; }));
   On([&] { client.Finish(); });
   FakeExchange& silent = AskByUpgrade();
-  Agree();
+  ScriptedOrigin::Asked unheard = Agree();
   EXPECT_TRUE(thread_.Await([&] { return silent.state == "end"; }));
+  unheard.AwaitClosed();  // of the edge's side
+  unheard.Close();
   On([&] { silent.Finish(); });
   EXPECT_TRUE(AwaitTunnels(0));
   On([this] {

@@ -84,6 +84,8 @@ void ScriptedOrigin::Asked::Answer(std::string_view status, std::string_view lin
   Send(answer.append("\r\n").append(body));
 }
 
+void ScriptedOrigin::Asked::EndSending() const { ::shutdown(socket_, SHUT_WR); }
+
 void ScriptedOrigin::Asked::Close() const { ::shutdown(socket_, SHUT_RDWR); }
 
 void ScriptedOrigin::Asked::Reset() const {

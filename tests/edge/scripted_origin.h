@@ -37,6 +37,8 @@ class ScriptedOrigin {
     void Send(std::string_view bytes) const;
     /// "HTTP/1.1 200 OK" with these lines (each ends in "\n"), Content-Length and body.
     void Answer(std::string_view status, std::string_view lines, std::string_view body) const;
+    /// Ends our side of the connection; what comes is still read.
+    void EndSending() const;
     /// Ends the connection, in the middle of whatever was sent.
     void Close() const;
     /// The same with a reset.

@@ -111,6 +111,7 @@ TEST_F(EdgeSettingsTest, Defaults) {
   EXPECT_EQ(settings.limits.idle_timeout, seconds(120));
   EXPECT_EQ(settings.limits.body_timeout, seconds(30));
   EXPECT_EQ(settings.limits.send_timeout, seconds(30));
+  EXPECT_EQ(settings.limits.least_rate.bytes, 512u);
   EXPECT_EQ(settings.limits.connections, 100'000);
   EXPECT_EQ(settings.limits.tunnels, 10000);
   EXPECT_EQ(settings.limits.tunnel_idle_timeout, seconds(600));

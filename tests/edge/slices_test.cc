@@ -30,7 +30,8 @@ TEST(SlicesTest, TheFirstRangeTellsTheFirstSlice) {
       {"bytes=100-", "1"},
       {"bytes=250-260", "2"},
       {"bytes=-5", "0"},
-      {"bytes=500-, 0-1", "5"},
+      {"bytes=500-, 300-301", "3"},
+      {"bytes=500-, -1", "0"},
       {"BYTES=100-", "1"},
       {"", "none"},
       {"bytes=", "none"},
@@ -40,6 +41,10 @@ TEST(SlicesTest, TheFirstRangeTellsTheFirstSlice) {
       {"bytes=99999999999999999999-", "none"},
   };
   for (const auto& row : rows) EXPECT_EQ(SliceFor(row.range), row.slice) << row.range;
+  for (const char* condition : {"if-range", "if-match", "if-none-match", "if-modified-since"}) {
+    const Fields fields = {{"range", "bytes=500-"}, {condition, "\"v\""}};
+    EXPECT_EQ(FirstSlice(GetFor("https://a.test/", fields), kSlice), uint64_t{0}) << condition;
+  }
   EXPECT_EQ(SliceFor("bytes=0-", "HEAD"), "none");
   EXPECT_EQ(FirstSlice(GetFor("https://a.test/", {{"range", "bytes=0-"}}), 0), std::nullopt);
 }
@@ -150,6 +155,21 @@ TEST(SlicesTest, WhatAPartIsGoodFor) {
             "unusable");
 }
 
+// RFC 9530 §2: the representation's stays, that of the part is not of the whole.
+TEST(SlicesTest, TheDigestOfAPartIsNotThatOfTheWhole) {
+  const auto digests = [](std::string_view content_range) {
+    const http::ResponseHead part{.status = 206,
+                                  .fields = {{"content-range", content_range},
+                                             {"content-digest", "sha-256=:x:"},
+                                             {"repr-digest", "sha-256=:y:"},
+                                             {"etag", "\"v\""}}};
+    const Fields whole = ReadPartial(part, 0, kSlice, kNow).whole.fields;
+    return std::pair(whole.Has("content-digest"), whole.Has("repr-digest"));
+  };
+  EXPECT_EQ(digests("bytes 0-99/250"), std::pair(false, true));
+  EXPECT_EQ(digests("bytes 0-49/50"), std::pair(true, true)) << "it is all of it";
+}
+
 TEST(SlicesTest, ADateIsAValidatorWhereItIsStrongAndThereIsNoTag) {
   const struct {
     Fields fields;
@@ -197,6 +217,28 @@ TEST(SlicesTest, ASliceIsOfTheStoredVersionOrOfNone) {
     if (*row.etag != 0) fields.Add("etag", row.etag);
     EXPECT_EQ(IsSliceOf({.status = row.status, .fields = fields}, Film(), 1, kNow), row.is)
         << row.status << " " << row.content_range << " " << row.etag;
+  }
+}
+
+TEST(SlicesTest, AWholeIsOfTheStoredVersionOrOfNone) {
+  const struct {
+    int status;
+    Fields fields;
+    bool is;
+  } rows[] = {
+      {200, {{"etag", "\"v1\""}, {"content-length", "250"}}, true},
+      {200, {{"etag", "\"v1\""}}, true},
+      {200, {{"etag", "\"v1\""}, {"content-length", "251"}}, false},
+      {200, {{"etag", "\"v2\""}, {"content-length", "250"}}, false},
+      {200, {{"etag", "W/\"v1\""}, {"content-length", "250"}}, false},
+      {200, {{"content-length", "250"}}, false},
+      {200, {{"etag", "\"v1\""}, {"content-encoding", "gzip"}}, false},
+      {206, {{"etag", "\"v1\""}, {"content-length", "250"}}, false},
+      {503, {{"etag", "\"v1\""}, {"content-length", "250"}}, false},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(IsWholeOf({.status = row.status, .fields = row.fields}, Film(), kNow), row.is)
+        << row.status << " " << row.fields.ToText();
   }
 }
 

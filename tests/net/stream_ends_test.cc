@@ -147,6 +147,20 @@ TEST_P(StreamEndsTest, APeerThatTakesNothingIsLeftAfterTheLinger) {
   EXPECT_EQ(recorder->closed->fault, Fault::kClient);
 }
 
+TEST_P(StreamEndsTest, APeerThatSipsIsNotWaitedForForEver) {
+  auto peer = server_.Connect({}, 4096);
+  Recorder* recorder = server_.Accepted();
+  thread_.Call([&] { recorder->Send(Pattern(16 * kMegabyte)); });
+  EXPECT_TRUE(thread_.Await([&] { return recorder->stream->unsent_bytes() > 0; }));
+  thread_.Call([&] { recorder->stream->Close(milliseconds(20)); });
+  const auto is_closed = [&] { return recorder->closed.has_value(); };
+  while (!thread_.Call(is_closed)) {
+    peer->Receive(100);
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_EQ(recorder->closed->reason, "close_timeout");
+}
+
 TEST_P(StreamEndsTest, AbortResetsAndTellsNobody) {
   auto peer = server_.Connect();
   Recorder* recorder = server_.Accepted();

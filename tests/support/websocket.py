@@ -122,8 +122,8 @@ def open_websocket(connection: socket.socket, host: str, path: str, fields: str 
 
 
 class WebSocketOrigin:
-    """Answers by path: /echo, /flood (sends as much as is taken), /hang (agrees and says nothing), /refuse (403),
-    /page (200); anything else is the page for a browser."""
+    """Answers by path: /echo, /flood (sends as much as is taken), /hang (agrees and says nothing), /half (says bye,
+    ends its side and hears one message more), /refuse (403), /page (200); anything else is the page for a browser."""
 
     def __init__(self, address: str, port: int) -> None:
         self._listener = socket.create_server((address, port), backlog=128)
@@ -131,6 +131,7 @@ class WebSocketOrigin:
         self.heads: list[tuple[str, dict[str, str]]] = []
         self.ended = threading.Semaphore(0)  # a WebSocket's connection has ended
         self.flooded = 0  # bytes that /flood has got rid of
+        self.last_heard: tuple[int, bytes] | None = None  # by /half, behind its end
 
     def start(self) -> "WebSocketOrigin":
         threading.Thread(target=self.serve, daemon=True).start()
@@ -172,7 +173,7 @@ class WebSocketOrigin:
                             f"Sec-WebSocket-Accept: {accept}\r\n{chosen}\r\n").encode())
         peer = WebSocket(lambda: connection.recv(65536), connection.sendall, is_client=False, received=rest)
         try:
-            {"/flood": self._flood, "/hang": self._hang}.get(path, self._echo)(connection, peer)
+            {"/flood": self._flood, "/hang": self._hang, "/half": self._half}.get(path, self._echo)(connection, peer)
         finally:
             self.ended.release()
         return False
@@ -189,6 +190,11 @@ class WebSocketOrigin:
     def _hang(connection: socket.socket, _peer: WebSocket) -> None:
         while connection.recv(65536):
             pass
+
+    def _half(self, connection: socket.socket, peer: WebSocket) -> None:
+        peer.send(TEXT, b"bye")
+        connection.shutdown(socket.SHUT_WR)
+        self.last_heard = peer.receive()
 
     def _flood(self, connection: socket.socket, _peer: WebSocket) -> None:
         while True:

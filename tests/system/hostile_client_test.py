@@ -3,13 +3,14 @@
 import random
 import socket
 import ssl
+import time
 
 from clients import send_bytes
 from fleet import SITE_HOST, EdgeTest
 from http2_frames import (CANCEL, CONTINUATION, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, PING,
                           RST_STREAM, SETTINGS, frame, goaway_codes, header_block, open_session, read_to_end)
 from nearside_harness import LONG, authority, main, wait_until
-from scripted_origin import Reply
+from scripted_origin import Reply, Stream
 
 class HostileClientTest(EdgeTest):
     def setUp(self):
@@ -181,6 +182,74 @@ class SlowClientTest(HostileClientTest):
             answer = connection.recv(65536)  # what the edge says, or the end
             self.assertTrue(answer == b"" or b" 408 " in answer.split(b"\r\n")[0], answer)
         wait_until(lambda: edge.status()["connections"] <= 1, "the slow connection is gone")
+
+    def start_impatient_edge(self, name: str = "virginia"):
+        return self.start_edge(name, extra='[limits]\nbody_timeout = "1s"\nsend_timeout = "1s"\nleast_rate = "1GiB"')
+
+    def receive_until(self, text: bytes, connection: socket.socket) -> None:
+        received = b""
+        while text not in received:
+            part = connection.recv(65536)
+            self.assertTrue(part, received)
+            received += part
+
+    def test_a_body_that_trickles_is_refused(self):
+        edge = self.start_impatient_edge()
+        with socket.create_connection(edge.clear, timeout=20) as connection:
+            connection.sendall(f"POST /form HTTP/1.1\r\nHost: {SITE_HOST}\r\nContent-Length: 99999\r\n\r\n".encode())
+            connection.settimeout(0.05)
+            answer = b""
+            while not answer:
+                connection.sendall(b"x")
+                try:
+                    answer = connection.recv(65536)
+                except TimeoutError:
+                    pass
+        self.assertIn(b" 408 ", answer.split(b"\r\n")[0], answer)
+        wait_until(lambda: edge.metrics().sum("nearside_edge_slow_bodies_total") == 1, "it is counted")
+        self.assertEqual(0, edge.metrics().sum("nearside_edge_timeouts_total"))
+
+    def test_a_reader_that_sips_is_cut_off(self):
+        body = bytes(24 << 20)
+        self.origin.routes["/large"] = Reply(body=body, fields={"Cache-Control": "max-age=3600"})
+        edge = self.start_impatient_edge()
+        self.assertEqual(body, edge.get("/large").body)
+        received = 0
+        with socket.create_connection(edge.clear, timeout=20) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            connection.sendall(f"GET /large HTTP/1.1\r\nHost: {SITE_HOST}\r\n\r\n".encode())
+            try:
+                while part := connection.recv(16384):
+                    received += len(part)
+                    time.sleep(0.005)
+            except ConnectionResetError:
+                pass
+        self.assertLess(received, len(body))
+        wait_until(lambda: edge.metrics().sum("nearside_edge_slow_reads_total") == 1, "it is counted")
+
+    def test_who_waits_for_the_origin_is_not_slow(self):
+        """Events that come now and then, and a connection without a request."""
+        edge = self.start_impatient_edge()
+        stream = Stream()
+        self.addCleanup(stream.pieces.put, None)
+        self.origin.routes["/events"] = Reply(chunked=True, stream=stream, fields={"Content-Type": "text/event-stream",
+                                                                                   "Cache-Control": "no-store"})
+        request = f"GET /page HTTP/1.1\r\nHost: {SITE_HOST}\r\n\r\n".encode()
+        with socket.create_connection(edge.clear, timeout=20) as idle, \
+                socket.create_connection(edge.clear, timeout=20) as listener:
+            idle.sendall(request)
+            self.receive_until(b"fine", idle)
+            listener.sendall(request.replace(b"/page", b"/events"))
+            for number in range(4):
+                event = b"data: %d\n\n" % number
+                time.sleep(0.7)
+                stream.pieces.put(event)
+                self.receive_until(event, listener)
+            idle.sendall(request)
+            self.receive_until(b"fine", idle)
+        metrics = edge.metrics()
+        self.assertEqual(0, metrics.sum("nearside_edge_slow_reads_total"))
+        self.assertEqual(0, metrics.sum("nearside_edge_timeouts_total"))
 
     def test_idle_connections_are_closed(self):
         edge = self.start_edge("virginia", extra='[limits]\nidle_timeout = "1s"')

@@ -1,5 +1,6 @@
 """Origins that fail: what is stale is still served and says so, what is unknown gets a clear error, and all heals."""
 
+import concurrent.futures
 import random
 import threading
 
@@ -63,6 +64,24 @@ class OutageTest(EdgeTest):
                 self.origin.routes["/page"] = Reply(status, b"broken")
                 stale = self.expire(edge, "/page")
                 self.assertEqual((200, b"kept"), (stale.status, stale.body), stale)
+
+    def test_who_waited_for_an_error_is_told_when_to_try_again(self):
+        for name, fields, told in (("/all", {}, "17"), ("/one", {"Cache-Control": "private"}, None)):
+            with self.subTest(name):
+                gate = threading.Event()
+                self.addCleanup(gate.set)
+                self.origin.routes[name] = Reply(503, b"sorry, Anna", {"Retry-After": "17", **fields}, gate=gate)
+                edge = self.start_edge("edge" + name[1:])
+                with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                    asked = [pool.submit(edge.get, name) for _ in range(4)]
+                    wait_until(lambda: edge.metrics().sum("nearside_edge_collapsed_total") == 3, "three wait")
+                    gate.set()
+                    responses = [self.expect(one.result(), 503) for one in asked]
+                own = [response for response in responses if response.body == b"sorry, Anna"]
+                others = [response for response in responses if "origin_failed" in response.cache_status]
+                self.assertEqual((1, 3, 1), (len(own), len(others), self.origin.count(name)))
+                self.assertEqual("17", own[0].field("retry-after"))
+                self.assertEqual([told] * 3, [response.field("retry-after") for response in others])
 
     def test_must_revalidate_is_never_served_stale(self):
         self.origin.routes["/page"] = Reply(body=b"kept", fields={"Cache-Control": "max-age=1, must-revalidate"})

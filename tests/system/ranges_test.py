@@ -21,6 +21,7 @@ class Film:
         self.length = length
         self.etag = f'"{version}"'
         self.version = version
+        self.heeds_ranges = True
         self.sent = 0
 
     def part(self, first: int, end: int) -> bytes:
@@ -34,7 +35,7 @@ class Film:
         if seen.fields.get("if-none-match") == self.etag:
             return Reply(304, fields=fields)
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", seen.fields.get("range", ""))
-        if match is None or seen.fields.get("if-range", self.etag) != self.etag:
+        if match is None or not self.heeds_ranges or seen.fields.get("if-range", self.etag) != self.etag:
             self.sent += self.length
             return Reply(body=self.part(0, self.length), fields=fields)
         first, end = int(match[1]), min(int(match[2] or self.length) + 1, self.length)
@@ -110,6 +111,18 @@ class SeekTest(EdgeTest):
         self.origin.routes["/film"] = new
         self.expect_part(edge, new, 10 * MIB, 10 * MIB + 10)
         self.expect_part(edge, new, 0, 10)
+
+    def test_an_origin_that_stops_heeding_ranges_cuts_nobody_off(self):
+        for name, length in (("stored", 20 * MIB), ("toolarge", 80 * MIB)):
+            with self.subTest(name):
+                film = Film(length)
+                edge = self.serve(film, name=name)
+                self.expect_part(edge, film, 0, 10)
+                film.heeds_ranges = False
+                whole = self.expect(edge.get("/film", timeout=120), 200)
+                self.assertEqual(hashlib.sha256(film.part(0, length)).digest(), hashlib.sha256(whole.body).digest())
+                self.assertEqual(0, whole.exit_code, whole.error)
+        self.assertEqual(2, len(self.origin.seen("/film")) - 2)
 
     def test_purged_slices_are_fetched_anew(self):
         film = Film(20 * MIB)

@@ -118,7 +118,7 @@ class WebSocketTest(CacheTest):
     def tunnels(self) -> float:
         return self.edge.metrics().sum("nearside_edge_tunnels")
 
-    def converse(self, client: WebSocket) -> None:
+    def converse(self, client: WebSocket, connection: socket.socket) -> None:
         """Text, a megabyte, a ping, and a close that both sides say."""
         for kind, payload in ((TEXT, b"hello"), (BINARY, os.urandom(MEBI)), (TEXT, b"")):
             client.send(kind, payload)
@@ -130,13 +130,16 @@ class WebSocketTest(CacheTest):
         self.assertEqual((CLOSE, struct.pack(">H", 1000)), client.receive())
         with self.assertRaises(EOFError):
             client.receive()
+        connection.close()
         wait_until(lambda: self.tunnels() == 0, "the tunnel is gone")
 
     def test_over_http11_in_the_clear_and_over_tls(self):
         for tls in (False, True):
             with self.subTest(tls=tls):
-                self.converse(open_websocket(self.connect(tls), SITE_HOST, "/echo",
-                                             "Sec-WebSocket-Protocol: chat\r\nX-Forwarded-For: 9.9.9.9\r\n"))
+                connection = self.connect(tls)
+                self.converse(open_websocket(connection, SITE_HOST, "/echo",
+                                             "Sec-WebSocket-Protocol: chat\r\nX-Forwarded-For: 9.9.9.9\r\n"),
+                              connection)
                 fields = self.origin.heads[-1][1]
                 self.assertEqual(("chat", SITE_HOST), (fields["sec-websocket-protocol"], fields["host"]))
                 self.assertNotIn("9.9.9.9", fields["x-forwarded-for"])
@@ -145,7 +148,7 @@ class WebSocketTest(CacheTest):
         tunnel = Http2Tunnel(self.edge, "/echo")
         self.addCleanup(tunnel.connection.close)
         self.assertEqual(1, tunnel.settings[ENABLE_CONNECT_PROTOCOL])
-        self.converse(tunnel.websocket())
+        self.converse(tunnel.websocket(), tunnel.connection)
         self.assertEqual("GET /echo HTTP/1.1", self.origin.heads[-1][0])
 
     def test_other_protocols_over_connect_are_refused(self):
@@ -182,6 +185,21 @@ class WebSocketTest(CacheTest):
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.close()
                 self.assertTrue(self.origin.ended.acquire(timeout=30))
+        wait_until(lambda: self.tunnels() == 0, "the tunnels are gone")
+
+    def test_after_the_origins_end_the_client_is_still_heard(self):
+        for tls in (False, True):
+            with self.subTest(tls=tls):
+                connection = self.connect(tls)
+                client = open_websocket(connection, SITE_HOST, "/half")
+                self.assertEqual((TEXT, b"bye"), client.receive())
+                with self.assertRaises(EOFError):
+                    client.receive()
+                client.send(CLOSE, struct.pack(">H", 1000))
+                connection.close()
+                self.assertTrue(self.origin.ended.acquire(timeout=30))
+                self.assertEqual((CLOSE, struct.pack(">H", 1000)), self.origin.last_heard)
+                self.origin.last_heard = None
         wait_until(lambda: self.tunnels() == 0, "the tunnels are gone")
 
     def test_silence_ends_both_sides(self):

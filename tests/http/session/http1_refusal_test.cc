@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <thread>
 
 #include "tests/http/session/test_server.h"
 
@@ -117,6 +118,63 @@ TEST(Http1RefusalTest, SlowBodiesTimeOut) {
   EXPECT_EQ(server.counters().timeouts, 1u);
 }
 
+TEST(Http1RefusalTest, BodiesThatTrickleAreRefused) {
+  TestServer server({.limits = {.body_timeout = seconds(1), .least_rate = {100'000}}});
+  HandlerLog* log = server.NewLog();
+  server.on_request = [&](Exchange& exchange) {
+    exchange.SetHandler(std::make_unique<LoggingHandler>(log));
+  };
+  const auto peer = server.Connect();
+  peer->Send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n");
+  while (!server.Call([&] { return log->outcome.has_value(); })) {
+    ASSERT_TRUE(peer->Send("x"));
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  EXPECT_EQ(log->reason, "slow_body");
+  EXPECT_EQ(ReadOne(*peer).status, 408);
+  EXPECT_EQ(server.counters().slow_bodies, 1u);
+  EXPECT_EQ(server.counters().timeouts, 0u);
+}
+
+TEST(Http1RefusalTest, BodiesThatKeepTheRateAreTakenHoweverLongTheyTake) {
+  TestServer server({.limits = {.body_timeout = milliseconds(500), .least_rate = {100}}});
+  HandlerLog* log = server.NewLog();
+  server.on_request = [&](Exchange& exchange) {
+    auto handler = std::make_unique<LoggingHandler>(log);
+    handler->on_body_end = [&exchange] { exchange.Respond(204, {}, {}, nullptr); };
+    exchange.SetHandler(std::move(handler));
+  };
+  const auto peer = server.Connect();
+  peer->Send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n");
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_TRUE(peer->Send(std::string(100, 'x')));
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_EQ(ReadOne(*peer).status, 204);
+  EXPECT_EQ(server.counters().slow_bodies, 0u);
+}
+
+TEST(Http1RefusalTest, AClientThatReadsTooSlowlyIsDropped) {
+  TestServer server({.limits = {.send_timeout = seconds(1), .least_rate = 1_GiB}});
+  HandlerLog* log = server.NewLog();
+  server.on_request = [&](Exchange& exchange) {
+    exchange.SetHandler(std::make_unique<LoggingHandler>(log));
+    exchange.Respond(200, {}, {},
+                     std::make_unique<PatternBody>(PatternBody::Plan{.size = uint64_t{1} << 40},
+                                                   server.NewBodyLog()));
+  };
+  const auto peer = server.Connect();
+  peer->Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  while (peer->Receive(50'000).size() == 50'000) {
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  ASSERT_TRUE(server.Await([&] { return log->outcome.has_value(); }));
+  EXPECT_EQ(log->reason, "slow_read");
+  EXPECT_TRUE(server.AwaitNoConnections());
+  EXPECT_EQ(server.counters().slow_reads, 1u);
+  EXPECT_EQ(server.counters().timeouts, 0u);
+}
+
 TEST(Http1RefusalTest, AClientThatDoesNotReadIsDropped) {
   TestServer server({.limits = {.send_timeout = milliseconds(50)}});
   HandlerLog* log = server.NewLog();
@@ -138,7 +196,8 @@ TEST(Http1RefusalTest, AnAnswerThatWaitsForItsSourceDoesNotTimeOut) {
   TestServer server({.limits = {.head_timeout = milliseconds(20),
                                 .idle_timeout = milliseconds(20),
                                 .body_timeout = milliseconds(20),
-                                .send_timeout = milliseconds(20)}});
+                                .send_timeout = milliseconds(20),
+                                .least_rate = 1_GiB}});
   Exchange* waiting = nullptr;
   server.on_request = [&](Exchange& exchange) {
     exchange.SetHandler(std::make_unique<LoggingHandler>(server.NewLog()));

@@ -212,6 +212,59 @@ TEST(Http2AbuseTest, AClosedWindowTimesOutWhateverElseIsAnswered) {
   EXPECT_EQ(server.counters().timeouts, 1u);
 }
 
+/// Answers with as much as is wanted.
+void AnswerWithAStream(TestServer& server, std::vector<HandlerLog*>* logs) {
+  server.on_request = [&server, logs](Exchange& exchange) {
+    logs->push_back(server.NewLog());
+    exchange.SetHandler(std::make_unique<LoggingHandler>(logs->back()));
+    exchange.Respond(
+        200, {}, {},
+        std::make_unique<PatternBody>(PatternBody::Plan{.size = 1 << 30}, server.NewBodyLog()));
+  };
+}
+
+TEST(Http2AbuseTest, AStreamsWindowThatIsOpenedByDropsIsTooSlow) {
+  TestServer server({.limits = {.send_timeout = milliseconds(300), .least_rate = {100'000}}});
+  std::vector<HandlerLog*> logs;
+  AnswerWithAStream(server, &logs);
+  Http2Peer client(server.Connect(), {.window = 10, .give_back = false});
+  const int32_t stream = client.Ask("GET", "/");
+  while (!client.result(stream).closed) {
+    client.GiveBack(stream, 10);
+    const int pongs = client.pongs();
+    client.Ping();
+    ASSERT_TRUE(client.Await([&] { return client.pongs() > pongs; }));
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  EXPECT_EQ(client.result(stream).error_code, uint32_t{NGHTTP2_CANCEL});
+  ASSERT_TRUE(server.Await([&] { return logs[0]->outcome.has_value(); }));
+  EXPECT_EQ(logs[0]->reason, "slow_read");
+  EXPECT_EQ(server.counters().slow_reads, 1u);
+  EXPECT_EQ(server.counters().timeouts, 0u);
+  server.on_request = [](Exchange& exchange) { exchange.Respond(204, {}, {}, nullptr); };
+  EXPECT_EQ(client.Get("/").status, 204) << "the connection goes on";
+}
+
+TEST(Http2AbuseTest, AConnectionsWindowThatIsOpenedByDropsIsTooSlow) {
+  TestServer server({.limits = {.send_timeout = milliseconds(300), .least_rate = {100'000}}});
+  std::vector<HandlerLog*> logs;
+  AnswerWithAStream(server, &logs);
+  Http2Peer client(server.Connect(), {.window = 1 << 24, .give_back = false});
+  client.Ask("GET", "/");
+  bool answers = true;
+  while (answers) {
+    client.GiveBackConnection(10);
+    const int pongs = client.pongs();
+    client.Ping();
+    answers = client.Await([&] { return client.pongs() > pongs; });
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  ASSERT_TRUE(server.Await([&] { return logs[0]->outcome.has_value(); }));
+  EXPECT_EQ(logs[0]->reason, "slow_read");
+  EXPECT_TRUE(server.AwaitNoConnections());
+  EXPECT_EQ(server.counters().slow_reads, 1u);
+}
+
 TEST(Http2AbuseTest, HalfAHeadTimesOut) {
   TestServer server({.limits = {.head_timeout = milliseconds(30)}});
   EXPECT_EQ(GoawayTo(server, FrameText(NGHTTP2_HEADERS, 0, 1, kRequestBlock)),

@@ -284,6 +284,55 @@ TEST(Http2RequestTest, SlowBodiesTimeOut) {
   EXPECT_EQ(client.Get("/").status, 200) << "the connection goes on";
 }
 
+TEST(Http2RequestTest, BodiesThatTrickleAreRefused) {
+  TestServer server({.limits = {.body_timeout = milliseconds(500), .least_rate = {100'000}}});
+  HandlerLog* log = server.NewLog();
+  server.on_request = [&](Exchange& exchange) {
+    exchange.SetHandler(std::make_unique<LoggingHandler>(log));
+  };
+  Http2Peer client(server.Connect());
+  const int32_t stream = client.Ask("PUT", "/", {}, "x", true);
+  while (client.result(stream).status == 0) {
+    client.SendBody(stream, "x", false);
+    const int pongs = client.pongs();
+    client.Ping();
+    ASSERT_TRUE(client.Await([&] { return client.pongs() > pongs; }));
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  EXPECT_EQ(client.AwaitEnd(stream).status, 408);
+  EXPECT_EQ(log->reason, "slow_body");
+  EXPECT_EQ(server.counters().slow_bodies, 1u);
+  EXPECT_EQ(server.counters().timeouts, 0u);
+  server.on_request = nullptr;
+  EXPECT_EQ(client.Get("/").status, 200) << "the connection goes on";
+}
+
+TEST(Http2RequestTest, WhoHasNoWindowOnTheConnectionIsNotSlow) {
+  TestServer server({.limits = {.stream_window = 1 << 20,
+                                .connection_window = 65'535,
+                                .body_timeout = milliseconds(500),
+                                .least_rate = {1000}}});
+  std::vector<Exchange*> exchanges;
+  HandlerLog* first = server.NewLog();
+  server.on_request = [&](Exchange& exchange) {
+    auto handler = std::make_unique<LoggingHandler>(exchanges.empty() ? first : server.NewLog());
+    handler->on_body_end = [&exchange] { exchange.Respond(204, {}, {}, nullptr); };
+    exchange.SetHandler(std::move(handler));
+    exchanges.push_back(&exchange);
+  };
+  Http2Peer client(server.Connect());
+  const int32_t holder = client.Ask("PUT", "/a", {}, std::string(65'535, 'x'), true);
+  ASSERT_TRUE(server.Await([&] { return first->body.size() == 65'535; }));
+  const int32_t other = client.Ask("PUT", "/b", {}, "y");
+  ASSERT_TRUE(server.Await([&] { return exchanges.size() == 2; }));
+  std::this_thread::sleep_for(milliseconds(1300));
+  server.Call([&] { exchanges[0]->ConsumedBody(65'535); });
+  EXPECT_EQ(client.AwaitEnd(other).status, 204);
+  client.SendBody(holder, "", true);
+  EXPECT_EQ(client.AwaitEnd(holder).status, 204);
+  EXPECT_EQ(server.counters().timeouts + server.counters().slow_bodies, 0u);
+}
+
 TEST(Http2RequestTest, TooLargeHeadsHaveTheirStatus) {
   TestServer server({.limits = {.request_line = {100}, .fields = {2000}, .field_lines = 10}});
   Http2Peer client(server.Connect());

@@ -71,7 +71,8 @@ class ProtocolSwitchTest : public ::testing::Test {
   static constexpr std::string_view kWebSocketName = "websocket";
   bool consume_ = true;
   bool refuse_ = false;
-  TestServer server_{{.limits = {.stream_window = 100'000}, .websocket = true}};
+  TestServer server_{
+      {.limits = {.stream_window = 100'000, .body_timeout = seconds(1)}, .websocket = true}};
   HandlerLog* log_ = server_.NewLog();
   std::string protocol_;
   Exchange* exchange_ = nullptr;
@@ -92,9 +93,28 @@ TEST_F(ProtocolSwitchTest, Http11BytesGoBothWaysAsTheyAre) {
   Say("bye", BodySource::State::kEnd);
   EXPECT_EQ(peer->ReceiveAll(), "bye");
   EXPECT_TRUE(peer->ended_cleanly());
+  EXPECT_FALSE(server_.Call([&] { return log_->outcome.has_value(); }));
+  peer->Send("late");
+  EXPECT_TRUE(AwaitHeard("GET / early \r\n\r\nlate"));
+  peer->EndSending();
   ASSERT_TRUE(AwaitOver());
+  EXPECT_TRUE(log_->trailers);
   EXPECT_TRUE(log_->outcome->complete);
   EXPECT_EQ(log_->outcome->body_bytes, 8u);
+  EXPECT_TRUE(server_.AwaitNoConnections());
+}
+
+TEST_F(ProtocolSwitchTest, Http11AClientThatSaysNothingBehindOurEndIsLeft) {
+  const auto peer = server_.Connect();
+  peer->Send(kUpgrade);
+  peer->Receive(kSwitched.size());
+  Say("bye", BodySource::State::kEnd);
+  EXPECT_EQ(peer->ReceiveAll(), "bye");
+  ASSERT_TRUE(AwaitOver());
+  EXPECT_TRUE(log_->outcome->complete);
+  peer->Close();
+  EXPECT_TRUE(server_.AwaitNoConnections());
+  EXPECT_EQ(server_.counters().timeouts, 0u);
 }
 
 TEST_F(ProtocolSwitchTest, Http11TheClientsEndIsToldAndItStillHears) {
@@ -236,6 +256,35 @@ TEST_F(ProtocolSwitchTest, Http2BytesGoBothWaysAsTheyAre) {
   EXPECT_TRUE(log_->outcome->complete);
 }
 
+TEST_F(ProtocolSwitchTest, Http2OurEndIsSentAndTheClientIsStillHeard) {
+  Http2Peer client(server_.Connect());
+  const int32_t stream = Connect(client);
+  EXPECT_TRUE(client.Await([&] { return client.result(stream).status == 200; }));
+  Say("bye", BodySource::State::kEnd);
+  EXPECT_TRUE(client.Await([&] { return client.result(stream).body == "bye"; }));
+  client.SendBody(stream, "late", false);
+  EXPECT_TRUE(AwaitHeard("late"));
+  EXPECT_FALSE(server_.Call([&] { return log_->outcome.has_value(); }));
+  client.SendBody(stream, "", true);
+  EXPECT_EQ(client.AwaitEnd(stream).error_code, 0u);
+  ASSERT_TRUE(AwaitOver());
+  EXPECT_TRUE(log_->trailers);
+  EXPECT_TRUE(log_->outcome->complete);
+}
+
+TEST_F(ProtocolSwitchTest, Http2AClientThatSaysNothingBehindOurEndIsLeft) {
+  Http2Peer client(server_.Connect());
+  const int32_t stream = Connect(client);
+  EXPECT_TRUE(client.Await([&] { return client.result(stream).status == 200; }));
+  Say("bye", BodySource::State::kEnd);
+  EXPECT_EQ(client.AwaitEnd(stream).body, "bye");
+  EXPECT_EQ(client.result(stream).error_code, uint32_t{NGHTTP2_NO_ERROR});
+  ASSERT_TRUE(AwaitOver());
+  EXPECT_TRUE(log_->outcome->complete);
+  EXPECT_EQ(client.AwaitEnd(Connect(client, "connect-udp")).status, 501)
+      << "the connection goes on";
+}
+
 TEST_F(ProtocolSwitchTest, Http2ABreakIsSeenOnTheOtherSide) {
   Http2Peer client(server_.Connect());
   const int32_t stream = Connect(client);
@@ -258,6 +307,26 @@ TEST_F(ProtocolSwitchTest, Http2OtherConnectsAreRefused) {
   EXPECT_EQ(
       client.AwaitEnd(client.AskRaw({{":method", "CONNECT"}, {":authority", "a.test:443"}})).status,
       405);
+}
+
+TEST(ProtocolSwitchRateTest, AClientThatTakesSlowlyIsNoAttack) {
+  TestServer server(
+      {.limits = {.send_timeout = milliseconds(300), .least_rate = 1_GiB}, .websocket = true});
+  constexpr uint64_t kSize = 16 << 20;
+  server.on_request = [&](Exchange& exchange) {
+    exchange.SetHandler(std::make_unique<LoggingHandler>(server.NewLog()));
+    exchange.SwitchProtocol(
+        {}, std::make_unique<PatternBody>(PatternBody::Plan{.size = kSize}, server.NewBodyLog()));
+  };
+  const auto peer = server.Connect();
+  peer->Send(kUpgrade);
+  uint64_t received = 0;
+  for (size_t got = 100'000; got == 100'000; received += got) {
+    got = peer->Receive(100'000).size();
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  EXPECT_GT(received, kSize);
+  EXPECT_EQ(server.counters().slow_reads, 0u);
 }
 
 TEST(ProtocolSwitchOffTest, WhereNobodyTakesItUpThereIsNone) {

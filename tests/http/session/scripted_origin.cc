@@ -45,6 +45,8 @@ void OriginConnection::Send(std::string_view bytes) {
   }
 }
 
+void OriginConnection::EndSending() { shutdown(socket_.get(), SHUT_WR); }
+
 void OriginConnection::Close() {
   const std::lock_guard lock(mutex_);
   socket_.Close();

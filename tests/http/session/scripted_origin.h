@@ -23,6 +23,8 @@ class OriginConnection {
   /// Exactly `size` bytes; less at the end.
   std::string Read(size_t size);
   void Send(std::string_view bytes);
+  /// What comes is still read.
+  void EndSending();
   void Close();
   void Reset();
   /// Waits for the client to end the connection, or the origin's end.
