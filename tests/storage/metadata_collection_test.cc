@@ -246,7 +246,8 @@ TEST_F(MetadataCollectionTest, UploadsAndActivationsBesideACollectorLoseNothing)
       EXPECT_EQ(added.error().reason, "blob_collected");
       continue;
     }
-    auto put = metadata_->PutAsset("demo", AssetOf("a", text), Anything, Tell);
+    const std::string path = std::to_string(i % 16);
+    auto put = metadata_->PutAsset("demo", AssetOf(path, text), Anything, Tell);
     if (!put) {
       EXPECT_EQ(put.error().reason, "missing_blobs");
       continue;
@@ -257,6 +258,12 @@ TEST_F(MetadataCollectionTest, UploadsAndActivationsBesideACollectorLoseNothing)
   done = true;
   collector.join();
   EXPECT_GT(published, 0);
+  // Nor later: what the collector had seen before it was named.
+  const auto assets = metadata_->ListAssets(Active(), {}).value();
+  for (const Asset& asset : assets) {
+    EXPECT_TRUE(metadata_->FindBlob(asset.blob).value()) << asset.path;
+    EXPECT_TRUE(store_->Find(asset.blob).value()) << asset.path;
+  }
 }
 
 TEST_F(MetadataCollectionTest, ADatabaseOfTheThirdVersionIsBroughtUp) {
