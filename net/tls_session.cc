@@ -1,8 +1,11 @@
 #include "net/tls_session.h"
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include <utility>
+
+#include "net/address.h"
 
 namespace nearside::net {
 
