@@ -124,10 +124,11 @@ Status Rename(const std::string& from, const std::string& to) {
   return Sync(std::filesystem::path(to).parent_path().string());
 }
 
-/// What is at `path` gets a second name, in the place of what had that before.
+/// What is at `path`, if anything, gets a second name, in the place of what had that before.
 Status KeepAs(const std::string& path, const std::string& kept) {
+  if (::access(path.c_str(), F_OK) != 0) return {};
   ::unlink(kept.c_str());
-  if (::link(path.c_str(), kept.c_str()) == 0 || errno == ENOENT) return {};
+  if (::link(path.c_str(), kept.c_str()) == 0) return {};
   return Refused(kept, std::error_code(errno, std::generic_category()));
 }
 
@@ -206,10 +207,13 @@ Status CheckUser(const std::string& folder) {
 /// `draft` takes the place of `database`, which stays as "….before-restore" with the log beside it.
 /// At no moment is there no database: an origin would begin with an empty one.
 Status Replace(const std::string& draft, const std::string& database) {
-  const std::string aside = database + kAside;
-  RemoveDatabase(aside);
-  for (const char* suffix : {"", "-wal"}) {
-    if (Status kept = KeepAs(database + suffix, aside + suffix); !kept) return kept;
+  // Where there is none, what an earlier restore has put aside may be all that is left.
+  if (::access(database.c_str(), F_OK) == 0) {
+    const std::string aside = database + kAside;
+    RemoveDatabase(aside);
+    for (const char* suffix : {"", "-wal"}) {
+      if (Status kept = KeepAs(database + suffix, aside + suffix); !kept) return kept;
+    }
   }
   // A log of what is gone would be read into what was restored.
   for (const char* suffix : {"-wal", "-shm", "-journal"}) ::unlink((database + suffix).c_str());

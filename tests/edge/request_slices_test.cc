@@ -41,6 +41,12 @@ class RequestSlicesTest : public RequestTest {
     }
     return asked.Field("range");
   }
+  /// The film is known, and its first slice stored.
+  void HaveFirstSlice() {
+    FakeExchange& first = GetRange("bytes=0-9");
+    AnswerRange();
+    Answer(first);
+  }
   std::string Part(uint64_t first, uint64_t size) const { return film_.substr(first, size); }
 
   std::string film_ = Pattern(3 * kChunkBytes + 1000);
@@ -80,9 +86,7 @@ TEST_F(RequestSlicesTest, SlicesAreJoinedToTheWhole) {
 
 TEST_F(RequestSlicesTest, AMissingSliceIsToldAsPartial) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   FakeExchange& second = GetRange("bytes=70000-70009");
   AnswerRange();
   EXPECT_EQ(Answer(second),
@@ -230,9 +234,7 @@ TEST_F(RequestSlicesTest, WhetherARangeCountsIsAskedOfTheFirstSlice) {
 
 TEST_F(RequestSlicesTest, WhatOneRequestIsRefusedMakesNobodyForget) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   FakeExchange& refused = GetRange("bytes=70000-70009", {{"authorization", "Bearer x"}});
   const ScriptedOrigin::Asked asked = origin_.Next();
   FakeExchange& other = GetRange("bytes=70000-70009");
@@ -259,9 +261,7 @@ TEST_F(RequestSlicesTest, AThousandSeeksAtOnceAskOnce) {
 
 TEST_F(RequestSlicesTest, ANewVersionInTheMiddleCutsOffAndIsFetchedByTheNext) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   FakeExchange& long_one = GetRange("bytes=0-140000");
   origin_.Next().Answer("200 OK", "Cache-Control: max-age=60\nETag: \"v2\"\n", film_);
   EXPECT_THAT(AnswerNow(long_one), testing::EndsWith(" [cut off]"));
@@ -274,9 +274,7 @@ TEST_F(RequestSlicesTest, ANewVersionInTheMiddleCutsOffAndIsFetchedByTheNext) {
 // RFC 9110 §14.2: an origin may ignore a Range at any time.
 TEST_F(RequestSlicesTest, AWholeOfTheSameVersionIsGoneOnWith) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   FakeExchange& all = Get("/film");
   const ScriptedOrigin::Asked asked = origin_.Next();
   EXPECT_EQ(asked.Field("range"), "bytes=65520-131039");
@@ -290,9 +288,7 @@ TEST_F(RequestSlicesTest, AWholeOfTheSameVersionIsGoneOnWith) {
 
 TEST_F(RequestSlicesTest, AWholeThatMayNotBeStoredIsGoneOnWithToo) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   FakeExchange& all = Get("/film");
   const ScriptedOrigin::Asked asked = origin_.Next();
   asked.Send(
@@ -320,9 +316,7 @@ TEST_F(RequestSlicesTest, AWholeThatIsGoneOnWithIsNotEncoded) {
 
 TEST_F(RequestSlicesTest, AWholeOfAnotherLengthIsAnotherVersion) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   FakeExchange& all = Get("/film");
   origin_.Next().Answer("200 OK", kTagged, film_ + "x");
   EXPECT_THAT(AnswerNow(all), testing::EndsWith(" [cut off]"));
@@ -331,9 +325,7 @@ TEST_F(RequestSlicesTest, AWholeOfAnotherLengthIsAnotherVersion) {
 
 TEST_F(RequestSlicesTest, AnotherPartOfTheSameVersionMakesTheWholeWanted) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   FakeExchange& all = Get("/film");
   origin_.Next().Answer("206 Partial Content",
                         std::string(kTagged) + "Content-Range: bytes 65520-65529/197560\n",
@@ -347,9 +339,7 @@ TEST_F(RequestSlicesTest, AnotherPartOfTheSameVersionMakesTheWholeWanted) {
 
 TEST_F(RequestSlicesTest, WhatWasAskedForAheadIsNotTakenWhole) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   FakeExchange& all = Get("/film");
   const ScriptedOrigin::Asked slice = origin_.Next();
   slice.Send(
@@ -370,9 +360,7 @@ TEST_F(RequestSlicesTest, WhatWasAskedForAheadIsNotTakenWhole) {
 
 TEST_F(RequestSlicesTest, ANewVersionBeforeTheFirstByteIsFetchedAtOnce) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   FakeExchange& second = GetRange("bytes=70000-70009");
   origin_.Next().Answer("200 OK", "ETag: \"v2\"\n", film_);
   EXPECT_EQ(AnswerRange("Cache-Control: max-age=60\nETag: \"v2\"\n"), "bytes=65520-131039");
@@ -381,9 +369,7 @@ TEST_F(RequestSlicesTest, ANewVersionBeforeTheFirstByteIsFetchedAtOnce) {
 
 TEST_F(RequestSlicesTest, ASliceThatBreaksOffIsAskedForOnceMore) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   FakeExchange& second = GetRange("bytes=65520-131039");
   const ScriptedOrigin::Asked asked = origin_.Next();
   asked.Send(
@@ -447,9 +433,7 @@ TEST_F(RequestSlicesTest, WhileTheOriginIsDownOnlyWhatIsWholeIsShownStale) {
 
 TEST_F(RequestSlicesTest, APurgeTakesTheSlicesToo) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   node_->store->Purge({storage::ScopeOf(storage::ScopeKind::kUrl, "demo", "/film")}, false,
                       std::nullopt, nullptr, nullptr);
   FakeExchange& second = GetRange("bytes=0-9");
@@ -476,9 +460,7 @@ TEST_F(RequestSlicesTest, WhatIsFetchedAfterAPurgeTakesNoOlderSlices) {
 
 TEST_F(RequestSlicesTest, OnlyIfCachedAsksForNoSlice) {
   Start(kSliced);
-  FakeExchange& first = GetRange("bytes=0-9");
-  AnswerRange();
-  Answer(first);
+  HaveFirstSlice();
   const http::Fields only = {{"cache-control", "only-if-cached"}};
   EXPECT_EQ(Answer(GetRange("bytes=5-9", only)), "206 hit|" + Part(5, 5));
   EXPECT_THAT(Answer(GetRange("bytes=70000-70009", only)),

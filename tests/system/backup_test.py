@@ -124,6 +124,20 @@ class BackupTest(CacheTest):
         self.assertIn("stop every origin", refused.stderr)
         self.assertTrue(self.page().startswith(b"first"))
 
+    def test_what_was_put_aside_stays_until_something_takes_its_place(self):
+        self.publish("first")
+        self.back_up()
+        self.publish("second")
+        self.origin.daemon.stop()
+        database, aside = (self.origin.folder / name for name in ("meta.db", "meta.db.before-restore"))
+        self.assertEqual(0, self.restore("--replace").returncode)
+        kept = aside.read_bytes()
+        database.unlink()
+        self.assertEqual(0, self.restore().returncode)
+        self.assertEqual(kept, aside.read_bytes(), "the only copy of what was there")
+        self.origin.daemon.start()
+        self.assertTrue(self.page().startswith(b"first"))
+
     def test_what_is_missing_or_damaged_is_told_and_nothing_changes(self):
         none = self.restore()
         self.assertNotEqual(0, none.returncode)
