@@ -1,5 +1,6 @@
 #include "origin/api_server.h"
 
+#include "origin/acme.h"
 #include "origin/s3_errors.h"
 #include "origin/visitor_service.h"
 #include "runtime/log.h"
@@ -160,6 +161,10 @@ double ApiServer::load() const {
 
 ApiServer::Purpose ApiServer::PurposeOf(const http::RequestHead& head) const {
   Purpose purpose;
+  if (IsChallenge(node_.settings.node.acme_webroot, head)) {
+    purpose.kind = RequestKind::kVisitor;  // of whichever host: no site is looked at
+    return purpose;
+  }
   // What is S3's is no site's, whatever a site made before says.
   const S3Host s3_host = s3_.HostOf(head);
   if (s3_host == S3Host::kNone) purpose.site = node_.sites.FindHost(head.host());

@@ -220,6 +220,15 @@ Status Replace(const std::string& draft, const std::string& database) {
   return Rename(draft, database);
 }
 
+/// An empty file is a good database to SQLite, and would become an origin without a site.
+Status CheckBackup(const std::string& database) {
+  storage::MetadataOptions as_it_is;
+  as_it_is.migrate = false;
+  auto metadata = storage::Metadata::Open("sqlite:" + database, as_it_is);
+  if (!metadata) return unexpected(std::move(metadata.error()));
+  return (*metadata)->CheckWhole();
+}
+
 Status RunRestore(const std::string& config, const CommandValues& values) {
   Result<OriginSettings> settings = ReadOriginSettings(config);
   if (!settings) return unexpected(std::move(settings.error()));
@@ -254,6 +263,9 @@ Status RunRestore(const std::string& config, const CommandValues& values) {
   std::error_code error;
   std::filesystem::copy_file(source, draft, error);
   if (error) return Refused(draft, error);
+  if (Status whole = CheckBackup(draft); !whole) {
+    return Fail(Fault::kOperator, "no_backup", source + ": " + whole.error().message);
+  }
   Count count;
   {
     auto copy = storage::Metadata::Open("sqlite:" + draft, {});

@@ -267,6 +267,9 @@ class Metadata {
   /// A copy of everything as it is at one moment, by Open("sqlite:…") of the new `file`; others go
   /// on meanwhile. Error: kOperator cannot_write, also when the file is there.
   virtual Status BackUp(const std::string& file) = 0;
+  /// Reads all of it: for a copy that may have been damaged or cut off. Error: kOperator
+  /// not_whole.
+  virtual Status CheckWhole() = 0;
   /// For what was restored from a copy: the log gets another epoch, so that no edge takes what it
   /// knows of the log as it was for what the log will say. Contents that no asset names, and
   /// uploads in parts, are forgotten: NamedBlobs has not named them, so that they are not there.

@@ -139,6 +139,20 @@ Status SqlMetadata::BackUp(const std::string& file) {
   });
 }
 
+Status SqlMetadata::CheckWhole() {
+  return Reading([&](SqlSession& session) -> Status {
+    Result<SqlRows> checked = session.Query("PRAGMA integrity_check(1)");
+    const bool sound = checked && checked->size() == 1 && checked->front().Text(0) == "ok";
+    const Result<LogState> log = sound ? ReadLog(session) : LogState();
+    if (sound && log) return {};
+    const std::string why = !checked           ? checked.error().message
+                            : sound            ? "it has no event log"
+                            : checked->empty() ? ""
+                                               : checked->front().Text(0);
+    return Fail(Fault::kOperator, "not_whole", "expected an origin's database: " + why);
+  });
+}
+
 Status SqlMetadata::RenewLog() {
   return Writing([&](SqlSession& session) -> Status {
     const SqlValue epoch[] = {RandomEpoch()};

@@ -85,6 +85,7 @@ class SqlMetadata final : public Metadata {
   Result<std::vector<Event>> Events(uint64_t after, size_t limit) override;
 
   Status BackUp(const std::string& file) override;
+  Status CheckWhole() override;
   Status RenewLog() override;
   Result<std::vector<StoredBlob>> NamedBlobs(const std::string& after, size_t limit) override;
 

@@ -148,6 +148,15 @@ class BackupTest(CacheTest):
         os.truncate(one, 5)
         self.origin.daemon.stop()
         before = (self.origin.folder / "meta.db").read_bytes()
+        whole = (self.backup / "meta.db").read_bytes()
+        holed = whole[:9000] + bytes(5000) + whole[14000:]
+        for wrong in (b"", b"no database at all" * 500, whole[:len(whole) // 2], holed):
+            (self.backup / "meta.db").write_bytes(wrong)
+            refused = self.restore("--replace")
+            self.assertNotEqual(0, refused.returncode, refused.stdout)
+            self.assertIn(str(self.backup / "meta.db"), refused.stderr)
+            self.assertEqual(before, (self.origin.folder / "meta.db").read_bytes())
+        (self.backup / "meta.db").write_bytes(whole)
         shutil.rmtree(self.origin.folder / "blobs")
         damaged = self.restore("--replace")
         self.assertNotEqual(0, damaged.returncode)

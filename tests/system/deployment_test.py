@@ -107,6 +107,8 @@ class AcmeTest(CacheTest):
         self.assertEqual((self.ANSWER, "text/plain", "no-store"),
                          (answered.body, answered.field("content-type"), answered.field("cache-control")))
         self.expect(origin.visit(self.FOLDER + self.TOKEN), 200)
+        # The certificate names the origin as well, which is no site's host.
+        self.assertEqual(self.ANSWER, origin.call("GET", self.FOLDER + self.TOKEN, token=None).body)
         (webroot / "secret").write_text("not for the world")
         (challenges / "link").symlink_to(webroot / "secret")
         (challenges / "large").write_bytes(b"x" * 5000)
