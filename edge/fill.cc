@@ -218,6 +218,7 @@ void Fill::Moved(FillReader* reader, uint64_t position) {
   {
     std::lock_guard lock(mutex_);
     reader->position_ = position;
+    reader->begun_ = true;
     if (!paused_ && published_ < window_) return;
     // Going on at half a window, so that a fetch is not paused and resumed for each record.
     if (DropPassed() <= WindowNow() / 2 && paused_) {
@@ -246,22 +247,25 @@ uint64_t Fill::WindowNow() const {
 uint64_t Fill::DropPassed() {
   uint64_t slowest = published_;
   std::optional<uint64_t> pacing;
+  bool all_begun = true;
   for (const FillReader* reader : readers_) {
     slowest = std::min(slowest, reader->position_);
+    all_begun &= reader->begun_;
     // Who was left behind waits for the whole, and must not be waited for.
     if (storing_ && reader->position_ < first_chunk_ * kChunkBytes) continue;
     // Who reads a range waits beyond what has come.
     pacing = std::max(pacing.value_or(0), std::min(published_, reader->position_));
   }
+  const bool by_fastest = storing_ && all_begun;
   const uint64_t fastest = pacing.value_or(published_);
   const uint64_t window = WindowNow();
   uint64_t needed = slowest;
-  if (storing_ && fastest > window) needed = std::max(needed, fastest - window);
+  if (by_fastest && fastest > window) needed = std::max(needed, fastest - window);
   // Within the first window everything is kept, so that late requests can join.
   if (published_ > window) {
     while (chunks_.size() > 1 && (first_chunk_ + 1) * kChunkBytes <= needed) DropChunks(1);
   }
-  return published_ - (storing_ ? fastest : slowest);
+  return published_ - (by_fastest ? fastest : slowest);
 }
 
 void Fill::DropChunks(size_t count) {

@@ -53,6 +53,7 @@ class FillReader {
 
   const std::shared_ptr<Fill>& fill() const { return fill_; }
   /// Bytes below `position` will not be asked for again: lets the fill go on and give memory back.
+  /// Until the first call the body's beginning is kept for it, and the fill waits.
   void Advance(uint64_t position);
 
  private:
@@ -67,7 +68,9 @@ class FillReader {
   std::shared_ptr<Fill> fill_;
   Executor& executor_;
   std::shared_ptr<Wake> wake_;
-  uint64_t position_ = 0;  ///< guarded by the fill's lock
+  // Guarded by the fill's lock:
+  uint64_t position_ = 0;
+  bool begun_ = false;  ///< it has said where it reads
 };
 
 /// What is known when the origin's head is there.
@@ -99,7 +102,7 @@ struct FillHead {
 /// what lies more than a window behind the fastest reader while the body is being stored. A reader
 /// that falls behind that far goes on from the store when the body is whole there, so that a slow
 /// client neither paces the fetch, even when the others have left, nor keeps an object out of the
-/// cache.
+/// cache. Only who has not begun to read, because its worker is busy, is waited for.
 class Fill : public std::enable_shared_from_this<Fill> {
  public:
   enum class Phase : uint8_t {

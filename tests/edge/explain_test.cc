@@ -119,7 +119,7 @@ TEST_F(ExplainTest, AStoredResponseWithItsArithmetic) {
 
 TEST_F(ExplainTest, WhatARequestWouldDoDependsOnItsFields) {
   Start();
-  Fill("/a", kMinute, "hello");
+  Fill("/a", "Cache-Control: max-age=60\nAge: 1\n", "hello");
   EXPECT_THAT(Now(Explain("/a", "&header=Cache-Control:%20no-cache")),
               "validate at the origin: request_no_cache: the request says no-cache");
   EXPECT_THAT(Now(Explain("/a", "&header=cache-control:max-age=0")),

@@ -313,6 +313,7 @@ TEST_F(FillTest, WithoutReadersItKeepsNoMoreThanAWindow) {
 TEST_F(FillTest, WhatIsStoredIsPacedByItsFastestReader) {
   auto fast = Join();
   auto slow = Join();
+  slow->reader->Advance(0);
   Begin(std::nullopt, true, /*storing=*/true);
   Grow(kWindow);
   EXPECT_TRUE(fill_->ShouldPause());
@@ -330,10 +331,29 @@ TEST_F(FillTest, WhatIsStoredIsPacedByItsFastestReader) {
   EXPECT_NE(fill_->stored(), nullptr);
 }
 
+// On a worker that is busy: it waited from the start, and is not sent to the origin for that.
+TEST_F(FillTest, TheBeginningIsKeptForWhoHasNotBegun) {
+  auto fast = Join();
+  auto busy = Join();
+  Begin(std::nullopt, true, /*storing=*/true);
+  for (int i = 1; i <= 2; ++i) {
+    Grow(kWindow);
+    fast->reader->Advance(i * kWindow);
+    EXPECT_TRUE(fill_->ShouldPause()) << i;
+    EXPECT_EQ(NameOf(fill_->Look(0).state), "ready") << i;
+    EXPECT_TRUE(fill_->joinable()) << i;
+  }
+  EXPECT_EQ(resumes_, 0);
+  busy->reader->Advance(0);
+  EXPECT_EQ(resumes_, 1) << "the fastest paces it from here on";
+  EXPECT_EQ(NameOf(fill_->Look(0).state), "behind");
+}
+
 // It waits for the body to be whole, which must not wait for it.
 TEST_F(FillTest, WhoIsBehindPacesNobodyWhenTheFastOneLeaves) {
   auto fast = Join();
   auto slow = Join();
+  slow->reader->Advance(0);
   Begin(std::nullopt, true, /*storing=*/true);
   Grow(3 * kWindow);
   fast->reader->Advance(2 * kWindow);
@@ -352,6 +372,7 @@ TEST_F(FillTest, WhoIsBehindPacesNobodyWhenTheFastOneLeaves) {
 TEST_F(FillTest, WhoIsBehindIsCutOffWhenTheStoreGivesUp) {
   auto fast = Join();
   auto slow = Join();
+  slow->reader->Advance(0);
   Begin(std::nullopt, true, /*storing=*/true);
   Grow(3 * kWindow);
   fast->reader->Advance(3 * kWindow);
