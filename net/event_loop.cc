@@ -93,6 +93,7 @@ void EventLoop::Run() {
   epoll_event events[kMaxEvents];
   for (bool stopping = false; !stopping;) {
     int ready = epoll_wait(state_->epoll.get(), events, kMaxEvents, SleepMillis());
+    ++turns_;
     now_ = MonoNow();
     wall_now_ = WallNow();
     for (int i = 0; i < ready; ++i) Dispatch(events[i].data.u64, events[i].events);

@@ -78,6 +78,8 @@ class EventLoop final : public Executor {
   /// Time of this turn: one clock call a turn.
   MonoTime now() const { return now_; }
   WallTime wall_now() const { return wall_now_; }
+  /// How often Run has come out of its sleep: with nothing to do, this stands still.
+  uint64_t turns() const { return turns_; }
 
   /// Loop-shared scratch: valid during one callback, shared by all connections of the loop.
   std::span<uint8_t> input_scratch();   ///< 64 KiB for one recv
@@ -97,6 +99,7 @@ class EventLoop final : public Executor {
   std::unique_ptr<State> state_;
   MonoTime now_;
   WallTime wall_now_;
+  uint64_t turns_ = 0;
 };
 
 /// A one-shot timer on a loop's wheel: arming and disarming are O(1), resolution is 10 ms, and it

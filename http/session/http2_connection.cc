@@ -308,6 +308,7 @@ void Http2Connection::QueueDone(Http2Exchange* exchange, bool complete, std::str
 void Http2Connection::ProcessDone() {
   if (processing_done_) return;
   processing_done_ = true;
+  const bool any = !done_.empty();
   for (size_t i = 0; i < done_.size(); ++i) {
     Http2Exchange* exchange = done_[i];
     exchange->finished = true;
@@ -329,7 +330,7 @@ void Http2Connection::ProcessDone() {
   if (!ended() && live_.empty()) {
     if (input_ended_) Terminate(NGHTTP2_NO_ERROR, "");
     if (!Expects(Wait::kIdle)) Expect(Wait::kIdle, limits().idle_timeout);
-    stream().WantWrite();  // perhaps that was the last: CloseWhenDone
+    if (any) stream().WantWrite();  // perhaps that was the last: CloseWhenDone
   }
 }
 
