@@ -13,6 +13,7 @@
 #include "http/date.h"
 #include "http/session/exchange.h"
 #include "http/session/server.h"
+#include "http/session/session_memory.h"
 #include "net/event_loop.h"
 #include "net/stream.h"
 #include "runtime/text_bytes.h"
@@ -39,6 +40,7 @@ struct SessionContext {
   ConnectionOwner& owner;
   SessionCounters counters;
   DateClock dates;
+  std::shared_ptr<SessionMemory> memory = std::make_shared<SessionMemory>();
   uint64_t next_exchange_id = 0;
   size_t open_exchanges = 0;
 };
@@ -62,8 +64,8 @@ class Connection : public net::StreamHandler, public net::Disposable {
   size_t place = 0;
 
  protected:
-  /// What a connection can be too slow at.
-  enum class Wait { kIdle, kHead, kBody, kSend, kDrain };
+  /// What a connection can be too slow at; kRest: it has had nothing to do for a while.
+  enum class Wait { kIdle, kHead, kBody, kSend, kDrain, kRest };
 
   /// OnTimeout(wait) after `limit`, unless Forget or another Expect comes first.
   void Expect(Wait wait, milliseconds limit);
@@ -110,7 +112,7 @@ class Connection : public net::StreamHandler, public net::Disposable {
   net::EventLoop& loop_;
   SessionLimits limits_;
   std::unique_ptr<net::Stream> stream_;
-  std::array<MonoTime, 5> deadlines_;
+  std::array<MonoTime, 6> deadlines_;
   MonoTime armed_until_ = MonoTime::max();
   net::Timer timer_;
   uint64_t counted_in_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "http/session/http2_callbacks.h"
 #include "runtime/fatal.h"
@@ -15,6 +16,8 @@ constexpr size_t kFreeExchanges = 32;
 /// A client that does not answer our PING is told the last stream after this (RFC 9113 §6.8).
 constexpr seconds kGoawayPatience{1};
 constexpr std::array<uint8_t, 8> kDrainPing = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
+/// Connections of a page that is being loaded are asked again sooner.
+constexpr seconds kRestAfter{1};
 constexpr int32_t kMaxStreamId = 0x7fffffff;
 
 void PutBigEndian(uint32_t value, size_t bytes, std::string* out) {
@@ -42,13 +45,15 @@ std::unique_ptr<Connection> MakeHttp2Connection(SessionContext& context,
 Http2Connection::Http2Connection(SessionContext& context, std::unique_ptr<net::Stream> stream,
                                  const SessionLimits& limits)
     : Connection(context, std::move(stream), limits),
+      memory_(context.memory),
       budget_(limits.abuse_budget, limits.abuse_refill, context.loop.now()) {
   nghttp2_session* session = nullptr;
-  if (nghttp2_session_server_new2(&session, Http2Callbacks::Get(), this,
-                                  Http2Callbacks::Options()) != 0) {
+  if (nghttp2_session_server_new3(&session, Http2Callbacks::Get(), this, Http2Callbacks::Options(),
+                                  memory_->functions()) != 0) {
     Fatal("out of memory");
   }
   session_.reset(session);
+  frame_ = memory_->TakeLatestFrame();
 }
 
 Http2Connection::~Http2Connection() {
@@ -74,7 +79,7 @@ void Http2Connection::Start(std::span<const uint8_t> early) {
   nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, 0,
                                         static_cast<int32_t>(limits().connection_window));
   Expect(Wait::kHead, limits().head_timeout);
-  Expect(Wait::kIdle, limits().idle_timeout);
+  AwaitRequest();
   stream().SetHandler(this);
   stream().WantWrite();
   if (!early.empty()) OnBytes(early);
@@ -87,7 +92,7 @@ void Http2Connection::OnBytes(std::span<const uint8_t> bytes) {
   if (taken < 0) OnFatal(static_cast<int>(taken));
   ProcessDone();
   if (ended() || closing_) return;
-  if (live_.empty() && !Expects(Wait::kIdle)) Expect(Wait::kIdle, limits().idle_timeout);
+  if (live_.empty()) AwaitRequest();
   stream().WantWrite();
 }
 
@@ -159,6 +164,9 @@ void Http2Connection::OnTimeout(Wait wait) {
   switch (wait) {
     case Wait::kIdle:
       if (live_.empty()) Terminate(NGHTTP2_NO_ERROR, "timeout");
+      return;
+    case Wait::kRest:
+      Rest();
       return;
     case Wait::kDrain:
       SendSecondGoaway();
@@ -283,6 +291,7 @@ Http2Exchange* Http2Connection::Acquire(int32_t stream_id) {
   exchange->Reset(stream_id);
   exchange->place = live_.size();
   Forget(Wait::kIdle);
+  Forget(Wait::kRest);
   return live_.emplace_back(std::move(exchange)).get();
 }
 
@@ -329,8 +338,27 @@ void Http2Connection::ProcessDone() {
   processing_done_ = false;
   if (!ended() && live_.empty()) {
     if (input_ended_) Terminate(NGHTTP2_NO_ERROR, "");
-    if (!Expects(Wait::kIdle)) Expect(Wait::kIdle, limits().idle_timeout);
+    AwaitRequest();
     if (any) stream().WantWrite();  // perhaps that was the last: CloseWhenDone
+  }
+}
+
+void Http2Connection::AwaitRequest() {
+  if (Expects(Wait::kIdle)) return;
+  Expect(Wait::kRest, kRestAfter);
+  Expect(Wait::kIdle, limits().idle_timeout);
+}
+
+/// What serves only a busy connection is given back.
+void Http2Connection::Rest() {
+  if (!live_.empty() || silent_ || closing_ || OutputWaits()) return;
+  std::exchange(free_, {});
+  std::exchange(live_, {});
+  std::exchange(done_, {});
+  std::exchange(fields_, {});
+  std::exchange(unsent_, {});
+  if (frame_ != nullptr && nghttp2_session_want_write(session_.get()) == 0) {
+    SessionMemory::GiveBackPages(frame_);
   }
 }
 

@@ -97,6 +97,8 @@ class Http2Connection final : public Connection {
   void Release(Http2Exchange* exchange);
   void QueueDone(Http2Exchange* exchange, bool complete, std::string_view reason);
   void ProcessDone();
+  void AwaitRequest();
+  void Rest();
   void FinishAll(std::string_view reason);
 
   // The end of the connection.
@@ -114,6 +116,8 @@ class Http2Connection final : public Connection {
     Http2Connection& connection_;
   };
 
+  const std::shared_ptr<SessionMemory> memory_;       ///< goes after the session
+  void* frame_ = nullptr;                             ///< the session's frame buffer; may be null
   std::vector<std::unique_ptr<Http2Exchange>> live_;  ///< in no order; each knows its place
   std::vector<std::unique_ptr<Http2Exchange>> free_;
   std::vector<Http2Exchange*> done_;                          ///< to be told of their end

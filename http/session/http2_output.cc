@@ -82,7 +82,8 @@ void Http2Connection::CloseWhenDone() {
   if (!done) return;
   closing_ = true;
   FinishAll("protocol_error");
-  for (const Wait wait : {Wait::kIdle, Wait::kHead, Wait::kBody, Wait::kSend, Wait::kDrain})
+  for (const Wait wait :
+       {Wait::kIdle, Wait::kHead, Wait::kBody, Wait::kSend, Wait::kDrain, Wait::kRest})
     Forget(wait);
   stream().Close();
 }

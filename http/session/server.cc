@@ -76,7 +76,10 @@ class Sessions final : public ServerSessions, private ConnectionOwner, private P
  public:
   Sessions(net::EventLoop& loop, Application& application, const SessionLimits& limits)
       : limits_(limits),
-        context_{loop, application, *this, {}, {}, next_worker.fetch_add(1) << kIdBits, 0},
+        context_{.loop = loop,
+                 .application = application,
+                 .owner = *this,
+                 .next_exchange_id = next_worker.fetch_add(1) << kIdBits},
         deadline_(loop, [this] { KillAll("drain_deadline"); }) {}
   ~Sessions() override { connections_.clear(); }
 

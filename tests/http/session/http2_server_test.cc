@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "tests/http/session/http2_peer.h"
 #include "tests/http/session/test_server.h"
@@ -354,6 +356,21 @@ TEST(Http2ServerTest, IdleConnectionsEndWithGoaway) {
   ASSERT_EQ(client.goaways().size(), 1u);
   EXPECT_EQ(client.goaways()[0].second, uint32_t{NGHTTP2_NO_ERROR});
   EXPECT_EQ(server.counters().timeouts, 0u);
+}
+
+TEST(Http2ServerTest, AConnectionThatHasRestedGoesOn) {
+  TestServer server;
+  Http2Peer client(server.Connect());
+  const std::string target = "/" + std::string(3000, 'x');
+  for (int i = 0; i < 2; ++i) {
+    std::vector<int32_t> streams;
+    for (int n = 0; n < 20; ++n) streams.push_back(client.Ask("GET", target));
+    for (const int32_t stream : streams) {
+      EXPECT_EQ(client.AwaitEnd(stream).body, "GET " + target + " a.test\n");
+    }
+    std::this_thread::sleep_for(milliseconds(1200));  // longer than it waits before it rests
+  }
+  EXPECT_EQ(client.Get("/").status, 200);
 }
 
 TEST(Http2ServerTest, AClientThatEndsItsSideStillGetsItsAnswer) {
