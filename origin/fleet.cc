@@ -75,6 +75,8 @@ std::vector<storage::EdgeReport> Fleet::Edges() const {
 
 bool Fleet::WhenApplied(storage::LogPosition position, WallTime since, MonoTime deadline,
                         std::function<void(Receipt)> done) {
+  // Who reports to another origin is not lost, and must be waited for.
+  (void)Load();  // a failure shows itself in everything else
   {
     std::lock_guard lock(mutex_);
     if (waiters_.size() >= kWaitingReceipts) return false;

@@ -81,6 +81,22 @@ TEST_F(FleetTest, AWaitEndsWithTheLastReport) {
   EXPECT_FALSE(fleet_.waiting());
 }
 
+// This origin was started long ago, or again, and its edges follow another.
+TEST_F(FleetTest, AWaitIsForThoseWhoReportToAnotherOriginToo) {
+  const WallTime now = WallNow();
+  Fleet other(*metadata_);
+  ASSERT_TRUE(other.Report("a", {7, 1}, "{}", now - seconds(60)));
+  ASSERT_TRUE(fleet_.Load());
+  ASSERT_TRUE(other.Report("a", {7, 1}, "{}", now));
+  std::vector<std::string> lines;
+  ASSERT_TRUE(fleet_.WhenApplied({7, 2}, now, MonoNow() + seconds(60),
+                                 [&](Receipt receipt) { lines = Lines(receipt); }));
+  EXPECT_THAT(lines, ElementsAre()) << "it is waited for";
+  ASSERT_TRUE(other.Report("a", {7, 2}, "{}", now + milliseconds(40)));
+  fleet_.Tick(MonoNow(), now + milliseconds(50));
+  EXPECT_THAT(lines, ElementsAre("a 2 done 40"));
+}
+
 TEST_F(FleetTest, AWaitEndsAtItsDeadline) {
   const WallTime now = WallNow();
   const MonoTime start = MonoNow();
