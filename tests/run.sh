@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is needed, builds every preset, runs every test, and ends with one line of totals.
 #
-#   tests/run.sh           release (unit, system, tidy), asan (unit, system), tsan (threads), fuzz (60 s in all)
+#   tests/run.sh           release (unit, system, tidy), asan (unit, system), tsan (threads), fuzz (60 s in all), and
+#                          the demo's images with three drills, where Docker can run (tests/images.sh)
 #   tests/run.sh --quick   release alone
 #
 # Logs: build/test-logs/. Exit code: 0 when nothing failed and nothing was skipped. NEARSIDE_SKIP_DEPS=1 installs no
@@ -72,12 +73,24 @@ run_fuzzers() {
   done
 }
 
+# Counted as one test; where Docker cannot run, one line says so.
+run_images() {
+  local code=0
+  say "building the demo's images, and three drills in them"
+  tests/images.sh >"$logs/images.log" 2>&1 || code=$?
+  if ((code == 77)); then
+    grep 'cannot run' "$logs/images.log"
+    return
+  fi
+  record "images and drills" "$code" "$logs/images.log"
+}
+
 main() {
   local quick=0
   case ${1:-} in
     --quick) quick=1 ;;
     '') ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit 2 ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit 2 ;;
   esac
   rm -rf "$logs"
   mkdir -p "$logs"
@@ -90,6 +103,7 @@ main() {
     build tsan net_test http_session_test storage_cache_test storage_fault_test edge_test runtime_test &&
       run_tests tsan --tests-regex "$threaded"
     build fuzz fuzzers && run_fuzzers
+    run_images
   fi
   /usr/bin/python3 tests/support/totals.py "$logs"
 }

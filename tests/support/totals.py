@@ -133,8 +133,8 @@ def collect(folder: pathlib.Path) -> Totals:
         if name.startswith("tests of "):
             presets.add(name.removeprefix("tests of "))
             add_preset(totals, folder, name.removeprefix("tests of "), code, log)
-        # A build that went well is no test; a fuzzer that found nothing is one.
-        elif code != "0" or name.startswith("fuzz "):
+        # A build that went well is no test; a fuzzer that found nothing is one, and so are the drills.
+        elif code != "0" or name.startswith(("fuzz ", "images ")):
             totals.add_one(code == "0", f"{name} (log: {log})")
     for junit in sorted(folder.glob("*.junit.xml")):
         preset = junit.name.partition(".")[0]
