@@ -466,12 +466,12 @@ http::Fields FieldsForOne(const StoredResponse& stored, const StoredResponse& fr
   const http::Fields fresh = FreshFields(stored, exchanged.response.fields);
   http::Fields for_one;
   for (const http::FieldLine& line : fresh.lines()) {
-    const bool withheld = IsWithheld(line.name, control);
-    if (line.name == "age" || In(kSurrogateFields, line.name) || In(kBodyFields, line.name) ||
-        (kept && !withheld)) {
+    if (line.name == "age" || In(kSurrogateFields, line.name) || In(kBodyFields, line.name)) {
       continue;
     }
-    for_one.Add(line.name, line.value);
+    // What MakeStored has left out is for nobody.
+    const bool is_for_one = kept ? IsWithheld(line.name, control) : freshened.fields.Has(line.name);
+    if (is_for_one) for_one.Add(line.name, line.value);
   }
   return for_one;
 }
