@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <string>
+#include <thread>
 
 #include "tests/storage/cache_fixture.h"
 
@@ -92,6 +94,35 @@ TEST_F(MemoryCacheStoreTest, MoreObjectsThanASliceAreAllLookedAt) {
   Purge(1);
   store_.Reclaim(now_);
   EXPECT_EQ(store_.Stats().memory_heads, 500u);
+}
+
+// What is stored while marks are forgotten is under those that are left.
+TEST_F(MemoryCacheStoreTest, ObjectsComeWhilePurgesAreForgotten) {
+  constexpr ScopeHash kScopes = 8;
+  std::atomic<bool> done{false};
+  std::thread purger([&] {
+    for (ScopeHash scope = 0; !done; scope = (scope + 1) % kScopes) Purge(scope, scope % 2 == 0);
+  });
+  std::thread sweeper([&] {
+    while (!done) LetAnHourPass();
+  });
+  int stored = 0;
+  for (int i = 0; i < 3000; ++i) {
+    Head head = HeadOf(std::to_string(i % 500), store_, {static_cast<ScopeHash>(i) % kScopes});
+    auto writer = store_.Begin(4);
+    writer->Append(ChunksOf("body").front());
+    const HeadRef kept = writer->Commit(std::move(head));
+    if (kept == nullptr) continue;
+    ++stored;
+    Head again = HeadOf(std::to_string(i % 500), store_, kept->head.scopes);
+    store_.Refresh(kept, std::move(again));
+  }
+  done = true;
+  purger.join();
+  sweeper.join();
+  EXPECT_GT(stored, 0);
+  for (ScopeHash scope = 0; scope < kScopes; ++scope) Purge(scope);
+  for (int i = 0; i < 500; ++i) EXPECT_EQ(Ask(store_, std::to_string(i), "body"), "miss") << i;
 }
 
 TEST_F(MemoryCacheStoreTest, MarksHaveAShareOfTheMemory) {
