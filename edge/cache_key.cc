@@ -42,6 +42,12 @@ std::string NormalValue(const http::Fields& fields, std::string_view name,
   return normal;
 }
 
+/// Where the ":" before an authority's port stands, if there is one: an IPv6 address has others.
+size_t PortAt(std::string_view authority) {
+  const size_t bracket = authority.rfind(']');
+  return authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
+}
+
 bool IsByBestCoding(const http::FieldLine& line, const SiteSettings& site) {
   return site.normalize_accept_encoding && line.name == kEncodings && line.value.starts_with(kBest);
 }
@@ -51,8 +57,7 @@ bool IsByBestCoding(const http::FieldLine& line, const SiteSettings& site) {
 std::string_view NormalAuthority(std::string_view scheme, std::string_view authority) {
   const auto parts = http::SplitAuthority(authority);
   if (!parts || (parts->port && *parts->port != http::DefaultPort(scheme))) return authority;
-  const auto end = static_cast<size_t>(parts->host.data() + parts->host.size() - authority.data());
-  return authority.substr(0, authority.find(':', end));
+  return authority.substr(0, PortAt(authority));
 }
 
 std::string NormalUrl(const http::RequestHead& request, std::string_view normal_target) {
@@ -82,6 +87,34 @@ std::optional<std::string> NormalReference(std::string_view normal_url,
 
 std::string_view TargetOf(std::string_view normal_url) {
   return normal_url.substr(normal_url.find('/', normal_url.find("://") + 3));
+}
+
+std::vector<std::string> UrlsOfPath(const std::vector<std::string>& hosts,
+                                    std::string_view normal_url) {
+  const std::string_view target = TargetOf(normal_url);
+  const std::string_view origin = normal_url.substr(0, normal_url.size() - target.size());
+  const std::string_view scheme = origin.substr(0, origin.find("://"));
+  const std::string_view authority = origin.substr(scheme.size() + 3);
+  const size_t port_at = std::min(PortAt(authority), authority.size());
+  const std::string own_host(authority.substr(0, port_at));
+  const std::string_view port = authority.substr(port_at);
+  std::vector<std::string> urls;
+  const auto add = [&](std::string_view by, std::string_view host, std::string_view with_port) {
+    std::string url;
+    url.append(by).append("://").append(host).append(with_port).append(target);
+    urls.push_back(std::move(url));
+  };
+  const auto add_host = [&](std::string_view host) {
+    if (!port.empty()) add(scheme, host, port);
+    add("https", host, "");
+    add("http", host, "");
+  };
+  add_host(own_host);
+  for (const std::string& named : hosts) {
+    const std::string host = http::LowerName(named);
+    if (host != own_host && !host.starts_with('*')) add_host(host);
+  }
+  return urls;
 }
 
 Key256 PrimaryKey(std::string_view site, std::string_view normal_url) {

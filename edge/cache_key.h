@@ -27,6 +27,12 @@ std::optional<std::string> NormalReference(std::string_view normal_url, std::str
 /// The target in a normal URL.
 std::string_view TargetOf(std::string_view normal_url);
 
+/// The normal URLs under which a site with these hosts may have answered for the same target: by
+/// http and https, under the host of `normal_url` and under the others. Those by a pattern cannot
+/// be listed. With a port that no scheme implies only the scheme of `normal_url` is.
+std::vector<std::string> UrlsOfPath(const std::vector<std::string>& hosts,
+                                    std::string_view normal_url);
+
 /// Where the resource's response, or the index of its variants, is stored. The method is not part
 /// of it: only responses to GET are stored, and HEAD is answered from them.
 Key256 PrimaryKey(std::string_view site, std::string_view normal_url);

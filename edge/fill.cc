@@ -181,6 +181,15 @@ void Fill::FinishStored(storage::HeadRef head, Reason reason, bool shared, http:
   WakeAll();
 }
 
+void Fill::FinishValidated(storage::HeadRef head, FillHead told) {
+  std::lock_guard lock(mutex_);
+  head_ = std::move(told);
+  reason_ = Reason::kValidated;
+  stored_ = std::move(head);
+  phase_ = Phase::kStored;
+  WakeAll();
+}
+
 void Fill::Fail(Reason reason, Error error, Advice advice) {
   std::lock_guard lock(mutex_);
   reason_ = reason;

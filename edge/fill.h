@@ -53,7 +53,8 @@ class FillReader {
 
   const std::shared_ptr<Fill>& fill() const { return fill_; }
   /// Bytes below `position` will not be asked for again: lets the fill go on and give memory back.
-  /// Until the first call the body's beginning is kept for it, and the fill waits.
+  /// Until the first call the body's beginning is kept for it, and the fill waits: who finds the
+  /// head there calls it or leaves in that turn, whatever it takes of the body.
   void Advance(uint64_t position);
 
  private:
@@ -75,6 +76,7 @@ class FillReader {
 
 /// What is known when the origin's head is there.
 struct FillHead {
+  /// In kStored: what a 304 has made of stored(), where the store has not taken that; else null.
   std::shared_ptr<const StoredResponse> response;
   std::optional<uint64_t> body_bytes;  ///< Content-Length
   bool shared = false;   ///< may be given to requests other than the one it was fetched for
@@ -148,8 +150,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   Phase phase() const;
   /// Valid from kStreaming on; immutable.
   const FillHead& head() const { return head_; }
-  /// In kStored: the head to serve from the store. In kWhole: the head of the body, once stored;
-  /// may be null.
+  /// In kStored: the head to serve from the store, but for what head() says. In kWhole: the head of
+  /// the body, once stored; may be null.
   storage::HeadRef stored() const;
   /// In kFailed: what went wrong.
   Error error() const;
@@ -200,10 +202,12 @@ class Fill : public std::enable_shared_from_this<Fill> {
   void StopStoring();
   /// `stored`: its head in the store, if it was stored: readers of a larger body go on from there.
   void Finish(storage::HeadRef stored, http::Fields trailers = {});
-  /// `reason`: kValidated after a 304, kFresh when it was in the store already, kStored when it has
-  /// just been stored. `shared`: it may answer other requests than the one it was fetched for, if
+  /// `reason`: kFresh and the like when it was in the store already, kStored when it has just been
+  /// stored. `shared`: it may answer other requests than the one it was fetched for, if
   /// they agree on `selecting`.
   void FinishStored(storage::HeadRef head, Reason reason, bool shared, http::Fields selecting = {});
+  /// After a 304 about `head`. Of `told` response, shared and withheld count.
+  void FinishValidated(storage::HeadRef head, FillHead told);
   void Fail(Reason reason, Error error, Advice advice = Advice::kTellError);
 
  private:

@@ -24,6 +24,8 @@ Node::Node(std::string node_name, std::unique_ptr<storage::CacheStore> cache,
                  {}, [this] { return static_cast<double>(tunnels.load()); });
   registry.Gauge("nearside_edge_encoders", "Bodies that are being encoded.", {},
                  [this] { return static_cast<double>(encoders.load()); });
+  registry.Gauge("nearside_edge_encoders_waiting", "Bodies that wait for a thread to encode them.",
+                 {}, [this] { return static_cast<double>(encoder_threads.waiting()); });
   registry.Gauge("nearside_edge_load", "CPU time used of what the workers have, last second.", {},
                  [this] { return load_permille.load() / 1000.0; });
   registry.Gauge("nearside_edge_draining", "1 while the edge asks DNS for no new visitors.", {},

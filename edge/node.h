@@ -9,6 +9,7 @@
 
 #include "edge/client_address.h"
 #include "edge/edge_metrics.h"
+#include "edge/encoder_threads.h"
 #include "edge/fill.h"
 #include "edge/settings.h"
 #include "edge/site.h"
@@ -60,6 +61,7 @@ struct Node {
   std::atomic<int64_t> tunnels{0};         ///< WebSockets that are open, or asked for
   std::atomic<int> encoders{0};            ///< bodies that are being encoded
   std::atomic<int64_t> lag_ms{0};          ///< behind the event log; 0: follows it, or has none
+  EncoderThreads encoder_threads;
 };
 
 }  // namespace nearside::edge

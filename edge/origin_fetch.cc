@@ -15,6 +15,9 @@
 namespace nearside::edge {
 namespace {
 
+/// Hosts of a site under which a path is looked for before it is purged; a site with more has it
+/// purged at once.
+constexpr size_t kMostHostsLookedAt = 16;
 /// How long a key whose response was not to be shared is fetched for each request alone.
 constexpr seconds kNotSharedFor{120};
 /// A disk that makes an origin wait longer than this has one object less to store.
@@ -104,19 +107,27 @@ bool IsNeverFresh(const Freshness& freshness) {
   return freshness.lifetime <= milliseconds(0) && !shown_stale;
 }
 
+/// Whether something is stored under one of a path's URLs, or on its way: that may have left the
+/// origin before a change. Each purge costs a mark, and a look at its scopes for each object that
+/// is asked for after it: requests that change what nobody has stored are not to cause any.
+bool MayBeStored(const Node& node, const Site& site, const std::string& url) {
+  const SiteSettings& settings = site.settings;
+  if (settings.hosts.size() > kMostHostsLookedAt) return true;
+  const std::vector<std::string> urls = UrlsOfPath(settings.hosts, url);
+  return std::any_of(urls.begin(), urls.end(), [&](const std::string& one) {
+    const Key256 key = PrimaryKey(settings.name, one);
+    return node.store->MayHold(key) || node.fills.IsFilling(key);
+  });
+}
+
 }  // namespace
 
 void Invalidate(Node& node, const Site& site, std::string_view url) {
   const std::string target = site.query_rule.Apply(std::string(TargetOf(url)));
   const std::string_view origin = url.substr(0, url.size() - TargetOf(url).size());
-  const Key256 key = PrimaryKey(site.settings.name, std::string(origin) + target);
-  storage::CacheStore& store = *node.store;
-  // What is on its way here may have left the origin before the change.
-  const bool known =
-      store.Find(key) != nullptr || store.MayBeOnDisk(key) || node.fills.IsFilling(key);
-  if (!known) return;
-  store.Purge({ScopeOf(storage::ScopeKind::kUrl, site.settings.name, target)}, false, std::nullopt,
-              nullptr, nullptr);
+  if (!MayBeStored(node, site, std::string(origin) + target)) return;
+  node.store->Purge({ScopeOf(storage::ScopeKind::kUrl, site.settings.name, target)}, false,
+                    std::nullopt, nullptr, nullptr);
 }
 
 FetchHandle OriginFetch::Start(Worker& worker, FetchOrder order) {
@@ -428,8 +439,13 @@ void OriginFetch::Negotiate(const Exchanged& exchanged, FillHead* head) {
   if (order_.may_store && coding.reason == CodingReason::kEncoded) {
     const int most = order_.configuration->settings.cache.encoders;
     encoder_ =
-        BodyEncoder::Begin(worker_.node(), worker_.cells(),
-                           {.coding = coding.coding, .body_bytes = body_bytes, .most = most});
+        BodyEncoder::Begin(worker_.node(), worker_.cells(), worker_.loop(),
+                           {.coding = coding.coding,
+                            .body_bytes = body_bytes,
+                            .most = most,
+                            .threads = order_.configuration->settings.cache.encoder_threads},
+                           [this](const Status& status, std::span<const uint8_t> encoded,
+                                  ContentEncoder::Step step) { OnEncoded(status, encoded, step); });
     if (!encoder_) coding = {.reason = CodingReason::kBusy};
   }
   ApplyCoding(coding, response_.get());
@@ -463,7 +479,7 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   worker_.cells().Add(node.metrics.validations);
   const StoredResponse& old = ResponseOf(*order_.validate);
   const std::string via = ViaOf(exchanged.response, node.name);
-  auto fresh = Freshened(old, exchanged, via, &decision_);
+  std::shared_ptr<StoredResponse> fresh = Freshened(old, exchanged, via, &decision_);
   if (decision_.of_another) return AskAnew();
   fresh->slicing = old.slicing;
   storage::HeadRef head;
@@ -474,12 +490,15 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
   } else if (decision_.unshareable) {
     Forget(order_.validate);
   }
-  // What was validated for this request may answer it, even if it could not be kept.
+  // What was validated for this request may answer it, with what the 304 says, even if it could not
+  // be kept.
   discard_body_ = true;
   const bool validated_each = decision_.store() && IsNeverFresh(fresh->freshness);
   if (validated_each) RememberNotShared();
-  order_.fill->FinishStored(head ? head : order_.validate, Reason::kValidated,
-                            decision_.store() && !validated_each);
+  FillHead told{.shared = decision_.store() && !validated_each,
+                .withheld = FieldsForOne(old, *fresh, exchanged, decision_.store())};
+  if (!head) told.response = std::move(fresh);
+  order_.fill->FinishValidated(head ? head : order_.validate, std::move(told));
   node.fills.Remove(order_.fill);  // after this, requests find the refreshed head
 }
 
@@ -522,12 +541,8 @@ void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
   come_bytes_ += bytes.size();
-  if (!encoder_) {
-    AppendBody(bytes);
-  } else if (!EncodeBody(bytes, ContentEncoder::Step::kMore)) {
-    return;
-  }
-  PauseIfAhead();
+  encoder_ ? EncodeBody(bytes, ContentEncoder::Step::kMore) : AppendBody(bytes);
+  if (!done_) PauseIfAhead();
 }
 
 void OriginFetch::AppendBody(std::span<const uint8_t> bytes) {
@@ -536,28 +551,33 @@ void OriginFetch::AppendBody(std::span<const uint8_t> bytes) {
   }
 }
 
-/// False when it could not be encoded: nobody gets the rest.
-bool OriginFetch::EncodeBody(std::span<const uint8_t> bytes, ContentEncoder::Step step) {
-  const Status encoded =
-      encoder_->Encode(bytes, step, [this](std::span<const uint8_t> piece) { AppendBody(piece); });
-  if (!encoded) {
-    GiveUp(Reason::kOriginBroken, encoded.error());
-    return false;
-  }
+/// What comes of it comes to OnEncoded.
+void OriginFetch::EncodeBody(std::span<const uint8_t> bytes, ContentEncoder::Step step) {
+  encoder_->Encode(bytes, step);
   // One flush for all that has come at once: each costs some bytes.
-  if (step == ContentEncoder::Step::kMore && flushes_ && !flush_posted_) {
+  if (step == ContentEncoder::Step::kMore && flushes_ && !flush_posted_ && !done_) {
     flush_posted_ = true;
     worker_.loop().Post([self = self_] {
       if (*self != nullptr) (*self)->FlushEncoder();
     });
   }
-  return true;
 }
 
 void OriginFetch::FlushEncoder() {
   flush_posted_ = false;
-  if (done_ || discard_body_) return;
-  if (EncodeBody({}, ContentEncoder::Step::kFlush)) PauseIfAhead();
+  if (!done_ && !discard_body_ && !ended_) EncodeBody({}, ContentEncoder::Step::kFlush);
+}
+
+/// What could not be encoded nobody gets the rest of.
+void OriginFetch::OnEncoded(const Status& status, std::span<const uint8_t> encoded,
+                            ContentEncoder::Step step) {
+  if (done_) return;
+  if (!status) return GiveUp(Reason::kOriginBroken, status.error());
+  if (!encoded.empty()) AppendBody(encoded);
+  if (step == ContentEncoder::Step::kFinish) return FinishBody();
+  const bool was_paused = encoder_paused_;
+  PauseIfAhead();
+  if (was_paused && !encoder_paused_) ResumeBody();
 }
 
 void OriginFetch::PauseIfAhead() {
@@ -572,8 +592,9 @@ void OriginFetch::PauseIfAhead() {
     CancelIfUnwanted();
   }
   reader_paused_ = reader_paused_ || order_.fill->ShouldPause();
+  encoder_paused_ = encoder_ && encoder_->is_behind();
   PauseForStore();
-  if ((reader_paused_ || store_paused_) && call_) call_->PauseBody();
+  if (is_paused() && call_) call_->PauseBody();
 }
 
 void OriginFetch::PauseForStore() {
@@ -599,7 +620,7 @@ void OriginFetch::LosePatience() {
 }
 
 void OriginFetch::ResumeBody() {
-  if (call_ && !reader_paused_ && !store_paused_) call_->ResumeBody();
+  if (call_ && !is_paused()) call_->ResumeBody();
 }
 
 /// The client may have more to say to it.
@@ -613,16 +634,23 @@ void OriginFetch::OnEnd(const http::Fields& trailers) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
   attempt_.Complete();
+  ended_ = true;
   if (!discard_body_) {
-    if (encoder_ && !EncodeBody({}, ContentEncoder::Step::kFinish)) return;
-    encoder_.reset();
-    // A digest of what came is none of what was made of it.
-    http::Fields behind = response_ ? FreshFields(*response_, trailers) : trailers;
-    if (!behind.empty() && order_.fill->head().shared) {
-      behind = SharedTrailers(*response_, behind);
-    }
-    order_.fill->Finish(writer_ ? Commit() : nullptr, std::move(behind));
+    trailers_ = trailers;
+    return encoder_ ? EncodeBody({}, ContentEncoder::Step::kFinish) : FinishBody();
   }
+  worker_.node().fills.Remove(order_.fill);
+  Done();
+}
+
+void OriginFetch::FinishBody() {
+  encoder_.reset();
+  // A digest of what came is none of what was made of it.
+  http::Fields behind = response_ ? FreshFields(*response_, trailers_) : trailers_;
+  if (!behind.empty() && order_.fill->head().shared) {
+    behind = SharedTrailers(*response_, behind);
+  }
+  order_.fill->Finish(writer_ ? Commit() : nullptr, std::move(behind));
   worker_.node().fills.Remove(order_.fill);
   Done();
 }

@@ -49,7 +49,9 @@ struct FetchOrder {
 /// is not known to have slices. Ranges are of the bytes without a coding.
 void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, FetchOrder* order);
 
-/// Forgets what is stored, or on its way into the cache, under a URL.
+/// Forgets what is stored, or on its way into the cache, under a normal URL, and what is under the
+/// same path of the site by the other scheme and under its other hosts: they are one resource
+/// there, as for a purge.
 void Invalidate(Node& node, const Site& site, std::string_view url);
 
 class OriginFetch;
@@ -113,13 +115,16 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   http::Fields Selecting(const Exchanged& exchanged, const StoredResponse& stored,
                          http::Coding best) const;
   void AppendBody(std::span<const uint8_t> bytes);
-  bool EncodeBody(std::span<const uint8_t> bytes, ContentEncoder::Step step);
+  void EncodeBody(std::span<const uint8_t> bytes, ContentEncoder::Step step);
+  void OnEncoded(const Status& status, std::span<const uint8_t> encoded, ContentEncoder::Step step);
+  void FinishBody();
   void FlushEncoder();
   void PauseIfAhead();
   void PauseForStore();
   void ResumeForStore();
   void LosePatience();
   void ResumeBody();
+  bool is_paused() const { return reader_paused_ || store_paused_ || encoder_paused_; }
   void CancelIfUnwanted();
   storage::HeadRef Commit();
   storage::HeadRef CommitSlice();
@@ -152,9 +157,12 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   bool as_it_is_ = false;  ///< not to be encoded: who reads it has the beginning from elsewhere
   bool flushes_ = false;   ///< the body is a stream of unknown length: nothing is held back
   bool flush_posted_ = false;
-  bool discard_body_ = false;   ///< a 304's, which has none, or one nobody wants
-  bool reader_paused_ = false;  ///< the body is a window ahead of its slowest reader
-  bool store_paused_ = false;   ///< the store is behind
+  bool ended_ = false;           ///< all of the body has come
+  http::Fields trailers_;        ///< behind it
+  bool encoder_paused_ = false;  ///< too much waits to be encoded
+  bool discard_body_ = false;    ///< a 304's, which has none, or one nobody wants
+  bool reader_paused_ = false;   ///< the body is a window ahead of its slowest reader
+  bool store_paused_ = false;    ///< the store is behind
   bool waits_for_store_ = true;
   net::Timer patience_;  ///< with the store; in a tunnel, with the origin when the client has left
   bool done_ = false;

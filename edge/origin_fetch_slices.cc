@@ -3,6 +3,7 @@
 #include "edge/cache_key.h"
 #include "edge/compression.h"
 #include "edge/origin_fetch.h"
+#include "edge/policy.h"
 #include "edge/slices.h"
 #include "edge/worker.h"
 #include "http/accept_language.h"
@@ -127,8 +128,11 @@ void OriginFetch::OnSlice(const Exchanged& exchanged) {
   if (other_part && order_.origin_request.fields.Has("range")) return AskWithoutRange();
   const bool changed = TellsOfAnother(response.status);
   if (changed) Forget(order_.sliced);
+  const std::string_view reason = changed                          ? kSliceChanged
+                                  : IsErrorStatus(response.status) ? "slice_failed"
+                                                                   : kSliceRefused;
   GiveUp(Reason::kOriginBroken,
-         Error{Fault::kOrigin, std::string(changed ? kSliceChanged : "slice_failed"),
+         Error{Fault::kOrigin, std::string(reason),
                "asked for the next part of what is stored in parts, it answered " +
                    std::to_string(response.status) + ", or a part of another version"});
 }

@@ -460,6 +460,22 @@ std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Ex
   return freshened;
 }
 
+http::Fields FieldsForOne(const StoredResponse& stored, const StoredResponse& freshened,
+                          const Exchanged& exchanged, bool kept) {
+  const CacheControl control = DirectivesOf(ToldFields(freshened)).control;
+  const http::Fields fresh = FreshFields(stored, exchanged.response.fields);
+  http::Fields for_one;
+  for (const http::FieldLine& line : fresh.lines()) {
+    if (line.name == "age" || In(kSurrogateFields, line.name) || In(kBodyFields, line.name)) {
+      continue;
+    }
+    // What MakeStored has left out is for nobody.
+    const bool is_for_one = kept ? IsWithheld(line.name, control) : freshened.fields.Has(line.name);
+    if (is_for_one) for_one.Add(line.name, line.value);
+  }
+  return for_one;
+}
+
 RequestDirectives RequestDirectivesOf(const SiteSettings& site) {
   return site.request_directives == "ignore" ? RequestDirectives::kIgnore
                                              : RequestDirectives::kObey;

@@ -81,6 +81,12 @@ http::Fields SharedTrailers(const StoredResponse& stored, const http::Fields& tr
 std::unique_ptr<StoredResponse> Freshened(const StoredResponse& stored, const Exchanged& exchanged,
                                           std::string_view via, StoreDecision* decision);
 
+/// Of a 304 about `stored`, which has become `freshened` (RFC 9111 §4.3.4): the fields of it that
+/// are for the request which it came for alone. `kept`: the freshened response is stored; else all
+/// that the 304 says is for that request.
+http::Fields FieldsForOne(const StoredResponse& stored, const StoredResponse& freshened,
+                          const Exchanged& exchanged, bool kept);
+
 /// Where the spans of a stored response's freshness come from, for people: "cache-control:
 /// max-age", "expires", "setting stale_if_error".
 struct FreshnessSource {

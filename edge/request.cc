@@ -315,6 +315,8 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
 }
 
 void Request::Await(std::shared_ptr<Fill> fill) {
+  validated_.reset();
+  for_one_ = {};
   reader_ = std::make_unique<FillReader>(std::move(fill), worker_.loop(), [self = self_] {
     if (*self != nullptr) (*self)->OnFill();
   });
@@ -342,6 +344,8 @@ void Request::OnFill() {
       }
       // Found in the cache for another request: this one may want more of it.
       if (collapsed_ && fill->reason() != Reason::kValidated) return OnCandidate(fill->stored());
+      validated_ = fill->head().response;
+      if (!collapsed_) for_one_ = fill->head().withheld;
       return ServeStored(fill->stored(),
                          fill->reason() == Reason::kStored ? reason_ : fill->reason());
     case Fill::Phase::kFailed:

@@ -69,6 +69,12 @@ class Request final : public http::ExchangeHandler {
                      std::unique_ptr<http::BodySource> first, const Selection& selection,
                      Reason reason);
 
+  /// What a response's head says by now: what is stored, or what a 304 that is not kept made of it.
+  const StoredResponse& HeadOf(const storage::CachedHead& head) const {
+    return validated_ ? *validated_ : ResponseOf(head);
+  }
+  void AddForOne(int status, http::Fields* fields) const;
+
   std::unique_ptr<http::BodySource> MakeMultipartBody(Multipart layout, storage::HeadRef head,
                                                       std::shared_ptr<const SliceOrder> slices,
                                                       std::unique_ptr<http::BodySource> first,
@@ -134,6 +140,10 @@ class Request final : public http::ExchangeHandler {
   storage::HeadRef index_;       ///< of variants, if there is one
   storage::HeadRef stored_;      ///< what may be validated, or served stale
   storage::HeadRef unreadable_;  ///< a copy whose body could not be read: not to be found again
+  // After a 304:
+  std::shared_ptr<const StoredResponse>
+      validated_;         ///< what it made of a head, if that is not kept
+  http::Fields for_one_;  ///< what it says to this request alone
   std::unique_ptr<FillReader> reader_;
   std::unique_ptr<SlicedBody> sliced_;  ///< getting its first bytes
   std::shared_ptr<Upload> upload_;

@@ -11,7 +11,7 @@
 namespace nearside::edge {
 
 void Request::ServeStored(storage::HeadRef head, Reason reason) {
-  const StoredResponse& response = ResponseOf(*head);
+  const StoredResponse& response = HeadOf(*head);
   if (response.is_sliced()) return ServeSliced(std::move(head), reason);
   const Selection selection =
       Select(exchange_.request(), response, head->head.body_bytes, worker_.loop().wall_now());
@@ -67,7 +67,7 @@ std::shared_ptr<const SliceOrder> Request::MakeSliceOrder(storage::HeadRef head)
 
 void Request::ServeSliced(storage::HeadRef head, Reason reason) {
   const Selection selection =
-      Select(exchange_.request(), ResponseOf(*head), BodyBytesOf(*head), worker_.loop().wall_now());
+      Select(exchange_.request(), HeadOf(*head), BodyBytesOf(*head), worker_.loop().wall_now());
   const bool has_body = selection.span.first < selection.span.end;
   auto slices = MakeSliceOrder(head);
   sliced_ = std::make_unique<SlicedBody>(worker_, std::move(slices), selection.span, exchange_,
@@ -94,6 +94,10 @@ void Request::OnFirstSlice(storage::HeadRef head, const Selection& selection, Re
     stored_.reset();
     return Forward(Reason::kUriMiss);
   }
+  // The origin has something to say to this client.
+  if (status.error().reason == kSliceRefused && reason != Reason::kStaleIfError) {
+    return IsLooping() ? FailLoop() : Pass(Reason::kNotShared);
+  }
   Fail(body->reason(),
        "A part of this is not in the cache, and the origin of this site did not give "
        "it: " +
@@ -103,7 +107,7 @@ void Request::OnFirstSlice(storage::HeadRef head, const Selection& selection, Re
 void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOrder> slices,
                             std::unique_ptr<http::BodySource> first, const Selection& selection,
                             Reason reason) {
-  const StoredResponse& response = ResponseOf(*head);
+  const StoredResponse& response = HeadOf(*head);
   const WallTime now = worker_.loop().wall_now();
   http::Fields extra;
   const auto age = std::chrono::floor<seconds>(response.freshness.Age(now)).count();
@@ -116,23 +120,43 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
   }
   line.collapsed = collapsed_;
   if (response.status != 200 || selection.whole()) {
+    std::span<const http::FieldLine> prepared = response.fields.lines();
+    // Lines of a head that the body keeps alive need no copy; these are the request's own.
+    if (validated_) {
+      extra = validated_->fields;
+      prepared = {};
+    }
+    AddForOne(selection.status, &extra);
     extra.Add("age", std::to_string(age));
-    return Deliver(selection.status, response.fields.lines(), &extra, line, std::move(first));
+    return Deliver(selection.status, prepared, &extra, line, std::move(first));
   }
   if (!selection.ranges.empty()) {
     Multipart layout(selection.ranges, BodyBytesOf(*head),
                      std::string(response.fields.Get("content-type").value_or("")),
                      RandomBoundary());
     extra = MultipartFields(response, layout);
+    AddForOne(206, &extra);
     extra.Add("age", std::to_string(age));
     auto body = MakeMultipartBody(std::move(layout), std::move(head), std::move(slices),
                                   std::move(first), CountOf(reason));
     return Deliver(206, {}, &extra, line, std::move(body));
   }
   extra = PartialFields(response, selection);
+  AddForOne(selection.status, &extra);
   extra.Add("age", std::to_string(age));
   if (selection.status != 206) first.reset();
   Deliver(selection.status, {}, &extra, line, std::move(first));
+}
+
+/// RFC 9111 §4.3.4: what the 304 says to this request, beside what the answer says already. A
+/// refusal says nothing to cache the response by.
+void Request::AddForOne(int status, http::Fields* fields) const {
+  if (status == 412 || status == 416) return;
+  http::Fields missing;
+  for (const http::FieldLine& line : for_one_.lines()) {
+    if (!fields->Has(line.name)) missing.Add(line.name, line.value);
+  }
+  for (const http::FieldLine& line : missing.lines()) fields->Add(line.name, line.value);
 }
 
 /// `first` is the source of the first part; the others are made when they are reached.

@@ -173,8 +173,14 @@ Table CacheTable() {
             {.fallback = "64",
              .least = "1",
              .most = "100000",
-             .prose = "Bodies that are encoded at once (`compress`), at up to 4MiB of memory each. "
+             .prose = "Bodies that are encoded at once (`compress`), at up to 5MiB of memory each. "
                       "Further ones are stored and served as they come."});
+  table.Key("encoder_threads", &CacheSettings::encoder_threads,
+            {.fallback = "0",
+             .least = "0",
+             .most = "1024",
+             .prose = "Threads that encode them, but for those of 8KiB and less, so that no event "
+                      "loop does. They are started when there is work. 0: one a core."});
   table.Key("reader_threads", &CacheSettings::reader_threads,
             {.fallback = "2",
              .least = "1",

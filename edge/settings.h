@@ -41,6 +41,7 @@ struct CacheSettings {
   ByteSize largest_object;
   ByteSize fill_window;
   int encoders = 0;
+  int encoder_threads = 0;  ///< 0: one a core
   int reader_threads = 0;
   milliseconds read_timeout{0};
   settings::Origin where;

@@ -22,6 +22,10 @@ namespace nearside::edge {
 /// Reason of the error that ends the fill of a slice when the origin has another version by now.
 inline constexpr std::string_view kSliceChanged = "slice_changed";
 
+/// The same when the origin does not give the slice to the one who asked, but may give it to
+/// others.
+inline constexpr std::string_view kSliceRefused = "slice_refused";
+
 /// The site's slice length, in whole chunks; 0: it has none.
 uint64_t SliceBytes(const SiteSettings& site);
 

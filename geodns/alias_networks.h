@@ -18,6 +18,7 @@ namespace nearside::geodns {
 struct AliasAsk {
   uint32_t target = 0;  ///< AliasNetworks::target
   Network network;
+  Network source{};  ///< of whoever sent the query, in the width of SourceOf
   bool operator==(const AliasAsk&) const = default;
 };
 
@@ -86,6 +87,11 @@ class AliasNetworks {
   const std::array<Family, 2> families_;  ///< IPv4, IPv6
   const uint32_t interim_ttl_;
 };
+
+/// Who asks, as far as places are shared out: one site has a /24 or a /56 to send queries from.
+inline Network SourceOf(const IpAddress& sender) {
+  return Network::Of(sender, AliasNetworks::MostBits(sender.is_ipv6));
+}
 
 /// Whether an address may be one of the Internet's: what is private, or means only this machine or
 /// link, is nobody else's business and tells nothing (RFC 6890).

@@ -188,7 +188,7 @@ std::shared_ptr<const AliasNetworks> AliasResolver::NetworksOf(const Target& tar
 
 void AliasResolver::Learn(const AliasAsk& ask) {
   auto at = by_number_.find(ask.target);
-  if (at != by_number_.end()) at->second->learner().Learn(ask.network);
+  if (at != by_number_.end()) at->second->learner().Learn(ask.network, ask.source);
 }
 
 AliasMemory AliasResolver::Memory() const {

@@ -37,6 +37,7 @@ class Maker {
                     std::string_view key);
   void TakeAsns();
   void CheckLocations(const SteerRule& rule, const settings::Origin& where);
+  void TakeDistance(const SteerSettings& row, SteerRule* rule);
   void AddError(const settings::Origin& where, std::string_view key, std::string_view message);
   void AddTableError(const settings::Origin& where, std::string_view message);
   void AddLine(std::string_view line);
@@ -338,6 +339,37 @@ void Maker::CheckLocations(const SteerRule& rule, const settings::Origin& where)
   }
 }
 
+/// What answers_within leaves beside each point of the rule.
+void Maker::TakeDistance(const SteerSettings& row, SteerRule* rule) {
+  if (row.answers_within.empty()) return;
+  const auto most_km = ParseDistance(row.answers_within);
+  if (!most_km) {
+    return AddError(row.where, "answers_within",
+                    "expected a distance like \"500km\", got \"" + row.answers_within + "\"");
+  }
+  if (rule->answers < 2) {
+    return AddError(row.where, "answers_within",
+                    "expected answers of 2 or more, which it is about");
+  }
+  std::set<uint8_t> used(rule->pops.begin(), rule->pops.end());
+  used.insert(rule->unknown.begin(), rule->unknown.end());
+  for (const Override& override : rule->overrides) {
+    used.insert(override.pops.begin(), override.pops.end());
+  }
+  for (uint8_t pop : used) {
+    if (made_->pops[pop].location) continue;
+    return AddError(row.where, "answers_within",
+                    "needs a location for the [[pop]] \"" + made_->pops[pop].name + "\"");
+  }
+  rule->beside.resize(made_->pops.size());
+  for (uint8_t one : used) {
+    for (uint8_t other : used) {
+      const double km = DistanceKm(*made_->pops[one].location, *made_->pops[other].location);
+      if (one != other && km <= *most_km) rule->beside[one].push_back(other);
+    }
+  }
+}
+
 void Maker::TakeSteer(const ZoneSettings& zone_row, const SteerSettings& row, ZonePlan* zone) {
   Steering steer;
   steer.where = TextOf(row.where);
@@ -378,6 +410,7 @@ void Maker::TakeSteer(const ZoneSettings& zone_row, const SteerSettings& row, Zo
         "expected " + std::to_string(rule.pops.size()) + " at most: the rule has no more pops");
   }
   CheckLocations(rule, row.where);
+  TakeDistance(row, &rule);
   zone->steers.push_back(std::move(steer));
 }
 

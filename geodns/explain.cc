@@ -75,6 +75,7 @@ class Explanation {
   GeoMap::Evidence evidence_;
   SteerReason reason_ = SteerReason::kNearest;
   int first_answered_ = -1;
+  size_t answered_count_ = 0;
 };
 
 Json Explanation::Tell(const Zone& zone, dns::NameView name) {
@@ -225,6 +226,7 @@ Json Explanation::TellSteered(uint32_t number) {
   Pops answered(answer.pops.pops.begin(), answer.pops.pops.begin() + answer.pops.count);
   reason_ = answer.reason;
   if (!answered.empty()) first_answered_ = answered.front();
+  answered_count_ = answered.size();
   Health health = HealthFor(*world_.configuration, steering, moment_);
   Json json = {{"steered", true},
                {"rule", steering.where},
@@ -308,6 +310,11 @@ std::string Explanation::LeftOut(const Steering& steering, const Preference& pre
   }
   if (!preferred && preference.override_index >= 0) return "the override prefers others";
   if (!preferred) return "others are preferred where the place is unknown";
+  const std::vector<Pops>& beside = steering.rule.beside;
+  const bool has_room = answered_count_ > 0 && answered_count_ < steering.rule.answers;
+  if (!beside.empty() && has_room && !in(beside[first_answered_])) {
+    return "beyond answers_within of " + world_.configuration->pops[first_answered_].name;
+  }
   switch (steering.rule.policy) {
     case Policy::kNearest:
       return reason_ == SteerReason::kUnknown ? "later in the order" : "farther";

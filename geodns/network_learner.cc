@@ -30,9 +30,13 @@ dns::ClientSubnet SubnetOf(const Network& network) {
 /// One network: asks again and again for as long as it is wanted.
 class NetworkLearner::Own final : public net::Disposable {
  public:
-  Own(NetworkLearner& owner, const Network& asked)
-      : owner_(owner), asked_(asked), timer_(owner.loop_, [this] { OnTimer(); }) {
+  Own(NetworkLearner& owner, const Network& asked, const Network& source)
+      : owner_(owner),
+        asked_(asked),
+        source_(KeyOf(source)),
+        timer_(owner.loop_, [this] { OnTimer(); }) {
     ++owner_.learning_.networks;
+    ++owner_.learning_.held[source_];
     Ask();
   }
   ~Own() override { End(); }
@@ -44,6 +48,8 @@ class NetworkLearner::Own final : public net::Disposable {
     if (lookup_) --owner_.learning_.running;
     lookup_.reset();
     --owner_.learning_.networks;
+    const auto held = owner_.learning_.held.find(source_);
+    if (--held->second == 0) owner_.learning_.held.erase(held);
   }
   const Network& asked() const { return asked_; }
   const std::optional<AliasNetworks::Answer>& answer() const { return answer_; }
@@ -126,6 +132,7 @@ class NetworkLearner::Own final : public net::Disposable {
 
   NetworkLearner& owner_;
   const Network asked_;
+  const Key source_;
   net::Timer timer_;
   Next next_ = Next::kAsk;
   std::unique_ptr<AliasLookup> lookup_;
@@ -149,7 +156,14 @@ NetworkLearner::Key NetworkLearner::KeyOf(const Network& network) {
   return {network.address.is_ipv6, network.prefix_bits, network.address.bytes};
 }
 
-void NetworkLearner::Learn(const Network& network) {
+bool Learning::MayAdd(const Key& source) const {
+  constexpr size_t kShares = 4;
+  if (networks < options.networks / 2) return true;
+  const auto at = held.find(source);
+  return at == held.end() || at->second < std::max<size_t>(1, options.networks / kShares);
+}
+
+void NetworkLearner::Learn(const Network& network, const Network& source) {
   if (own_.contains(KeyOf(network))) return;
   const bool is_ipv6 = network.address.is_ipv6;
   const FamilyState& family = families_[is_ipv6];
@@ -163,7 +177,11 @@ void NetworkLearner::Learn(const Network& network) {
     ++learning_.refused;
     return;
   }
-  own_.emplace(KeyOf(network), std::make_unique<Own>(*this, network));
+  if (!learning_.MayAdd(KeyOf(source))) {
+    ++learning_.over_share;
+    return;
+  }
+  own_.emplace(KeyOf(network), std::make_unique<Own>(*this, network, source));
 }
 
 void NetworkLearner::Clear() {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,14 +18,21 @@ namespace nearside::geodns {
 
 /// What the learners of one resolver share.
 struct Learning {
+  using Key = std::tuple<bool, uint8_t, std::array<uint8_t, 16>>;
   AliasOptions options;
   /// The table of a learner is another one than before. Not from inside a call of a learner.
   std::function<void()> on_change;
-  size_t networks = 0;   ///< that have a place: AliasOptions::networks at most
-  size_t running = 0;    ///< look-ups at the moment
-  uint64_t good = 0;     ///< look-ups
-  uint64_t failed = 0;   ///< look-ups
-  uint64_t refused = 0;  ///< asks that found no room; they come again with the next query
+  size_t networks = 0;         ///< that have a place: AliasOptions::networks at most
+  size_t running = 0;          ///< look-ups at the moment
+  uint64_t good = 0;           ///< look-ups
+  uint64_t failed = 0;         ///< look-ups
+  uint64_t refused = 0;        ///< asks that found no room; they come again with the next query
+  uint64_t over_share = 0;     ///< the same where it was the asker's share that was used up
+  std::map<Key, size_t> held;  ///< networks that have a place, by the source that asked for them
+
+  /// Subnets cost nothing to make up: who has asked for a quarter of the places gets no more once
+  /// half of them are taken.
+  bool MayAdd(const Key& source) const;
 };
 
 /// Finds out what one target leads to for the networks of clients that ask, in the background: who
@@ -38,8 +47,9 @@ class NetworkLearner {
   NetworkLearner(net::EventLoop& loop, Learning& learning, uint32_t target, dns::NameView name);
   ~NetworkLearner();
 
-  /// Begins to find out, unless it is known or under way.
-  void Learn(const Network& network);
+  /// Begins to find out, unless it is known or under way. `source`: where the ask came from
+  /// (AliasAsk).
+  void Learn(const Network& network, const Network& source);
   /// What is known at the moment.
   std::shared_ptr<const AliasNetworks> Table();
   /// Forgets all networks.
@@ -49,7 +59,7 @@ class NetworkLearner {
 
  private:
   class Own;
-  using Key = std::tuple<bool, uint8_t, std::array<uint8_t, 16>>;
+  using Key = Learning::Key;
   /// What is known of the clients of one address family.
   struct FamilyState {
     bool is_known = false;

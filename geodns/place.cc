@@ -1,7 +1,9 @@
 #include "geodns/place.h"
 
+#include <charconv>
 #include <cmath>
 #include <numbers>
+#include <system_error>
 
 namespace nearside::geodns {
 namespace {
@@ -22,6 +24,17 @@ double DistanceKm(const Coordinates& a, const Coordinates& b) {
                                                         std::cos(Radians(b.latitude)) *
                                                         std::pow(std::sin(half_longitude), 2);
   return 2 * kEarthRadiusKm * std::asin(std::sqrt(std::min(1.0, h)));
+}
+
+std::optional<double> ParseDistance(std::string_view text) {
+  constexpr std::string_view kUnit = "km";
+  constexpr uint32_t kMostKm = 20'100;
+  if (!text.ends_with(kUnit)) return std::nullopt;
+  text.remove_suffix(kUnit.size());
+  uint32_t km = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), km);
+  if (error != std::errc() || end != text.data() + text.size() || km > kMostKm) return std::nullopt;
+  return km;
 }
 
 UnitVector UnitVector::Of(const Coordinates& at) {

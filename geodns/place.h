@@ -18,6 +18,10 @@ struct Coordinates {
 /// Great-circle distance on a sphere of 6371 km, by the haversine formula.
 double DistanceKm(const Coordinates& a, const Coordinates& b);
 
+/// "500km": whole kilometres. nullopt for anything else, and for what is farther than the other
+/// side of the Earth.
+std::optional<double> ParseDistance(std::string_view text);
+
 /// A point on the unit sphere: comparing scalar products orders points by distance without
 /// trigonometry.
 struct UnitVector {

@@ -394,8 +394,10 @@ AliasNetworks::Found Response::FindNetwork(const AliasNetworks& networks) {
   known_bits = std::min(known_bits, AliasNetworks::MostBits(place.is_ipv6));
   const AliasNetworks::Found found = networks.Find(place, known_bits);
   if (edns_.subnet) edns_.subnet->scope = std::max(edns_.subnet->scope, found.scope);
-  if (found.is_wanted)
-    tally_->alias_ask = AliasAsk{networks.target(), Network::Of(place, known_bits)};
+  if (found.is_wanted) {
+    tally_->alias_ask =
+        AliasAsk{networks.target(), Network::Of(place, known_bits), SourceOf(client_)};
+  }
   // Looked at first: threads that all write would wait for each other.
   if (found.answer != nullptr && !found.answer->asked->load(std::memory_order_relaxed)) {
     found.answer->asked->store(true, std::memory_order_relaxed);

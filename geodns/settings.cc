@@ -397,6 +397,12 @@ Table SteeringTable() {
              .least = "1",
              .most = "16",
              .prose = "Points of presence in one answer, each with all its addresses."});
+  table.Key(
+      "answers_within", &SteerSettings::answers_within,
+      {.fallback = "",
+       .prose = "How far from the first point of an answer the others may lie, as `\"500km\"`: "
+                "where none that is up does, the first one is answered alone, rather than "
+                "beside one on another continent. Empty: however far."});
   table.Key("fallback", &SteerSettings::fallback,
             {.fallback = "[]",
              .most = "16",

@@ -99,6 +99,7 @@ struct SteerSettings {
   std::vector<std::string> pops;
   uint32_t ttl = 0;
   int answers = 0;
+  std::string answers_within;
   int min_healthy = 0;
   std::vector<std::string> fallback;
   std::optional<CheckSettings> fallback_check;

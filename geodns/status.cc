@@ -184,10 +184,13 @@ std::string AliasMetrics(const World& world, const AliasResolver* aliases) {
   }
   const Learning& learning = aliases->learning();
   Family asks("nearside_dns_alias_network_lookups_total",
-              "Look-ups for networks of clients; refused: no room for another one.", "counter");
+              "Look-ups for networks of clients; refused: no room for another one, over_share: "
+              "whoever asks has its share of the room.",
+              "counter");
   asks.Add("result", "ok", static_cast<double>(learning.good));
   asks.Add("result", "failed", static_cast<double>(learning.failed));
   asks.Add("result", "refused", static_cast<double>(learning.refused));
+  asks.Add("result", "over_share", static_cast<double>(learning.over_share));
   Family networks("nearside_dns_alias_networks",
                   "Networks with answers of their own; most: alias_networks.");
   networks.Add("state", "kept", static_cast<double>(learning.networks));

@@ -230,6 +230,7 @@ std::shared_ptr<const SteerTable> SteerTable::Make(const SteerRule& rule, const 
   table->by_hash_ = rule.policy == Policy::kWeighted;
   table->weights_ = std::move(weights);
   if (table->by_hash_ && health.sheds()) table->kept_ = health.kept;
+  if (table->by_hash_) table->beside_ = rule.beside;
   Outcomes outcomes;
   std::vector<TaggedNetwork> networks = NetworksOf(rule);
   for (bool is_ipv6 : {false, true}) {
@@ -272,7 +273,8 @@ SteerTable::Answer SteerTable::Find(const IpAddress& client, uint8_t known_bits)
       bool is_up =
           outcome.reason != SteerReason::kDrained && outcome.reason != SteerReason::kFailOpen;
       std::span<const double> kept = is_up ? kept_ : std::span<const double>();
-      answer.pops = DrawByWeight(outcome.all, outcome.pops, weights_, kept, hash, answers_);
+      answer.pops =
+          DrawByWeight(outcome.all, outcome.pops, weights_, kept, hash, answers_, beside_);
       if (answer.pops.shed) answer.reason = SteerReason::kShed;
     } else {
       double fraction = FractionOf(hash);

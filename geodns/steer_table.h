@@ -79,6 +79,7 @@ class SteerTable {
   bool by_hash_ = false;
   std::vector<uint32_t> weights_;
   std::vector<double> kept_;  ///< kWeighted: shares; empty: all keep all
+  std::vector<Pops> beside_;  ///< kWeighted: as of the rule
   std::vector<Outcome> outcomes_;
   PrefixTrie tries_[2];              ///< IPv4, IPv6
   std::vector<CutShort> cut_short_;  ///< by address, then bits

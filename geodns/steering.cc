@@ -51,6 +51,18 @@ Pops InState(const Pops& pops, const Health& health, PopState state) {
   return kept;
 }
 
+/// As many of `wanted` as an answer has: the first one, and those that may stand beside it.
+Pops TakeAnswers(const SteerRule& rule, std::span<const uint8_t> wanted) {
+  Pops taken;
+  for (uint8_t pop : wanted) {
+    if (taken.size() == rule.answers) break;
+    const bool fits = taken.empty() || rule.beside.empty() ||
+                      Contains(std::span<const uint8_t>(rule.beside[taken.front()]), pop);
+    if (fits) taken.push_back(pop);
+  }
+  return taken;
+}
+
 size_t CountUp(const Pops& pops, const Health& health) {
   return static_cast<size_t>(
       std::ranges::count_if(pops, [&](uint8_t pop) { return health.pops[pop] == PopState::kUp; }));
@@ -217,9 +229,7 @@ Choice ChooseAfterRefusals(const SteerRule& rule, const Preference& preference,
   size_t preferred = CountUp(preference.first, health);
   Pops wanted = FindWanted(rule, preference, health);
   size_t end = refusals < preferred ? preferred : wanted.size();
-  end = std::min(end, refusals + rule.answers);
-  return {Pops(wanted.begin() + static_cast<ptrdiff_t>(refusals),
-               wanted.begin() + static_cast<ptrdiff_t>(end)),
+  return {TakeAnswers(rule, std::span<const uint8_t>(wanted).subspan(refusals, end - refusals)),
           SteerReason::kShed};
 }
 
@@ -230,11 +240,13 @@ Choice Choose(const SteerRule& rule, const Preference& preference, const Health&
   if (rule.policy == Policy::kWeighted && !choice.pops.empty()) {
     std::span<const double> kept = health.kept;
     if (FindWanted(rule, preference, health).empty()) kept = {};
-    Drawn drawn = DrawByWeight(usable.all, choice.pops, weights, kept, client_hash, rule.answers);
+    Drawn drawn = DrawByWeight(usable.all, choice.pops, weights, kept, client_hash, rule.answers,
+                               rule.beside);
     choice.pops.assign(drawn.pops.begin(), drawn.pops.begin() + drawn.count);
     if (drawn.shed) choice.reason = SteerReason::kShed;
+    return choice;
   }
-  choice.pops.resize(std::min(choice.pops.size(), rule.answers));
+  choice.pops = TakeAnswers(rule, choice.pops);
   return choice;
 }
 

@@ -68,6 +68,8 @@ struct SteerRule {
   Policy policy = Policy::kNearest;
   Pops pops;
   size_t answers = 1;  ///< points of presence in one answer
+  /// By number: the points that lie near enough to be answered beside this one; empty: all do.
+  std::vector<Pops> beside;
   std::vector<Override> overrides;
   Pops unknown;  ///< empty: `pops` in their order
   bool has_fallback = false;

@@ -48,7 +48,13 @@ class Left {
     *std::find(pops_.begin(), pops_.begin() + count_, pop) = pops_[count_ - 1];
     --count_;
   }
-  /// Weight 0 is for when nobody else is there, not for company.
+  void RemoveAllBut(std::span<const uint8_t> others) {
+    const auto end = std::remove_if(pops_.begin(), pops_.begin() + count_, [&](uint8_t pop) {
+      return std::find(others.begin(), others.end(), pop) == others.end();
+    });
+    count_ = static_cast<size_t>(end - pops_.begin());
+  }
+  /// True of none as well. Weight 0 is for when nobody else is there, not for company.
   bool IsWeightless(std::span<const uint32_t> weights) const {
     return std::all_of(pops_.begin(), pops_.begin() + count_,
                        [&](uint8_t pop) { return weights[pop] == 0; });
@@ -79,7 +85,8 @@ uint8_t KeptBy(uint8_t first, std::span<const uint32_t> weights, std::span<const
 
 Drawn DrawByWeight(std::span<const uint8_t> all, std::span<const uint8_t> usable,
                    std::span<const uint32_t> weights, std::span<const double> kept,
-                   uint64_t client_hash, size_t answers) {
+                   uint64_t client_hash, size_t answers,
+                   std::span<const std::vector<uint8_t>> beside) {
   Left left(usable);
   answers = std::min({answers, usable.size(), kMaxAnswers});
   Drawn drawn;
@@ -96,6 +103,7 @@ Drawn DrawByWeight(std::span<const uint8_t> all, std::span<const uint8_t> usable
     }
     drawn.pops[drawn.count++] = pop;
     left.Remove(pop);
+    if (drawn.count == 1 && !beside.empty()) left.RemoveAllBut(beside[pop]);
     if (left.IsWeightless(weights)) break;
   }
   return drawn;

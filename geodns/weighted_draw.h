@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "geodns/address.h"
 
@@ -26,11 +27,14 @@ struct Drawn {
 ///
 /// `kept` has the share of its clients that each point keeps (empty: all of them). Who is not kept
 /// is drawn again among the others, which keep or refuse likewise; whom all refuse stays. As a
-/// share shrinks clients leave and none comes, so that those who stay are always the same. No
-/// allocation.
+/// share shrinks clients leave and none comes, so that those who stay are always the same.
+///
+/// `beside` has for each point those that may come after it, if it is the first (empty: all may).
+/// No allocation.
 Drawn DrawByWeight(std::span<const uint8_t> all, std::span<const uint8_t> usable,
                    std::span<const uint32_t> weights, std::span<const double> kept,
-                   uint64_t client_hash, size_t answers);
+                   uint64_t client_hash, size_t answers,
+                   std::span<const std::vector<uint8_t>> beside = {});
 
 /// Networks that are hashed: what a resolver discloses at most (RFC 7871 §11.1).
 inline constexpr uint8_t kStickyBits4 = 24;

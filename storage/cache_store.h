@@ -202,6 +202,8 @@ class CacheStore {
   virtual HeadRef Find(const Key256& key) = 0;
   /// False only when no object of this key is on disk (exact for the keys that it says no to).
   virtual bool MayBeOnDisk(const Key256& key) const = 0;
+  /// False only when nothing is stored under the key, in RAM or on disk. Counts as no access.
+  virtual bool MayHold(const Key256& key) const = 0;
   /// Reads the head from disk into RAM; `done` runs on `executor` with the head, or null when there
   /// is none, it has to be dropped by now, too many reads wait, or the read takes too long. Loads
   /// of one key at one time share a read. `executor` lives until `done` has run or the store is

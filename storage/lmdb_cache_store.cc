@@ -230,6 +230,10 @@ bool LmdbCacheStore::MayBeOnDisk(const Key256& key) const {
   return parts_.presence.MayContain(key);
 }
 
+bool LmdbCacheStore::MayHold(const Key256& key) const {
+  return parts_.presence.MayContain(key) || parts_.ram.PeekHead(key) != nullptr;
+}
+
 void LmdbCacheStore::Remove(const Key256& key) {
   HeadIndex::Slot slot = parts_.index.Lock(key);
   parts_.ram.EraseHead(key, std::nullopt);

@@ -58,6 +58,7 @@ class LmdbCacheStore final : public CacheStore {
 
   HeadRef Find(const Key256& key) override;
   bool MayBeOnDisk(const Key256& key) const override;
+  bool MayHold(const Key256& key) const override;
   void Load(const Key256& key, Executor& executor, std::function<void(HeadRef)> done) override;
   ChunkRef FindChunk(const CachedHead& head, uint32_t index) override;
   void LoadChunk(HeadRef head, uint32_t index, Executor& executor,

@@ -1,5 +1,6 @@
 #include "storage/memory_cache_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "storage/chunk_codec.h"
@@ -11,6 +12,12 @@ namespace nearside::storage {
 namespace {
 
 constexpr milliseconds kSweepPeriod{1000};
+/// Objects looked at under one hold of the lock.
+constexpr size_t kObjectsPerSlice = 256;
+/// Marks of purges may take a sixteenth of what objects may: 64 bytes each.
+constexpr uint64_t kBytesPerMark = 16 * 64;
+constexpr uint64_t kFewestMarks = 1024;
+constexpr uint64_t kMostMarksInMemory = 1 << 20;
 
 uint64_t ChargeOfObject(const MemoryObject& object) {
   uint64_t charge = ChargeOf(object) + object.chunks.capacity() * sizeof(ChunkRef);
@@ -51,6 +58,7 @@ class MemoryCacheStore::Writer final : public ObjectWriter {
     const bool is_small = body_bytes_ > 0 && body_bytes_ <= kInlineBody;
     auto object = std::make_shared<MemoryObject>();
     if (HeadTooLong(head, 0)) return GiveUp(NotStored::kTooLarge), nullptr;
+    const std::shared_lock accepting(store_.accepting_);
     if (!store_.purges_.MayStore(head)) return GiveUp(NotStored::kPurged), nullptr;
     object->head = std::move(head);
     object->payload = store_.decoder_(object->head);
@@ -89,7 +97,12 @@ class MemoryCacheStore::Writer final : public ObjectWriter {
 };
 
 MemoryCacheStore::MemoryCacheStore(const CacheOptions& options, PayloadDecoder decoder)
-    : options_(options), decoder_(std::move(decoder)), ram_(options.memory), metrics_(this) {
+    : options_(options),
+      decoder_(std::move(decoder)),
+      ram_(options.memory),
+      purges_(std::clamp(options.memory.bytes / kBytesPerMark, kFewestMarks, kMostMarksInMemory),
+              PurgeTable::Saving::kNever),
+      metrics_(this) {
   sweeper_ = std::thread([this] { RunSweeper(); });
 }
 
@@ -113,6 +126,7 @@ void MemoryCacheStore::RunSweeper() {
   while (!stopping_.wait_for(lock, kSweepPeriod, [this] { return stop_; })) {
     lock.unlock();
     Sweep();
+    Reclaim(MonoNow());
     lock.lock();
   }
 }
@@ -134,6 +148,40 @@ void MemoryCacheStore::Sweep() {
   }
 }
 
+void MemoryCacheStore::Reclaim(MonoTime now) {
+  const std::lock_guard reclaiming(reclaiming_);
+  if (!reclaim_.Begin(now, purges_.sequence())) return;
+  purges_.RefuseBefore(reclaim_.old_sequence());
+  // What was accepted until then is in the tables once this lock has been had.
+  { const std::unique_lock accepting(accepting_); }
+  JudgeAll();
+  reclaim_.End();
+  purges_.Drop(reclaim_.floor());
+}
+
+/// Each object that is stored has a row in `expiry_`; those that come meanwhile know the purges up
+/// to the floor.
+void MemoryCacheStore::JudgeAll() {
+  std::vector<Expiry> rows;
+  do {
+    {
+      const std::lock_guard lock(mutex_);
+      auto row = rows.empty() ? expiry_.begin() : expiry_.upper_bound(rows.back());
+      rows.clear();
+      for (; row != expiry_.end() && rows.size() < kObjectsPerSlice; ++row) rows.push_back(*row);
+    }
+    for (const Expiry& row : rows) {
+      const HeadRef head = ram_.PeekHead(std::get<Key256>(row));
+      if (head == nullptr) continue;
+      const Validity validity = purges_.Judge(head->head);
+      if (validity == Validity::kStale) reclaim_.NoteStale(head->head.purge_sequence);
+      if (validity == Validity::kGone && ram_.EraseThisHead(*head)) {
+        counters_.Remove(Removal::kPurged);
+      }
+    }
+  } while (!rows.empty());
+}
+
 HeadRef MemoryCacheStore::Find(const Key256& key) {
   HeadRef head = ram_.FindHead(key);
   if (head == nullptr || purges_.Check(*head) != Validity::kGone) return head;
@@ -142,6 +190,8 @@ HeadRef MemoryCacheStore::Find(const Key256& key) {
 }
 
 bool MemoryCacheStore::MayBeOnDisk(const Key256& /*key*/) const { return false; }
+
+bool MemoryCacheStore::MayHold(const Key256& key) const { return ram_.PeekHead(key) != nullptr; }
 
 void MemoryCacheStore::Load(const Key256& key, Executor& executor,
                             std::function<void(HeadRef)> done) {
@@ -176,6 +226,7 @@ HeadRef MemoryCacheStore::Refresh(const HeadRef& old, Head head) {
   head.key = old->head.key;
   head.object_id = old->head.object_id;
   head.body_bytes = old->head.body_bytes;
+  const std::shared_lock accepting(accepting_);
   if (HeadTooLong(head, 0) || !purges_.MayStore(head)) return nullptr;
   auto object = std::make_shared<MemoryObject>();
   object->head = std::move(head);
@@ -236,7 +287,9 @@ CacheStats MemoryCacheStore::Stats() const {
   stats.not_stored = counters_.AllNotStored();
   for (size_t i = 0; i < kNotStoredReasons; ++i) stats.not_stored_by[i] = counters_.not_stored[i];
   stats.expired = counters_.Removed(Removal::kExpired);
-  stats.removed_by[static_cast<size_t>(Removal::kExpired)] = stats.expired;
+  for (const Removal why : {Removal::kExpired, Removal::kPurged}) {
+    stats.removed_by[static_cast<size_t>(why)] = counters_.Removed(why);
+  }
   stats.purge_marks = purges_.scopes();
   stats.walked = true;
   return stats;

@@ -6,11 +6,14 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <thread>
 #include <tuple>
 #include <vector>
 
+#include "runtime/clock.h"
 #include "storage/cache_store.h"
+#include "storage/purge_reclaim.h"
 #include "storage/purge_table.h"
 #include "storage/ram_tier.h"
 #include "storage/store_counters.h"
@@ -31,6 +34,7 @@ class MemoryCacheStore final : public CacheStore {
 
   HeadRef Find(const Key256& key) override;
   bool MayBeOnDisk(const Key256& key) const override;
+  bool MayHold(const Key256& key) const override;
   void Load(const Key256& key, Executor& executor, std::function<void(HeadRef)> done) override;
   ChunkRef FindChunk(const CachedHead& head, uint32_t index) override;
   void LoadChunk(HeadRef head, uint32_t index, Executor& executor,
@@ -52,11 +56,18 @@ class MemoryCacheStore final : public CacheStore {
   void ExportMetrics(metrics::Registry& registry) override;
   void Flush() override;
 
+  /// Removes what purges have made gone and forgets marks that concern nothing any more, if it is
+  /// time for that. The sweeper does so by itself; any thread.
+  void Reclaim(MonoTime now);
+
  private:
   class Writer;
+  /// When an object is to be dropped, and which.
+  using Expiry = std::tuple<WallTime, uint64_t, Key256>;
   void NoteExpiry(const Head& head);
   void RunSweeper();
   void Sweep();
+  void JudgeAll();
 
   const CacheOptions options_;
   const PayloadDecoder decoder_;
@@ -71,7 +82,11 @@ class MemoryCacheStore final : public CacheStore {
   bool stop_ = false;
   LogPosition position_;
   /// When which object is to be dropped; rows of objects gone before are dropped with them in time.
-  std::set<std::tuple<WallTime, uint64_t, Key256>> expiry_;
+  std::set<Expiry> expiry_;
+  /// Shared from the look at the purges until an object is in the tables.
+  std::shared_mutex accepting_;
+  std::mutex reclaiming_;
+  PurgeReclaim reclaim_;  ///< guarded by reclaiming_
   std::thread sweeper_;
 };
 

@@ -14,13 +14,17 @@ uint64_t PurgeTable::Publish(uint64_t sequence) {
   return sequence;
 }
 
+void PurgeTable::NoteChange(ScopeHash scope) {
+  if (saving_ == Saving::kByWriter) changed_.push_back(scope);
+}
+
 uint64_t PurgeTable::Apply(const std::vector<ScopeHash>& scopes, bool soft) {
   const std::unique_lock lock(mutex_);
   const uint64_t sequence = horizon_.sequence + 1;
   for (const ScopeHash scope : scopes) {
     PurgeMark& mark = marks_[scope];
     (soft ? mark.soft : mark.hard) = sequence;
-    changed_.push_back(scope);
+    NoteChange(scope);
   }
   if (marks_.size() > most_scopes_) FoldOldestHalf();
   return Publish(sequence);
@@ -118,7 +122,7 @@ void PurgeTable::Drop(uint64_t floor) {
   const std::unique_lock lock(mutex_);
   const size_t dropped = std::erase_if(marks_, [&](const auto& entry) {
     if (entry.second.newest() > floor) return false;
-    changed_.push_back(entry.first);
+    NoteChange(entry.first);
     return true;
   });
   // The purges of everything stay as they are: two numbers need no dropping.

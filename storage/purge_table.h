@@ -37,9 +37,12 @@ struct PurgeHorizon {
 /// Any thread. Check takes a shared lock only for heads not yet looked at since the newest purge.
 class PurgeTable {
  public:
+  /// Whether a writer takes what changed, to make it durable.
+  enum class Saving : uint8_t { kByWriter, kNever };
   /// Beyond this many scopes, the oldest half is folded into a purge of everything up to its
   /// newest: safe, and far from what a fleet reaches between two sweeps.
-  explicit PurgeTable(size_t most_scopes = 1 << 20) : most_scopes_(most_scopes) {}
+  explicit PurgeTable(size_t most_scopes = 1 << 20, Saving saving = Saving::kByWriter)
+      : most_scopes_(most_scopes), saving_(saving) {}
 
   uint64_t Apply(const std::vector<ScopeHash>& scopes, bool soft);
   uint64_t ApplyToAll(bool soft);
@@ -84,9 +87,11 @@ class PurgeTable {
  private:
   Validity JudgeLocked(uint64_t purge_sequence, const std::vector<ScopeHash>& scopes) const;
   void FoldOldestHalf();
+  void NoteChange(ScopeHash scope);
   uint64_t Publish(uint64_t sequence);
 
   const size_t most_scopes_;
+  const Saving saving_;
   mutable std::shared_mutex mutex_;
   std::unordered_map<ScopeHash, PurgeMark> marks_;
   PurgeHorizon horizon_;

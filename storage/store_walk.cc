@@ -1,7 +1,6 @@
 #include "storage/store_walk.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "runtime/log.h"
 
@@ -12,10 +11,6 @@ namespace {
 /// A slice takes a few milliseconds of the writer's time when its pages are in memory.
 constexpr size_t kHeadsPerSlice = 2000;
 constexpr size_t kObjectsPerSlice = 2000;
-/// A walk reads all heads: after a purge that is worth it for the space, but not all the time.
-constexpr std::chrono::minutes kReclaimPeriod{5};
-/// Marks are kept for as long as a fill may take, so that none is refused for want of them.
-constexpr std::chrono::hours kLongestFill{1};
 
 }  // namespace
 
@@ -29,28 +24,14 @@ void StoreWalk::BeginFirst(uint64_t first_new_id) {
   first_new_id_ = first_new_id;
   ids_.clear();
   after_id_ = 0;
-  // No fill of an earlier run is under way.
-  purge_sequence_ = old_sequence_ = parts_.purges.sequence();
-  least_stale_ = std::numeric_limits<uint64_t>::max();
+  reclaim_.BeginFirst(parts_.purges.sequence());
 }
 
 void StoreWalk::MaybeBeginReclaim(MonoTime now) {
-  if (active() || now < next_reclaim_) return;
-  uint64_t old_sequence = old_sequence_;
-  for (; !history_.empty() && now - history_.front().at > kLongestFill; history_.pop_front()) {
-    old_sequence = history_.front().sequence;
-  }
-  if (parts_.purges.sequence() == walked_sequence_ && old_sequence == old_sequence_) return;
-  next_reclaim_ = now + kReclaimPeriod;
+  if (active() || !reclaim_.Begin(now, parts_.purges.sequence())) return;
   phase_ = Phase::kHeads;
   first_ = false;
   after_.reset();
-  old_sequence_ = old_sequence;
-  purge_sequence_ = parts_.purges.sequence();
-  if (history_.empty() || history_.back().sequence < purge_sequence_) {
-    history_.push_back({.at = now, .sequence = purge_sequence_});
-  }
-  least_stale_ = std::numeric_limits<uint64_t>::max();
 }
 
 void StoreWalk::SetDone() {
@@ -75,9 +56,7 @@ std::vector<StoreWalk::Removal> StoreWalk::TakeRemovals(size_t most) {
 }
 
 void StoreWalk::NotePut(const Head& head) {
-  if (parts_.purges.Judge(head) == Validity::kStale) {
-    least_stale_ = std::min(least_stale_, head.purge_sequence);
-  }
+  if (parts_.purges.Judge(head) == Validity::kStale) reclaim_.NoteStale(head.purge_sequence);
 }
 
 Status StoreWalk::Step() {
@@ -110,7 +89,7 @@ void StoreWalk::Visit(const HeadRecord& record) {
     case Validity::kValid:
       break;
     case Validity::kStale:
-      least_stale_ = std::min(least_stale_, head.purge_sequence);
+      reclaim_.NoteStale(head.purge_sequence);
       break;
     case Validity::kGone:
       removals_.push_back({.key = head.key, .object_id = head.object_id});
@@ -179,7 +158,7 @@ Status StoreWalk::StepOrphans() {
 void StoreWalk::RefuseOlderFills() {
   // A fill that is accepted after this line knows the marks' purges. One that was accepted before
   // is pushed before, or looks again after it was (LmdbObjectWriter::CommitHead).
-  parts_.purges.RefuseBefore(Floor());
+  parts_.purges.RefuseBefore(reclaim_.floor());
   accepted_ = parts_.queue.last_ticket();
   phase_ = Phase::kDrop;
 }
@@ -187,10 +166,10 @@ void StoreWalk::RefuseOlderFills() {
 void StoreWalk::DropMarks() {
   phase_ = Phase::kDone;
   first_ = false;
-  walked_sequence_ = purge_sequence_;
+  reclaim_.End();
   // Marks up to here concern nothing that is stored: what they made gone has been removed, what is
   // stale is so by later ones.
-  parts_.purges.Drop(Floor());
+  parts_.purges.Drop(reclaim_.floor());
 }
 
 }  // namespace nearside::storage

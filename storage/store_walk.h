@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "runtime/clock.h"
 #include "storage/chunk_reaper.h"
 #include "storage/head_table.h"
+#include "storage/purge_reclaim.h"
 #include "storage/store_disk.h"
 #include "storage/store_parts.h"
 
@@ -65,7 +65,6 @@ class StoreWalk {
   void EndHeads();
   void RefuseOlderFills();
   void DropMarks();
-  uint64_t Floor() const { return std::min(old_sequence_, least_stale_); }
 
   StoreParts& parts_;
   StoreDisk& disk_;
@@ -76,18 +75,9 @@ class StoreWalk {
   uint64_t first_new_id_ = 0;
   std::vector<uint64_t> ids_;  ///< of objects with chunks; sorted at the end of the heads
   uint64_t after_id_ = 0;
-  struct Sample {
-    MonoTime at;
-    uint64_t sequence = 0;
-  };
-  std::deque<Sample> history_;   ///< the newest purge at the beginning of walks
-  uint64_t purge_sequence_ = 0;  ///< the newest purge when this walk began
-  uint64_t old_sequence_ = 0;  ///< the newest that is older than any fill that should be under way
-  uint64_t walked_sequence_ = 0;  ///< the same of the last walk that ended
-  uint64_t least_stale_ = 0;      ///< least purge_sequence of the heads that are stale
+  PurgeReclaim reclaim_;
   Ticket finished_ = 0;
   Ticket accepted_ = 0;  ///< the newest operation when older fills began to be refused
-  MonoTime next_reclaim_{};
   std::vector<Removal> removals_;
 };
 

@@ -1,5 +1,6 @@
 #include "edge/cache_key.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -31,6 +32,19 @@ TEST(CacheKeyTest, OneResourceHasOneKey) {
       "http://www.demo.test/a/b?%63=d",
   };
   for (std::string_view url : kSame) EXPECT_EQ(HexKeyOf(url), HexKeyOf(kSame[0])) << url;
+}
+
+TEST(CacheKeyTest, APathHasAUrlByEachSchemeAndHost) {
+  using ::testing::UnorderedElementsAre;
+  EXPECT_THAT(UrlsOfPath({"www.demo.test"}, "http://www.demo.test/a?b"),
+              UnorderedElementsAre("http://www.demo.test/a?b", "https://www.demo.test/a?b"));
+  EXPECT_THAT(UrlsOfPath({"Demo.test", "*.demo.test", "*"}, "https://x.demo.test/"),
+              UnorderedElementsAre("http://x.demo.test/", "https://x.demo.test/",
+                                   "http://demo.test/", "https://demo.test/"));
+  EXPECT_THAT(UrlsOfPath({"demo.test"}, "https://[::1]:8443/a"),
+              UnorderedElementsAre("https://[::1]:8443/a", "https://[::1]/a", "http://[::1]/a",
+                                   "https://demo.test:8443/a", "https://demo.test/a",
+                                   "http://demo.test/a"));
 }
 
 TEST(CacheKeyTest, WhatMayDifferHasAnotherKey) {

@@ -32,6 +32,7 @@ class DamagedStore final : public storage::CacheStore {
 
   storage::HeadRef Find(const Key256& key) override { return whole_->Find(key); }
   bool MayBeOnDisk(const Key256& key) const override { return whole_->MayBeOnDisk(key); }
+  bool MayHold(const Key256& key) const override { return whole_->MayHold(key); }
   void Load(const Key256& key, Executor& executor,
             std::function<void(storage::HeadRef)> done) override {
     whole_->Load(key, executor, std::move(done));

@@ -37,6 +37,7 @@ class FakeStore final : public storage::CacheStore {
 
   storage::HeadRef Find(const Key256&) override { return nullptr; }
   bool MayBeOnDisk(const Key256&) const override { return false; }
+  bool MayHold(const Key256&) const override { return false; }
   void Load(const Key256&, Executor&, std::function<void(storage::HeadRef)>) override;
   ChunkRef FindChunk(const storage::CachedHead& head, uint32_t index) override;
   void LoadChunk(storage::HeadRef head, uint32_t index, Executor& executor,

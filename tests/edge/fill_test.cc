@@ -349,6 +349,31 @@ TEST_F(FillTest, TheBeginningIsKeptForWhoHasNotBegun) {
   EXPECT_EQ(NameOf(fill_->Look(0).state), "behind");
 }
 
+TEST_F(FillTest, WhoLeavesBeforeItHasBegunIsNotWaitedFor) {
+  auto fast = Join();
+  auto busy = Join();
+  Begin(std::nullopt, true, /*storing=*/true);
+  Grow(2 * kWindow);
+  fast->reader->Advance(2 * kWindow);
+  EXPECT_TRUE(fill_->ShouldPause());
+  busy.reset();
+  EXPECT_EQ(resumes_, 1);
+  EXPECT_FALSE(fill_->ShouldPause());
+}
+
+// A range that begins beyond what has come.
+TEST_F(FillTest, WhoBeginsFarBehindTheBeginningHoldsNobodyUp) {
+  auto fast = Join();
+  auto far = Join();
+  Begin(std::nullopt, true, /*storing=*/true);
+  Grow(2 * kWindow);
+  fast->reader->Advance(2 * kWindow);
+  EXPECT_TRUE(fill_->ShouldPause());
+  far->reader->Advance(100 * kWindow);
+  EXPECT_EQ(resumes_, 1);
+  EXPECT_FALSE(fill_->ShouldPause());
+}
+
 // It waits for the body to be whole, which must not wait for it.
 TEST_F(FillTest, WhoIsBehindPacesNobodyWhenTheFastOneLeaves) {
   auto fast = Join();

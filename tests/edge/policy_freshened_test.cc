@@ -53,6 +53,44 @@ TEST(PolicyFreshenedTest, FieldsOfThe304ReplaceThoseOfTheSameName) {
                 DateAt(0) + "\nvia: 1.1 frankfurt\nstored 1m30s validator");
 }
 
+// What the 304 says to the one whose request it came for, beside what is stored.
+TEST(PolicyFreshenedTest, FieldsForTheOneWhoAsked) {
+  const auto stored = StoredOf({{"cache-control", "max-age=60"}, {"etag", "\"v\""}});
+  const auto for_one = [&](std::string_view control) {
+    const Answered answered({{"cache-control", control},
+                             {"x-a", "1"},
+                             {"set-cookie", "a=1"},
+                             {"set-cookie", "b=2"},
+                             {"age", "7"},
+                             {"surrogate-key", "s"},
+                             {"nearside-cache-control", control},
+                             {"cache-status", "(no list"},
+                             {"content-type", "text/plain"},
+                             {"content-length", "0"}},
+                            304);
+    StoreDecision decision;
+    const auto freshened = Freshened(*stored, answered.exchanged(), kVia, &decision);
+    return TextOf(FieldsForOne(*stored, *freshened, answered.exchanged(), decision.store()));
+  };
+  EXPECT_EQ(for_one("no-store"),
+            "cache-control: no-store\nx-a: 1\nset-cookie: a=1\nset-cookie: b=2\n");
+  EXPECT_EQ(for_one("max-age=60, private=\"x-a, age\""),
+            "cache-control: max-age=60, private=\"x-a, age\"\nx-a: 1\nset-cookie: a=1\n"
+            "set-cookie: b=2\n")
+      << "its cookies forbid to keep it";
+}
+
+TEST(PolicyFreshenedTest, OfWhatIsKeptOnlyWhatIsPrivateIsForOne) {
+  const auto stored = StoredOf({{"cache-control", "max-age=60, private=\"x-b\""}});
+  const Answered other({{"x-a", "1"}, {"x-b", "2"}, {"age", "7"}}, 304);
+  StoreDecision decision;
+  const auto freshened = Freshened(*stored, other.exchanged(), kVia, &decision);
+  ASSERT_TRUE(decision.store());
+  EXPECT_EQ(TextOf(FieldsForOne(*stored, *freshened, other.exchanged(), true)), "x-b: 2\n")
+      << "what is stored says what is private, where the 304 does not";
+  EXPECT_FALSE(freshened->fields.Has("x-b"));
+}
+
 TEST(PolicyFreshenedTest, FieldsThatDescribeTheBodyStay) {
   const auto stored = StoredOf({{"cache-control", "max-age=60"},
                                 {"content-length", "36"},

@@ -1,8 +1,12 @@
 // Content codings through a whole worker: what is encoded here, stored as variants, validated,
 // served.
 
+#include <algorithm>
+#include <atomic>
+#include <future>
 #include <thread>
 
+#include "edge/body_encoder.h"
 #include "tests/edge/decoded.h"
 #include "tests/edge/request_fixture.h"
 
@@ -446,6 +450,63 @@ TEST_F(RequestCodingTest, ABodyOfManyChunksIsWholeWhenItIsRead) {
   EXPECT_EQ(Read(client), kMissed + "zstd text");
   sender.join();
   EXPECT_EQ(Read(GetIn("zstd")), "200 hit|zstd text");
+}
+
+// What the origin brings faster than it can be encoded waits there.
+TEST_F(RequestCodingTest, AnOriginFasterThanTheEncoderIsPausedAndTheBodyWhole) {
+  Start("compress_largest = \"64MiB\"\n");
+  std::promise<void> go;
+  std::promise<void> begun;
+  // All threads that there may be are busy.
+  const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+  const std::shared_future<void> gone = go.get_future().share();
+  std::atomic<unsigned> occupied{0};
+  for (unsigned i = 0; i < threads; ++i) {
+    node_->encoder_threads.Run(
+        [&occupied, &begun, threads, gone] {
+          if (++occupied == threads) begun.set_value();
+          gone.wait();
+        },
+        threads);
+  }
+  begun.get_future().wait();
+  std::string large;
+  while (large.size() < 8'000'000) large += std::to_string(large.size() * 7919 % 100'003) + ",";
+  text_ = large;
+  FakeExchange& client = GetIn("zstd");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  std::thread sender([&] { asked.Answer("200 OK", kPage, text_); });
+  EXPECT_TRUE(thread_.Await([&] { return client.status == 200; }));
+  const auto come = [&] { return Sum(node_->metrics.origin_bytes); };
+  EXPECT_TRUE(thread_.Await([&] { return come() > BodyEncoder::kMostWaiting; }));
+  // The loop serves others meanwhile.
+  FakeExchange& other = Get("/other");
+  origin_.Next().Answer("200 OK", kMinute, "hello");
+  EXPECT_THAT(AnswerNow(other), HasSubstr("stored|hello"));
+  EXPECT_LT(come(), 2'000'000u) << "the rest waits in the sockets";
+  EXPECT_EQ(client.body, "");
+  go.set_value();
+  EXPECT_EQ(Read(client), kMissed + "zstd text");
+  sender.join();
+  EXPECT_EQ(Read(GetIn("zstd")), "200 hit|zstd text");
+}
+
+// A client that leaves in the middle of the work, of what will not be stored.
+TEST_F(RequestCodingTest, AFetchMayEndWhileItsBodyIsEncoded) {
+  Start();
+  for (int i = 0; i < 20; ++i) {
+    FakeExchange& client = GetIn("br");
+    ScriptedOrigin::Asked asked = origin_.Next();
+    asked.Send(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Type: text/html\r\n"
+        "Content-Length: 1000000\r\n\r\n" +
+        text_);
+    EXPECT_TRUE(thread_.Await([&] { return client.status == 200; }));
+    asked.Close();
+    EXPECT_THAT(Answer(client), HasSubstr("[cut off]"));
+  }
+  EXPECT_EQ(node_->encoders.load(), 0);
+  EXPECT_EQ(FillIn("br"), kMissed + "br text");
 }
 
 TEST_F(RequestCodingTest, WithoutARoomForAnEncoderTheBodyGoesAsItComes) {

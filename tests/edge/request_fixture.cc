@@ -46,6 +46,7 @@ void RequestTest::StartWith(std::string_view site, const std::vector<std::string
   ErrorPages pages = std::move(*ErrorPages::Read(settings.sites[0].error_pages));
   settings.listen.clear();  // clients come by OnRequest
   settings.sites[0].origins = origins;
+  for (const std::string& host : hosts_) settings.sites[0].hosts.push_back(host);
   settings.node.trusted_proxies = trusted_proxies_;
   settings.cache.fill_window = {1 << 20};
   node_ = std::make_unique<Node>("frankfurt", store ? std::move(store) : MemoryStore(),

@@ -68,6 +68,7 @@ class RequestTest : public testing::Test {
   void EndEdge();
 
   std::vector<std::string> trusted_proxies_;  ///< of [edge]; before Start
+  std::vector<std::string> hosts_;            ///< of the site, beside its own; before Start
   test::TempDir dir_;
   ScriptedOrigin origin_;
   net::LoopThread thread_;

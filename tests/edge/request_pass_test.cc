@@ -119,6 +119,57 @@ TEST_F(RequestPassTest, UnsafeRequestsThatSucceedInvalidate) {
   }
 }
 
+// To a site one path is one resource, by whichever of its names and schemes it is asked for.
+TEST_F(RequestPassTest, AnUnsafeRequestInvalidatesThePathUnderAllNamesOfTheSite) {
+  hosts_ = {"demo.test", "*.demo.test"};
+  Start();
+  constexpr std::string_view kStored[] = {"https://www.demo.test", "http://www.demo.test",
+                                          "https://demo.test"};
+  constexpr std::string_view kChanged[] = {"http://www.demo.test", "https://demo.test",
+                                           "https://x.demo.test"};
+  int n = 0;
+  for (const std::string_view stored : kStored) {
+    for (const std::string_view changed : kChanged) {
+      SCOPED_TRACE(std::string(changed) + " changes " + std::string(stored));
+      const std::string target = "/" + std::to_string(n++);
+      const auto ask = [&](std::string_view text) {
+        FakeExchange& client = Ask(GetFor(std::string(stored) + target));
+        origin_.Next().Answer("200 OK", kMinute, text);
+        return Answer(client);
+      };
+      ask("old");
+      FakeExchange& change = Ask(RequestFor("POST", std::string(changed) + target));
+      origin_.Next().Answer("200 OK", "", "");
+      Answer(change);
+      EXPECT_EQ(ask("new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
+    }
+  }
+}
+
+// A site is not to lose anything, nor the store to remember anything, for what nobody has stored.
+TEST_F(RequestPassTest, ChangesOfWhatIsNotStoredLeaveNoTrace) {
+  hosts_ = {"demo.test"};
+  Start();
+  Fill("/a", kMinute, "hello");
+  for (int i = 0; i < 10; ++i) {
+    FakeExchange& change =
+        Ask(RequestFor("POST", "https://www.demo.test/form/" + std::to_string(i)));
+    origin_.Next().Answer("200 OK", "", "");
+    Answer(change);
+  }
+  EXPECT_EQ(node_->store->purge_sequence(), 0u);
+  EXPECT_EQ(node_->store->Stats().purge_marks, 0u);
+}
+
+TEST_F(RequestPassTest, ASiteOfManyHostsHasItsPathsPurgedWithoutALook) {
+  for (int i = 0; i < 16; ++i) hosts_.push_back("h" + std::to_string(i) + ".demo.test");
+  Start();
+  FakeExchange& change = Ask(RequestFor("POST", "https://h3.demo.test/a"));
+  origin_.Next().Answer("200 OK", "", "");
+  Answer(change);
+  EXPECT_EQ(node_->store->Stats().purge_marks, 1u);
+}
+
 // RFC 9111 §4.4: what the answer names goes as well, within the same origin.
 TEST_F(RequestPassTest, AnUnsafeRequestInvalidatesWhatItsAnswerNames) {
   Start();

@@ -239,10 +239,47 @@ TEST_F(RequestSlicesTest, WhatOneRequestIsRefusedMakesNobodyForget) {
   const ScriptedOrigin::Asked asked = origin_.Next();
   FakeExchange& other = GetRange("bytes=70000-70009");
   asked.Answer("401 Unauthorized", "", "no");
-  AnswerRange();  // asked for anew by the other
-  EXPECT_THAT(AnswerNow(refused), StartsWith("502 "));
+  // The other asks for the slice anew, the one that was refused for what it wants itself.
+  for (int i = 0; i < 2; ++i) {
+    const ScriptedOrigin::Asked again = origin_.Next();
+    if (again.Field("authorization").empty()) {
+      EXPECT_EQ(again.Field("range"), "bytes=65520-131039");
+      again.Answer("206 Partial Content",
+                   std::string(kTagged) + "Content-Range: bytes 65520-131039/197560\n",
+                   Part(65520, 65520));
+    } else {
+      EXPECT_EQ(again.Field("range"), "bytes=70000-70009");
+      again.Answer("401 Unauthorized", "WWW-Authenticate: Bearer\n", "no");
+    }
+  }
+  EXPECT_EQ(AnswerNow(refused), "401 fwd=bypass; fwd-status=401; detail=not_shared|no");
+  EXPECT_EQ(refused.Field("www-authenticate"), "Bearer");
   EXPECT_THAT(Answer(other), testing::EndsWith("|" + Part(70000, 10)));
   EXPECT_EQ(Answer(GetRange("bytes=5-9")), "206 hit|" + Part(5, 5)) << "the head is still there";
+}
+
+// A refusal that has nothing to do with the slice: a redirect to a sign-in, a limit of requests.
+TEST_F(RequestSlicesTest, WhoIsRefusedASliceIsAnsweredAsItAsked) {
+  Start(kSliced);
+  HaveFirstSlice();
+  for (const std::string_view status : {"302 Found", "403 Forbidden", "429 Too Many Requests"}) {
+    SCOPED_TRACE(status);
+    FakeExchange& refused = GetRange("bytes=70000-70009", {{"cookie", "a=b"}});
+    for (const std::string_view range : {"bytes=65520-131039", "bytes=70000-70009"}) {
+      const ScriptedOrigin::Asked asked = origin_.Next();
+      EXPECT_EQ(asked.Field("range"), range);
+      asked.Answer(status, "Retry-After: 7\n", "no");
+    }
+    EXPECT_EQ(Answer(refused), std::string(status.substr(0, 3)) + " fwd=bypass; fwd-status=" +
+                                   std::string(status.substr(0, 3)) + "; detail=not_shared|no");
+    EXPECT_EQ(refused.Field("retry-after"), "7");
+  }
+  // Who fails is not asked again.
+  FakeExchange& failed = GetRange("bytes=70000-70009");
+  origin_.Next().Answer("503 X", "", "error");
+  EXPECT_THAT(Answer(failed), StartsWith("502 "));
+  EXPECT_EQ(origin_.count(), 8u);
+  EXPECT_EQ(Answer(GetRange("bytes=5-9")), "206 hit|" + Part(5, 5));
 }
 
 TEST_F(RequestSlicesTest, AThousandSeeksAtOnceAskOnce) {

@@ -14,6 +14,7 @@ namespace nearside::edge {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 /// Arrives stale, may be validated, and served if the origin fails.
 
@@ -205,6 +206,81 @@ TEST_F(RequestTest, A304ThatForbidsStoringEndsTheStoredResponse) {
   EXPECT_EQ(Fill("/a", kMinute, "new"), "200 fwd=uri-miss; fwd-status=200; stored|new");
 }
 
+// RFC 9111 §4.3.4: the client whose request was validated gets what the 304 says, kept or not.
+TEST_F(RequestTest, WhatA304SaysReachesTheClientEvenIfItIsNotKept) {
+  struct Row {
+    std::string_view lines;
+    http::Fields request;
+    std::string answer;
+  };
+  const std::string whole = "200 fwd=stale; fwd-status=304; detail=validated|hello";
+  const std::string part = "206 fwd=stale; fwd-status=304; detail=validated|el";
+  const std::string parts = "206 fwd=stale; fwd-status=304; detail=validated|";
+  const std::string unchanged = "304 fwd=stale; fwd-status=304; detail=validated|";
+  const http::Fields range = {{"range", "bytes=1-2"}};
+  const http::Fields condition = {{"if-none-match", "\"v\""}};
+  const Row rows[] = {
+      {"Cache-Control: max-age=60\n", {}, whole},  // its cookies forbid it
+      {"Cache-Control: no-store\n", {}, whole},
+      {"Cache-Control: private\n", {}, whole},
+      {"Cache-Control: private\n", range, part},
+      {"Cache-Control: private\n", {{"range", "bytes=0-0,2-2"}}, parts},
+      {"Cache-Control: private\n", condition, unchanged},
+      {"Cache-Control: max-age=60, private=\"set-cookie, x-account\"\n", {}, whole},
+  };
+  Start();
+  for (size_t i = 0; i < std::size(rows); ++i) {
+    SCOPED_TRACE(i);
+    const Row& row = rows[i];
+    const std::string target = "/" + std::to_string(i);
+    Fill(target, std::string(kStale) + "X-Account: none\nX-Stays: 1\n", "hello");
+    FakeExchange& client = Get(target, row.request);
+    origin_.Next().Answer("304 Not Modified",
+                          std::string(row.lines) +
+                              "Set-Cookie: a=1\nSet-Cookie: b=2\n"
+                              "X-Account: 7\nSurrogate-Key: s\n"
+                              "Content-Type: text/x-default\n",
+                          "");
+    EXPECT_THAT(Answer(client), StartsWith(row.answer));
+    EXPECT_EQ(client.Field("set-cookie"), "a=1, b=2");
+    EXPECT_EQ(client.Field("x-account"), "7");
+    EXPECT_EQ(client.Field("surrogate-key"), "");
+    EXPECT_EQ(client.Field("age"), "0");
+    if (client.status == 200) {
+      EXPECT_EQ(client.Field("x-stays"), "1");
+      EXPECT_EQ(client.Field("content-length"), "5");
+      EXPECT_EQ(client.Field("content-type"), "");
+      EXPECT_EQ(client.Field("cache-control") + "\n", std::string(row.lines).substr(15));
+    }
+    // Nobody else gets it.
+    FakeExchange& next = Get(target);
+    const ScriptedOrigin::Asked asked = origin_.Next();
+    EXPECT_EQ(asked.Field("if-none-match"), "");
+    asked.Answer("200 OK", kMinute, "new");
+    EXPECT_THAT(Answer(next), HasSubstr("|new"));
+    EXPECT_EQ(next.Field("set-cookie"), "");
+    EXPECT_EQ(next.Field("x-account"), "");
+  }
+}
+
+// What the 304 says of fields that are for one is kept of the others.
+TEST_F(RequestTest, OfA304ThatIsKeptFieldsForOneReachThatOneAlone) {
+  Start("set_cookie = \"store\"\n");
+  Fill("/a", kStale, "hello");
+  FakeExchange& client = Get("/a");
+  origin_.Next().Answer("304 Not Modified",
+                        "Cache-Control: max-age=60, private=\"set-cookie\"\nSet-Cookie: a=1\n"
+                        "X-New: 1\n",
+                        "");
+  EXPECT_EQ(Answer(client), "200 fwd=stale; fwd-status=304; detail=validated|hello");
+  EXPECT_EQ(client.Field("set-cookie"), "a=1");
+  EXPECT_EQ(client.Field("x-new"), "1");
+  FakeExchange& hit = Get("/a");
+  EXPECT_EQ(Answer(hit), "200 hit|hello");
+  EXPECT_EQ(hit.Field("set-cookie"), "");
+  EXPECT_EQ(hit.Field("x-new"), "1");
+}
+
 // RFC 9111 §4.3.4.
 TEST_F(RequestTest, A304AboutAnotherResponseValidatesNothing) {
   Start();
@@ -224,13 +300,16 @@ TEST_F(RequestTest, A304AboutAnotherResponseValidatesNothing) {
 TEST_F(RequestTest, A304ToAnAuthorizedRequestEndsNothing) {
   Start();
   Fill("/a", kStale, "hello");
-  EXPECT_EQ(Fill("/a", kMinute, "", {{"authorization", "x"}}, "304 Not Modified"),
-            "200 fwd=stale; fwd-status=304; detail=validated|hello");
+  FakeExchange& known = Get("/a", {{"authorization", "x"}});
+  origin_.Next().Answer("304 Not Modified", std::string(kMinute) + "X-Account: 7\n", "");
+  EXPECT_EQ(Answer(known), "200 fwd=stale; fwd-status=304; detail=validated|hello");
+  EXPECT_EQ(known.Field("x-account"), "7");
   FakeExchange& next = Get("/a");
   ScriptedOrigin::Asked asked = origin_.Next();
   EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");  // still there
   asked.Answer("304 Not Modified", kMinute, "");
   Answer(next);
+  EXPECT_EQ(next.Field("x-account"), "");
 }
 
 // RFC 5861 §3.

@@ -98,6 +98,7 @@ TEST_F(EdgeSettingsTest, Defaults) {
   EXPECT_EQ(settings.cache.largest_object.bytes, 0u);
   EXPECT_EQ(settings.cache.fill_window, 16_MiB);
   EXPECT_EQ(settings.cache.encoders, 64);
+  EXPECT_EQ(settings.cache.encoder_threads, 0);
   EXPECT_EQ(settings.cache.reader_threads, 2);
   EXPECT_EQ(settings.cache.read_timeout, seconds(2));
   EXPECT_EQ(settings.limits.request_line, 16_KiB);

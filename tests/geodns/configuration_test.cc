@@ -157,6 +157,14 @@ TEST_F(ConfigurationTest, ChecksAndCapacityAreRead) {
   EXPECT_EQ(tcp.endpoint.port, 443);
 }
 
+TEST_F(ConfigurationTest, WhatLiesWithinADistanceIsWorkedOut) {
+  EXPECT_EQ(LoadWith("ttl = 20", "answers_within = \"10000km\""), "");
+  EXPECT_EQ(world_.configuration->zones[0].steers[0].rule.beside, (std::vector<Pops>{{1}, {0}}));
+  EXPECT_TRUE(world_.configuration->zones[0].steers[1].rule.beside.empty());
+  EXPECT_EQ(LoadWith("ttl = 20", "answers_within = \"9000km\""), "");
+  EXPECT_EQ(world_.configuration->zones[0].steers[0].rule.beside, (std::vector<Pops>{{}, {}}));
+}
+
 TEST_F(ConfigurationTest, AutonomousSystemsAreRead) {
   ASSERT_EQ(LoadWith("countries = [\"JP\"]", "asns = [2497, 4294967295]"), "");
   const SteerRule& rule = world_.configuration->zones[0].steers[0].rule;
@@ -261,6 +269,18 @@ TEST_F(ConfigurationTest, WhatIsWrongWithAZoneIsNamedWithItsLine) {
        "DIR/geodns.toml:26: zone.steer.min_healthy: expected 2 at most: the rule has no more pops"},
       {"policy = \"weighted\"", "policy = \"weighted\"\nmin_healthy = 2",
        "DIR/geodns.toml:35: zone.steer.min_healthy: expected fallback addresses"},
+      {"ttl = 20", "answers_within = \"500 miles\"",
+       "DIR/geodns.toml:26: zone.steer.answers_within: expected a distance like \"500km\", got "
+       "\"500 miles\""},
+      {"answers = 2", "answers_within = \"500km\"",
+       "DIR/geodns.toml:27: zone.steer.answers_within: expected answers of 2 or more"},
+      {"location = [35, 139.7]\nweight = 3\n[[zone]]\nname = \"demo.test\"\n"
+       "file = \"DIR/demo.test.zone\"\ndnssec = false\n[[zone.steer]]\n"
+       "names = [\"www\", \"@\"]\npolicy = \"nearest\"",
+       "weight = 3\n[[zone]]\nname = \"demo.test\"\n"
+       "file = \"DIR/demo.test.zone\"\ndnssec = false\n[[zone.steer]]\n"
+       "names = [\"www\", \"@\"]\nanswers_within = \"500km\"\npolicy = \"failover\"",
+       "DIR/geodns.toml:23: zone.steer.answers_within: needs a location for the [[pop]] \"tokyo\""},
       {"countries = [\"JP\"], continents = [\"OC\"], cidrs = [\"10.0.0.0/8\"], ", "",
        "DIR/geodns.toml:30: zone.steer.override: expected countries, continents, cidrs or asns: "
        "it matches nobody"},
@@ -386,6 +406,7 @@ TEST(GeodnsTableTest, EveryKeyIsDocumented) {
                                "expect_body",
                                "most_lag",
                                "min_healthy",
+                               "answers_within",
                                "asns"}) {
     bool row = document.find("| `" + std::string(key) + "` |") != std::string::npos;
     bool heading = document.find(" " + std::string(key) + " = ") != std::string::npos;

@@ -45,6 +45,11 @@ override = [{ cidrs = ["10.0.0.0/8"], pops = ["tokyo"] }]
 names = ["order"]
 policy = "failover"
 pops = ["sydney", "tokyo"]
+[[zone.steer]]
+names = ["near"]
+pops = ["frankfurt", "tokyo"]
+answers = 2
+answers_within = "500km"
 [[zone]]
 name = "child.demo.test"
 file = "DIR/child"
@@ -90,6 +95,12 @@ class ExplainTest : public testing::Test {
   std::vector<WallTime> drained_;
   std::vector<double> kept_;
 };
+
+TEST_F(ExplainTest, TellsWhatLiesTooFarFromTheFirst) {
+  Json json = Ask("near.demo.test.", "133.11.0.0/16");
+  EXPECT_EQ(PopsOf(json), "tokyo frankfurt:beyond answers_within of tokyo sydney:not in this rule");
+  EXPECT_EQ(json["answer"]["A"], Json({"127.0.3.1"}));
+}
 
 TEST_F(ExplainTest, TellsPlaceRankingAnswerAndScope) {
   Json json = Ask("www.demo.test.", "133.11.0.0/16");

@@ -272,6 +272,15 @@ TEST(PlaceTest, DistancesAreThoseOfTheGlobe) {
   EXPECT_EQ(DistanceKm({1, 2}, {1, 2}), 0);
 }
 
+TEST(PlaceTest, DistancesAreRead) {
+  EXPECT_EQ(ParseDistance("500km"), 500);
+  EXPECT_EQ(ParseDistance("0km"), 0);
+  EXPECT_EQ(ParseDistance("20100km"), 20100);
+  for (auto text : {"", "km", "500", "500 km", "-5km", "5.5km", "20101km", "5kmx", "5m"}) {
+    EXPECT_FALSE(ParseDistance(text)) << text;
+  }
+}
+
 TEST(PlaceTest, CodesAreRead) {
   EXPECT_EQ(CountryCode::Parse("jp")->ToText(), "JP");
   for (auto text : {"", "J", "JPN", "J1", "@@"}) EXPECT_FALSE(CountryCode::Parse(text)) << text;

@@ -33,8 +33,11 @@ class NetworkLearnerTest : public testing::Test {
   void Tailor(const std::string& network, std::string address, uint8_t scope) {
     thread_.Call([&] { upstream_->tailored[network] = {std::move(address), scope}; });
   }
-  void Learn(std::string_view network) {
-    thread_.Call([&] { learner_->Learn(*Network::Parse(network)); });
+  /// `source`: of whoever asks; "": another one for each network.
+  void Learn(std::string_view network, std::string_view source = "") {
+    thread_.Call([&] {
+      learner_->Learn(*Network::Parse(network), *Network::Parse(source.empty() ? network : source));
+    });
   }
   /// "192.0.2.9 ttl 30 scope 24", "all scope 24 wanted".
   std::string Told(std::string_view text) {
@@ -83,7 +86,7 @@ TEST_F(NetworkLearnerTest, ANetworkGetsItsOwnAnswerInTheWidthOfItsScope) {
 TEST_F(NetworkLearnerTest, WhereNobodyIsToldApartThreeNetworksAreEnough) {
   thread_.Call([&] {
     for (std::string_view text : {"198.51.100.0/24", "198.51.101.0/24"}) {
-      learner_->Learn(*Network::Parse(text));
+      learner_->Learn(*Network::Parse(text), *Network::Parse(text));
     }
   });
   Await("198.51.100.0/24", "192.0.2.1 ttl 30 scope 24");
@@ -145,6 +148,33 @@ TEST_F(NetworkLearnerTest, MoreNetworksThanThereIsRoomForGetWhatAllGet) {
   Tailor("198.51.103.0/24", "192.0.2.9", 24);
   Learn("198.51.103.0/24");
   Await("198.51.103.0/24", "192.0.2.9 ttl 30 scope 24");
+}
+
+// Whoever makes subnets up keeps others from nothing.
+TEST_F(NetworkLearnerTest, OneSourceTakesNoMoreThanItsShareWhereRoomIsShort) {
+  learning_.options.networks = 8;
+  const auto learn = [&](int from, int count, std::string_view source) {
+    for (int i = from; i < from + count; ++i) {
+      const std::string network = "198.51." + std::to_string(i) + ".0/24";
+      Tailor(network, "192.0.2.9", 24);
+      Learn(network, source);
+      EXPECT_TRUE(thread_.Await([&] { return learning_.running == 0; }));
+    }
+    return thread_.Call([&] { return learning_.networks; });
+  };
+  EXPECT_EQ(learn(0, 10, "203.0.113.0/24"), 4U) << "half of the places, while nobody wants them";
+  thread_.Call([&] { EXPECT_EQ(learning_.over_share, 6U); });
+  EXPECT_EQ(Asked("198.51.4.0/24"), 0);
+  EXPECT_EQ(learn(10, 3, "2001:db8::/56"), 6U) << "a quarter, although another has taken more";
+  EXPECT_EQ(learn(20, 3, "203.0.114.0/24"), 8U);
+  EXPECT_EQ(learn(30, 1, "203.0.115.0/24"), 8U);
+  thread_.Call([&] {
+    EXPECT_EQ(learning_.over_share, 7U);
+    EXPECT_EQ(learning_.refused, 2U) << "all places are taken";
+    learner_->Clear();
+    EXPECT_TRUE(learning_.held.empty());
+  });
+  EXPECT_EQ(learn(40, 2, "203.0.113.0/24"), 2U) << "what is given back counts no more";
 }
 
 TEST_F(NetworkLearnerTest, WhatIsWantedIsRenewedAndWhatIsNotIsForgotten) {

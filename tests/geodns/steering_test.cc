@@ -92,6 +92,35 @@ TEST(SteeringTest, Nearest) {
   });
 }
 
+// Frankfurt has virginia beside it, and tokyo sydney.
+TEST(SteeringTest, OnlyWhatLiesNearEnoughIsAnsweredBesideTheFirst) {
+  SteerRule rule{
+      .pops = {kFrankfurt, kVirginia, kTokyo, kSydney},
+      .answers = 2,
+      .beside = {{kVirginia}, {kFrankfurt}, {kSydney}, {kTokyo}},
+      .overrides = {{.networks = {*Network::Parse("10.0.0.0/8")}, .pops = {kTokyo, kVirginia}}},
+      .unknown = {kFrankfurt, kTokyo, kVirginia},
+      .has_fallback = true};
+  SteerRule failover = rule;
+  failover.policy = Policy::kFailover;
+  SteerRule three = rule;
+  three.answers = 3;
+  CheckRows({
+      {"both", rule, Germany(), Now("uuuu"), "nearest 0 1"},
+      {"the twin is down", rule, Germany(), Now("uduu"), "nearest 0"},
+      {"the first is down", rule, Germany(), Now("duuu"), "nearest 1"},
+      {"both are down", rule, Germany(), Now("dduu"), "nearest 2 3"},
+      {"the other pair", rule, Japan(), Now("uuuu"), "nearest 2 3"},
+      {"no more than there are", three, Germany(), Now("uuuu"), "nearest 0 1"},
+      {"one in between is passed over", rule, Nowhere(), Now("uuuu"), "unknown_place 0 1"},
+      {"under an override", rule, Nowhere(), Now("uuuu"), "override 2", 1U},
+      {"failover", failover, Japan(), Now("duuu"), "failover 1"},
+      {"failover, both", failover, Japan(), Now("uduu"), "failover 0"},
+      {"all and the fallback down", rule, Germany(), Now("dddd", false), "fail_open 0 1"},
+      {"the fallback", rule, Germany(), Now("dddd"), "fallback"},
+  });
+}
+
 TEST(SteeringTest, Failover) {
   SteerRule rule{.policy = Policy::kFailover, .pops = {kTokyo, kFrankfurt}, .has_fallback = true};
   SteerRule two = rule;
@@ -352,6 +381,24 @@ TEST(WeightedTest, WeightZeroIsNoCompany) {
   }
 }
 
+TEST(WeightedTest, OnlyWhatLiesNearEnoughIsDrawnBesideTheFirst) {
+  SteerRule rule{.policy = Policy::kWeighted,
+                 .pops = {0, 1, 2, 3},
+                 .answers = 3,
+                 .beside = {{1}, {0}, {3}, {2}}};
+  const uint32_t weights[] = {9, 1, 5, 1};
+  std::map<std::string, int> drawn;
+  for (uint64_t hash = 0; hash < 1000; ++hash) {
+    uint64_t mixed = hash * 0x9E3779B97F4A7C15;
+    ++drawn[Text(Choose(rule, Prefer(rule, Nowhere(), 0), Now("uuuu"), weights, mixed))];
+    const Choice alone = Choose(rule, Prefer(rule, Nowhere(), 0), Now("uduu"), weights, mixed);
+    ASSERT_EQ(alone.pops.size(), alone.pops.front() == 0 ? 1U : 2U);
+  }
+  EXPECT_EQ(drawn.size(), 4U);
+  EXPECT_GT(drawn["weighted 0 1"], drawn["weighted 1 0"]);
+  EXPECT_GT(drawn["weighted 2 3"], drawn["weighted 3 2"]);
+}
+
 TEST(WeightedTest, FallbackAndFailOpenAsElsewhere) {
   SteerRule rule{.policy = Policy::kWeighted, .pops = {0, 1}, .has_fallback = true};
   EXPECT_EQ(Chosen(rule, Nowhere(), Now("dduu")), "fallback");
@@ -519,6 +566,19 @@ TEST_F(SteerTableTest, SheddingGoesToSparesWhereAnOverrideHasNoOther) {
   EXPECT_EQ(At(two, health, "133.11.0.1").substr(0, 10), "override 3");
 }
 
+TEST_F(SteerTableTest, WhoIsShedIsAnsweredWhatLiesNearEnoughToItsNewPoint) {
+  SteerRule rule{.pops = {kFrankfurt, kVirginia, kTokyo},
+                 .answers = 2,
+                 .beside = {{kVirginia}, {kFrankfurt}, {}, {}}};
+  Health health = Now("uuuu");
+  health.kept = {1, 1, 0.0001, 1};
+  EXPECT_EQ(At(rule, health, "133.11.0.1").substr(0, 8), "shed 0 1");
+  health.pops[kVirginia] = PopState::kDown;
+  EXPECT_EQ(At(rule, health, "133.11.0.1").substr(0, 7), "shed 0 ");
+  health.kept = {};
+  EXPECT_EQ(At(rule, health, "133.11.0.1").substr(0, 11), "nearest 2 /");
+}
+
 TEST_F(SteerTableTest, FailoverShedsByHash) {
   SteerRule rule{.policy = Policy::kFailover, .pops = {kTokyo, kFrankfurt}};
   Health health = Now("uuuu");
@@ -560,11 +620,13 @@ TEST_F(SteerTableTest, ScopesOfShedClientsAreTrue) {
 /// The table must say what the pure choice says, for every place and state of health.
 TEST_F(SteerTableTest, AgreesWithTheChoiceForEveryHealth) {
   std::vector<SteerRule> rules;
+  const std::vector<Pops> beside = {{kVirginia}, {kFrankfurt}, {}, {}};
   for (Policy policy : {Policy::kNearest, Policy::kWeighted, Policy::kFailover}) {
-    for (size_t answers : {1, 2}) {
+    for (size_t answers : {1, 2, 3}) {
       rules.push_back({.policy = policy,
                        .pops = {kFrankfurt, kVirginia, kTokyo},
-                       .answers = answers,
+                       .answers = answers == 3 ? 2 : answers,
+                       .beside = answers == 3 ? beside : std::vector<Pops>(),
                        .overrides = {{.countries = {CountryCode('J', 'P')}, .pops = {kTokyo}}},
                        .unknown = {kVirginia, kFrankfurt},
                        .has_fallback = policy != Policy::kFailover});

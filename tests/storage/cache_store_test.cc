@@ -86,6 +86,7 @@ TEST_P(CacheStoreTest, WhatWasNeverPutIsAMiss) {
   EXPECT_EQ(store_->Find(KeyOf("absent")), nullptr);
   ASSERT_TRUE(FlushUntil(*store_, [&] { return store_->Stats().walked; }));
   EXPECT_FALSE(store_->MayBeOnDisk(KeyOf("absent")));
+  EXPECT_FALSE(store_->MayHold(KeyOf("absent")));
   TestExecutor executor;
   bool answered = false;
   store_->Load(KeyOf("absent"), executor, [&](HeadRef head) { answered = head == nullptr; });

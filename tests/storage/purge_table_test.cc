@@ -122,6 +122,14 @@ TEST(PurgeTableTest, WhatCouldNotBeSavedIsGivenOutAgainWithWhatCameMeanwhile) {
   EXPECT_EQ(again.horizon.sequence, 2u);
 }
 
+TEST(PurgeTableTest, NothingIsNotedForAWriterThatThereIsNot) {
+  PurgeTable table(100, PurgeTable::Saving::kNever);
+  for (ScopeHash scope = 1; scope <= 50; ++scope) table.Apply({scope}, false);
+  table.Drop(10);
+  EXPECT_EQ(table.scopes(), 40u);
+  EXPECT_TRUE(table.TakeUnsaved().marks.empty());
+}
+
 TEST(PurgeTableTest, DroppedMarksAreErasedAndOlderFillsRefused) {
   PurgeTable table;
   table.Apply({1}, false);

@@ -9,8 +9,9 @@ import struct
 import threading
 
 from clients import dns_query
-from fleet import Metrics, NameServer, country_database, fetch_text
+from fleet import PLACES, Metrics, NameServer, country_database, fetch_text
 from nearside_harness import SystemTest, main, wait_until
+from unbound import Unbound
 
 TOKYO_UNIVERSITY = "133.11.0.0/16"
 GERMAN_TELEKOM = "84.128.0.0/16"
@@ -106,6 +107,34 @@ class Outside:
         return header + query[HEADER_BYTES:end] + records + soa + opt
 
 
+class OthersNameServer:
+    """Somebody else's nearside-geodns: target.outside.test leads each client to the nearest of three addresses."""
+
+    ADDRESSES = {"frankfurt": "198.51.100.1", "virginia": "198.51.100.2", "tokyo": "198.51.100.3"}
+
+    def __init__(self, test: SystemTest) -> None:
+        self.server = (test.addresses.address(), test.addresses.port())
+        zone = test.folder / "outside.test.zone"
+        zone.write_text("$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 604800 60\n@ NS ns1\nns1 A 127.0.0.1\n")
+        pops = "".join(f'[[pop]]\nname = "{name}"\naddresses = ["{address}"]\nlocation = {list(PLACES[name])}\n'
+                       for name, address in self.ADDRESSES.items())
+        self.daemon = test.add_daemon("nearside-geodns", "others-geodns", f"""
+[geodns]
+listen = ["{self.server[0]}:{self.server[1]}"]
+[geo]
+databases = ["{country_database()}"]
+{pops}
+[[zone]]
+name = "outside.test"
+file = "{zone}"
+[[zone.steer]]
+names = ["target"]
+pops = {json.dumps(list(self.ADDRESSES))}
+ttl = 20
+unknown = ["virginia"]
+""")
+
+
 class DnsDataTest(SystemTest):
     def setUp(self):
         super().setUp()
@@ -129,6 +158,38 @@ class ServiceHintTest(DnsDataTest):
     def test_hint_without_addresses_is_dropped_and_not_mandatory(self):
         answer = self.server.ask("mandatory.demo.test", "HTTPS", subnet=TOKYO_UNIVERSITY)
         self.assertEqual(["1 www.demo.test. alpn=h2"], answer.answers, answer)
+
+
+class TailoredAliasTest(SystemTest):
+    """What an ALIAS leads to is steered by another GeoDNS, which only unbound's client subnets tell who asks."""
+
+    def test_each_network_gets_its_own_answer_through_a_real_resolver(self):
+        others = OthersNameServer(self)
+        others.daemon.start()
+        resolver = Unbound(self, others.server, zone="outside.test", ecs=True).start()
+        server = DataServer(self, resolver=resolver.address).start()
+        nobodys = others.ADDRESSES["virginia"]
+        self.assertEqual([nobodys], server.ask("demo.test").answers, "the answer for all")
+        networks = {"133.11.7.0/24": "tokyo", "84.128.3.0/24": "frankfurt", "128.84.9.0/24": "virginia"}
+        for network, place in networks.items():
+            own = [others.ADDRESSES[place]]
+            self.assertIn(server.ask("demo.test", subnet=network).answers, (own, [nobodys]), "nobody waits")
+            wait_until(lambda own=own, network=network: self.told(server, network) == own, f"{network} is in {place}")
+        for network, place in networks.items():
+            answer = server.ask("demo.test", subnet=network)
+            self.assertEqual([others.ADDRESSES[place]], answer.answers, answer)
+            self.assertLessEqual(1, answer.scope, answer)
+            self.assertLessEqual(answer.scope, 24, answer)
+        # Its scope is that of the other's places, and whoever is in it is not asked for again.
+        kept = server.status()["aliases"][0]["networks"]
+        self.assertEqual([others.ADDRESSES["tokyo"]], server.ask("demo.test", subnet="133.11.8.0/24").answers)
+        self.assertEqual(kept, server.status()["aliases"][0]["networks"])
+        self.assertEqual([nobodys], server.ask("demo.test").answers, "still, for whom nothing is told of")
+
+    def told(self, server: DataServer, network: str) -> list[str]:
+        server.ask("demo.test", subnet=network)
+        told = server.explain("demo.test", network)
+        return told["answer"]["A"] if "network" in told["alias"] else []
 
 
 class AliasTest(DnsDataTest):

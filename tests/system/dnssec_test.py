@@ -17,6 +17,7 @@ import dns.rdatatype
 from clients import kdig
 from fleet import Metrics, NameServer, fetch_text
 from nearside_harness import EXIT_CONFIG, SystemTest, main, require_program, run_program, wait_until
+from unbound import Unbound
 
 PLACES = {"tokyo": "133.11.0.0/16", "frankfurt": "84.128.0.0/16", "virginia": "128.84.0.0/16"}
 ZONE = """$ORIGIN demo.test.
@@ -70,63 +71,6 @@ SECURE = (
 )
 INSECURE = (("www.plain.demo.test", "A", ["192.0.2.106"]), ("missing.plain.demo.test", "A", []),
             ("toplain.demo.test", "A", ["www.plain.demo.test.", "192.0.2.106"]))
-
-
-class Unbound:
-    """A resolver that asks our server about demo.test and trusts one DS record of it."""
-
-    def __init__(self, test: SystemTest, server: tuple[str, int], anchor: str, *, ecs: bool = False) -> None:
-        self.test, self.server, self.anchor, self.ecs = test, server, anchor, ecs
-        self.address = (test.addresses.address(), test.addresses.port())
-        self.process: subprocess.Popen | None = None
-        test.addCleanup(self.stop)
-
-    def start(self) -> "Unbound":
-        program = require_program("unbound")
-        path = self.test.folder / f"unbound-{self.address[0]}.conf"
-        modules = "subnetcache validator iterator" if self.ecs else "validator iterator"
-        ecs = f"send-client-subnet: {self.server[0]}\nclient-subnet-always-forward: yes\n" if self.ecs else ""
-        path.write_text(f"""server:
-interface: {self.address[0]}
-port: {self.address[1]}
-username: ""
-chroot: ""
-directory: "{self.test.folder}"
-pidfile: ""
-use-syslog: no
-do-daemonize: no
-do-not-query-localhost: no
-access-control: 127.0.0.0/8 allow
-local-zone: "test." nodefault
-module-config: "{modules}"
-harden-algo-downgrade: yes
-aggressive-nsec: yes
-val-log-level: 2
-{ecs}trust-anchor: "{self.anchor}"
-stub-zone:
-name: "demo.test"
-stub-addr: {self.server[0]}@{self.server[1]}
-""")
-        with open(self.test.folder / "unbound.log", "ab") as log:
-            self.process = subprocess.Popen([program, "-c", str(path), "-d"], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log)
-        wait_until(lambda: self.ask("demo.test", "SOA").status, "unbound answers")
-        return self
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait()
-            self.process = None
-
-    def restart(self, anchor: str = "") -> "Unbound":
-        """With an empty cache."""
-        self.stop()
-        self.anchor = anchor or self.anchor
-        return self.start()
-
-    def ask(self, name: str, kind: str = "A", *options: str, **more):
-        return kdig(self.address, name, kind, "+dnssec", *options, **more)
 
 
 class DnssecTest(SystemTest):
