@@ -3,17 +3,19 @@
 import base64
 import hashlib
 import json
+import os
 import pathlib
 import random
-import signal
+import shutil
 import socket
 import subprocess
 import threading
 import time
 
+import npm_modules
 from clients import curl
 from fleet import SITE_HOST, TOKEN, CacheTest, Origin
-from nearside_harness import CACHE, LONG, main, require_program, wait_until
+from nearside_harness import LONG, main, require_program, wait_until
 
 CLIENT = "tus-js-client@4.3.1"
 HERE = pathlib.Path(__file__).resolve().parent
@@ -22,17 +24,6 @@ SIZE = (1024 if LONG else 24) * MEBI
 CUTS = 10
 KILLS = 100 if LONG else 5
 MOST_GROWTH_KIB = 48 << 10
-
-
-def install_client() -> pathlib.Path:
-    """The folder of node's module tus-js-client, installed once."""
-    folder = CACHE / "uploads"
-    module = folder / "node_modules/tus-js-client"
-    if not (module / "package.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, CLIENT],
-                       check=True, timeout=300, capture_output=True)
-    return module
 
 
 class BreakingLine:
@@ -105,8 +96,10 @@ class UploadsTest(CacheTest):
         super().setUp()
         for program in ("node", "npm"):
             require_program(program)
-        self.module = install_client()
-        self.origin = Origin(self).start()
+        self.module = npm_modules.install(CLIENT, "uploads")
+        address = self.addresses.address()
+        self.page = f"http://{address}:{self.addresses.port(address)}"
+        self.origin = Origin(self, extra=f'[uploads]\ncors_origins = ["{self.page}"]\n').start()
         made = self.origin.call("POST", "/v1/sites", json.dumps({"name": "demo", "hosts": [SITE_HOST]}).encode())
         self.expect(made, 201)
 
@@ -255,6 +248,46 @@ class UploadsTest(CacheTest):
         self.expect(begun, 201)
         self.upload(path, uploadUrl=self.origin.url + begun.field("location"), terminate=True)
         self.expect(self.origin.call("HEAD", begun.field("location"), fields={"Tus-Resumable": "1.0.0"}), 404)
+
+    def test_a_page_of_another_origin_uploads_from_a_browser(self):
+        require_program("chromium")
+        playwright = npm_modules.install(npm_modules.PLAYWRIGHT, "browser")
+
+        def upload(page: str) -> subprocess.CompletedProcess:
+            self.serve_page(page)
+            return subprocess.run(
+                ["node", HERE / "upload_page.js", f"{page}/", f"{self.origin.url}/v1/sites/demo/uploads/", TOKEN,
+                 str(3 * MEBI + 17)], env={**os.environ, "NODE_PATH": str(playwright.parent)}, capture_output=True,
+                text=True, timeout=120, check=False)
+
+        done = upload(self.page)
+        self.assertEqual(0, done.returncode, done.stderr[-3000:] + self.origin.daemon.log()[-2000:])
+        report = json.loads(done.stdout)
+        asset = self.expect(self.origin.call("HEAD", "/v1/sites/demo/assets/page/file.bin"), 200)
+        self.assertEqual(asset.field("etag"), report["readable"]["ETag"])
+        self.assertEqual(asset.field("repr-digest"), report["readable"]["Repr-Digest"])
+        self.assertEqual(base64.b64encode(bytes.fromhex(report["sha256"])).decode(),
+                         asset.field("repr-digest").split(":")[1])
+        self.assertIn("Upload-Expires", report["readable"])
+        # The same page at another address is of an origin that nobody has allowed.
+        address = self.addresses.address()
+        other = upload(f"http://{address}:{self.addresses.port(address)}")
+        self.assertNotEqual(0, other.returncode)
+        self.assertIn("tus: failed to create upload", other.stderr)
+
+    def serve_page(self, url: str) -> None:
+        """A page with the client's script, and nothing more."""
+        folder = self.folder / "page"
+        folder.mkdir(exist_ok=True)
+        (folder / "index.html").write_text('<!doctype html><title>Upload</title><script src="tus.min.js"></script>')
+        shutil.copy(self.module / "dist/tus.min.js", folder)
+        address, _, port = url.removeprefix("http://").partition(":")
+        server = subprocess.Popen(
+            ["/usr/bin/python3", "-m", "http.server", "--bind", address, "--directory", str(folder), port],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        wait_until(lambda: curl(f"{url}/").status == 200, "the page is served")
 
     def test_curl_goes_on_with_a_put(self):
         """The draft as docs/origin.md has it: a PUT that breaks, HEAD, and the rest."""
