@@ -111,6 +111,8 @@ class Api {
   /// Appends the request's content; the answer is of that upload, and of the put if it is whole.
   ApiOutcome TakeContent(const ApiRequest& request, const UploadClaims& claims,
                          UploadInHand* in_hand);
+  /// Removes one of which nothing can become.
+  void GiveUp(UploadInHand* in_hand);
   ApiOutcome FinishUpload(const ApiRequest& request, UploadProtocol protocol,
                           UploadInHand* in_hand);
   Answer UploadProblem(const Error& error) const;

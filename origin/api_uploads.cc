@@ -8,6 +8,7 @@
 #include "origin/asset_path.h"
 #include "origin/content_digest.h"
 #include "origin/cors.h"
+#include "origin/manifest.h"
 #include "origin/visitor.h"
 
 namespace nearside::origin {
@@ -59,6 +60,10 @@ Status CheckNewUpload(const ApiRequest& request) {
   if (request.head.fields.Has("content-range")) {
     return Fail(Fault::kClient, "bad_request",
                 "an upload begins with its first byte: send no Content-Range");
+  }
+  if (request.head.fields.Has("upload-concat")) {
+    return Fail(Fault::kClient, "unsupported_extension",
+                "uploads cannot be concatenated here: send one (no parallelUploads)");
   }
   Result<std::optional<milliseconds>> wait = QueryWait(request.head.query(), kLongestWait);
   return wait ? Status() : Status(unexpected(std::move(wait.error())));
@@ -205,7 +210,7 @@ ApiOutcome Api::BeginUpload(const Route& route, const ApiRequest& request) {
   auto* answer = std::get_if<Answer>(&outcome);
   const bool failed = answer != nullptr && answer->status >= 400;
   // Nobody can go on with an upload whose name was never said.
-  if (failed && !claims->informed) (void)uploads_.Remove(in_hand->get());
+  if (failed && !claims->informed) GiveUp(in_hand->get());
   if (failed) return outcome;
   const bool done = (*in_hand)->upload.state == storage::ResumableState::kDone;
   // What a PUT, or the draft, finishes at once is answered as the put that it is.
@@ -215,6 +220,12 @@ ApiOutcome Api::BeginUpload(const Route& route, const ApiRequest& request) {
   location.Add("location", PathOfUpload(*upload));
   SetFields(location, &outcome);
   return outcome;
+}
+
+void Api::GiveUp(UploadInHand* in_hand) {
+  if (in_hand->partial == nullptr) return;  // it is gone already, or whole
+  ++node_.counters.failed_uploads;
+  (void)uploads_.Remove(in_hand);
 }
 
 ApiOutcome Api::TakeContent(const ApiRequest& request, const UploadClaims& claims,
@@ -233,10 +244,9 @@ ApiOutcome Api::TakeContent(const ApiRequest& request, const UploadClaims& claim
   }
   Result<bool> whole = uploads_.Append(in_hand, content);
   if (!whole) {
-    ++node_.counters.failed_uploads;
     // More than was announced, which nobody can take back: no end of this upload would be right.
     const bool too_much = StatusOfError(whole.error()) == 413 && !request.body.announced_bytes();
-    if (too_much) (void)uploads_.Remove(in_hand);
+    if (too_much) GiveUp(in_hand);
     return UploadProblem(whole.error());
   }
   if (*whole) return FinishUpload(request, claims.protocol, in_hand);
@@ -303,6 +313,7 @@ ApiOutcome Api::AppendToUpload(const Route& route, const ApiRequest& request) {
   const bool tus = claims->protocol == UploadProtocol::kTus;
   Status good = CheckType(request.head.fields.Get("content-type").value_or(""),
                           tus ? kTusContent : kDraftContent);
+  if (good) good = CheckContentCoding(request.head.fields);
   if (good && !claims->offset) {
     good = Fail(Fault::kClient, "bad_offset", "expected Upload-Offset with a number of bytes");
   }
