@@ -83,6 +83,7 @@ constexpr std::array kPhrases = {
     Phrase{429, "Too Many Requests"},
     Phrase{431, "Request Header Fields Too Large"},
     Phrase{451, "Unavailable For Legal Reasons"},
+    Phrase{460, "Checksum Mismatch"},  // of tus 1.0
     Phrase{500, "Internal Server Error"},
     Phrase{501, "Not Implemented"},
     Phrase{502, "Bad Gateway"},

@@ -34,6 +34,14 @@ Answer TooManyFailures(const Error& error, milliseconds wait) {
   return answer;
 }
 
+/// tus lets clients that have no other methods than GET and POST say which one they mean. Its
+/// uploads have no POST of their own, and all their methods want the same right.
+std::string_view MethodOf(const Route& route, const http::RequestHead& head) {
+  const std::string_view other = head.fields.Get("x-http-method-override").value_or("");
+  const bool heeded = route.kind == RouteKind::kUpload && head.method == "POST";
+  return heeded && (other == "PATCH" || other == "DELETE") ? other : std::string_view(head.method);
+}
+
 std::string PositionMembers(storage::LogPosition position) {
   return "\"epoch\":" + std::to_string(position.epoch) +
          ",\"seq\":" + std::to_string(position.sequence);
@@ -42,20 +50,34 @@ std::string PositionMembers(storage::LogPosition position) {
 }  // namespace
 
 Answer ReceiptAnswer(const AwaitEdges& awaited, const Receipt& receipt) {
-  return JsonAnswer(awaited.status, "{" + awaited.members + (awaited.members.empty() ? "" : ",") +
-                                        PositionMembers(awaited.position) + "," +
-                                        ReceiptMembers(receipt) + "}");
+  Answer answer = JsonAnswer(
+      awaited.status, "{" + awaited.members + (awaited.members.empty() ? "" : ",") +
+                          PositionMembers(awaited.position) + "," + ReceiptMembers(receipt) + "}");
+  for (const http::FieldLine& line : awaited.fields.lines()) {
+    answer.fields.Set(line.name, line.value);
+  }
+  return answer;
 }
 
 bool IsUpload(const http::RequestHead& head) {
-  if (head.method == "PUT") return true;
-  return head.method == "POST" && head.path().ends_with("/releases");
+  if (head.method == "PUT" || head.method == "PATCH") return true;
+  const std::string_view path = head.path();
+  return head.method == "POST" &&
+         (path.ends_with("/releases") || path.find("/uploads") != std::string_view::npos);
 }
 
 ApiOutcome Api::Handle(const ApiRequest& incoming) {
+  const Result<Route> route = ParseRoute(incoming.head.path());
+  ApiOutcome outcome = HandleRoute(incoming, route);
+  if (route && (route->kind == RouteKind::kUploads || route->kind == RouteKind::kUpload)) {
+    DressUpload(incoming.head, &outcome);
+  }
+  return outcome;
+}
+
+ApiOutcome Api::HandleRoute(const ApiRequest& incoming, const Result<Route>& route) {
   ApiRequest request = incoming;
-  const std::string& method = request.head.method;
-  Result<Route> route = ParseRoute(request.head.path());
+  const std::string_view method = route ? MethodOf(*route, request.head) : request.head.method;
   if (!route || NeedOf(route->kind, method).reach != Reach::kOpen) {
     // Who has no token is not told what there is and what not.
     Result<Caller> caller = node_.access.Authenticate(request.head.fields, request.client);
@@ -76,7 +98,7 @@ ApiOutcome Api::Handle(const ApiRequest& incoming) {
   if (Status allowed = CheckAccess(request.caller, *route, method); !allowed) {
     return Refused(request, allowed.error());
   }
-  return Dispatch(*route, request);
+  return Dispatch(*route, request, method);
 }
 
 Answer Api::Refused(const ApiRequest& request, const Error& error) const {
@@ -99,8 +121,7 @@ void Api::Record(const ApiRequest& request, const Deed& deed) {
   }
 }
 
-ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request) {
-  const std::string& method = request.head.method;
+ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request, std::string_view method) {
   const bool reads = method == "GET" || method == "HEAD";
   switch (route.kind) {
     case RouteKind::kHealth:
@@ -110,6 +131,12 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request) {
       return method == "PUT" ? PutAsset(route, request) : DeleteAsset(route, request);
     case RouteKind::kAssets:
       return ListAssets(route, request);
+    case RouteKind::kUploads:
+      return method == "POST" ? BeginUpload(route, request) : UploadOptions(request);
+    case RouteKind::kUpload:
+      if (method == "OPTIONS") return UploadOptions(request);
+      if (method == "HEAD") return LookAtUpload(route, request);
+      return method == "PATCH" ? AppendToUpload(route, request) : RemoveUpload(route, request);
     case RouteKind::kReleases:
       return reads ? ListReleases(route, request) : CreateRelease(route, request);
     case RouteKind::kRelease:

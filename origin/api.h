@@ -14,7 +14,9 @@
 #include "origin/fleet.h"
 #include "origin/node.h"
 #include "origin/request_body.h"
+#include "origin/resumable_uploads.h"
 #include "origin/route.h"
+#include "origin/upload_fields.h"
 
 namespace nearside::origin {
 
@@ -43,7 +45,8 @@ struct AwaitEdges {
   WallTime since;
   milliseconds patience{0};
   int status = 200;
-  std::string members;  ///< JSON members of the answer beside the receipt's
+  std::string members;       ///< JSON members of the answer beside the receipt's
+  http::Fields fields = {};  ///< of the answer
 };
 
 inline storage::AuditEntry RecordOf(const ApiRequest& request, const Deed& deed) {
@@ -61,11 +64,15 @@ bool IsUpload(const http::RequestHead& head);
 /// Any thread; blocks on disk and on the request's body.
 class Api {
  public:
-  explicit Api(Node& node) : node_(node) {}
+  explicit Api(Node& node) : node_(node), uploads_(node) {}
   ApiOutcome Handle(const ApiRequest& request);
+  /// Gives back what uploads in several goes have left.
+  void ExpireUploads(WallTime now) { uploads_.Sweep(now); }
 
  private:
-  ApiOutcome Dispatch(const Route& route, const ApiRequest& request);
+  ApiOutcome HandleRoute(const ApiRequest& request, const Result<Route>& route);
+  /// `method` is the one that is meant: see MethodOf in api.cc.
+  ApiOutcome Dispatch(const Route& route, const ApiRequest& request, std::string_view method);
   /// The answer to an error; one that says who may not do what is logged as well.
   Answer Refused(const ApiRequest& request, const Error& error) const;
 
@@ -78,6 +85,41 @@ class Api {
   ApiOutcome PutBlob(const Route& route, const ApiRequest& request);
   Result<storage::StoredBlob> Receive(const ApiRequest& request,
                                       const storage::BlobExpectation& expected);
+  /// What is refused in any case, told before the content is read; the transaction asks again.
+  Status CheckBeforeContent(const Route& to, const http::Fields& conditions);
+  /// If-Match and the like against what stands at the path (RFC 9110 §13.1). Error: kClient
+  /// precondition_failed.
+  static Status CheckConditions(std::string_view method, const http::Fields& fields,
+                                const std::optional<storage::Asset>& there);
+  static storage::Announce AnnouncePut(const ApiRequest& request, const std::string& site,
+                                       const storage::Asset& asset);
+  /// The end of every put of an asset.
+  ApiOutcome AssetPut(const ApiRequest& request, const std::string& site,
+                      const storage::Asset& asset, const storage::AssetChange& change);
+
+  // api_uploads.cc
+  /// A new upload in several goes: POST to the site's uploads, or the draft's PUT of an asset.
+  ApiOutcome BeginUpload(const Route& route, const ApiRequest& request);
+  ApiOutcome UploadOptions(const ApiRequest& request);
+  ApiOutcome LookAtUpload(const Route& route, const ApiRequest& request);
+  ApiOutcome AppendToUpload(const Route& route, const ApiRequest& request);
+  ApiOutcome RemoveUpload(const Route& route, const ApiRequest& request);
+  Result<storage::ResumableUpload> NewUpload(const Route& route, const ApiRequest& request,
+                                             const UploadClaims& claims);
+  Status CheckLength(const UploadClaims& claims, const ApiRequest& request,
+                     storage::ResumableUpload* upload);
+  /// Appends the request's content; the answer is of that upload, and of the put if it is whole.
+  ApiOutcome TakeContent(const ApiRequest& request, const UploadClaims& claims,
+                         UploadInHand* in_hand);
+  /// Removes one of which nothing can become.
+  void GiveUp(UploadInHand* in_hand);
+  ApiOutcome FinishUpload(const ApiRequest& request, UploadProtocol protocol,
+                          UploadInHand* in_hand);
+  Answer UploadProblem(const Error& error) const;
+  http::Fields UploadFields(const storage::ResumableUpload& upload) const;
+  std::string UploadLimit() const;
+  /// What every answer about uploads says.
+  void DressUpload(const http::RequestHead& head, ApiOutcome* outcome) const;
 
   // api_releases.cc
   ApiOutcome ListReleases(const Route& route, const ApiRequest& request);
@@ -127,6 +169,7 @@ class Api {
   void Record(const ApiRequest& request, const Deed& deed);
 
   Node& node_;
+  ResumableUploads uploads_;
 };
 
 }  // namespace nearside::origin

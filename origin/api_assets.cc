@@ -18,36 +18,10 @@ constexpr size_t kUploadPiece = 256 << 10;
 constexpr size_t kAssetsDefault = 1000;
 constexpr size_t kAssetsMost = 10'000;
 
-/// If-Match and If-None-Match of a PUT or DELETE against what stands at the path (RFC 9110 §13.1).
-Status CheckPreconditions(const http::RequestHead& head,
-                          const std::optional<storage::Asset>& there) {
-  http::Validators validators;
-  validators.exists = there.has_value();
-  std::string tag;
-  if (there) {
-    tag = EntityTagOf(there->blob);
-    validators.etag = http::ParseEntityTag(tag);
-    validators.last_modified = LastModifiedOf(*there);
-  }
-  const WallTime now = WallNow();
-  if (http::EvaluatePreconditions(head.method, head.fields, validators, now) !=
-      http::Precondition::kFailed) {
-    return {};
-  }
-  return Fail(Fault::kClient, "precondition_failed",
-              there ? "the asset that is there now has the entity tag " + tag +
-                          ": read it again and decide anew"
-                    : std::string("there is no asset at this path"));
-}
-
 /// What a PUT may not be, told before its content is read.
 Status CheckPut(const ApiRequest& request) {
   const http::Fields& fields = request.head.fields;
-  const std::string coding = fields.Joined("content-encoding");
-  if (!coding.empty() && http::LowerName(coding) != "identity") {
-    return Fail(Fault::kClient, "unsupported_coding",
-                "contents are stored as they are: send them without Content-Encoding");
-  }
+  if (Status good = CheckContentCoding(fields); !good) return good;
   if (fields.Has("content-range")) {
     return Fail(Fault::kClient, "bad_request", "a PUT replaces the whole: send no Content-Range");
   }
@@ -128,23 +102,79 @@ Result<storage::StoredBlob> Api::Receive(const ApiRequest& request,
   return blob;
 }
 
+Status Api::CheckConditions(std::string_view method, const http::Fields& fields,
+                            const std::optional<storage::Asset>& there) {
+  http::Validators validators;
+  validators.exists = there.has_value();
+  std::string tag;
+  if (there) {
+    tag = EntityTagOf(there->blob);
+    validators.etag = http::ParseEntityTag(tag);
+    validators.last_modified = LastModifiedOf(*there);
+  }
+  const WallTime now = WallNow();
+  if (http::EvaluatePreconditions(method, fields, validators, now) != http::Precondition::kFailed) {
+    return {};
+  }
+  return Fail(Fault::kClient, "precondition_failed",
+              there ? "the asset that is there now has the entity tag " + tag +
+                          ": read it again and decide anew"
+                    : std::string("there is no asset at this path"));
+}
+
+Status Api::CheckBeforeContent(const Route& to, const http::Fields& conditions) {
+  Result<storage::Site> site = node_.metadata->FindSite(to.site);
+  if (!site) return unexpected(std::move(site.error()));
+  Result<std::optional<storage::Asset>> there = node_.metadata->FindAsset(site->active, to.path);
+  if (!there) return unexpected(std::move(there.error()));
+  return CheckConditions("PUT", conditions, *there);
+}
+
+storage::Announce Api::AnnouncePut(const ApiRequest& request, const std::string& site,
+                                   const storage::Asset& asset) {
+  return Signed(
+      [](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/false); },
+      RecordOf(request, {.action = "asset_put",
+                         .site = site,
+                         .detail = "{\"path\":" + JsonString(asset.path) + ",\"sha256\":\"" +
+                                   storage::BlobName(asset.blob) + "\"}"}));
+}
+
+ApiOutcome Api::AssetPut(const ApiRequest& request, const std::string& site,
+                         const storage::Asset& asset, const storage::AssetChange& change) {
+  storage::Asset stored = asset;
+  stored.modified = change.modified;
+  std::string members = Dump(AssetJson(stored));
+  members = members.substr(1, members.size() - 2);
+  return Done(request, {.event = "asset_put",
+                        .site = site,
+                        .status = change.replaced ? 200 : 201,
+                        .position = change.position,
+                        .since = WallNow(),
+                        .members = std::move(members)});
+}
+
 ApiOutcome Api::PutAsset(const Route& route, const ApiRequest& request) {
   const auto fail = [&](const Error& error) {
     ++node_.counters.failed_uploads;
     return ProblemAnswer(error);
   };
+  if (request.head.fields.Has("upload-complete")) {
+    Result<UploadClaims> claims = ReadUploadClaims("PUT", request.head.fields);
+    if (!claims) return fail(claims.error());
+    // One that brings all, of a client that would not hear where to go on, is a PUT like others.
+    const bool in_goes = claims->complete && (!*claims->complete || claims->informed);
+    if (in_goes) return BeginUpload(route, request);
+  }
   if (Status good = CheckPut(request); !good) return fail(good.error());
   storage::Asset asset;
   asset.path = route.path;
   if (Status good = ReadAssetFields(request.head.fields, &asset); !good) return fail(good.error());
   Result<std::optional<storage::BlobId>> digest = ReadContentDigest(request.head.fields);
   if (!digest) return fail(digest.error());
-  // Once before the content is read, for what is refused in any case; the transaction asks again.
-  Result<storage::Site> site = node_.metadata->FindSite(route.site);
-  if (!site) return fail(site.error());
-  Result<std::optional<storage::Asset>> there = node_.metadata->FindAsset(site->active, route.path);
-  if (!there) return fail(there.error());
-  if (Status good = CheckPreconditions(request.head, *there); !good) return fail(good.error());
+  if (Status good = CheckBeforeContent(route, request.head.fields); !good) {
+    return fail(good.error());
+  }
   Result<storage::StoredBlob> blob =
       Receive(request, {.id = *digest, .bytes = request.body.announced_bytes()});
   if (!blob) return fail(blob.error());
@@ -154,23 +184,11 @@ ApiOutcome Api::PutAsset(const Route& route, const ApiRequest& request) {
   Result<storage::AssetChange> change = node_.metadata->PutAsset(
       route.site, asset,
       [&](const std::optional<storage::Asset>& now) {
-        return CheckPreconditions(request.head, now);
+        return CheckConditions("PUT", request.head.fields, now);
       },
-      Signed([](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/false); },
-             RecordOf(request, {.action = "asset_put",
-                                .site = route.site,
-                                .detail = "{\"path\":" + JsonString(route.path) + ",\"sha256\":\"" +
-                                          storage::BlobName(asset.blob) + "\"}"})));
+      AnnouncePut(request, route.site, asset));
   if (!change) return fail(change.error());
-  asset.modified = change->modified;
-  std::string members = Dump(AssetJson(asset));
-  members = members.substr(1, members.size() - 2);
-  return Done(request, {.event = "asset_put",
-                        .site = route.site,
-                        .status = change->replaced ? 200 : 201,
-                        .position = change->position,
-                        .since = WallNow(),
-                        .members = std::move(members)});
+  return AssetPut(request, route.site, asset, *change);
 }
 
 ApiOutcome Api::DeleteAsset(const Route& route, const ApiRequest& request) {
@@ -180,7 +198,7 @@ ApiOutcome Api::DeleteAsset(const Route& route, const ApiRequest& request) {
   Result<storage::AssetChange> change = node_.metadata->RemoveAsset(
       route.site, route.path,
       [&](const std::optional<storage::Asset>& now) {
-        return CheckPreconditions(request.head, now);
+        return CheckConditions("DELETE", request.head.fields, now);
       },
       Signed([](const storage::Change& c) { return AnnounceAsset(c, /*removed=*/true); },
              RecordOf(request, {.action = "asset_deleted",

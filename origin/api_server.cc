@@ -25,6 +25,10 @@ constexpr CounterRow kCounters[] = {
      &NodeCounters::stored_bytes},
     {"nearside_origin_failed_uploads_total", "Uploads of which nothing was stored.",
      &NodeCounters::failed_uploads},
+    {"nearside_origin_begun_uploads_total", "Uploads in several goes that were begun.",
+     &NodeCounters::begun_uploads},
+    {"nearside_origin_expired_uploads_total", "Of these, removed before they were whole.",
+     &NodeCounters::expired_uploads},
     {"nearside_origin_refused_busy_total", "503 because a queue was full.",
      &NodeCounters::refused_busy},
     {"nearside_origin_denied_total", "Requests without the token they need.",
@@ -56,7 +60,7 @@ GateOptions GateOptionsOf(const LimitSettings& limits) {
   return options;
 }
 
-/// How often uploads in parts are looked at for those that have expired.
+/// How often uploads in parts and in goes are looked at for those that have expired.
 constexpr milliseconds kExpiryStep = seconds(60);
 
 /// These paths are the API's, but where the host names a bucket; so no bucket has such a name.
@@ -234,7 +238,10 @@ void ApiServer::ExpireUploads() {
   const MonoTime now = MonoNow();
   if (now < next_expiry_) return;
   next_expiry_ = now + kExpiryStep;
-  (void)s3_readers_.Submit([this] { s3_.Expire(WallNow()); });
+  (void)s3_readers_.Submit([this] {
+    s3_.Expire(WallNow());
+    api_.ExpireUploads(WallNow());
+  });
 }
 
 void ApiServer::ServeApi(RequestKind kind, std::unique_ptr<Conversation> conversation) {
@@ -387,6 +394,9 @@ void ApiServer::ExportRequests(metrics::Registry& registry) const {
                        [this] { return static_cast<double>(node_.access.locked_out()); });
   registry.Gauge("nearside_origin_tokens", "Tokens made by the API that are kept.", {},
                  [this] { return static_cast<double>(node_.access.table().size()); });
+  registry.Gauge("nearside_origin_open_uploads", "Uploads in several goes under way.", {}, [this] {
+    return static_cast<double>(node_.metadata->CountResumables().value_or(0));
+  });
   for (const CounterRow& row : kCounters) {
     registry.CounterFrom(row.name, row.help, {}, value(counters.*row.counter));
   }

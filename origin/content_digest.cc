@@ -14,7 +14,10 @@ tl::unexpected<Error> BadDigest(std::string_view field) {
       std::string(field) + ": expected a digest like sha-256=:BASE64 OF 32 BYTES: (RFC 9530)");
 }
 
-Result<std::optional<storage::BlobId>> ReadOne(const http::Fields& fields, std::string_view name) {
+}  // namespace
+
+Result<std::optional<storage::BlobId>> ReadDigestField(const http::Fields& fields,
+                                                       std::string_view name) {
   if (!fields.Has(name)) return std::nullopt;
   const auto dictionary = http::structured::ParseDictionary(fields.Joined(name));
   if (!dictionary) return BadDigest(name);
@@ -31,14 +34,12 @@ Result<std::optional<storage::BlobId>> ReadOne(const http::Fields& fields, std::
   return std::nullopt;
 }
 
-}  // namespace
-
 Result<std::optional<storage::BlobId>> ReadContentDigest(const http::Fields& fields) {
   // A PUT without Content-Encoding and Content-Range: representation and content are the same
   // bytes.
-  Result<std::optional<storage::BlobId>> representation = ReadOne(fields, "repr-digest");
+  Result<std::optional<storage::BlobId>> representation = ReadDigestField(fields, "repr-digest");
   if (!representation) return representation;
-  Result<std::optional<storage::BlobId>> content = ReadOne(fields, "content-digest");
+  Result<std::optional<storage::BlobId>> content = ReadDigestField(fields, "content-digest");
   if (!content) return content;
   if (*representation && *content && **representation != **content) {
     return Fail(Fault::kClient, "bad_digest", "Repr-Digest and Content-Digest differ");

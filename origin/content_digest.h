@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "http/fields.h"
 #include "runtime/result.h"
@@ -13,6 +14,10 @@ namespace nearside::origin {
 /// other algorithms are not checked (RFC 9530 §2). Errors: kClient bad_digest for a field that is
 /// none, a sha-256 that is not 32 bytes, and two that differ.
 Result<std::optional<storage::BlobId>> ReadContentDigest(const http::Fields& fields);
+
+/// The same of one of the two fields, by its name.
+Result<std::optional<storage::BlobId>> ReadDigestField(const http::Fields& fields,
+                                                       std::string_view name);
 
 /// "sha-256=:…:".
 std::string FormatReprDigest(const storage::BlobId& id);

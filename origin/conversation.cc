@@ -11,6 +11,8 @@
 #include <optional>
 #include <sstream>
 
+#include "http/http1_writer.h"
+
 namespace nearside::origin {
 namespace {
 
@@ -113,6 +115,17 @@ bool Conversation::Begin() {
 std::optional<uint64_t> Conversation::announced_bytes() const {
   if (head_.framing.body == http::BodyFraming::kChunked) return std::nullopt;
   return head_.framing.body == http::BodyFraming::kLength ? head_.framing.length : 0;
+}
+
+void Conversation::Inform(int status, const http::Fields& fields) {
+  if (head_.framing.http10 || !Begin()) return;
+  std::string text;
+  http::AppendInterimHead(status, fields, &text);
+  try {
+    SendBytes(text.data(), text.size());
+  } catch (const Poco::Exception&) {
+    // It has left, which reading will tell.
+  }
 }
 
 /// What may be taken off the socket without touching the next request; of chunks nobody knows.

@@ -63,6 +63,7 @@ class Conversation final : public RequestBody {
   Result<size_t> Read(std::span<uint8_t> out) override;
   std::optional<uint64_t> announced_bytes() const override;
   bool present() const override { return head_.framing.body != http::BodyFraming::kNone; }
+  void Inform(int status, const http::Fields& fields) override;
 
   /// Sends the answer, once, and settles what is to become of the connection: see afterwards().
   /// Never throws and reports no error: a client that left is no concern of the handler.
@@ -77,7 +78,7 @@ class Conversation final : public RequestBody {
   void CloseAfterwards() { closing_ = true; }
 
   /// Breaks the connection under whoever uses it. Any thread.
-  void CutOff();
+  void CutOff() override;
 
   Afterwards afterwards() const { return afterwards_; }
   uint64_t received_bytes() const { return received_; }

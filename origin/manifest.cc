@@ -152,6 +152,13 @@ Status ReadAssetFields(const http::Fields& fields, storage::Asset* asset) {
   return {};
 }
 
+Status CheckContentCoding(const http::Fields& fields) {
+  const std::string coding = fields.Joined("content-encoding");
+  if (coding.empty() || http::LowerName(coding) == "identity") return {};
+  return Fail(Fault::kClient, "unsupported_coding",
+              "contents are stored as they are: send them without Content-Encoding");
+}
+
 Result<std::vector<storage::Asset>> ParseManifest(std::string_view text) {
   Result<nlohmann::json> json = ParseJson(text);
   if (!json) return unexpected(std::move(json.error()));

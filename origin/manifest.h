@@ -36,6 +36,9 @@ Result<std::vector<std::string>> ParseTags(std::string_view text);
 /// type), Cache-Control and the like, Surrogate-Key or Cache-Tag. Errors: kClient bad_manifest.
 Status ReadAssetFields(const http::Fields& fields, storage::Asset* asset);
 
+/// Contents are stored as they are. Error: kClient unsupported_coding.
+Status CheckContentCoding(const http::Fields& fields);
+
 /// Hosts that are the origin's own: a site that had one would answer in place of the API, or take
 /// what S3's clients send.
 struct OwnHosts {

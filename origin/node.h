@@ -31,8 +31,10 @@ struct NodeCounters {
   std::atomic<uint64_t> stored_blobs{0};
   std::atomic<uint64_t> stored_bytes{0};
   std::atomic<uint64_t> failed_uploads{0};
-  std::atomic<uint64_t> refused_busy{0};  ///< 503: the queue of the kind's threads was full
-  std::atomic<uint64_t> denied{0};        ///< 401 and 403
+  std::atomic<uint64_t> begun_uploads{0};    ///< in several goes
+  std::atomic<uint64_t> expired_uploads{0};  ///< of these, before they were whole
+  std::atomic<uint64_t> refused_busy{0};     ///< 503: the queue of the kind's threads was full
+  std::atomic<uint64_t> denied{0};           ///< 401 and 403
   void Count(RequestKind kind, int status);
 };
 

@@ -37,6 +37,15 @@ constexpr Operation kOperations[] = {
     {RouteKind::kAsset, "DELETE", "deleteAsset", "Removes one asset", 200, "Receipt", "", "wait"},
     {RouteKind::kAssets, "GET", "listAssets", "The active release's assets by path", 200, "Assets",
      "", "prefix after limit"},
+    {RouteKind::kUploads, "OPTIONS", "uploadOptions",
+     "What of tus and of the IETF's draft is there", 204},
+    {RouteKind::kUploads, "POST", "beginUpload", "Begins an upload in several goes", 201, "",
+     kBytes, "path"},
+    {RouteKind::kUpload, "OPTIONS", "anUploadOptions", "The same", 204},
+    {RouteKind::kUpload, "HEAD", "lookAtUpload", "How far it is: Upload-Offset", 204},
+    {RouteKind::kUpload, "PATCH", "appendToUpload", "Adds at Upload-Offset; the end puts the asset",
+     204, "", kBytes},
+    {RouteKind::kUpload, "DELETE", "removeUpload", "Removes it, and gives its space back", 204},
     {RouteKind::kReleases, "GET", "listReleases", "The newest first", 200, "Releases", "", "limit"},
     {RouteKind::kReleases, "POST", "createRelease", "Says which contents are missing", 201,
      "Release", "Manifest"},
@@ -81,6 +90,7 @@ constexpr QueryParameter kQuery[] = {
     {"after", "string", "What comes behind this one"},
     {"epoch", "integer", "The log that after is of"},
     {"limit", "integer", "At most so many"},
+    {"path", "string", "Where the asset is to stand, unless Upload-Metadata says it"},
     {"prefix", "string", "Only paths that begin so"},
     {"site", "string", "Only of this site"},
     {"wait", "string", "How long to wait for the edges, as 2s; 60s at most"},
@@ -131,7 +141,7 @@ std::string ScopeText(const Need& need) {
 }
 
 Json OperationJson(const RouteRow& route, const Operation& operation, std::string_view method) {
-  const bool head = method == "HEAD";
+  const bool head = method == "HEAD" && operation.method == "GET";
   const Need need = NeedOf(route.kind, method);
   Json json = {{"operationId", std::string(head ? "head_" : "") + std::string(operation.id)},
                {"summary", operation.summary}};
@@ -156,7 +166,8 @@ Json PathsJson() {
   Json paths = Json::object();
   for (const RouteRow& route : Routes()) {
     for (const std::string& method : Words(route.methods, ", ")) {
-      const std::string_view described = method == "HEAD" ? "GET" : std::string_view(method);
+      const bool of_get = method == "HEAD" && Allows(route.methods, "GET");
+      const std::string_view described = of_get ? "GET" : std::string_view(method);
       const auto found = std::find_if(
           std::begin(kOperations), std::end(kOperations),
           [&](const Operation& row) { return row.kind == route.kind && row.method == described; });

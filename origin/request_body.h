@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 
+#include "http/fields.h"
 #include "runtime/result.h"
 
 namespace nearside::origin {
@@ -19,6 +20,12 @@ class RequestBody {
   virtual std::optional<uint64_t> announced_bytes() const = 0;
   /// Whether any content was announced, be it 0 bytes long.
   virtual bool present() const = 0;
+  /// Tells the client something before the answer: an interim response, which clients of HTTP/1.0
+  /// are not sent. Whether it arrives nobody knows.
+  virtual void Inform(int /*status*/, const http::Fields& /*fields*/) {}
+  /// Ends the content where it is: Read fails from then on, also one that waits. Any thread, while
+  /// the content lives.
+  virtual void CutOff() {}
 };
 
 /// The whole content, for small ones. Errors: those of Read, and kClient body_too_large.

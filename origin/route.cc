@@ -13,11 +13,14 @@ namespace {
 
 constexpr size_t kEdgeNameBytes = 63;
 constexpr size_t kTokenIdMost = 64;
+constexpr size_t kUploadIdMost = 64;
 
 constexpr RouteRow kRoutes[] = {
     {RouteKind::kHealth, "/healthz", "GET, HEAD"},
     {RouteKind::kAsset, "/v1/sites/{site}/assets/{path}", "GET, HEAD, PUT, DELETE"},
     {RouteKind::kAssets, "/v1/sites/{site}/assets", "GET, HEAD"},
+    {RouteKind::kUploads, "/v1/sites/{site}/uploads/", "OPTIONS, POST"},
+    {RouteKind::kUpload, "/v1/sites/{site}/uploads/{id}", "OPTIONS, HEAD, PATCH, DELETE"},
     {RouteKind::kReleases, "/v1/sites/{site}/releases", "GET, HEAD, POST"},
     {RouteKind::kRelease, "/v1/sites/{site}/releases/{id}", "GET, HEAD"},
     {RouteKind::kActivation, "/v1/sites/{site}/releases/{id}/activate", "POST"},
@@ -72,6 +75,22 @@ Result<Route> ParseReleases(Route route, std::string_view rest, std::string_view
   return NoSuchRoute(path);
 }
 
+/// Lower-case letters and digits, as our ids have them.
+bool IsId(std::string_view text, size_t most) {
+  const bool characters = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  });
+  return characters && text.size() <= most;
+}
+
+/// With and without the slash at the end of the list's own path.
+Result<Route> ParseUploads(Route route, std::string_view id, std::string_view path) {
+  if (!IsId(id, kUploadIdMost)) return NoSuchRoute(path);
+  route.kind = id.empty() ? RouteKind::kUploads : RouteKind::kUpload;
+  route.name = id;
+  return route;
+}
+
 Result<Route> ParseSites(std::string_view rest, std::string_view path) {
   Route route;
   route.kind = RouteKind::kSites;
@@ -83,6 +102,7 @@ Result<Route> ParseSites(std::string_view rest, std::string_view path) {
   if (whole && rest.empty()) return route;
   const std::string_view what = TakeSegment(&rest);
   if (what == "releases") return ParseReleases(std::move(route), rest, path);
+  if (what == "uploads") return ParseUploads(std::move(route), rest, path);
   if (what != "assets") return NoSuchRoute(path);
   route.kind = RouteKind::kAssets;
   if (rest.empty()) return route;
@@ -106,10 +126,7 @@ Result<Route> ParseEdge(std::string_view name, std::string_view path) {
 }
 
 Result<Route> ParseToken(std::string_view id, std::string_view path) {
-  const bool characters = std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  });
-  if (!characters || id.size() > kTokenIdMost) return NoSuchRoute(path);
+  if (!IsId(id, kTokenIdMost)) return NoSuchRoute(path);
   Route route;
   route.kind = id.empty() ? RouteKind::kTokens : RouteKind::kToken;
   route.name = id;

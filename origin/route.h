@@ -19,6 +19,8 @@ enum class RouteKind {
   kHealth,      ///< /healthz
   kAsset,       ///< /v1/sites/{site}/assets/{path}
   kAssets,      ///< /v1/sites/{site}/assets
+  kUploads,     ///< /v1/sites/{site}/uploads/
+  kUpload,      ///< /v1/sites/{site}/uploads/{id}
   kReleases,    ///< /v1/sites/{site}/releases
   kRelease,     ///< /v1/sites/{site}/releases/{id}
   kActivation,  ///< /v1/sites/{site}/releases/{id}/activate
@@ -49,7 +51,7 @@ struct Route {
   std::string site;
   std::string path;  ///< of an asset, decoded
   storage::ReleaseId release = storage::kNoRelease;
-  std::string name;  ///< of an edge; a blob's digits; a token's id
+  std::string name;  ///< of an edge; a blob's digits; a token's or an upload's id
 };
 
 /// Errors: kClient no_such_route, bad_path, path_too_long.

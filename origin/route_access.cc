@@ -8,6 +8,12 @@ Need NeedOf(RouteKind kind, std::string_view method) {
     case RouteKind::kHealth:
     case RouteKind::kOpenApi:
       return {.reach = Reach::kOpen};
+    case RouteKind::kUploads:
+    case RouteKind::kUpload:
+      // OPTIONS, which browsers send without a token, tells of no site; and who may look how far an
+      // upload is may be the one who finishes it.
+      return method == "OPTIONS" ? Need{.reach = Reach::kOpen}
+                                 : Need{.reach = Reach::kOne, .right = Right::kPublish};
     case RouteKind::kAsset:
     case RouteKind::kAssets:
     case RouteKind::kReleases:

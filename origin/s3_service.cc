@@ -2,8 +2,8 @@
 
 #include <charconv>
 
+#include "origin/cors.h"
 #include "origin/event.h"
-#include "origin/s3_cors.h"
 #include "origin/s3_errors.h"
 #include "origin/s3_object.h"
 #include "origin/s3_signature.h"
@@ -14,6 +14,9 @@ namespace nearside::origin {
 namespace {
 
 constexpr size_t kRequestIdBytes = 8;
+constexpr std::string_view kCorsMethods = "GET, HEAD, PUT, POST, DELETE";
+constexpr std::string_view kCorsExposed =
+    "ETag, Content-Range, Accept-Ranges, Last-Modified, x-amz-request-id, x-amz-meta-mtime";
 
 bool IsChunked(S3Payload payload) {
   return payload == S3Payload::kSignedChunks || payload == S3Payload::kSignedChunksTrailer ||
@@ -59,9 +62,10 @@ Answer S3Service::Handle(const http::RequestHead& head, std::string_view client,
                          RequestBody& body) {
   const S3Settings& settings = node_.settings.s3;
   const std::string id = S3RandomId(kRequestIdBytes);
+  const CorsRules cors{settings.cors_origins, kCorsMethods, kCorsExposed};
   Result<Answer> answer = S3Fail("cors_refused", "this origin is not one of s3.cors_origins");
   if (IsPreflight(head)) {
-    if (auto allowed = AnswerPreflight(head, settings.cors_origins)) answer = std::move(*allowed);
+    if (auto allowed = AnswerPreflight(head, cors)) answer = std::move(*allowed);
   } else {
     answer = HandleRead(head, client, body);
     if (answer && head.method != "HEAD") {
@@ -85,7 +89,7 @@ Answer S3Service::Handle(const http::RequestHead& head, std::string_view client,
     answer = S3ErrorAnswer(error, head.path(), id);
   }
   answer->fields.Set("x-amz-request-id", id);
-  AddCors(head, IsPreflight(head) ? std::vector<std::string>() : settings.cors_origins, &*answer);
+  if (!IsPreflight(head)) AddCors(head, cors, &*answer);
   return *std::move(answer);
 }
 

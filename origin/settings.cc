@@ -247,6 +247,40 @@ Table S3Table() {
   return table;
 }
 
+Table UploadTable() {
+  Table table;
+  table.Key(
+      "open", &UploadSettings::open,
+      {.fallback = "1000",
+       .least = "1",
+       .most = "1000000",
+       .prose = "Uploads in several goes that may be under way at once, by all origins of one "
+                "database together; more are answered 429.",
+       .restart = true});
+  table.Key("open_of_site", &UploadSettings::open_of_site,
+            {.fallback = "200",
+             .least = "1",
+             .most = "1000000",
+             .prose = "Of these, so many of one site.",
+             .restart = true});
+  table.Key(
+      "expiry", &UploadSettings::expiry,
+      {.fallback = "1d",
+       .least = "1m",
+       .most = "90d",
+       .prose = "An upload to which nothing was added for this long is removed, and its space "
+                "given back. What became of a finished one is told for an hour.",
+       .restart = true});
+  table.Key("cors_origins", &UploadSettings::cors_origins,
+            {.fallback = "[]",
+             .most = "100",
+             .prose = "Origins whose pages may upload from a browser "
+                      "(`https://app.example.org`, or `*`), still with a token. Empty: none.",
+             .restart = true,
+             .check = CheckCorsOrigin});
+  return table;
+}
+
 Table ThreadTable() {
   Table table;
   table.Key("visitors", &ThreadSettings::visitors,
@@ -483,6 +517,10 @@ settings::Table OriginTable() {
   table.Sub("auth", &OriginSettings::auth, {.required = true, .prose = "Who may use the API."},
             AuthTable());
   table.Sub("s3", &OriginSettings::s3, {.prose = "The S3-compatible endpoint."}, S3Table());
+  table.Sub(
+      "uploads", &OriginSettings::uploads,
+      {.prose = "Uploads that come in several goes: tus 1.0 and the IETF's resumable uploads."},
+      UploadTable());
   table.Sub(
       "threads", &OriginSettings::threads,
       {.prose = "Each kind of work has threads of its own, so that none keeps another waiting."},

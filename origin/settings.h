@@ -65,6 +65,13 @@ struct S3Settings {
   milliseconds upload_expiry{};
 };
 
+struct UploadSettings {
+  int open = 0;
+  int open_of_site = 0;
+  milliseconds expiry{};
+  std::vector<std::string> cors_origins;
+};
+
 struct ThreadSettings {
   int visitors = 0;
   int api = 0;
@@ -112,6 +119,7 @@ struct OriginSettings {
   StorageSettings storage;
   AuthSettings auth;
   S3Settings s3;
+  UploadSettings uploads;
   ThreadSettings threads;
   EventSettings events;
   AuditSettings audit;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Beside net/'s TLS, crypto.cc and signing_key.cc alone call libcrypto. Digests are fetched once
-// (an implicit fetch costs 200 ns a call).
+// Beside net/'s TLS, crypto.cc, resumable_sha256.cc and signing_key.cc alone call libcrypto.
+// Digests are fetched once (an implicit fetch costs 200 ns a call).
 
 #include <array>
 #include <cstdint>

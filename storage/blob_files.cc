@@ -13,53 +13,11 @@
 #include "runtime/crypto.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "storage/blob_folder.h"
+#include "storage/partial_blob_files.h"
 
 namespace nearside::storage {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  ~Descriptor() { Close(); }
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  void Close() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-
- private:
-  int fd_;
-};
-
-struct BlobPath {
-  std::string outer;   ///< FOLDER/ab
-  std::string folder;  ///< FOLDER/ab/cd
-  std::string file;    ///< FOLDER/ab/cd/abcd…
-};
-
-BlobPath PathOf(const std::string& root, const BlobId& id) {
-  const std::string name = BlobName(id);
-  BlobPath path;
-  path.outer = root + "/" + name.substr(0, 2);
-  path.folder = path.outer + "/" + name.substr(2, 2);
-  path.file = path.folder + "/" + name;
-  return path;
-}
-
-Status SyncFolder(const std::string& folder) {
-  Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return FailErrno(folder, errno);
-  return {};
-}
-
-/// Makes `folder` when it is absent, durably: its entry in `parent` is on the disk when this
-/// returns.
-Status MakeDurableFolder(const std::string& parent, const std::string& folder) {
-  if (::mkdir(folder.c_str(), 0755) == 0) return SyncFolder(parent);
-  if (errno == EEXIST) return {};
-  return FailErrno(folder, errno);
-}
 
 WallTime TimeOf(const timespec& time) {
   return FromUnixMillis(int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000);
@@ -82,7 +40,7 @@ Result<std::vector<std::string>> NamesIn(const std::string& folder, size_t lengt
 
 class FileReader final : public BlobReader {
  public:
-  FileReader(Descriptor fd, uint64_t size) : fd_(std::move(fd)), size_(size) {}
+  FileReader(FileDescriptor fd, uint64_t size) : fd_(std::move(fd)), size_(size) {}
 
   uint64_t size() const override { return size_; }
 
@@ -105,13 +63,13 @@ class FileReader final : public BlobReader {
   }
 
  private:
-  Descriptor fd_;
+  FileDescriptor fd_;
   uint64_t size_;
 };
 
 class FileWriter final : public BlobWriter {
  public:
-  FileWriter(std::string root, std::string temporary, Descriptor fd)
+  FileWriter(std::string root, std::string temporary, FileDescriptor fd)
       : root_(std::move(root)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
   ~FileWriter() override {
     // Unlinked while the lock is still held: a sweeper never meets the name unlocked.
@@ -119,13 +77,7 @@ class FileWriter final : public BlobWriter {
   }
 
   Status Append(std::span<const uint8_t> bytes) override {
-    size_t done = 0;
-    while (done < bytes.size()) {
-      const ssize_t n = ::write(fd_.get(), bytes.data() + done, bytes.size() - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return FailErrno(temporary_, errno);
-      done += static_cast<size_t>(n);
-    }
+    if (Status written = WriteAll(fd_, temporary_, bytes); !written) return written;
     hash_.Update(bytes);
     bytes_ += bytes.size();
     return {};
@@ -159,36 +111,37 @@ class FileWriter final : public BlobWriter {
     return {};
   }
 
-  /// fsync before rename: after a power loss the name never stands for other bytes than its
-  /// digest's.
   Status Land(const BlobId& id) {
-    const BlobPath path = PathOf(root_, id);
-    if (::fsync(fd_.get()) != 0) return FailErrno(temporary_, errno);
-    if (::fchmod(fd_.get(), 0644) != 0) return FailErrno(temporary_, errno);
-    if (Status made = MakeDurableFolder(root_, path.outer); !made) return made;
-    if (Status made = MakeDurableFolder(path.outer, path.folder); !made) return made;
-    if (::rename(temporary_.c_str(), path.file.c_str()) != 0) return FailErrno(path.file, errno);
+    if (Status landed = LandBlob(root_, temporary_, fd_, id); !landed) return landed;
     temporary_.clear();
     fd_.Close();
-    return SyncFolder(path.folder);
+    return {};
   }
 
   const std::string root_;
   std::string temporary_;  ///< "" once it has been renamed
-  Descriptor fd_;
+  FileDescriptor fd_;
   Sha256 hash_;
   uint64_t bytes_ = 0;
 };
 
 class BlobFiles final : public BlobStore {
  public:
-  explicit BlobFiles(std::string root) : root_(std::move(root)), incoming_(root_ + "/incoming") {}
+  explicit BlobFiles(std::string root)
+      : root_(std::move(root)), incoming_(root_ + "/incoming"), partials_(root_) {}
 
   Status Start() {
     if (Status made = MakeFolders(incoming_); !made) return made;
     if (::access(incoming_.c_str(), W_OK | X_OK) != 0) return FailErrno(incoming_, errno);
+    if (Status made = partials_.Start(); !made) return made;
     return Sweep();
   }
+
+  Result<std::unique_ptr<PartialBlob>> OpenPartial(const std::string& name, bool make) override {
+    return partials_.Open(name, make);
+  }
+
+  Result<std::vector<std::string>> Partials() const override { return partials_.Names(); }
 
   Result<std::unique_ptr<BlobWriter>> Begin() override {
     constexpr int kTries = 100;  // each lost to a sweeper that met our file before we had locked it
@@ -196,7 +149,7 @@ class BlobFiles final : public BlobStore {
       std::array<uint8_t, 16> random;
       RandomBytes(random);
       std::string path = incoming_ + "/" + HexEncode(random);
-      Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+      FileDescriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
       if (!fd) return FailErrno(path, errno);
       struct stat about {};
       if (::flock(fd.get(), LOCK_EX) == 0 && ::fstat(fd.get(), &about) == 0 && about.st_nlink > 0) {
@@ -207,8 +160,8 @@ class BlobFiles final : public BlobStore {
   }
 
   Result<std::shared_ptr<const BlobReader>> Read(const BlobId& id) const override {
-    const std::string path = PathOf(root_, id).file;
-    Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const std::string path = PathOfBlob(root_, id).file;
+    FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd && errno == ENOENT) {
       return Fail(Fault::kClient, "no_such_blob", "no blob " + BlobName(id) + " is stored");
     }
@@ -218,7 +171,7 @@ class BlobFiles final : public BlobStore {
   }
 
   Result<std::optional<uint64_t>> Find(const BlobId& id) const override {
-    const std::string path = PathOf(root_, id).file;
+    const std::string path = PathOfBlob(root_, id).file;
     struct stat about {};
     if (::stat(path.c_str(), &about) == 0) return static_cast<uint64_t>(about.st_size);
     if (errno == ENOENT) return std::nullopt;
@@ -226,13 +179,13 @@ class BlobFiles final : public BlobStore {
   }
 
   Status Remove(const BlobId& id) override {
-    const std::string path = PathOf(root_, id).file;
+    const std::string path = PathOfBlob(root_, id).file;
     if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
     return FailErrno(path, errno);
   }
 
   Result<bool> RemoveStoredBefore(const BlobId& id, WallTime before) override {
-    const std::string path = PathOf(root_, id).file;
+    const std::string path = PathOfBlob(root_, id).file;
     struct stat about {};
     if (::stat(path.c_str(), &about) != 0) {
       if (errno == ENOENT) return true;
@@ -295,13 +248,14 @@ class BlobFiles final : public BlobStore {
 
   /// Removes a file whose writer is dead: a living one holds its lock.
   static bool SweepOne(const std::string& path) {
-    Descriptor fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    FileDescriptor fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return false;
     return ::unlink(path.c_str()) == 0;
   }
 
   const std::string root_;
   const std::string incoming_;
+  const PartialBlobFiles partials_;
 };
 
 }  // namespace

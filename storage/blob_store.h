@@ -52,6 +52,27 @@ class BlobWriter {
   virtual Result<StoredBlob> Commit(const BlobExpectation& expected) = 0;
 };
 
+/// A content that comes in several goes, under a name of its own until it is whole. While one is
+/// open nobody else has it, in whichever process. One thread at a time. Destroying it leaves what
+/// has come.
+class PartialBlob {
+ public:
+  virtual ~PartialBlob() = default;
+  /// Behind what is there. Error: kSelf with errno's name; some may have been written.
+  virtual Status Append(std::span<const uint8_t> bytes) = 0;
+  /// All that was appended is on the disk afterwards. Error: kSelf with errno's name.
+  virtual Status Sync() = 0;
+  /// How many are there, on the disk or not.
+  virtual uint64_t bytes() const = 0;
+  /// Forgets what is behind the first `bytes`. Error: kSelf with errno's name.
+  virtual Status Truncate(uint64_t bytes) = 0;
+  /// Makes it the blob `id`, durable and visible, of which the caller knows that it is the digest;
+  /// then it can only be destroyed. Error: kSelf with errno's name.
+  virtual Status Land(const BlobId& id) = 0;
+  /// Gives the space back; then it can only be destroyed. Error: kSelf with errno's name.
+  virtual Status Remove() = 0;
+};
+
 /// An open blob: readable to its end even when it is removed meanwhile. Any thread.
 class BlobReader {
  public:
@@ -73,6 +94,12 @@ class BlobStore {
 
   /// Error: kSelf with errno's name.
   virtual Result<std::unique_ptr<BlobWriter>> Begin() = 0;
+  /// The partial content of that name (file-name characters); when there is none it is made, or
+  /// not. Errors: kClient upload_locked (somebody has it open), no_such_partial; kSelf with
+  /// errno's name.
+  virtual Result<std::unique_ptr<PartialBlob>> OpenPartial(const std::string& name, bool make) = 0;
+  /// The names of all. Error: kSelf with errno's name.
+  virtual Result<std::vector<std::string>> Partials() const = 0;
   /// Error: kClient no_such_blob; kSelf with errno's name.
   virtual Result<std::shared_ptr<const BlobReader>> Read(const BlobId& id) const = 0;
   /// Its length; nullopt when it is not stored.

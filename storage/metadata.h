@@ -31,6 +31,7 @@
 #include "storage/cache_store.h"
 #include "storage/collection.h"
 #include "storage/multipart_upload.h"
+#include "storage/resumable_upload.h"
 #include "storage/token.h"
 
 namespace nearside::storage {
@@ -264,6 +265,28 @@ class Metadata {
   /// With its parts, whose blobs are the answer. Removing what is not there succeeds.
   virtual Result<std::vector<BlobId>> RemoveUpload(const std::string& upload) = 0;
 
+  /// Uploads in several goes: storage/resumable_upload.h. Errors: kClient no_such_site,
+  /// too_many_uploads.
+  virtual Status CreateResumable(const ResumableUpload& upload, const ResumableLimits& limits) = 0;
+  /// Error: kClient no_such_upload (also when it is another site's).
+  virtual Result<ResumableUpload> FindResumable(const std::string& site, const std::string& id) = 0;
+  /// Length, offset, hash, state, digest and expiry as they are now. Error: kClient no_such_upload
+  /// (removed meanwhile, or done).
+  virtual Status KeepResumable(const ResumableUpload& upload) = 0;
+  /// Its asset is put as by PutAsset, and the upload is done: both, or neither. Errors: those of
+  /// PutAsset, and kClient no_such_upload (removed meanwhile, or done).
+  virtual Result<AssetChange> CompleteResumable(const ResumableUpload& upload,
+                                                const Precondition& precondition,
+                                                const Announce& announce) = 0;
+  /// Removing what is not there succeeds.
+  virtual Status RemoveResumable(const std::string& id) = 0;
+  /// Of all sites, whatever their state.
+  virtual Result<std::vector<ResumableUpload>> ExpiredResumables(WallTime now, size_t limit) = 0;
+  /// Those of `ids` that no upload has.
+  virtual Result<std::vector<std::string>> UnknownResumables(std::span<const std::string> ids) = 0;
+  /// Those that are open or sealed.
+  virtual Result<uint64_t> CountResumables() = 0;
+
   /// A copy of everything as it is at one moment, by Open("sqlite:…") of the new `file`; others go
   /// on meanwhile. Error: kOperator cannot_write, also when the file is there.
   virtual Status BackUp(const std::string& file) = 0;
@@ -272,7 +295,8 @@ class Metadata {
   virtual Status CheckWhole() = 0;
   /// For what was restored from a copy: the log gets another epoch, so that no edge takes what it
   /// knows of the log as it was for what the log will say. Contents that no asset names, and
-  /// uploads in parts, are forgotten: NamedBlobs has not named them, so that they are not there.
+  /// uploads in parts or goes, are forgotten: NamedBlobs has not named them, so that they are not
+  /// there.
   virtual Status RenewLog() = 0;
   /// Stored blobs that an asset names, in the order of their names, behind `after` ("": all).
   virtual Result<std::vector<StoredBlob>> NamedBlobs(const std::string& after, size_t limit) = 0;

@@ -70,7 +70,16 @@ constexpr const char* kStep4[] = {
     "CREATE INDEX upload_parts_by_blob ON upload_parts (blob)",
 };
 
-constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4};
+constexpr const char* kStep5[] = {
+    "CREATE TABLE resumable_uploads (id TEXT NOT NULL PRIMARY KEY, site TEXT NOT NULL, "
+    "path TEXT NOT NULL, content_type TEXT NOT NULL, headers TEXT NOT NULL, tags TEXT NOT NULL, "
+    "conditions TEXT NOT NULL, metadata TEXT NOT NULL, expected TEXT NOT NULL, "
+    "length BIGINT NOT NULL, place BIGINT NOT NULL, hash TEXT NOT NULL, state TEXT NOT NULL, "
+    "blob TEXT NOT NULL, expires BIGINT NOT NULL)",
+    "CREATE INDEX resumable_uploads_by_expiry ON resumable_uploads (expires)",
+};
+
+constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4, kStep5};
 constexpr int64_t kVersion = std::size(kSteps);
 
 Result<int64_t> ReadVersion(SqlSession& session) {

@@ -80,6 +80,17 @@ class SqlMetadata final : public Metadata {
                                           const Announce& announce) override;
   Result<std::vector<BlobId>> RemoveUpload(const std::string& upload) override;
 
+  Status CreateResumable(const ResumableUpload& upload, const ResumableLimits& limits) override;
+  Result<ResumableUpload> FindResumable(const std::string& site, const std::string& id) override;
+  Status KeepResumable(const ResumableUpload& upload) override;
+  Result<AssetChange> CompleteResumable(const ResumableUpload& upload,
+                                        const Precondition& precondition,
+                                        const Announce& announce) override;
+  Status RemoveResumable(const std::string& id) override;
+  Result<std::vector<ResumableUpload>> ExpiredResumables(WallTime now, size_t limit) override;
+  Result<std::vector<std::string>> UnknownResumables(std::span<const std::string> ids) override;
+  Result<uint64_t> CountResumables() override;
+
   Result<LogState> Log() override;
   Result<LogPosition> Append(std::span<const NewEvent> events) override;
   Result<std::vector<Event>> Events(uint64_t after, size_t limit) override;

@@ -369,5 +369,48 @@ TEST_F(DaemonTest, WhatWasAcknowledgedSurvivesSigkill) {
   EXPECT_EQ(visit("/half.txt").status, 404);
 }
 
+TEST_F(DaemonTest, AnUploadInGoesSurvivesSigkillInTheMiddleOfOne) {
+  const std::string tus = std::string(" HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ") + kToken +
+                          "\r\ntus-resumable: 1.0.0\r\n";
+  const auto patch = [&](const std::string& upload, size_t offset, size_t bytes) {
+    return "PATCH " + upload + tus + "content-type: application/offset+octet-stream\r\n" +
+           "upload-offset: " + std::to_string(offset) +
+           "\r\nexpect: 100-continue\r\ncontent-length: " + std::to_string(bytes) + "\r\n\r\n";
+  };
+  std::string upload;
+  {
+    Process process({"--config", Config()});
+    const uint16_t port = PortOf(process.ReadUntil("event=ready"), "api");
+    (void)Ask(port, "PUT /v1/sites/demo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " +
+                        std::string(kToken) +
+                        "\r\ncontent-length: 27\r\n\r\n{\"hosts\":[\"www.demo.test\"]}");
+    const Reply begun = Ask(port, "POST /v1/sites/demo/uploads/" + tus +
+                                      "upload-length: 11\r\nupload-metadata: path YS50eHQ=\r\n"
+                                      "content-length: 0\r\n\r\n");
+    ASSERT_EQ(begun.status, 201) << begun.body;
+    upload = begun.Field("location");
+    RawClient whole(port);
+    whole.Send(patch(upload, 0, 5));
+    EXPECT_EQ(whole.Read().status, 100);
+    whole.Send("hello");
+    EXPECT_EQ(whole.Read().status, 204);
+    RawClient half(port);
+    half.Send(patch(upload, 5, 6));
+    EXPECT_EQ(half.Read().status, 100);
+    half.Send(" wo");
+    process.Signal(SIGKILL);
+    EXPECT_EQ(process.Wait(), -1);
+  }
+  Process process({"--config", Config()});
+  const uint16_t port = PortOf(process.ReadUntil("event=ready"), "api");
+  EXPECT_EQ(Ask(port, "HEAD " + upload + tus + "\r\n").Field("upload-offset"), "5");
+  RawClient rest(port);
+  rest.Send(patch(upload, 5, 6));
+  EXPECT_EQ(rest.Read().status, 100);
+  rest.Send(" world");
+  EXPECT_EQ(rest.Read().status, 204);
+  EXPECT_EQ(Ask(port, "GET /a.txt HTTP/1.1\r\nhost: www.demo.test\r\n\r\n").body, "hello world");
+}
+
 }  // namespace
 }  // namespace nearside::origin::test

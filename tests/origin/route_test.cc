@@ -7,9 +7,10 @@ namespace {
 
 /// "kind site path release name" of a route, or the reason why there is none.
 std::string Shown(std::string_view path) {
-  constexpr std::string_view kNames[] = {
-      "health", "asset", "assets", "releases", "release", "activation", "blob",  "purge",  "events",
-      "edges",  "edge",  "sites",  "site",     "tokens",  "token",      "audit", "openapi"};
+  constexpr std::string_view kNames[] = {"health",   "asset",   "assets",     "uploads", "upload",
+                                         "releases", "release", "activation", "blob",    "purge",
+                                         "events",   "edges",   "edge",       "sites",   "site",
+                                         "tokens",   "token",   "audit",      "openapi"};
   const Result<Route> route = ParseRoute(path);
   if (!route) return route.error().reason;
   std::string text(kNames[static_cast<size_t>(route->kind)]);
@@ -29,6 +30,13 @@ TEST(RouteTest, EveryPathHasItsRoute) {
       {"/v1/sites/demo/assets/a/b%20c.html", "asset demo a/b c.html"},
       {"/v1/sites/demo/assets/../x", "bad_path"},
       {"/v1/sites/demo/assets/" + std::string(10'000, 'x'), "path_too_long"},
+      {"/v1/sites/demo/uploads/", "uploads demo"},
+      {"/v1/sites/demo/uploads", "uploads demo"},
+      {"/v1/sites/demo/uploads/0a9z", "upload demo 0a9z"},
+      {"/v1/sites/demo/uploads/0A", "no_such_route"},
+      {"/v1/sites/demo/uploads/a/", "no_such_route"},
+      {"/v1/sites/demo/uploads/../x", "no_such_route"},
+      {"/v1/sites/demo/uploads/" + std::string(65, 'a'), "no_such_route"},
       {"/v1/sites/demo/releases", "releases demo"},
       {"/v1/sites/demo/releases/12", "release demo 12"},
       {"/v1/sites/demo/releases/12/activate", "activation demo 12"},

@@ -25,6 +25,10 @@ inline Asset AssetOf(std::string path, std::string_view text) {
 class EveryBlob final : public BlobStore {
  public:
   Result<std::unique_ptr<BlobWriter>> Begin() override { return Fail(Fault::kSelf, "fake", ""); }
+  Result<std::unique_ptr<PartialBlob>> OpenPartial(const std::string&, bool) override {
+    return Fail(Fault::kSelf, "fake", "");
+  }
+  Result<std::vector<std::string>> Partials() const override { return std::vector<std::string>(); }
   Result<std::shared_ptr<const BlobReader>> Read(const BlobId&) const override {
     return Fail(Fault::kSelf, "fake", "");
   }

@@ -12,21 +12,11 @@ import subprocess
 import tempfile
 import time
 
+import npm_modules
 from fleet import PLACES, SITE_HOST, CacheTest, Edge, NameServer, Origin
 from nearside_harness import BIN, CACHE, OUTPUT, SOURCE, authority, main, require, require_program, wait_until
 
-PLAYWRIGHT = "playwright-core@1.65.1"
 HERE = pathlib.Path(__file__).resolve().parent
-
-
-def install_playwright() -> pathlib.Path:
-    """The folder with node_modules/playwright-core, installed once."""
-    folder = CACHE / "browser"
-    if not (folder / "node_modules/playwright-core/package.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, PLAYWRIGHT],
-                       check=True, timeout=300, capture_output=True)
-    return folder
 
 
 def make_site(folder: pathlib.Path) -> None:
@@ -88,7 +78,8 @@ class BrowserTest(CacheTest):
         for command in (("-N", "--empty-password"), ("-A", "-t", "C,,", "-n", "test", "-i", authority() / "ca.pem")):
             subprocess.run(["certutil", "-d", f"sql:{database}", *command], check=True, capture_output=True)
         OUTPUT.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "HOME": str(home), "NODE_PATH": str(install_playwright() / "node_modules"),
+        modules = npm_modules.install(npm_modules.PLAYWRIGHT, "browser").parent
+        environment = {**os.environ, "HOME": str(home), "NODE_PATH": str(modules),
                        "SCREENSHOTS": str(OUTPUT), "PROFILE": tempfile.mkdtemp(prefix="profile.", dir=self.folder)}
         result = subprocess.run([*self.prefix, "node", HERE / "browse.js", *pages], env=environment,
                                 capture_output=True, text=True, timeout=120, check=False)

@@ -23,7 +23,7 @@ MAY_INCLUDE = {
 # that is neither here nor the system's has no home yet.
 HOMES = {
     "nghttp2/": {"http/session"},
-    "openssl/": {"net", "runtime/crypto.cc", "runtime/signing_key.cc"},
+    "openssl/": {"net", "runtime/crypto.cc", "runtime/resumable_sha256.cc", "runtime/signing_key.cc"},
     "lmdb.h": {"storage"},
     "sqlite3": {"storage"},
     "Poco/": {"origin", "storage"},

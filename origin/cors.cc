@@ -1,13 +1,8 @@
-#include "origin/s3_cors.h"
-
-#include <algorithm>
+#include "origin/cors.h"
 
 namespace nearside::origin {
 namespace {
 
-constexpr std::string_view kCorsMethods = "GET, HEAD, PUT, POST, DELETE";
-constexpr std::string_view kExposed =
-    "ETag, Content-Range, Accept-Ranges, Last-Modified, x-amz-request-id, x-amz-meta-mtime";
 constexpr std::string_view kMaxAge = "3600";
 
 /// What Access-Control-Allow-Origin says to this origin; "" when it is not allowed.
@@ -27,13 +22,12 @@ bool IsPreflight(const http::RequestHead& head) {
          head.fields.Has("access-control-request-method");
 }
 
-std::optional<Answer> AnswerPreflight(const http::RequestHead& head,
-                                      const std::vector<std::string>& allowed) {
-  const std::string_view as = AllowedAs(head.fields.Get("origin").value_or(""), allowed);
+std::optional<Answer> AnswerPreflight(const http::RequestHead& head, const CorsRules& rules) {
+  const std::string_view as = AllowedAs(head.fields.Get("origin").value_or(""), rules.origins);
   if (as.empty()) return std::nullopt;
   Answer answer;
   answer.fields.Add("access-control-allow-origin", as);
-  answer.fields.Add("access-control-allow-methods", kCorsMethods);
+  answer.fields.Add("access-control-allow-methods", rules.methods);
   const std::string wanted = head.fields.Joined("access-control-request-headers");
   if (!wanted.empty()) answer.fields.Add("access-control-allow-headers", wanted);
   answer.fields.Add("access-control-max-age", kMaxAge);
@@ -42,14 +36,13 @@ std::optional<Answer> AnswerPreflight(const http::RequestHead& head,
   return answer;
 }
 
-void AddCors(const http::RequestHead& head, const std::vector<std::string>& allowed,
-             Answer* answer) {
-  if (allowed.empty()) return;
+void AddCors(const http::RequestHead& head, const CorsRules& rules, Answer* answer) {
+  if (rules.origins.empty()) return;
   answer->fields.Add("vary", "Origin");
-  const std::string_view as = AllowedAs(head.fields.Get("origin").value_or(""), allowed);
+  const std::string_view as = AllowedAs(head.fields.Get("origin").value_or(""), rules.origins);
   if (as.empty()) return;
   answer->fields.Add("access-control-allow-origin", as);
-  answer->fields.Add("access-control-expose-headers", kExposed);
+  answer->fields.Add("access-control-expose-headers", rules.exposed);
 }
 
 }  // namespace nearside::origin

@@ -1,0 +1,183 @@
+#include "origin/resumable_uploads.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <filesystem>
+
+#include "tests/origin/uploads_fixture.h"
+
+namespace nearside::origin::test {
+namespace {
+
+using ResumableUploadsTest = ApiUploadsTest;
+
+TEST_F(ResumableUploadsTest, AnotherOriginOfTheSameStateGoesOn) {
+  const std::string upload = Begun("a", 9);
+  ASSERT_EQ(Patch(upload, 0, "abc").status, 204);
+  auto node = Node::Open(Settings(""), *Tokens::Load(dir_.In("admin.token"), ""));
+  ASSERT_TRUE(node) << node.error().ToString();
+  auto other = ApiServer::Open(**node, {*net::SocketAddress::Parse("127.0.0.1:0")});
+  ASSERT_TRUE(other);
+  (*other)->Start();
+  const uint16_t port_of_other = (*other)->addresses().front().port();
+  const auto ask = [&](const std::string& line, const std::string& fields,
+                       const std::string& content) {
+    return Ask(port_of_other, Text(line, Auth() + kTus + fields, content));
+  };
+  EXPECT_EQ(ask("HEAD " + upload, "", "").Field("upload-offset"), "3");
+  EXPECT_EQ(ask("PATCH " + upload, kTusType + Offset(3), "def").status, 204);
+  EXPECT_EQ(Head(upload).Field("upload-offset"), "6");
+  // What one has in hand the other leaves alone, whatever it is asked.
+  RawClient sending(port());
+  sending.Send(PatchHead(upload, 6, 3, kTus + kTusType));
+  ASSERT_EQ(sending.Read().status, 100);
+  EXPECT_EQ(ask("PATCH " + upload, kTusType + Offset(6), "xyz").status, 423);
+  EXPECT_EQ(ask("HEAD " + upload, "", "").status, 423);
+  EXPECT_EQ(ask("DELETE " + upload, "", "").status, 423);
+  ResumableUploads(**node).Sweep(WallNow() + std::chrono::hours(48));
+  sending.Send("ghi");
+  EXPECT_EQ(sending.Read().status, 204);
+  EXPECT_EQ(Content("a"), "abcdefghi");
+}
+
+TEST_F(ResumableUploadsTest, ARestartLosesNothingThatWasTold) {
+  const std::string upload = Begun("a", 6);
+  ASSERT_EQ(Patch(upload, 0, "abc").status, 204);
+  // What a killed process wrote behind what it had told is nobody's.
+  const std::string file = "blobs/partial/" + IdOf(upload);
+  dir_.Write(file, dir_.Read(file) + "tail");
+  Restart();
+  EXPECT_EQ(Head(upload).Field("upload-offset"), "3");
+  EXPECT_EQ(Patch(upload, 3, "def").status, 204);
+  EXPECT_EQ(Content("a"), "abcdef");
+}
+
+TEST_F(ResumableUploadsTest, AnUploadWhoseBytesAreGoneSaysSoOnce) {
+  const std::string upload = Begun("a", 6);
+  ASSERT_EQ(Patch(upload, 0, "abc").status, 204);
+  std::filesystem::resize_file(dir_.In("blobs/partial/" + IdOf(upload)), 2);
+  const Reply head = Admin("PATCH " + upload, "def", kTus + kTusType + Offset(3));
+  EXPECT_EQ(head.status, 410);
+  EXPECT_EQ(Reason(head), "upload_lost");
+  EXPECT_EQ(Head(upload).status, 404);
+  EXPECT_TRUE(Partials().empty());
+}
+
+TEST_F(ResumableUploadsTest, ADiskThatIsFullIsToldAndNothingThatCountsIsLost) {
+  const std::string content(3 << 20, 'x');
+  const std::string upload = Begun("a", content.size());
+  ASSERT_EQ(Patch(upload, 0, content.substr(0, 1 << 20)).status, 204);
+  // A limit of files' sizes fails the write where it would fail on a full disk.
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit limit{2 << 20, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const Reply full = Patch(upload, 1 << 20, content.substr(1 << 20));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(full.status, 507) << full.body;
+  EXPECT_EQ(full.Field("upload-offset"), "");
+  EXPECT_EQ(Head(upload).Field("upload-offset"), std::to_string(1 << 20));
+  EXPECT_EQ(Patch(upload, 1 << 20, content.substr(1 << 20)).status, 204);
+  EXPECT_EQ(Content("a"), content);
+}
+
+/// An upload whose last bytes are there, whose asset is not, as a killed process leaves it.
+
+class SealedUploadTest : public ApiUploadsTest {
+ protected:
+  std::string Sealed(bool landed, const std::string& fields = "") {
+    const std::string path = Begun("a", 6, fields);
+    storage::ResumableUpload upload = node_->metadata->FindResumable("demo", IdOf(path)).value();
+    auto partial = node_->blobs->OpenPartial(upload.id, /*make=*/true).value();
+    EXPECT_TRUE(partial->Append(AsBytes("abcdef")) && partial->Sync());
+    upload.state = storage::ResumableState::kSealed;
+    upload.offset = 6;
+    upload.asset.blob = storage::ParseBlobName(DigitsOf("abcdef")).value();
+    upload.hash.clear();
+    EXPECT_TRUE(node_->metadata->KeepResumable(upload));
+    EXPECT_TRUE(!landed || partial->Land(upload.asset.blob));
+    return path;
+  }
+};
+
+TEST_F(SealedUploadTest, WhoeverLooksFinishesIt) {
+  for (const bool landed : {false, true}) {
+    const std::string upload = Sealed(landed);
+    const Reply head = Head(upload);
+    EXPECT_EQ(head.status, 204) << landed;
+    EXPECT_EQ(head.Field("upload-offset"), "6");
+    EXPECT_EQ(head.Field("upload-complete"), "?1");
+    EXPECT_EQ(head.Field("repr-digest"), DigestFieldOf("abcdef"));
+    EXPECT_EQ(Content("a"), "abcdef");
+    EXPECT_TRUE(Partials().empty());
+    ASSERT_EQ(Admin("DELETE /v1/sites/demo/assets/a").status, 200);
+  }
+}
+
+TEST_F(SealedUploadTest, AnEmptyGoFinishesItToo) {
+  EXPECT_EQ(Patch(Sealed(true), 6, "").status, 204);
+  EXPECT_EQ(Content("a"), "abcdef");
+  const std::string upload = Sealed(false);
+  EXPECT_EQ(Reason(Patch(upload, 6, "g")), "completed_upload");
+  EXPECT_EQ(Admin("DELETE " + upload, "", kTus).status, 204);
+  EXPECT_TRUE(Partials().empty());
+}
+
+TEST_F(SealedUploadTest, ItsConditionsStillHold) {
+  const std::string upload = Sealed(false, "if-none-match: *\r\n");
+  ASSERT_EQ(Admin("PUT /v1/sites/demo/assets/a", "other").status, 201);
+  EXPECT_EQ(Head(upload).status, 412);
+  EXPECT_EQ(Head(upload).status, 404);
+  EXPECT_EQ(Content("a"), "other");
+}
+
+TEST_F(SealedUploadTest, OneWhoseContentIsNowhereIsLost) {
+  const std::string upload = Sealed(true);
+  ASSERT_TRUE(node_->blobs->Remove(storage::ParseBlobName(DigitsOf("abcdef")).value()));
+  EXPECT_EQ(Head(upload).status, 410);
+  EXPECT_EQ(Head(upload).status, 404);
+}
+
+TEST_F(ResumableUploadsTest, WhatExpiresIsToldAndItsSpaceComesBack) {
+  Restart("[uploads]\nexpiry = \"1m\"\n");
+  const std::string left = Begun("left", 6);
+  ASSERT_EQ(Patch(left, 0, "abc").status, 204);
+  const std::string done = Begun("done", 1);
+  ASSERT_EQ(Patch(done, 0, "x").status, 204);
+  (void)node_->blobs->OpenPartial("0123abcd", /*make=*/true);  // of no upload
+  const auto held = node_->blobs->OpenPartial("4567abcd", /*make=*/true);
+  ASSERT_TRUE(held);  // somebody is at work on it
+  ResumableUploads uploads(*node_);
+  uploads.Sweep(WallNow());
+  EXPECT_EQ(Head(left).Field("upload-offset"), "3");
+  EXPECT_THAT(Partials(), testing::UnorderedElementsAre(IdOf(left), "4567abcd"));
+  storage::ResumableUpload upload = node_->metadata->FindResumable("demo", IdOf(left)).value();
+  upload.expires = WallNow();
+  ASSERT_TRUE(node_->metadata->KeepResumable(upload));
+  EXPECT_EQ(Head(left).status, 410);
+  EXPECT_EQ(Reason(Patch(left, 3, "def")), "upload_expired");
+  uploads.Sweep(WallNow() + std::chrono::minutes(2));
+  EXPECT_EQ(Head(left).status, 404);
+  EXPECT_EQ(Head(done).status, 404);
+  EXPECT_EQ(Content("done"), "x");
+  EXPECT_THAT(Partials(), testing::ElementsAre("4567abcd"));
+  EXPECT_EQ(node_->counters.expired_uploads.load(), 1u);
+  EXPECT_EQ(node_->counters.begun_uploads.load(), 2u);
+}
+
+TEST_F(ResumableUploadsTest, ASiteTakesItsUploadsAlong) {
+  const std::string upload = Begun("a", 6);
+  ASSERT_EQ(Patch(upload, 0, "abc").status, 204);
+  ASSERT_EQ(Admin("DELETE /v1/sites/demo").status, 200);
+  EXPECT_EQ(Head(upload).status, 404);
+  MakeSite();
+  EXPECT_EQ(Head(upload).status, 404);
+  ResumableUploads(*node_).Sweep(WallNow());
+  EXPECT_TRUE(Partials().empty());
+  EXPECT_EQ(node_->metadata->CountResumables().value(), 0u);
+}
+
+}  // namespace
+}  // namespace nearside::origin::test
