@@ -65,6 +65,17 @@ ApiOutcome Api::Handle(const ApiRequest& incoming) {
     if (!caller) return Refused(request, caller.error());
     request.caller = std::move(*caller);
   }
+  return HandleRoute(route, request);
+}
+
+ApiOutcome Api::HandleAs(Caller caller, const ApiRequest& incoming) {
+  ApiRequest request = incoming;
+  request.caller = std::move(caller);
+  return HandleRoute(ParseRoute(request.head.path()), request);
+}
+
+ApiOutcome Api::HandleRoute(const Result<Route>& route, const ApiRequest& request) {
+  const std::string& method = request.head.method;
   if (!route) return ProblemAnswer(route.error());
   const std::string_view methods = MethodsOf(route->kind);
   if (!Allows(methods, method)) {
@@ -138,6 +149,16 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request) {
       return reads ? GetToken(route, request) : RevokeToken(route, request);
     case RouteKind::kAudit:
       return ListAudit(request);
+    case RouteKind::kAccounts:
+      return reads ? ListAccounts(request) : CreateAccount(request);
+    case RouteKind::kAccount:
+      return reads ? GetAccount(route) : DeleteAccount(route, request);
+    case RouteKind::kAccountGrants:
+      return PutGrants(route, request);
+    case RouteKind::kAccountPassword:
+      return PutPassword(route, request);
+    case RouteKind::kAccountSessions:
+      return reads ? ListSessions(route) : EndSessions(route, request);
     case RouteKind::kOpenApi:
       return JsonAnswer(200, OpenApiDocument());
   }

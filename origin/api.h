@@ -63,8 +63,11 @@ class Api {
  public:
   explicit Api(Node& node) : node_(node) {}
   ApiOutcome Handle(const ApiRequest& request);
+  /// The same for who has shown in another way who it is: an account.
+  ApiOutcome HandleAs(Caller caller, const ApiRequest& request);
 
  private:
+  ApiOutcome HandleRoute(const Result<Route>& route, const ApiRequest& request);
   ApiOutcome Dispatch(const Route& route, const ApiRequest& request);
   /// The answer to an error; one that says who may not do what is logged as well.
   Answer Refused(const ApiRequest& request, const Error& error) const;
@@ -108,6 +111,16 @@ class Api {
   ApiOutcome RevokeToken(const Route& route, const ApiRequest& request);
   ApiOutcome ListAudit(const ApiRequest& request);
   void TokensChanged();
+
+  // api_accounts.cc
+  ApiOutcome ListAccounts(const ApiRequest& request);
+  ApiOutcome CreateAccount(const ApiRequest& request);
+  ApiOutcome GetAccount(const Route& route);
+  ApiOutcome DeleteAccount(const Route& route, const ApiRequest& request);
+  ApiOutcome PutGrants(const Route& route, const ApiRequest& request);
+  ApiOutcome PutPassword(const Route& route, const ApiRequest& request);
+  ApiOutcome ListSessions(const Route& route);
+  ApiOutcome EndSessions(const Route& route, const ApiRequest& request);
 
   /// A change that was made.
   struct Change {
