@@ -1,10 +1,11 @@
 #include "origin/account_pages.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <iterator>
 
 #include "http/uri.h"
 #include "origin/html.h"
-#include "runtime/units.h"
 
 namespace nearside::origin {
 namespace {
@@ -155,6 +156,17 @@ Html SessionsTable(const std::vector<storage::Session>& sessions, const Key256& 
   return html.Markup("</tbody>\n</table>\n");
 }
 
+/// "812 B", "37.9 MB": decimal, for people.
+std::string SizeText(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
+  size_t unit = 0;
+  auto size = static_cast<double>(bytes);
+  for (; size >= 1000 && unit + 1 < std::size(kUnits); ++unit) size /= 1000;
+  char text[32];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", size, kUnits[unit]);
+  return text;
+}
+
 std::string_view StateName(storage::ReleaseState state) {
   switch (state) {
     case storage::ReleaseState::kOpen:
@@ -189,7 +201,7 @@ Html ReleasesTable(const SiteView& view) {
         .Markup("</td><td>")
         .Text(std::to_string(release.assets))
         .Markup("</td><td>")
-        .Text(FormatSize(ByteSize{release.bytes}))
+        .Text(SizeText(release.bytes))
         .Markup("</td><td>");
     if (may_publish && release.state == storage::ReleaseState::kPast) {
       html.Add(FormStart(SitePath(view.site.name) + "/activate", view.form_token))

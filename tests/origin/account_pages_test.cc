@@ -48,6 +48,7 @@ SiteView EvilSiteView() {
   storage::Release release;
   release.id = 3;
   release.state = storage::ReleaseState::kPast;
+  release.bytes = 37'900'000;
   view.releases.push_back(release);
   view.tokens.push_back({.id = kEvil, .name = kEvil, .scopes = kEvil, .state = "active"});
   view.made = MadeToken{kEvil, kEvil, kEvil, kEvil};
@@ -111,6 +112,7 @@ TEST(AccountPagesTest, WhatOneMayNotDoIsNotOffered) {
   SiteView view = EvilSiteView();
   EXPECT_THAT(SiteHtml(view), HasSubstr("Roll back"));
   EXPECT_THAT(SiteHtml(view), HasSubstr("Make token"));
+  EXPECT_THAT(SiteHtml(view), HasSubstr("<td>37.9 MB</td>"));
   view.rights = Rights();
   view.rights.Add(Right::kRead);
   EXPECT_THAT(SiteHtml(view), Not(HasSubstr("Roll back")));

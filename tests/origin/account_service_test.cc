@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <map>
+#include <thread>
 
 #include "http/uri.h"
 #include "tests/origin/origin_fixture.h"
@@ -451,6 +453,37 @@ TEST_F(AccountServiceTest, AnAdminOfASiteMakesAndRevokesItsTokens) {
           .status,
       403);
   EXPECT_FALSE(node_->metadata->FindToken(others["id"])->is_revoked());
+}
+
+TEST_F(AccountServiceTest, WhoComesWhenTooManyPasswordsAreCheckedIsToldWhen) {
+  // So slow that the second comes while the first is checked.
+  RestartPages("");
+  Make("alice");
+  Stop();
+  Start(
+      "[accounts]\nhosts = [\"account.test\"]\nhash_memory = \"64MiB\"\nhash_passes = 20\n"
+      "hashes = 1\nhash_queue = 0\n");
+  std::atomic<int> done{0};
+  const auto metric = [this](const std::string& line) {
+    metrics::Registry registry;
+    server_->ExportMetrics(registry);
+    return registry.Expose().find(line) != std::string::npos;
+  };
+  std::thread first([&] {
+    // A name that nobody has is hashed for as long as the settings say.
+    if (Browser(*this, "192.0.2.9").SignIn("nobody", kOther).status == 403) ++done;
+  });
+  while (!metric("nearside_origin_password_hashes_total 1\n")) std::this_thread::yield();
+  Browser second(*this);
+  const Reply busy = second.SignIn("alice");
+  EXPECT_EQ(busy.status, 503);
+  EXPECT_EQ(busy.Field("retry-after"), "1");
+  EXPECT_EQ(second.Get("/account/sign-in").status, 200);  // pages go on
+  EXPECT_EQ(done.load(), 0);
+  first.join();
+  EXPECT_EQ(done.load(), 1);
+  EXPECT_TRUE(metric("nearside_origin_sign_ins_total{result=\"busy\"} 1\n"));
+  EXPECT_TRUE(metric("nearside_origin_password_hashes_refused_total 1\n"));
 }
 
 TEST_F(AccountServiceTest, WithoutTlsNothingIsShownUnlessItIsDevelopment) {
