@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 
+#include "cli/accounts.h"
 #include "cli/assets.h"
 #include "cli/audit.h"
 #include "cli/check.h"
@@ -116,6 +117,16 @@ constexpr const char* kAuditExamples = R"(Examples:
 WHO is the token's name and id; "auth.token_file" is the token in the origin's own file. Reading is not on
 record, and neither are contents that were uploaded and that no release names.)";
 
+constexpr const char* kAccountExamples = R"(Examples:
+  nearside account create alice@example.org --site demo --scope read,publish   # asks for a password
+  nearside account grant alice@example.org --site shop --scope admin
+  nearside account withdraw alice@example.org --site shop
+  nearside account sign-out alice@example.org     # everywhere, at once
+  openssl rand -base64 18 | tee /dev/tty | nearside account password alice@example.org
+
+Accounts are for people who sign in on the origin's pages (accounts.hosts); programs have tokens. Scopes are
+those of tokens: read (see a site), publish (roll back), purge, admin (the site's tokens).)";
+
 /// The origin refuses to wait longer, but only after a publish has uploaded everything.
 constexpr seconds kLongestWait{60};
 
@@ -150,6 +161,7 @@ struct CommandLine {
   SitesOptions sites;
   StatusOptions status;
   TokensOptions tokens;
+  AccountsOptions accounts;
   AuditOptions audit;
   ExplainOptions explain;
   ExplainDnsOptions explain_dns;
@@ -188,6 +200,7 @@ struct CommandLine {
   void AddAssets();
   void AddSites();
   void AddTokens();
+  void AddAccounts();
   void AddAudit();
   void AddStatus();
   void AddEdges();
@@ -352,6 +365,51 @@ void CommandLine::AddTokens() {
   revoke->add_option("id", tokens.id, "Its id, as the list shows it")->type_name("ID")->required();
 }
 
+void CommandLine::AddAccounts() {
+  CLI::App* group = app.add_subcommand("account", "People who sign in on the origin's pages");
+  group->fallthrough();
+  group->require_subcommand(1);
+  group->footer(kAccountExamples);
+  const auto named = [&](const char* word, const char* what,
+                         Exit (*run)(CommandContext&, const AccountsOptions&)) {
+    CLI::App* command =
+        Command(group, word, what, [this, run](CommandContext& c) { return run(c, accounts); });
+    command->add_option("name", accounts.name, "E-mail address or name")
+        ->type_name("NAME")
+        ->required();
+    return command;
+  };
+  CLI::App* create = named("create", "Make an account", CreateAccount);
+  CLI::App* grant = named("grant", "Say what it may do to a site", GrantAccount);
+  CLI::App* withdraw = named("withdraw", "It may do nothing to a site any more", WithdrawGrant);
+  CLI::App* password =
+      named("password", "Give it another password; signs it out everywhere", SetAccountPassword);
+  named("sign-out", "Sign it out everywhere", SignOutAccount);
+  named("remove", "Remove it", RemoveAccount);
+  for (CLI::App* command : {create, grant, withdraw}) {
+    CLI::Option* site = command->add_option("--site", accounts.site, "The one site");
+    site->type_name("NAME");
+    command->add_flag("--all-sites", accounts.every_site, "Every site")->excludes(site);
+  }
+  for (CLI::App* command : {create, grant}) {
+    command->add_option("--scope", accounts.scopes, "What it may do; several by commas")
+        ->type_name("SCOPE")
+        ->delimiter(',')
+        ->capture_default_str()
+        ->check(CLI::IsMember({"read", "publish", "purge", "admin"}));
+  }
+  for (CLI::App* command : {create, password}) {
+    command
+        ->add_option("--password-file", accounts.password_file,
+                     "Take the password from its first line; without, it is asked for, or read "
+                     "from standard input")
+        ->type_name("FILE");
+  }
+  CLI::App* list = Command(group, "list", "List them",
+                           [this](CommandContext& c) { return ListAccounts(c, accounts); });
+  list->add_flag("--json", accounts.json, "Print JSON");
+}
+
 void CommandLine::AddAudit() {
   CLI::App* show = Command(&app, "audit", "Who changed what, when and from where",
                            [this](CommandContext& c) { return ShowAudit(c, audit); });
@@ -497,6 +555,7 @@ int RunCommandLine(int argc, const char* const* argv, std::FILE* out, std::FILE*
   line.AddAssets();
   line.AddSites();
   line.AddTokens();
+  line.AddAccounts();
   line.AddAudit();
   line.AddStatus();
   line.AddEdges();

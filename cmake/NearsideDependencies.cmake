@@ -20,6 +20,7 @@ if(NOT NEARSIDE_FUZZ)
   pkg_check_modules(cares REQUIRED IMPORTED_TARGET libcares)
   pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
   pkg_check_modules(maxminddb REQUIRED IMPORTED_TARGET libmaxminddb)
+  pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
   find_package(Poco 1.11 REQUIRED COMPONENTS Foundation Net Util Data DataSQLite)
 endif()
 

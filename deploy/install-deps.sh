@@ -14,8 +14,8 @@ set -euo pipefail
 build_packages=(
   cmake g++ ninja-build pkg-config
   libbrotli-dev libc-ares-dev libcli11-dev libexpected-dev libfmt-dev liblmdb-dev libmaxminddb-dev libnghttp2-dev
-  libpoco-dev libspdlog-dev libssl-dev libtomlplusplus-dev libxxhash-dev libzstd-dev nlohmann-json3-dev zlib1g-dev
-  libboost1.74-dev libgmock-dev libgtest-dev libldns-dev librapidcheck-dev
+  libpoco-dev libsodium-dev libspdlog-dev libssl-dev libtomlplusplus-dev libxxhash-dev libzstd-dev nlohmann-json3-dev
+  zlib1g-dev libboost1.74-dev libgmock-dev libgtest-dev libldns-dev librapidcheck-dev
 )
 # Clients (four of them of S3), the browser with its certificate store, formatters and the fuzzers' compiler.
 test_packages=(

@@ -68,14 +68,14 @@ bool IsUpload(const http::RequestHead& head) {
 
 ApiOutcome Api::Handle(const ApiRequest& incoming) {
   const Result<Route> route = ParseRoute(incoming.head.path());
-  ApiOutcome outcome = HandleRoute(incoming, route);
+  ApiOutcome outcome = HandleByToken(incoming, route);
   if (route && (route->kind == RouteKind::kUploads || route->kind == RouteKind::kUpload)) {
     DressUpload(incoming.head, &outcome);
   }
   return outcome;
 }
 
-ApiOutcome Api::HandleRoute(const ApiRequest& incoming, const Result<Route>& route) {
+ApiOutcome Api::HandleByToken(const ApiRequest& incoming, const Result<Route>& route) {
   ApiRequest request = incoming;
   const std::string_view method = route ? MethodOf(*route, request.head) : request.head.method;
   if (!route || NeedOf(route->kind, method).reach != Reach::kOpen) {
@@ -87,7 +87,18 @@ ApiOutcome Api::HandleRoute(const ApiRequest& incoming, const Result<Route>& rou
     if (!caller) return Refused(request, caller.error());
     request.caller = std::move(*caller);
   }
+  return HandleRoute(route, request);
+}
+
+ApiOutcome Api::HandleAs(Caller caller, const ApiRequest& incoming) {
+  ApiRequest request = incoming;
+  request.caller = std::move(caller);
+  return HandleRoute(ParseRoute(request.head.path()), request);
+}
+
+ApiOutcome Api::HandleRoute(const Result<Route>& route, const ApiRequest& request) {
   if (!route) return ProblemAnswer(route.error());
+  const std::string_view method = MethodOf(*route, request.head);
   const std::string_view methods = MethodsOf(route->kind);
   if (!Allows(methods, method)) {
     Answer answer = ProblemAnswer(Error{Fault::kClient, "method_not_allowed",
@@ -165,6 +176,16 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request, std::str
       return reads ? GetToken(route, request) : RevokeToken(route, request);
     case RouteKind::kAudit:
       return ListAudit(request);
+    case RouteKind::kAccounts:
+      return reads ? ListAccounts(request) : CreateAccount(request);
+    case RouteKind::kAccount:
+      return reads ? GetAccount(route) : DeleteAccount(route, request);
+    case RouteKind::kAccountGrants:
+      return PutGrants(route, request);
+    case RouteKind::kAccountPassword:
+      return PutPassword(route, request);
+    case RouteKind::kAccountSessions:
+      return reads ? ListSessions(route) : EndSessions(route, request);
     case RouteKind::kOpenApi:
       return JsonAnswer(200, OpenApiDocument());
   }

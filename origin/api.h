@@ -66,11 +66,14 @@ class Api {
  public:
   explicit Api(Node& node) : node_(node), uploads_(node) {}
   ApiOutcome Handle(const ApiRequest& request);
+  /// The same for who has shown in another way who it is: an account.
+  ApiOutcome HandleAs(Caller caller, const ApiRequest& request);
   /// Gives back what uploads in several goes have left.
   void ExpireUploads(WallTime now) { uploads_.Sweep(now); }
 
  private:
-  ApiOutcome HandleRoute(const ApiRequest& request, const Result<Route>& route);
+  ApiOutcome HandleByToken(const ApiRequest& request, const Result<Route>& route);
+  ApiOutcome HandleRoute(const Result<Route>& route, const ApiRequest& request);
   /// `method` is the one that is meant: see MethodOf in api.cc.
   ApiOutcome Dispatch(const Route& route, const ApiRequest& request, std::string_view method);
   /// The answer to an error; one that says who may not do what is logged as well.
@@ -150,6 +153,16 @@ class Api {
   ApiOutcome RevokeToken(const Route& route, const ApiRequest& request);
   ApiOutcome ListAudit(const ApiRequest& request);
   void TokensChanged();
+
+  // api_accounts.cc
+  ApiOutcome ListAccounts(const ApiRequest& request);
+  ApiOutcome CreateAccount(const ApiRequest& request);
+  ApiOutcome GetAccount(const Route& route);
+  ApiOutcome DeleteAccount(const Route& route, const ApiRequest& request);
+  ApiOutcome PutGrants(const Route& route, const ApiRequest& request);
+  ApiOutcome PutPassword(const Route& route, const ApiRequest& request);
+  ApiOutcome ListSessions(const Route& route);
+  ApiOutcome EndSessions(const Route& route, const ApiRequest& request);
 
   /// A change that was made.
   struct Change {

@@ -60,7 +60,7 @@ GateOptions GateOptionsOf(const LimitSettings& limits) {
   return options;
 }
 
-/// How often uploads in parts and in goes are looked at for those that have expired.
+/// How often uploads in parts and in goes, and sessions, are looked at for those that have expired.
 constexpr milliseconds kExpiryStep = seconds(60);
 
 /// These paths are the API's, but where the host names a bucket; so no bucket has such a name.
@@ -76,10 +76,12 @@ ApiServer::ApiServer(Node& node)
     : node_(node),
       api_(node),
       s3_(node),
+      account_pages_(node),
       visitors_(Size(node.settings.threads.visitors), Size(node.settings.limits.queue)),
       uploads_(Size(node.settings.threads.uploads), Size(node.settings.limits.queue)),
       small_(Size(node.settings.threads.api), Size(node.settings.limits.queue), kWaitingReceipts),
-      s3_readers_(Size(node.settings.threads.s3), Size(node.settings.limits.queue)) {}
+      s3_readers_(Size(node.settings.threads.s3), Size(node.settings.limits.queue)),
+      accounts_(Size(node.settings.threads.accounts), Size(node.settings.limits.queue)) {}
 
 Result<std::unique_ptr<ApiServer>> ApiServer::Open(
     Node& node, const std::vector<net::SocketAddress>& addresses) {
@@ -127,6 +129,7 @@ ApiServer::~ApiServer() {
   uploads_.Stop();
   small_.Stop();
   s3_readers_.Stop();
+  accounts_.Stop();
   followers_.reset();
   node_.wake_followers = [] {};
   node_.followers_full = [] { return false; };
@@ -169,7 +172,11 @@ ApiServer::Purpose ApiServer::PurposeOf(const http::RequestHead& head) const {
     purpose.kind = RequestKind::kVisitor;  // of whichever host: no site is looked at
     return purpose;
   }
-  // What is S3's is no site's, whatever a site made before says.
+  // What is the accounts' or S3's is no site's, whatever a site made before says.
+  if (account_pages_.Serves(head)) {
+    purpose.kind = RequestKind::kAccount;
+    return purpose;
+  }
   const S3Host s3_host = s3_.HostOf(head);
   if (s3_host == S3Host::kNone) purpose.site = node_.sites.FindHost(head.host());
   if (purpose.site != nullptr) {
@@ -193,6 +200,8 @@ Pool& ApiServer::PoolOf(RequestKind kind) {
       return uploads_;
     case RequestKind::kS3:
       return s3_readers_;
+    case RequestKind::kAccount:
+      return accounts_;
     case RequestKind::kApi:
     case RequestKind::kEvents:
       break;
@@ -211,6 +220,8 @@ void ApiServer::OnRequest(std::unique_ptr<Conversation> conversation) {
   const bool taken = PoolOf(purpose.kind).Submit([this, purpose, shared] {
     if (purpose.kind == RequestKind::kVisitor) {
       ServeVisitor(purpose, std::move(*shared));
+    } else if (purpose.kind == RequestKind::kAccount) {
+      ServeAccount(std::move(*shared));
     } else if (purpose.s3) {
       ServeS3(purpose.kind, std::move(*shared));
     } else {
@@ -233,6 +244,12 @@ void ApiServer::ServeS3(RequestKind kind, std::unique_ptr<Conversation> conversa
   Finish(kind, answer, std::move(conversation));
 }
 
+void ApiServer::ServeAccount(std::unique_ptr<Conversation> conversation) {
+  const Answer answer =
+      account_pages_.Handle(conversation->request(), conversation->client(), *conversation);
+  Finish(RequestKind::kAccount, answer, std::move(conversation));
+}
+
 /// Now and then. The followers' thread has other things to do than to wait for a disk.
 void ApiServer::ExpireUploads() {
   const MonoTime now = MonoNow();
@@ -242,6 +259,7 @@ void ApiServer::ExpireUploads() {
     s3_.Expire(WallNow());
     api_.ExpireUploads(WallNow());
   });
+  (void)accounts_.Submit([this] { node_.accounts.Sweep(); });
 }
 
 void ApiServer::ServeApi(RequestKind kind, std::unique_ptr<Conversation> conversation) {
@@ -347,7 +365,7 @@ void ApiServer::RefuseBusy(const Purpose& purpose, std::unique_ptr<Conversation>
   constexpr std::string_view kWhy = "too many requests wait here: try again in a moment";
   const Error busy{Fault::kSelf, "busy", std::string(kWhy)};
   Answer answer;
-  if (purpose.kind == RequestKind::kVisitor) {
+  if (purpose.kind == RequestKind::kVisitor || purpose.kind == RequestKind::kAccount) {
     answer = TextAnswer(503, std::string(kWhy) + "\n");
     answer.fields.Add("retry-after", "1");
   } else if (purpose.s3) {
@@ -361,12 +379,16 @@ void ApiServer::RefuseBusy(const Purpose& purpose, std::unique_ptr<Conversation>
 void ApiServer::ExportMetrics(metrics::Registry& registry) const {
   ExportRequests(registry);
   ExportConnections(registry);
+  node_.accounts.ExportMetrics(registry);
   registry.Gauge("nearside_origin_followers", "Streams of events now.", {},
                  [this] { return static_cast<double>(followers_->count()); });
   registry.CounterFrom("nearside_origin_events_sent_total", "Events sent to followers.", {},
                        [this] { return static_cast<double>(followers_->sent_events()); });
-  const std::pair<std::string, const Pool*> pools[] = {
-      {"visitor", &visitors_}, {"upload", &uploads_}, {"api", &small_}, {"s3", &s3_readers_}};
+  const std::pair<std::string, const Pool*> pools[] = {{"visitor", &visitors_},
+                                                       {"upload", &uploads_},
+                                                       {"api", &small_},
+                                                       {"s3", &s3_readers_},
+                                                       {"account", &accounts_}};
   for (const auto& [name, pool] : pools) {
     registry.Gauge("nearside_origin_busy_threads", "Threads at work, by kind.", {{"kind", name}},
                    [pool = pool] { return static_cast<double>(pool->busy()); });

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/address.h"
+#include "origin/account_service.h"
 #include "origin/api.h"
 #include "origin/followers.h"
 #include "origin/gate.h"
@@ -60,6 +61,7 @@ class ApiServer {
   void ServeVisitor(const Purpose& purpose, std::unique_ptr<Conversation> conversation);
   void ServeApi(RequestKind kind, std::unique_ptr<Conversation> conversation);
   void ServeS3(RequestKind kind, std::unique_ptr<Conversation> conversation);
+  void ServeAccount(std::unique_ptr<Conversation> conversation);
   void ExpireUploads();
   void StartFollowing(const FollowLog& follow, std::unique_ptr<Conversation> conversation);
   void Await(RequestKind kind, const AwaitEdges& awaited,
@@ -78,10 +80,12 @@ class ApiServer {
   Node& node_;
   Api api_;
   S3Service s3_;
+  AccountService account_pages_;
   Pool visitors_;
   Pool uploads_;
   Pool small_;  ///< the API's other requests
   Pool s3_readers_;
+  Pool accounts_;
   MonoTime next_expiry_;  ///< the followers' thread
   std::unique_ptr<Followers> followers_;
   std::unique_ptr<Gate> gate_;

@@ -18,7 +18,7 @@ nlohmann::ordered_json SiteJson(const storage::Site& site) {
 }
 
 OwnHosts OwnHostsOf(const OriginSettings& settings) {
-  return {settings.node.name, settings.s3.domain};
+  return {settings.node.name, settings.s3.domain, settings.accounts.hosts};
 }
 
 /// The members of the answer to a site's change.

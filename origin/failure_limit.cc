@@ -7,8 +7,6 @@
 namespace nearside::origin {
 namespace {
 
-constexpr milliseconds kWindow{60'000};
-
 /// Whose failures are counted together: an IPv4 address, also one that came to an IPv6 socket, or
 /// a /64, from which one client may take any number of addresses.
 std::string KeyOf(std::string_view address) {
@@ -36,7 +34,7 @@ milliseconds FailureLimit::WaitOf(std::string_view address, MonoTime now) const 
   if (free_at_.empty() || !Counts(address)) return milliseconds(0);
   const auto found = free_at_.find(KeyOf(address));
   if (found == free_at_.end()) return milliseconds(0);
-  const auto over = found->second + kWindow / most_ - now - kWindow;
+  const auto over = found->second + window_ / most_ - now - window_;
   return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(over));
 }
 
@@ -45,7 +43,7 @@ void FailureLimit::Count(std::string_view address, MonoTime now) {
   std::string key = KeyOf(address);
   if (!free_at_.contains(key)) MakeRoom(now);
   MonoTime& free_at = free_at_[std::move(key)];
-  free_at = std::max(free_at, now) + kWindow / most_;
+  free_at = std::max(free_at, now) + window_ / most_;
 }
 
 void FailureLimit::MakeRoom(MonoTime now) {

@@ -81,7 +81,8 @@ bool IsOwnHost(std::string_view host, const OwnHosts& own) {
   // A dot at the end is another way to write the same name.
   if (host.ends_with('.')) host.remove_suffix(1);
   return host == "localhost" || host == http::LowerName(own.node) ||
-         IsS3Host(host, http::LowerName(own.s3_domain));
+         IsS3Host(host, http::LowerName(own.s3_domain)) ||
+         std::find(own.accounts.begin(), own.accounts.end(), host) != own.accounts.end();
 }
 
 Result<std::string> SiteRelative(const storage::Site& site, const std::string& url) {
@@ -214,7 +215,7 @@ Result<storage::SiteDraft> ParseSite(std::string_view text, std::string_view nam
           "\"" + host.substr(0, 80) +
               "\" cannot be a site's host: expected a name like "
               "\"www.example.com\", without port, that is neither localhost nor this node's name "
-              "nor in the domain of S3");
+              "nor in the domain of S3 nor that of the accounts' pages");
     }
   }
   std::sort(draft.hosts.begin(), draft.hosts.end());

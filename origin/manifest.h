@@ -3,6 +3,7 @@
 // What clients send as JSON and in fields, made into what storage keeps. Pure.
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,8 +43,9 @@ Status CheckContentCoding(const http::Fields& fields);
 /// Hosts that are the origin's own: a site that had one would answer in place of the API, or take
 /// what S3's clients send.
 struct OwnHosts {
-  std::string_view node;       ///< node.name
-  std::string_view s3_domain;  ///< s3.domain, with all below it; "": none
+  std::string_view node;                       ///< node.name
+  std::string_view s3_domain;                  ///< s3.domain, with all below it; "": none
+  std::span<const std::string> accounts = {};  ///< accounts.hosts
 };
 
 /// {"name"?,"hosts":[…]}. `name` is that of the path, or "" when the body names the site.

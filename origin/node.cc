@@ -6,9 +6,24 @@
 #include "runtime/log.h"
 
 namespace nearside::origin {
+namespace {
+
+/// Null when the settings name none.
+Result<std::unique_ptr<storage::SessionStore>> OpenSessions(const OriginSettings& settings) {
+  if (settings.storage.sessions.empty()) return nullptr;
+  storage::SessionOptions options;
+  options.idle = settings.accounts.session_idle;
+  options.life = settings.accounts.session_life;
+  options.most = static_cast<size_t>(settings.accounts.sessions);
+  options.most_of_account = static_cast<size_t>(settings.accounts.sessions_of_account);
+  return storage::SessionStore::Open(settings.storage.sessions, options);
+}
+
+}  // namespace
 
 std::string_view KindName(RequestKind kind) {
-  constexpr std::string_view kNames[kRequestKinds] = {"visitor", "api", "upload", "events", "s3"};
+  constexpr std::string_view kNames[kRequestKinds] = {"visitor", "api", "upload",
+                                                      "events",  "s3",  "account"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -20,13 +35,14 @@ void NodeCounters::Count(RequestKind kind, int status) {
 
 Node::Node(OriginSettings s, std::unique_ptr<storage::Metadata> m,
            std::unique_ptr<storage::BlobStore> b, Tokens t, std::string s3_key,
-           std::unique_ptr<LineLog> log)
+           std::unique_ptr<LineLog> log, std::unique_ptr<storage::SessionStore> sessions)
     : settings(std::move(s)),
       metadata(std::move(m)),
       blobs(std::move(b)),
       sites(*metadata, *blobs),
       fleet(*metadata),
       access(*metadata, settings.auth, std::move(t), std::move(s3_key)),
+      accounts(*metadata, std::move(sessions), settings.accounts, settings.auth.limit_loopback),
       access_log(std::move(log)) {}
 
 Result<std::unique_ptr<Node>> Node::Open(const OriginSettings& settings, Tokens tokens) {
@@ -34,16 +50,20 @@ Result<std::unique_ptr<Node>> Node::Open(const OriginSettings& settings, Tokens 
   options.keep_events = static_cast<uint64_t>(settings.events.keep);
   options.keep_audit = static_cast<uint64_t>(settings.audit.keep);
   options.most_tokens = static_cast<uint64_t>(settings.auth.tokens);
+  options.most_accounts = static_cast<uint64_t>(settings.accounts.accounts);
   auto metadata = storage::Metadata::Open(settings.storage.metadata, options);
   if (!metadata) return settings.storage.where.Refuse("metadata", metadata.error());
   auto blobs = storage::BlobStore::Open(settings.storage.blobs);
   if (!blobs) return settings.storage.where.Refuse("blobs", blobs.error());
+  auto sessions = OpenSessions(settings);
+  if (!sessions) return settings.storage.where.Refuse("sessions", sessions.error());
   auto s3_key = OpenS3Key(settings.auth, settings.storage);
   if (!s3_key) return settings.auth.where.Refuse("s3_key_file", s3_key.error());
   auto log = LineLog::Open(settings.node.access_log);
   if (!log) return settings.node.where.Refuse("access_log", log.error());
-  auto node = std::make_unique<Node>(settings, std::move(*metadata), std::move(*blobs),
-                                     std::move(tokens), std::move(*s3_key), std::move(*log));
+  auto node =
+      std::make_unique<Node>(settings, std::move(*metadata), std::move(*blobs), std::move(tokens),
+                             std::move(*s3_key), std::move(*log), std::move(*sessions));
   Status read = node->sites.Refresh();
   if (read) read = node->fleet.Load();
   if (read) read = node->access.table().Refresh();

@@ -8,18 +8,20 @@
 
 #include "origin/access.h"
 #include "origin/access_log.h"
+#include "origin/accounts.h"
 #include "origin/fleet.h"
 #include "origin/settings.h"
 #include "origin/site_table.h"
 #include "runtime/metrics.h"
 #include "storage/blob_store.h"
 #include "storage/metadata.h"
+#include "storage/session_store.h"
 
 namespace nearside::origin {
 
 /// What a request was, for counters.
-enum class RequestKind { kVisitor, kApi, kUpload, kEvents, kS3 };
-inline constexpr size_t kRequestKinds = 5;
+enum class RequestKind { kVisitor, kApi, kUpload, kEvents, kS3, kAccount };
+inline constexpr size_t kRequestKinds = 6;
 std::string_view KindName(RequestKind kind);  ///< "visitor", "api", …
 
 /// Counts of what was answered. Any thread: an origin's requests are few enough for shared atomics.
@@ -42,7 +44,7 @@ struct NodeCounters {
 struct Node {
   Node(OriginSettings s, std::unique_ptr<storage::Metadata> m,
        std::unique_ptr<storage::BlobStore> b, Tokens t, std::string s3_key,
-       std::unique_ptr<LineLog> log);
+       std::unique_ptr<LineLog> log, std::unique_ptr<storage::SessionStore> sessions = nullptr);
 
   /// Opens what the settings name. Errors: kOperator, with file, line and key.
   static Result<std::unique_ptr<Node>> Open(const OriginSettings& settings, Tokens tokens);
@@ -59,6 +61,7 @@ struct Node {
   SiteTable sites;
   Fleet fleet;
   Access access;
+  Accounts accounts;
   AccessLog access_log;
   NodeCounters counters;
   metrics::Registry registry;

@@ -77,6 +77,21 @@ constexpr Operation kOperations[] = {
      "NewToken", "TokenDraft"},
     {RouteKind::kToken, "GET", "getToken", "One token, without its secret", 200, "Token"},
     {RouteKind::kToken, "DELETE", "revokeToken", "From now on it opens nothing", 200, "Token"},
+    {RouteKind::kAccounts, "GET", "listAccounts", "Accounts by name", 200, "Accounts", "",
+     "after limit"},
+    {RouteKind::kAccounts, "POST", "createAccount", "Makes an account", 201, "Account",
+     "AccountDraft"},
+    {RouteKind::kAccount, "GET", "getAccount", "One account", 200, "Account"},
+    {RouteKind::kAccount, "DELETE", "deleteAccount", "With its sessions; as it was", 200,
+     "Account"},
+    {RouteKind::kAccountGrants, "PUT", "putGrants", "What the account may do from now on", 200,
+     "Account", "Grants"},
+    {RouteKind::kAccountPassword, "PUT", "putPassword", "Another password; its sessions end", 200,
+     "Account", "Password"},
+    {RouteKind::kAccountSessions, "GET", "listSessions", "Where the account is signed in", 200,
+     "Sessions"},
+    {RouteKind::kAccountSessions, "DELETE", "endSessions", "Signs the account out everywhere", 200,
+     "Account"},
     {RouteKind::kAudit, "GET", "listAudit", "Who changed what; without after, the newest", 200,
      "Audit", "", "after limit site"},
 };
@@ -182,13 +197,14 @@ Json PathsJson() {
 }
 
 std::string MakeDocument() {
-  Json document = {{"openapi", "3.1.0"},
-                   {"info",
-                    {{"title", "Nearside origin"},
-                     {"version", Version()},
-                     {"description", "Uploads, releases, purges, sites, tokens and the fleet."}}},
-                   {"security", Json::array({Json{{"token", Json::array()}}})},
-                   {"paths", PathsJson()}};
+  Json document = {
+      {"openapi", "3.1.0"},
+      {"info",
+       {{"title", "Nearside origin"},
+        {"version", Version()},
+        {"description", "Uploads, releases, purges, sites, tokens, accounts and the fleet."}}},
+      {"security", Json::array({Json{{"token", Json::array()}}})},
+      {"paths", PathsJson()}};
   document["components"]["securitySchemes"]["token"] = {{"type", "http"}, {"scheme", "bearer"}};
   Json problem = {{"description", "What was wrong and what to do; 429 and 503 with Retry-After"}};
   problem["content"]["application/problem+json"]["schema"]["$ref"] = "#/components/schemas/Problem";

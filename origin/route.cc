@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "http/uri.h"
+#include "origin/account_name.h"
 #include "origin/asset_path.h"
 #include "origin/manifest.h"
 #include "runtime/units.h"
@@ -34,6 +36,11 @@ constexpr RouteRow kRoutes[] = {
     {RouteKind::kTokens, "/v1/tokens", "GET, HEAD, POST"},
     {RouteKind::kToken, "/v1/tokens/{id}", "GET, HEAD, DELETE"},
     {RouteKind::kAudit, "/v1/audit", "GET, HEAD"},
+    {RouteKind::kAccounts, "/v1/accounts", "GET, HEAD, POST"},
+    {RouteKind::kAccount, "/v1/accounts/{account}", "GET, HEAD, DELETE"},
+    {RouteKind::kAccountGrants, "/v1/accounts/{account}/grants", "PUT"},
+    {RouteKind::kAccountPassword, "/v1/accounts/{account}/password", "PUT"},
+    {RouteKind::kAccountSessions, "/v1/accounts/{account}/sessions", "GET, HEAD, DELETE"},
     {RouteKind::kOpenApi, "/v1/openapi.json", "GET, HEAD"},
 };
 
@@ -133,6 +140,30 @@ Result<Route> ParseToken(std::string_view id, std::string_view path) {
   return route;
 }
 
+Result<Route> ParseAccount(std::string_view rest, std::string_view path) {
+  Route route;
+  route.kind = RouteKind::kAccounts;
+  if (rest.empty()) return route;
+  const std::string_view segment = TakeSegment(&rest);
+  const std::optional<std::string> plain = http::PercentDecode(segment);
+  const Result<std::string> name =
+      plain ? NormalAccountName(*plain) : Result<std::string>(NoSuchRoute(path));
+  if (!name || path.ends_with('/')) return NoSuchRoute(path);
+  route.name = *name;
+  route.kind = RouteKind::kAccount;
+  if (rest.empty()) return route;
+  constexpr std::pair<std::string_view, RouteKind> kParts[] = {
+      {"grants", RouteKind::kAccountGrants},
+      {"password", RouteKind::kAccountPassword},
+      {"sessions", RouteKind::kAccountSessions}};
+  for (const auto& [part, kind] : kParts) {
+    if (rest != part) continue;
+    route.kind = kind;
+    return route;
+  }
+  return NoSuchRoute(path);
+}
+
 /// What has one path and nothing behind it.
 std::optional<RouteKind> SingleOf(std::string_view path) {
   for (const RouteKind kind :
@@ -159,6 +190,7 @@ Result<Route> ParseRoute(std::string_view path) {
     return route;
   }
   if (what == "tokens") return ParseToken(rest, path);
+  if (what == "accounts") return ParseAccount(rest, path);
   if (const std::optional<RouteKind> kind = SingleOf(path)) {
     route.kind = *kind;
     return route;

@@ -34,7 +34,12 @@ enum class RouteKind {
   kTokens,      ///< /v1/tokens
   kToken,       ///< /v1/tokens/{id}
   kAudit,       ///< /v1/audit
-  kOpenApi,     ///< /v1/openapi.json
+  kAccounts,    ///< /v1/accounts
+  kAccount,     ///< /v1/accounts/{account}
+  kAccountGrants,
+  kAccountPassword,
+  kAccountSessions,
+  kOpenApi,  ///< /v1/openapi.json
 };
 
 /// A row of the table of routes: path as in OpenAPI, "GET, HEAD, PUT".
@@ -51,7 +56,7 @@ struct Route {
   std::string site;
   std::string path;  ///< of an asset, decoded
   storage::ReleaseId release = storage::kNoRelease;
-  std::string name;  ///< of an edge; a blob's digits; a token's or an upload's id
+  std::string name;  ///< of an edge, an account; a blob's digits; a token's or an upload's id
 };
 
 /// Errors: kClient no_such_route, bad_path, path_too_long.

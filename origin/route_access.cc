@@ -42,6 +42,12 @@ Need NeedOf(RouteKind kind, std::string_view method) {
     case RouteKind::kToken:
     case RouteKind::kAudit:
       return {.reach = Reach::kSome, .right = Right::kAdmin};
+    case RouteKind::kAccounts:
+    case RouteKind::kAccount:
+    case RouteKind::kAccountGrants:
+    case RouteKind::kAccountPassword:
+    case RouteKind::kAccountSessions:
+      return {.reach = Reach::kAll, .right = Right::kAdmin};
   }
   return {};
 }

@@ -3,6 +3,7 @@
 #include "http/fields.h"
 #include "http/uri.h"
 #include "net/address.h"
+#include "net/address_ranges.h"
 
 namespace nearside::origin {
 namespace {
@@ -137,15 +138,16 @@ Table StorageTable() {
   table.Key(
       "sessions", &StorageSettings::sessions,
       {.fallback = "",
-       .prose = "Sessions of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
-                "used yet: that tier is not part of this version.",
+       .prose = "Sessions of people who sign in: `lmdb:FOLDER`. Several origins on one machine "
+                "may share it, and must, to answer for each other. Empty: nobody can. (`redis:` "
+                "comes with a later version.)",
        .restart = true,
        .check = [](auto url) { return url.empty() ? "" : CheckScheme(url, "lmdb:", "redis:"); }});
   table.Key(
       "queue", &StorageSettings::queue,
       {.fallback = "",
        .prose = "Jobs of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
-                "used yet, like `sessions`.",
+                "used yet.",
        .restart = true,
        .check = [](auto url) { return url.empty() ? "" : CheckScheme(url, "lmdb:", "amqp:"); }});
   return table;
@@ -192,6 +194,128 @@ Table AuthTable() {
             {.fallback = "false",
              .prose = "Whether `failures` holds for clients on loopback as well. False where a "
                       "proxy on this machine speaks for everybody, or tools are tried out.",
+             .restart = true});
+  return table;
+}
+
+std::string CheckAccountHost(std::string_view text) {
+  const std::optional<http::Authority> authority = http::SplitAuthority(text);
+  const bool name =
+      authority && !authority->port && authority->host == text && http::LowerName(text) == text;
+  return name ? "" : "a host in lower case like \"account.example.org\", without port";
+}
+
+std::string CheckRange(std::string_view text) {
+  const auto ranges = net::AddressRanges::Parse({std::string(text)});
+  return ranges ? "" : "a network like \"10.0.0.0/8\", or an address";
+}
+
+Table AccountTable() {
+  Table table;
+  table.Where(&AccountSettings::where);
+  table.Key("hosts", &AccountSettings::hosts,
+            {.fallback = "[]",
+             .most = "16",
+             .prose = "Hosts whose requests on the API's addresses get the pages where people sign "
+                      "in and see their sites (`/account`): `account.example.org`. No site can "
+                      "have them. Edges take them as a `[[site]]` of this origin. Empty: no pages.",
+             .restart = true,
+             .check = CheckAccountHost});
+  table.Key("sign_up", &AccountSettings::sign_up,
+            {.fallback = "closed",
+             .one_of = {"closed", "open"},
+             .prose = "Who makes accounts: whoever has an admin's token (`nearside account "
+                      "create`), or anybody by a page. A new account may do nothing until it is "
+                      "granted something.",
+             .restart = true});
+  table.Key("secure", &AccountSettings::secure,
+            {.fallback = "true",
+             .prose = "Pages are for https alone, and cookies are `__Host-` ones that browsers "
+                      "send over https only. False for http in development: then cookies, and "
+                      "passwords, go in clear.",
+             .restart = true});
+  table.Key("trusted_proxies", &AccountSettings::trusted_proxies,
+            {.fallback = "127.0.0.0/8, ::1",
+             .most = "1000",
+             .prose = "Networks of the edges and proxies that say by `X-Forwarded-For` and "
+                      "`X-Forwarded-Proto` who a client is and whether it came by https. Guessers "
+                      "are counted by that address; without it all clients of an edge are one.",
+             .restart = true,
+             .check = CheckRange});
+  table.Key("accounts", &AccountSettings::accounts,
+            {.fallback = "10000",
+             .least = "1",
+             .most = "10000000",
+             .prose = "Accounts; no further one is made (409).",
+             .restart = true});
+  table.Key("sessions", &AccountSettings::sessions,
+            {.fallback = "100000",
+             .least = "1",
+             .most = "1000000",
+             .prose = "Sessions of all accounts together; whoever signs in then is answered 503.",
+             .restart = true});
+  table.Key("sessions_of_account", &AccountSettings::sessions_of_account,
+            {.fallback = "20",
+             .least = "1",
+             .most = "1000",
+             .prose = "Sessions of one account; with another one the one that was used least "
+                      "lately ends.",
+             .restart = true});
+  table.Key("session_idle", &AccountSettings::session_idle,
+            {.fallback = "1d",
+             .least = "1s",
+             .most = "1y",
+             .prose = "A session ends when it was not used for so long; each use moves the end.",
+             .restart = true});
+  table.Key("session_life", &AccountSettings::session_life,
+            {.fallback = "30d",
+             .least = "1s",
+             .most = "10y",
+             .prose = "A session ends so long after signing in, however it is used.",
+             .restart = true});
+  table.Key("failures", &AccountSettings::failures,
+            {.fallback = "10",
+             .least = "1",
+             .most = "10000",
+             .prose = "Wrong passwords that may come from one address, and for one name, within "
+                      "`failure_window`; as many accounts may be made from one address. Then 429 "
+                      "with `Retry-After`, and one more each `failure_window` / `failures`. "
+                      "Addresses on loopback are spared unless `auth.limit_loopback`; names "
+                      "never are.",
+             .restart = true});
+  table.Key("failure_window", &AccountSettings::failure_window,
+            {.fallback = "10m",
+             .least = "1s",
+             .most = "1d",
+             .prose = "See `failures`.",
+             .restart = true});
+  table.Key("hash_memory", &AccountSettings::hash_memory,
+            {.fallback = "64MiB",
+             .least = "8KiB",
+             .most = "1GiB",
+             .prose = "Memory that hashing a password takes (Argon2id). Passwords hashed otherwise "
+                      "are hashed anew when their owner signs in.",
+             .restart = true});
+  table.Key("hash_passes", &AccountSettings::hash_passes,
+            {.fallback = "3",
+             .least = "1",
+             .most = "100",
+             .prose = "Passes of Argon2id over that memory.",
+             .restart = true});
+  table.Key("hashes", &AccountSettings::hashes,
+            {.fallback = "2",
+             .least = "1",
+             .most = "64",
+             .prose = "Passwords hashed at once: so many cores at most, and so many times "
+                      "`hash_memory`.",
+             .restart = true});
+  table.Key("hash_queue", &AccountSettings::hash_queue,
+            {.fallback = "8",
+             .least = "0",
+             .most = "1000",
+             .prose = "Passwords that wait to be hashed; whoever comes then is answered 503 with "
+                      "`Retry-After`. With `hashes` less than `threads.accounts`, so that pages "
+                      "are served meanwhile.",
              .restart = true});
   return table;
 }
@@ -307,6 +431,12 @@ Table ThreadTable() {
              .most = "1024",
              .prose = "Threads that take uploads and manifests: as many at once; more wait.",
              .restart = true});
+  table.Key("accounts", &ThreadSettings::accounts,
+            {.fallback = "16",
+             .least = "2",
+             .most = "1024",
+             .prose = "Threads for the pages of accounts; some of them hash passwords.",
+             .restart = true});
   table.Key("disk", &ThreadSettings::disk,
             {.fallback = "4",
              .least = "1",
@@ -349,7 +479,8 @@ Table AuditTable() {
        .least = "100",
        .most = "100000000",
        .prose = "Changes that `/v1/audit` remembers of each site: so many of its contents, and so "
-                "many of the site and its tokens. Up to a tenth more may be kept.",
+                "many of the site and its tokens; and so many of accounts. Up to a tenth more may "
+                "be kept.",
        .restart = true});
   return table;
 }
@@ -485,6 +616,16 @@ Status CheckAcross(const OriginSettings& settings) {
       return bad(listen.where, "tls", "expected a [[certificate]] for a TLS listener");
     }
   }
+  const AccountSettings& accounts = settings.accounts;
+  if (!accounts.hosts.empty() && settings.storage.sessions.empty()) {
+    return bad(accounts.where, "hosts", "expected storage.sessions for whoever signs in there");
+  }
+  if (!accounts.hosts.empty() &&
+      accounts.hashes + accounts.hash_queue >= settings.threads.accounts) {
+    return bad(accounts.where, "hash_queue",
+               "expected hashes and hash_queue together to be less than threads.accounts (" +
+                   std::to_string(settings.threads.accounts) + ")");
+  }
   const AdminSettings& admin = settings.admin;
   if (!admin.address.empty() && admin.token_file.empty() &&
       !net::SocketAddress::Parse(admin.address)->IsLoopback()) {
@@ -516,6 +657,8 @@ settings::Table OriginTable() {
             StorageTable());
   table.Sub("auth", &OriginSettings::auth, {.required = true, .prose = "Who may use the API."},
             AuthTable());
+  table.Sub("accounts", &OriginSettings::accounts,
+            {.prose = "People who sign in to see their sites, and where they do."}, AccountTable());
   table.Sub("s3", &OriginSettings::s3, {.prose = "The S3-compatible endpoint."}, S3Table());
   table.Sub(
       "uploads", &OriginSettings::uploads,

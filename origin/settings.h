@@ -57,6 +57,25 @@ struct AuthSettings {
   settings::Origin where;
 };
 
+struct AccountSettings {
+  std::vector<std::string> hosts;  ///< of the pages; none: no pages
+  std::string sign_up;             ///< "closed" or "open"
+  bool secure = true;
+  std::vector<std::string> trusted_proxies;
+  int accounts = 0;
+  int sessions = 0;
+  int sessions_of_account = 0;
+  milliseconds session_idle{};
+  milliseconds session_life{};
+  int failures = 0;
+  milliseconds failure_window{};
+  ByteSize hash_memory;
+  int hash_passes = 0;
+  int hashes = 0;
+  int hash_queue = 0;
+  settings::Origin where;
+};
+
 struct S3Settings {
   bool enabled = true;
   std::string domain;  ///< "": path style alone
@@ -77,6 +96,7 @@ struct ThreadSettings {
   int api = 0;
   int s3 = 0;
   int uploads = 0;
+  int accounts = 0;
   int disk = 0;
 };
 
@@ -118,6 +138,7 @@ struct OriginSettings {
   AdminSettings admin;
   StorageSettings storage;
   AuthSettings auth;
+  AccountSettings accounts;
   S3Settings s3;
   UploadSettings uploads;
   ThreadSettings threads;

@@ -1,8 +1,8 @@
 #pragma once
 
 // What an origin knows beside bytes: sites, releases with their manifests, the event log, the
-// edges' reports, tokens, and who changed what. Every change that visitors can see and the events
-// that tell the edges of it are one transaction.
+// edges' reports, tokens, accounts, and who changed what. Every change that visitors can see and
+// the events that tell the edges of it are one transaction.
 //
 // Releases. A published release never changes. A change of a single asset (PutAsset, RemoveAsset)
 // needs a *live* release: when the active one is published, or has been returned to by a rollback,
@@ -26,6 +26,7 @@
 
 #include "runtime/clock.h"
 #include "runtime/result.h"
+#include "storage/account.h"
 #include "storage/asset.h"
 #include "storage/blob_store.h"
 #include "storage/cache_store.h"
@@ -145,6 +146,7 @@ struct MetadataOptions {
   uint64_t keep_audit = 100'000;
   /// In all; those over one site may be a tenth, so that none takes the room of the others.
   uint64_t most_tokens = 10'000;
+  uint64_t most_accounts = 10'000;
   std::function<WallTime()> clock = WallNow;
   /// False: an older schema stays as it is, for what every version has.
   bool migrate = true;
@@ -169,7 +171,8 @@ class Metadata {
   virtual Result<LogPosition> CreateSite(const SiteDraft& draft, const Announce& announce) = 0;
   /// Replaces hosts and settings. Errors: kClient no_such_site, host_taken.
   virtual Result<LogPosition> ReplaceSite(const SiteDraft& draft, const Announce& announce) = 0;
-  /// With its releases; its tokens are revoked. Error: kClient no_such_site.
+  /// With its releases; its tokens are revoked, and no account may do anything to it any more.
+  /// Error: kClient no_such_site.
   virtual Result<LogPosition> DeleteSite(const std::string& name, const Announce& announce) = 0;
   /// The same, of a site whose active release holds nothing. Errors: kClient no_such_site,
   /// site_not_empty.
@@ -318,6 +321,34 @@ class Metadata {
   virtual Result<Token> RevokeToken(const std::string& id, const AuditEntry& audit) = 0;
   /// Not made durable at once. A token that is not there is none to note.
   virtual Status NoteTokenUse(const std::string& id, WallTime used) = 0;
+
+  // storage/account.h
+
+  /// The caller has made id, hash and generation; its sites must be there. Errors: kClient
+  /// account_exists, too_many_accounts, no_such_site.
+  virtual Result<Account> CreateAccount(const Account& draft, const AuditEntry& audit) = 0;
+  /// In the order of their names' bytes.
+  virtual Result<std::vector<Account>> Accounts(const AccountRange& range) = 0;
+  virtual Result<uint64_t> AccountCount() = 0;
+  /// Error: kClient no_such_account.
+  virtual Result<Account> FindAccount(const std::string& name) = 0;
+  virtual Result<Account> FindAccountById(const std::string& id) = 0;
+  /// Without `audit` for a hash of the same password. Errors: kClient no_such_account,
+  /// password_changed (it is not the one of before any more).
+  virtual Status ChangePassword(const PasswordChange& change,
+                                const std::optional<AuditEntry>& audit) = 0;
+  /// By another generation. Error: kClient no_such_account.
+  virtual Status EndSessions(const std::string& account, int64_t generation,
+                             const AuditEntry& audit) = 0;
+  /// What the account may do from now on; one a site. Errors: kClient no_such_account,
+  /// no_such_site.
+  virtual Result<Account> ReplaceGrants(const std::string& name,
+                                        const std::vector<AccountGrant>& grants,
+                                        const AuditEntry& audit) = 0;
+  /// As it was. Error: kClient no_such_account.
+  virtual Result<Account> DeleteAccount(const std::string& name, const AuditEntry& audit) = 0;
+  /// Not made durable at once. An account that is not there is none to note.
+  virtual Status NoteSignIn(const std::string& account, WallTime when) = 0;
 
   /// For a change that no event announces (NewEvent::audit is for the others).
   virtual Status AddAudit(const AuditEntry& entry) = 0;

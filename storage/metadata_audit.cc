@@ -5,10 +5,11 @@
 namespace nearside::storage {
 namespace {
 
-/// 1 for changes of sites and tokens, of which there are few and which are asked for long after; 0
-/// for the others.
+/// 1 for changes of sites and tokens, of which there are few and which are asked for long after; 2
+/// for accounts, which anybody who may sign up makes; 0 for the others.
 constexpr std::string_view kKindOfRecord =
-    "(CASE WHEN action LIKE 'site%' OR action LIKE 'token%' THEN 1 ELSE 0 END)";
+    "(CASE WHEN action LIKE 'site%' OR action LIKE 'token%' THEN 1 "
+    "WHEN action LIKE 'account%' THEN 2 ELSE 0 END)";
 
 AuditRecord ReadAuditRow(const SqlRow& row) {
   AuditRecord record;

@@ -79,7 +79,17 @@ constexpr const char* kStep5[] = {
     "CREATE INDEX resumable_uploads_by_expiry ON resumable_uploads (expires)",
 };
 
-constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4, kStep5};
+constexpr const char* kStep6[] = {
+    "CREATE TABLE accounts (id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, "
+    "password TEXT NOT NULL, generation BIGINT NOT NULL, created_by TEXT NOT NULL, "
+    "created BIGINT NOT NULL, password_changed BIGINT NOT NULL, signed_in BIGINT NOT NULL)",
+    "CREATE UNIQUE INDEX accounts_by_name ON accounts (name)",
+    "CREATE TABLE account_grants (account TEXT NOT NULL, site TEXT NOT NULL, "
+    "scopes TEXT NOT NULL, PRIMARY KEY (account, site))",
+    "CREATE INDEX account_grants_by_site ON account_grants (site)",
+};
+
+constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4, kStep5, kStep6};
 constexpr int64_t kVersion = std::size(kSteps);
 
 Result<int64_t> ReadVersion(SqlSession& session) {

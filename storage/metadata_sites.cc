@@ -147,6 +147,7 @@ Result<LogPosition> SqlMetadata::DeleteSiteIn(SqlSession& session, const Site& s
   for (const char* statement :
        {"DELETE FROM assets WHERE release IN (SELECT id FROM releases WHERE site = ?)",
         "DELETE FROM releases WHERE site = ?", "DELETE FROM hosts WHERE site = ?",
+        "DELETE FROM account_grants WHERE site = ?",
         // Nobody finds them any more, and they are the first that expire, with their blobs.
         "UPDATE uploads SET site = '', begun = 0 WHERE site = ?",
         "UPDATE resumable_uploads SET site = '', expires = 0 WHERE site = ?",

@@ -109,6 +109,21 @@ class SqlMetadata final : public Metadata {
   Result<Token> FindToken(const std::string& id) override;
   Result<Token> RevokeToken(const std::string& id, const AuditEntry& audit) override;
   Status NoteTokenUse(const std::string& id, WallTime used) override;
+
+  Result<Account> CreateAccount(const Account& draft, const AuditEntry& audit) override;
+  Result<std::vector<Account>> Accounts(const AccountRange& range) override;
+  Result<uint64_t> AccountCount() override;
+  Result<Account> FindAccount(const std::string& name) override;
+  Result<Account> FindAccountById(const std::string& id) override;
+  Status ChangePassword(const PasswordChange& change,
+                        const std::optional<AuditEntry>& audit) override;
+  Status EndSessions(const std::string& account, int64_t generation,
+                     const AuditEntry& audit) override;
+  Result<Account> ReplaceGrants(const std::string& name, const std::vector<AccountGrant>& grants,
+                                const AuditEntry& audit) override;
+  Result<Account> DeleteAccount(const std::string& name, const AuditEntry& audit) override;
+  Status NoteSignIn(const std::string& account, WallTime when) override;
+
   Status AddAudit(const AuditEntry& entry) override;
   Result<std::vector<AuditRecord>> Audit(const AuditRange& range) override;
 

@@ -496,6 +496,46 @@ TEST_F(CommandLineTest, ATokenIsMadeListedUsedAndRevoked) {
   EXPECT_THAT(Nearside("token list").out, HasSubstr("revoked"));
 }
 
+TEST_F(CommandLineTest, AnAccountIsMadeGrantedListedAndRemoved) {
+  MakeSite();
+  MakeSite("shop", "www.shop.test");
+  const std::string file = dir_.Write("password", "correct horse battery staple\n");
+  const Outcome made = Nearside(
+      "account create Alice@example.org --site demo --scope read,publish "
+      "--password-file " +
+      file);
+  ASSERT_EQ(made.code, 0) << made.errors;
+  EXPECT_EQ(made.out, "account alice@example.org may do read,publish of demo\n");
+  EXPECT_EQ(Nearside("account grant alice@example.org --site shop --scope admin").out,
+            "account alice@example.org may do read,publish of demo; admin of shop\n");
+  EXPECT_EQ(Nearside("account grant alice@example.org --site demo").out,
+            "account alice@example.org may do read of demo; admin of shop\n");
+  EXPECT_EQ(Nearside("account grant alice@example.org --all-sites").out,
+            "account alice@example.org may do read of all; read of demo; admin of shop\n");
+  for (const char* which : {"--all-sites", "--site shop"}) {
+    EXPECT_EQ(Nearside("account withdraw alice@example.org " + std::string(which)).code, 0);
+  }
+  EXPECT_THAT(Nearside("account list").out,
+              ContainsRegex("alice@example.org +read of demo .*auth.token_file +never"));
+  const auto listed = nlohmann::json::parse(Nearside("account list --json").out)["accounts"];
+  ASSERT_EQ(listed.size(), 1u);
+  EXPECT_EQ(listed[0]["name"], "alice@example.org");
+  EXPECT_THAT(Nearside("account password alice@example.org --password-file " + file).out,
+              HasSubstr("has another password"));
+  EXPECT_THAT(Nearside("account sign-out alice@example.org").out,
+              HasSubstr("is signed out everywhere"));
+  EXPECT_EQ(Nearside("account remove alice@example.org").code, 0);
+  const Outcome gone = Nearside("account remove alice@example.org");
+  EXPECT_EQ(gone.code, 1);
+  EXPECT_THAT(gone.errors, HasSubstr("there is no account \"alice@example.org\""));
+  dir_.Write("password", "password");
+  const Outcome weak = Nearside("account create bob --password-file " + file);
+  EXPECT_EQ(weak.code, 1);
+  EXPECT_THAT(weak.errors, HasSubstr("tried first"));
+  EXPECT_EQ(Nearside("account grant bob").code, 2);
+  EXPECT_EQ(Nearside("account grant bob --site demo --all-sites").code, 2);
+}
+
 TEST_F(CommandLineTest, ATokenThatIsNotSavedIsPrintedOnce) {
   const Outcome made = Nearside("token create watch --all-sites --scope read");
   ASSERT_EQ(made.code, 0) << made.errors;

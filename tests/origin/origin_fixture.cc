@@ -14,8 +14,8 @@ OriginSettings OriginTest::Settings(const std::string& more) const {
   const std::string text =
       "[origin]\nname = \"origin-1\"\napi = [\"127.0.0.1:0\"]\n"
       "[storage]\nmetadata = \"sqlite:" +
-      dir_.In("meta.db") + "\"\nblobs = \"file:" + dir_.In("blobs") +
-      "\"\n[auth]\ntoken_file = \"" + dir_.In("admin.token") + "\"\nfleet_token_file = \"" +
+      dir_.In("meta.db") + "\"\nblobs = \"file:" + dir_.In("blobs") + "\"\n" + storage_ +
+      "[auth]\ntoken_file = \"" + dir_.In("admin.token") + "\"\nfleet_token_file = \"" +
       dir_.In("fleet.token") + "\"\n" + more;
   OriginSettings settings;
   const Status read = OriginTable().ReadText(text, "origin.toml", &settings);

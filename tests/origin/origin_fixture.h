@@ -74,6 +74,7 @@ class OriginTest : public testing::Test {
   std::string Position();
 
   nearside::test::TempDir dir_;
+  std::string storage_;  ///< more lines of [storage]
   std::unique_ptr<Node> node_;
   std::unique_ptr<ApiServer> server_;
 };

@@ -7,10 +7,10 @@ namespace {
 
 /// "kind site path release name" of a route, or the reason why there is none.
 std::string Shown(std::string_view path) {
-  constexpr std::string_view kNames[] = {"health",   "asset",   "assets",     "uploads", "upload",
-                                         "releases", "release", "activation", "blob",    "purge",
-                                         "events",   "edges",   "edge",       "sites",   "site",
-                                         "tokens",   "token",   "audit",      "openapi"};
+  constexpr std::string_view kNames[] = {
+      "health",   "asset",  "assets", "uploads",  "upload",  "releases", "release",  "activation",
+      "blob",     "purge",  "events", "edges",    "edge",    "sites",    "site",     "tokens",
+      "token",    "audit",  "accounts", "account", "grants", "password", "sessions", "openapi"};
   const Result<Route> route = ParseRoute(path);
   if (!route) return route.error().reason;
   std::string text(kNames[static_cast<size_t>(route->kind)]);
@@ -48,6 +48,15 @@ TEST(RouteTest, EveryPathHasItsRoute) {
       {"/v1/tokens", "tokens"},
       {"/v1/tokens/0123abc", "token 0123abc"},
       {"/v1/audit", "audit"},
+      {"/v1/accounts", "accounts"},
+      {"/v1/accounts/Alice%40example.org", "account alice@example.org"},
+      {"/v1/accounts/al+ice/grants", "grants al+ice"},
+      {"/v1/accounts/alice/password", "password alice"},
+      {"/v1/accounts/alice/sessions", "sessions alice"},
+      {"/v1/accounts/a", "no_such_route"},
+      {"/v1/accounts/%zz", "no_such_route"},
+      {"/v1/accounts/a%2Fb", "no_such_route"},
+      {"/v1/accounts/alice/sessions/x", "no_such_route"},
       {"/v1/openapi.json", "openapi"},
       {"/v1/tokens/A", "no_such_route"},
       {"/v1/tokens/a/b", "no_such_route"},
@@ -81,7 +90,8 @@ TEST(RouteTest, TheTableHasEveryKindAtItsPlace) {
     EXPECT_EQ(static_cast<size_t>(row.kind), place++);
     std::string path(row.path);
     const std::pair<std::string_view, std::string_view> samples[] = {
-        {"{site}", "demo"}, {"{path}", "a"}, {"{id}", "12"}, {"{sha256}", "ab"}, {"{name}", "e"}};
+        {"{site}", "demo"}, {"{path}", "a"}, {"{id}", "12"},
+        {"{sha256}", "ab"}, {"{name}", "e"}, {"{account}", "al"}};
     for (const auto& [name, sample] : samples) {
       if (const size_t at = path.find(name); at != std::string::npos) {
         path.replace(at, name.size(), sample);

@@ -95,6 +95,18 @@ TEST_F(OriginSettingsTest, EveryMistakeNamesFileLineKeyAndExpectation) {
       {with("file:var/blobs", "var/blobs"), "storage.blobs: expected a URL"},
       {least + "queue = \"lmdb:x\"\n", "unknown key"},
       {least + "[threads]\nuploads = 0\n", "threads.uploads"},
+      {least + "[accounts]\nhosts = [\"account.test\"]\n",
+       "origin.toml:10: accounts.hosts: expected storage.sessions"},
+      {with("[auth]",
+            "sessions = \"lmdb:x\"\n[accounts]\nhosts = [\"account.test\"]\n"
+            "hash_queue = 14\n[auth]"),
+       "accounts.hash_queue: expected hashes and hash_queue together to be less than "
+       "threads.accounts (16)"},
+      {least + "[accounts]\nhosts = [\"Account.test\"]\n", "accounts.hosts: expected a host"},
+      {least + "[accounts]\nhosts = [\"account.test:443\"]\n", "accounts.hosts"},
+      {least + "[accounts]\nsign_up = \"maybe\"\n", "accounts.sign_up"},
+      {least + "[accounts]\ntrusted_proxies = [\"10.0.0.1/8\"]\n",
+       "accounts.trusted_proxies: expected a network"},
       {least + "[limits]\nasset = 7\n", "limits.asset: expected a size"},
       {least + "[events]\nheartbeat = \"5\"\n", "events.heartbeat: expected a duration"},
       {least + "[[listen]]\naddress = \"127.0.0.1:1\"\n",

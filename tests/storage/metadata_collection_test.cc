@@ -274,7 +274,8 @@ TEST_F(MetadataCollectionTest, ADatabaseOfTheThirdVersionIsBroughtUp) {
   {
     auto session = SqlSession::OpenSqlite(dir_.In("state/meta.db"), true).value();
     for (const char* statement :
-         {"ALTER TABLE releases DROP COLUMN past_since", "DROP INDEX blobs_condemned",
+         {"DROP TABLE accounts", "DROP TABLE account_grants",
+          "ALTER TABLE releases DROP COLUMN past_since", "DROP INDEX blobs_condemned",
           "DROP INDEX upload_parts_by_blob", "ALTER TABLE blobs DROP COLUMN condemned",
           "DROP TABLE resumable_uploads", "UPDATE schema_version SET version = 3"}) {
       ASSERT_TRUE(session->Run(statement)) << statement;

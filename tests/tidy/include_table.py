@@ -32,6 +32,7 @@ HOMES = {
     "Poco/Net/HTTPRequestHandler": {"origin"},
     "maxminddb": {"geodns"},
     "ares": {"net"},
+    "sodium": {"origin/password_hasher.cc"},
     "brotli/": {"edge/content_coding.cc"},
     "zlib.h": {"edge/content_coding.cc"},
     "zstd.h": {"edge/content_coding.cc"},

@@ -1,0 +1,548 @@
+#include "origin/account_service.h"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "http/uri.h"
+#include "tests/origin/origin_fixture.h"
+
+namespace nearside::origin::test {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr const char* kPassword = "correct horse battery staple";
+constexpr const char* kOther = "another long password";
+constexpr const char* kHost = "account.test";
+constexpr const char* kQuick = "hash_memory = \"8KiB\"\nhash_passes = 1\nfailures = 3\n";
+
+using FormFields = std::vector<std::pair<std::string, std::string>>;
+
+class AccountServiceTest : public OriginTest {
+ protected:
+  void SetUp() override {
+    storage_ = "sessions = \"lmdb:" + dir_.In("sessions") + "\"\n";
+    StartPages();
+    MakeSite();
+    MakeSite("other", "www.other.test");
+  }
+  void StartPages(const std::string& more = "") {
+    Start("[accounts]\nhosts = [\"account.test\"]\n" + std::string(kQuick) + more);
+  }
+  void RestartPages(const std::string& more) {
+    Stop();
+    StartPages(more);
+  }
+  void Make(const std::string& name, const std::vector<storage::AccountGrant>& grants = {}) {
+    const auto made =
+        node_->accounts.Create({name, kPassword}, grants, "admin", {.action = "account_created"});
+    ASSERT_TRUE(made) << made.error().ToString();
+  }
+  uint16_t port_of_origin() const { return port(); }
+
+  /// A browser as far as these pages want one: cookies, forms with what was in them, and where it
+  /// comes from. An edge stands between.
+  class Browser {
+   public:
+    explicit Browser(AccountServiceTest& test, std::string address = "192.0.2.1")
+        : test_(test), address_(std::move(address)) {}
+
+    Reply Get(const std::string& path) { return Send("GET " + path, "", ""); }
+    /// What the page's form would send: its token, and `fields`.
+    Reply Submit(const std::string& page, const std::string& action, const FormFields& fields) {
+      Get(page);
+      return Post(action, fields);
+    }
+    /// With the token of the last page.
+    Reply Post(const std::string& action, const FormFields& fields) {
+      FormFields all = {{"form_token", token_}};
+      all.insert(all.end(), fields.begin(), fields.end());
+      return Send("POST " + action,
+                  "origin: https://account.test\r\nsec-fetch-site: same-origin\r\n", Encoded(all));
+    }
+    Reply Send(const std::string& line, const std::string& fields, const std::string& content,
+               const std::string& type = "application/x-www-form-urlencoded") {
+      std::string cookies;
+      for (const auto& [name, value] : cookies_) {
+        cookies += (cookies.empty() ? "" : "; ") + name + "=" + value;
+      }
+      std::string head = "x-forwarded-for: " + address_ + "\r\nx-forwarded-proto: https\r\n" +
+                         "user-agent: test browser\r\n" + fields;
+      if (!cookies.empty()) head += "cookie: " + cookies + "\r\n";
+      if (!content.empty()) head += "content-type: " + type + "\r\n";
+      const Reply reply =
+          nearside::test::Ask(test_.port_of_origin(), Text(line, head, content, kHost));
+      Keep(reply);
+      return reply;
+    }
+    Reply SignIn(const std::string& name, const std::string& password = kPassword) {
+      return Submit("/account/sign-in", "/account/sign-in",
+                    {{"name", name}, {"password", password}});
+    }
+    static std::string Encoded(const FormFields& fields) {
+      std::string text;
+      for (const auto& [name, value] : fields) {
+        text += (text.empty() ? "" : "&") + name + "=" + http::PercentEncode(value);
+      }
+      return text;
+    }
+    std::string cookie(const std::string& name) const {
+      const auto found = cookies_.find(name);
+      return found == cookies_.end() ? "" : found->second;
+    }
+    std::string session() const { return cookie("__Host-nearside-session"); }
+    const std::string& token() const { return token_; }
+    void set_cookie(const std::string& name, const std::string& value) { cookies_[name] = value; }
+    void set_token(const std::string& token) { token_ = token; }
+
+   private:
+    void Keep(const Reply& reply) {
+      const std::string set = reply.Field("set-cookie");
+      if (!set.empty()) {
+        const std::string pair = set.substr(0, set.find(';'));
+        const std::string name = pair.substr(0, pair.find('='));
+        const std::string value = pair.substr(pair.find('=') + 1);
+        if (set.find("Max-Age=0") != std::string::npos) {
+          cookies_.erase(name);
+        } else {
+          cookies_[name] = value;
+        }
+      }
+      constexpr std::string_view kField = "name=\"form_token\" value=\"";
+      const size_t at = reply.body.find(kField);
+      if (at == std::string::npos) return;
+      const size_t begin = at + kField.size();
+      token_ = reply.body.substr(begin, reply.body.find('"', begin) - begin);
+    }
+
+    AccountServiceTest& test_;
+    const std::string address_;
+    std::map<std::string, std::string> cookies_;
+    std::string token_;
+  };
+
+  std::vector<std::string> Actions() {
+    std::vector<std::string> shown;
+    const auto records = node_->metadata->Audit({}).value();
+    for (const auto& record : records) {
+      shown.push_back(record.entry.action + " " + record.entry.name + " " + record.entry.client);
+    }
+    return shown;
+  }
+};
+
+void ExpectRedirect(const Reply& reply, const std::string& to) {
+  EXPECT_EQ(reply.status, 303) << reply.body;
+  EXPECT_EQ(reply.Field("location"), to);
+}
+
+TEST_F(AccountServiceTest, WhoSignsInSeesTheAccountAndSignsOut) {
+  Make("alice", {{"demo", {"read"}}});
+  Browser browser(*this);
+  ExpectRedirect(browser.Get("/"), "/account");
+  ExpectRedirect(browser.Get("/account"), "/account/sign-in");
+  ExpectRedirect(browser.SignIn("Alice"), "/account");
+  const Reply page = browser.Get("/account");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.Field("content-type"), "text/html; charset=utf-8");
+  EXPECT_THAT(page.body, HasSubstr("<span>alice</span>"));
+  EXPECT_THAT(page.body, HasSubstr("/account/sites/demo"));
+  EXPECT_THAT(page.body, Not(HasSubstr("/account/sites/other")));
+  EXPECT_THAT(page.body, HasSubstr("test browser"));
+  EXPECT_THAT(page.body, HasSubstr("192.0.2.1"));
+  EXPECT_THAT(page.body, HasSubstr("this browser"));
+  ExpectRedirect(browser.Get("/account/sign-in"), "/account");
+  const std::string session = browser.session();
+  ExpectRedirect(browser.Post("/account/sign-out", {}), "/account/sign-in");
+  EXPECT_EQ(browser.session(), "");
+  browser.set_cookie("__Host-nearside-session", session);
+  ExpectRedirect(browser.Get("/account"), "/account/sign-in");
+}
+
+TEST_F(AccountServiceTest, CookiesAndFieldsKeepPagesPrivate) {
+  Make("alice");
+  Browser browser(*this);
+  const Reply form = browser.Get("/account/sign-in");
+  EXPECT_EQ(form.Field("set-cookie"),
+            "__Host-nearside-form=" + browser.cookie("__Host-nearside-form") +
+                "; Path=/; HttpOnly; SameSite=Lax; Secure");
+  EXPECT_EQ(browser.Get("/account/sign-in").Field("set-cookie"), "");  // it has one
+  const Reply done = browser.SignIn("alice");
+  EXPECT_EQ(done.Field("set-cookie"), "__Host-nearside-session=" + browser.session() +
+                                          "; Path=/; HttpOnly; SameSite=Lax; Secure; "
+                                          "Max-Age=2592000");
+  EXPECT_TRUE(storage::IsSessionId(browser.session()));
+  for (const Reply& reply : {form, done, browser.Get("/account"), browser.Get("/account/none"),
+                             browser.Get("/account/password")}) {
+    EXPECT_EQ(reply.Field("cache-control"), "no-store, private");
+    EXPECT_EQ(reply.Field("vary"), "cookie");
+    EXPECT_THAT(reply.Field("content-security-policy"), StartsWith("default-src 'none'; "));
+    EXPECT_EQ(reply.Field("x-content-type-options"), "nosniff");
+    EXPECT_EQ(reply.Field("x-frame-options"), "DENY");
+    EXPECT_EQ(reply.Field("referrer-policy"), "same-origin");
+  }
+  const Reply style = browser.Get("/account/style.css");
+  EXPECT_EQ(style.status, 200);
+  EXPECT_EQ(style.Field("content-type"), "text/css; charset=utf-8");
+  EXPECT_EQ(style.Field("cache-control"), "public, max-age=300");
+  EXPECT_EQ(style.Field("set-cookie"), "");
+}
+
+TEST_F(AccountServiceTest, AWrongPasswordIsSaidInOneWay) {
+  Make("alice");
+  Browser browser(*this);
+  const Reply wrong = browser.SignIn("alice", kOther);
+  EXPECT_EQ(wrong.status, 403);
+  EXPECT_THAT(wrong.body, HasSubstr("Name or password is wrong."));
+  EXPECT_THAT(wrong.body, HasSubstr("value=\"alice\""));
+  EXPECT_THAT(wrong.body, Not(HasSubstr(kOther)));
+  Reply unknown = browser.SignIn("blice", kOther);
+  unknown.body.replace(unknown.body.find("blice"), 5, "alice");
+  EXPECT_EQ(unknown.status, wrong.status);
+  EXPECT_EQ(unknown.body, wrong.body);
+  EXPECT_EQ(browser.session(), "");
+  EXPECT_EQ(browser.SignIn("alice", kOther).status, 403);
+  const Reply locked = browser.SignIn("alice");
+  EXPECT_EQ(locked.status, 429);
+  EXPECT_GT(std::stoi(locked.Field("retry-after")), 100);
+  EXPECT_EQ(browser.session(), "");
+  // Guesses came for this name, too; another address and another name are let in.
+  Make("carol");
+  Browser other(*this, "192.0.2.2");
+  ExpectRedirect(other.SignIn("carol"), "/account");
+}
+
+TEST_F(AccountServiceTest, FormsOfOthersAreRefused) {
+  Make("alice", {{"demo", {"read", "publish", "admin"}}});
+  Browser browser(*this);
+  ExpectRedirect(browser.SignIn("alice"), "/account");
+  browser.Get("/account");
+  const std::string token = browser.token();
+  const std::string form = "form_token=" + token;
+  const auto status = [&](const std::string& action, const std::string& fields,
+                          const std::string& content) {
+    return browser.Send("POST " + action, fields, content).status;
+  };
+  Browser mallory(*this);
+  Make("mallory");
+  ExpectRedirect(mallory.SignIn("mallory"), "/account");
+  mallory.Get("/account");
+  for (const char* action : {"/account/sign-out", "/account/sign-out-everywhere",
+                             "/account/password", "/account/sites/demo/activate",
+                             "/account/sites/demo/tokens", "/account/sites/demo/tokens/revoke"}) {
+    EXPECT_EQ(status(action, "", "x=y"), 403) << action;
+    EXPECT_EQ(status(action, "", "form_token="), 403) << action;
+    EXPECT_EQ(status(action, "", "form_token=" + mallory.token()), 403) << action;
+    EXPECT_EQ(status(action, "origin: https://evil.test\r\n", form), 403) << action;
+    EXPECT_EQ(status(action, "origin: null\r\n", form), 403) << action;
+    EXPECT_EQ(status(action, "sec-fetch-site: cross-site\r\n", form), 403) << action;
+    EXPECT_EQ(status(action, "sec-fetch-site: same-site\r\n", form), 403) << action;
+    EXPECT_EQ(browser.Send("POST " + std::string(action), "", form, "text/plain").status, 415);
+    EXPECT_EQ(browser.Send("GET " + std::string(action) + "?" + form, "", "").status / 100 == 3,
+              false)
+        << action;
+  }
+  EXPECT_EQ(browser.Get("/account").status, 200);
+  EXPECT_TRUE(node_->metadata->Tokens().value().empty());
+  // The token of the form to sign in is none of the session's.
+  browser.set_cookie("__Host-nearside-session", "");
+  browser.Get("/account/sign-in");
+  const std::string before = browser.token();
+  ExpectRedirect(browser.SignIn("alice"), "/account");
+  browser.set_token(before);
+  EXPECT_EQ(browser.Post("/account/sign-out", {}).status, 403);
+}
+
+TEST_F(AccountServiceTest, NobodyIsSignedInByAFormFromElsewhere) {
+  Make("mallory");
+  const std::string fields = "name=mallory&password=correct+horse+battery+staple";
+  Browser victim(*this);
+  EXPECT_EQ(victim.Send("POST /account/sign-in", "", fields).status, 403);
+  Browser mallory(*this);
+  mallory.Get("/account/sign-in");
+  const std::string form = "form_token=" + mallory.token() + "&" + fields;
+  EXPECT_EQ(victim.Send("POST /account/sign-in", "", form).status, 403);
+  victim.Get("/account/sign-in");
+  EXPECT_EQ(victim.Send("POST /account/sign-in", "", form).status, 403);
+  EXPECT_EQ(victim
+                .Send("POST /account/sign-in", "origin: https://evil.test\r\n",
+                      "form_token=" + victim.token() + "&" + fields)
+                .status,
+            403);
+  EXPECT_EQ(victim.session(), "");
+  ExpectRedirect(victim.SignIn("mallory"), "/account");
+}
+
+TEST_F(AccountServiceTest, ASessionGetsANewIdWhenSomebodySignsIn) {
+  Make("alice");
+  Make("bob");
+  Browser browser(*this);
+  browser.set_cookie("__Host-nearside-session", storage::RandomSessionId());
+  const std::string planted = browser.session();
+  ExpectRedirect(browser.SignIn("alice"), "/account");
+  EXPECT_NE(browser.session(), planted);
+  const std::string of_alice = browser.session();
+  browser.Get("/account");
+  ExpectRedirect(browser.Post("/account/sign-in", {{"name", "bob"}, {"password", kPassword}}),
+                 "/account");
+  EXPECT_THAT(browser.Get("/account").body, HasSubstr("<span>bob</span>"));
+  EXPECT_FALSE(node_->accounts.Find(of_alice).value());
+}
+
+TEST_F(AccountServiceTest, TwoCookiesOfOneNameAreNone) {
+  Make("alice");
+  Browser browser(*this);
+  ExpectRedirect(browser.SignIn("alice"), "/account");
+  const Reply reply = browser.Send(
+      "GET /account", "cookie: __Host-nearside-session=" + storage::RandomSessionId() + "\r\n", "");
+  ExpectRedirect(reply, "/account/sign-in");
+}
+
+TEST_F(AccountServiceTest, SigningOutEverywhereEndsEveryBrowser) {
+  Make("alice");
+  Browser here(*this);
+  Browser there(*this, "192.0.2.2");
+  ExpectRedirect(here.SignIn("alice"), "/account");
+  ExpectRedirect(there.SignIn("alice"), "/account");
+  here.Get("/account");
+  ExpectRedirect(here.Post("/account/sign-out-everywhere", {}), "/account/sign-in");
+  ExpectRedirect(there.Get("/account"), "/account/sign-in");
+  EXPECT_THAT(Actions(), Contains("account_signed_out_everywhere account:alice 192.0.2.1"));
+}
+
+TEST_F(AccountServiceTest, APasswordIsChangedByWhoKnowsThePresentOne) {
+  Make("alice");
+  Browser here(*this);
+  Browser there(*this, "192.0.2.2");
+  ExpectRedirect(here.SignIn("alice"), "/account");
+  ExpectRedirect(there.SignIn("alice"), "/account");
+  const std::string before = here.session();
+  const auto change = [&](const std::string& present, const std::string& fresh) {
+    return here.Submit("/account/password", "/account/password",
+                       {{"password", present}, {"new_password", fresh}});
+  };
+  const Reply wrong = change(kOther, "a third password");
+  EXPECT_EQ(wrong.status, 403);
+  EXPECT_THAT(wrong.body, HasSubstr("The present password is wrong."));
+  const Reply weak = change(kPassword, "password");
+  EXPECT_EQ(weak.status, 422);
+  EXPECT_THAT(weak.body, HasSubstr("tried first"));
+  EXPECT_EQ(there.Get("/account").status, 200);
+  ExpectRedirect(change(kPassword, kOther), "/account");
+  EXPECT_NE(here.session(), before);
+  EXPECT_EQ(here.Get("/account").status, 200);
+  ExpectRedirect(there.Get("/account"), "/account/sign-in");
+  ExpectRedirect(there.SignIn("alice", kOther), "/account");
+}
+
+TEST_F(AccountServiceTest, SigningUpIsOffUnlessItIsOpen) {
+  Browser browser(*this);
+  EXPECT_EQ(browser.Get("/account/sign-up").status, 404);
+  EXPECT_THAT(browser.Get("/account/sign-in").body, Not(HasSubstr("sign-up")));
+  EXPECT_EQ(browser.Post("/account/sign-up", {{"name", "eve"}, {"new_password", kPassword}}).status,
+            404);
+  RestartPages("sign_up = \"open\"\n");
+  Browser eve(*this);
+  const auto sign_up = [&](const std::string& name, const std::string& password) {
+    return eve.Submit("/account/sign-up", "/account/sign-up",
+                      {{"name", name}, {"new_password", password}});
+  };
+  EXPECT_EQ(sign_up("eve", "password").status, 422);
+  EXPECT_EQ(sign_up("e e", kPassword).status, 422);
+  ExpectRedirect(sign_up("eve", kPassword), "/account");
+  const Reply page = eve.Get("/account");
+  EXPECT_THAT(page.body, HasSubstr("<span>eve</span>"));
+  EXPECT_THAT(page.body, HasSubstr("No site yet"));
+  EXPECT_EQ(eve.Get("/account/sites/demo").status, 404);
+  EXPECT_EQ(eve.Post("/account/sign-up", {{"name", "eve"}, {"new_password", kPassword}}).status,
+            409);
+}
+
+TEST_F(AccountServiceTest, ASiteShowsItsReleasesAndIsRolledBack) {
+  const std::string first = Publish({{"index.html", "one"}});
+  const std::string second = Publish({{"index.html", "two"}});
+  Make("alice", {{"demo", {"read", "publish"}}});
+  Make("reader", {{"demo", {"read"}}});
+  Browser browser(*this);
+  ExpectRedirect(browser.SignIn("alice"), "/account");
+  const Reply page = browser.Get("/account/sites/demo");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(page.body, HasSubstr("Roll back to release " + first + "\""));
+  EXPECT_THAT(page.body, Not(HasSubstr("Roll back to release " + second + "\"")));
+  EXPECT_THAT(page.body, Not(HasSubstr("Tokens")));
+  ExpectRedirect(browser.Post("/account/sites/demo/activate", {{"release", first}}),
+                 "/account/sites/demo");
+  EXPECT_EQ(Visit("/").body, "one");
+  EXPECT_THAT(Actions(), Contains("release_activated account:alice 192.0.2.1"));
+  for (const char* release : {"999", "x", "", "../1", "1/activate?x="}) {
+    browser.Get("/account/sites/demo");
+    const Reply refused = browser.Post("/account/sites/demo/activate", {{"release", release}});
+    EXPECT_GE(refused.status, 400) << release;
+    EXPECT_THAT(refused.body, HasSubstr("role=\"alert\"")) << release;
+  }
+  Browser reader(*this);
+  ExpectRedirect(reader.SignIn("reader"), "/account");
+  EXPECT_THAT(reader.Get("/account/sites/demo").body, Not(HasSubstr("Roll back")));
+  EXPECT_EQ(reader.Post("/account/sites/demo/activate", {{"release", second}}).status, 403);
+  EXPECT_EQ(Visit("/").body, "one");
+}
+
+TEST_F(AccountServiceTest, ASiteThatOneMayNotSeeIsAsOneThatIsNot) {
+  Make("alice", {{"demo", {"read", "publish", "purge", "admin"}}});
+  Browser browser(*this);
+  ExpectRedirect(browser.SignIn("alice"), "/account");
+  browser.Get("/account");
+  const Reply none = browser.Get("/account/sites/none");
+  for (const char* path : {"/account/sites/other", "/account/sites/", "/account/sites/%",
+                           "/account/sites/demo/none", "/account/none", "/other"}) {
+    const Reply reply = browser.Get(path);
+    EXPECT_EQ(reply.status, 404) << path;
+    EXPECT_EQ(reply.body, none.body) << path;
+  }
+  for (const char* action : {"activate", "tokens", "tokens/revoke"}) {
+    EXPECT_EQ(
+        browser.Post("/account/sites/other/" + std::string(action), {{"release", "1"}}).status, 404)
+        << action;
+  }
+  EXPECT_EQ(browser.Get("/account/sites/demo/activate").status, 405);
+  EXPECT_EQ(browser.Send("DELETE /account", "", "").Field("allow"), "GET, HEAD, POST");
+}
+
+TEST_F(AccountServiceTest, AnAdminOfASiteMakesAndRevokesItsTokens) {
+  Make("alice", {{"demo", {"admin"}}});
+  Browser browser(*this);
+  ExpectRedirect(browser.SignIn("alice"), "/account");
+  browser.Get("/account/sites/demo");
+  const Reply made = browser.Post(
+      "/account/sites/demo/tokens",
+      {{"name", "ci <1>"}, {"scope_read", "on"}, {"scope_publish", "on"}, {"expires", "30d"}});
+  EXPECT_EQ(made.status, 200) << made.body;
+  EXPECT_THAT(made.body, HasSubstr("ci &lt;1&gt;"));
+  const storage::Token token = node_->metadata->Tokens().value().at(0);
+  EXPECT_EQ(token.site, "demo");
+  EXPECT_EQ(token.created_by, "account:alice");
+  EXPECT_THAT(token.scopes, testing::ElementsAre("read", "publish"));
+  const size_t at = made.body.find("nst_" + token.id);
+  ASSERT_NE(at, std::string::npos);
+  const std::string secret = made.body.substr(at, made.body.find('<', at) - at);
+  EXPECT_EQ(Request("GET /v1/sites/demo", "authorization: Bearer " + secret + "\r\n").status, 200);
+  const Reply again = browser.Get("/account/sites/demo");
+  EXPECT_THAT(again.body, HasSubstr(token.id));
+  EXPECT_THAT(again.body, Not(HasSubstr("nst_")));
+  for (const FormFields& fields :
+       {FormFields{{"name", "none"}}, FormFields{{"name", ""}, {"scope_read", "on"}},
+        FormFields{{"name", "x"}, {"scope_read", "on"}, {"expires", "soon"}}}) {
+    EXPECT_EQ(browser.Post("/account/sites/demo/tokens", fields).status, 422);
+  }
+  ExpectRedirect(browser.Post("/account/sites/demo/tokens/revoke", {{"token", token.id}}),
+                 "/account/sites/demo");
+  EXPECT_EQ(Reason(Request("GET /v1/sites/demo", "authorization: Bearer " + secret + "\r\n")),
+            "token_revoked");
+  // Another site's is not theirs.
+  const nlohmann::json others =
+      Json(Admin("POST /v1/tokens", R"({"name":"x","site":"other","scopes":["read"]})"));
+  EXPECT_EQ(
+      browser
+          .Post("/account/sites/demo/tokens/revoke", {{"token", others["id"].get<std::string>()}})
+          .status,
+      403);
+  EXPECT_FALSE(node_->metadata->FindToken(others["id"])->is_revoked());
+}
+
+TEST_F(AccountServiceTest, WhoComesWhenTooManyPasswordsAreCheckedIsToldWhen) {
+  // So slow that the second comes while the first is checked.
+  RestartPages("");
+  Make("alice");
+  Stop();
+  Start(
+      "[accounts]\nhosts = [\"account.test\"]\nhash_memory = \"64MiB\"\nhash_passes = 20\n"
+      "hashes = 1\nhash_queue = 0\n");
+  std::atomic<int> done{0};
+  const auto metric = [this](const std::string& line) {
+    metrics::Registry registry;
+    server_->ExportMetrics(registry);
+    return registry.Expose().find(line) != std::string::npos;
+  };
+  std::thread first([&] {
+    // A name that nobody has is hashed for as long as the settings say.
+    if (Browser(*this, "192.0.2.9").SignIn("nobody", kOther).status == 403) ++done;
+  });
+  while (!metric("nearside_origin_password_hashes_total 1\n")) std::this_thread::yield();
+  Browser second(*this);
+  const Reply busy = second.SignIn("alice");
+  EXPECT_EQ(busy.status, 503);
+  EXPECT_EQ(busy.Field("retry-after"), "1");
+  EXPECT_EQ(second.Get("/account/sign-in").status, 200);  // pages go on
+  EXPECT_EQ(done.load(), 0);
+  first.join();
+  EXPECT_EQ(done.load(), 1);
+  EXPECT_TRUE(metric("nearside_origin_sign_ins_total{result=\"busy\"} 1\n"));
+  EXPECT_TRUE(metric("nearside_origin_password_hashes_refused_total 1\n"));
+}
+
+TEST_F(AccountServiceTest, WithoutTlsNothingIsShownUnlessItIsDevelopment) {
+  Make("alice");
+  const Reply plain = nearside::test::Ask(port(), Text("GET /account/sign-in", "", "", kHost));
+  EXPECT_EQ(plain.status, 403);
+  EXPECT_THAT(plain.body, HasSubstr("https"));
+  EXPECT_EQ(plain.Field("set-cookie"), "");
+  RestartPages("secure = false\n");
+  const Reply form = nearside::test::Ask(port(), Text("GET /account/sign-in", "", "", kHost));
+  EXPECT_EQ(form.status, 200);
+  EXPECT_THAT(form.Field("set-cookie"), StartsWith("nearside-form="));
+  EXPECT_THAT(form.Field("set-cookie"), Not(HasSubstr("Secure")));
+}
+
+TEST_F(AccountServiceTest, WhoIsNotTrustedSaysNothingOfOthers) {
+  RestartPages("trusted_proxies = []\n");
+  Browser browser(*this);
+  EXPECT_EQ(browser.Get("/account/sign-in").status, 403);  // it only says that it came by https
+}
+
+TEST_F(AccountServiceTest, BadFormsAreRefused) {
+  Make("alice");
+  Browser browser(*this);
+  browser.Get("/account/sign-in");
+  const std::string token = "form_token=" + browser.token();
+  EXPECT_EQ(browser.Send("POST /account/sign-in", "", token + "&name=%zz").status, 400);
+  EXPECT_EQ(browser.Send("POST /account/sign-in", "", token + "&name=a&name=b").status, 400);
+  EXPECT_EQ(
+      browser.Send("POST /account/sign-in", "", token + "&x=" + std::string(20'000, 'x')).status,
+      413);
+  EXPECT_EQ(browser.Send("POST /account/sign-in", "", "{}", "application/json").status, 415);
+}
+
+TEST_F(AccountServiceTest, ASessionThatHasEndedLeadsToSigningIn) {
+  RestartPages("session_idle = \"1s\"\n");
+  Make("alice");
+  Browser browser(*this);
+  ExpectRedirect(browser.SignIn("alice"), "/account");
+  browser.Get("/account");
+  const auto signed_in = [&] { return node_->accounts.Find(browser.session()).value(); };
+  ASSERT_TRUE(signed_in());
+  ASSERT_TRUE(node_->metadata->EndSessions(signed_in()->account.id, 1, {.action = "x"}));
+  ExpectRedirect(browser.Post("/account/sign-out-everywhere", {}), "/account/sign-in");
+}
+
+TEST_F(AccountServiceTest, TheHostIsThePagesAlone) {
+  EXPECT_EQ(Reason(Admin("POST /v1/sites", R"({"name":"evil","hosts":["account.test"]})")),
+            "bad_site");
+  Browser browser(*this);
+  EXPECT_EQ(browser.Get("/v1/sites").status, 404);
+  EXPECT_EQ(browser.Get("/healthz").body, "ok\n");
+  EXPECT_EQ(Request("GET /account", "").status, 403);  // a bucket of S3 like any other path
+  EXPECT_EQ(Visit("/account").status, 404);
+  metrics::Registry registry;
+  server_->ExportMetrics(registry);
+  EXPECT_THAT(registry.Expose(),
+              HasSubstr("nearside_origin_requests_total{kind=\"account\",status=\"4xx\"} 1\n"));
+}
+
+}  // namespace
+}  // namespace nearside::origin::test
