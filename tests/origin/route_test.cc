@@ -8,9 +8,9 @@ namespace {
 /// "kind site path release name" of a route, or the reason why there is none.
 std::string Shown(std::string_view path) {
   constexpr std::string_view kNames[] = {
-      "health",   "asset",  "assets", "uploads",  "upload",  "releases", "release",  "activation",
-      "blob",     "purge",  "events", "edges",    "edge",    "sites",    "site",     "tokens",
-      "token",    "audit",  "accounts", "account", "grants", "password", "sessions", "openapi"};
+      "health", "asset", "assets",   "uploads", "upload", "releases", "release",  "activation",
+      "blob",   "purge", "events",   "edges",   "edge",   "sites",    "site",     "tokens",
+      "token",  "audit", "accounts", "account", "grants", "password", "sessions", "openapi"};
   const Result<Route> route = ParseRoute(path);
   if (!route) return route.error().reason;
   std::string text(kNames[static_cast<size_t>(route->kind)]);
