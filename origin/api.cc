@@ -116,6 +116,8 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request) {
       return GetRelease(route);
     case RouteKind::kActivation:
       return Activate(route, request);
+    case RouteKind::kContent:
+      return ListContent(route, request);
     case RouteKind::kBlob:
       return reads ? GetBlob(route, request) : PutBlob(route, request);
     case RouteKind::kPurge:
@@ -138,6 +140,10 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request) {
       return reads ? GetToken(route, request) : RevokeToken(route, request);
     case RouteKind::kAudit:
       return ListAudit(request);
+    case RouteKind::kReceipts:
+      return ListReceipts(request);
+    case RouteKind::kReceipt:
+      return GetReceipt(route, request);
     case RouteKind::kOpenApi:
       return JsonAnswer(200, OpenApiDocument());
   }

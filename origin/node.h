@@ -9,6 +9,7 @@
 #include "origin/access.h"
 #include "origin/access_log.h"
 #include "origin/fleet.h"
+#include "origin/proofs.h"
 #include "origin/settings.h"
 #include "origin/site_table.h"
 #include "runtime/metrics.h"
@@ -56,6 +57,7 @@ struct Node {
   const std::unique_ptr<storage::BlobStore> blobs;
   SiteTable sites;
   Fleet fleet;
+  Proofs proofs;
   Access access;
   AccessLog access_log;
   NodeCounters counters;

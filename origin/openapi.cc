@@ -43,6 +43,8 @@ constexpr Operation kOperations[] = {
     {RouteKind::kRelease, "GET", "getRelease", "One, with what is still missing", 200, "Release"},
     {RouteKind::kActivation, "POST", "activateRelease", "The switch; an older one is a rollback",
      200, "Receipt", "", "wait"},
+    {RouteKind::kContent, "GET", "listContent", "What visitors get, URL by URL, with SHA-256", 200,
+     "Content", "", "since after limit edge"},
     {RouteKind::kBlob, "GET", "getBlob", "A content by its SHA-256", 200, kBytes},
     {RouteKind::kBlob, "PUT", "putBlob", "Uploads a content; 200 when it was there", 201, "Blob",
      kBytes},
@@ -70,6 +72,10 @@ constexpr Operation kOperations[] = {
     {RouteKind::kToken, "DELETE", "revokeToken", "From now on it opens nothing", 200, "Token"},
     {RouteKind::kAudit, "GET", "listAudit", "Who changed what; without after, the newest", 200,
      "Audit", "", "after limit site"},
+    {RouteKind::kReceipts, "GET", "listReceipts", "Releases that were made active, newest first",
+     200, "PublishReceipts", "", "limit site"},
+    {RouteKind::kReceipt, "GET", "getReceipt", "What each edge has proved of a release", 200,
+     "PublishReceipt"},
 };
 
 struct QueryParameter {
@@ -79,9 +85,11 @@ struct QueryParameter {
 };
 constexpr QueryParameter kQuery[] = {
     {"after", "string", "What comes behind this one"},
+    {"edge", "string", "Tell whether this edge has proved the newest switch"},
     {"epoch", "integer", "The log that after is of"},
     {"limit", "integer", "At most so many"},
     {"prefix", "string", "Only paths that begin so"},
+    {"since", "string", "Only what differs from this release, or from the previous one"},
     {"site", "string", "Only of this site"},
     {"wait", "string", "How long to wait for the edges, as 2s; 60s at most"},
 };

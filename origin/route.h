@@ -22,6 +22,7 @@ enum class RouteKind {
   kReleases,    ///< /v1/sites/{site}/releases
   kRelease,     ///< /v1/sites/{site}/releases/{id}
   kActivation,  ///< /v1/sites/{site}/releases/{id}/activate
+  kContent,     ///< /v1/sites/{site}/releases/{id}/content
   kBlob,        ///< /v1/blobs/{sha256}
   kPurge,       ///< /v1/purge
   kEvents,      ///< /v1/events
@@ -32,6 +33,8 @@ enum class RouteKind {
   kTokens,      ///< /v1/tokens
   kToken,       ///< /v1/tokens/{id}
   kAudit,       ///< /v1/audit
+  kReceipts,    ///< /v1/receipts
+  kReceipt,     ///< /v1/receipts/{id}
   kOpenApi,     ///< /v1/openapi.json
 };
 
@@ -47,8 +50,9 @@ std::span<const RouteRow> Routes();
 struct Route {
   RouteKind kind = RouteKind::kHealth;
   std::string site;
-  std::string path;  ///< of an asset, decoded
-  storage::ReleaseId release = storage::kNoRelease;
+  std::string path;                                  ///< of an asset, decoded
+  storage::ReleaseId release = storage::kNoRelease;  ///< kNoRelease in kContent: the active one
+  int64_t receipt = 0;
   std::string name;  ///< of an edge; a blob's digits; a token's id
 };
 

@@ -149,7 +149,8 @@ Result<LogPosition> SqlMetadata::DeleteSiteIn(SqlSession& session, const Site& s
         "DELETE FROM releases WHERE site = ?", "DELETE FROM hosts WHERE site = ?",
         // Nobody finds them any more, and they are the first that expire, with their blobs.
         "UPDATE uploads SET site = '', begun = 0 WHERE site = ?",
-        "DELETE FROM sites WHERE name = ?"}) {
+        "DELETE FROM receipt_edges WHERE receipt IN (SELECT id FROM receipts WHERE site = ?)",
+        "DELETE FROM receipts WHERE site = ?", "DELETE FROM sites WHERE name = ?"}) {
     if (Status ran = session.Run(statement, which); !ran) {
       return unexpected(std::move(ran.error()));
     }

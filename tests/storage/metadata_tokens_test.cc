@@ -214,7 +214,9 @@ TEST_F(MetadataTokensTest, ADatabaseOfTheFirstVersionIsBroughtUp) {
          {"DROP TABLE tokens", "DROP TABLE audit", "ALTER TABLE log DROP COLUMN tokens",
           "DROP TABLE uploads", "DROP TABLE upload_parts", "ALTER TABLE assets DROP COLUMN notes",
           "ALTER TABLE releases DROP COLUMN past_since", "DROP INDEX blobs_condemned",
-          "ALTER TABLE blobs DROP COLUMN condemned", "UPDATE schema_version SET version = 1"}) {
+          "ALTER TABLE blobs DROP COLUMN condemned", "DROP TABLE receipts",
+          "DROP TABLE receipt_edges", "ALTER TABLE log DROP COLUMN last_receipt",
+          "UPDATE schema_version SET version = 1"}) {
       ASSERT_TRUE(session->Run(statement)) << statement;
     }
   }
