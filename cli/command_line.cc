@@ -16,6 +16,7 @@
 #include "cli/explain_dns.h"
 #include "cli/publish.h"
 #include "cli/purge.h"
+#include "cli/receipt.h"
 #include "cli/releases.h"
 #include "cli/reload.h"
 #include "cli/rollback.h"
@@ -60,7 +61,17 @@ constexpr const char* kPublishExamples = R"(Examples:
 
 Hidden files are left out (but for .well-known). Symbolic links that leave the folder are refused.
 Only contents that the origin lacks are sent. The switch is one step: a visitor gets the whole old or
-the whole new release. Files with a hash in their names stay reachable for a few releases.)";
+the whole new release. Files with a hash in their names stay reachable for a few releases. Afterwards
+each edge asks itself for every URL that changed; the table tells who serves what the origin has, by
+SHA-256, and is kept: nearside receipt ID. Exits 3 unless all have proved it.)";
+
+constexpr const char* kReceiptExamples = R"(Examples:
+  nearside receipt 12            # the table that publish printed, as it is now
+  nearside receipt --site demo   # the last switches of a site
+
+A line an edge: when it had applied the switch, when it had asked itself for every URL that changed and
+found the SHA-256 of what it serves to be right, how much of the site it holds (keep_whole), and a digest
+over all of these, which the origin compares with its own. Exits 3 unless every edge has proved it.)";
 
 constexpr const char* kExplainExamples = R"(Examples:
   nearside explain https://www.example.com/a.css --edge http://127.0.1.1:7080
@@ -157,6 +168,7 @@ struct CommandLine {
   PurgeOptions purge;
   ReleasesOptions releases;
   RollbackOptions rollback;
+  ReceiptOptions receipt;
   AssetsOptions assets;
   SitesOptions sites;
   StatusOptions status;
@@ -197,6 +209,7 @@ struct CommandLine {
   void AddPublish();
   void AddPurge();
   void AddReleases();
+  void AddReceipt();
   void AddAssets();
   void AddSites();
   void AddTokens();
@@ -275,6 +288,21 @@ void CommandLine::AddReleases() {
       ->type_name("ID");
   Site(back, &rollback.site);
   Wait(back, &rollback.wait);
+}
+
+void CommandLine::AddReceipt() {
+  CLI::App* show = Command(&app, "receipt", "What each edge has proved of a release",
+                           [this](CommandContext& c) { return ShowReceipt(c, receipt); });
+  show->footer(kReceiptExamples);
+  show->add_option("id", receipt.id,
+                   "Its number, as publish prints it; without one, they are listed")
+      ->type_name("ID");
+  show->add_option("--site", receipt.site, "List only those of this site")->type_name("NAME");
+  show->add_option("--limit", receipt.limit, "List at most so many")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  show->add_flag("--json", receipt.json, "Print JSON");
 }
 
 void CommandLine::AddAssets() {
@@ -552,6 +580,7 @@ int RunCommandLine(int argc, const char* const* argv, std::FILE* out, std::FILE*
   line.AddPublish();
   line.AddPurge();
   line.AddReleases();
+  line.AddReceipt();
   line.AddAssets();
   line.AddSites();
   line.AddTokens();

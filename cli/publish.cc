@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "cli/folder.h"
+#include "cli/receipt.h"
 #include "http/fields.h"
 #include "http/site_rules.h"
 #include "runtime/file.h"
@@ -216,9 +217,8 @@ Result<Json> SendRelease(OriginApi& api, const PublishOptions& options,
   } else if (Status sent = Upload(api, missing, terminal, options.jobs); !sent) {
     return unexpected(std::move(sent.error()));
   }
-  std::string target = releases + "/" + EncodePath(TextOf(*release, "id")) + "/activate";
-  if (options.wait != "0s") target += "?wait=" + EncodePath(options.wait);
-  return api.Post(target, Json::object());
+  return api.Post(releases + "/" + EncodePath(TextOf(*release, "id")) + "/activate",
+                  Json::object());
 }
 
 }  // namespace
@@ -250,7 +250,7 @@ Exit Publish(CommandContext& context, const PublishOptions& options) {
   terminal.Line("release " + TextOf(*activation, "release") + " of " + options.site +
                 " is active: " + Count(folder->files.size(), "file") + ", " +
                 std::to_string(IntOf(*activation, "changed")) + " changed");
-  return options.wait == "0s" ? Exit::kDone : PrintReceipt(*activation, terminal);
+  return AwaitReceipt(context, *api, *activation, options.wait);
 }
 
 }  // namespace nearside::cli

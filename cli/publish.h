@@ -12,12 +12,12 @@ struct PublishOptions {
   std::string site;
   std::vector<std::string> hosts;  ///< not empty: the site is made, or gets these hosts
   bool dry_run = false;
-  std::string wait = "5s";
+  std::string wait = "30s";
   int jobs = 4;
 };
 
 /// Publishes a folder as a new release of a site: hashes, sends the manifest, uploads what the
-/// origin lacks, switches, prints the receipt.
+/// origin lacks, switches, prints what the edges prove.
 Exit Publish(CommandContext& context, const PublishOptions& options);
 
 }  // namespace nearside::cli

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/receipt.h"
+
 namespace nearside::cli {
 namespace {
 
@@ -29,15 +31,14 @@ Exit Rollback(CommandContext& context, const RollbackOptions& options) {
   Result<std::string> release = options.release;
   if (options.release.empty()) release = PreviousRelease(*api, options.site);
   if (!release) return context.Failed(release.error());
-  Result<Json> answer =
-      api->Post("/v1/sites/" + EncodePath(options.site) + "/releases/" + EncodePath(*release) +
-                    "/activate?wait=" + EncodePath(options.wait),
-                Json::object());
+  Result<Json> answer = api->Post(
+      "/v1/sites/" + EncodePath(options.site) + "/releases/" + EncodePath(*release) + "/activate",
+      Json::object());
   if (!answer) return context.Failed(answer.error());
   context.terminal.Line("release " + TextOf(*answer, "release") + " of " + options.site +
                         " is active again (before: " + TextOf(*answer, "previous") + "), " +
                         Count(static_cast<size_t>(IntOf(*answer, "changed")), "file") + " changed");
-  return PrintReceipt(*answer, context.terminal);
+  return AwaitReceipt(context, *api, *answer, options.wait);
 }
 
 }  // namespace nearside::cli

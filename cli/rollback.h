@@ -9,7 +9,7 @@ namespace nearside::cli {
 struct RollbackOptions {
   std::string site;
   std::string release;  ///< "": the one that was active before
-  std::string wait = "5s";
+  std::string wait = "30s";
 };
 
 /// Activates an earlier release and prints the receipt.

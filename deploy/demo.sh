@@ -339,7 +339,7 @@ ${bold}Nearside is running.${plain} In another terminal:
   $kdig +subnet=84.128.0.0/16
   $kdig +subnet=128.84.0.0/16
 
-  ${bold}# a page from Tokyo: first a miss, then a hit${plain}
+  ${bold}# a page from Tokyo: a hit at once, as each edge has fetched what was published${plain}
   $curl https://www.demo.test/ | grep -i -E '^(HTTP|cache-status|age)'
 
   ${bold}# the fleet at a glance; forget a page everywhere, with a receipt${plain}

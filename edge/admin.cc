@@ -33,6 +33,8 @@ Json CacheJson(const storage::CacheStats& stats) {
           {"not_stored", stats.not_stored},
           {"evicted", stats.evicted_disk},
           {"expired", stats.expired},
+          {"pinned_objects", stats.pinned_objects},
+          {"pinned_bytes", stats.pinned_bytes},
           {"checksum_failures", stats.checksum_failures},
           {"write_errors", stats.write_errors},
           {"pass_through", stats.pass_through}};
@@ -247,6 +249,7 @@ std::string Admin::StatusJson() const {
       {"cache", CacheJson(node_.store->Stats())}};
   if (const FollowerState* state = sources_.follower()) {
     json["fleet"] = FleetJson(*state, node_.lag_ms.load());
+    json["releases"] = Json::parse(sources_.kept());
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -107,6 +107,9 @@ EdgeMetrics::EdgeMetrics(metrics::Registry& registry) {
         "nearside_edge_body_bytes_total", "Body bytes handed to client connections by result.",
         {{"result", std::string(ResultClassName(static_cast<ResultClass>(i)))}});
   }
+  kept_bytes =
+      registry.Counter("nearside_edge_keeper_body_bytes_total",
+                       "Body bytes that the edge asked itself for, to hold and to prove them.");
   origin_requests = registry.Counter("nearside_edge_origin_requests_total",
                                      "Requests sent to origins, retries included.");
   origin_failures = registry.Counter("nearside_edge_origin_failures_total",

@@ -19,6 +19,7 @@ struct EdgeMetrics {
 
   std::array<metrics::Id, kReasonCount> requests;         ///< by reason (and result class)
   std::array<metrics::Id, kResultClassCount> body_bytes;  ///< to clients, by result class
+  metrics::Id kept_bytes;                                 ///< that it asked itself for
   metrics::Id origin_requests;                            ///< sent to origins, retries included
   metrics::Id origin_failures;                            ///< no usable answer
   metrics::Id origin_bytes;                               ///< body bytes from origins

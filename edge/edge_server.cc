@@ -9,6 +9,7 @@
 
 #include "edge/admin.h"
 #include "edge/event_follower.h"
+#include "edge/keeper.h"
 #include "edge/node.h"
 #include "edge/origin_checks.h"
 #include "edge/worker.h"
@@ -148,6 +149,7 @@ class EdgeServer {
   Status OpenWorkers();
   Status OpenAdmin();
   Status StartFollower();
+  Status StartKeeper(const EventFollower::Options& fleet);
   void Serve();
   void Reload();
   void UseCertificates(std::vector<net::Certificate> certificates);
@@ -177,6 +179,8 @@ class EdgeServer {
   std::unique_ptr<OriginChecks> origin_checks_;
   std::unique_ptr<http::Client> fleet_client_;
   std::unique_ptr<EventFollower> follower_;
+  std::unique_ptr<Worker> inside_;  ///< answers the keeper, on the control loop
+  std::unique_ptr<Keeper> keeper_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::ServerSessions> admin_sessions_;
   std::unique_ptr<net::Listener> admin_listener_;
@@ -194,6 +198,8 @@ class EdgeServer {
 EdgeServer::~EdgeServer() {
   if (group_) group_->Stop();
   workers_.clear();  // their loops stand still
+  keeper_.reset();
+  inside_.reset();
 }
 
 Status EdgeServer::Start() {
@@ -268,6 +274,11 @@ Status EdgeServer::OpenAdmin() {
                      .follower = [this]() -> const FollowerState* {
                        return follower_ ? &follower_->state() : nullptr;
                      },
+                     .kept =
+                         [this] {
+                           return keeper_ ? keeper_->StatesJson(follower_->state().applied)
+                                          : std::string("[]");
+                         },
                      .sessions = [this] { return SumOfSessions(); }});
   admin_sessions_ = http::ServerSessions::Create(*control_, *admin_, {});
   auto address = net::SocketAddress::Parse(settings.address);
@@ -282,11 +293,15 @@ Status EdgeServer::OpenAdmin() {
 
 Status EdgeServer::StartFollower() {
   const FleetSettings& settings = loaded_.configuration->settings.fleet;
-  EventFollower::Options options{.origins = {},
-                                 .token = loaded_.fleet_token,
-                                 .edge = node_->name,
-                                 .report = [this] { return Report(); },
-                                 .to_keys = [this](PurgeOrder* order) { ToKeys(order); }};
+  EventFollower::Options options{
+      .origins = {},
+      .token = loaded_.fleet_token,
+      .edge = node_->name,
+      .report = [this] { return Report(); },
+      .to_keys = [this](PurgeOrder* order) { ToKeys(order); },
+      .on_event = [this](storage::LogPosition position,
+                         std::string_view data) { keeper_->OnEvent(position, data); },
+      .on_log_cut = [this] { keeper_->OnLogCut(); }};
   std::shared_ptr<net::TlsClient> tls;
   for (const std::string& url : settings.events) {
     options.origins.push_back(*http::Endpoint::Parse(url));
@@ -300,10 +315,27 @@ Status EdgeServer::StartFollower() {
   limits.head_timeout = seconds(5);
   limits.read_timeout = seconds(15);
   fleet_client_ = http::Client::Create(*control_, *resolver_, std::move(tls), limits);
+  if (Status started = StartKeeper(options); !started) return started;
   follower_ =
       std::make_unique<EventFollower>(*control_, *fleet_client_, *node_->store, std::move(options));
   follower_->Start();
   follower_->WhenCaughtUp(kCatchUpPatience, [this] { Serve(); });
+  return {};
+}
+
+Status EdgeServer::StartKeeper(const EventFollower::Options& fleet) {
+  inside_ = std::make_unique<Worker>(*node_, *control_, loaded_.configuration);
+  if (Status opened = inside_->OpenInside(); !opened) return opened;
+  keeper_ = std::make_unique<Keeper>(
+      *inside_, *fleet_client_,
+      Keeper::Options{.origins = fleet.origins,
+                      .token = fleet.token,
+                      .rate = loaded_.configuration->settings.fleet.keep_rate,
+                      .told = [this] {
+                        if (follower_) follower_->ReportNow();
+                      }});
+  keeper_->Use(loaded_.configuration);
+  DeclareKeeperMetrics(node_->registry, [this] { return keeper_->States(); });
   return {};
 }
 
@@ -332,6 +364,10 @@ void EdgeServer::Reload() {
   loaded_ = std::move(*loaded);
   certificate_stamps_ = StampsOf(loaded_.configuration->settings.certificates);
   origin_checks_->Use(*loaded_.configuration);
+  if (keeper_) {
+    inside_->Reload(loaded_.configuration, nullptr);
+    keeper_->Use(loaded_.configuration);
+  }
   UseCertificates(loaded_.certificates);
   Log(Level::kInfo, "reloaded", {{"sites", loaded_.configuration->sites.sites().size()}});
 }
@@ -512,7 +548,7 @@ std::string EdgeServer::Report() const {
     (result == ResultClass::kHit || result == ResultClass::kStale ? hit_bytes : miss_bytes) +=
         bytes;
   }
-  const nlohmann::json report = {
+  nlohmann::json report = {
       {"load", node_->load_permille.load() / 1000.0},
       {"address", loaded_.configuration->settings.listen.front().address},
       {"requests", requests},
@@ -521,6 +557,7 @@ std::string EdgeServer::Report() const {
       {"miss_bytes", miss_bytes},
       {"draining", node_->draining.load()},
   };
+  report["sites"] = nlohmann::json::parse(keeper_->StatesJson(follower_->state().applied));
   return report.dump();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "edge/json_member.h"
 #include "http/session/exchange.h"
 #include "runtime/log.h"
 
@@ -31,12 +32,6 @@ std::optional<storage::LogPosition> PositionOf(const nlohmann::json& json) {
   if (epoch == json.end() || sequence == json.end()) return std::nullopt;
   if (!epoch->is_number_unsigned() || !sequence->is_number_unsigned()) return std::nullopt;
   return storage::LogPosition{epoch->get<uint64_t>(), sequence->get<uint64_t>()};
-}
-
-/// json[name] if it is a text, else "".
-std::string TextMember(const nlohmann::json& json, const char* name) {
-  const auto member = json.find(name);
-  return member != json.end() && member->is_string() ? member->get<std::string>() : "";
 }
 
 std::string_view TextOf(std::span<const uint8_t> bytes) {
@@ -227,18 +222,25 @@ void EventFollower::Apply(storage::LogPosition position, std::string_view data) 
     if (*self != nullptr) (*self)->OnDurable(position);
   };
   auto order = ParsePurgeOrder(data);
+  const auto tell = [&] {
+    if (options_.on_event) options_.on_event(position, data);
+  };
   if (!order) {
     // Not knowing what to forget, we must not go on as if nothing were: everything is validated.
     Log(Level::kError, "bad_event",
         {{"seq", position.sequence}, {"error", order.error().ToString()}});
     store_.PurgeAll(true);
     store_.Advance(position, &loop_, durable);
-    return;
+    return tell();
   }
   if (options_.to_keys) options_.to_keys(&*order);
   const auto scopes = ScopesOf(*order);
-  if (scopes.empty()) return store_.Advance(position, &loop_, durable);
-  store_.Purge(scopes, order->soft, position, &loop_, durable);
+  if (scopes.empty()) {
+    store_.Advance(position, &loop_, durable);
+  } else {
+    store_.Purge(scopes, order->soft, position, &loop_, durable);
+  }
+  tell();
 }
 
 void EventFollower::OnLogCut(std::string_view problem) {
@@ -260,6 +262,7 @@ void EventFollower::OnLogCut(std::string_view problem) {
   if (stream_) loop_.DisposeLater(std::move(stream_));
   state_.following = false;
   retry_.Arm(milliseconds(0));
+  if (options_.on_log_cut) options_.on_log_cut();
 }
 
 void EventFollower::OnDurable(storage::LogPosition position) {

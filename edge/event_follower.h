@@ -42,6 +42,10 @@ class EventFollower {
     std::function<std::string()> report;
     /// Brings an event's URLs into the form that they have in keys; may be empty.
     std::function<void(PurgeOrder*)> to_keys;
+    /// Told of each event once it counts in the store, durable or not; may be empty.
+    std::function<void(storage::LogPosition, std::string_view data)> on_event;
+    /// Events were missed; may be empty.
+    std::function<void()> on_log_cut;
   };
   EventFollower(net::EventLoop& loop, http::Client& client, storage::CacheStore& store,
                 Options options);
@@ -50,6 +54,8 @@ class EventFollower {
   /// Runs `done` once: when everything the log had at the first contact is applied, or after
   /// `patience`.
   void WhenCaughtUp(milliseconds patience, std::function<void()> done);
+  /// There is news for the origin that the next report would tell a second later.
+  void ReportNow() { SendReport(); }
   const FollowerState& state() const { return state_; }
   /// Time since the log was last known to be applied whole (at first: since the start); 0 while it
   /// is.

@@ -376,7 +376,7 @@ bool OriginFetch::MayServeCopy() const {
   plain.method = "GET";
   const auto use = DecideUse(plain, copy, validity, now, directives);
   return use.action != UseDecision::Action::kValidate ||
-         MayServeOnError(plain, copy, validity, now, directives);
+         MayServeOnError(plain, copy, validity, now, directives, order_.site->settings.keep_whole);
 }
 
 bool OriginFetch::FitsIntoWindow(const FillHead& head) const {

@@ -552,12 +552,14 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
 }
 
 bool MayServeOnError(const http::RequestHead& request, const StoredResponse& stored,
-                     storage::Validity validity, WallTime now, RequestDirectives directives) {
+                     storage::Validity validity, WallTime now, RequestDirectives directives,
+                     bool whole) {
   const Freshness& freshness = stored.freshness;
   if (validity == storage::Validity::kGone || freshness.always_validate) return false;
   // The request alone wanted more than a fresh response: must-revalidate is about stale ones.
   if (validity == storage::Validity::kValid && freshness.IsFresh(now)) return true;
   if (freshness.must_revalidate) return false;
+  if (whole && stored.status < 400) return true;
   milliseconds window = freshness.if_error;
   if (directives == RequestDirectives::kObey) {
     if (auto asked = http::ParseCacheControl(request.fields).stale_if_error) {

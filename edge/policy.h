@@ -120,10 +120,11 @@ UseDecision DecideUse(const http::RequestHead& request, const StoredResponse& st
                       RequestDirectives directives = RequestDirectives::kObey);
 
 /// Whether the stored response may be served because the origin failed (RFC 9111 §4.2.4, RFC 5861
-/// §4).
+/// §4). `whole`: the site is to go on whole without its origin (setting keep_whole), however old
+/// its copies; what forbids stale ones altogether still does.
 bool MayServeOnError(const http::RequestHead& request, const StoredResponse& stored,
                      storage::Validity validity, WallTime now,
-                     RequestDirectives directives = RequestDirectives::kObey);
+                     RequestDirectives directives = RequestDirectives::kObey, bool whole = false);
 
 /// Of an error of the origin's: the fields of it (Retry-After alone) that requests are told which
 /// waited for it, beside its status. nullopt: it was for one, as it says itself or as its request

@@ -3,10 +3,12 @@
 #include "edge/cache_key.h"
 #include "edge/health.h"
 #include "edge/hops.h"
+#include "edge/negotiation.h"
 #include "edge/origin_request.h"
 #include "edge/purge.h"
 #include "edge/slices.h"
 #include "edge/worker.h"
+#include "http/accept_encoding.h"
 #include "http/cache_control.h"
 #include "http/uri.h"
 #include "http/websocket.h"
@@ -51,7 +53,7 @@ void Request::Begin() {
     reason_ = Reason::kNodeRequest;
     status_ = 200;
     responded_ = true;
-    worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(reason_)]);
+    worker_.CountRequest(reason_);
     return RespondHealth(worker_.node(), exchange_);
   }
   if (!configuration_->trusted_proxies->empty()) {
@@ -91,7 +93,7 @@ void Request::AnswerAsLastHop() {
   reason_ = Reason::kNodeRequest;
   status_ = options ? 204 : 405;
   responded_ = true;
-  worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(reason_)]);
+  worker_.CountRequest(reason_);
   http::Fields fields = {{"allow", "GET, HEAD, OPTIONS"}};
   if (!options) fields.Add("content-length", "0");
   exchange_.Respond(status_, {}, fields.lines(), nullptr);
@@ -325,6 +327,7 @@ void Request::Await(std::shared_ptr<Fill> fill) {
 
 void Request::OnFill() {
   if (responded_) return exchange_.Resume();
+  if (identity_ == Identity::kSought) return;
   const std::shared_ptr<Fill> fill = reader_->fill();
   if (!collapsed_) PassInterims();
   switch (fill->phase()) {
@@ -349,6 +352,10 @@ void Request::OnFill() {
       return ServeStored(fill->stored(),
                          fill->reason() == Reason::kStored ? reason_ : fill->reason());
     case Fill::Phase::kFailed:
+      if (fill->advice() == Fill::Advice::kTellError && fill->error().fault != Fault::kClient &&
+          !MayServeStale() && MayTakeIdentity()) {
+        return SeekIdentity();
+      }
       reader_.reset();
       // Given up because its last reader left, just as we came.
       if (fill->error().fault == Fault::kClient) return Forward(reason_);
@@ -375,6 +382,7 @@ void Request::OnFillHead() {
     reader_.reset();
     return ServeStored(stored_, Reason::kStaleIfError);
   }
+  if (IsErrorStatus(head.response->status) && MayTakeIdentity()) return SeekIdentity();
   if (collapsed_ && !fill->joinable()) {
     // Made for somebody else alone, or its beginning is gone. If the next one may be shared, one of
     // those who are let go leads it; else nobody waits for anybody from here on.
@@ -422,8 +430,45 @@ bool Request::MayServeStale() const {
   return stored_ &&
          MayServeOnError(exchange_.request(), ResponseOf(*stored_),
                          worker_.node().store->Check(*stored_), worker_.loop().wall_now(),
-                         site_->request_directives) &&
+                         site_->request_directives, site_->settings.keep_whole) &&
          HasSlices(*stored_);
+}
+
+/// The origin fails, and of what the request asks for only a coding that it does not take may be
+/// stored. Where it is this edge that encodes, the bytes without a coding are as good for anybody
+/// (RFC 9110 §12.5.3), and they are sought once.
+bool Request::MayTakeIdentity() const {
+  return index_ && identity_ == Identity::kNotSought && !tunnel_ &&
+         site_->settings.normalize_accept_encoding &&
+         CodingsFor(exchange_.request().fields).best() != http::Coding::kIdentity;
+}
+
+void Request::SeekIdentity() {
+  identity_ = Identity::kSought;
+  http::Fields plain = exchange_.request().fields;
+  plain.Set("accept-encoding", "identity");
+  const std::vector<Variant>& variants = ResponseOf(*index_).variants;
+  Selector selector(plain, site_->settings);
+  for (const Variant& variant : variants) {
+    if (!selector.Selects(variant.selecting, variant.language)) continue;
+    return Find(variant.key, &Request::OnIdentity);
+  }
+  const http::Fields selecting = SelectingLike(variants.front().selecting, plain, site_->settings);
+  Find(VariantKey(primary_, selecting), &Request::OnIdentity);
+}
+
+void Request::OnIdentity(storage::HeadRef head) {
+  identity_ = Identity::kKnown;
+  const storage::HeadRef own = stored_;
+  if (head && head != unreadable_ && ResponseOf(*head).negotiated) {
+    stored_ = std::move(head);
+    if (MayServeStale()) {
+      reader_.reset();
+      return ServeStored(stored_, Reason::kStaleIfError);
+    }
+    stored_ = own;
+  }
+  OnFill();
 }
 
 void Request::RespondFill() {
@@ -450,9 +495,11 @@ void Request::RespondFill() {
                   .detail = head.storing || passing_ ? "" : ReasonName(head.store_reason)};
   const WallTime now = worker_.loop().wall_now();
   if (head.storing) line.time_to_live = response.freshness.TimeToLive(now);
-  worker_.cells().Observe(
-      worker_.node().metrics.first_byte_seconds,
-      std::chrono::duration<double>(worker_.loop().now() - exchange_.started()).count());
+  if (!worker_.is_inside()) {
+    worker_.cells().Observe(
+        worker_.node().metrics.first_byte_seconds,
+        std::chrono::duration<double>(worker_.loop().now() - exchange_.started()).count());
+  }
   InvalidateStored(head);
   http::Fields extra;
   if (!whole) extra = PartialFields(response, selection);
@@ -554,7 +601,7 @@ void Request::OnSwitched(http::Fields fields) {
   fields.Add("cache-status", cache_status);
   status_ = by_upgrade ? 101 : 200;
   responded_ = true;
-  worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(reason_)]);
+  worker_.CountRequest(reason_);
   exchange_.SwitchProtocol(fields.lines(), tunnel_->MakeSource(tunnel_));
 }
 
@@ -641,7 +688,7 @@ void Request::Deliver(int status, std::span<const http::FieldLine> prepared, htt
   reason_ = line.reason;
   status_ = status;
   responded_ = true;
-  worker_.cells().Add(worker_.node().metrics.requests[static_cast<size_t>(line.reason)]);
+  worker_.CountRequest(line.reason);
   exchange_.Respond(status, prepared, extra->lines(), std::move(body));
 }
 
@@ -672,8 +719,10 @@ void Request::InvalidateStored(const FillHead& head) {
 }
 
 BodyCount Request::CountOf(Reason reason) const {
+  const EdgeMetrics& metrics = worker_.node().metrics;
+  if (worker_.is_inside()) return {.cells = &worker_.cells(), .bytes = metrics.kept_bytes};
   return {.cells = &worker_.cells(),
-          .bytes = worker_.node().metrics.body_bytes[static_cast<size_t>(ClassOf(reason))]};
+          .bytes = metrics.body_bytes[static_cast<size_t>(ClassOf(reason))]};
 }
 
 std::string Request::Id() const {
@@ -690,6 +739,7 @@ ClientAddress Request::Client() const {
 }
 
 void Request::OnFinished(const http::ExchangeOutcome& outcome) {
+  if (worker_.is_inside()) return;
   if (!outcome.complete) worker_.cells().Add(worker_.node().metrics.aborted_responses);
   const bool idle = tunnel_ && tunnel_->idle();
   if (!worker_.access_log().enabled()) return;

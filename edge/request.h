@@ -100,6 +100,9 @@ class Request final : public http::ExchangeHandler {
   void FollowAdvice(Fill::Advice advice);
   void RespondFill();
   bool MayServeStale() const;
+  bool MayTakeIdentity() const;
+  void SeekIdentity();
+  void OnIdentity(storage::HeadRef head);
   bool HasSlices(const storage::CachedHead& head) const;
 
   // → a rule of the site
@@ -154,7 +157,12 @@ class Request final : public http::ExchangeHandler {
   int forwards_ = 0;
   bool collapsed_ = false;
   bool passing_ = false;
-  bool ask_whole_ = false;  ///< slices have been found not to work
+  enum class Identity : uint8_t {
+    kNotSought,
+    kSought,
+    kKnown,
+  } identity_ = Identity::kNotSought;  ///< the variant without a coding, when the origin fails
+  bool ask_whole_ = false;             ///< slices have been found not to work
   bool responded_ = false;
   std::shared_ptr<Request*> self_;  ///< null inside once destroyed, for answers of the store
 };

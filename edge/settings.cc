@@ -342,6 +342,11 @@ Table OriginCheckTable() {
   return table;
 }
 
+/// For Spec::check: "" when `text` is scheme and authority of a URL.
+std::string CheckBase(std::string_view text) {
+  return http::Endpoint::Parse(text) ? "" : "scheme and host, like \"https://www.example.org\"";
+}
+
 /// Adds the keys of a site that are about its origins.
 Table WithOriginKeys(Table table) {
   table.Key(
@@ -498,6 +503,28 @@ Table SiteRows() {
        .prose = "How long a copy with a validator is kept past that, to be validated instead of "
                 "fetched."});
   table.Key(
+      "prove_releases", &SiteSettings::prove_releases,
+      {.fallback = "true",
+       .prose = "When the fleet's log tells of a new release, this edge asks itself for every "
+                "URL that changed, so that it is here, and tells the origin whether it is "
+                "right by SHA-256. `false`: only visitors fetch it, and the receipt says so."});
+  table.Key(
+      "keep_whole", &SiteSettings::keep_whole,
+      {.fallback = "false",
+       .prose = "Every URL of the release that is active at the fleet's origin is fetched and "
+                "kept on disk (neither evicted nor expired, up to 80 % of it), and served "
+                "however stale while the origins fail; `must-revalidate`, `s-maxage` and "
+                "`no-cache` still win. The site has the same name at the origin. Needs "
+                "`fleet.events` and `cache.path`."});
+  table.Key("keep_at", &SiteSettings::keep_at,
+            {.fallback = "[]",
+             .most = "100",
+             .prose = "Where visitors come to, as `https://www.example.org`: copies are kept, and "
+                      "releases proved, for these. Empty: each full name among `hosts`, and those "
+                      "that the origin has, with https where there is a TLS listener and with http "
+                      "where there is one without and no `redirect_https`.",
+             .check = CheckBase});
+  table.Key(
       "set_cookie", &SiteSettings::set_cookie,
       {.fallback = "bypass",
        .one_of = {"bypass", "store"},
@@ -548,6 +575,15 @@ Table FleetTable() {
              .prose = "PEM file of the authorities that those origins' certificates may come from, "
                       "for `https://` URLs. Without it: the system's.",
              .restart = true});
+  table.Key(
+      "keep_rate", &FleetSettings::keep_rate,
+      {.fallback = "20MiB",
+       .most = "100GiB",
+       .prose = "Bytes a second that this edge reads, from its cache or the origins, to prove "
+                "releases and to keep sites whole. 0: no limit."});
+  table.Key(
+      "keep_parallel", &FleetSettings::keep_parallel,
+      {.fallback = "4", .least = "1", .most = "64", .prose = "Of these requests so many at once."});
   table.Where(&FleetSettings::where);
   return table;
 }
@@ -593,6 +629,19 @@ Status CheckSites(const EdgeSettings& settings) {
   return {};
 }
 
+Status CheckKept(const EdgeSettings& settings) {
+  for (const SiteSettings& site : settings.sites) {
+    if (!site.keep_whole) continue;
+    const bool can = !settings.fleet.events.empty() && !settings.cache.path.empty();
+    if (can) continue;
+    return Fail(Fault::kOperator, "bad_settings",
+                site.where.Of("keep_whole") +
+                    ": expected fleet.events, which tells what the site has, and cache.path, where "
+                    "it is kept");
+  }
+  return {};
+}
+
 Status CheckAcross(const EdgeSettings& settings) {
   std::set<std::string> addresses;
   for (const ListenSettings& listen : settings.listen) {
@@ -624,6 +673,7 @@ Status CheckAcross(const EdgeSettings& settings) {
                     ": expected the file with the fleet's token, because fleet.events is set");
   }
   if (auto ok = CheckSites(settings); !ok) return ok;
+  if (auto ok = CheckKept(settings); !ok) return ok;
   return CheckUrls(settings.fleet.where, "events", settings.fleet.events);
 }
 

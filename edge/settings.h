@@ -121,6 +121,9 @@ struct SiteSettings {
   milliseconds stale_while_revalidate{};
   milliseconds stale_if_error{};
   milliseconds keep{};
+  bool prove_releases = true;
+  bool keep_whole = false;
+  std::vector<std::string> keep_at;
   std::string set_cookie;
   ByteSize slice;
   std::string query;
@@ -148,6 +151,8 @@ struct FleetSettings {
   std::vector<std::string> events;  ///< empty: the edge stands alone
   std::string token_file;
   std::string ca;  ///< "": the system's authorities
+  ByteSize keep_rate;
+  int keep_parallel = 4;
   settings::Origin where;
 };
 

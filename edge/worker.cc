@@ -39,11 +39,8 @@ Worker::~Worker() {
 
 Status Worker::Open(const std::vector<net::Certificate>& certificates,
                     const net::TicketKeys& ticket_keys) {
-  auto resolver = net::Resolver::Create(loop_);
-  if (!resolver) return tl::unexpected<Error>(resolver.error());
-  resolver_ = std::move(*resolver);
+  if (Status opened = OpenSessions(); !opened) return opened;
   const EdgeSettings& settings = configuration_->settings;
-  sessions_ = http::ServerSessions::Create(loop_, *this, LimitsOf(settings.limits));
   std::shared_ptr<net::TlsServer> tls;
   if (!certificates.empty()) {
     auto made = net::TlsServer::Create(certificates, PublicAlpn(), ticket_keys);
@@ -53,6 +50,19 @@ Status Worker::Open(const std::vector<net::Certificate>& certificates,
   for (const ListenSettings& listen : settings.listen) {
     if (auto opened = OpenListener(listen, listen.tls ? tls : nullptr); !opened) return opened;
   }
+  return {};
+}
+
+Status Worker::OpenInside() {
+  inside_ = true;
+  return OpenSessions();
+}
+
+Status Worker::OpenSessions() {
+  auto resolver = net::Resolver::Create(loop_);
+  if (!resolver) return tl::unexpected<Error>(resolver.error());
+  resolver_ = std::move(*resolver);
+  sessions_ = http::ServerSessions::Create(loop_, *this, LimitsOf(configuration_->settings.limits));
   return {};
 }
 

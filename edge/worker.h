@@ -29,6 +29,10 @@ class Worker final : public http::Application {
   /// setting.
   Status Open(const std::vector<net::Certificate>& certificates,
               const net::TicketKeys& ticket_keys);
+  /// In place of Open, on a loop that is none of the workers': it takes OnRequest of the edge's own
+  /// requests alone, which no counter of clients' requests and no access log has.
+  Status OpenInside();
+  bool is_inside() const { return inside_; }
 
   void OnRequest(http::Exchange& exchange) override;
   bool TakesWebSocket() const override { return true; }
@@ -46,6 +50,9 @@ class Worker final : public http::Application {
   net::EventLoop& loop() { return loop_; }
   metrics::Cells& cells() { return *cells_; }
   AccessBuffer& access_log() { return access_log_; }
+  void CountRequest(Reason reason) {
+    if (!inside_) cells_->Add(node_.metrics.requests[static_cast<size_t>(reason)]);
+  }
   const std::shared_ptr<const Configuration>& configuration() const { return configuration_; }
   /// The connections to a site's origins, made when first wanted.
   std::shared_ptr<http::Client> ClientOf(const Site& site);
@@ -60,10 +67,12 @@ class Worker final : public http::Application {
 
  private:
   static http::SessionLimits LimitsOf(const LimitSettings& settings);
+  Status OpenSessions();
   Status OpenListener(const ListenSettings& settings, std::shared_ptr<net::TlsServer> tls);
 
   Node& node_;
   net::EventLoop& loop_;
+  bool inside_ = false;
   std::shared_ptr<const Configuration> configuration_;
   metrics::Cells* cells_;
   AccessBuffer access_log_;

@@ -27,6 +27,7 @@ constexpr std::array kReasons = {
     ReasonStatus{"wrong_password", 403},
     ReasonStatus{"no_such_site", 404},
     ReasonStatus{"no_such_release", 404},
+    ReasonStatus{"no_such_receipt", 404},
     ReasonStatus{"no_such_asset", 404},
     ReasonStatus{"no_such_blob", 404},
     ReasonStatus{"no_such_route", 404},

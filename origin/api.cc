@@ -154,6 +154,8 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request, std::str
       return GetRelease(route);
     case RouteKind::kActivation:
       return Activate(route, request);
+    case RouteKind::kContent:
+      return ListContent(route, request);
     case RouteKind::kBlob:
       return reads ? GetBlob(route, request) : PutBlob(route, request);
     case RouteKind::kPurge:
@@ -186,6 +188,10 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request, std::str
       return PutPassword(route, request);
     case RouteKind::kAccountSessions:
       return reads ? ListSessions(route) : EndSessions(route, request);
+    case RouteKind::kReceipts:
+      return ListReceipts(request);
+    case RouteKind::kReceipt:
+      return GetReceipt(route, request);
     case RouteKind::kOpenApi:
       return JsonAnswer(200, OpenApiDocument());
   }

@@ -146,6 +146,13 @@ class Api {
   ApiOutcome ReportEdge(const Route& route, const ApiRequest& request);
   ApiOutcome RemoveEdge(const Route& route, const ApiRequest& request);
 
+  // api_receipts.cc
+  ApiOutcome ListContent(const Route& route, const ApiRequest& request);
+  ApiOutcome ListReceipts(const ApiRequest& request);
+  ApiOutcome GetReceipt(const Route& route, const ApiRequest& request);
+  std::optional<int64_t> AddReceipt(const Route& route, const storage::Activation& activation,
+                                    WallTime since);
+
   // api_tokens.cc
   ApiOutcome ListTokens(const ApiRequest& request);
   ApiOutcome CreateToken(const ApiRequest& request);

@@ -194,9 +194,11 @@ ApiOutcome Api::ReportEdge(const Route& route, const ApiRequest& request) {
   object.Number("load");
   object.Text("address");
   for (const char* counter : {"requests", "hits", "hit_bytes", "miss_bytes"}) object.Count(counter);
+  const nlohmann::json* sites = object.Array("sites", kSitesOfReport);
   if (!epoch || !sequence)
     object.Refuse("expected \"epoch\" and \"seq\", 0 and 0 before the first");
   if (Status good = object.status(); !good) return ProblemAnswer(good.error());
+  if (sites != nullptr) node_.proofs.Take(node_, route.name, *sites, WallNow());
   json->erase("epoch");
   json->erase("seq");
   const Status kept = node_.fleet.Report(
@@ -213,6 +215,7 @@ ApiOutcome Api::RemoveEdge(const Route& route, const ApiRequest& request) {
   if (Status removed = node_.fleet.Remove(route.name); !removed) {
     return ProblemAnswer(removed.error());
   }
+  node_.proofs.Forget(route.name);
   Record(request,
          {.action = "edge_forgotten", .detail = "{\"edge\":" + JsonString(route.name) + "}"});
   Answer answer;

@@ -122,14 +122,17 @@ ApiOutcome Api::Activate(const Route& route, const ApiRequest& request) {
                        .site = route.site,
                        .detail = "{\"release\":\"" + std::to_string(route.release) + "\"}"})));
   if (!activation) return ProblemAnswer(activation.error());
+  const WallTime since = WallNow();
+  const std::optional<int64_t> receipt = AddReceipt(route, *activation, since);
   std::string members = "\"site\":" + JsonString(route.site) + ",\"release\":\"" +
                         std::to_string(route.release) + "\",\"previous\":\"" +
                         std::to_string(activation->previous) +
                         "\",\"changed\":" + std::to_string(activation->changed_paths);
+  if (receipt) members += ",\"receipt\":\"" + std::to_string(*receipt) + "\"";
   return Done(request, {.event = "release_activated",
                         .site = route.site,
                         .position = activation->position,
-                        .since = WallNow(),
+                        .since = since,
                         .members = std::move(members)});
 }
 

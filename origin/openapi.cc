@@ -52,6 +52,8 @@ constexpr Operation kOperations[] = {
     {RouteKind::kRelease, "GET", "getRelease", "One, with what is still missing", 200, "Release"},
     {RouteKind::kActivation, "POST", "activateRelease", "The switch; an older one is a rollback",
      200, "Receipt", "", "wait"},
+    {RouteKind::kContent, "GET", "listContent", "What visitors get, URL by URL, with SHA-256", 200,
+     "Content", "", "since after limit edge"},
     {RouteKind::kBlob, "GET", "getBlob", "A content by its SHA-256", 200, kBytes},
     {RouteKind::kBlob, "PUT", "putBlob", "Uploads a content; 200 when it was there", 201, "Blob",
      kBytes},
@@ -94,6 +96,10 @@ constexpr Operation kOperations[] = {
      "Account"},
     {RouteKind::kAudit, "GET", "listAudit", "Who changed what; without after, the newest", 200,
      "Audit", "", "after limit site"},
+    {RouteKind::kReceipts, "GET", "listReceipts", "Releases that were made active, newest first",
+     200, "PublishReceipts", "", "limit site"},
+    {RouteKind::kReceipt, "GET", "getReceipt", "What each edge has proved of a release", 200,
+     "PublishReceipt"},
 };
 
 struct QueryParameter {
@@ -103,10 +109,12 @@ struct QueryParameter {
 };
 constexpr QueryParameter kQuery[] = {
     {"after", "string", "What comes behind this one"},
+    {"edge", "string", "Tell whether this edge has proved the newest switch"},
     {"epoch", "integer", "The log that after is of"},
     {"limit", "integer", "At most so many"},
     {"path", "string", "Where the asset is to stand, unless Upload-Metadata says it"},
     {"prefix", "string", "Only paths that begin so"},
+    {"since", "string", "Only what differs from this release, or from the previous one"},
     {"site", "string", "Only of this site"},
     {"wait", "string", "How long to wait for the edges, as 2s; 60s at most"},
 };

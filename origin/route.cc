@@ -26,6 +26,7 @@ constexpr RouteRow kRoutes[] = {
     {RouteKind::kReleases, "/v1/sites/{site}/releases", "GET, HEAD, POST"},
     {RouteKind::kRelease, "/v1/sites/{site}/releases/{id}", "GET, HEAD"},
     {RouteKind::kActivation, "/v1/sites/{site}/releases/{id}/activate", "POST"},
+    {RouteKind::kContent, "/v1/sites/{site}/releases/{id}/content", "GET, HEAD"},
     {RouteKind::kBlob, "/v1/blobs/{sha256}", "GET, HEAD, PUT"},
     {RouteKind::kPurge, "/v1/purge", "POST"},
     {RouteKind::kEvents, "/v1/events", "GET"},
@@ -41,6 +42,8 @@ constexpr RouteRow kRoutes[] = {
     {RouteKind::kAccountGrants, "/v1/accounts/{account}/grants", "PUT"},
     {RouteKind::kAccountPassword, "/v1/accounts/{account}/password", "PUT"},
     {RouteKind::kAccountSessions, "/v1/accounts/{account}/sessions", "GET, HEAD, DELETE"},
+    {RouteKind::kReceipts, "/v1/receipts", "GET, HEAD"},
+    {RouteKind::kReceipt, "/v1/receipts/{id}", "GET, HEAD"},
     {RouteKind::kOpenApi, "/v1/openapi.json", "GET, HEAD"},
 };
 
@@ -72,6 +75,10 @@ std::optional<uint64_t> ParseNumber(std::string_view text) {
 Result<Route> ParseReleases(Route route, std::string_view rest, std::string_view path) {
   route.kind = RouteKind::kReleases;
   if (rest.empty()) return route;
+  if (rest == "active/content") {
+    route.kind = RouteKind::kContent;
+    return route;
+  }
   const std::optional<uint64_t> id = ParseNumber(TakeSegment(&rest));
   if (!id || *id > uint64_t{INT64_MAX}) return NoSuchRoute(path);
   route.release = static_cast<storage::ReleaseId>(*id);
@@ -79,6 +86,8 @@ Result<Route> ParseReleases(Route route, std::string_view rest, std::string_view
   if (rest.empty()) return route;
   route.kind = RouteKind::kActivation;
   if (rest == "activate") return route;
+  route.kind = RouteKind::kContent;
+  if (rest == "content" && *id != 0) return route;
   return NoSuchRoute(path);
 }
 
@@ -164,6 +173,17 @@ Result<Route> ParseAccount(std::string_view rest, std::string_view path) {
   return NoSuchRoute(path);
 }
 
+Result<Route> ParseReceipt(std::string_view id, std::string_view path) {
+  Route route;
+  route.kind = RouteKind::kReceipts;
+  if (id.empty() && !path.ends_with('/')) return route;
+  const std::optional<uint64_t> number = ParseNumber(id);
+  if (!number || *number > uint64_t{INT64_MAX}) return NoSuchRoute(path);
+  route.kind = RouteKind::kReceipt;
+  route.receipt = static_cast<int64_t>(*number);
+  return route;
+}
+
 /// What has one path and nothing behind it.
 std::optional<RouteKind> SingleOf(std::string_view path) {
   for (const RouteKind kind :
@@ -189,6 +209,7 @@ Result<Route> ParseRoute(std::string_view path) {
     route.name = rest;
     return route;
   }
+  if (what == "receipts") return ParseReceipt(rest, path);
   if (what == "tokens") return ParseToken(rest, path);
   if (what == "accounts") return ParseAccount(rest, path);
   if (const std::optional<RouteKind> kind = SingleOf(path)) {

@@ -24,6 +24,7 @@ enum class RouteKind {
   kReleases,    ///< /v1/sites/{site}/releases
   kRelease,     ///< /v1/sites/{site}/releases/{id}
   kActivation,  ///< /v1/sites/{site}/releases/{id}/activate
+  kContent,     ///< /v1/sites/{site}/releases/{id}/content
   kBlob,        ///< /v1/blobs/{sha256}
   kPurge,       ///< /v1/purge
   kEvents,      ///< /v1/events
@@ -39,7 +40,9 @@ enum class RouteKind {
   kAccountGrants,
   kAccountPassword,
   kAccountSessions,
-  kOpenApi,  ///< /v1/openapi.json
+  kReceipts,  ///< /v1/receipts
+  kReceipt,   ///< /v1/receipts/{id}
+  kOpenApi,   ///< /v1/openapi.json
 };
 
 /// A row of the table of routes: path as in OpenAPI, "GET, HEAD, PUT".
@@ -54,8 +57,9 @@ std::span<const RouteRow> Routes();
 struct Route {
   RouteKind kind = RouteKind::kHealth;
   std::string site;
-  std::string path;  ///< of an asset, decoded
-  storage::ReleaseId release = storage::kNoRelease;
+  std::string path;                                  ///< of an asset, decoded
+  storage::ReleaseId release = storage::kNoRelease;  ///< kNoRelease in kContent: the active one
+  int64_t receipt = 0;
   std::string name;  ///< of an edge, an account; a blob's digits; a token's or an upload's id
 };
 

@@ -20,6 +20,8 @@ Need NeedOf(RouteKind kind, std::string_view method) {
     case RouteKind::kRelease:
     case RouteKind::kActivation:
       return {.reach = Reach::kOne, .right = reads ? Right::kRead : Right::kPublish};
+    case RouteKind::kContent:
+      return {.reach = Reach::kOne, .right = Right::kRead, .fleet = true};
     case RouteKind::kBlob:
       // Contents belong to no site. Uploading one shows nothing of others; reading one may.
       return reads ? Need{.reach = Reach::kAll, .right = Right::kRead}
@@ -38,6 +40,9 @@ Need NeedOf(RouteKind kind, std::string_view method) {
                    : Need{.reach = Reach::kAll, .right = Right::kAdmin};
     case RouteKind::kSite:
       return {.reach = Reach::kOne, .right = reads ? Right::kRead : Right::kAdmin, .fleet = reads};
+    case RouteKind::kReceipts:
+    case RouteKind::kReceipt:
+      return {.reach = Reach::kSome, .right = Right::kRead};
     case RouteKind::kTokens:
     case RouteKind::kToken:
     case RouteKind::kAudit:

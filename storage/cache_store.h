@@ -133,6 +133,17 @@ enum class NotStored : uint8_t {
 };
 inline constexpr size_t kNotStoredReasons = 5;
 
+/// What pinned objects may take of the map of bodies, in percent; of the map of heads it is half of
+/// that. The rest stays a cache.
+inline constexpr uint64_t kMostPinnedPercent = 80;
+
+/// What became of the wish that an object be kept.
+enum class PinOutcome : uint8_t {
+  kPinned,
+  kAbsent,  ///< nothing is stored on disk under the key
+  kNoRoom,  ///< pinned objects take their part of the disk already, or there is no disk
+};
+
 /// Why an object left the disk.
 enum class Removal : uint8_t {
   kReplaced,
@@ -154,6 +165,7 @@ struct CacheStats {
   uint64_t stored = 0, not_stored = 0;
   uint64_t evicted_memory = 0, evicted_disk = 0, expired = 0;
   uint64_t checksum_failures = 0, write_errors = 0, orphans_swept = 0;
+  uint64_t pinned_objects = 0, pinned_bytes = 0;
   uint64_t write_queue_bytes = 0, read_queue_length = 0;
   bool pass_through =
       false;  ///< the disk failed or is full: serving goes on, nothing is stored on it
@@ -226,6 +238,17 @@ class CacheStore {
   virtual HeadRef Refresh(const HeadRef& old, Head head) = 0;
   /// Forgets one object in RAM and on disk.
   virtual void Remove(const Key256& key) = 0;
+
+  /// Keeps what is stored under the key, and whatever takes its place there, over restarts too: it
+  /// is neither evicted nor expired until Unpin. Purges, removals and damage take it all the same.
+  /// What takes its place and has no room among the pinned is stored as any other. `done` runs on
+  /// `executor` when the answer is durable; it may take as long as the disk fails. `executor` lives
+  /// until then or until the store is destroyed.
+  virtual void Pin(const Key256& key, Executor& executor, std::function<void(PinOutcome)> done) = 0;
+  /// From now on it is one of the popular ones.
+  virtual void Unpin(const Key256& key) = 0;
+  /// `done` runs on `executor` with the keys of all pinned objects, in no order.
+  virtual void ListPinned(Executor& executor, std::function<void(std::vector<Key256>)> done) = 0;
 
   /// Every object of the scope whose fetch began before now is stale (soft) or gone (hard) from the
   /// moment this returns. Returns the purge sequence. `position` (of the fleet's log; nullopt for a

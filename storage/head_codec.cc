@@ -92,7 +92,7 @@ Result<HeadRecord> DecodeHead(const Key256& key, Bytes bytes) {
   if (stored != ChecksumOf(key, bytes)) {
     return Fail(Fault::kSelf, "bad_checksum", "a stored head does not match its checksum");
   }
-  if (at[kVersionAt] != kVersion || at[kSegmentAt] > static_cast<uint8_t>(Segment::kMain)) {
+  if (at[kVersionAt] != kVersion || at[kSegmentAt] > static_cast<uint8_t>(Segment::kPinned)) {
     return Fail(Fault::kSelf, "unknown_version", "a stored head is of an unknown version");
   }
   const uint64_t scopes = GetLittle<uint32_t>(at + kScopeCountAt);

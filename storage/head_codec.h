@@ -13,9 +13,9 @@
 
 namespace nearside::storage {
 
-/// The two segments of a queue of eviction (S3-FIFO on disk): everything enters by probation, what
-/// is asked for again moves on to main.
-enum class Segment : uint8_t { kProbation = 0, kMain = 1 };
+/// The segments of a queue of eviction (S3-FIFO on disk): everything enters by probation, what is
+/// asked for again moves on to main. From the third nothing is evicted, and nothing in it expires.
+enum class Segment : uint8_t { kProbation = 0, kMain = 1, kPinned = 2 };
 
 /// Where a body lies. Each kind has an eviction queue of its own: what lies in heads gives nothing
 /// back to the map of chunks.

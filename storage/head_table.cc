@@ -40,14 +40,18 @@ ExpiryKey EncodeExpiryKey(const Head& head) {
   return key;
 }
 
-/// First bytes of the queue's keys: one for each segment of each queue.
-constexpr uint8_t kSegments = 2;
-constexpr uint8_t kQueuePrefixes = kBodyPlaces * kSegments;
+/// First bytes of the queue's keys: one for each segment of each queue, the pinned ones last.
+constexpr uint8_t kEvictedSegments = 2;
+constexpr uint8_t kFirstPinned = kBodyPlaces * kEvictedSegments;
+constexpr uint8_t kQueuePrefixes = kFirstPinned + kBodyPlaces;
 
 QueueKey EncodeQueueKey(BodyIn body_in, QueuePlace place) {
+  const auto body = static_cast<uint8_t>(body_in);
   QueueKey key;
-  key[0] = static_cast<uint8_t>(static_cast<uint8_t>(body_in) * kSegments +
-                                static_cast<uint8_t>(place.segment));
+  key[0] =
+      static_cast<uint8_t>(place.segment == Segment::kPinned
+                               ? kFirstPinned + body
+                               : body * kEvictedSegments + static_cast<uint8_t>(place.segment));
   PutBig(key.data() + 1, place.position);
   return key;
 }
@@ -158,9 +162,38 @@ uint64_t HeadBatch::DiskBytes(const HeadRecord& record) const {
   return EncodedBytes(record.head, inline_bytes) + in_chunks;
 }
 
-void HeadBatch::Charge(const HeadRecord& record) { BytesOf(record) += DiskBytes(record); }
+PinnedTotals HeadBatch::PinnedSizeOf(const HeadRecord& record) const {
+  const uint64_t inline_bytes = record.inline_body ? record.inline_body->size() : 0;
+  const uint64_t head_bytes = EncodedBytes(record.head, inline_bytes);
+  return {.objects = 1, .head_bytes = head_bytes, .chunk_bytes = DiskBytes(record) - head_bytes};
+}
+
+bool HeadBatch::HasRoomPinned(const HeadRecord& record) const {
+  const PinnedTotals size = PinnedSizeOf(record);
+  return meta_.pinned.head_bytes + size.head_bytes <= pin_limits_.head_bytes &&
+         meta_.pinned.chunk_bytes + size.chunk_bytes <= pin_limits_.chunk_bytes;
+}
+
+void HeadBatch::Charge(const HeadRecord& record) {
+  if (record.place.segment != Segment::kPinned) {
+    BytesOf(record) += DiskBytes(record);
+    return;
+  }
+  const PinnedTotals size = PinnedSizeOf(record);
+  meta_.pinned.objects += size.objects;
+  meta_.pinned.head_bytes += size.head_bytes;
+  meta_.pinned.chunk_bytes += size.chunk_bytes;
+}
 
 void HeadBatch::Discharge(const HeadRecord& record) {
+  if (record.place.segment == Segment::kPinned) {
+    const PinnedTotals size = PinnedSizeOf(record);
+    PinnedTotals& pinned = meta_.pinned;
+    pinned.objects -= std::min(pinned.objects, size.objects);
+    pinned.head_bytes -= std::min(pinned.head_bytes, size.head_bytes);
+    pinned.chunk_bytes -= std::min(pinned.chunk_bytes, size.chunk_bytes);
+    return;
+  }
   uint64_t& bytes = BytesOf(record);
   bytes -= std::min(bytes, DiskBytes(record));
 }
@@ -183,8 +216,10 @@ Result<std::optional<HeadRecord>> HeadBatch::ReadOrErase(const Key256& key) {
 Status HeadBatch::Store(const HeadRecord& record) {
   const std::string encoded = EncodeHead(record);
   if (Status s = txn_.Put(tables_.heads, record.head.key.bytes, AsBytes(encoded)); !s) return s;
-  const ExpiryKey expiry = EncodeExpiryKey(record.head);
-  if (Status s = txn_.Put(tables_.expiry, expiry, record.head.key.bytes); !s) return s;
+  if (record.place.segment != Segment::kPinned) {
+    const ExpiryKey expiry = EncodeExpiryKey(record.head);
+    if (Status s = txn_.Put(tables_.expiry, expiry, record.head.key.bytes); !s) return s;
+  }
   const QueueKey queue = EncodeQueueKey(record.body_in(), record.place);
   return txn_.Put(tables_.queue, queue, record.head.key.bytes);
 }
@@ -216,11 +251,13 @@ Status HeadBatch::Put(const Head& head, std::optional<Bytes> inline_body, QueueP
   const Result<std::optional<HeadRecord>> old = ReadOrErase(head.key);
   if (!old) return tl::unexpected(old.error());
   if (*old) {
-    // What replaces a popular object is popular.
+    // What replaces a popular object is popular, what replaces a pinned one is pinned.
     place.segment = std::max(place.segment, (*old)->place.segment);
     if (Status s = Erase(**old, Removal::kReplaced); !s) return s;
   }
-  const HeadRecord record{.head = head, .place = place, .inline_body = inline_body};
+  HeadRecord record{.head = head, .place = place, .inline_body = inline_body};
+  const bool pinned = record.place.segment == Segment::kPinned;
+  if (pinned && !HasRoomPinned(record)) record.place.segment = Segment::kMain;
   if (Status s = Store(record); !s) return s;
   Charge(record);
   return {};
@@ -270,10 +307,49 @@ Status HeadBatch::Move(HeadRecord record, QueuePlace place) {
 Result<bool> HeadBatch::Promote(const Key256& key, uint64_t position) {
   Result<std::optional<HeadRecord>> record = ReadOrErase(key);
   if (!record) return tl::unexpected(record.error());
-  if (!*record || (*record)->place.segment == Segment::kMain) return false;
+  if (!*record || (*record)->place.segment != Segment::kProbation) return false;
   Status s = Move(std::move(**record), {.segment = Segment::kMain, .position = position});
   if (!s) return tl::unexpected(s.error());
   return true;
+}
+
+Result<PinOutcome> HeadBatch::Pin(const Key256& key, uint64_t position) {
+  Result<std::optional<HeadRecord>> record = ReadOrErase(key);
+  if (!record) return tl::unexpected(record.error());
+  if (!*record) return PinOutcome::kAbsent;
+  if ((*record)->place.segment == Segment::kPinned) return PinOutcome::kPinned;
+  if (!HasRoomPinned(**record)) return PinOutcome::kNoRoom;
+  const ExpiryKey expiry = EncodeExpiryKey((*record)->head);
+  Status s = Move(std::move(**record), {.segment = Segment::kPinned, .position = position});
+  if (!s) return tl::unexpected(s.error());
+  if (Result<bool> erased = txn_.Erase(tables_.expiry, expiry); !erased) {
+    return tl::unexpected(erased.error());
+  }
+  return PinOutcome::kPinned;
+}
+
+Result<bool> HeadBatch::Unpin(const Key256& key, uint64_t position) {
+  Result<std::optional<HeadRecord>> record = ReadOrErase(key);
+  if (!record) return tl::unexpected(record.error());
+  if (!*record || (*record)->place.segment != Segment::kPinned) return false;
+  const ExpiryKey expiry = EncodeExpiryKey((*record)->head);
+  Status s = Move(std::move(**record), {.segment = Segment::kMain, .position = position});
+  if (s) s = txn_.Put(tables_.expiry, expiry, key.bytes);
+  if (!s) return tl::unexpected(s.error());
+  return true;
+}
+
+Result<std::vector<Key256>> HeadBatch::PinnedKeys() const {
+  Result<LmdbCursor> cursor = txn_.Open(tables_.queue);
+  if (!cursor) return tl::unexpected(cursor.error());
+  std::vector<Key256> keys;
+  QueueKey first{};
+  first[0] = kFirstPinned;
+  for (auto entry = cursor->AtOrAfter(first);; entry = cursor->Next()) {
+    if (!entry) return tl::unexpected(entry.error());
+    if (!*entry) return keys;
+    if (const auto key = ToKey((*entry)->value)) keys.push_back(*key);
+  }
 }
 
 Result<size_t> HeadBatch::Expire(WallTime now, size_t most) {

@@ -17,7 +17,7 @@ namespace nearside::storage {
 
 struct HeadTables {
   LmdbTable heads;   ///< key (32) → head record
-  LmdbTable expiry;  ///< drop_at, object id → key
+  LmdbTable expiry;  ///< drop_at, object id → key; pinned objects have no row
   LmdbTable queue;   ///< where the body lies, segment, position → key
   LmdbTable purges;  ///< scope → marks
   LmdbTable meta;    ///< "store" → StoreMeta
@@ -48,6 +48,12 @@ struct RemovedObject {
   Removal why = Removal::kRemoved;
 };
 
+/// How much of the disk pinned objects may take.
+struct PinLimits {
+  uint64_t head_bytes = UINT64_MAX;
+  uint64_t chunk_bytes = UINT64_MAX;
+};
+
 /// One transaction on the heads environment. Any error leaves it fit for nothing but destruction,
 /// which undoes all. Writer thread.
 class HeadBatch {
@@ -67,6 +73,14 @@ class HeadBatch {
   /// Moves the key's object from probation to the end of main. False when there is none or it is
   /// there.
   Result<bool> Promote(const Key256& key, uint64_t position);
+  /// Moves the key's object out of the reach of eviction and expiry, to `position` among the
+  /// pinned.
+  Result<PinOutcome> Pin(const Key256& key, uint64_t position);
+  /// Moves a pinned object to the end of main. False when it is none.
+  Result<bool> Unpin(const Key256& key, uint64_t position);
+  Result<std::vector<Key256>> PinnedKeys() const;
+  /// At first there is no limit.
+  void LimitPins(const PinLimits& limits) { pin_limits_ = limits; }
   /// Removes what has to be dropped at or before `now`, oldest first, up to `most`. How many.
   Result<size_t> Expire(WallTime now, size_t most);
   /// Removes one object in the order of S3-FIFO: of those with a body in chunks when that map is
@@ -106,6 +120,8 @@ class HeadBatch {
   Status Store(const HeadRecord& record);
   Status Move(HeadRecord record, QueuePlace place);
   Status Erase(const HeadRecord& record, Removal why);
+  bool HasRoomPinned(const HeadRecord& record) const;
+  PinnedTotals PinnedSizeOf(const HeadRecord& record) const;
   uint64_t& BytesOf(const HeadRecord& record) {
     QueueTotals& totals = meta_.totals[static_cast<size_t>(record.body_in())];
     return record.place.segment == Segment::kMain ? totals.main_bytes : totals.probation_bytes;
@@ -120,6 +136,7 @@ class HeadBatch {
   uint64_t page_bytes_ = 4096;
   std::vector<RemovedObject> removed_;
   size_t second_chances_ = 0;
+  PinLimits pin_limits_;
 };
 
 /// A walk over all heads in slices, each a short read transaction of its own. Between slices heads

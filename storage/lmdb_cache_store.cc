@@ -114,7 +114,8 @@ HeadRef ColdReads::ReadStored(const Key256& key, ReadSession& session) {
 
 HeadRef ColdReads::MakeLoaded(const Key256& key, HeadRecord record, ChunkRef body) {
   const uint64_t object_id = record.head.object_id;
-  const bool expired = record.head.drop_at <= WallNow();
+  const bool pinned = record.place.segment == Segment::kPinned;
+  const bool expired = !pinned && record.head.drop_at <= WallNow();
   if (expired || parts.purges.Judge(record.head) == Validity::kGone) {
     RemoveObject(key, object_id, expired ? Removal::kExpired : Removal::kPurged);
     return nullptr;
@@ -243,6 +244,27 @@ void LmdbCacheStore::Remove(const Key256& key) {
   }
   const Ticket ticket = parts_.queue.PushRemoval({.key = key});
   slot.SetPending(ticket, nullptr);
+}
+
+void LmdbCacheStore::Pin(const Key256& key, Executor& executor,
+                         std::function<void(PinOutcome)> done) {
+  parts_.queue.PushPin({.kind = PinRequest::Kind::kPin,
+                        .key = key,
+                        .executor = &executor,
+                        .done = std::move(done),
+                        .listed = {}});
+}
+
+void LmdbCacheStore::Unpin(const Key256& key) {
+  parts_.queue.PushPin({.kind = PinRequest::Kind::kUnpin, .key = key, .done = {}, .listed = {}});
+}
+
+void LmdbCacheStore::ListPinned(Executor& executor, std::function<void(std::vector<Key256>)> done) {
+  parts_.queue.PushPin({.kind = PinRequest::Kind::kList,
+                        .key = {},
+                        .executor = &executor,
+                        .done = {},
+                        .listed = std::move(done)});
 }
 
 // ---- Loads
@@ -435,6 +457,8 @@ CacheStats LmdbCacheStore::Stats() const {
   stats.read_queue_length = readers_.length();
   stats.presence_bytes = parts_.presence.memory_bytes();
   stats.purge_marks = parts_.purges.scopes();
+  stats.pinned_objects = counters.pinned_objects;
+  stats.pinned_bytes = counters.pinned_bytes;
   stats.retired_bytes = counters.retired_bytes;
   stats.slab_dead_bytes = counters.slab_dead_bytes;
   stats.free_list_pages = counters.free_list_pages;

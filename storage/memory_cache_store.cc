@@ -241,6 +241,18 @@ HeadRef MemoryCacheStore::Refresh(const HeadRef& old, Head head) {
 
 void MemoryCacheStore::Remove(const Key256& key) { ram_.EraseHead(key, std::nullopt); }
 
+void MemoryCacheStore::Pin(const Key256& /*key*/, Executor& executor,
+                           std::function<void(PinOutcome)> done) {
+  executor.Post([done = std::move(done)] { done(PinOutcome::kNoRoom); });
+}
+
+void MemoryCacheStore::Unpin(const Key256& /*key*/) {}
+
+void MemoryCacheStore::ListPinned(Executor& executor,
+                                  std::function<void(std::vector<Key256>)> done) {
+  executor.Post([done = std::move(done)] { done({}); });
+}
+
 uint64_t MemoryCacheStore::Purge(const std::vector<ScopeHash>& scopes, bool soft,
                                  std::optional<LogPosition> position, Executor* executor,
                                  std::function<void()> on_durable) {

@@ -42,6 +42,9 @@ class MemoryCacheStore final : public CacheStore {
   std::unique_ptr<ObjectWriter> Begin(std::optional<uint64_t> known_bytes) override;
   HeadRef Refresh(const HeadRef& old, Head head) override;
   void Remove(const Key256& key) override;
+  void Pin(const Key256& key, Executor& executor, std::function<void(PinOutcome)> done) override;
+  void Unpin(const Key256& key) override;
+  void ListPinned(Executor& executor, std::function<void(std::vector<Key256>)> done) override;
   uint64_t Purge(const std::vector<ScopeHash>& scopes, bool soft,
                  std::optional<LogPosition> position, Executor* executor,
                  std::function<void()> on_durable) override;

@@ -32,6 +32,7 @@
 #include "storage/cache_store.h"
 #include "storage/collection.h"
 #include "storage/multipart_upload.h"
+#include "storage/publish_receipt.h"
 #include "storage/resumable_upload.h"
 #include "storage/token.h"
 
@@ -309,6 +310,19 @@ class Metadata {
   virtual Result<std::vector<EdgeReport>> Edges() = 0;
   /// Removing what is not there succeeds.
   virtual Status RemoveEdge(const std::string& name) = 0;
+
+  /// Gives the id; of `draft` the names of the edges alone are taken, and no digest.
+  virtual Result<int64_t> AddReceipt(const PublishReceipt& draft) = 0;
+  /// Error: kClient no_such_receipt.
+  virtual Result<PublishReceipt> FindReceipt(int64_t id) = 0;
+  /// The newest first, of a site or ("") of all, without their edges.
+  virtual Result<std::vector<PublishReceipt>> Receipts(const std::string& site, size_t limit) = 0;
+  /// What an edge tells of the release that was announced at `position`: the id of its receipt, or
+  /// 0 when there is none. Times of 0 are not known yet. Not made durable at once.
+  virtual Result<int64_t> NoteProof(const std::string& site, LogPosition position,
+                                    const EdgeProof& proof) = 0;
+  /// Not made durable at once. A receipt that is not there is none to set.
+  virtual Status SetReceiptDigest(int64_t id, const std::string& digest) = 0;
 
   /// The caller has made id and digest. Of tokens that open nothing any more the oldest are dropped
   /// when there is no room. Errors: kClient no_such_site, token_exists, too_many_tokens.

@@ -89,7 +89,19 @@ constexpr const char* kStep6[] = {
     "CREATE INDEX account_grants_by_site ON account_grants (site)",
 };
 
-constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4, kStep5, kStep6};
+constexpr const char* kStep7[] = {
+    "ALTER TABLE log ADD COLUMN last_receipt BIGINT NOT NULL DEFAULT 0",
+    "CREATE TABLE receipts (id BIGINT NOT NULL PRIMARY KEY, site TEXT NOT NULL, "
+    "release BIGINT NOT NULL, previous BIGINT NOT NULL, epoch BIGINT NOT NULL, "
+    "seq BIGINT NOT NULL, time BIGINT NOT NULL, changed BIGINT NOT NULL, digest TEXT NOT NULL)",
+    "CREATE INDEX receipts_by_site ON receipts (site, seq)",
+    "CREATE TABLE receipt_edges (receipt BIGINT NOT NULL, edge TEXT NOT NULL, "
+    "applied_at BIGINT NOT NULL, proved_at BIGINT NOT NULL, report TEXT NOT NULL, "
+    "PRIMARY KEY (receipt, edge))",
+};
+
+constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4,
+                                                   kStep5, kStep6, kStep7};
 constexpr int64_t kVersion = std::size(kSteps);
 
 Result<int64_t> ReadVersion(SqlSession& session) {

@@ -151,7 +151,8 @@ Result<LogPosition> SqlMetadata::DeleteSiteIn(SqlSession& session, const Site& s
         // Nobody finds them any more, and they are the first that expire, with their blobs.
         "UPDATE uploads SET site = '', begun = 0 WHERE site = ?",
         "UPDATE resumable_uploads SET site = '', expires = 0 WHERE site = ?",
-        "DELETE FROM sites WHERE name = ?"}) {
+        "DELETE FROM receipt_edges WHERE receipt IN (SELECT id FROM receipts WHERE site = ?)",
+        "DELETE FROM receipts WHERE site = ?", "DELETE FROM sites WHERE name = ?"}) {
     if (Status ran = session.Run(statement, which); !ran) {
       return unexpected(std::move(ran.error()));
     }

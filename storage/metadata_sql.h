@@ -104,6 +104,13 @@ class SqlMetadata final : public Metadata {
   Result<std::vector<EdgeReport>> Edges() override;
   Status RemoveEdge(const std::string& name) override;
 
+  Result<int64_t> AddReceipt(const PublishReceipt& draft) override;
+  Result<PublishReceipt> FindReceipt(int64_t id) override;
+  Result<std::vector<PublishReceipt>> Receipts(const std::string& site, size_t limit) override;
+  Result<int64_t> NoteProof(const std::string& site, LogPosition position,
+                            const EdgeProof& proof) override;
+  Status SetReceiptDigest(int64_t id, const std::string& digest) override;
+
   Result<Token> CreateToken(const Token& draft, const AuditEntry& audit) override;
   Result<std::vector<Token>> Tokens() override;
   Result<Token> FindToken(const std::string& id) override;

@@ -19,7 +19,7 @@ struct StoreCounters {
   Counter checksum_failures{0}, write_errors{0}, orphans_swept{0};
   // Gauges that the writer sets.
   Counter disk_bytes{0}, disk_objects{0}, retired_bytes{0}, free_list_pages{0}, slab_dead_bytes{0},
-      pinned_pages{0}, oldest_snapshot_ms{0};
+      pinned_objects{0}, pinned_bytes{0}, pinned_pages{0}, oldest_snapshot_ms{0};
 
   const std::shared_ptr<DurationHistogram> batch_times = std::make_shared<DurationHistogram>();
   const std::shared_ptr<DurationHistogram> cold_read_times = std::make_shared<DurationHistogram>();

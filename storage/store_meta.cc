@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kIdAt = 8;
 constexpr size_t kNumbersAt = 24;
-constexpr size_t kNumbers = 11;
+constexpr size_t kNumbers = 14;
 constexpr size_t kMetaChecksumAt = kNumbersAt + kNumbers * sizeof(uint64_t);
 constexpr size_t kMetaBytes = kMetaChecksumAt + sizeof(uint64_t);
 constexpr size_t kMarkRowBytes = 24;
@@ -33,7 +33,10 @@ std::array<uint64_t, kNumbers> NumbersOf(const StoreMeta& meta) {
           meta.totals[0].probation_bytes,
           meta.totals[0].main_bytes,
           meta.totals[1].probation_bytes,
-          meta.totals[1].main_bytes};
+          meta.totals[1].main_bytes,
+          meta.pinned.objects,
+          meta.pinned.head_bytes,
+          meta.pinned.chunk_bytes};
 }
 
 }  // namespace
@@ -74,6 +77,7 @@ Result<StoreMeta> DecodeMeta(Bytes bytes) {
   meta.position = {.epoch = number(5), .sequence = number(6)};
   meta.totals = {QueueTotals{.probation_bytes = number(7), .main_bytes = number(8)},
                  QueueTotals{.probation_bytes = number(9), .main_bytes = number(10)}};
+  meta.pinned = {.objects = number(11), .head_bytes = number(12), .chunk_bytes = number(13)};
   return meta;
 }
 

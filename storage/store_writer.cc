@@ -107,7 +107,8 @@ MonoTime StoreWriter::NextTurn() const {
   if (parts_.pass_through.load()) return std::min(retry_at_, now + kTick);
   const bool expiry_due = first_expiry_ && *first_expiry_ <= WallNow();
   if (parts_.heads_held.load()) return now + kTick;
-  if (!deferred_.empty() || walk_.first() || walk_.has_removals() || expiry_due) return now;
+  if (!deferred_.empty() || !pins_.empty() || walk_.first() || walk_.has_removals() || expiry_due)
+    return now;
   if (!reaper_.idle()) return std::max(now, reap_at_);
   return now + (walk_.active() ? kReclaimPace : kTick);
 }
@@ -118,6 +119,7 @@ void StoreWriter::RunBatch(WriteBatch batch) {
     Erase(*abandoned.fill);
   }
   for (DurableRequest& request : batch.durable) AddRequest(std::move(request));
+  std::move(batch.pins.begin(), batch.pins.end(), std::back_inserter(pins_));
   flushes_ = std::max(flushes_, batch.flushes);
   CollectTouches();
   if (batch.stop) next_touch_ = {};  // the last chance to keep them
@@ -154,7 +156,8 @@ void StoreWriter::RunBatch(WriteBatch batch) {
   probing_ = false;
   const bool spared =
       parts_.heads_held.load() && (!requests_.empty() || parts_.purges.HasUnsaved());
-  if (!status || (deferred_.empty() && !spared)) FinishFlushes();
+  const bool pins_wait = !pins_.empty() && !parts_.heads_held.load();
+  if (!status || (deferred_.empty() && !spared && !pins_wait)) FinishFlushes();
   UpdateGauges();
 }
 
@@ -290,6 +293,9 @@ void StoreWriter::UpdateGauges() {
   const uint64_t dead = slab_totals_.dead_bytes();
   counters.disk_bytes.store(used - std::min(used, dead), std::memory_order_relaxed);
   counters.slab_dead_bytes.store(dead, std::memory_order_relaxed);
+  counters.pinned_objects.store(meta_.pinned.objects, std::memory_order_relaxed);
+  counters.pinned_bytes.store(meta_.pinned.head_bytes + meta_.pinned.chunk_bytes,
+                              std::memory_order_relaxed);
   counters.retired_bytes.store(reaper_.retired_bytes(), std::memory_order_relaxed);
   // Small bodies go where there is more room: heads first, as one read is cheaper than two.
   const double heads_full = static_cast<double>(heads_used_pages_ * page_bytes_) /

@@ -51,7 +51,10 @@ class StoreWriter {
     uint64_t freed_bytes = 0;        ///< of bodies, by eviction
     size_t operations = 0;  ///< so many of deferred_, from the first, are in the transaction
     std::vector<StoreWalk::Removal> removals;
-    std::vector<const HeadWrite*> stored;  ///< of deferred_: in the transaction
+    /// Of pins_, from the first: what came of each; nothing for one whose head is on its way.
+    std::vector<std::optional<PinOutcome>> pins;
+    std::optional<std::vector<Key256>> pinned_keys;  ///< when somebody asks for them
+    std::vector<const HeadWrite*> stored;            ///< of deferred_: in the transaction
     std::vector<const HeadWrite*>
         refused;  ///< of deferred_: purged meanwhile, or their object is gone
     std::optional<WallTime> first_expiry;
@@ -79,6 +82,8 @@ class StoreWriter {
   Status ApplyAll(HeadBatch& batch, HeadsPlan& plan);
   Status ApplyWrite(HeadBatch& batch, const HeadWrite& write, HeadsPlan& plan);
   Status Promote(HeadBatch& batch);
+  Status ApplyPins(HeadBatch& batch, HeadsPlan& plan);
+  void FinishPins(const HeadsPlan& plan);
   Status Evict(HeadBatch& batch, HeadsPlan& plan);
   uint64_t EvictionGoal(uint64_t incoming_bytes) const;
   void FinishHeads(const HeadBatch& batch, const HeadsPlan& plan);
@@ -130,6 +135,7 @@ class StoreWriter {
   StoreMeta meta_;  ///< as last committed
   /// Head operations, in order, whose chunks are on disk; after a failure the removals among them.
   std::vector<HeadOperation> deferred_;
+  std::vector<PinRequest> pins_;  ///< in order
   std::vector<DurableRequest> requests_;
   uint64_t flushes_ = 0, finished_flushes_ = 0;
   ChunkReaper reaper_;

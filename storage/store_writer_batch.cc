@@ -54,6 +54,9 @@ constexpr milliseconds kReapPause{100};
 /// How long a batch waits for a reader that holds the room it needs.
 constexpr milliseconds kReaderPatience{100};
 constexpr milliseconds kReaderPause{2};
+/// Heads take pages that are not full: with this part of their map in bytes, pinned ones stay below
+/// the mark from which on heads are evicted.
+constexpr uint64_t kMostPinnedHeadsPercent = kMostPinnedPercent / 2;
 /// Pages that a commit of chunks needs beside them: the paths in the trees, the free list.
 constexpr uint64_t kSparePages = 128;
 
@@ -70,8 +73,9 @@ bool IsFull(const Error& error) { return error.reason == "map_full" || error.rea
 // ---- Heads
 
 bool StoreWriter::HeadsHaveWork(uint64_t incoming_bytes) const {
-  return probing_ || !deferred_.empty() || !requests_.empty() || parts_.purges.HasUnsaved() ||
-         walk_.has_removals() || (first_expiry_ && *first_expiry_ <= WallNow()) ||
+  return probing_ || !deferred_.empty() || !requests_.empty() || !pins_.empty() ||
+         parts_.purges.HasUnsaved() || walk_.has_removals() ||
+         (first_expiry_ && *first_expiry_ <= WallNow()) ||
          (!touched_.empty() && MonoNow() >= next_touch_) || EvictionGoal(incoming_bytes) > 0;
 }
 
@@ -174,6 +178,9 @@ Status StoreWriter::TryHeads(HeadsPlan& plan) {
   const auto attempt = [&]() -> Status {
     Result<HeadBatch> batch = HeadBatch::Begin(disk_.heads(), disk_.head_tables(), meta_);
     if (!batch) return tl::unexpected(batch.error());
+    const StoreLayout& layout = disk_.layout();
+    batch->LimitPins({.head_bytes = layout.heads_map_bytes / 100 * kMostPinnedHeadsPercent,
+                      .chunk_bytes = layout.chunks_map_bytes / 100 * kMostPinnedPercent});
     if (changes) {
       if (Status s = batch->SavePurges(*changes); !s) return s;
     }
@@ -226,6 +233,7 @@ Status StoreWriter::ApplyAll(HeadBatch& batch, HeadsPlan& plan) {
   }
   if (!plan.sparing) {
     if (Status s = Promote(batch); !s) return s;
+    if (Status s = ApplyPins(batch, plan); !s) return s;
   }
   const size_t most_expired = plan.sparing ? plan.most_spared : disk_.layout().batch_heads;
   const Result<size_t> expired = batch.Expire(WallNow(), most_expired);
@@ -274,6 +282,49 @@ Status StoreWriter::Promote(HeadBatch& batch) {
     if (!moved) return tl::unexpected(moved.error());
   }
   return {};
+}
+
+/// Behind what was to be stored: what a pin is for may be in this very transaction.
+Status StoreWriter::ApplyPins(HeadBatch& batch, HeadsPlan& plan) {
+  const size_t count = std::min(pins_.size(), disk_.layout().batch_heads);
+  for (size_t i = 0; i < count; ++i) {
+    const PinRequest& request = pins_[i];
+    std::optional<PinOutcome> outcome = PinOutcome::kPinned;
+    if (request.kind == PinRequest::Kind::kList) {
+      Result<std::vector<Key256>> keys = batch.PinnedKeys();
+      if (!keys) return tl::unexpected(keys.error());
+      plan.pinned_keys = std::move(*keys);
+    } else if (request.kind == PinRequest::Kind::kUnpin) {
+      const Result<bool> moved = batch.Unpin(request.key, parts_.next_id.fetch_add(1));
+      if (!moved) return tl::unexpected(moved.error());
+    } else {
+      const Result<PinOutcome> pinned = batch.Pin(request.key, parts_.next_id.fetch_add(1));
+      if (!pinned) return tl::unexpected(pinned.error());
+      outcome = *pinned;
+      // Its head waits for its chunks, or in the queue.
+      const auto pending = parts_.index.Lock(request.key).pending();
+      if (outcome == PinOutcome::kAbsent && pending && *pending != nullptr) outcome.reset();
+    }
+    plan.pins.push_back(outcome);
+  }
+  return {};
+}
+
+void StoreWriter::FinishPins(const HeadsPlan& plan) {
+  std::vector<PinRequest> waiting;
+  for (size_t i = 0; i < pins_.size(); ++i) {
+    PinRequest& request = pins_[i];
+    if (i >= plan.pins.size() || !plan.pins[i]) {
+      waiting.push_back(std::move(request));
+    } else if (request.listed) {
+      request.executor->Post([listed = std::move(request.listed),
+                              keys = *plan.pinned_keys]() mutable { listed(std::move(keys)); });
+    } else if (request.done) {
+      request.executor->Post(
+          [done = std::move(request.done), outcome = *plan.pins[i]] { done(outcome); });
+    }
+  }
+  pins_ = std::move(waiting);
 }
 
 Status StoreWriter::Evict(HeadBatch& batch, HeadsPlan& plan) {
@@ -328,6 +379,7 @@ void StoreWriter::FinishHeads(const HeadBatch& batch, const HeadsPlan& plan) {
   heads_used_pages_ = plan.used_pages;
   parts_.counters.disk_objects.store(plan.heads, std::memory_order_relaxed);
   if (plan.only_make_room) return;
+  FinishPins(plan);
   const auto end = deferred_.begin() + static_cast<ptrdiff_t>(plan.operations);
   for (auto operation = deferred_.begin(); operation != end; ++operation) {
     if (const auto* removal = std::get_if<HeadRemoval>(&*operation)) {

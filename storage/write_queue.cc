@@ -78,6 +78,15 @@ void WriteQueue::PushAbandonment(Abandonment abandonment) {
   if (wake) filled_.notify_one();
 }
 
+void WriteQueue::PushPin(PinRequest request) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    wake = AddLocked(std::move(request));
+  }
+  if (wake) filled_.notify_one();
+}
+
 void WriteQueue::PushDurable(DurableRequest request) {
   {
     const std::lock_guard lock(mutex_);
@@ -140,6 +149,8 @@ WriteBatch WriteQueue::Take(MonoTime deadline) {
       batch.heads.emplace_back(std::move(*head));
     } else if (auto* removal = std::get_if<HeadRemoval>(&entry)) {
       batch.heads.emplace_back(*removal);
+    } else if (auto* pin = std::get_if<PinRequest>(&entry)) {
+      batch.pins.push_back(std::move(*pin));
     } else {
       batch.abandoned.push_back(std::get<Abandonment>(entry));
     }

@@ -70,16 +70,26 @@ struct DurableRequest {
   std::function<void()> done;
 };
 
+/// To be pinned, unpinned, or told what is.
+struct PinRequest {
+  enum class Kind : uint8_t { kPin, kUnpin, kList } kind = Kind::kPin;
+  Key256 key;
+  Executor* executor = nullptr;
+  std::function<void(PinOutcome)> done;             ///< of kPin
+  std::function<void(std::vector<Key256>)> listed;  ///< of kList
+};
+
 struct WriteBatch {
   std::vector<ChunkWrite> chunks;
   std::vector<HeadOperation> heads;
+  std::vector<PinRequest> pins;
   std::vector<Abandonment> abandoned;
   std::vector<DurableRequest> durable;
   uint64_t flushes =
       0;  ///< the number of the last Flush that this batch, the last before it, satisfies
   bool stop = false;
   bool empty() const {
-    return chunks.empty() && heads.empty() && abandoned.empty() && durable.empty();
+    return chunks.empty() && heads.empty() && pins.empty() && abandoned.empty() && durable.empty();
   }
 };
 
@@ -104,6 +114,7 @@ class WriteQueue {
   std::optional<Ticket> PushHead(HeadWrite write);
   Ticket PushRemoval(HeadRemoval removal);
   void PushAbandonment(Abandonment abandonment);
+  void PushPin(PinRequest request);
   void PushDurable(DurableRequest request);
 
   /// Waits until everything pushed before is durable, or has failed to be.
@@ -130,7 +141,7 @@ class WriteQueue {
   size_t length() const;
 
  private:
-  using Entry = std::variant<ChunkWrite, HeadWrite, HeadRemoval, Abandonment>;
+  using Entry = std::variant<ChunkWrite, HeadWrite, HeadRemoval, PinRequest, Abandonment>;
   struct NameHash {
     size_t operator()(const ChunkName& name) const { return name.hash(); }
   };

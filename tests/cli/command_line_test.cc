@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "runtime/crypto.h"
 #include "tests/cli/command_run.h"
 #include "tests/origin/origin_fixture.h"
 
@@ -44,6 +45,21 @@ class CommandLineTest : public origin::test::OriginTest {
         R"({"load":0.25,"requests":200,"hits":150,"hit_bytes":3,"miss_bytes":1,"address":"127.0.1.1"})",
         WallNow()));
   }
+  /// An edge tells how far it is with the newest switch.
+  void Prove(const std::string& edge, uint64_t sequence, const std::string& state,
+             const std::string& digest) {
+    const uint64_t epoch = node_->metadata->Log()->last.epoch;
+    nlohmann::json site = {{"site", "demo"},  {"epoch", epoch}, {"seq", sequence},
+                           {"state", state},  {"urls", 2},      {"same", state == "proved" ? 2 : 1},
+                           {"digest", digest}};
+    site["whole"] = {{"held", 7}, {"of", 8}};
+    if (edge == "tokyo") {
+      site["whole"]["missing"] = {{{"url", "/big.iso"}, {"why", "no room"}}};
+    }
+    if (state == "differs") site["differing"] = {{{"url", "/a"}, {"why", "other bytes"}}};
+    const nlohmann::json report = {{"epoch", epoch}, {"seq", sequence}, {"sites", {site}}};
+    EXPECT_EQ(Fleet("POST /v1/edges/" + edge, report.dump()).status, 200);
+  }
 };
 
 TEST_F(CommandLineTest, PublishMakesTheSiteUploadsAndSwitches) {
@@ -59,6 +75,63 @@ TEST_F(CommandLineTest, PublishMakesTheSiteUploadsAndSwitches) {
   EXPECT_EQ(Visit("/docs/").body, "docs");
   EXPECT_EQ(Visit("/app.5f3c1b2e.js").Field("cache-control"),
             "public, max-age=31536000, immutable");
+}
+
+TEST_F(CommandLineTest, PublishWaitsForTheProofOfEveryEdgeAndReceiptShowsItAgain) {
+  PublishFirst();
+  Report("frankfurt", LastEvent());
+  Report("tokyo", LastEvent());
+  dir_.Write("site/index.html", "home 2");
+  const uint64_t wanted = LastEvent() + 1;
+  const std::string two = origin::test::DigitsOf("home 2");
+  const std::string digest = HexEncode(Sha256Of("/index.html " + two + "\n/ " + two + "\n"));
+  std::thread edges([&] {
+    while (LastEvent() < wanted) std::this_thread::yield();
+    while (node_->metadata->Receipts("demo", 10)->size() < 2) std::this_thread::yield();
+    Prove("frankfurt", wanted, "proved", digest);
+    Prove("tokyo", wanted, "proving", "");
+    Prove("tokyo", wanted, "proved", digest);
+  });
+  const Outcome run = Nearside("publish " + Folder() + " --site demo --wait 20s");
+  edges.join();
+  EXPECT_EQ(run.code, 0) << run.out << run.errors;
+  const size_t at = run.out.find("receipt 2: release 2 of demo, event " + std::to_string(wanted));
+  ASSERT_NE(at, std::string::npos) << run.out;
+  EXPECT_THAT(run.out, HasSubstr("EDGE       SWITCHED"));
+  EXPECT_THAT(run.out, ContainsRegex("frankfurt +[0-9.]+ m?s +[0-9.]+ m?s +7/8 +" +
+                                     digest.substr(0, 12) + " +proved 2 URLs"));
+  EXPECT_THAT(run.out, HasSubstr("tokyo: does not hold /big.iso: no room"));
+  const Outcome again = Nearside("receipt 2");
+  EXPECT_EQ(again.code, 0);
+  EXPECT_EQ(again.out, run.out.substr(at));
+  const Outcome json = Nearside("receipt 2 --json");
+  EXPECT_EQ(json.code, 0);
+  EXPECT_EQ(nlohmann::json::parse(json.out)["digest"], digest);
+  EXPECT_EQ(Nearside("receipt 1").code, 0) << "there was no edge then";
+  EXPECT_THAT(Nearside("receipt --site demo").out, StartsWith("RECEIPT  SITE  RELEASE"));
+  EXPECT_EQ(Nearside("receipt 77").code, 1);
+}
+
+TEST_F(CommandLineTest, PublishEndsWith3WhenAnEdgeHasNotProvedIt) {
+  WriteSite();
+  Report("away", 0);
+  ASSERT_TRUE(node_->fleet.Report("gone", {1, 1}, "{}", WallNow() - seconds(3600)));
+  const Outcome run =
+      Nearside("publish " + Folder() + " --site demo --host www.demo.test --wait 50ms");
+  EXPECT_EQ(run.code, 3) << run.out;
+  EXPECT_THAT(run.out, HasSubstr("has not applied the switch yet"));
+  EXPECT_THAT(run.out, HasSubstr("not reachable; it catches up"));
+  Prove("away", LastEvent(), "differs", origin::test::DigitsOf("else"));
+  const Outcome differs = Nearside("receipt 1");
+  EXPECT_EQ(differs.code, 3);
+  EXPECT_THAT(differs.out, HasSubstr("1 of 2 URLs are not as they should be"));
+  EXPECT_THAT(differs.out, HasSubstr("away: differs /a: other bytes"));
+  Prove("away", LastEvent(), "proved", origin::test::DigitsOf("else"));
+  EXPECT_THAT(Nearside("receipt 1").out, HasSubstr("serves other bytes than the origin has"));
+  EXPECT_EQ(Nearside("receipt 1 --json").code, 3);
+  const Outcome unwatched = Nearside("publish " + Folder() + " --site demo --wait 0s");
+  EXPECT_EQ(unwatched.code, 0);
+  EXPECT_THAT(unwatched.out, HasSubstr("nearside receipt 2 shows"));
 }
 
 TEST_F(CommandLineTest, ASecondPublishSendsWhatIsNewAlone) {

@@ -44,6 +44,14 @@ class DamagedStore final : public storage::CacheStore {
     return whole_->Refresh(old, std::move(head));
   }
   void Remove(const Key256& key) override { whole_->Remove(key); }
+  void Pin(const Key256& key, Executor& executor,
+           std::function<void(storage::PinOutcome)> done) override {
+    whole_->Pin(key, executor, std::move(done));
+  }
+  void Unpin(const Key256& key) override { whole_->Unpin(key); }
+  void ListPinned(Executor& executor, std::function<void(std::vector<Key256>)> done) override {
+    whole_->ListPinned(executor, std::move(done));
+  }
   uint64_t Purge(const std::vector<storage::ScopeHash>& scopes, bool soft,
                  std::optional<storage::LogPosition> position, Executor* executor,
                  std::function<void()> on_durable) override {

@@ -45,6 +45,9 @@ class FakeStore final : public storage::CacheStore {
   std::unique_ptr<storage::ObjectWriter> Begin(std::optional<uint64_t>) override { return nullptr; }
   storage::HeadRef Refresh(const storage::HeadRef&, storage::Head) override { return nullptr; }
   void Remove(const Key256&) override {}
+  void Pin(const Key256&, Executor&, std::function<void(storage::PinOutcome)>) override {}
+  void Unpin(const Key256&) override {}
+  void ListPinned(Executor&, std::function<void(std::vector<Key256>)>) override {}
   uint64_t Purge(const std::vector<storage::ScopeHash>& scopes, bool soft,
                  std::optional<storage::LogPosition> position, Executor* executor,
                  std::function<void()> on_durable) override;

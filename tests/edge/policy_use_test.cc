@@ -349,6 +349,26 @@ TEST(PolicyUseTest, MayServeOnError) {
   }
 }
 
+// Setting keep_whole.
+TEST(PolicyUseTest, ASiteThatIsKeptWholeIsServedHoweverStale) {
+  constexpr int64_t kYear = 365 * 86'400;
+  const ErrorRow rows[] = {
+      {"no window", "max-age=60, stale-if-error=0", kYear, true},
+      {"soft-purged", "max-age=60, stale-if-error=0", kYear, true, {}, Validity::kStale},
+      {"must-revalidate", "max-age=60, must-revalidate", 61, false},
+      {"s-maxage", "s-maxage=60", 61, false},
+      {"no-cache", "max-age=60, no-cache", 61, false},
+      {"hard-purged", "max-age=60", 10, false, {}, Validity::kGone},
+  };
+  for (const ErrorRow& row : rows) {
+    EXPECT_EQ(MayServeOnError(GetFor("https://www.demo.test/a", row.request),
+                              StoredWith(row.control), row.validity, After(seconds(row.age)),
+                              RequestDirectives::kObey, /*whole=*/true),
+              row.may)
+        << row.name;
+  }
+}
+
 TEST(PolicyUseTest, ErrorStatusesAreThoseOfRfc5861) {
   for (int status = 100; status < 600; ++status) {
     const bool error = status == 500 || status == 502 || status == 503 || status == 504;

@@ -523,6 +523,41 @@ TEST_F(RequestCodingTest, WithoutARoomForAnEncoderTheBodyGoesAsItComes) {
   EXPECT_EQ(FillIn("gzip"), kOtherMissed + "gzip text");
 }
 
+TEST_F(RequestCodingTest, WhileTheOriginFailsTheBytesWithoutACodingAreForEverybody) {
+  Start();
+  EXPECT_EQ(FillIn("identity"), kMissed + " text");
+  for (const char* codings : {"br", "gzip", "br, gzip, zstd"}) {
+    FakeExchange& client = GetIn(codings);
+    origin_.Next().Send("nonsense\r\n\r\n");
+    EXPECT_EQ(Read(client), "200 hit; detail=stale_if_error| text") << codings;
+    EXPECT_EQ(client.Field("vary"), "Accept-Encoding");
+    FakeExchange& failed = GetIn(codings);
+    origin_.Next().Answer("503 Service Unavailable", "", "overloaded");
+    EXPECT_EQ(Read(failed), "200 hit; detail=stale_if_error| text") << codings;
+  }
+  FakeExchange& head = Head("/a", {{"accept-encoding", "br"}});
+  origin_.Next().Send("nonsense\r\n\r\n");
+  EXPECT_THAT(Answer(head), HasSubstr("200 hit; detail=stale_if_error|"));
+  // When it is back, each coding is had as ever.
+  EXPECT_EQ(FillIn("br"), kOtherMissed + "br text");
+}
+
+TEST_F(RequestCodingTest, WhatTheOriginEncodedIsNotForWhoDoesNotTakeIt) {
+  Start();
+  // Another coding than identity is stored, and nothing else.
+  EXPECT_EQ(FillIn("gzip"), kMissed + "gzip text");
+  FakeExchange& client = GetIn("br");
+  origin_.Next().Answer("503 Service Unavailable", "", "overloaded");
+  EXPECT_THAT(Answer(client), HasSubstr("503 "));
+  // The origin's own choice by Accept-Encoding is none of ours to overrule.
+  const std::string lines =
+      std::string(kMinute) + "Content-Type: image/x-any\nVary: Accept-Encoding\n";
+  EXPECT_THAT(Fill("/b", lines, "plain", {{"accept-encoding", "identity"}}), HasSubstr("|plain"));
+  FakeExchange& other = Get("/b", {{"accept-encoding", "br"}});
+  origin_.Next().Answer("503 Service Unavailable", "", "overloaded");
+  EXPECT_THAT(Answer(other), HasSubstr("503 "));
+}
+
 TEST_F(RequestCodingTest, VariantsByOtherFieldsAreEncodedToo) {
   Start();
   const std::string lines = std::string(kPage) + "Vary: Accept-Language\n";

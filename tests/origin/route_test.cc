@@ -8,14 +8,16 @@ namespace {
 /// "kind site path release name" of a route, or the reason why there is none.
 std::string Shown(std::string_view path) {
   constexpr std::string_view kNames[] = {
-      "health", "asset", "assets",   "uploads", "upload", "releases", "release",  "activation",
-      "blob",   "purge", "events",   "edges",   "edge",   "sites",    "site",     "tokens",
-      "token",  "audit", "accounts", "account", "grants", "password", "sessions", "openapi"};
+      "health",     "asset",    "assets",   "uploads",  "upload",  "releases", "release",
+      "activation", "content",  "blob",     "purge",    "events",  "edges",    "edge",
+      "sites",      "site",     "tokens",   "token",    "audit",   "accounts", "account",
+      "grants",     "password", "sessions", "receipts", "receipt", "openapi"};
   const Result<Route> route = ParseRoute(path);
   if (!route) return route.error().reason;
   std::string text(kNames[static_cast<size_t>(route->kind)]);
   if (!route->site.empty()) text += " " + route->site;
   if (!route->path.empty()) text += " " + route->path;
+  if (route->receipt != 0) text += " " + std::to_string(route->receipt);
   if (route->release != 0) text += " " + std::to_string(route->release);
   if (!route->name.empty()) text += " " + route->name;
   return text;
@@ -40,6 +42,16 @@ TEST(RouteTest, EveryPathHasItsRoute) {
       {"/v1/sites/demo/releases", "releases demo"},
       {"/v1/sites/demo/releases/12", "release demo 12"},
       {"/v1/sites/demo/releases/12/activate", "activation demo 12"},
+      {"/v1/sites/demo/releases/12/content", "content demo 12"},
+      {"/v1/sites/demo/releases/active/content", "content demo"},
+      {"/v1/sites/demo/releases/0/content", "no_such_route"},
+      {"/v1/sites/demo/releases/active", "no_such_route"},
+      {"/v1/sites/demo/releases/active/activate", "no_such_route"},
+      {"/v1/receipts", "receipts"},
+      {"/v1/receipts/7", "receipt 7"},
+      {"/v1/receipts/", "no_such_route"},
+      {"/v1/receipts/x", "no_such_route"},
+      {"/v1/receipts/7/8", "no_such_route"},
       {"/v1/blobs/abc", "blob abc"},
       {"/v1/purge", "purge"},
       {"/v1/events", "events"},

@@ -235,6 +235,7 @@ TEST(StoreMetaTest, DecodesWhatItEncoded) {
   meta.position = {.epoch = 9, .sequence = 10};
   meta.totals = {QueueTotals{.probation_bytes = 11, .main_bytes = 12},
                  QueueTotals{.probation_bytes = 13, .main_bytes = 14}};
+  meta.pinned = {.objects = 15, .head_bytes = 16, .chunk_bytes = 17};
   std::string encoded = EncodeMeta(meta);
   const Result<StoreMeta> decoded = DecodeMeta(AsBytes(encoded));
   ASSERT_TRUE(decoded);

@@ -246,6 +246,84 @@ TEST_F(HeadTableTest, LastPositionLooksAtBothSegments) {
   EXPECT_EQ(LastPosition(*env_->BeginRead(), tables_.queue).value(), 9u);
 }
 
+TEST_F(HeadTableTest, APinnedObjectIsNeitherEvictedNorExpired) {
+  for (uint64_t i = 1; i <= 3; ++i) PutOne(std::to_string(i), i, 100);
+  HeadBatch batch = Begin();
+  EXPECT_EQ(batch.Pin(KeyOf("2"), 10).value(), PinOutcome::kPinned);
+  EXPECT_EQ(batch.Pin(KeyOf("2"), 11).value(), PinOutcome::kPinned) << "it is so already";
+  EXPECT_EQ(batch.Pin(KeyOf("none"), 12).value(), PinOutcome::kAbsent);
+  EXPECT_FALSE(batch.Promote(KeyOf("2"), 13).value());
+  EXPECT_THAT(batch.PinnedKeys().value(), testing::ElementsAre(KeyOf("2")));
+  Commit(batch);
+  EXPECT_EQ(Stored("2"), "2@2");
+  EXPECT_EQ(Rows(), "3 2 3");
+  EXPECT_EQ(meta_.pinned.objects, 1u);
+  EXPECT_GT(meta_.pinned.chunk_bytes, 100'000u);
+  EXPECT_EQ(LastPosition(*env_->BeginRead(), tables_.queue).value(), 10u);
+
+  EXPECT_EQ(EvictAll(), "1 3 ");
+  HeadBatch expire = Begin();
+  EXPECT_EQ(expire.Expire(FromUnixMillis(1000), 10).value(), 0u);
+  EXPECT_EQ(meta_.totals, StoreMeta{}.totals);
+  Commit(expire);
+
+  HeadBatch unpin = Begin();
+  EXPECT_TRUE(unpin.Unpin(KeyOf("2"), 20).value());
+  EXPECT_FALSE(unpin.Unpin(KeyOf("2"), 21).value());
+  EXPECT_EQ(unpin.Expire(FromUnixMillis(1000), 10).value(), 1u);
+  Commit(unpin);
+  EXPECT_EQ(Rows(), "0 0 0");
+  EXPECT_EQ(meta_.pinned, PinnedTotals{});
+  EXPECT_EQ(meta_.totals, StoreMeta{}.totals);
+}
+
+TEST_F(HeadTableTest, APinnedObjectThatIsRemovedIsCountedNoMore) {
+  PutOne("a", 1);
+  HeadBatch batch = Begin();
+  ASSERT_EQ(batch.Pin(KeyOf("a"), 2).value(), PinOutcome::kPinned);
+  ASSERT_TRUE(batch.Remove(KeyOf("a"), 1, Removal::kPurged).value());
+  Commit(batch);
+  EXPECT_EQ(Rows(), "0 0 0");
+  EXPECT_EQ(meta_.pinned, PinnedTotals{});
+}
+
+TEST_F(HeadTableTest, WhatTakesThePlaceOfAPinnedObjectIsPinned) {
+  PutOne("a", 1);
+  HeadBatch batch = Begin();
+  ASSERT_EQ(batch.Pin(KeyOf("a"), 2).value(), PinOutcome::kPinned);
+  Head fresh = MakeHead("a", 1, 5);
+  ASSERT_TRUE(batch.Refresh(fresh).value());
+  EXPECT_EQ(batch.Expire(FromUnixMillis(10), 10).value(), 0u);
+  ASSERT_TRUE(batch.Put(MakeHead("a", 3, 5), std::nullopt, {.position = 3}));
+  EXPECT_EQ(batch.Expire(FromUnixMillis(10), 10).value(), 0u);
+  Commit(batch);
+  EXPECT_EQ(Stored("a"), "3@2");
+  EXPECT_EQ(Rows(), "1 0 1");
+  EXPECT_EQ(meta_.pinned.objects, 1u);
+}
+
+TEST_F(HeadTableTest, PinnedObjectsStayBelowTheirLimits) {
+  for (uint64_t i = 1; i <= 3; ++i) PutOne(std::to_string(i), i);
+  HeadBatch batch = Begin();
+  batch.LimitPins({.chunk_bytes = 250'000});
+  EXPECT_EQ(batch.Pin(KeyOf("1"), 10).value(), PinOutcome::kPinned);
+  EXPECT_EQ(batch.Pin(KeyOf("2"), 11).value(), PinOutcome::kPinned);
+  EXPECT_EQ(batch.Pin(KeyOf("3"), 12).value(), PinOutcome::kNoRoom);
+  // What takes a pinned one's place has to fit as well, or is stored as any other.
+  Head larger = MakeHead("1", 4);
+  larger.body_bytes = 200'000;
+  ASSERT_TRUE(batch.Put(larger, std::nullopt, {.position = 13}));
+  EXPECT_EQ(batch.Pin(KeyOf("3"), 14).value(), PinOutcome::kPinned);
+  Commit(batch);
+  EXPECT_EQ(Stored("1"), "4@1");
+  EXPECT_EQ(Stored("3"), "3@2");
+  EXPECT_EQ(Rows(), "3 1 3");
+
+  HeadBatch heads = Begin();
+  heads.LimitPins({.head_bytes = meta_.pinned.head_bytes + 10});
+  EXPECT_EQ(heads.Pin(KeyOf("1"), 20).value(), PinOutcome::kNoRoom);
+}
+
 TEST_F(HeadTableTest, PurgesAndFactsComeBack) {
   PurgeTable purges;
   purges.Apply({11, 12}, false);

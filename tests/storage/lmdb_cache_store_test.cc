@@ -10,6 +10,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "storage/lmdb_env.h"
 #include "storage/store_disk.h"
@@ -352,6 +355,99 @@ TEST_F(LmdbCacheStoreTest, TheSpaceOfHardPurgedObjectsIsReclaimedUnasked) {
   for (int i = 0; i < 50; ++i) {
     EXPECT_EQ(Asked(std::to_string(i), 100'000), i % 2 == 0 ? "miss" : "body") << i;
   }
+}
+
+// ---- Pinned objects
+
+/// "pinned", "absent", "no room".
+std::string PinOne(CacheStore& store, const std::string& name) {
+  TestExecutor executor;
+  PinOutcome outcome = PinOutcome::kAbsent;
+  store.Pin(KeyOf(name), executor, [&](PinOutcome answer) { outcome = answer; });
+  EXPECT_TRUE(executor.RunOne()) << "Pin never answered";
+  constexpr const char* kNames[] = {"pinned", "absent", "no room"};
+  return kNames[static_cast<size_t>(outcome)];
+}
+
+std::set<Key256> PinnedKeys(CacheStore& store) {
+  TestExecutor executor;
+  std::set<Key256> pinned;
+  store.ListPinned(executor,
+                   [&](std::vector<Key256> keys) { pinned.insert(keys.begin(), keys.end()); });
+  EXPECT_TRUE(executor.RunOne());
+  return pinned;
+}
+
+TEST_F(LmdbCacheStoreTest, APinWaitsForTheObjectThatIsOnItsWay) {
+  Open();
+  for (const size_t size : {size_t{100}, size_t{100'000}, size_t{1'000'000}}) {
+    const std::string name = std::to_string(size);
+    PutOne(name, size);
+    EXPECT_EQ(PinOne(*store_, name), "pinned");
+  }
+  EXPECT_EQ(PinOne(*store_, "nothing"), "absent");
+  EXPECT_EQ(PinnedKeys(*store_),
+            (std::set<Key256>{KeyOf("100"), KeyOf("100000"), KeyOf("1000000")}));
+  store_->Flush();
+  EXPECT_EQ(store_->Stats().pinned_objects, 3u);
+  EXPECT_GT(store_->Stats().pinned_bytes, 1'100'000u);
+  store_->Unpin(KeyOf("100000"));
+  EXPECT_EQ(PinnedKeys(*store_), (std::set<Key256>{KeyOf("100"), KeyOf("1000000")}));
+}
+
+TEST_F(LmdbCacheStoreTest, PinnedObjectsOutliveRestartsAndTheirOwnExpiry) {
+  Open();
+  for (const std::string& name : {std::string("kept"), std::string("dropped")}) {
+    auto writer = store_->Begin(100'000);
+    const std::string body = BodyOf(name, 100'000);
+    for (ChunkRef& chunk : ChunksOf(body)) writer->Append(std::move(chunk));
+    Head head = HeadOf(name, *store_);
+    head.drop_at = WallNow() + milliseconds(1);
+    ASSERT_NE(writer->Commit(std::move(head)), nullptr);
+    if (name == "kept") {
+      ASSERT_EQ(PinOne(*store_, name), "pinned");
+    }
+  }
+  ASSERT_TRUE(FlushUntil(*store_, [&] { return store_->Stats().expired == 1; }));
+  Reopen();
+  EXPECT_EQ(Asked("kept", 100'000), "body") << "it is past its drop_at";
+  EXPECT_EQ(Asked("dropped", 100'000), "miss");
+  EXPECT_EQ(PinnedKeys(*store_), std::set<Key256>{KeyOf("kept")});
+}
+
+TEST_F(LmdbCacheStoreTest, AHardPurgeTakesPinnedObjectsAsWell) {
+  Open();
+  Put(*store_, "a", BodyOf("a", 100'000), {5});
+  ASSERT_EQ(PinOne(*store_, "a"), "pinned");
+  store_->Purge({5}, /*soft=*/false, std::nullopt, nullptr, nullptr);
+  EXPECT_EQ(Asked("a", 100'000), "miss");
+  EXPECT_TRUE(PinnedKeys(*store_).empty());
+}
+
+TEST_F(LmdbCacheStoreTest, PinnedObjectsStayWhateverComesAndLeaveRoomForIt) {
+  Open();
+  std::vector<std::string> pinned;
+  std::string answer = "pinned";
+  for (int i = 0; i < 1000 && answer == "pinned"; ++i) {
+    const std::string name = "kept " + std::to_string(i);
+    ASSERT_NE(PutOne(name, 90'000), nullptr);
+    answer = PinOne(*store_, name);
+    if (answer == "pinned") pinned.push_back(name);
+  }
+  EXPECT_EQ(answer, "no room");
+  const uint64_t bytes = store_->Stats().pinned_bytes;
+  EXPECT_GT(bytes, options_.disk.bytes / 2);
+  EXPECT_LT(bytes, options_.disk.bytes * kMostPinnedPercent / 100);
+  for (int i = 0; i < 400; ++i) {
+    const std::string name = "passing " + std::to_string(i);
+    ASSERT_NE(PutOne(name, 90'000), nullptr);
+    store_->Flush();
+    ASSERT_EQ(Asked(name, 90'000), "body") << i << ": nothing new is stored any more";
+  }
+  EXPECT_GT(store_->Stats().evicted_disk, 300u);
+  EXPECT_FALSE(store_->Stats().pass_through);
+  Reopen();
+  for (const std::string& name : pinned) ASSERT_EQ(Asked(name, 90'000), "body") << name;
 }
 
 // ---- A full disk

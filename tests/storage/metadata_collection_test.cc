@@ -277,7 +277,8 @@ TEST_F(MetadataCollectionTest, ADatabaseOfTheThirdVersionIsBroughtUp) {
          {"DROP TABLE accounts", "DROP TABLE account_grants",
           "ALTER TABLE releases DROP COLUMN past_since", "DROP INDEX blobs_condemned",
           "DROP INDEX upload_parts_by_blob", "ALTER TABLE blobs DROP COLUMN condemned",
-          "DROP TABLE resumable_uploads", "UPDATE schema_version SET version = 3"}) {
+          "DROP TABLE resumable_uploads", "DROP TABLE receipts", "DROP TABLE receipt_edges",
+          "ALTER TABLE log DROP COLUMN last_receipt", "UPDATE schema_version SET version = 3"}) {
       ASSERT_TRUE(session->Run(statement)) << statement;
     }
   }

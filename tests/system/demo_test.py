@@ -95,7 +95,7 @@ class DemoTest(CacheTest):
         for edge in ("frankfurt", "virginia", "tokyo"):
             self.assertRegex(receipt, rf"{edge}.*\d ms")
         page = "curl --http2 -s -o /dev/null"
-        self.assertIn("fwd=uri-miss", self.run_readme(page))
+        self.assertIn("fwd=uri-miss", self.run_readme(page), "the page was purged")
         self.assertRegex(self.run_readme(page), r"(?s)^HTTP/2 200.*cache-status: \"tokyo\"; hit")
         self.assertIn("tokyo", self.run_readme(f"{nearside} status"))
 

@@ -114,7 +114,7 @@ class RulesTest(FleetTest):
         for expect in (self.expect_miss, self.expect_hit):
             moved = expect(self.expect(edge.get("/old"), 302))
             self.assertEqual("/docs/", moved.field("location"))
-            docs = expect(self.expect(edge.get("/docs/"), 200))
+            docs = self.expect_hit(self.expect(edge.get("/docs/"), 200))  # the edge has proved it
             self.assertEqual("public, max-age=77", docs.field("cache-control"))
             self.assertEqual("DENY", docs.field("x-frame-options"))
             self.assertIsNone(docs.field("surrogate-key"), "for edges alone")
