@@ -321,6 +321,25 @@ bool FillTable::IsNotShared(const Key256& key, MonoTime now) const {
   return known == key && now < until;
 }
 
+void FillTable::BeginStoring(const Key256& primary) {
+  Shard& shard = ShardOf(primary);
+  std::lock_guard lock(shard.mutex);
+  ++shard.storing[primary];
+}
+
+void FillTable::EndStoring(const Key256& primary) {
+  Shard& shard = ShardOf(primary);
+  std::lock_guard lock(shard.mutex);
+  const auto found = shard.storing.find(primary);
+  if (--found->second == 0) shard.storing.erase(found);
+}
+
+bool FillTable::IsStoring(const Key256& primary) const {
+  const Shard& shard = ShardOf(primary);
+  std::lock_guard lock(shard.mutex);
+  return shard.storing.contains(primary);
+}
+
 bool FillTable::IsFilling(const Key256& key) const {
   const Shard& shard = ShardOf(key);
   std::lock_guard lock(shard.mutex);

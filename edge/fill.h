@@ -274,6 +274,12 @@ class FillTable {
   uint64_t held_bytes() const { return budget_.held.load(std::memory_order_relaxed); }
   /// Over that limit: what is not waited for has to wait.
   bool tight() const { return held_bytes() > budget_.limit; }
+  /// Counts a fetch that may yet store something under `primary`, or under a key made of it: also
+  /// one whose fill is in no table, or has left it. EndStoring once it has stored, or will not.
+  void BeginStoring(const Key256& primary);
+  void EndStoring(const Key256& primary);
+  /// Whether such a fetch is under way. What has ended is findable in the store before it is false.
+  bool IsStoring(const Key256& primary) const;
   /// Whether a fill of `key` is under way.
   bool IsFilling(const Key256& key) const;
   size_t size() const;
@@ -284,6 +290,7 @@ class FillTable {
   struct Shard {
     mutable std::mutex mutex;
     std::unordered_map<Key256, std::shared_ptr<Fill>> fills;
+    std::unordered_map<Key256, size_t> storing;  ///< fetches; none is not in it
     std::array<std::pair<Key256, MonoTime>, kNotSharedSlots> not_shared{};
   };
   Shard& ShardOf(const Key256& key) { return shards_[key.bytes[31] % kShards]; }

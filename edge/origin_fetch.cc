@@ -116,7 +116,8 @@ bool MayBeStored(const Node& node, const Site& site, const std::string& url) {
   const std::vector<std::string> urls = UrlsOfPath(settings.hosts, url);
   return std::any_of(urls.begin(), urls.end(), [&](const std::string& one) {
     const Key256 key = PrimaryKey(settings.name, one);
-    return node.store->MayHold(key) || node.fills.IsFilling(key);
+    // In this order: what is stored meanwhile is seen by the second.
+    return node.fills.IsStoring(key) || node.store->MayHold(key);
   });
 }
 
@@ -147,7 +148,13 @@ OriginFetch::OriginFetch(Worker& worker, FetchOrder order)
       purge_sequence_(order_.fill->purge_sequence()),
       patience_(worker.loop(), [this] { LosePatience(); }),
       self_(std::make_shared<OriginFetch*>(this)) {
+  if (order_.may_store) BeginStoring();
   Bind();
+}
+
+void OriginFetch::BeginStoring() {
+  worker_.node().fills.BeginStoring(order_.primary);
+  counted_ = true;
 }
 
 /// To its fill.
@@ -176,6 +183,7 @@ void OriginFetch::Bind() {
 
 OriginFetch::~OriginFetch() {
   *self_ = nullptr;
+  if (counted_) worker_.node().fills.EndStoring(order_.primary);
   order_.fill->SetResume(nullptr);
   order_.fill->SetAbandoned(nullptr);
   // A worker that is shut down in the middle of a body leaves no reader waiting for ever.
@@ -303,6 +311,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   }
   const bool shareable = decision_.store();
   const bool for_later_gets = !order_.may_store && MayAnswerLaterGets(exchanged);
+  if (for_later_gets) BeginStoring();
   if (!order_.may_store && !for_later_gets) decision_.reason = Reason::kNotShared;
   const std::string via = ViaOf(response, worker_.node().name);
   response_ = MakeStored(exchanged, decision_, order_.url, via);

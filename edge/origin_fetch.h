@@ -80,6 +80,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
  private:
   OriginFetch(Worker& worker, FetchOrder order);
   void Bind();
+  void BeginStoring();
   void Try();
   bool IsRepeatable() const;
   bool AskElsewhere(const http::ResponseHead& response);
@@ -167,6 +168,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   net::Timer patience_;  ///< with the store; in a tunnel, with the origin when the client has left
   bool done_ = false;
   FetchHandle self_;
+  bool counted_ = false;  ///< among the fetches that may store something
 };
 
 }  // namespace nearside::edge

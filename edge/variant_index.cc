@@ -23,9 +23,9 @@ void CommitVariant(storage::CacheStore& store, IndexLocks& locks, IndexEntry ent
     }
   }
   auto writer = store.Begin(0);
-  if (!writer) return;
   head.meta = EncodeStored(index);
-  writer->Commit(std::move(head));
+  // What no index names would be found again once there is one, whatever was purged meanwhile.
+  if (!writer || !writer->Commit(std::move(head))) store.Remove(newest);
 }
 
 }  // namespace nearside::edge

@@ -98,6 +98,7 @@ bool Conversation::TakeHead() {
 
 /// False when the client has left.
 bool Conversation::Begin() {
+  if (gone_) return false;
   if (poco_->response) return true;
   try {
     poco_->socket.setBlocking(true);
@@ -124,7 +125,8 @@ void Conversation::Inform(int status, const http::Fields& fields) {
   try {
     SendBytes(text.data(), text.size());
   } catch (const Poco::Exception&) {
-    // It has left, which reading will tell.
+    // It has left, or has a part of this: nothing may follow.
+    gone_ = true;
   }
 }
 
@@ -221,8 +223,18 @@ bool Conversation::MayKeep() {
   return input_left_.empty();
 }
 
+/// The socket takes a part of `data` when its timeout passes over the whole of it: that is no
+/// silence, and the rest must follow. (Linux: send with SO_SNDTIMEO.)
 void Conversation::SendBytes(const void* data, size_t size) {
-  poco_->session->socket().sendBytes(data, static_cast<int>(size));
+  const auto* bytes = static_cast<const char*>(data);
+  const MonoTime since = MonoNow();
+  for (size_t done = 0; done < size;) {
+    const int n = poco_->session->socket().sendBytes(bytes + done, static_cast<int>(size - done));
+    done += static_cast<size_t>(std::max(n, 0));
+    if (done < size && (n <= 0 || TooSlow(limits_, done, since))) {
+      throw Poco::TimeoutException("the client takes the response too slowly");
+    }
+  }
 }
 
 Status Conversation::SendPiece(const BodyPiece& piece) {

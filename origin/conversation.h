@@ -112,6 +112,7 @@ class Conversation final : public RequestBody {
   MonoTime sending_since_;
   bool body_done_ = false;
   bool body_failed_ = false;
+  bool gone_ = false;  ///< it has left, or has been sent a part of something
   bool closing_ = false;
   uint64_t received_ = 0;
   uint64_t sent_ = 0;

@@ -549,6 +549,17 @@ TEST_F(FillTableTest, TheFirstLeadsAndOthersJoin) {
   EXPECT_FALSE(table_->IsFilling(FilledKey(3)));
 }
 
+TEST_F(FillTableTest, CountsFetchesThatMayStore) {
+  EXPECT_FALSE(table_->IsStoring(FilledKey(1)));
+  table_->BeginStoring(FilledKey(1));
+  table_->BeginStoring(FilledKey(1));
+  table_->EndStoring(FilledKey(1));
+  EXPECT_TRUE(table_->IsStoring(FilledKey(1)));
+  EXPECT_FALSE(table_->IsStoring(FilledKey(65))) << "of the same shard";
+  table_->EndStoring(FilledKey(1));
+  EXPECT_FALSE(table_->IsStoring(FilledKey(1)));
+}
+
 TEST_F(FillTableTest, AfterRemoveTheNextLeads) {
   const FillTable::Claim first = Claim(FilledKey(1));
   table_->Remove(first.fill);

@@ -146,6 +146,29 @@ TEST_F(RequestPassTest, AnUnsafeRequestInvalidatesThePathUnderAllNamesOfTheSite)
   }
 }
 
+// A body that outgrows its window leaves its place to the next fetch, and goes on into the cache.
+TEST_F(RequestPassTest, AnUnsafeRequestInvalidatesWhatIsStillOnItsWay) {
+  Start();
+  const std::string body = Pattern(20 * kChunkBytes);
+  FakeExchange& slow = Get("/a");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: " +
+             std::to_string(body.size()) + "\r\n\r\n");
+  asked.Send(std::string_view(body).substr(0, 19 * kChunkBytes));
+  ASSERT_TRUE(thread_.Await([&] { return slow.body.size() == 19 * kChunkBytes; }));
+  FakeExchange& other = Get("/a");
+  origin_.Next().Answer("500 X", "", "");
+  AnswerNow(other);
+  FakeExchange& change = Ask(RequestFor("POST", "https://www.demo.test/a"));
+  origin_.Next().Answer("200 OK", "", "");
+  AnswerNow(change);
+  asked.Send(std::string_view(body).substr(19 * kChunkBytes));
+  Answer(slow);
+  FakeExchange& next = Get("/a");
+  origin_.Next().Answer("200 OK", kMinute, "new");
+  EXPECT_EQ(Answer(next), "200 fwd=uri-miss; fwd-status=200; stored|new");
+}
+
 // A site is not to lose anything, nor the store to remember anything, for what nobody has stored.
 TEST_F(RequestPassTest, ChangesOfWhatIsNotStoredLeaveNoTrace) {
   hosts_ = {"demo.test"};

@@ -10,6 +10,7 @@ import random
 import re
 import socket
 import subprocess
+import time
 
 from fleet import SITE_HOST, TOKEN, CacheTest, Edge, FleetTest, Origin
 from nearside_harness import BIN, authority, main, run_program, wait_until
@@ -287,6 +288,31 @@ class ApiOverTlsTest(CacheTest):
         self.assertNotEqual(0, refused.returncode)
         self.assertIn("its certificate is not accepted", refused.stderr)
         self.assertIn("--ca", refused.stderr)
+
+
+class SlowReaderTest(CacheTest):
+    def test_who_reads_slowly_gets_every_byte(self):
+        # Slower than `send_timeout` allows for one piece, and never silent: a send that took a part is no whole one.
+        origin = Origin(self, extra='[limits]\nsend_timeout = "1s"').start()
+        origin.call("POST", "/v1/sites", json.dumps({"name": "demo", "hosts": [SITE_HOST]}).encode())
+        body = random.Random(5).randbytes(8 << 20)
+        self.expect(origin.call("PUT", "/v1/sites/demo/assets/film", body), 201)
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+            connection.settimeout(10)
+            connection.connect(origin.api)
+            connection.sendall(f"GET /v1/sites/demo/assets/film HTTP/1.1\r\nHost: origin\r\n"
+                               f"Authorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n".encode())
+            received = b""
+            began = time.monotonic()
+            while part := connection.recv(64 << 10 if time.monotonic() - began > 6 else 4 << 10):
+                received += part
+                if time.monotonic() - began < 6:
+                    time.sleep(0.03)
+        self.assertIn(b" 200 ", received[:20])
+        content = received[received.index(b"\r\n\r\n") + 4:]
+        self.assertEqual((len(body), hashlib.sha256(body).hexdigest()),
+                         (len(content), hashlib.sha256(content).hexdigest()))
 
 
 class RequestIdTest(CacheTest):
