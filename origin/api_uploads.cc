@@ -55,6 +55,19 @@ tl::unexpected<Error> InconsistentLength(uint64_t said, uint64_t known) {
                   "what has come, and " + std::to_string(said) + " by this request");
 }
 
+/// Of a content that is the whole, Content-Digest is the whole's, in however many goes it comes.
+Status TakeDigestOfWhole(UploadClaims* claims, storage::ResumableUpload* upload) {
+  if (!claims->complete.value_or(false) || !claims->check || claims->check->tus) return {};
+  storage::BlobId digest;
+  std::copy(claims->check->digest.begin(), claims->check->digest.end(), digest.bytes.begin());
+  if (upload->expected && *upload->expected != digest) {
+    return Fail(Fault::kClient, "bad_digest", "Repr-Digest and Content-Digest differ");
+  }
+  upload->expected = digest;
+  claims->check.reset();
+  return {};
+}
+
 /// What of a PUT does not go together with several goes.
 Status CheckNewUpload(const ApiRequest& request) {
   if (request.head.fields.Has("content-range")) {
@@ -196,6 +209,7 @@ ApiOutcome Api::BeginUpload(const Route& route, const ApiRequest& request) {
   if (!claims) return fail(claims.error());
   Result<storage::ResumableUpload> upload = NewUpload(route, request, *claims);
   if (!upload) return fail(upload.error());
+  if (Status good = TakeDigestOfWhole(&*claims, &*upload); !good) return fail(good.error());
   if (Status made = uploads_.Create(&*upload); !made) return fail(made.error());
   auto in_hand = uploads_.Take(upload->site, upload->id, Others::kLeave);
   if (!in_hand) return fail(in_hand.error());

@@ -67,6 +67,28 @@ TEST_F(DraftUploadsTest, APutThatComesThroughIsAnsweredAsEver) {
             200);
 }
 
+TEST_F(DraftUploadsTest, TheDigestOfAWholeContentHoldsOverItsGoes) {
+  for (const bool right : {true, false}) {
+    RawClient client(port());
+    client.Send(kPut + " HTTP/1.1\r\nhost: 127.0.0.1\r\n" + Auth() + kVersion +
+                "upload-complete: ?1\r\ncontent-digest: " + DigestFieldOf("abcdef") +
+                "\r\ncontent-length: 6\r\n\r\nabc");
+    const std::string upload = client.Read().Field("location");
+    client.EndSending();
+    (void)client.Read();
+    EXPECT_EQ(Admin("HEAD " + upload).Field("upload-offset"), "3");
+    const Reply last = Append(upload, 3, right ? "def" : "deg", true);
+    EXPECT_EQ(last.status, right ? 201 : 422) << last.body;
+    EXPECT_EQ(last.Field("upload-complete"), "?1");
+  }
+  EXPECT_EQ(Content("a.txt"), "abcdef");
+  EXPECT_EQ(
+      Reason(Admin(kPut, "abc",
+                   kVersion + "upload-complete: ?1\r\ncontent-digest: " + DigestFieldOf("abc") +
+                       "\r\nrepr-digest: " + DigestFieldOf("abd") + "\r\n")),
+      "bad_digest");
+}
+
 TEST_F(DraftUploadsTest, APutMayComeInParts) {
   const Reply first = Admin(kPut, "hel", "upload-complete: ?0\r\n");
   ASSERT_EQ(first.status, 201) << first.body;
