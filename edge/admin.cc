@@ -188,6 +188,7 @@ void Admin::Purge(const Client& client, const std::string& body) {
   auto sequence = std::make_shared<uint64_t>(0);
   *sequence = node_.store->Purge(scopes, order->soft, std::nullopt, &loop_,
                                  [sequence, answer] { answer(*sequence, /*durable=*/true); });
+  sources_.purged(order->site);
   Log(Level::kInfo, "purged",
       {{"site", order->site}, {"scopes", scopes.size()}, {"soft", order->soft ? "yes" : "no"}});
   if (disk_fails) {

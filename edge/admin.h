@@ -19,6 +19,7 @@ class Admin final : public http::Application {
     std::function<std::shared_ptr<const Configuration>()> configuration;
     std::function<const FollowerState*()> follower;  ///< null: the edge stands alone
     std::function<std::string()> kept;               ///< Keeper::StatesJson
+    std::function<void(const std::string& site)> purged;
     std::function<http::SessionCounters()>
         sessions;  ///< sum over the workers, a second old at most
   };

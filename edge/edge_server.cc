@@ -279,6 +279,10 @@ Status EdgeServer::OpenAdmin() {
                            return keeper_ ? keeper_->StatesJson(follower_->state().applied)
                                           : std::string("[]");
                          },
+                     .purged =
+                         [this](const std::string& site) {
+                           if (keeper_) keeper_->OnPurged(site);
+                         },
                      .sessions = [this] { return SumOfSessions(); }});
   admin_sessions_ = http::ServerSessions::Create(*control_, *admin_, {});
   auto address = net::SocketAddress::Parse(settings.address);

@@ -117,6 +117,11 @@ void Keeper::OnLogCut() {
   for (auto& [name, site] : sites_) site->OnChanged({}, {});
 }
 
+void Keeper::OnPurged(const std::string& site) {
+  const auto found = sites_.find(site);
+  if (found != sites_.end()) found->second->OnChanged({}, {});
+}
+
 void Keeper::Poke() {
   if (std::exchange(poked_, true)) return;
   worker_.loop().Post([self = self_] {

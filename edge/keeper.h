@@ -38,6 +38,8 @@ class Keeper {
   void OnEvent(storage::LogPosition position, std::string_view data);
   /// Events were missed.
   void OnLogCut();
+  /// Something of the site was purged here, by whoever runs this edge.
+  void OnPurged(const std::string& site);
   /// Of sites that are kept, or that the log has told of a switch of.
   std::vector<KeptState> States() const;
   /// The same as JSON, as reports and /status have it: of switches up to `applied` alone.

@@ -24,6 +24,9 @@ constexpr int kMostFailures = 3;
 constexpr std::chrono::minutes kLookAgain{5};
 constexpr std::chrono::hours kLookSometimes{6};
 constexpr std::chrono::seconds kProveAgain{30};
+constexpr std::chrono::hours kLongestProveAgain{1};
+/// With so many that are not as they should be, the next is not asked for a second time.
+constexpr uint64_t kMostDoubted = 20;
 constexpr size_t kPageRows = 500;
 constexpr size_t kMostUrls = 1'000'000;
 constexpr size_t kMostFlaws = 10;
@@ -87,6 +90,7 @@ void SiteKeeper::OnActivated(storage::LogPosition position, std::string release,
   bases_ = BasesOf(*configuration_, *own, hosts_);
   state_.state = "proving";
   change_at_ = means_.worker.loop().now() + kSettle;
+  prove_again_ = kProveAgain;
   if (pass_) {
     if (pass_->kind == Kind::kWhole) whole_at_ = MonoTime{};
     Drop();
@@ -280,13 +284,14 @@ void SiteKeeper::OnVerdict(uint64_t number, UrlVerdict verdict) {
   }
   Pass& pass = *pass_;
   Row& row = pass.rows[number - pass.first];
-  if (verdict.again && row.tries < kMostTries) {
+  if (verdict.again && row.tries < kMostTries && pass.flawed < kMostDoubted) {
     pass.again.push_back(number);
-    return PutOff(backoff_);
+    return verdict.failed ? PutOff(backoff_) : Pause(kFirstBackoff);
   }
   pass.failures = verdict.failed ? pass.failures + 1 : 0;
   if (pass.failures >= kMostFailures) return Abandon();
   if (verdict.why.empty()) backoff_ = kFirstBackoff;
+  if (verdict.again) ++pass.flawed;
   Note(row, verdict);
   row.served = std::move(verdict.sha256);
   row.done = true;
@@ -355,7 +360,10 @@ void SiteKeeper::Finish() {
     const bool proved = pass.same == pass.urls;
     state_.state = proved ? "proved" : "differs";
     state_.digest = HexEncode(pass.digest.Finish());
-    if (!proved) change_at_ = now + kProveAgain;
+    if (!proved) {
+      change_at_ = now + prove_again_;
+      prove_again_ = std::min<milliseconds>(prove_again_ * 2, kLongestProveAgain);
+    }
     // All else is as it was when it was last gone through.
     const bool is_next = state_.walked && pass.since == walked_release_;
     if (is_next) walked_release_ = pass.release;
@@ -400,10 +408,13 @@ void SiteKeeper::ListMissing() {
 
 /// The pass pauses, and so does each one after it until something goes well.
 void SiteKeeper::PutOff(milliseconds wait) {
-  const MonoTime now = means_.worker.loop().now();
-  if (now < not_before_) return;  // several fail at once
-  not_before_ = now + wait;
+  if (means_.worker.loop().now() < not_before_) return;  // several fail at once
+  Pause(wait);
   backoff_ = std::min(backoff_ * 2, kLongestBackoff);
+}
+
+void SiteKeeper::Pause(milliseconds wait) {
+  not_before_ = std::max(not_before_, means_.worker.loop().now() + wait);
   wake_.Arm(wait);
 }
 

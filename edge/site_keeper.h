@@ -109,6 +109,7 @@ class SiteKeeper {
     Sha256 digest;
     uint64_t urls = 0, same = 0;
     int failures = 0;  ///< in a row: URLs that could not be had however often they were asked for
+    uint64_t flawed = 0;  ///< URLs that are not as they should be
   };
 
   const Site* site() const;
@@ -127,6 +128,7 @@ class SiteKeeper {
   void Finish();
   void FinishWhole();
   void PutOff(milliseconds wait);
+  void Pause(milliseconds wait);
   void Abandon();
   void ListMissing();
 
@@ -147,6 +149,7 @@ class SiteKeeper {
   std::map<uint64_t, std::unique_ptr<UrlCheck>> checks_;
   MonoTime not_before_{};  ///< the pass pauses
   milliseconds backoff_{};
+  milliseconds prove_again_{};
   size_t next_origin_ = 0;
   net::Timer wake_;
 

@@ -47,21 +47,34 @@ void Proofs::TakeOne(Node& node, const std::string& edge, const nlohmann::json& 
                                  .proved_at = proved ? now : WallTime(),
                                  .report = std::move(text)};
   Result<int64_t> id = node.metadata->NoteProof(site, position, proof);
-  // Now, while the release is what it was when the edges looked at it.
-  Result<storage::PublishReceipt> receipt = id && *id != 0 && !digest.empty()
-                                                ? node.metadata->FindReceipt(*id)
-                                                : Result<storage::PublishReceipt>({});
-  if (id && receipt && receipt->id != 0 && receipt->digest.empty()) {
-    Result<std::string> own = DigestOfChange(node, *receipt);
-    Status set = own ? node.metadata->SetReceiptDigest(*id, *own) : Status();
-    if (own && set) return;
-    receipt = unexpected(own ? set.error() : own.error());
-  }
-  if (id && receipt) return;
+  Status noted = id ? Status() : Status(unexpected(id.error()));
+  if (id && *id != 0 && !digest.empty()) noted = MakeDigest(node, *id);
+  if (noted) return;
   Log(Level::kWarning, "proof_not_noted",
-      {{"edge", edge}, {"site", site}, {"error", (id ? receipt.error() : id.error()).ToString()}});
+      {{"edge", edge}, {"site", site}, {"error", noted.error().ToString()}});
   std::lock_guard lock(mutex_);
   told_.erase({edge, site});  // the next report says it again
+}
+
+/// Now, while the release is what it was when the edges looked at it; once, whichever edge is the
+/// first.
+Status Proofs::MakeDigest(Node& node, int64_t id) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!making_.insert(id).second) return {};
+  }
+  const auto make = [&]() -> Status {
+    Result<storage::PublishReceipt> receipt = node.metadata->FindReceipt(id);
+    if (!receipt) return unexpected(std::move(receipt.error()));
+    if (!receipt->digest.empty()) return {};
+    Result<std::string> own = DigestOfChange(node, *receipt);
+    if (!own) return unexpected(std::move(own.error()));
+    return node.metadata->SetReceiptDigest(id, *own);
+  };
+  Status made = make();
+  std::lock_guard lock(mutex_);
+  making_.erase(id);
+  return made;
 }
 
 void Proofs::Forget(const std::string& edge) {

@@ -2,9 +2,11 @@
 
 // What edges tell of the releases that they serve, noted in the receipts of these.
 
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -29,10 +31,12 @@ class Proofs {
 
  private:
   void TakeOne(Node& node, const std::string& edge, const nlohmann::json& told, WallTime now);
+  Status MakeDigest(Node& node, int64_t id);
 
   std::mutex mutex_;
   /// The last word by edge and site.
   std::map<std::pair<std::string, std::string>, std::string> told_;
+  std::set<int64_t> making_;  ///< receipts whose digest is being made: that may take seconds
 };
 
 }  // namespace nearside::origin

@@ -131,6 +131,11 @@ class KeepingTest(CacheTest):
         self.assertEqual(proof["urls"], proof["same"])
         self.assertEqual(proof["whole"]["held"], proof["whole"]["of"])
         self.assertLessEqual(proof["proof_ms"] - proof["ms"], 30_000)
+        # What was purged at the edge itself is fetched again.
+        self.expect(edge.purge(urls=["/docs/"]), 200)
+        stored = {"Cache-Control": "only-if-cached"}
+        wait_until(lambda: edge.get("/docs/", fields=stored).status == 200, "the purged page is held again")
+        wait_until(lambda: edge.get_clear("/docs/", fields=stored).status == 200, "and its copy for http")
         self.origin.daemon.kill()
         self.crawl(edge)
         self.assertGreaterEqual(edge.get("/blog/page.html").status, 404)
