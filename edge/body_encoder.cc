@@ -68,6 +68,10 @@ void BodyEncoder::StartWork() {
   waiting_.clear();
   work_->step = std::exchange(waiting_step_, Step::kMore);
   const auto job = [work = work_, &loop = loop_] {
+    {
+      const std::lock_guard lock(work->mutex);
+      if (work->owner == nullptr) return;  // nobody waits for it any more
+    }
     work->out.clear();
     work->status =
         work->encoder->Encode(work->in, work->step, [&work](std::span<const uint8_t> piece) {

@@ -1,6 +1,9 @@
 #include "edge/encoder_threads.h"
 
+#include <system_error>
 #include <utility>
+
+#include "runtime/log.h"
 
 namespace nearside::edge {
 
@@ -14,11 +17,24 @@ EncoderThreads::~EncoderThreads() {
 }
 
 void EncoderThreads::Run(std::function<void()> job, size_t most) {
-  const std::lock_guard lock(mutex_);
-  jobs_.push_back(std::move(job));
-  const bool too_few = jobs_.size() > idle_ && threads_.size() < most;
-  if (too_few || threads_.empty()) threads_.emplace_back([this] { Work(); });
-  changed_.notify_one();
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back(job);
+    const bool too_few = jobs_.size() > idle_ && threads_.size() < most;
+    if (too_few || threads_.empty()) AddThread();
+    if (!threads_.empty()) return changed_.notify_one();
+    jobs_.pop_back();
+  }
+  job();
+}
+
+void EncoderThreads::AddThread() {
+  try {
+    threads_.emplace_back([this] { Work(); });
+  } catch (const std::system_error& error) {
+    // The system has no more for us: those that there are go on, or else the caller.
+    Log(Level::kWarning, "no_encoder_thread", {{"error", error.what()}});
+  }
 }
 
 size_t EncoderThreads::waiting() const {

@@ -21,13 +21,14 @@ class EncoderThreads {
   EncoderThreads& operator=(const EncoderThreads&) = delete;
 
   /// Runs `job` on one of `most` threads (at least one), jobs in the order in which they came. How
-  /// many may wait is the callers' to limit.
+  /// many may wait is the callers' to limit. Where the system lets no thread begin, it runs here.
   void Run(std::function<void()> job, size_t most);
   /// Jobs that have not begun.
   size_t waiting() const;
 
  private:
   void Work();
+  void AddThread();  ///< with the lock held
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -18,6 +18,13 @@ constexpr size_t kUploadPiece = 256 << 10;
 constexpr size_t kAssetsDefault = 1000;
 constexpr size_t kAssetsMost = 10'000;
 
+/// A PUT that forgot its content must not empty the asset.
+Status CheckContentSent(const ApiRequest& request) {
+  if (request.body.present()) return {};
+  return Fail(Fault::kClient, "bad_request",
+              "expected content: send Content-Length (0 for an empty asset) or chunks");
+}
+
 /// What a PUT may not be, told before its content is read.
 Status CheckPut(const ApiRequest& request) {
   const http::Fields& fields = request.head.fields;
@@ -25,10 +32,7 @@ Status CheckPut(const ApiRequest& request) {
   if (fields.Has("content-range")) {
     return Fail(Fault::kClient, "bad_request", "a PUT replaces the whole: send no Content-Range");
   }
-  if (!request.body.present()) {
-    return Fail(Fault::kClient, "bad_request",
-                "expected content: send Content-Length (0 for an empty asset) or chunks");
-  }
+  if (Status sent = CheckContentSent(request); !sent) return sent;
   Result<std::optional<milliseconds>> wait = QueryWait(request.head.query(), kLongestWait);
   return wait ? Status() : Status(unexpected(std::move(wait.error())));
 }
@@ -164,6 +168,9 @@ ApiOutcome Api::PutAsset(const Route& route, const ApiRequest& request) {
     if (!claims) return fail(claims.error());
     // One that brings all, of a client that would not hear where to go on, is a PUT like others.
     const bool in_goes = claims->complete && (!*claims->complete || claims->informed);
+    if (in_goes && *claims->complete) {
+      if (Status sent = CheckContentSent(request); !sent) return fail(sent.error());
+    }
     if (in_goes) return BeginUpload(route, request);
   }
   if (Status good = CheckPut(request); !good) return fail(good.error());

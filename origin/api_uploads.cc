@@ -122,6 +122,9 @@ void Api::DressUpload(const http::RequestHead& head, ApiOutcome* outcome) const 
   if (answer == nullptr) {
     http::Fields fields;
     fields.Add("tus-resumable", kTusVersion);
+    Answer dressed;
+    AddCors(head, {node_.settings.uploads.cors_origins, kCorsMethods, kCorsExposed}, &dressed);
+    for (const http::FieldLine& line : dressed.fields.lines()) fields.Add(line.name, line.value);
     return SetFields(fields, outcome);
   }
   answer->fields.Set("tus-resumable", kTusVersion);

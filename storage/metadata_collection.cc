@@ -27,12 +27,18 @@ Result<SqlRows> QueryUnkept(SqlSession& session, const Retention& kept, WallTime
       which);
 }
 
+/// Whether a content `b` is that of an asset, or of an upload that only has to be put.
+constexpr std::string_view kNamed =
+    "(EXISTS (SELECT 1 FROM assets a WHERE a.blob = b.sha256) OR EXISTS "
+    "(SELECT 1 FROM resumable_uploads u WHERE u.blob = b.sha256 AND u.state = 'sealed'))";
+
 /// Whether a content may be condemned: uploaded before a time, and named by nothing.
 Result<bool> IsFree(SqlSession& session, const std::string& name, WallTime added_before) {
   const SqlValue which[] = {name, ToUnixMillis(added_before)};
   Result<SqlRows> rows = session.Query(
       "SELECT 1 FROM blobs b WHERE b.sha256 = ? AND b.condemned = 0 AND b.added < ? AND "
-      "NOT EXISTS (SELECT 1 FROM assets a WHERE a.blob = b.sha256)",
+      "NOT " +
+          std::string(kNamed),
       which);
   if (!rows) return unexpected(std::move(rows.error()));
   return !rows->empty();
@@ -50,9 +56,10 @@ Result<SqlRows> QueryCondemned(SqlSession& session, const BlobsToCollect& which)
 /// Whether the tables know a file: as a content, condemned or not, or as a part of an upload.
 Result<bool> IsKnown(SqlSession& session, const BlobId& file) {
   const std::string name = BlobName(file);
-  const SqlValue which[] = {name, name};
+  const SqlValue which[] = {name, name, name};
   Result<SqlRows> rows = session.Query(
-      "SELECT 1 FROM blobs WHERE sha256 = ? UNION ALL SELECT 1 FROM upload_parts WHERE blob = ?",
+      "SELECT 1 FROM blobs WHERE sha256 = ? UNION ALL SELECT 1 FROM upload_parts WHERE blob = ? "
+      "UNION ALL SELECT 1 FROM resumable_uploads WHERE blob = ? AND state = 'sealed'",
       which);
   if (!rows) return unexpected(std::move(rows.error()));
   return !rows->empty();
@@ -145,11 +152,11 @@ Result<CondemnedBlobs> SqlMetadata::CondemnBlobs(const BlobStretch& stretch) {
     const SqlValue which[] = {ToUnixMillis(stretch.added_before),
                               stretch.after ? BlobName(*stretch.after) : std::string(),
                               static_cast<int64_t>(stretch.limit)};
-    return session.Query(
-        "SELECT b.sha256, CASE WHEN b.condemned = 0 AND b.added < ? AND NOT EXISTS "
-        "(SELECT 1 FROM assets a WHERE a.blob = b.sha256) THEN 1 ELSE 0 END "
-        "FROM blobs b WHERE b.sha256 > ? ORDER BY b.sha256 LIMIT ?",
-        which);
+    return session.Query("SELECT b.sha256, CASE WHEN b.condemned = 0 AND b.added < ? AND NOT " +
+                             std::string(kNamed) +
+                             " THEN 1 ELSE 0 END "
+                             "FROM blobs b WHERE b.sha256 > ? ORDER BY b.sha256 LIMIT ?",
+                         which);
   });
   if (!rows) return unexpected(std::move(rows.error()));
   if (!rows->empty() && rows->size() == stretch.limit) {

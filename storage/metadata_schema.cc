@@ -77,6 +77,7 @@ constexpr const char* kStep5[] = {
     "length BIGINT NOT NULL, place BIGINT NOT NULL, hash TEXT NOT NULL, state TEXT NOT NULL, "
     "blob TEXT NOT NULL, expires BIGINT NOT NULL)",
     "CREATE INDEX resumable_uploads_by_expiry ON resumable_uploads (expires)",
+    "CREATE INDEX resumable_uploads_sealed ON resumable_uploads (blob) WHERE state = 'sealed'",
     "CREATE INDEX resumable_uploads_open ON resumable_uploads (site) WHERE state <> 'done'",
 };
 

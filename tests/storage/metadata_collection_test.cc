@@ -32,6 +32,18 @@ class MetadataCollectionTest : public CollectionTest {
   uint64_t Condemn(WallTime added_before) {
     return metadata_->CondemnBlobs({.after = std::nullopt, .added_before = added_before})->blobs;
   }
+  /// Whole, but its asset has not been put.
+  void AddSealedUpload(const std::string& id, const std::string& text) {
+    ResumableUpload upload;
+    upload.id = id;
+    upload.site = "demo";
+    upload.asset = AssetOf("d", text);
+    upload.expires = Later();
+    ASSERT_TRUE(metadata_->CreateResumable(upload, {10, 20}));
+    upload.offset = text.size();
+    upload.state = ResumableState::kSealed;
+    ASSERT_TRUE(metadata_->KeepResumable(upload));
+  }
   WallTime Later() const { return now_ + std::chrono::hours(1); }
 };
 
@@ -111,11 +123,13 @@ TEST_F(MetadataCollectionTest, WhatIsNamedIsNeverCondemned) {
   ASSERT_TRUE(metadata_->PutAsset("demo", AssetOf("c", "single"), Anything, Tell));
   Upload("announced");
   const ReleaseId open = metadata_->CreateRelease("demo", {{AssetOf("a", "announced")}})->id;
+  Upload("sealed");
+  AddSealedUpload("u", "sealed");
   Upload("free");
   EXPECT_EQ(Condemn(now_), 0u) << "all are as young as that";
   EXPECT_EQ(Condemn(Later()), 1u);
   EXPECT_FALSE(Knows("free"));
-  for (const char* text : {"active", "kept", "shared", "single", "announced"}) {
+  for (const char* text : {"active", "kept", "shared", "single", "announced", "sealed"}) {
     EXPECT_TRUE(Knows(text)) << text;
   }
   EXPECT_TRUE(metadata_->ActivateRelease("demo", open, Tell));
@@ -207,15 +221,18 @@ TEST_F(MetadataCollectionTest, FilesThatNothingKnowsAreSwept) {
   ASSERT_TRUE(metadata_->PutPart("u", {.number = 1, .blob = part.id, .bytes = 4}, *store_));
   ASSERT_TRUE(metadata_->PutAsset("demo", AssetOf("a", "known"), Anything, Tell));
   ASSERT_EQ(Condemn(Later()), 1u);
+  (void)Land(*store_, "sealed");  // its row of a content is not there yet
+  AddSealedUpload("u2", "sealed");
   (void)Land(*store_, "lost");
   const std::vector<BlobId> files = store_->List(std::nullopt, 100).value();
-  ASSERT_THAT(files, SizeIs(4));
+  ASSERT_THAT(files, SizeIs(5));
   EXPECT_EQ(metadata_->SweepFiles(*store_, files, WallNow() - seconds(60))->blobs, 0u);
   const CollectedBlobs swept = metadata_->SweepFiles(*store_, files, kAnyFile).value();
   EXPECT_EQ(swept.blobs, 1u);
   EXPECT_EQ(swept.bytes, 4u);
   EXPECT_FALSE(Holds("lost"));
-  for (const char* text : {"known", "condemned", "part"}) EXPECT_TRUE(Holds(text)) << text;
+  for (const char* text : {"known", "condemned", "part", "sealed"})
+    EXPECT_TRUE(Holds(text)) << text;
 }
 
 TEST_F(MetadataCollectionTest, ADeletedSitesContentsAreCollected) {
