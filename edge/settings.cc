@@ -577,7 +577,7 @@ Table FleetTable() {
                 "releases and to keep sites whole. 0: no limit."});
   table.Key(
       "keep_parallel", &FleetSettings::keep_parallel,
-      {.fallback = "4", .least = "1", .most = "64", .prose = "Of these requests so many at once."});
+      {.fallback = "16", .least = "1", .most = "64", .prose = "Of these requests so many at once."});
   table.Where(&FleetSettings::where);
   return table;
 }
