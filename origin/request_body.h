@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "runtime/result.h"
 
@@ -19,6 +21,19 @@ class RequestBody {
   virtual std::optional<uint64_t> announced_bytes() const = 0;
   /// Whether any content was announced, be it 0 bytes long.
   virtual bool present() const = 0;
+};
+
+/// A content that is at hand.
+class TextContent final : public RequestBody {
+ public:
+  explicit TextContent(std::string text) : text_(std::move(text)) {}
+  Result<size_t> Read(std::span<uint8_t> out) override;
+  std::optional<uint64_t> announced_bytes() const override { return text_.size(); }
+  bool present() const override { return true; }
+
+ private:
+  const std::string text_;
+  size_t read_ = 0;
 };
 
 /// The whole content, for small ones. Errors: those of Read, and kClient body_too_large.
