@@ -89,24 +89,6 @@ bool IsForStrangers(std::string_view path) { return path == kSignInPage || path 
 
 bool Reads(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
-/// A content of ours, for a request that never was on a connection.
-class TextContent final : public RequestBody {
- public:
-  explicit TextContent(std::string_view text) : rest_(text), bytes_(text.size()) {}
-  Result<size_t> Read(std::span<uint8_t> out) override {
-    const size_t n = std::min(out.size(), rest_.size());
-    std::copy_n(rest_.begin(), n, out.begin());
-    rest_.remove_prefix(n);
-    return n;
-  }
-  std::optional<uint64_t> announced_bytes() const override { return bytes_; }
-  bool present() const override { return true; }
-
- private:
-  std::string_view rest_;
-  const uint64_t bytes_;
-};
-
 std::string TextOf(const Json& json, const char* key) {
   return json.is_object() && json.contains(key) && json[key].is_string()
              ? json[key].get<std::string>()
