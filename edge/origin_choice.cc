@@ -33,7 +33,11 @@ std::optional<size_t> ChooseOrigin(std::span<const OriginCandidate> candidates, 
     if (trials.size > 0) return trials.numbers[draws[0] % trials.size];
   }
   State best = State::kEjected;
-  for (size_t i = 0; i < count; ++i) best = std::min(best, candidates[i].state);
+  // When the good ones have failed this request, those left alone may have come back: the
+  // alternative is an error.
+  for (size_t i = 0; i < count; ++i) {
+    if (!Has(tried, i)) best = std::min(best, candidates[i].state);
+  }
   const Shortlist fit(count,
                       [&](size_t i) { return candidates[i].state == best && !Has(tried, i); });
   if (fit.size == 0) return std::nullopt;

@@ -32,10 +32,10 @@ struct OriginCandidate {
 using OriginDraws = std::array<uint32_t, 2>;
 
 /// The origin to ask, of at most kMostOrigins, without those in `tried`; nullopt when there is none
-/// left that is any better than those. Of two drawn ones the one with fewer requests in flight
+/// left. Of two drawn ones the one with fewer requests in flight
 /// (Mitzenmacher 2001, "The power of two choices"). `repeatable`: it may be asked elsewhere if this
-/// one fails, which makes it fit for a trial. When none is up the others are asked: those whose
-/// check fails first, and as if all were well.
+/// one fails, which makes it fit for a trial. When none is up, or all that are have
+/// been tried, the others are asked: those whose check fails first, and as if all were well.
 std::optional<size_t> ChooseOrigin(std::span<const OriginCandidate> candidates, OriginMask tried,
                                    bool repeatable, const OriginDraws& draws);
 
