@@ -581,9 +581,11 @@ Table FleetTable() {
        .most = "100GiB",
        .prose = "Bytes a second that this edge reads, from its cache or the origins, to prove "
                 "releases and to keep sites whole. 0: no limit."});
-  table.Key(
-      "keep_parallel", &FleetSettings::keep_parallel,
-      {.fallback = "4", .least = "1", .most = "64", .prose = "Of these requests so many at once."});
+  table.Key("keep_parallel", &FleetSettings::keep_parallel,
+            {.fallback = "16",
+             .least = "1",
+             .most = "64",
+             .prose = "Of these requests so many at once."});
   table.Where(&FleetSettings::where);
   return table;
 }

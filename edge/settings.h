@@ -152,7 +152,7 @@ struct FleetSettings {
   std::string token_file;
   std::string ca;  ///< "": the system's authorities
   ByteSize keep_rate;
-  int keep_parallel = 4;
+  int keep_parallel = 16;
   settings::Origin where;
 };
 

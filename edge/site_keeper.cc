@@ -28,6 +28,8 @@ constexpr std::chrono::hours kLongestProveAgain{1};
 /// With so many that are not as they should be, the next is not asked for a second time.
 constexpr uint64_t kMostDoubted = 20;
 constexpr size_t kPageRows = 500;
+/// URLs that are asked for, or wait for the disk.
+constexpr size_t kMostChecks = 256;
 constexpr size_t kMostUrls = 1'000'000;
 constexpr size_t kMostFlaws = 10;
 constexpr size_t kMostUrlsAtOnce = 10'000;
@@ -158,21 +160,28 @@ bool SiteKeeper::BeginDue() {
   if (pass_) return true;
   const MonoTime now = means_.worker.loop().now();
   const auto due = [now](const std::optional<MonoTime>& at) { return at && *at <= now; };
+  // A switch comes first, also while its further events are waited for.
+  const bool switching = change_at_ && *change_at_ - now <= kSettle;
   if (due(change_at_)) {
     Begin(Kind::kChange);
   } else if (ask_for_last_) {
     Begin(Kind::kLast);
-  } else if (!urls_at_once_.empty()) {
+  } else if (!urls_at_once_.empty() && !switching) {
     Begin(Kind::kUrls);
-  } else if (due(whole_at_)) {
+  } else if (due(whole_at_) && !switching) {
     Begin(Kind::kWhole);
   } else {
     std::optional<MonoTime> first = change_at_;
-    if (whole_at_ && (!first || *whole_at_ < *first)) first = whole_at_;
+    if (whole_at_ && (!first || *whole_at_ < *first) && !switching) first = whole_at_;
     if (first) wake_.Arm(std::chrono::ceil<milliseconds>(*first - now));
     return false;
   }
   return true;
+}
+
+size_t SiteKeeper::under_way() const {
+  return static_cast<size_t>(std::count_if(
+      checks_.begin(), checks_.end(), [](const auto& row) { return row.second->is_asking(); }));
 }
 
 bool SiteKeeper::StartNext() {
@@ -185,6 +194,7 @@ bool SiteKeeper::StartNext() {
   Pass& pass = *pass_;
   const uint64_t end = pass.first + pass.rows.size();
   if (!pass.listed && !call_ && end - pass.next < kPageRows / 2) FetchList();
+  if (checks_.size() >= kMostChecks) return false;
   if (!pass.again.empty()) {
     const uint64_t number = pass.again.front();
     pass.again.pop_front();
@@ -267,6 +277,7 @@ bool SiteKeeper::BeginCheck(uint64_t number) {
   UrlCheck::Callbacks callbacks{
       .keys =
           [this](const std::vector<Key256>& keys) { new_keys_.insert(keys.begin(), keys.end()); },
+      .asked = [this] { means_.poke(); },
       .done =
           [this, number, pass = passes_](UrlVerdict verdict) {
             // One that was given up lives to the end of that turn.

@@ -77,7 +77,8 @@ class SiteKeeper {
   void OnChanged(const std::vector<std::string>& urls, std::vector<std::string> hosts);
   /// Begins one more request; false: there is nothing to begin now.
   bool StartNext();
-  size_t under_way() const { return checks_.size(); }
+  /// Requests to the edge itself.
+  size_t under_way() const;
 
   const KeptState& state() const { return state_; }
   bool keeps() const { return state_.keeps; }

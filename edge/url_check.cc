@@ -75,7 +75,6 @@ void UrlCheck::AskNext() {
   request_.fields.Add("accept-encoding", kCoding);
   request_.fields.Add("user-agent", "nearside-edge");
   keys_.clear();
-  pinned_ = 0;
   exchange_ = std::make_unique<InsideExchange>(
       worker_.loop(), request_, pace_,
       [this](InsideAnswer answer) { OnAnswer(std::move(answer)); });
@@ -86,7 +85,7 @@ void UrlCheck::OnAnswer(InsideAnswer answer) {
   worker_.loop().DisposeLater(std::move(exchange_));
   if (base_ == 0 && !order_.row.sha256.empty() && answer.complete) verdict_.sha256 = answer.sha256;
   verdict_.gone = answer.status == 404 || answer.status == 410;
-  if (!IsAsItShould(answer)) return Finish();
+  if (!IsAsItShould(answer)) return EndAsking();
   if (!order_.keep) return NextBase();
   auto target = http::NormalizeTarget(request_.target);
   if (!target) return NextBase();  // it was not asked for from the cache either
@@ -146,7 +145,7 @@ void UrlCheck::OnHead(storage::HeadRef head) {
   // What was just asked for and is not there, or not as it was just told, was not stored.
   if (!head || worker_.node().store->Check(*head) != storage::Validity::kValid) {
     verdict_.why = "not stored";
-    return Finish();
+    return EndAsking();
   }
   const Freshness& freshness = ResponseOf(*head).freshness;
   if (freshness.must_revalidate || freshness.always_validate) {
@@ -154,7 +153,8 @@ void UrlCheck::OnHead(storage::HeadRef head) {
   }
   ListKeys(*head);
   callbacks_.keys(keys_);
-  PinNext();
+  Pin();
+  NextBase();
 }
 
 void UrlCheck::ListKeys(const storage::CachedHead& head) {
@@ -166,24 +166,32 @@ void UrlCheck::ListKeys(const storage::CachedHead& head) {
   }
 }
 
-void UrlCheck::PinNext() {
-  if (pinned_ == keys_.size()) return NextBase();
-  worker_.node().store->Pin(keys_[pinned_], worker_.loop(),
-                            [self = self_](storage::PinOutcome outcome) {
-                              if (*self != nullptr) (*self)->OnPinned(outcome);
-                            });
+void UrlCheck::Pin() {
+  for (const Key256& key : keys_) {
+    ++pins_;
+    worker_.node().store->Pin(key, worker_.loop(), [self = self_](storage::PinOutcome outcome) {
+      if (*self != nullptr) (*self)->OnPinned(outcome);
+    });
+  }
 }
 
 void UrlCheck::OnPinned(storage::PinOutcome outcome) {
-  ++pinned_;
-  if (outcome == storage::PinOutcome::kPinned) return PinNext();
-  verdict_.why = outcome == storage::PinOutcome::kNoRoom ? "no room" : "not stored";
-  Finish();
+  --pins_;
+  if (outcome == storage::PinOutcome::kNoRoom) verdict_.why = "no room";
+  if (outcome == storage::PinOutcome::kAbsent) verdict_.why = "not stored";
+  if (!asking_ && pins_ == 0) Finish();
 }
 
 void UrlCheck::NextBase() {
   if (++base_ < order_.bases.size() && verdict_.why.empty()) return AskNext();
-  Finish();
+  EndAsking();
+}
+
+/// Others may ask while what was pinned becomes durable.
+void UrlCheck::EndAsking() {
+  asking_ = false;
+  if (pins_ == 0) return Finish();
+  callbacks_.asked();
 }
 
 void UrlCheck::Finish() { std::exchange(callbacks_.done, nullptr)(std::move(verdict_)); }

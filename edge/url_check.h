@@ -52,12 +52,15 @@ class UrlCheck final : public net::Disposable {
   struct Callbacks {
     /// What is about to be pinned.
     std::function<void(const std::vector<Key256>&)> keys;
+    /// All that it asks for has been answered; what is left to wait for is the disk.
+    std::function<void()> asked;
     /// Once, and not from inside the constructor; it may have this disposed later.
     std::function<void(UrlVerdict)> done;
   };
   /// `worker` is one that was opened inside.
   UrlCheck(Worker& worker, Pace& pace, UrlOrder order, Callbacks callbacks);
   ~UrlCheck() override;
+  bool is_asking() const { return asking_; }
 
  private:
   void AskNext();
@@ -67,9 +70,10 @@ class UrlCheck final : public net::Disposable {
   void OnPrimary(storage::HeadRef head);
   void OnHead(storage::HeadRef head);
   void ListKeys(const storage::CachedHead& head);
-  void PinNext();
+  void Pin();
   void OnPinned(storage::PinOutcome outcome);
   void NextBase();
+  void EndAsking();
   void Finish();
 
   Worker& worker_;
@@ -81,7 +85,8 @@ class UrlCheck final : public net::Disposable {
   http::RequestHead request_;
   Key256 primary_;
   std::vector<Key256> keys_;
-  size_t pinned_ = 0;
+  size_t pins_ = 0;  ///< that wait for the disk
+  bool asking_ = true;
   UrlVerdict verdict_;
   std::shared_ptr<UrlCheck*> self_;  ///< null inside once destroyed, for answers of the store
 };

@@ -89,24 +89,6 @@ bool IsForStrangers(std::string_view path) { return path == kSignInPage || path 
 
 bool Reads(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
-/// A content of ours, for a request that never was on a connection.
-class TextContent final : public RequestBody {
- public:
-  explicit TextContent(std::string_view text) : rest_(text), bytes_(text.size()) {}
-  Result<size_t> Read(std::span<uint8_t> out) override {
-    const size_t n = std::min(out.size(), rest_.size());
-    std::copy_n(rest_.begin(), n, out.begin());
-    rest_.remove_prefix(n);
-    return n;
-  }
-  std::optional<uint64_t> announced_bytes() const override { return bytes_; }
-  bool present() const override { return true; }
-
- private:
-  std::string_view rest_;
-  const uint64_t bytes_;
-};
-
 std::string TextOf(const Json& json, const char* key) {
   return json.is_object() && json.contains(key) && json[key].is_string()
              ? json[key].get<std::string>()
@@ -206,8 +188,27 @@ Answer AccountService::Serve(const http::RequestHead& head, const Asker& asker, 
   return Dispatch(page);
 }
 
+namespace {
+
+/// One more while it lives.
+class Counted {
+ public:
+  explicit Counted(std::atomic<size_t>* counter) : counter_(counter), count_(++*counter) {}
+  ~Counted() { --*counter_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  /// With this one.
+  size_t count() const { return count_; }
+
+ private:
+  std::atomic<size_t>* const counter_;
+  const size_t count_;
+};
+
+}  // namespace
+
 /// Refuses what another site's page has made the browser send.
-Status AccountService::ReadForm(Page* page, RequestBody& body, bool https) const {
+Status AccountService::ReadForm(Page* page, RequestBody& body, bool https) {
   const auto forged = [&](std::string_view how) {
     Log(Level::kWarning, "form_refused",
         {{"client", page->visitor.address},
@@ -219,6 +220,14 @@ Status AccountService::ReadForm(Page* page, RequestBody& body, bool https) const
   if (!ComesFromOurPages(page->head, https)) return forged("other_origin");
   if (!IsForm(page->head.fields)) {
     return Fail(Fault::kClient, "unsupported_type", "Only forms are taken here.");
+  }
+  // Nothing that comes can be right.
+  if (page->new_form_cookie && !page->who) return forged("no_cookie");
+  // Who sends slowly, or not at all, is not to hold the threads that pages need as well.
+  const size_t most = std::max<size_t>(1, static_cast<size_t>(node_.settings.threads.accounts) / 2);
+  const Counted reading(&forms_being_read_);
+  if (reading.count() > most) {
+    return Fail(Fault::kSelf, "forms_busy", "Too many forms are on their way. Try again.");
   }
   Result<std::string> text = ReadWhole(body, kFormBytes);
   if (!text) return unexpected(std::move(text.error()));

@@ -4,6 +4,7 @@
 // What a page changes of a site is a request to the API with the account's rights, so one set of
 // checks and records holds for both.
 
+#include <atomic>
 #include <string>
 #include <string_view>
 
@@ -46,7 +47,7 @@ class AccountService {
 
   Answer Serve(const http::RequestHead& head, const Asker& asker, RequestBody& body);
   Answer Dispatch(Page& page);
-  Status ReadForm(Page* page, RequestBody& body, bool https) const;
+  Status ReadForm(Page* page, RequestBody& body, bool https);
   Answer ServeSite(Page& page, std::string_view rest);
 
   Answer GetHome(const Page& page, std::string notice = "");
@@ -75,6 +76,7 @@ class AccountService {
   Api api_;
   const CookieStyle cookies_;
   net::AddressRanges trusted_;
+  std::atomic<size_t> forms_being_read_{0};
 };
 
 }  // namespace nearside::origin

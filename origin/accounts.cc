@@ -15,6 +15,8 @@ namespace {
 constexpr size_t kAccountIdBytes = 10;
 constexpr size_t kAgentBytes = 200;
 constexpr size_t kSweptAtOnce = 10'000;
+/// Right passwords that are taken for each wrong one that is allowed.
+constexpr int kSignInsAFailure = 10;
 
 std::string RandomAccountId() {
   std::array<uint8_t, kAccountIdBytes> random{};
@@ -89,13 +91,17 @@ Accounts::Accounts(storage::Metadata& metadata, std::unique_ptr<storage::Session
       hasher_(HashSettingsOf(settings)),
       failures_of_addresses_(settings.failures, limit_loopback, settings.failure_window),
       failures_of_names_(settings.failures, /*loopback_too=*/true, settings.failure_window),
-      sign_ups_(settings.failures, limit_loopback, settings.failure_window) {}
+      sign_ups_(settings.failures, limit_loopback, settings.failure_window),
+      sign_ins_of_names_(settings.failures * kSignInsAFailure, /*loopback_too=*/true,
+                         settings.failure_window) {}
 
 milliseconds Accounts::LockedOutFor(std::string_view name, const Visitor& visitor) {
   const Result<std::string> normal = NormalAccountName(name);
   std::lock_guard lock(failures_mutex_);
   const MonoTime now = MonoNow();
-  const milliseconds of_name = normal ? failures_of_names_.WaitOf(*normal, now) : milliseconds(0);
+  const milliseconds of_name = normal ? std::max(failures_of_names_.WaitOf(*normal, now),
+                                                 sign_ins_of_names_.WaitOf(*normal, now))
+                                      : milliseconds(0);
   return std::max({failures_of_addresses_.WaitOf(visitor.address, now),
                    sign_ups_.WaitOf(visitor.address, now), of_name});
 }
@@ -115,10 +121,12 @@ Result<storage::Account> Accounts::Check(const Credentials& shown, const Visitor
     std::lock_guard lock(failures_mutex_);
     const MonoTime now = MonoNow();
     const bool locked = failures_of_addresses_.WaitOf(visitor.address, now) > milliseconds(0) ||
-                        (name && failures_of_names_.WaitOf(*name, now) > milliseconds(0));
+                        (name && (failures_of_names_.WaitOf(*name, now) > milliseconds(0) ||
+                                  sign_ins_of_names_.WaitOf(*name, now) > milliseconds(0)));
     if (locked) {
-      return Fail(Fault::kClient, "too_many_failures",
-                  "too many wrong passwords came from here or for this name");
+      return Fail(
+          Fault::kClient, "too_many_failures",
+          "too many wrong passwords came from here or for this name, or too many right ones");
     }
   }
   Result<storage::Account> account = WrongPassword();
@@ -130,7 +138,12 @@ Result<storage::Account> Accounts::Check(const Credentials& shown, const Visitor
   Result<bool> right = hasher_.IsRight(account && possible ? account->password : "",
                                        possible ? shown.password : std::string_view("?"));
   if (!right) return unexpected(std::move(right.error()));
-  if (*right) return account;
+  if (*right) {
+    // Each costs a hash and a record: nobody is to keep all hashes at work with one password.
+    std::lock_guard lock(failures_mutex_);
+    sign_ins_of_names_.Count(*name, MonoNow());
+    return account;
+  }
   CountFailure(name ? *name : std::string("?"), visitor);
   return WrongPassword();
 }
@@ -155,11 +168,8 @@ Result<std::string> Accounts::SignInBy(const Credentials& shown, const Visitor& 
   if (hasher_.IsOld(account->password)) {
     // While the password is at hand. Not to be able to is no reason to refuse it.
     if (const Result<std::string> hash = hasher_.Hash(shown.password)) {
-      (void)metadata_.ChangePassword({.account = account->id,
-                                      .before = account->password,
-                                      .after = *hash,
-                                      .generation = account->generation},
-                                     std::nullopt);
+      (void)metadata_.ChangePassword(
+          {.account = account->id, .before = account->password, .after = *hash}, std::nullopt);
     }
   }
   // On record before it is made: a session without a record would be worse than the reverse.

@@ -116,7 +116,8 @@ class Accounts {
   std::mutex failures_mutex_;
   FailureLimit failures_of_addresses_;
   FailureLimit failures_of_names_;
-  FailureLimit sign_ups_;  ///< by address
+  FailureLimit sign_ups_;           ///< by address
+  FailureLimit sign_ins_of_names_;  ///< with the right password
   std::array<std::atomic<uint64_t>, std::size(kSignInResultNames)> sign_ins_{};
   std::atomic<uint64_t> signed_up_{0};
 };

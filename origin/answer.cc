@@ -74,6 +74,7 @@ constexpr std::array kReasons = {
     ReasonStatus{"database_busy", 503},
     ReasonStatus{"too_many_followers", 503},
     ReasonStatus{"hashing_busy", 503},
+    ReasonStatus{"forms_busy", 503},
     ReasonStatus{"no_sessions", 503},
     ReasonStatus{"out_of_memory", 503},
     ReasonStatus{"too_many_sessions", 503},

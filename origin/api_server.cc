@@ -63,6 +63,8 @@ GateOptions GateOptionsOf(const LimitSettings& limits) {
 /// How often uploads in parts and in goes, and sessions, are looked at for those that have expired.
 constexpr milliseconds kExpiryStep = seconds(60);
 
+constexpr milliseconds kFormPatience = seconds(5);
+
 /// These paths are the API's, but where the host names a bucket; so no bucket has such a name.
 bool IsOfApi(const http::RequestHead& head) {
   return head.path() == "/healthz" || head.path().starts_with("/v1/");
@@ -245,6 +247,8 @@ void ApiServer::ServeS3(RequestKind kind, std::unique_ptr<Conversation> conversa
 }
 
 void ApiServer::ServeAccount(std::unique_ptr<Conversation> conversation) {
+  // Forms alone, of a few KiB, and few threads for them.
+  conversation->Hurry(kFormPatience);
   const Answer answer =
       account_pages_.Handle(conversation->request(), conversation->client(), *conversation);
   Finish(RequestKind::kAccount, answer, std::move(conversation));

@@ -113,6 +113,11 @@ bool Conversation::Begin() {
   }
 }
 
+void Conversation::Hurry(milliseconds patience) {
+  limits_.body_timeout = std::min(limits_.body_timeout, patience);
+  limits_.least_rate_after = std::min(limits_.least_rate_after, patience);
+}
+
 std::optional<uint64_t> Conversation::announced_bytes() const {
   if (head_.framing.body == http::BodyFraming::kChunked) return std::nullopt;
   return head_.framing.body == http::BodyFraming::kLength ? head_.framing.length : 0;

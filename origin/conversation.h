@@ -75,6 +75,9 @@ class Conversation final : public RequestBody {
   /// (non-blocking from then on). Not open when the client has left.
   net::Descriptor StartStream(const Answer& answer);
   /// Answers are the last on their connection from now on (the server drains).
+  /// What is still to come is small: no more than `patience` without a byte, and the least rate
+  /// from then on.
+  void Hurry(milliseconds patience);
   void CloseAfterwards() { closing_ = true; }
 
   /// Breaks the connection under whoever uses it. Any thread.
@@ -100,7 +103,7 @@ class Conversation final : public RequestBody {
   void PrepareHead(const Answer& answer, bool keep);
 
   Head head_;
-  const ConversationLimits limits_;
+  ConversationLimits limits_;
   const MonoTime started_;
   std::string client_;
   std::unique_ptr<Poco_> poco_;

@@ -10,6 +10,13 @@ constexpr size_t kPieceBytes = 64 << 10;
 
 }  // namespace
 
+Result<size_t> TextContent::Read(std::span<uint8_t> out) {
+  const size_t n = std::min(out.size(), text_.size() - read_);
+  std::copy_n(text_.begin() + static_cast<std::ptrdiff_t>(read_), n, out.begin());
+  read_ += n;
+  return n;
+}
+
 Result<std::string> ReadWhole(RequestBody& body, size_t limit) {
   const auto too_large = [&] {
     return Fail(

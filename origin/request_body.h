@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "http/fields.h"
 #include "runtime/result.h"
@@ -26,6 +28,19 @@ class RequestBody {
   /// Ends the content where it is: Read fails from then on, also one that waits. Any thread, while
   /// the content lives.
   virtual void CutOff() {}
+};
+
+/// A content that is at hand.
+class TextContent final : public RequestBody {
+ public:
+  explicit TextContent(std::string text) : text_(std::move(text)) {}
+  Result<size_t> Read(std::span<uint8_t> out) override;
+  std::optional<uint64_t> announced_bytes() const override { return text_.size(); }
+  bool present() const override { return true; }
+
+ private:
+  const std::string text_;
+  size_t read_ = 0;
 };
 
 /// The whole content, for small ones. Errors: those of Read, and kClient body_too_large.

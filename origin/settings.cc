@@ -85,7 +85,7 @@ Table ListenTable() {
   table.Key("address", &ListenSettings::address,
             {.required = true,
              .prose = "Address and port for visitors, where DNS leads when no edge is left: the "
-                      "sites and nothing else.",
+                      "sites, the pages of accounts, and nothing else.",
              .restart = true,
              .check = CheckAddress});
   table.Key("tls", &ListenSettings::tls,
@@ -216,9 +216,9 @@ Table AccountTable() {
   table.Key("hosts", &AccountSettings::hosts,
             {.fallback = "[]",
              .most = "16",
-             .prose = "Hosts whose requests on the API's addresses get the pages where people sign "
-                      "in and see their sites (`/account`): `account.example.org`. No site can "
-                      "have them. Edges take them as a `[[site]]` of this origin. Empty: no pages.",
+             .prose = "Hosts whose requests get the pages where people sign in and see their sites "
+                      "(`/account`): `account.example.org`. No site can have them. Edges take them "
+                      "as a `[[site]]` of this origin. Empty: no pages.",
              .restart = true,
              .check = CheckAccountHost});
   table.Key("sign_up", &AccountSettings::sign_up,
@@ -435,7 +435,8 @@ Table ThreadTable() {
             {.fallback = "16",
              .least = "2",
              .most = "1024",
-             .prose = "Threads for the pages of accounts; some of them hash passwords.",
+             .prose = "Threads for the pages of accounts, and as many for those of `[[listen]]`; "
+                      "some of them hash passwords.",
              .restart = true});
   table.Key("disk", &ThreadSettings::disk,
             {.fallback = "4",

@@ -1,7 +1,12 @@
 #include "origin/visitor_listeners.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "origin/acme.h"
 #include "origin/answer_body.h"
+#include "origin/form.h"
+#include "origin/request_body.h"
 #include "origin/visitor_service.h"
 #include "runtime/log.h"
 
@@ -119,10 +124,83 @@ class VisitorListeners::Visit final : public http::ExchangeHandler {
   uint64_t received_bytes_ = 0;
 };
 
+/// A request to the pages of accounts: its form is gathered, then a thread answers.
+class VisitorListeners::AccountVisit final : public http::ExchangeHandler {
+ public:
+  AccountVisit(VisitorListeners& owner, http::Exchange& exchange)
+      : owner_(owner), exchange_(exchange), self_(std::make_shared<AccountVisit*>(this)) {}
+  ~AccountVisit() override { *self_ = nullptr; }
+
+  void Start() {
+    if (!exchange_.has_body()) return Serve();
+    exchange_.WantBody();
+  }
+
+  void OnBody(std::span<const uint8_t> bytes) override {
+    received_bytes_ += bytes.size();
+    // One byte too many is enough to be refused by.
+    const size_t room = kFormBytes + 1 - std::min(form_.size(), kFormBytes + 1);
+    form_.append(reinterpret_cast<const char*>(bytes.data()), std::min(room, bytes.size()));
+    exchange_.ConsumedBody(bytes.size());
+  }
+
+  void OnBodyEnd(const http::Fields& /*trailers*/) override { Serve(); }
+
+  void OnFinished(const http::ExchangeOutcome& outcome) override {
+    const auto took =
+        std::chrono::duration_cast<milliseconds>(owner_.loop_->now() - exchange_.started());
+    owner_.node_.access_log.Add({.kind = KindName(RequestKind::kAccount),
+                                 .client = exchange_.stream().peer().Ip(),
+                                 .request = exchange_.request(),
+                                 .status = status_,
+                                 .reason = outcome.complete ? reason_ : outcome.reason,
+                                 .received_bytes = received_bytes_,
+                                 .sent_bytes = outcome.body_bytes,
+                                 .duration = took,
+                                 .complete = outcome.complete});
+  }
+
+ private:
+  void Serve() {
+    if (std::exchange(served_, true)) return;
+    auto work = [&owner = owner_, self = self_, form = std::move(form_),
+                 request = exchange_.request(), peer = exchange_.stream().peer().Ip()] {
+      TextContent body(form);
+      auto answer = std::make_shared<Answer>(owner.account_pages_.Handle(request, peer, body));
+      owner.loop_->Post([self, answer] {
+        if (*self != nullptr) (*self)->OnAnswer(*answer);
+      });
+    };
+    if (!owner_.accounts_->Submit(std::move(work))) OnAnswer(BusyAnswer());
+  }
+
+  void OnAnswer(const Answer& answer) {
+    status_ = answer.status;
+    reason_ = answer.reason;
+    std::string text;
+    for (const BodyPiece& piece : answer.body) text += piece.text;
+    exchange_.Respond(status_, {}, FieldsOf(answer).lines(), http::TextBody(text));
+  }
+
+  VisitorListeners& owner_;
+  http::Exchange& exchange_;
+  std::shared_ptr<AccountVisit*> self_;  ///< null inside once the exchange has ended
+  std::string form_;
+  bool served_ = false;
+  int status_ = 0;
+  std::string reason_;
+  uint64_t received_bytes_ = 0;
+};
+
 VisitorListeners::VisitorListeners(Node& node)
     : node_(node),
+      account_pages_(node),
       disk_(static_cast<size_t>(node.settings.threads.disk),
-            static_cast<size_t>(node.settings.limits.queue)) {}
+            static_cast<size_t>(node.settings.limits.queue)) {
+  if (node.settings.accounts.hosts.empty()) return;
+  accounts_ = std::make_unique<Pool>(static_cast<size_t>(node.settings.threads.accounts),
+                                     static_cast<size_t>(node.settings.limits.queue));
+}
 
 Result<std::unique_ptr<VisitorListeners>> VisitorListeners::Open(
     Node& node, const std::vector<net::Certificate>& certificates) {
@@ -169,6 +247,7 @@ Status VisitorListeners::OpenListener(const ListenSettings& settings,
 
 VisitorListeners::~VisitorListeners() {
   disk_.Stop();  // its tasks post to the loop
+  if (accounts_) accounts_->Stop();
   if (thread_.joinable()) {
     loop_->Stop();
     thread_.join();
@@ -184,6 +263,13 @@ void VisitorListeners::Start() {
 
 void VisitorListeners::OnRequest(http::Exchange& exchange) {
   const http::RequestHead& request = exchange.request();
+  if (account_pages_.Serves(request) && exchange.stream().Covers(request.host()) &&
+      !IsChallenge(node_.settings.node.acme_webroot, request)) {
+    auto made = std::make_unique<AccountVisit>(*this, exchange);
+    AccountVisit& visit = *made;
+    exchange.SetHandler(std::move(made));
+    return visit.Start();
+  }
   auto made = std::make_unique<Visit>(*this, exchange);
   Visit& visit = *made;
   exchange.SetHandler(std::move(made));

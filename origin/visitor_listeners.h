@@ -1,7 +1,8 @@
 #pragma once
 
 // [[listen]]: visitors over TLS with HTTP/2 and HTTP/1.1, where DNS leads when no edge is left. One
-// event loop; whatever blocks (metadata, blobs) happens on the disk pool's threads.
+// event loop; whatever blocks happens on pools' threads: metadata and blobs on the disk's, accounts
+// on their own.
 
 #include <memory>
 #include <thread>
@@ -10,6 +11,7 @@
 #include "http/session/server.h"
 #include "net/event_loop.h"
 #include "net/listener.h"
+#include "origin/account_service.h"
 #include "origin/node.h"
 #include "origin/pool.h"
 
@@ -38,12 +40,15 @@ class VisitorListeners final : public http::Application {
 
  private:
   class Visit;
+  class AccountVisit;
   explicit VisitorListeners(Node& node);
   Status OpenListener(const ListenSettings& settings, std::shared_ptr<net::TlsServer> tls);
   void PublishCounters();
 
   Node& node_;
+  AccountService account_pages_;
   Pool disk_;
+  std::unique_ptr<Pool> accounts_;  ///< null without accounts.hosts
   const net::TicketKeys ticket_keys_ = net::TicketKeys::Random();
   std::unique_ptr<net::EventLoop> loop_;
   std::unique_ptr<http::ServerSessions> sessions_;

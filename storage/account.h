@@ -37,7 +37,7 @@ struct PasswordChange {
   std::string account;  ///< its id
   std::string before;   ///< the hash that it had when its owner was asked; "": whatever it has
   std::string after;
-  int64_t generation = 0;  ///< from now on; that of before: its sessions stay
+  int64_t generation = 0;  ///< from now on: sessions of another end
 };
 
 struct AccountRange {

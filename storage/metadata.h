@@ -347,7 +347,8 @@ class Metadata {
   /// Error: kClient no_such_account.
   virtual Result<Account> FindAccount(const std::string& name) = 0;
   virtual Result<Account> FindAccountById(const std::string& id) = 0;
-  /// Without `audit` for a hash of the same password. Errors: kClient no_such_account,
+  /// Without `audit` for a hash of the same password: then generation and time stay as they are,
+  /// whatever has happened to them meanwhile. Errors: kClient no_such_account,
   /// password_changed (it is not the one of before any more).
   virtual Status ChangePassword(const PasswordChange& change,
                                 const std::optional<AuditEntry>& audit) = 0;

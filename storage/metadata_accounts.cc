@@ -138,13 +138,15 @@ Status SqlMetadata::ChangePassword(const PasswordChange& change,
       return Fail(Fault::kClient, "password_changed",
                   "the password was changed at this very moment: sign in again");
     }
-    // The same password, hashed anew, is no change of the owner's.
-    const int64_t changed =
-        ToUnixMillis(change.generation == account->generation ? account->password_changed : Now());
-    const SqlValue row[] = {change.after, change.generation, changed, change.account};
+    if (!audit) {
+      // Hashed anew it is no change of the owner's, and undoes none: sessions ended meanwhile.
+      const SqlValue hash[] = {change.after, change.account};
+      return session.Run("UPDATE accounts SET password = ? WHERE id = ?", hash);
+    }
+    const SqlValue row[] = {change.after, change.generation, ToUnixMillis(Now()), change.account};
     Status written = session.Run(
         "UPDATE accounts SET password = ?, generation = ?, password_changed = ? WHERE id = ?", row);
-    if (written && audit) written = AuditIn(session, *audit, 0);
+    if (written) written = AuditIn(session, *audit, 0);
     return written;
   });
 }

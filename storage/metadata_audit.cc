@@ -6,9 +6,10 @@ namespace nearside::storage {
 namespace {
 
 /// 1 for changes of sites and tokens, of which there are few and which are asked for long after; 2
-/// for accounts, which anybody who may sign up makes; 0 for the others.
+/// for accounts; 3 for what people do to these as often as they like; 0 for the others.
 constexpr std::string_view kKindOfRecord =
     "(CASE WHEN action LIKE 'site%' OR action LIKE 'token%' THEN 1 "
+    "WHEN action IN ('account_signed_in', 'account_signed_up') THEN 3 "
     "WHEN action LIKE 'account%' THEN 2 ELSE 0 END)";
 
 AuditRecord ReadAuditRow(const SqlRow& row) {

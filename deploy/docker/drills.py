@@ -427,7 +427,7 @@ def publish_under_load(row: Row) -> None:
     def publish(text: str) -> str:
         inside("edge-frankfurt-2", "sh", "-c", "rm -rf /tmp/site && mkdir /tmp/site && cat >/tmp/site/version.html",
                text=page_of(text))
-        nearside("publish", "/tmp/site", "--site=demo", "--wait=10s")
+        nearside("publish", "/tmp/site", "--site=demo", "--wait=30s")
         return page_of(text)
 
     try:
@@ -437,7 +437,7 @@ def publish_under_load(row: Row) -> None:
         for number in range(1, 11):
             pages.append(publish(f"release {number}"))
             if number % 3 == 0:
-                nearside("rollback", "--site=demo", "--wait=10s")
+                nearside("rollback", "--site=demo", "--wait=30s")
                 pages.append(pages[-2])
         row.seconds = (time.monotonic() - began) / 13
         for region in REGIONS:

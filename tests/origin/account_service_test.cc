@@ -486,6 +486,34 @@ TEST_F(AccountServiceTest, WhoComesWhenTooManyPasswordsAreCheckedIsToldWhen) {
   EXPECT_TRUE(metric("nearside_origin_password_hashes_refused_total 1\n"));
 }
 
+// Eight of the sixteen threads may wait for forms, and each for five seconds.
+TEST_F(AccountServiceTest, FormsThatDoNotComeHoldNoPageUp) {
+  const std::string fields =
+      "x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: https\r\norigin: https://account.test\r\n"
+      "content-type: application/x-www-form-urlencoded\r\ncontent-length: 9000\r\n";
+  const auto begin = [&](const std::string& more) {
+    auto client = std::make_unique<nearside::test::RawClient>(port());
+    client->Send("POST /account/sign-in HTTP/1.1\r\nhost: account.test\r\n" + fields + more +
+                 "\r\n");
+    return client;
+  };
+  EXPECT_EQ(begin("")->Read().status, 403) << "without the cookie nothing is waited for";
+  std::vector<std::unique_ptr<nearside::test::RawClient>> slow;
+  for (int i = 0; i < 20; ++i) {
+    slow.push_back(begin("cookie: __Host-nearside-form=" + std::string(43, 'a') + "\r\n"));
+  }
+  int busy = 0;
+  int timed_out = 0;
+  for (const auto& client : slow) {
+    EXPECT_EQ(Browser(*this).Get("/account/sign-in").status, 200);
+    const Reply reply = client->Read();
+    busy += reply.status == 503 ? 1 : 0;
+    timed_out += reply.status == 408 ? 1 : 0;
+  }
+  EXPECT_EQ(timed_out, 8);
+  EXPECT_EQ(busy, 12);
+}
+
 TEST_F(AccountServiceTest, WithoutTlsNothingIsShownUnlessItIsDevelopment) {
   Make("alice");
   const Reply plain = nearside::test::Ask(port(), Text("GET /account/sign-in", "", "", kHost));

@@ -78,6 +78,14 @@ class AccountsTest : public testing::Test {
   std::unique_ptr<Accounts> accounts_;
 };
 
+TEST_F(AccountsTest, ARightPasswordIsNotTakenWithoutEndEither) {
+  Make();
+  int signed_in = 0;
+  while (signed_in < 100 && SignIn("alice", kPassword)) ++signed_in;
+  EXPECT_EQ(signed_in, 30) << "ten for each wrong one that is allowed";
+  EXPECT_EQ(Try("alice", kPassword), "too_many_failures");
+}
+
 TEST_F(AccountsTest, WhoHasThePasswordIsSignedInHoweverTheNameIsSpelled) {
   Make("alice@example.org");
   const std::string id = SignIn(" Alice@Example.org ", kPassword).value();

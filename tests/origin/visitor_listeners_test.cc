@@ -17,16 +17,21 @@ using ::testing::HasSubstr;
 class VisitorListenersTest : public OriginTest {
  protected:
   void SetUp() override {
+    StartAll();
+    MakeSite();
+  }
+  /// `more`: tables behind those of the listeners.
+  void StartAll(const std::string& more = "") {
     Start(
         "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = false\n"
         "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n"
-        "[[certificate]]\nchain = \"x\"\nkey = \"y\"\n");
+        "[[certificate]]\nchain = \"x\"\nkey = \"y\"\n" +
+        more);
     auto listeners =
         VisitorListeners::Open(*node_, {authority_.Issue({.names = {"www.demo.test"}})});
     ASSERT_TRUE(listeners) << listeners.error().ToString();
     listeners_ = std::move(*listeners);
     listeners_->Start();
-    MakeSite();
   }
   void TearDown() override {
     listeners_.reset();
@@ -172,6 +177,40 @@ TEST_F(VisitorListenersTest, DrainingFinishesAndEnds) {
   listeners_->Drain(seconds(20), [&] { drained.set_value(); });
   drained.get_future().wait();
   EXPECT_TRUE(idle.Ends());
+}
+
+TEST_F(VisitorListenersTest, PeopleSignInHereToo) {
+  listeners_.reset();
+  Stop();
+  storage_ = "sessions = \"lmdb:" + dir_.In("sessions") + "\"\n";
+  StartAll(
+      "[accounts]\nhosts = [\"account.test\"]\nsecure = false\nhash_memory = \"8KiB\"\n"
+      "hash_passes = 1\n");
+  ASSERT_TRUE(node_->accounts.Create({"alice", "correct horse battery staple"}, {}, "admin",
+                                     {.action = "account_created"}));
+  const Reply form = Get("/account/sign-in", "", "GET", "account.test");
+  EXPECT_EQ(form.status, 200);
+  const std::string cookie = form.Field("set-cookie").substr(0, form.Field("set-cookie").find(';'));
+  constexpr std::string_view kToken = "name=\"form_token\" value=\"";
+  const size_t at = form.body.find(kToken) + kToken.size();
+  const std::string token = form.body.substr(at, form.body.find('"', at) - at);
+  const auto post = [&](const std::string& content) {
+    return Ask(clear_port(),
+               Text("POST /account/sign-in",
+                    "cookie: " + cookie + "\r\ncontent-type: application/x-www-form-urlencoded\r\n",
+                    content, "account.test"));
+  };
+  const Reply done =
+      post("form_token=" + token + "&name=alice&password=correct+horse+battery+staple");
+  EXPECT_EQ(done.status, 303) << done.body;
+  EXPECT_THAT(done.Field("set-cookie"), testing::StartsWith("nearside-session="));
+  const Reply page =
+      Get("/account", "cookie: " + done.Field("set-cookie") + "\r\n", "GET", "account.test");
+  EXPECT_THAT(page.body, HasSubstr("<span>alice</span>"));
+  EXPECT_EQ(post("form_token=" + token + "&x=" + std::string(100'000, 'x')).status, 413);
+  EXPECT_EQ(post("").status, 403);
+  EXPECT_EQ(Get("/account", "", "HEAD", "account.test").status, 303);
+  EXPECT_EQ(Get("/account").status, 404);  // a site's host has none of it
 }
 
 TEST_F(VisitorListenersTest, ABusyAddressIsNamedWithFileLineAndKey) {

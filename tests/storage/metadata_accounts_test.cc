@@ -104,18 +104,22 @@ TEST_F(MetadataAccountsTest, APasswordTakesThePlaceOfTheOneThatWasShown) {
       {.account = account.id, .before = "hash-1", .after = "hash-3", .generation = 10},
       Entry("account_password_changed"));
   EXPECT_EQ(late.error().reason, "password_changed");
-  // The same password hashed anew leaves sessions and time as they are.
+  // The same password hashed anew leaves sessions and time as they are: also that somebody has
+  // signed out everywhere while it was hashed.
   now_ += seconds(5);
+  ASSERT_TRUE(metadata_->EndSessions(account.id, 11, Entry("account_signed_out_everywhere")));
   ASSERT_TRUE(metadata_->ChangePassword(
       {.account = account.id, .before = "hash-2", .after = "hash-2b", .generation = 9},
       std::nullopt));
   changed = metadata_->FindAccount("alice").value();
   EXPECT_EQ(changed.password, "hash-2b");
+  EXPECT_EQ(changed.generation, 11);
   EXPECT_EQ(changed.password_changed, now_ - seconds(5));
   EXPECT_EQ(
       metadata_->ChangePassword({.account = "none", .after = "x"}, std::nullopt).error().reason,
       "no_such_account");
-  EXPECT_THAT(Actions(), ElementsAre("account_created", "account_password_changed"));
+  EXPECT_THAT(Actions(), ElementsAre("account_created", "account_password_changed",
+                                     "account_signed_out_everywhere"));
 }
 
 TEST_F(MetadataAccountsTest, SessionsEndByAnotherGeneration) {

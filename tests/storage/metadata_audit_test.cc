@@ -79,9 +79,14 @@ TEST_F(MetadataAuditTest, NobodysVolumePushesOutOthersRecords) {
   ASSERT_TRUE(metadata_->AddAudit(EntryOf("token_created")));
   ASSERT_TRUE(metadata_->AddAudit(EntryOf("site_changed", "other")));
   ASSERT_TRUE(metadata_->AddAudit(EntryOf("asset_put", "other")));
-  for (int i = 0; i < 100; ++i) ASSERT_TRUE(metadata_->AddAudit(EntryOf("asset_put")));
+  ASSERT_TRUE(metadata_->AddAudit(EntryOf("account_granted", "")));
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(metadata_->AddAudit(EntryOf("asset_put")));
+    ASSERT_TRUE(metadata_->AddAudit(EntryOf("account_signed_in", "")));
+  }
   EXPECT_EQ(metadata_->Audit({.after = 0, .site = "demo", .limit = 500})->size(), 11u);
   EXPECT_EQ(Shown({.after = 0, .site = "", .limit = 1}).at(0), "1 token_created");
+  EXPECT_EQ(Shown({.after = 3, .site = "", .limit = 1}).at(0), "4 account_granted");
   EXPECT_THAT(Shown({.after = 0, .site = "other", .limit = 9}),
               ElementsAre("2 site_changed", "3 asset_put"));
 }

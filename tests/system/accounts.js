@@ -1,5 +1,5 @@
 // Two people in one headless Chromium, each with cookies of their own and without JavaScript, sign in by the pages at
-// the URL given and take turns; then a page from elsewhere tries to act for one of them. Prints, as JSON, what they saw.
+// the URL given and take turns; then a page from elsewhere tries to act for one of them. Prints what they saw as JSON.
 // Used by accounts_browser_test.py, which says by HOME whom to trust and by ADDRESS where the host is.
 "use strict";
 

@@ -29,8 +29,8 @@ class AccountsBrowserTest(CacheTest):
             subprocess.run(["certutil", "-d", f"sql:{database}", *command], check=True, capture_output=True)
         environment = {**os.environ, "HOME": str(home), "ADDRESS": self.edge.tls[0],
                        "NODE_PATH": str(install_playwright() / "node_modules")}
-        result = subprocess.run(["node", HERE / "accounts.js", f"https://{HOST}:{self.edge.tls[1]}", str(turns), PASSWORD],
-                                env=environment, capture_output=True, text=True, check=False, timeout=300)
+        command = ["node", HERE / "accounts.js", f"https://{HOST}:{self.edge.tls[1]}", str(turns), PASSWORD]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
         self.assertEqual(0, result.returncode, result.stderr)
         return json.loads(result.stdout)
 

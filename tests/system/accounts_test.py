@@ -43,8 +43,8 @@ class FormToken(html.parser.HTMLParser):
 class Browser:
     """Cookies, forms, and one connection by TLS to an edge that is kept: as a browser has it."""
 
-    def __init__(self, to: tuple[str, int], address: str = "") -> None:
-        self.to, self.address = to, address
+    def __init__(self, to: tuple[str, int]) -> None:
+        self.to = to
         self.cookies: dict[str, str] = {}
         self.page = ""
         self.status = 0
@@ -54,7 +54,7 @@ class Browser:
     def connect(self) -> http.client.HTTPSConnection:
         context = ssl.create_default_context(cafile=str(authority() / "ca.pem"))
         made = http.client.HTTPSConnection(HOST, self.to[1], context=context, timeout=30)
-        plain = socket.create_connection(self.to, timeout=30, source_address=(self.address, 0) if self.address else None)
+        plain = socket.create_connection(self.to, timeout=30)
         made.sock = context.wrap_socket(plain, server_hostname=HOST)
         return made
 
@@ -280,6 +280,22 @@ class AccountsTest(CacheTest):
         except (AssertionError, OSError, http.client.HTTPException):
             return ""
 
+    def test_when_no_edge_is_left_the_origins_serve_the_pages(self):
+        through = self.browser()
+        through.sign_in("alice")
+        self.edge.daemon.kill()
+        for origin in (self.first, self.second):
+            straight = Browser(origin.tls)
+            self.addCleanup(straight.close)
+            straight.cookies = dict(through.cookies)
+            self.assertEqual("alice", straight.signed_in_as())
+            straight.submit("/account/sign-in", "/account/sign-in", name="bob", password="not the password")
+            self.assertEqual(403, straight.status)
+        other = Browser(self.second.tls)
+        self.addCleanup(other.close)
+        other.sign_in("bob")
+        self.assertEqual("bob", other.signed_in_as())
+
     def test_who_signs_up_sees_what_is_granted(self):
         self.expect(self.first.call("POST", "/v1/sites", json.dumps({"name": "demo", "hosts": [SITE_HOST]}).encode()),
                     201)
@@ -295,7 +311,8 @@ class AccountsTest(CacheTest):
         self.assertIn("No site yet", carol.get("/account"))
         carol.get("/account/sites/demo")
         self.assertEqual(404, carol.status)
-        granted = self.first.client("account", "grant", "carol@example.org", "--site", "demo", "--scope", "read,publish")
+        granted = self.first.client("account", "grant", "carol@example.org", "--site", "demo",
+                                    "--scope", "read,publish")
         self.assertEqual(0, granted.returncode, granted.stderr)
         page = carol.get("/account/sites/demo")
         self.assertEqual(200, carol.status)
