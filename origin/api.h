@@ -120,7 +120,8 @@ class Api {
                           UploadInHand* in_hand);
   Answer UploadProblem(const Error& error) const;
   http::Fields UploadFields(const storage::ResumableUpload& upload) const;
-  std::string UploadLimit() const;
+  /// `age`: how long one may still take.
+  std::string UploadLimit(milliseconds age) const;
   /// What every answer about uploads says.
   void DressUpload(const http::RequestHead& head, ApiOutcome* outcome) const;
 

@@ -84,10 +84,10 @@ Status CheckNewUpload(const ApiRequest& request) {
 
 }  // namespace
 
-std::string Api::UploadLimit() const {
-  const auto age = std::chrono::duration_cast<seconds>(node_.settings.uploads.expiry);
+std::string Api::UploadLimit(milliseconds age) const {
+  const auto whole = std::chrono::duration_cast<seconds>(std::max(age, milliseconds(0)));
   return "max-size=" + std::to_string(node_.settings.limits.asset.bytes) +
-         ", max-age=" + std::to_string(age.count());
+         ", max-age=" + std::to_string(whole.count());
 }
 
 http::Fields Api::UploadFields(const storage::ResumableUpload& upload) const {
@@ -106,13 +106,14 @@ http::Fields Api::UploadFields(const storage::ResumableUpload& upload) const {
   }
   if (!upload.length) fields.Add("upload-defer-length", "1");
   fields.Add("upload-expires", http::FormatDate(upload.expires));
-  fields.Add("upload-limit", UploadLimit());
+  fields.Add("upload-limit", UploadLimit(upload.expires - WallNow()));
   return fields;
 }
 
 Answer Api::UploadProblem(const Error& error) const {
   Answer answer = ProblemAnswer(error);
-  if (answer.status == 413) answer.fields.Add("upload-limit", UploadLimit());
+  if (answer.status == 413)
+    answer.fields.Add("upload-limit", UploadLimit(node_.settings.uploads.expiry));
   if (error.reason == "unsupported_version") answer.fields.Add("tus-version", kTusVersion);
   return answer;
 }
@@ -146,7 +147,7 @@ ApiOutcome Api::UploadOptions(const ApiRequest& request) {
   answer.fields.Add("tus-checksum-algorithm", kTusChecksums);
   answer.fields.Add("tus-max-size", std::to_string(node_.settings.limits.asset.bytes));
   answer.fields.Add("accept-patch", std::string(kDraftContent) + ", " + std::string(kTusContent));
-  answer.fields.Add("upload-limit", UploadLimit());
+  answer.fields.Add("upload-limit", UploadLimit(node_.settings.uploads.expiry));
   return answer;
 }
 
@@ -219,7 +220,7 @@ ApiOutcome Api::BeginUpload(const Route& route, const ApiRequest& request) {
   if (claims->informed) {
     http::Fields interim;
     interim.Add("location", PathOfUpload(*upload));
-    interim.Add("upload-limit", UploadLimit());
+    interim.Add("upload-limit", UploadLimit(upload->expires - WallNow()));
     interim.Add("upload-draft-interop-version", kDraftVersion);
     request.body.Inform(kUploadResumptionSupported, interim);
   }

@@ -154,6 +154,11 @@ TEST_F(ResumableUploadsTest, WhatExpiresIsToldAndItsSpaceComesBack) {
   EXPECT_EQ(Head(left).Field("upload-offset"), "3");
   EXPECT_THAT(Partials(), testing::UnorderedElementsAre(IdOf(left), "4567abcd"));
   storage::ResumableUpload upload = node_->metadata->FindResumable("demo", IdOf(left)).value();
+  upload.expires = WallNow() + seconds(30);
+  ASSERT_TRUE(node_->metadata->KeepResumable(upload));
+  const std::string limit = Head(left).Field("upload-limit");
+  ASSERT_THAT(limit, testing::HasSubstr("max-age="));
+  EXPECT_LE(std::stoi(limit.substr(limit.find("max-age=") + 8)), 30);
   upload.expires = WallNow();
   ASSERT_TRUE(node_->metadata->KeepResumable(upload));
   EXPECT_EQ(Head(left).status, 410);
