@@ -49,6 +49,11 @@ void Proofs::TakeOne(Node& node, const std::string& edge, const nlohmann::json& 
   Result<int64_t> id = node.metadata->NoteProof(site, position, proof);
   Status noted = id ? Status() : Status(unexpected(id.error()));
   if (id && *id != 0 && !digest.empty()) noted = MakeDigest(node, *id);
+  if (noted && *id == 0) {
+    // Its receipt is not written yet, or there is none any more.
+    std::lock_guard lock(mutex_);
+    told_.erase({edge, site});
+  }
   if (noted) return;
   Log(Level::kWarning, "proof_not_noted",
       {{"edge", edge}, {"site", site}, {"error", noted.error().ToString()}});

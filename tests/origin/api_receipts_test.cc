@@ -190,6 +190,18 @@ TEST_F(ApiReceiptsTest, WhatIsToldOfAnotherSwitchIsNotOfThisOne) {
   EXPECT_EQ(Receipt(second)["superseded"], false);
 }
 
+TEST_F(ApiReceiptsTest, WhatIsToldBeforeTheReceiptIsThereIsNotedWhenItIsToldAgain) {
+  Report("frankfurt", nlohmann::json::array());
+  const std::string release = Prepare({{"a", "one"}});
+  nlohmann::json told = Told("unserved", 0, "");
+  told["seq"] = node_->metadata->Log()->last.sequence + 1;
+  Report("frankfurt", nlohmann::json::array({told}));
+  const std::string id = Activated(release);
+  EXPECT_EQ(Receipt(id)["edges"][0]["state"], "waiting");
+  Report("frankfurt", nlohmann::json::array({told}));
+  EXPECT_EQ(Receipt(id)["edges"][0]["state"], "unserved");
+}
+
 TEST_F(ApiReceiptsTest, AForgottenEdgeIsNotWaitedFor) {
   Report("frankfurt", nlohmann::json::array());
   const std::string id = Activated(Prepare({{"a", "one"}}));
