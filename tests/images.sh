@@ -71,8 +71,9 @@ use_release() {
   deploy/docker/packages-of.sh "$out"/* >"$folder/built/packages"
   printf 'FROM scratch\nCOPY . /\n' | docker build -q -t nearside-built -f - "$folder/built" >/dev/null
   cp -r deploy .dockerignore "$tree/"
-  awk '/^FROM / { inside = / AS build$/ } inside { if (!told++) print "FROM nearside-built AS build\n"; next } { print }' \
-    deploy/docker/Dockerfile >"$tree/deploy/docker/Dockerfile"
+  awk '/^FROM / { inside = / AS build$/ }
+       inside { if (!told++) print "FROM nearside-built AS build\n"; next }
+       { print }' deploy/docker/Dockerfile >"$tree/deploy/docker/Dockerfile"
   demo=$tree/deploy/docker
 }
 
