@@ -5,7 +5,8 @@ import os
 import subprocess
 
 from accounts_test import ACCOUNTS, HOST, PASSWORD
-from browser_test import HERE, install_playwright
+import npm_modules
+from browser_test import HERE
 from fleet import CacheTest, Edge, Origin
 from nearside_harness import authority, main, require_program
 
@@ -28,7 +29,7 @@ class AccountsBrowserTest(CacheTest):
         for command in (("-N", "--empty-password"), ("-A", "-t", "C,,", "-n", "test", "-i", authority() / "ca.pem")):
             subprocess.run(["certutil", "-d", f"sql:{database}", *command], check=True, capture_output=True)
         environment = {**os.environ, "HOME": str(home), "ADDRESS": self.edge.tls[0],
-                       "NODE_PATH": str(install_playwright() / "node_modules")}
+                       "NODE_PATH": str(npm_modules.install(npm_modules.PLAYWRIGHT, "browser").parent)}
         command = ["node", HERE / "accounts.js", f"https://{HOST}:{self.edge.tls[1]}", str(turns), PASSWORD]
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
         self.assertEqual(0, result.returncode, result.stderr)

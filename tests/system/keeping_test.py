@@ -145,8 +145,8 @@ class KeepingTest(CacheTest):
         self.start_edges("frankfurt", disk="64MiB",
                          site=f'keep_whole = true\nkeep_at = ["https://{SITE_HOST}"]')
         noise = random.Random(18)
-        for i in range(70):
-            self.write(**{f"{i:02}.bin": noise.randbytes(1_000_000)})
+        for i in range(560):
+            self.write(**{f"{i:03}.bin": noise.randbytes(125_000)})
         result = self.publish()
         self.assertIn("does not hold", result.stdout)
         edge = self.edges["frankfurt"]

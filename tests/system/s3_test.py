@@ -73,6 +73,8 @@ class S3SystemTest(CacheTest):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+            # A client that compares times has the stored ones in whole seconds: of this one they may look older.
+            os.utime(path, (1_700_000_000, 1_700_000_000))
         return files
 
     def read_tree(self, folder: pathlib.Path) -> dict[str, bytes]:
