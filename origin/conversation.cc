@@ -103,9 +103,11 @@ bool Conversation::Begin() {
   try {
     poco_->socket.setBlocking(true);
     poco_->socket.setReceiveTimeout(SpanOf(limits_.body_timeout));
-    poco_->socket.setSendTimeout(SpanOf(limits_.send_timeout));
     if (!TakeHead()) return false;
     poco_->session.emplace(poco_->socket, poco_->params);
+    // The session has set what its parameters say.
+    poco_->socket.setReceiveTimeout(SpanOf(limits_.body_timeout));
+    poco_->socket.setSendTimeout(SpanOf(limits_.send_timeout));
     poco_->response.emplace(*poco_->session);
     return true;
   } catch (const Poco::Exception&) {
