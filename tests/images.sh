@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the demo's images from the programs in build/release, starts its three regions, runs drills, ends it all.
 #
-#   tests/images.sh [DRILL...]    by default three; deploy/docker/drills.py --list names them all
+#   tests/images.sh [DRILL...]    by default four; deploy/docker/drills.py --list names them all
 #   tests/images.sh --source      the images as users build them: the Dockerfile compiles (some minutes more)
 #
 # Installs Docker where it is missing, and starts its daemon where none answers. Where Docker cannot run, one line says
@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=$PWD/build/images
 base=debian:bookworm-slim
 started=''
-default_drills=(edge-killed origin-replica-killed region-cut-off)
+default_drills=(edge-killed origin-replica-killed origins-killed region-cut-off)
 
 say() { printf 'images: %s\n' "$*"; }
 
