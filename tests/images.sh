@@ -53,8 +53,8 @@ deb http://deb.debian.org/debian bookworm main
 deb http://deb.debian.org/debian bookworm-updates main
 deb http://deb.debian.org/debian-security bookworm-security main
 END
-  # What this machine needs to reach Debian (a proxy, a mirror), its image needs too.
-  cp -r /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
+  # The proxy that this machine needs to reach Debian, its image needs too.
+  apt-config dump | grep -i '^Acquire::https\?::proxy' >"$root/etc/apt/apt.conf.d/99proxy" || true
   tar -C "$root" -c . | docker import - "$base" >/dev/null
   rm -rf "$root"
 }
