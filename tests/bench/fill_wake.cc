@@ -163,6 +163,9 @@ class WaitingClient final : public http::Exchange {
     source_ = std::move(body);
     Take();
   }
+  /// Nobody asks for another protocol here.
+  void SwitchProtocol(std::span<const http::FieldLine>,
+                      std::unique_ptr<http::BodySource>) override {}
   void Resume() override { Take(); }
   void Abort() override {}
 
@@ -185,7 +188,7 @@ class WaitingClient final : public http::Exchange {
     ended_.Count();
   }
 
-  const http::RequestHead request_;
+  http::RequestHead request_;
   FakeStream stream_;
   Countdown& ended_;
   const MonoTime started_ = MonoNow();
