@@ -65,6 +65,20 @@ http::Fields FieldsOf(const Answer& answer) {
 
 }  // namespace
 
+void VisitorListeners::Note(RequestKind kind, const http::Exchange& exchange,
+                            const http::ExchangeOutcome& outcome, const Served& served) {
+  node_.access_log.Add(
+      {.kind = KindName(kind),
+       .client = exchange.stream().peer().Ip(),
+       .request = exchange.request(),
+       .status = served.status,
+       .reason = outcome.complete ? served.reason : outcome.reason,
+       .received_bytes = served.received_bytes,
+       .sent_bytes = outcome.body_bytes,
+       .duration = std::chrono::duration_cast<milliseconds>(loop_->now() - exchange.started()),
+       .complete = outcome.complete});
+}
+
 /// A request on its way, most often to the disk pool and back.
 class VisitorListeners::Visit final : public http::ExchangeHandler {
  public:
@@ -102,17 +116,8 @@ class VisitorListeners::Visit final : public http::ExchangeHandler {
   }
 
   void OnFinished(const http::ExchangeOutcome& outcome) override {
-    const auto took =
-        std::chrono::duration_cast<milliseconds>(owner_.loop_->now() - exchange_.started());
-    owner_.node_.access_log.Add({.kind = KindName(RequestKind::kVisitor),
-                                 .client = exchange_.stream().peer().Ip(),
-                                 .request = exchange_.request(),
-                                 .status = status_,
-                                 .reason = outcome.complete ? reason_ : outcome.reason,
-                                 .received_bytes = received_bytes_,
-                                 .sent_bytes = outcome.body_bytes,
-                                 .duration = took,
-                                 .complete = outcome.complete});
+    owner_.Note(RequestKind::kVisitor, exchange_, outcome,
+                {.status = status_, .reason = reason_, .received_bytes = received_bytes_});
   }
 
  private:
@@ -147,17 +152,8 @@ class VisitorListeners::AccountVisit final : public http::ExchangeHandler {
   void OnBodyEnd(const http::Fields& /*trailers*/) override { Serve(); }
 
   void OnFinished(const http::ExchangeOutcome& outcome) override {
-    const auto took =
-        std::chrono::duration_cast<milliseconds>(owner_.loop_->now() - exchange_.started());
-    owner_.node_.access_log.Add({.kind = KindName(RequestKind::kAccount),
-                                 .client = exchange_.stream().peer().Ip(),
-                                 .request = exchange_.request(),
-                                 .status = status_,
-                                 .reason = outcome.complete ? reason_ : outcome.reason,
-                                 .received_bytes = received_bytes_,
-                                 .sent_bytes = outcome.body_bytes,
-                                 .duration = took,
-                                 .complete = outcome.complete});
+    owner_.Note(RequestKind::kAccount, exchange_, outcome,
+                {.status = status_, .reason = reason_, .received_bytes = received_bytes_});
   }
 
  private:

@@ -5,6 +5,7 @@
 // on their own.
 
 #include <memory>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -44,6 +45,14 @@ class VisitorListeners final : public http::Application {
   explicit VisitorListeners(Node& node);
   Status OpenListener(const ListenSettings& settings, std::shared_ptr<net::TlsServer> tls);
   void PublishCounters();
+  struct Served {
+    int status = 0;
+    std::string_view reason;  ///< of an error; "" otherwise
+    uint64_t received_bytes = 0;
+  };
+  /// Into the access log.
+  void Note(RequestKind kind, const http::Exchange& exchange, const http::ExchangeOutcome& outcome,
+            const Served& served);
 
   Node& node_;
   AccountService account_pages_;

@@ -48,11 +48,12 @@ get_base() {
   local root=$folder/root
   rm -rf "$root"
   debootstrap --variant=minbase bookworm "$root" >"$folder/debootstrap.log" 2>&1
-  cat >"$root/etc/apt/sources.list" <<'END'
-deb http://deb.debian.org/debian bookworm main
-deb http://deb.debian.org/debian bookworm-updates main
-deb http://deb.debian.org/debian-security bookworm-security main
-END
+  # As the public image has it: with updates, from where debootstrap has got the rest.
+  local mirror
+  mirror=$(awk '$1 == "deb" { print $2; exit }' "$root/etc/apt/sources.list")
+  mirror=${mirror%/}
+  printf 'deb %s main\n' "$mirror bookworm" "$mirror bookworm-updates" "$mirror-security bookworm-security" \
+    >"$root/etc/apt/sources.list"
   # The proxy that this machine needs to reach Debian, its image needs too.
   apt-config dump | grep -i '^Acquire::https\?::proxy' >"$root/etc/apt/apt.conf.d/99proxy" || true
   tar -C "$root" -c . | docker import - "$base" >/dev/null
