@@ -10,25 +10,6 @@
 namespace nearside::edge {
 namespace {
 
-/// "192.0.2.7", "192.0.2.7:4711", "2001:db8::1", "[2001:db8::1]:4711": the address without its
-/// port. nullopt for "unknown", "_hidden" and the like (RFC 7239 §6).
-std::optional<net::SocketAddress> ReadNode(std::string_view text) {
-  std::string_view ip = text;
-  if (text.starts_with('[')) {
-    const size_t end = text.find(']');
-    if (end == std::string_view::npos) return std::nullopt;
-    if (end + 1 < text.size() && text[end + 1] != ':') return std::nullopt;
-    ip = text.substr(1, end - 1);
-    if (ip.find(':') == std::string_view::npos) return std::nullopt;
-  } else if (const size_t colon = text.find(':');
-             colon != std::string_view::npos && text.find(':', colon + 1) == text.npos) {
-    ip = text.substr(0, colon);
-  }
-  const auto address = net::SocketAddress::FromLiteral(ip, 0);
-  if (!address) return std::nullopt;
-  return *address;
-}
-
 /// RFC 7239 §4: for=192.0.2.7;proto=https, in any order.
 std::optional<std::string> ParameterOf(std::string_view member, std::string_view name) {
   http::ListReader pairs(member, ';');
@@ -42,9 +23,9 @@ std::optional<std::string> ParameterOf(std::string_view member, std::string_view
 
 /// The hop that one member of the field names.
 std::optional<net::SocketAddress> ReadHop(std::string_view member, ForwardedField field) {
-  if (field == ForwardedField::kXForwardedFor) return ReadNode(member);
+  if (field == ForwardedField::kXForwardedFor) return net::ReadForwardedNode(member);
   const auto node = ParameterOf(member, "for");
-  return node ? ReadNode(*node) : std::nullopt;
+  return node ? net::ReadForwardedNode(*node) : std::nullopt;
 }
 
 std::string_view KnownScheme(std::string_view text) {

@@ -130,4 +130,21 @@ bool SocketAddress::operator==(const SocketAddress& other) const {
 
 bool IsIpLiteral(std::string_view host) { return SocketAddress::FromLiteral(host, 0).has_value(); }
 
+std::optional<SocketAddress> ReadForwardedNode(std::string_view text) {
+  std::string_view ip = text;
+  if (text.starts_with('[')) {
+    const size_t end = text.find(']');
+    if (end == std::string_view::npos) return std::nullopt;
+    if (end + 1 < text.size() && text[end + 1] != ':') return std::nullopt;
+    ip = text.substr(1, end - 1);
+    if (ip.find(':') == std::string_view::npos) return std::nullopt;
+  } else if (const size_t colon = text.find(':');
+             colon != std::string_view::npos && text.find(':', colon + 1) == text.npos) {
+    ip = text.substr(0, colon);
+  }
+  const auto address = SocketAddress::FromLiteral(ip, 0);
+  if (!address) return std::nullopt;
+  return *address;
+}
+
 }  // namespace nearside::net

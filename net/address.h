@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,5 +44,10 @@ class SocketAddress {
 
 /// True for "127.0.0.1" and "::1" (no brackets), as a Host of that form asks for the node itself.
 bool IsIpLiteral(std::string_view host);
+
+/// The address of a client as proxies write it: "192.0.2.7", "192.0.2.7:4711", "2001:db8::1",
+/// "[2001:db8::1]:4711", its port left out. nullopt for "unknown", "_hidden" and the like (RFC 7239
+/// §6).
+std::optional<SocketAddress> ReadForwardedNode(std::string_view text);
 
 }  // namespace nearside::net

@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::string_view kSessionCookie = "nearside-session";
 constexpr std::string_view kFormCookie = "nearside-form";
+constexpr std::string_view kBrowserCookie = "nearside-browser";
+constexpr seconds kBrowserKnownFor = std::chrono::hours(24 * 365);
 constexpr size_t kReleasesShown = 50;
 
 // No script, nothing from elsewhere, no page around ours, forms to us alone.
@@ -161,12 +163,18 @@ Answer AccountService::Handle(const http::RequestHead& head, std::string_view pe
     return MessageAnswer(403, "Only by https",
                          "This page is for https: what you type must not go in clear.");
   }
-  return Serve(head, asker, body);
+  Answer answer = Serve(head, asker, body);
+  const auto hsts = std::chrono::duration_cast<seconds>(node_.settings.accounts.hsts);
+  if (node_.settings.accounts.secure && hsts > seconds(0)) {
+    answer.fields.Set("strict-transport-security", "max-age=" + std::to_string(hsts.count()));
+  }
+  return answer;
 }
 
 Answer AccountService::Serve(const http::RequestHead& head, const Asker& asker, RequestBody& body) {
   Page page{.head = head,
-            .visitor = {asker.address, std::string(head.fields.Get("user-agent").value_or(""))},
+            .visitor = {asker.address, std::string(head.fields.Get("user-agent").value_or("")),
+                        CookieOf(head.fields, cookies_.NameOf(kBrowserCookie))},
             .who = std::nullopt,
             .form_cookie = CookieOf(head.fields, cookies_.NameOf(kFormCookie)),
             .new_form_cookie = false,
@@ -302,6 +310,10 @@ Answer AccountService::SessionAnswer(const std::string& session_id) const {
   Answer answer = Redirect(kAccountPage);
   const auto life = std::chrono::duration_cast<seconds>(node_.settings.accounts.session_life);
   answer.fields.Add("set-cookie", cookies_.Set(kSessionCookie, session_id, life));
+  // Without it strangers can lock this browser out for a while, no more.
+  if (const Result<std::string> mark = node_.accounts.BrowserMark(session_id); mark) {
+    answer.fields.Add("set-cookie", cookies_.Set(kBrowserCookie, *mark, kBrowserKnownFor));
+  }
   return answer;
 }
 
@@ -427,8 +439,16 @@ Answer AccountService::PostPassword(const Page& page) {
   if (reason == "bad_password") {
     return GetPassword(page, StatusOfError(id.error()), id.error().message);
   }
-  return RefusalAnswer(id.error(),
-                       node_.accounts.LockedOutFor(page.who->account.name, page.visitor));
+  if (reason == "not_signed_in") {
+    Answer answer = PlainHtml(200, MessageHtml({.title = "Password changed",
+                                                .text = "Sign in with the new one.",
+                                                .link = std::string(kSignInPage),
+                                                .link_text = "Sign in"}));
+    answer.fields.Add("set-cookie", cookies_.Clear(kSessionCookie));
+    return answer;
+  }
+  return RefusalAnswer(
+      id.error(), node_.accounts.LockedOutFor(page.who->account.name, page.visitor, &*page.who));
 }
 
 Answer AccountService::Ask(const Page& page, const std::string& site, std::string method,

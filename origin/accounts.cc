@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kAccountIdBytes = 10;
 constexpr size_t kAgentBytes = 200;
+constexpr size_t kNonceBytes = 16;
 constexpr size_t kSweptAtOnce = 10'000;
 /// Right passwords that are taken for each wrong one that is allowed.
 constexpr int kSignInsAFailure = 10;
@@ -51,6 +52,25 @@ tl::unexpected<Error> WrongPassword() {
 
 tl::unexpected<Error> NoSessions() {
   return Fail(Fault::kSelf, "no_sessions", "storage.sessions is not set, so nobody can sign in");
+}
+
+std::string RandomNonce() {
+  std::array<uint8_t, kNonceBytes> random{};
+  RandomBytes(random);
+  return Base64UrlEncode(random);
+}
+
+/// Of what only the origins know of the account, so that they need no key of their own for it.
+std::string MarkOf(std::string_view nonce, const storage::Account& account) {
+  std::string mark(nonce);
+  return mark + "." +
+         Base64UrlEncode(HmacSha256(account.password, "nearside known browser " + mark));
+}
+
+bool IsMarkOf(std::string_view mark, const storage::Account& account) {
+  const size_t dot = mark.find('.');
+  return dot != std::string_view::npos &&
+         EqualInConstantTime(mark, MarkOf(mark.substr(0, dot), account));
 }
 
 SignInResult ResultOf(const Error& error) {
@@ -95,33 +115,53 @@ Accounts::Accounts(storage::Metadata& metadata, std::unique_ptr<storage::Session
       sign_ins_of_names_(settings.failures * kSignInsAFailure, /*loopback_too=*/true,
                          settings.failure_window) {}
 
-milliseconds Accounts::LockedOutFor(std::string_view name, const Visitor& visitor) {
+/// Whose wrong passwords are counted together: a name's, whether there is such an account or not;
+/// but those of a browser that has been signed in as this account, and of one who is, by
+/// themselves: strangers must not lock them out. Neither can be taken for a name, which has no line
+/// breaks.
+std::string Accounts::CountedAs(const std::string& name, const storage::Account* account,
+                                const Visitor& visitor, const SignedIn* who, MonoTime now) const {
+  if (who != nullptr) return "session\n" + who->account.id;
+  if (account == nullptr || !IsMarkOf(visitor.browser, *account)) return name;
+  std::string browser = "browser\n" + visitor.browser;
+  // One that has guessed too often is like any other.
+  return failures_of_names_.WaitOf(browser, now) > milliseconds(0) ? name : browser;
+}
+
+milliseconds Accounts::LockedOutFor(std::string_view name, const Visitor& visitor,
+                                    const SignedIn* who) {
   const Result<std::string> normal = NormalAccountName(name);
+  const Result<storage::Account> account =
+      normal ? metadata_.FindAccount(*normal) : unexpected(normal.error());
   std::lock_guard lock(failures_mutex_);
   const MonoTime now = MonoNow();
-  const milliseconds of_name = normal ? std::max(failures_of_names_.WaitOf(*normal, now),
-                                                 sign_ins_of_names_.WaitOf(*normal, now))
-                                      : milliseconds(0);
+  milliseconds of_name(0);
+  if (normal) {
+    const std::string counted =
+        CountedAs(*normal, account ? &*account : nullptr, visitor, who, now);
+    of_name =
+        std::max(failures_of_names_.WaitOf(counted, now), sign_ins_of_names_.WaitOf(*normal, now));
+  }
   return std::max({failures_of_addresses_.WaitOf(visitor.address, now),
                    sign_ups_.WaitOf(visitor.address, now), of_name});
 }
 
-/// Counted by name whether there is such an account or not.
-void Accounts::CountFailure(std::string_view name, const Visitor& visitor) {
-  std::lock_guard lock(failures_mutex_);
-  const MonoTime now = MonoNow();
-  failures_of_addresses_.Count(visitor.address, now);
-  failures_of_names_.Count(name, now);
-}
-
-/// The account whose password is shown.
-Result<storage::Account> Accounts::Check(const Credentials& shown, const Visitor& visitor) {
+/// The account whose password is shown; `who`: by one who is signed in as this account.
+Result<storage::Account> Accounts::Check(const Credentials& shown, const Visitor& visitor,
+                                         const SignedIn* who) {
   const Result<std::string> name = NormalAccountName(shown.name);
+  Result<storage::Account> account = WrongPassword();
+  if (name) account = metadata_.FindAccount(*name);
+  const bool unknown = !account && (account.error().reason == "no_such_account" ||
+                                    account.error().reason == "wrong_password");
+  if (!account && !unknown) return account;
+  std::string counted = "?";
   {
     std::lock_guard lock(failures_mutex_);
     const MonoTime now = MonoNow();
+    if (name) counted = CountedAs(*name, account ? &*account : nullptr, visitor, who, now);
     const bool locked = failures_of_addresses_.WaitOf(visitor.address, now) > milliseconds(0) ||
-                        (name && (failures_of_names_.WaitOf(*name, now) > milliseconds(0) ||
+                        (name && (failures_of_names_.WaitOf(counted, now) > milliseconds(0) ||
                                   sign_ins_of_names_.WaitOf(*name, now) > milliseconds(0)));
     if (locked) {
       return Fail(
@@ -129,23 +169,27 @@ Result<storage::Account> Accounts::Check(const Credentials& shown, const Visitor
           "too many wrong passwords came from here or for this name, or too many right ones");
     }
   }
-  Result<storage::Account> account = WrongPassword();
-  if (name) account = metadata_.FindAccount(*name);
-  const bool unknown = !account && (account.error().reason == "no_such_account" ||
-                                    account.error().reason == "wrong_password");
-  if (!account && !unknown) return account;
   const bool possible = !shown.password.empty() && shown.password.size() <= kMostPasswordBytes;
   Result<bool> right = hasher_.IsRight(account && possible ? account->password : "",
                                        possible ? shown.password : std::string_view("?"));
   if (!right) return unexpected(std::move(right.error()));
+  std::lock_guard lock(failures_mutex_);
+  const MonoTime now = MonoNow();
   if (*right) {
     // Each costs a hash and a record: nobody is to keep all hashes at work with one password.
-    std::lock_guard lock(failures_mutex_);
-    sign_ins_of_names_.Count(*name, MonoNow());
+    sign_ins_of_names_.Count(*name, now);
     return account;
   }
-  CountFailure(name ? *name : std::string("?"), visitor);
+  failures_of_addresses_.Count(visitor.address, now);
+  failures_of_names_.Count(counted, now);
   return WrongPassword();
+}
+
+Result<std::string> Accounts::BrowserMark(std::string_view session_id) {
+  Result<std::optional<SignedIn>> who = Find(session_id);
+  if (!who) return unexpected(std::move(who.error()));
+  if (!*who) return std::string();
+  return MarkOf(RandomNonce(), (*who)->account);
 }
 
 Result<std::string> Accounts::Begin(const storage::Account& account, const Visitor& visitor) {
@@ -163,7 +207,7 @@ Result<std::string> Accounts::Begin(const storage::Account& account, const Visit
 
 Result<std::string> Accounts::SignInBy(const Credentials& shown, const Visitor& visitor) {
   if (sessions_ == nullptr) return NoSessions();
-  Result<storage::Account> account = Check(shown, visitor);
+  Result<storage::Account> account = Check(shown, visitor, nullptr);
   if (!account) return unexpected(std::move(account.error()));
   if (hasher_.IsOld(account->password)) {
     // While the password is at hand. Not to be able to is no reason to refuse it.
@@ -286,7 +330,7 @@ Status Accounts::SignOutEverywhere(const storage::Account& account,
 
 Result<std::string> Accounts::ChangePassword(const SignedIn& who, std::string_view current,
                                              std::string_view fresh, const Visitor& visitor) {
-  Result<storage::Account> account = Check({who.account.name, current}, visitor);
+  Result<storage::Account> account = Check({who.account.name, current}, visitor, &who);
   if (!account) return unexpected(std::move(account.error()));
   if (Status good = CheckPassword(fresh, account->name); !good) {
     return unexpected(std::move(good.error()));
@@ -301,7 +345,10 @@ Result<std::string> Accounts::ChangePassword(const SignedIn& who, std::string_vi
   if (!changed) return unexpected(std::move(changed.error()));
   RemoveSessions(account->id);
   Log(Level::kInfo, "account_password_changed", {{"name", account->name}});
-  return Begin(*account, visitor);
+  Result<std::string> id = Begin(*account, visitor);
+  if (id) return id;
+  Log(Level::kError, "session_not_begun", {{"error", id.error().ToString()}});
+  return Fail(Fault::kSelf, "not_signed_in", "the password is changed: sign in with the new one");
 }
 
 Status Accounts::SetPassword(const storage::Account& account, std::string_view fresh,

@@ -32,7 +32,8 @@ struct Credentials {
 /// Where a request comes from, for limits and records.
 struct Visitor {
   std::string address;
-  std::string agent;  ///< User-Agent
+  std::string agent;    ///< User-Agent
+  std::string browser;  ///< the mark that it was given by BrowserMark; "": none
 };
 
 /// A session that is being used.
@@ -74,8 +75,12 @@ class Accounts {
   Status SignOut(const SignedIn& who);
   /// Ends all sessions of the account on every replica, at once. `audit` says who did it.
   Status SignOutEverywhere(const storage::Account& account, const storage::AuditEntry& audit);
+  /// What the browser of a session that was just begun is known by from now on: wrong passwords
+  /// for the session's account are counted by it and not by the account's name, so that nobody else
+  /// can lock its owner out there. Good until the password is another.
+  Result<std::string> BrowserMark(std::string_view session_id);
   /// All sessions end; a new one's id. Errors: those of SignIn, kClient bad_password,
-  /// password_changed.
+  /// password_changed; kSelf not_signed_in: the password is the new one, but there is no session.
   Result<std::string> ChangePassword(const SignedIn& who, std::string_view current,
                                      std::string_view fresh, const Visitor& visitor);
 
@@ -91,8 +96,10 @@ class Accounts {
 
   /// The sessions of an account, newest first, those of another generation left out.
   Result<std::vector<storage::Session>> SessionsOf(const storage::Account& account);
-  /// For how long an address, or a name, has to wait; 0: not at all.
-  milliseconds LockedOutFor(std::string_view name, const Visitor& visitor);
+  /// For how long an address, or a name, has to wait; 0: not at all. `who`: of one who is signed in
+  /// and shows the password once more.
+  milliseconds LockedOutFor(std::string_view name, const Visitor& visitor,
+                            const SignedIn* who = nullptr);
   bool sign_up_open() const { return settings_.sign_up == "open"; }
   /// Removes sessions that have ended. Now and then.
   void Sweep();
@@ -100,14 +107,16 @@ class Accounts {
 
  private:
   Result<std::string> SignInBy(const Credentials& shown, const Visitor& visitor);
-  Result<storage::Account> Check(const Credentials& shown, const Visitor& visitor);
+  Result<storage::Account> Check(const Credentials& shown, const Visitor& visitor,
+                                 const SignedIn* who);
+  std::string CountedAs(const std::string& name, const storage::Account* account,
+                        const Visitor& visitor, const SignedIn* who, MonoTime now) const;
   Result<storage::Account> CreateHashed(const Credentials& wanted,
                                         const std::vector<storage::AccountGrant>& grants,
                                         const std::string& created_by,
                                         const storage::AuditEntry& audit);
   Result<std::string> Begin(const storage::Account& account, const Visitor& visitor);
   void RemoveSessions(const std::string& account);
-  void CountFailure(std::string_view name, const Visitor& visitor);
 
   storage::Metadata& metadata_;
   const std::unique_ptr<storage::SessionStore> sessions_;
@@ -115,7 +124,7 @@ class Accounts {
   PasswordHasher hasher_;
   std::mutex failures_mutex_;
   FailureLimit failures_of_addresses_;
-  FailureLimit failures_of_names_;
+  FailureLimit failures_of_names_;  ///< and of known browsers, and of those who are signed in
   FailureLimit sign_ups_;           ///< by address
   FailureLimit sign_ins_of_names_;  ///< with the right password
   std::array<std::atomic<uint64_t>, std::size(kSignInResultNames)> sign_ins_{};

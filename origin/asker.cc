@@ -28,12 +28,12 @@ Asker AskerOf(const http::RequestHead& request, std::string_view peer,
   const std::string chain = request.fields.Joined("x-forwarded-for");
   for (std::string_view rest = chain; !rest.empty();) {
     const size_t comma = rest.rfind(',');
-    const std::string_view last =
-        Bare(comma == std::string_view::npos ? rest : rest.substr(comma + 1));
+    const auto last = net::ReadForwardedNode(
+        Bare(comma == std::string_view::npos ? rest : rest.substr(comma + 1)));
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(0, comma);
-    if (!net::IsIpLiteral(last)) break;  // whoever wrote that is the last whom we know
-    asker.address = last;
-    if (!IsTrusted(last, trusted)) break;
+    if (!last) break;  // whoever wrote that is the last whom we know
+    asker.address = last->Ip();
+    if (!trusted.Contains(*last)) break;
   }
   return asker;
 }

@@ -59,39 +59,54 @@ bool IsWhole(const storage::ResumableUpload& upload, const ResumableUploads::Con
 
 UploadInHand::UploadInHand(UploadsAtWork& table, storage::ResumableUpload u,
                            std::unique_ptr<storage::PartialBlob> p, ResumableSha256 h)
-    : upload(std::move(u)), partial(std::move(p)), hash(std::move(h)), table_(table) {
-  table_.Enter(upload.id);
-}
+    : upload(std::move(u)),
+      partial(std::move(p)),
+      hash(std::move(h)),
+      table_(table),
+      holder_(table.Enter(upload.id)) {}
 
 UploadInHand::~UploadInHand() {
   partial.reset();  // whoever waits for us finds it free
-  table_.Leave(upload.id);
+  table_.Leave(upload.id, holder_);
 }
 
-void UploadsAtWork::Enter(const std::string& id) {
+void UploadInHand::Reads(RequestBody* body) { table_.Read(upload.id, holder_, body); }
+
+uint64_t UploadsAtWork::Enter(const std::string& id) {
   std::lock_guard lock(mutex_);
-  bodies_[id] = nullptr;
+  work_[{id, ++last_holder_}] = {};
+  return last_holder_;
 }
 
-void UploadsAtWork::Read(const std::string& id, RequestBody* body) {
+void UploadsAtWork::Read(const std::string& id, uint64_t holder, RequestBody* body) {
   std::lock_guard lock(mutex_);
-  bodies_[id] = body;
+  Work& work = work_[{id, holder}];
+  work.body = body;
+  if (body != nullptr && work.interrupted) body->CutOff();
 }
 
-void UploadsAtWork::Leave(const std::string& id) {
+void UploadsAtWork::Leave(const std::string& id, uint64_t holder) {
   {
     std::lock_guard lock(mutex_);
-    bodies_.erase(id);
+    work_.erase({id, holder});
   }
   left_.notify_all();
 }
 
 bool UploadsAtWork::Interrupt(const std::string& id, milliseconds patience) {
   std::unique_lock lock(mutex_);
-  const auto found = bodies_.find(id);
-  if (found == bodies_.end()) return false;
-  if (found->second != nullptr) found->second->CutOff();
-  left_.wait_for(lock, patience, [&] { return bodies_.count(id) == 0; });
+  const auto first = work_.lower_bound({id, 0});
+  const Holder last{id, last_holder_};
+  for (auto at = first; at != work_.end() && at->first <= last; ++at) {
+    at->second.interrupted = true;
+    if (at->second.body != nullptr) at->second.body->CutOff();
+  }
+  const auto is_held = [&] {
+    const auto at = work_.lower_bound({id, 0});
+    return at != work_.end() && at->first <= last;
+  };
+  if (!is_held()) return false;
+  left_.wait_for(lock, patience, [&] { return !is_held(); });
   return true;
 }
 
@@ -227,9 +242,9 @@ Result<bool> ResumableUploads::Append(UploadInHand* in_hand, const Content& cont
   const uint64_t begun = upload.offset;
   std::optional<Digest> digest;
   if (content.check) digest.emplace(content.check->kind);
-  at_work_.Read(upload.id, &content.body);
+  in_hand->Reads(&content.body);
   Status taken = ReadInto(in_hand, content, digest ? &*digest : nullptr);
-  at_work_.Read(upload.id, nullptr);
+  in_hand->Reads(nullptr);
   if (taken && digest) taken = CompareDigest(*content.check, &*digest);
   if (taken && content.last && upload.length.value_or(upload.offset) != upload.offset) {
     taken = Fail(Fault::kClient, "inconsistent_length",
@@ -339,18 +354,18 @@ Status ResumableUploads::RemoveExpired(const storage::ResumableUpload& upload, W
 
 void ResumableUploads::Sweep(WallTime now) {
   uint64_t removed = 0;
+  uint64_t left = 0;  // somebody is at work on them
   while (true) {
-    const auto expired = node_.metadata->ExpiredResumables(now, kExpiredAtOnce);
+    const auto expired = node_.metadata->ExpiredResumables(now, kExpiredAtOnce, left);
     if (!expired) break;
-    uint64_t unfinished = 0;
-    uint64_t gone = 0;
     for (const storage::ResumableUpload& upload : *expired) {
-      if (!RemoveExpired(upload, now)) continue;
-      ++gone;
-      if (upload.state != storage::ResumableState::kDone) ++unfinished;
+      if (!RemoveExpired(upload, now)) {
+        ++left;
+      } else if (upload.state != storage::ResumableState::kDone) {
+        ++removed;
+      }
     }
-    removed += unfinished;
-    if (expired->size() < kExpiredAtOnce || gone == 0) break;
+    if (expired->size() < kExpiredAtOnce) break;
   }
   node_.counters.expired_uploads += removed;
   if (removed > 0) Log(Level::kInfo, "uploads_expired", {{"count", removed}});

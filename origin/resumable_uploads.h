@@ -7,11 +7,12 @@
 
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <utility>
 
 #include "origin/node.h"
 #include "origin/request_body.h"
@@ -42,25 +43,38 @@ class UploadInHand {
   std::unique_ptr<storage::PartialBlob> partial;  ///< null: nothing can be added any more
   ResumableSha256 hash;                           ///< of the first upload.offset bytes
 
+  /// Whoever interrupts us cuts off `body` while this is called for it; null: nothing any more.
+  void Reads(RequestBody* body);
+
  private:
   UploadsAtWork& table_;
+  const uint64_t holder_;
 };
 
 /// Who of this process holds which upload. Any thread.
 class UploadsAtWork {
  public:
-  void Enter(const std::string& id);
-  /// The content that is being read; null when it is none any more.
-  void Read(const std::string& id, RequestBody* body);
-  void Leave(const std::string& id);
-  /// Cuts off what is being read of it, and waits until it is let go, `patience` at most. Whether
-  /// there was somebody.
+  /// One more holder of an upload; the number that it is known by. There may be several, of whom
+  /// one has its bytes.
+  uint64_t Enter(const std::string& id);
+  /// The content that a holder reads; null when it does not any more.
+  void Read(const std::string& id, uint64_t holder, RequestBody* body);
+  void Leave(const std::string& id, uint64_t holder);
+  /// Cuts off what those who hold it now read of it, or are about to, and waits until they have let
+  /// it go, `patience` at most. Whether there was anybody.
   bool Interrupt(const std::string& id, milliseconds patience);
 
  private:
+  struct Work {
+    RequestBody* body = nullptr;
+    bool interrupted = false;
+  };
+  using Holder = std::pair<std::string, uint64_t>;
+
   std::mutex mutex_;
   std::condition_variable left_;
-  std::unordered_map<std::string, RequestBody*> bodies_;
+  uint64_t last_holder_ = 0;
+  std::map<Holder, Work> work_;
 };
 
 /// Any thread; blocks on disk and on contents.

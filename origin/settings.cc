@@ -234,6 +234,14 @@ Table AccountTable() {
                       "send over https only. False for http in development: then cookies, and "
                       "passwords, go in clear.",
              .restart = true});
+  table.Key("hsts", &AccountSettings::hsts,
+            {.fallback = "1y",
+             .least = "0s",
+             .most = "10y",
+             .prose = "How long browsers come to these hosts by https only, whatever a link says "
+                      "(`Strict-Transport-Security`). 0s: it is not sent. Nor is it without "
+                      "`secure`.",
+             .restart = true});
   table.Key("trusted_proxies", &AccountSettings::trusted_proxies,
             {.fallback = "127.0.0.0/8, ::1",
              .most = "1000",
@@ -281,7 +289,8 @@ Table AccountTable() {
                       "`failure_window`; as many accounts may be made from one address. Then 429 "
                       "with `Retry-After`, and one more each `failure_window` / `failures`. "
                       "Addresses on loopback are spared unless `auth.limit_loopback`; names "
-                      "never are.",
+                      "never are. A browser that was signed in as the account before, and who "
+                      "is, are counted by themselves: nobody else locks them out.",
              .restart = true});
   table.Key("failure_window", &AccountSettings::failure_window,
             {.fallback = "10m",

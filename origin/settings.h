@@ -61,6 +61,7 @@ struct AccountSettings {
   std::vector<std::string> hosts;  ///< of the pages; none: no pages
   std::string sign_up;             ///< "closed" or "open"
   bool secure = true;
+  milliseconds hsts{};
   std::vector<std::string> trusted_proxies;
   int accounts = 0;
   int sessions = 0;

@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <shared_mutex>
+#include <type_traits>
 #include <unordered_map>
 
 #include "runtime/file.h"
@@ -30,6 +32,8 @@ constexpr size_t kHashBytes = 32;
 constexpr size_t kTimeBytes = 8;
 /// Removed in one transaction: others wait for it.
 constexpr size_t kRemovedAtOnce = 1000;
+/// Between two tries to open what LMDB has given up.
+constexpr milliseconds kReopenPause{1000};
 
 // A session's value: format, generation, then created, used, expires and ends in milliseconds, the
 // length of the account's id, the id, the note.
@@ -143,16 +147,42 @@ class LmdbSessions final : public SessionStore {
   }
   Status Open(const std::string& folder);
 
-  Result<std::string> Create(const SessionDraft& draft) override;
-  Result<std::optional<Session>> Find(std::string_view id) override;
-  Status Remove(const Key256& key) override;
-  Result<size_t> RemoveAll(const std::string& account, const std::optional<Key256>& kept) override;
-  Result<std::vector<Session>> List(const std::string& account) override;
-  Result<size_t> Count() override;
-  Result<size_t> Sweep(size_t limit) override;
+  Result<std::string> Create(const SessionDraft& draft) override {
+    return Do([&] { return CreateNow(draft); });
+  }
+  Result<std::optional<Session>> Find(std::string_view id) override {
+    return Do([&] { return FindNow(id); });
+  }
+  Status Remove(const Key256& key) override {
+    return Do([&] { return RemoveNow(key); });
+  }
+  Result<size_t> RemoveAll(const std::string& account, const std::optional<Key256>& kept) override {
+    return Do([&] { return RemoveAllNow(account, kept); });
+  }
+  Result<std::vector<Session>> List(const std::string& account) override {
+    return Do([&] { return ListNow(account); });
+  }
+  Result<size_t> Count() override {
+    return Do([&] { return CountNow(); });
+  }
+  Result<size_t> Sweep(size_t limit) override {
+    return Do([&] { return SweepNow(limit); });
+  }
 
  private:
-  Status OpenTables(const std::string& file);
+  /// After a write to its first pages that failed LMDB gives an environment up for good, though
+  /// what is in it is sound: it is opened anew, and what was asked for is done again.
+  template <typename Work>
+  std::invoke_result_t<Work> Do(const Work& work);
+  Status OpenAgain(uint64_t opened);
+  Status OpenTables();
+  Result<std::string> CreateNow(const SessionDraft& draft);
+  Result<std::optional<Session>> FindNow(std::string_view id);
+  Status RemoveNow(const Key256& key);
+  Result<size_t> RemoveAllNow(const std::string& account, const std::optional<Key256>& kept);
+  Result<std::vector<Session>> ListNow(const std::string& account);
+  Result<size_t> CountNow();
+  Result<size_t> SweepNow(size_t limit);
   Result<LmdbReadTxn> BeginRead();
   Result<std::vector<Session>> SessionsOf(const LmdbTxn& txn, const std::string& account) const;
   Result<std::optional<Record>> Read(const LmdbTxn& txn, const Key256& key) const;
@@ -168,20 +198,24 @@ class LmdbSessions final : public SessionStore {
 
   const SessionOptions options_;
   FolderLock lock_;  // before the environment, which it tells of
+  std::string file_;
+  std::shared_mutex env_mutex_;  ///< alone: while the environment is opened anew
   std::unique_ptr<LmdbEnv> env_;
+  uint64_t opened_ = 0;   ///< how often it was
+  MonoTime next_try_;     ///< not before it is tried again
   LmdbTable sessions_;    ///< hash → session
   LmdbTable by_account_;  ///< account, NUL, hash → nothing
   LmdbTable by_expiry_;   ///< time, hash → nothing
   std::mutex uses_mutex_;
   std::unordered_map<Key256, WallTime> uses_;  ///< noted, not yet written
-  WallTime uses_since_;                        ///< when the first of them was noted
+  WallTime uses_written_;                      ///< when some were last
 };
 
 Status LmdbSessions::Open(const std::string& folder) {
   if (Status made = MakeFolders(folder); !made) return made;
   if (Status shared = lock_.Share(folder + "/users.lock"); !shared) return shared;
-  const std::string file = folder + "/sessions.lmdb";
-  Status opened = OpenTables(file);
+  file_ = folder + "/sessions.lmdb";
+  Status opened = OpenTables();
   if (opened || !IsDamage(opened.error())) return opened;
   env_.reset();
   if (!lock_.TryAlone()) {
@@ -189,17 +223,52 @@ Status LmdbSessions::Open(const std::string& folder) {
     return Fail(Fault::kSelf, "damaged",
                 opened.error().message + ": stop the other origins that use it, then start again");
   }
-  const std::string aside = file + ".damaged";
-  if (std::rename(file.c_str(), aside.c_str()) != 0) return FailErrno(aside, errno);
+  const std::string aside = file_ + ".damaged";
+  if (std::rename(file_.c_str(), aside.c_str()) != 0) return FailErrno(aside, errno);
   Log(Level::kError, "sessions_damaged",
-      {{"file", file}, {"kept_as", aside}, {"error", opened.error().message}});
-  opened = OpenTables(file);
+      {{"file", file_}, {"kept_as", aside}, {"error", opened.error().message}});
+  opened = OpenTables();
   lock_.ShareAgain();
   return opened;
 }
 
-Status LmdbSessions::OpenTables(const std::string& file) {
-  auto env = LmdbEnv::Open({.file = file, .map_bytes = kMapBytes, .readers = kReaders});
+template <typename Work>
+std::invoke_result_t<Work> LmdbSessions::Do(const Work& work) {
+  uint64_t opened = 0;
+  {
+    std::shared_lock lock(env_mutex_);
+    opened = opened_;
+    if (env_ != nullptr) {
+      std::invoke_result_t<Work> result = work();
+      if (result || !IsPanic(result.error())) return result;
+    }
+  }
+  if (Status again = OpenAgain(opened); !again) return unexpected(std::move(again.error()));
+  std::shared_lock lock(env_mutex_);
+  if (env_ == nullptr) return Fail(Fault::kSelf, "panic", file_ + ": could not be opened again");
+  return work();
+}
+
+/// Unless another thread has done so since it was opened for the `opened`th time.
+Status LmdbSessions::OpenAgain(uint64_t opened) {
+  std::lock_guard lock(env_mutex_);
+  if (opened_ != opened) return {};
+  const MonoTime now = MonoNow();
+  if (now < next_try_) {
+    return Fail(Fault::kSelf, "panic", file_ + ": its disk fails; it is opened again in a second");
+  }
+  next_try_ = now + kReopenPause;
+  env_.reset();
+  Status again = OpenTables();
+  if (again) ++opened_;
+  if (!again) env_.reset();
+  Log(again ? Level::kWarning : Level::kError, "sessions_reopened",
+      {{"file", file_}, {"error", again ? "" : again.error().ToString()}});
+  return again;
+}
+
+Status LmdbSessions::OpenTables() {
+  auto env = LmdbEnv::Open({.file = file_, .map_bytes = kMapBytes, .readers = kReaders});
   if (!env) return unexpected(std::move(env.error()));
   env_ = std::move(*env);
   Result<LmdbWriteTxn> txn = env_->BeginWrite();
@@ -312,7 +381,7 @@ Status LmdbSessions::MakeRoom(LmdbWriteTxn& txn, const std::string& account) {
               "there are " + std::to_string(options_.most) + " sessions: try again later");
 }
 
-Result<std::string> LmdbSessions::Create(const SessionDraft& draft) {
+Result<std::string> LmdbSessions::CreateNow(const SessionDraft& draft) {
   if (draft.account.empty() || draft.account.size() > kSessionAccountBytes ||
       draft.account.find('\0') != std::string::npos) {
     return Fail(Fault::kClient, "bad_session", "a session is of an account");
@@ -337,7 +406,7 @@ Result<std::string> LmdbSessions::Create(const SessionDraft& draft) {
   return id;
 }
 
-Result<std::optional<Session>> LmdbSessions::Find(std::string_view id) {
+Result<std::optional<Session>> LmdbSessions::FindNow(std::string_view id) {
   if (!IsSessionId(id)) return std::nullopt;
   std::optional<Session> found;
   {
@@ -376,13 +445,12 @@ void LmdbSessions::MoveExpiry(Record* record, WallTime used) const {
 
 void LmdbSessions::NoteUse(Session* session) {
   std::lock_guard lock(uses_mutex_);
-  if (uses_.empty()) uses_since_ = session->used;
   uses_[session->key] = session->used;
 }
 
 bool LmdbSessions::UsesAreDue() {
   std::lock_guard lock(uses_mutex_);
-  const milliseconds waited = options_.clock() - uses_since_;
+  const milliseconds waited = options_.clock() - uses_written_;
   return !uses_.empty() && (waited >= options_.write_uses_after || waited < milliseconds(0));
 }
 
@@ -403,6 +471,7 @@ Status LmdbSessions::PutUses(LmdbWriteTxn& txn) {
   {
     std::lock_guard lock(uses_mutex_);
     uses.swap(uses_);
+    uses_written_ = options_.clock();
   }
   for (const auto& [key, used] : uses) {
     Result<std::optional<Record>> record = Read(txn, key);
@@ -417,15 +486,15 @@ Status LmdbSessions::PutUses(LmdbWriteTxn& txn) {
   return {};
 }
 
-Status LmdbSessions::Remove(const Key256& key) {
+Status LmdbSessions::RemoveNow(const Key256& key) {
   Result<LmdbWriteTxn> txn = env_->BeginWrite();
   if (!txn) return unexpected(std::move(txn.error()));
   Status erased = Erase(*txn, key);
   return erased ? txn->Commit() : erased;
 }
 
-Result<size_t> LmdbSessions::RemoveAll(const std::string& account,
-                                       const std::optional<Key256>& kept) {
+Result<size_t> LmdbSessions::RemoveAllNow(const std::string& account,
+                                          const std::optional<Key256>& kept) {
   Result<LmdbWriteTxn> txn = env_->BeginWrite();
   if (!txn) return unexpected(std::move(txn.error()));
   Result<std::vector<Session>> sessions = SessionsOf(*txn, account);
@@ -444,7 +513,7 @@ Result<size_t> LmdbSessions::RemoveAll(const std::string& account,
   return removed;
 }
 
-Result<std::vector<Session>> LmdbSessions::List(const std::string& account) {
+Result<std::vector<Session>> LmdbSessions::ListNow(const std::string& account) {
   Result<LmdbReadTxn> txn = BeginRead();
   if (!txn) return unexpected(std::move(txn.error()));
   Result<std::vector<Session>> sessions = SessionsOf(*txn, account);
@@ -457,13 +526,13 @@ Result<std::vector<Session>> LmdbSessions::List(const std::string& account) {
   return sessions;
 }
 
-Result<size_t> LmdbSessions::Count() {
+Result<size_t> LmdbSessions::CountNow() {
   Result<LmdbReadTxn> txn = BeginRead();
   if (!txn) return unexpected(std::move(txn.error()));
   return static_cast<size_t>(txn->Entries(sessions_));
 }
 
-Result<size_t> LmdbSessions::Sweep(size_t limit) {
+Result<size_t> LmdbSessions::SweepNow(size_t limit) {
   env_->FreeDeadReaders();
   if (Status written = WriteUses(); !written) {
     return unexpected(std::move(written.error()));

@@ -284,8 +284,9 @@ class Metadata {
                                                 const Announce& announce) = 0;
   /// Removing what is not there succeeds.
   virtual Status RemoveResumable(const std::string& id) = 0;
-  /// Of all sites, whatever their state.
-  virtual Result<std::vector<ResumableUpload>> ExpiredResumables(WallTime now, size_t limit) = 0;
+  /// Of all sites, whatever their state, those first that expired first, `skip` of them left out.
+  virtual Result<std::vector<ResumableUpload>> ExpiredResumables(WallTime now, size_t limit,
+                                                                 size_t skip) = 0;
   /// Those of `ids` that no upload has.
   virtual Result<std::vector<std::string>> UnknownResumables(std::span<const std::string> ids) = 0;
   /// Those that are open or sealed.

@@ -178,10 +178,12 @@ Status SqlMetadata::RemoveResumable(const std::string& id) {
   });
 }
 
-Result<std::vector<ResumableUpload>> SqlMetadata::ExpiredResumables(WallTime now, size_t limit) {
+Result<std::vector<ResumableUpload>> SqlMetadata::ExpiredResumables(WallTime now, size_t limit,
+                                                                    size_t skip) {
   return Reading([&](SqlSession& session) {
-    const SqlValue which[] = {ToUnixMillis(now), static_cast<int64_t>(limit)};
-    return ReadResumableRows(session, "expires <= ? ORDER BY expires LIMIT ?", which);
+    const SqlValue which[] = {ToUnixMillis(now), static_cast<int64_t>(limit),
+                              static_cast<int64_t>(skip)};
+    return ReadResumableRows(session, "expires <= ? ORDER BY expires, id LIMIT ? OFFSET ?", which);
   });
 }
 

@@ -87,7 +87,8 @@ class SqlMetadata final : public Metadata {
                                         const Precondition& precondition,
                                         const Announce& announce) override;
   Status RemoveResumable(const std::string& id) override;
-  Result<std::vector<ResumableUpload>> ExpiredResumables(WallTime now, size_t limit) override;
+  Result<std::vector<ResumableUpload>> ExpiredResumables(WallTime now, size_t limit,
+                                                         size_t skip) override;
   Result<std::vector<std::string>> UnknownResumables(std::span<const std::string> ids) override;
   Result<uint64_t> CountResumables() override;
 

@@ -45,8 +45,9 @@ struct SessionOptions {
   milliseconds life = std::chrono::hours(24 * 30);
   /// A use is noted when the last noted one is so long ago: reading must not mean writing.
   milliseconds note_use_after = std::chrono::minutes(1);
-  /// Noted uses are written so much later at most, many at once. Others that share the store see
-  /// them then, and what a killed process had not written yet is as if it had not been.
+  /// Noted uses are written with the next one that comes so long after the last that were, many at
+  /// once. Others that share the store see them then, and what a killed process had not written yet
+  /// is as if it had not been.
   milliseconds write_uses_after = seconds(1);
   size_t most_of_account = 20;  ///< then the one that was used least lately goes
   size_t most = 100'000;        ///< then no further one is made

@@ -13,6 +13,7 @@ namespace nearside::origin::test {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -103,8 +104,7 @@ class AccountServiceTest : public OriginTest {
 
    private:
     void Keep(const Reply& reply) {
-      const std::string set = reply.Field("set-cookie");
-      if (!set.empty()) {
+      for (const std::string& set : reply.Fields("set-cookie")) {
         const std::string pair = set.substr(0, set.find(';'));
         const std::string name = pair.substr(0, pair.find('='));
         const std::string value = pair.substr(pair.find('=') + 1);
@@ -174,9 +174,11 @@ TEST_F(AccountServiceTest, CookiesAndFieldsKeepPagesPrivate) {
                 "; Path=/; HttpOnly; SameSite=Lax; Secure");
   EXPECT_EQ(browser.Get("/account/sign-in").Field("set-cookie"), "");  // it has one
   const Reply done = browser.SignIn("alice");
-  EXPECT_EQ(done.Field("set-cookie"), "__Host-nearside-session=" + browser.session() +
-                                          "; Path=/; HttpOnly; SameSite=Lax; Secure; "
-                                          "Max-Age=2592000");
+  EXPECT_THAT(done.Fields("set-cookie"),
+              ElementsAre("__Host-nearside-session=" + browser.session() +
+                              "; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=2592000",
+                          "__Host-nearside-browser=" + browser.cookie("__Host-nearside-browser") +
+                              "; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=31536000"));
   EXPECT_TRUE(storage::IsSessionId(browser.session()));
   for (const Reply& reply : {form, done, browser.Get("/account"), browser.Get("/account/none"),
                              browser.Get("/account/password")}) {
@@ -186,12 +188,34 @@ TEST_F(AccountServiceTest, CookiesAndFieldsKeepPagesPrivate) {
     EXPECT_EQ(reply.Field("x-content-type-options"), "nosniff");
     EXPECT_EQ(reply.Field("x-frame-options"), "DENY");
     EXPECT_EQ(reply.Field("referrer-policy"), "same-origin");
+    EXPECT_EQ(reply.Field("strict-transport-security"), "max-age=31536000");
   }
   const Reply style = browser.Get("/account/style.css");
   EXPECT_EQ(style.status, 200);
   EXPECT_EQ(style.Field("content-type"), "text/css; charset=utf-8");
   EXPECT_EQ(style.Field("cache-control"), "public, max-age=300");
   EXPECT_EQ(style.Field("set-cookie"), "");
+}
+
+TEST_F(AccountServiceTest, StrangersDoNotLockOutABrowserThatWasSignedIn) {
+  Make("alice");
+  Browser browser(*this);
+  ExpectRedirect(browser.SignIn("alice"), "/account");
+  ExpectRedirect(browser.Post("/account/sign-out", {}), "/account/sign-in");
+  const int most = node_->settings.accounts.failures;
+  for (int i = 0; i < most; ++i) {
+    Browser stranger(*this, "198.51.100." + std::to_string(i + 1));
+    EXPECT_EQ(stranger.SignIn("alice", kOther).status, 403);
+  }
+  Browser another(*this, "198.51.100.200");
+  EXPECT_EQ(another.SignIn("alice").status, 429);
+  ExpectRedirect(browser.SignIn("alice"), "/account");
+}
+
+TEST_F(AccountServiceTest, HowLongBrowsersComeByHttpsOnlyIsASetting) {
+  RestartPages("hsts = \"0s\"\n");
+  Browser browser(*this);
+  EXPECT_EQ(browser.Get("/account/sign-in").Field("strict-transport-security"), "");
 }
 
 TEST_F(AccountServiceTest, AWrongPasswordIsSaidInOneWay) {
@@ -525,6 +549,7 @@ TEST_F(AccountServiceTest, WithoutTlsNothingIsShownUnlessItIsDevelopment) {
   EXPECT_EQ(form.status, 200);
   EXPECT_THAT(form.Field("set-cookie"), StartsWith("nearside-form="));
   EXPECT_THAT(form.Field("set-cookie"), Not(HasSubstr("Secure")));
+  EXPECT_EQ(form.Field("strict-transport-security"), "");
 }
 
 TEST_F(AccountServiceTest, WhoIsNotTrustedSaysNothingOfOthers) {

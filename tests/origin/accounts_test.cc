@@ -16,6 +16,33 @@ using ::testing::Not;
 constexpr const char* kPassword = "correct horse battery staple";
 constexpr const char* kOther = "another long password";
 
+/// Has no room for new ones, once it is told so.
+class FullSessions final : public storage::SessionStore {
+ public:
+  FullSessions(std::unique_ptr<storage::SessionStore> store, const bool& full)
+      : store_(std::move(store)), full_(full) {}
+  Result<std::string> Create(const storage::SessionDraft& draft) override {
+    if (full_) return Fail(Fault::kSelf, "too_many_sessions", "full");
+    return store_->Create(draft);
+  }
+  Result<std::optional<storage::Session>> Find(std::string_view id) override {
+    return store_->Find(id);
+  }
+  Status Remove(const Key256& key) override { return store_->Remove(key); }
+  Result<size_t> RemoveAll(const std::string& account, const std::optional<Key256>& kept) override {
+    return store_->RemoveAll(account, kept);
+  }
+  Result<std::vector<storage::Session>> List(const std::string& account) override {
+    return store_->List(account);
+  }
+  Result<size_t> Count() override { return store_->Count(); }
+  Result<size_t> Sweep(size_t limit) override { return store_->Sweep(limit); }
+
+ private:
+  std::unique_ptr<storage::SessionStore> store_;
+  const bool& full_;
+};
+
 class AccountsTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -33,8 +60,9 @@ class AccountsTest : public testing::Test {
     accounts_.reset();
     auto sessions =
         storage::SessionStore::Open("lmdb:" + dir_.In("sessions"), storage::SessionOptions());
-    accounts_ = std::make_unique<Accounts>(*metadata_, std::move(*sessions), settings_,
-                                           /*limit_loopback=*/false);
+    accounts_ = std::make_unique<Accounts>(
+        *metadata_, std::make_unique<FullSessions>(std::move(*sessions), full_), settings_,
+        /*limit_loopback=*/false);
   }
   void Make(const std::string& name = "alice") {
     const auto made = accounts_->Create({name, kPassword}, {}, "admin", Entry("account_created"));
@@ -74,6 +102,7 @@ class AccountsTest : public testing::Test {
 
   nearside::test::TempDir dir_;
   AccountSettings settings_;
+  bool full_ = false;
   std::unique_ptr<storage::Metadata> metadata_;
   std::unique_ptr<Accounts> accounts_;
 };
@@ -146,6 +175,67 @@ TEST_F(AccountsTest, GuessesForOneNameAreLimitedWhetherThereIsSuchAnAccountOrNot
   }
 }
 
+TEST_F(AccountsTest, StrangersDoNotLockOutABrowserThatIsKnown) {
+  Make();
+  Make("bob");
+  Visitor known{"192.0.2.1", "test"};
+  known.browser = accounts_->BrowserMark(SignIn("alice", kPassword).value()).value();
+  Visitor other = known;
+  other.browser = accounts_->BrowserMark(SignIn("bob", kPassword).value()).value();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Try("alice", kOther, "198.51.100." + std::to_string(i)), "wrong_password");
+  }
+  EXPECT_EQ(Try("alice", kPassword), "too_many_failures");
+  const auto attempt = [&](const std::string& password, const Visitor& visitor) {
+    const Result<std::string> id = accounts_->SignIn({"alice", password}, visitor);
+    return id ? "done" : id.error().reason;
+  };
+  // Of somebody else's account, and made up.
+  EXPECT_EQ(attempt(kPassword, other), "too_many_failures");
+  other.browser = known.browser + "x";
+  EXPECT_EQ(attempt(kPassword, other), "too_many_failures");
+  other.browser = ".";
+  EXPECT_EQ(attempt(kPassword, other), "too_many_failures");
+  EXPECT_EQ(accounts_->LockedOutFor("alice", known), milliseconds(0));
+  EXPECT_EQ(attempt(kPassword, known), "done");
+  // It may guess no more often than anybody.
+  for (int i = 0; i < 3; ++i) {
+    known.address = "203.0.113." + std::to_string(i);
+    EXPECT_EQ(attempt(kOther, known), "wrong_password");
+  }
+  known.address = "203.0.113.9";
+  EXPECT_EQ(attempt(kPassword, known), "too_many_failures");
+  EXPECT_GT(accounts_->LockedOutFor("alice", known), seconds(100));
+}
+
+TEST_F(AccountsTest, AMarkIsGoodUntilThePasswordIsAnother) {
+  Make();
+  const std::string id = SignIn("alice", kPassword).value();
+  Visitor known{"192.0.2.1", "test"};
+  known.browser = accounts_->BrowserMark(id).value();
+  ASSERT_TRUE(accounts_->SetPassword(Who(id).account, kOther, Entry("account_password_changed")));
+  EXPECT_EQ(accounts_->BrowserMark(id).value(), "");
+  for (int i = 0; i < 3; ++i) (void)Try("alice", "wrong", "198.51.100." + std::to_string(i));
+  EXPECT_EQ(accounts_->SignIn({"alice", kOther}, known).error().reason, "too_many_failures");
+}
+
+TEST_F(AccountsTest, StrangersDoNotKeepTheOwnerFromChangingThePassword) {
+  Make();
+  const SignedIn who = Who(SignIn("alice", kPassword).value());
+  const Visitor visitor{"192.0.2.1", "test"};
+  for (int i = 0; i < 3; ++i) (void)Try("alice", kOther, "198.51.100." + std::to_string(i));
+  EXPECT_EQ(Try("alice", kPassword), "too_many_failures");
+  EXPECT_EQ(accounts_->LockedOutFor("alice", visitor, &who), milliseconds(0));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(
+        accounts_->ChangePassword(who, kOther, "a third one", {"198.51.100.9", ""}).error().reason,
+        "wrong_password");
+  }
+  EXPECT_EQ(accounts_->ChangePassword(who, kPassword, kOther, visitor).error().reason,
+            "too_many_failures");
+  EXPECT_GT(accounts_->LockedOutFor("alice", visitor, &who), seconds(100));
+}
+
 TEST_F(AccountsTest, LoopbackIsSparedButNamesAreNot) {
   Make();
   for (int i = 0; i < 3; ++i) EXPECT_EQ(Try("alice", kOther, "127.0.0.1"), "wrong_password");
@@ -202,6 +292,18 @@ TEST_F(AccountsTest, AnotherPasswordEndsTheOtherSessions) {
   EXPECT_EQ(Try("alice", kPassword, "192.0.2.9"), "wrong_password");
   EXPECT_EQ(Try("alice", kOther, "192.0.2.9"), "done");
   EXPECT_THAT(Audited(), Contains("account_password_changed account:alice 192.0.2.1"));
+}
+
+TEST_F(AccountsTest, AChangedPasswordIsToldThoughNoSessionBegins) {
+  Make();
+  const std::string id = SignIn("alice", kPassword).value();
+  full_ = true;
+  const auto changed = accounts_->ChangePassword(Who(id), kPassword, kOther, {"192.0.2.1", "test"});
+  ASSERT_FALSE(changed);
+  EXPECT_EQ(changed.error().reason, "not_signed_in");
+  EXPECT_FALSE(IsSignedIn(id));
+  full_ = false;
+  EXPECT_EQ(Try("alice", kOther), "done");
 }
 
 TEST_F(AccountsTest, AnAdminsPasswordEndsAllSessions) {

@@ -35,6 +35,9 @@ TEST(AskerTest, EdgesSayWhoAsksAndOthersDoNot) {
       {"10.0.0.1", "http", "192.0.2.1, 10.0.0.2", "https", "192.0.2.1", true},
       {"10.0.0.1", "http", "203.0.113.9,192.0.2.1 ,10.0.0.2", "https", "192.0.2.1", true},
       {"10.0.0.1", "http", "10.0.0.3, 10.0.0.2", "https", "10.0.0.3", true},
+      // Proxies that write the client's port as well.
+      {"10.0.0.1", "http", "192.0.2.1:4711", "https", "192.0.2.1", true},
+      {"10.0.0.1", "http", "[2001:db8::1]:4711, 10.0.0.2:80", "https", "2001:db8::1", true},
       // Nonsense ends the chain.
       {"10.0.0.1", "http", "192.0.2.1, unknown, 10.0.0.2", "https", "10.0.0.2", true},
       {"10.0.0.1", "http", "garbage", "https", "10.0.0.1", true},

@@ -17,11 +17,18 @@ constexpr int kPatienceMs = 20'000;
 }  // namespace
 
 std::string Reply::Field(std::string_view name) const {
+  const std::vector<std::string> all = Fields(name);
+  return all.empty() ? "" : all.front();
+}
+
+std::vector<std::string> Reply::Fields(std::string_view name) const {
   const std::string wanted = "\n" + std::string(name) + ": ";
-  const size_t at = head.find(wanted);
-  if (at == std::string::npos) return "";
-  const size_t begin = at + wanted.size();
-  return head.substr(begin, head.find('\n', begin) - begin);
+  std::vector<std::string> values;
+  for (size_t at = head.find(wanted); at != std::string::npos; at = head.find(wanted, at + 1)) {
+    const size_t begin = at + wanted.size();
+    values.push_back(head.substr(begin, head.find('\n', begin) - begin));
+  }
+  return values;
 }
 
 RawClient::RawClient(uint16_t port) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace nearside::test {
 
@@ -14,6 +15,8 @@ struct Reply {
   std::string body;
   /// The first value of a field (name in lower case); "" when there is none.
   std::string Field(std::string_view name) const;
+  /// All of them, in order.
+  std::vector<std::string> Fields(std::string_view name) const;
 };
 
 /// A connection that sends what a test wants, however wrong, and reads with a limit of 20 s, after

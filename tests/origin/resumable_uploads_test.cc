@@ -184,5 +184,62 @@ TEST_F(ResumableUploadsTest, ASiteTakesItsUploadsAlong) {
   EXPECT_EQ(node_->metadata->CountResumables().value(), 0u);
 }
 
+TEST_F(ResumableUploadsTest, ThoseThatAreAtWorkHideNoOthersFromTheSweep) {
+  constexpr int kHeld = 105;  // more than are looked at at once
+  std::vector<std::unique_ptr<storage::PartialBlob>> held;
+  for (int i = 0; i < kHeld + 5; ++i) {
+    storage::ResumableUpload upload;
+    upload.id = HexEncode(AsBytes("upload" + std::to_string(1000 + i)));
+    upload.site = "demo";
+    upload.asset.path = "a" + std::to_string(i);
+    upload.hash = ResumableSha256().Save();
+    upload.expires = WallNow() - seconds(1000 - i);
+    ASSERT_TRUE(node_->metadata->CreateResumable(upload, {1000, 1000}));
+    auto partial = node_->blobs->OpenPartial(upload.id, /*make=*/true);
+    ASSERT_TRUE(partial) << partial.error().ToString();
+    if (i < kHeld) held.push_back(std::move(*partial));
+  }
+  ResumableUploads(*node_).Sweep(WallNow());
+  EXPECT_EQ(node_->metadata->CountResumables().value(), static_cast<uint64_t>(kHeld));
+  held.clear();
+  ResumableUploads(*node_).Sweep(WallNow());
+  EXPECT_EQ(node_->metadata->CountResumables().value(), 0u);
+}
+
+class CutContent final : public RequestBody {
+ public:
+  Result<size_t> Read(std::span<uint8_t> /*out*/) override { return 0; }
+  std::optional<uint64_t> announced_bytes() const override { return std::nullopt; }
+  bool present() const override { return true; }
+  void CutOff() override { cut = true; }
+  bool cut = false;
+};
+
+TEST(UploadsAtWorkTest, WhoLeavesTakesNobodyElseAlong) {
+  UploadsAtWork table;
+  const uint64_t first = table.Enter("u");
+  const uint64_t second = table.Enter("u");
+  CutContent content;
+  table.Read("u", second, &content);
+  table.Leave("u", first);
+  EXPECT_TRUE(table.Interrupt("u", milliseconds(0)));
+  EXPECT_TRUE(content.cut);
+  table.Leave("u", second);
+  EXPECT_FALSE(table.Interrupt("u", milliseconds(0)));
+}
+
+TEST(UploadsAtWorkTest, WhoIsInterruptedBeforeReadingIsCutOffThen) {
+  UploadsAtWork table;
+  const uint64_t holder = table.Enter("u");
+  const uint64_t other = table.Enter("v");
+  EXPECT_TRUE(table.Interrupt("u", milliseconds(0)));
+  CutContent content;
+  table.Read("u", holder, &content);
+  EXPECT_TRUE(content.cut);
+  CutContent untouched;
+  table.Read("v", other, &untouched);
+  EXPECT_FALSE(untouched.cut);
+}
+
 }  // namespace
 }  // namespace nearside::origin::test

@@ -56,6 +56,7 @@ std::optional<StoreFile> FileOf(int descriptor) {
   const std::string_view name(path.data(), static_cast<size_t>(length));
   if (name.ends_with("/heads.mdb")) return StoreFile::kHeads;
   if (name.ends_with("/chunks.mdb")) return StoreFile::kChunks;
+  if (name.ends_with("/sessions.lmdb")) return StoreFile::kSessions;
   return std::nullopt;
 }
 

@@ -2,7 +2,8 @@
 
 // A disk that fails, and one that is slow, on demand: whoever links disk_faults.cc has its calls of
 // write, pwrite, writev, pwritev, fallocate, fsync and fdatasync pass through it, those of shared
-// libraries too. Those on a store's two files fail as a test says; all others are left alone.
+// libraries too. Those on a cache's two files and on that of sessions fail as a test says; all
+// others are left alone.
 
 #include <cerrno>
 #include <cstddef>
@@ -12,8 +13,8 @@ namespace nearside::storage {
 
 /// Told by the name at the end of the path that a descriptor has now: a file moved aside is
 /// neither.
-enum class StoreFile : uint8_t { kHeads, kChunks };
-inline constexpr size_t kStoreFiles = 2;
+enum class StoreFile : uint8_t { kHeads, kChunks, kSessions };
+inline constexpr size_t kStoreFiles = 3;
 
 enum class DiskCall : uint8_t {
   kWrite,      ///< of pages

@@ -37,9 +37,9 @@ class MetadataResumableTest : public MetadataTest {
     const auto found = metadata_->FindResumable(site, id);
     return found ? "none" : found.error().reason;
   }
-  std::vector<std::string> Expired(WallTime now, size_t limit = 10) {
+  std::vector<std::string> Expired(WallTime now, size_t limit = 10, size_t skip = 0) {
     std::vector<std::string> ids;
-    const auto expired = metadata_->ExpiredResumables(now, limit).value();
+    const auto expired = metadata_->ExpiredResumables(now, limit, skip).value();
     for (const ResumableUpload& upload : expired) ids.push_back(upload.id);
     return ids;
   }
@@ -147,6 +147,8 @@ TEST_F(MetadataResumableTest, OldOnesAreFoundAndThoseOfASiteThatIsGone) {
   EXPECT_THAT(Expired(now_ + seconds(50)), ElementsAre("u1"));
   EXPECT_THAT(Expired(now_ + seconds(60)), ElementsAre("u1", "u2"));
   EXPECT_THAT(Expired(now_ + seconds(60), 1), ElementsAre("u1"));
+  EXPECT_THAT(Expired(now_ + seconds(60), 1, 1), ElementsAre("u2"));
+  EXPECT_THAT(Expired(now_ + seconds(60), 1, 2), IsEmpty());
   ASSERT_TRUE(metadata_->DeleteSite("demo", Tell));
   EXPECT_THAT(Expired(FromUnixMillis(1)), testing::UnorderedElementsAre("u1", "u2"));
   MakeSite();

@@ -155,6 +155,21 @@ TEST_P(SessionStoreContract, UsesOutliveTheStoreThatNotedThem) {
   EXPECT_TRUE(IsThere(id));
 }
 
+/// What a store lists is what it has for all.
+TEST_P(SessionStoreContract, AUseIsThereForOthersAtOnceUnlessThereAreMany) {
+  Open();
+  const std::string id = Make();
+  Pass(std::chrono::minutes(5));
+  EXPECT_TRUE(IsThere(id));
+  EXPECT_EQ(ToUnixMillis(store_->List("alice").value().at(0).used), now_ms_.load());
+  const std::string other = Make();
+  Pass(std::chrono::minutes(1));
+  EXPECT_TRUE(IsThere(other));
+  Pass(milliseconds(500));
+  EXPECT_TRUE(IsThere(id));  // not written by itself, so soon
+  EXPECT_LT(ToUnixMillis(store_->List("alice").value().at(1).used), now_ms_.load());
+}
+
 TEST_P(SessionStoreContract, AUseDoesNotBringBackWhatWasRemoved) {
   Open();
   const std::string id = Make();
