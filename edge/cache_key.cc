@@ -135,9 +135,13 @@ Key256 VariantKey(const Key256& primary, const http::Fields& selecting) {
   return Key256{Sha256Of(text)};
 }
 
-Key256 CookieKey(const Key256& key) {
+bool SaysWhoAsks(const http::Fields& request) {
+  return request.Has("cookie") || request.Has("authorization");
+}
+
+Key256 AskersKey(const Key256& key) {
   std::string text(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
-  return Key256{Sha256Of(text + "cookie")};
+  return Key256{Sha256Of(text + "askers")};
 }
 
 http::Fields SelectingFields(std::string_view vary, const http::Fields& request,

@@ -40,8 +40,11 @@ Key256 PrimaryKey(std::string_view site, std::string_view normal_url);
 /// name.
 Key256 VariantKey(const Key256& primary, const http::Fields& selecting);
 
-/// Not a place: what is remembered under it of a resource holds for requests with a cookie alone.
-Key256 CookieKey(const Key256& key);
+/// Whether a request has a Cookie or Authorization: what answers it may be its sender's alone.
+bool SaysWhoAsks(const http::Fields& request);
+/// Not a place: what is remembered under it of a resource holds for requests that say who asks
+/// alone.
+Key256 AskersKey(const Key256& key);
 
 /// The values of the fields named by `vary` (a response's joined Vary value) in a request, sorted
 /// by name, "" for absent ones: normalised as edge/negotiation says, others with the whitespace

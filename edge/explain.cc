@@ -7,8 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "edge/answer.h"
 #include "edge/cache_key.h"
 #include "edge/policy.h"
+#include "edge/slices.h"
 #include "http/characters.h"
 #include "http/date.h"
 #include "http/uri.h"
@@ -20,6 +22,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+/// Slices that are listed: in slices of 4 MiB those of the first 16 GiB.
+constexpr uint64_t kMostSlices = 4096;
 constexpr size_t kMostHeaders = 100;
 
 double Seconds(milliseconds span) { return static_cast<double>(span.count()) / 1000.0; }
@@ -234,7 +238,10 @@ class Explanation final : public http::ExchangeHandler {
     json["selected"] = selected;
     json["status"] = response.status;
     json["body_bytes"] = BodyBytesOf(head);
-    if (response.is_sliced()) json["slice_bytes"] = response.slicing.slice_bytes;
+    if (response.is_sliced()) {
+      json["slice_bytes"] = response.slicing.slice_bytes;
+      json["slices_stored"] = ExplainSlices(head);
+    }
     json["in_memory"] = in_memory;
     json["fetched_at"] = http::FormatDate(response.freshness.response_time);
     json["drop_at"] = http::FormatDate(head.head.drop_at);
@@ -247,7 +254,31 @@ class Explanation final : public http::ExchangeHandler {
     if (!selected || validity == storage::Validity::kGone) return;
     const UseDecision decision =
         DecideUse(request_, response, validity, now, site_->request_directives);
+    if (decision.action == UseDecision::Action::kServe && response.is_sliced()) {
+      TellMissingSlice(head, now);
+    }
     TellNow(ActionName(decision.action), decision.reason, Because(decision, response.freshness));
+  }
+
+  /// Those that are stored, by number, of the first kMostSlices.
+  Json ExplainSlices(const storage::CachedHead& head) const {
+    const Slicing& slicing = ResponseOf(head).slicing;
+    Json stored = Json::array();
+    for (uint64_t n = 0; n < kMostSlices && n * slicing.slice_bytes < slicing.total_bytes; ++n) {
+      if (!MissingSlice(*node_.store, head, SliceSpan(slicing, n))) stored.push_back(n);
+    }
+    return stored;
+  }
+
+  void TellMissingSlice(const storage::CachedHead& head, WallTime now) {
+    const Selection selection = Select(request_, ResponseOf(head), BodyBytesOf(head), now);
+    std::optional<uint64_t> missing = MissingSlice(*node_.store, head, selection.span);
+    for (const http::ByteRange& range : selection.ranges) {
+      if (!missing) missing = MissingSlice(*node_.store, head, {range.first, range.last + 1});
+    }
+    if (!missing) return;
+    TellNow("serve, and fetch the slices that are missing", Reason::kPartialMiss,
+            "slice " + std::to_string(*missing) + " of what is asked for is not stored");
   }
 
   /// The first word on what a request would get now holds.

@@ -308,17 +308,24 @@ void FillTable::Remove(const std::shared_ptr<Fill>& fill) {
   if (found != shard.fills.end() && found->second == fill) shard.fills.erase(found);
 }
 
-void FillTable::MarkNotShared(const Key256& key, MonoTime until) {
+void FillTable::MarkNotShared(const Key256& key, MonoTime until, bool by_size) {
   Shard& shard = ShardOf(key);
   std::lock_guard lock(shard.mutex);
-  shard.not_shared[key.word() % kNotSharedSlots] = {key, until};
+  shard.not_shared[key.word() % kNotSharedSlots] = {key, until, by_size};
+}
+
+void FillTable::MarkShared(const Key256& key) {
+  Shard& shard = ShardOf(key);
+  std::lock_guard lock(shard.mutex);
+  NotShared& mark = shard.not_shared[key.word() % kNotSharedSlots];
+  if (mark.key == key && !mark.by_size) mark = {};
 }
 
 bool FillTable::IsNotShared(const Key256& key, MonoTime now) const {
   const Shard& shard = ShardOf(key);
   std::lock_guard lock(shard.mutex);
-  const auto& [known, until] = shard.not_shared[key.word() % kNotSharedSlots];
-  return known == key && now < until;
+  const NotShared& mark = shard.not_shared[key.word() % kNotSharedSlots];
+  return mark.key == key && now < mark.until;
 }
 
 void FillTable::BeginStoring(const Key256& primary) {

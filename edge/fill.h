@@ -83,6 +83,9 @@ struct FillHead {
   bool storing = false;  ///< is on its way into the cache
   /// Nobody's request would get it shared: who waits for it is let go for good.
   bool unshareable = false;
+  /// That is known of requests that say who asks (SaysWhoAsks) alone: it was made for one that
+  /// does.
+  bool ones_own = false;
   /// Stored, but no use may be made of it without asking the origin again (RFC 9111 §4.2.4,
   /// §5.2.2.4): who waits for it asks by itself.
   bool validated_each = false;
@@ -265,10 +268,13 @@ class FillTable {
   void Remove(const std::shared_ptr<Fill>& fill);
 
   /// Remembers for a while that responses to `key` are not shared, so that requests for it do not
-  /// wait for one another ("hit for miss"): without a copy to validate they pass. A fixed table: a
-  /// newer key may displace an older one, which costs one wait.
-  void MarkNotShared(const Key256& key, MonoTime until);
+  /// wait for one another: without a copy to validate they pass. A fixed table: a newer key may
+  /// displace an older one, which costs one wait. `by_size`: the store would refuse them, whatever
+  /// they say of themselves.
+  void MarkNotShared(const Key256& key, MonoTime until, bool by_size = false);
   bool IsNotShared(const Key256& key, MonoTime now) const;
+  /// A response has come that may be shared: the next request may wait for one. Not by size.
+  void MarkShared(const Key256& key);
   /// Of all fills' bodies together; before the first fill.
   void SetLimit(uint64_t bytes) { budget_.limit = bytes; }
   uint64_t held_bytes() const { return budget_.held.load(std::memory_order_relaxed); }
@@ -287,11 +293,16 @@ class FillTable {
  private:
   static constexpr size_t kShards = 64;
   static constexpr size_t kNotSharedSlots = 256;  ///< a shard
+  struct NotShared {
+    Key256 key;
+    MonoTime until;
+    bool by_size = false;
+  };
   struct Shard {
     mutable std::mutex mutex;
     std::unordered_map<Key256, std::shared_ptr<Fill>> fills;
     std::unordered_map<Key256, size_t> storing;  ///< fetches; none is not in it
-    std::array<std::pair<Key256, MonoTime>, kNotSharedSlots> not_shared{};
+    std::array<NotShared, kNotSharedSlots> not_shared{};
   };
   Shard& ShardOf(const Key256& key) { return shards_[key.bytes[31] % kShards]; }
   const Shard& ShardOf(const Key256& key) const { return shards_[key.bytes[31] % kShards]; }

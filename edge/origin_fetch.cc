@@ -209,8 +209,7 @@ void OriginFetch::Try() {
 }
 
 bool OriginFetch::IsRepeatable() const {
-  return !order_.tunnel && !head_seen_ && !body_touched_ &&
-         http::IsIdempotentMethod(order_.origin_request.method);
+  return !head_seen_ && !body_touched_ && http::IsIdempotentMethod(order_.origin_request.method);
 }
 
 /// With kAgain another origin is asked when the stack has unwound, which has the present call on
@@ -312,6 +311,8 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   const bool shareable = decision_.store();
   const bool for_later_gets = !order_.may_store && MayAnswerLaterGets(exchanged);
   if (for_later_gets) BeginStoring();
+  const bool passed_get = !order_.may_store && !order_.tunnel && order_.request.method == "GET";
+  if (passed_get && shareable && !IsNeverFresh(decision_.freshness)) RememberShared();
   if (!order_.may_store && !for_later_gets) decision_.reason = Reason::kNotShared;
   const std::string via = ViaOf(response, worker_.node().name);
   response_ = MakeStored(exchanged, decision_, order_.url, via);
@@ -320,6 +321,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
                 .body_bytes = promised_bytes_ ? promised_bytes_ : ContentLength(response.fields),
                 .shared = order_.may_store && shareable && !validated_each,
                 .unshareable = decision_.unshareable,
+                .ones_own = decision_.unshareable && SaysWhoAsks(order_.request.fields),
                 .validated_each = validated_each,
                 .store_reason = decision_.reason,
                 .aged = response.fields.Get("age").has_value()};
@@ -346,6 +348,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
     if (displaces && !head.storing && !FitsIntoWindow(head)) {
       head.shared = false;
       head.unshareable = true;
+      head.ones_own = false;
     }
   }
   if (order_.copy && IsWithdrawn(exchanged, decision_)) Forget(order_.copy);
@@ -370,7 +373,11 @@ void OriginFetch::TellTable(const FillHead& head) {
   Node& node = worker_.node();
   worker_.cells().Add(node.metrics.stored[static_cast<size_t>(head.store_reason)]);
   if (!head.shared) node.fills.Remove(order_.fill);
-  if (head.unshareable || head.validated_each) RememberNotShared();
+  if (head.unshareable || head.validated_each) {
+    RememberNotShared(/*by_size=*/head.unshareable && decision_.store());
+  } else if (head.shared) {
+    RememberShared();
+  }
 }
 
 /// Whether a request that asks for nothing special could be answered by the copy that was found.
@@ -393,12 +400,18 @@ bool OriginFetch::FitsIntoWindow(const FillHead& head) const {
          *head.body_bytes <= order_.configuration->settings.cache.fill_window.bytes;
 }
 
-/// What a cookie has made one's own is remembered for requests with a cookie alone.
-void OriginFetch::RememberNotShared() {
+/// What was made for a request that says who asks tells nothing of those that do not.
+void OriginFetch::RememberNotShared(bool by_size) {
   const Key256& key = order_.fill->key();
-  const bool by_cookie = decision_.reason == Reason::kCookie;
-  worker_.node().fills.MarkNotShared(by_cookie ? CookieKey(key) : key,
-                                     worker_.loop().now() + kNotSharedFor);
+  const bool ones_own = !by_size && SaysWhoAsks(order_.request.fields);
+  worker_.node().fills.MarkNotShared(ones_own ? AskersKey(key) : key,
+                                     worker_.loop().now() + kNotSharedFor, by_size);
+}
+
+void OriginFetch::RememberShared() {
+  FillTable& fills = worker_.node().fills;
+  fills.MarkShared(order_.fill->key());
+  if (SaysWhoAsks(order_.request.fields)) fills.MarkShared(AskersKey(order_.fill->key()));
 }
 
 /// The answer to an unsafe request takes the place of what was stored before it.
@@ -596,7 +609,7 @@ void OriginFetch::PauseIfAhead() {
     // Those who have joined are paced by the slowest of them from here on; nobody else is to be.
     if (order_.may_store && !order_.sliced) {
       worker_.node().fills.Remove(order_.fill);
-      RememberNotShared();
+      RememberNotShared(/*by_size=*/true);
     }
     CancelIfUnwanted();
   }

@@ -110,7 +110,8 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void TellTable(const FillHead& head);
   bool MayServeCopy() const;
   bool FitsIntoWindow(const FillHead& head) const;
-  void RememberNotShared();
+  void RememberNotShared(bool by_size = false);
+  void RememberShared();
   void ReplaceStored();
   void Negotiate(const Exchanged& exchanged, FillHead* head);
   http::Fields Selecting(const Exchanged& exchanged, const StoredResponse& stored,

@@ -64,7 +64,7 @@ void OriginAttempt::Complete() {
   const std::lock_guard lock(set_->ledger_->mutex);
   OriginSet::Record& record = *set_->records_[origin_];
   record.standing.Complete();
-  record.spotless.store(record.standing.spotless(), std::memory_order_relaxed);
+  OriginSet::NoteSpotless(&record);
 }
 
 void OriginAttempt::Fail(Reason reason, std::string_view why, MonoTime now) {
@@ -110,6 +110,25 @@ std::span<const OriginCandidate> OriginSet::CandidatesAt(MonoTime now,
                         .in_flight = records_[i]->in_flight.load(std::memory_order_relaxed)};
   }
   return std::span(*candidates).first(records_.size());
+}
+
+void OriginSet::NoteSpotless(Record* record) {
+  record->spotless.store(record->standing.spotless() && !record->silent.load(),
+                         std::memory_order_relaxed);
+}
+
+bool OriginSet::is_silent() const {
+  return std::all_of(records_.begin(), records_.end(), [](const auto& record) {
+    return record->silent.load(std::memory_order_relaxed);
+  });
+}
+
+bool OriginSet::MayProbe(MonoTime now) {
+  constexpr milliseconds kPause{1000};
+  MonoTime::rep due = next_probe_.load(std::memory_order_relaxed);
+  return now.time_since_epoch().count() >= due &&
+         next_probe_.compare_exchange_strong(due, (now + kPause).time_since_epoch().count(),
+                                             std::memory_order_relaxed);
 }
 
 OriginAttempt OriginSet::Take(size_t origin, MonoTime now) {
@@ -164,7 +183,8 @@ void OriginSet::OnAnswer(size_t origin, bool trial, MonoTime now) {
   {
     const std::lock_guard lock(ledger_->mutex);
     const bool back = record.standing.Answer(trial, now);
-    record.spotless.store(record.standing.spotless(), std::memory_order_relaxed);
+    record.silent.store(false, std::memory_order_relaxed);
+    NoteSpotless(&record);
     if (!back) return;
     record.since = WallNow();
     record.why.clear();
@@ -185,7 +205,10 @@ void OriginSet::OnFailure(size_t origin, Reason reason, std::string_view why, bo
     const bool was_ejected = record.standing.ejected();
     const auto verdict = record.standing.Fail(of_body ? Failure::kCutBody : Failure::kNoAnswer,
                                               trial, IsLast(origin, now), rules_, now);
-    record.spotless.store(record.standing.spotless(), std::memory_order_relaxed);
+    if (!of_body && reason == Reason::kOriginTimeout) {
+      record.silent.store(true, std::memory_order_relaxed);
+    }
+    NoteSpotless(&record);
     if (verdict == OriginStanding::Verdict::kLast) {
       for (const auto& other : records_) other->standing.EndEjection(now);
     }

@@ -90,6 +90,12 @@ class OriginSet : public std::enable_shared_from_this<OriginSet> {
   RetryVerdict BeginAgain(OriginMask tried, int retries, const OriginDraws& draws, MonoTime now,
                           OriginAttempt* next);
 
+  /// Whether every origin of the site has let a request wait in vain, and answered none since: who
+  /// asks would wait as well. One that refuses or sends a 5xx keeps nobody waiting. Without a lock.
+  bool is_silent() const;
+  /// True once a second: whether one of them answers again is to be found out.
+  bool MayProbe(MonoTime now);
+
   /// What its health check says. Control loop.
   void TakeCheck(size_t origin, bool up, std::string_view why);
 
@@ -104,7 +110,9 @@ class OriginSet : public std::enable_shared_from_this<OriginSet> {
     std::atomic<uint64_t> retries{0};
     std::atomic<uint64_t> ejections{0};
     std::array<std::atomic<uint64_t>, kOriginFailures> failures{};
-    std::atomic<bool> spotless{true};  ///< standing.spotless(), to be asked without the lock
+    /// standing.spotless(), and not silent: to be asked without the lock.
+    std::atomic<bool> spotless{true};
+    std::atomic<bool> silent{false};
     // Guarded by the ledger's lock.
     OriginStanding standing;
     bool checked_up = true;
@@ -120,6 +128,7 @@ class OriginSet : public std::enable_shared_from_this<OriginSet> {
   using Candidates = std::array<OriginCandidate, kMostOrigins>;
 
   // With the lock held.
+  static void NoteSpotless(Record* record);
   OriginCandidate::State StateOf(const Record& record, MonoTime now) const;
   std::span<const OriginCandidate> CandidatesAt(MonoTime now, Candidates* candidates) const;
   OriginAttempt Take(size_t origin, MonoTime now);
@@ -137,6 +146,7 @@ class OriginSet : public std::enable_shared_from_this<OriginSet> {
   const std::vector<http::Endpoint> endpoints_;
   std::shared_ptr<Ledger> ledger_;
   std::vector<std::shared_ptr<Record>> records_;
+  std::atomic<MonoTime::rep> next_probe_{0};
 };
 
 }  // namespace nearside::edge

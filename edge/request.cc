@@ -73,7 +73,9 @@ void Request::Begin() {
   }
   auto target = http::NormalizeTarget(head.target);
   if (!target) return Fail(Reason::kBadRequest, target.error().message);
+  const size_t asked_bytes = target->size();
   target_ = site_->query_rule.Apply(*std::move(target));
+  query_cut_ = target_.size() != asked_bytes;
   url_ = NormalUrl(head, target_);
   if (site_->visitor_rules.answers()) {
     if (const auto answer = site_->visitor_rules.Answer(head)) return AnswerByRule(*answer);
@@ -173,11 +175,24 @@ void Request::OnCandidate(storage::HeadRef head) {
     case UseDecision::Action::kServe:
       return ServeStored(std::move(head), decision.reason);
     case UseDecision::Action::kServeAndValidate:
-      ValidateBehind();
+      if (MayAskOrigin()) ValidateBehind();
       return ServeStored(std::move(head), decision.reason);
     case UseDecision::Action::kValidate:
-      return Forward(decision.reason);
+      break;
   }
+  // Nobody is to wait for origins that do not answer, once that is known.
+  const bool by_age = decision.reason == Reason::kExpired || decision.reason == Reason::kSoftPurged;
+  if (!by_age || !site_->origin_set->is_silent() || !MayServeStale()) {
+    return Forward(decision.reason);
+  }
+  if (MayAskOrigin()) ValidateBehind();
+  ServeStored(std::move(head), Reason::kStaleIfError);
+}
+
+/// Of what nobody waits for: while all origins of the site are silent, one request a second.
+bool Request::MayAskOrigin() const {
+  OriginSet& origins = *site_->origin_set;
+  return !origins.is_silent() || origins.MayProbe(worker_.loop().now());
 }
 
 // ---- → validate | miss
@@ -207,6 +222,7 @@ void Request::Forward(Reason reason) {
     node.fills.Remove(claim.fill);
     claim = ClaimFill();
   }
+  if (!claim.lead && IsFarAhead(*claim.fill)) return ForwardSlice();
   collapsed_ = !claim.lead;
   if (collapsed_) {
     worker_.cells().Add(node.metrics.collapsed);
@@ -239,7 +255,33 @@ bool Request::IsNotShared() const {
   const FillTable& fills = worker_.node().fills;
   const MonoTime now = worker_.loop().now();
   if (fills.IsNotShared(key_, now)) return true;
-  return exchange_.request().fields.Has("cookie") && fills.IsNotShared(CookieKey(key_), now);
+  return SaysWhoAsks(exchange_.request().fields) && fills.IsNotShared(AskersKey(key_), now);
+}
+
+/// Whether the range that is wanted begins so far behind what has come of the whole that a slice of
+/// its own is sooner there.
+bool Request::IsFarAhead(const Fill& fill) const {
+  const auto n = SliceToAsk();
+  if (!n || stored_ || fill.phase() != Fill::Phase::kStreaming) return false;
+  const FillHead& head = fill.head();
+  const uint64_t slice_bytes = SliceBytes(site_->settings);
+  const uint64_t first = *n * slice_bytes;
+  const StoredResponse& response = *head.response;
+  return head.storing && response.status == 200 && head.body_bytes && first < *head.body_bytes &&
+         first > fill.published() + slice_bytes &&
+         IsFitForSlices(response.fields, worker_.loop().wall_now());
+}
+
+/// Beside the fetch of the whole.
+void Request::ForwardSlice() {
+  Node& node = worker_.node();
+  collapsed_ = false;
+  std::shared_ptr<Fill> fill =
+      node.fills.MakeFill(key_, configuration_->settings.cache.fill_window.bytes,
+                          {.purge_sequence = node.store->purge_sequence(),
+                           .scopes = ScopesOfFetch(site_->settings.name, target_)});
+  fetch_ = OriginFetch::Start(worker_, MakeFillOrder(fill, false));
+  Await(std::move(fill));
 }
 
 /// Waits for no other request: validates the copy there is, else asks as it came.
@@ -378,18 +420,19 @@ void Request::PassInterims() {
 void Request::OnFillHead() {
   const std::shared_ptr<Fill> fill = reader_->fill();
   const FillHead& head = fill->head();
-  if (IsErrorStatus(head.response->status) && MayServeStale()) {
-    reader_.reset();
-    return ServeStored(stored_, Reason::kStaleIfError);
+  if (IsErrorStatus(head.response->status)) {
+    failed_status_ = head.response->status;
+    if (MayServeStale()) {
+      reader_.reset();
+      return ServeStored(stored_, Reason::kStaleIfError);
+    }
+    if (MayTakeIdentity()) return SeekIdentity();
   }
-  if (IsErrorStatus(head.response->status) && MayTakeIdentity()) return SeekIdentity();
   if (collapsed_ && !fill->joinable()) {
     // Made for somebody else alone, or its beginning is gone. If the next one may be shared, one of
     // those who are let go leads it; else nobody waits for anybody from here on.
     const int status = head.response->status;
-    // What was made for a request with a cookie says nothing of those without one.
-    const bool for_all =
-        head.store_reason != Reason::kCookie || exchange_.request().fields.Has("cookie");
+    const bool for_all = !head.ones_own || SaysWhoAsks(exchange_.request().fields);
     const bool again = !head.shared && !(head.unshareable && for_all) && !head.validated_each &&
                        !IsErrorStatus(status);
     const bool failed = !head.shared && IsErrorStatus(status);
@@ -401,6 +444,10 @@ void Request::OnFillHead() {
   if (collapsed_ && !Selects(head.selecting, exchange_.request().fields, site_->settings)) {
     return ForwardAsVariant(head.selecting);
   }
+  if (IsOfLess(head)) {
+    reader_.reset();
+    return Pass(Reason::kNotShared);
+  }
   if (IsNoAgreement(head.response->status)) {
     reader_.reset();
     return Fail(Reason::kNotSwitched,
@@ -408,6 +455,15 @@ void Request::OnFillHead() {
                 "ordinary one.");
   }
   RespondFill();
+}
+
+/// Whether it answers another question than the client's: the cache asks without the parameters
+/// that the site's rule leaves out, and this is not for the cache. What an origin answers to
+/// everything while it is down, it would to the whole query as well.
+bool Request::IsOfLess(const FillHead& head) const {
+  const int status = head.response->status;
+  return query_cut_ && !passing_ && !collapsed_ && !head.shared && !head.storing &&
+         (status == 500 || !IsErrorStatus(status));
 }
 
 /// What this request waited for is another variant than its own.

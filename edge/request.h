@@ -52,6 +52,7 @@ class Request final : public http::ExchangeHandler {
   void LookUpVariant(const Key256& key);
   void OnUnlisted(storage::HeadRef head);
   void OnCandidate(storage::HeadRef head);
+  bool MayAskOrigin() const;
   /// Runs `then` with the head of `key` from RAM, or later from disk.
   void Find(const Key256& key, void (Request::*then)(storage::HeadRef));
 
@@ -86,6 +87,8 @@ class Request final : public http::ExchangeHandler {
   FillTable::Claim ClaimFill();
   bool MayJoin(const Fill& fill) const;
   bool IsNotShared() const;
+  bool IsFarAhead(const Fill& fill) const;
+  void ForwardSlice();
   bool LeadFill(const std::shared_ptr<Fill>& fill);
   void ValidateBehind();
   FetchOrder MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const;
@@ -96,6 +99,7 @@ class Request final : public http::ExchangeHandler {
   void OnFill();
   void PassInterims();
   void OnFillHead();
+  bool IsOfLess(const FillHead& head) const;
   void ForwardAsVariant(const http::Fields& selecting);
   void FollowAdvice(Fill::Advice advice);
   void RespondFill();
@@ -155,6 +159,8 @@ class Request final : public http::ExchangeHandler {
   Reason reason_ = Reason::kUriMiss;
   int status_ = 0;
   int forwards_ = 0;
+  int failed_status_ = 0;   ///< what the origin answered instead of which a copy is served
+  bool query_cut_ = false;  ///< a fill asks for less than the client did
   bool collapsed_ = false;
   bool passing_ = false;
   enum class Identity : uint8_t {

@@ -44,7 +44,7 @@ void Request::OnFirstChunk(storage::HeadRef head, const Selection& selection, Re
   }
   stored_.reset();
   unreadable_ = std::move(head);
-  if (reason == Reason::kStaleIfError) {
+  if (reason == Reason::kStaleIfError && forwards_ > 0) {
     return Fail(
         Reason::kOriginUnreachable,
         "The origin failed, and the stale copy could not be read: " + chunk.error().message);
@@ -112,7 +112,13 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
   http::Fields extra;
   const auto age = std::chrono::floor<seconds>(response.freshness.Age(now)).count();
   StatusLine line{.reason = reason, .time_to_live = response.freshness.TimeToLive(now)};
+  if (validated_) line.time_to_live.reset();  // nothing of it is kept
   if (reason == Reason::kValidated) line.origin_status = 304;
+  // RFC 9211 §2.1: what had been sent on is no hit.
+  if (reason == Reason::kStaleIfError && forwards_ > 0) {
+    line.forwarded = reason_;
+    line.origin_status = failed_status_;
+  }
   // Found to have slices by this very request, or lacking one of them.
   if (ClassOf(reason) == ResultClass::kMiss) {
     line.origin_status = 206;
@@ -194,16 +200,7 @@ bool Request::HasSlices(const storage::CachedHead& head) const {
   if (!response.is_sliced()) return true;
   const Selection selection =
       Select(exchange_.request(), response, BodyBytesOf(head), worker_.loop().wall_now());
-  storage::CacheStore& store = *worker_.node().store;
-  const auto has = [&](ByteSpan span) {
-    for (uint64_t at = span.first; at < span.end;) {
-      const uint64_t n = at / response.slicing.slice_bytes;
-      const Key256 key = SliceKey(head.head.key, response, n);
-      if (!store.Find(key) && !store.MayBeOnDisk(key)) return false;
-      at = (n + 1) * response.slicing.slice_bytes;
-    }
-    return true;
-  };
+  const auto has = [&](ByteSpan span) { return !MissingSlice(*worker_.node().store, head, span); };
   return has(selection.span) && std::all_of(selection.ranges.begin(), selection.ranges.end(),
                                             [&](const http::ByteRange& range) {
                                               return has({range.first, range.last + 1});

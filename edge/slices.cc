@@ -74,6 +74,21 @@ std::string_view SliceValidator(const http::Fields& fields) {
   return tag ? *tag : fields.Get("last-modified").value_or("");
 }
 
+std::optional<uint64_t> MissingSlice(const storage::CacheStore& store,
+                                     const storage::CachedHead& head, ByteSpan span) {
+  const StoredResponse& response = ResponseOf(head);
+  const uint64_t slice_bytes = response.slicing.slice_bytes;
+  for (uint64_t n = span.first / slice_bytes; n * slice_bytes < span.end; ++n) {
+    if (!store.MayHold(SliceKey(head.head.key, response, n))) return n;
+  }
+  return std::nullopt;
+}
+
+bool IsFitForSlices(const http::Fields& response, WallTime now) {
+  return http::ListHas(response, "accept-ranges", "bytes") && !response.Has("content-encoding") &&
+         !response.Has("vary") && HasStrongValidator(response, now);
+}
+
 std::optional<uint64_t> FirstSlice(const http::RequestHead& request, uint64_t slice_bytes) {
   if (request.method != "GET" || slice_bytes == 0) return std::nullopt;
   const auto range = request.fields.Get("range");

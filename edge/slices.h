@@ -4,7 +4,7 @@
 // length and a strong validator: a client that seeks costs the slice it seeks to and not the file.
 // Under the representation's key stands its head without a body (StoredResponse::slicing); each
 // slice is an object of its own, named by the validator, so that slices of two versions never meet
-// (RFC 9110 §15.3.7.3, RFC 9111 §3.4). Pure.
+// (RFC 9110 §15.3.7.3, RFC 9111 §3.4). Pure but for MissingSlice.
 
 #include <cstdint>
 #include <optional>
@@ -16,6 +16,7 @@
 #include "http/range.h"
 #include "runtime/clock.h"
 #include "runtime/hash.h"
+#include "storage/cache_store.h"
 
 namespace nearside::edge {
 
@@ -39,6 +40,13 @@ Key256 SliceKey(const Key256& key, const StoredResponse& response, uint64_t n);
 /// What names the version of a representation that has slices: its ETag, or its Last-Modified.
 std::string_view SliceValidator(const http::Fields& fields);
 
+/// The first slice of `span` that is certainly not stored, of a response that has slices.
+std::optional<uint64_t> MissingSlice(const storage::CacheStore& store,
+                                     const storage::CachedHead& head, ByteSpan span);
+
+/// Whether an origin that sends a whole response like this one would send a slice of it as well: it
+/// says that it heeds ranges, and parts could be told to be of one version.
+bool IsFitForSlices(const http::Fields& response, WallTime now);
 /// The slice in which the request's ranges begin, where the length of the whole is not known: 0 for
 /// the last bytes of it, and where a condition stands before the range. nullopt for a request
 /// without a range that could be answered.

@@ -150,6 +150,27 @@ TEST_F(ExplainTest, EveryVariantIsThereAndTheOneThatIsSelected) {
             "fetch from the origin: vary_miss: what is stored is for other request fields");
 }
 
+TEST_F(ExplainTest, WhatLiesInSlicesIsToldSliceBySlice) {
+  Start("slice = \"64KiB\"\n");
+  const std::string film(200'000, 'f');
+  FakeExchange& seek = Get("/film", {{"range", "bytes=70000-70009"}});
+  origin_.Next().Answer(
+      "206 Partial Content",
+      std::string(kMinute) + "ETag: \"v\"\nContent-Range: bytes 65520-131039/200000\n",
+      film.substr(0, 65520));
+  Answer(seek);
+  const Json stored = Explain("/film", "&header=Range:%20bytes=70000-70001");
+  EXPECT_EQ(Stored(stored)["slice_bytes"], 65520);
+  EXPECT_EQ(Stored(stored)["slices_stored"], Json::array({1}));
+  EXPECT_THAT(Now(stored), HasSubstr("serve: fresh: "));
+  for (const char* more :
+       {"&header=Range:%20bytes=0-1", "", "&header=Range:%20bytes=70000-70001,196560-196561"}) {
+    EXPECT_THAT(Now(Explain("/film", more)),
+                HasSubstr("serve, and fetch the slices that are missing: partial_miss: slice "))
+        << more;
+  }
+}
+
 TEST_F(ExplainTest, PurgesAreTold) {
   Start();
   Fill("/a", kMinute, "hello");

@@ -610,6 +610,18 @@ TEST_F(FillTableTest, RemembersForAWhileWhatIsNotShared) {
   EXPECT_FALSE(table_->IsNotShared(FilledKey(2), now));
 }
 
+TEST_F(FillTableTest, AResponseThatMayBeSharedEndsItUnlessItIsTooLarge) {
+  const MonoTime now{};
+  table_->MarkNotShared(FilledKey(1), now + seconds(10));
+  table_->MarkShared(FilledKey(2));
+  EXPECT_TRUE(table_->IsNotShared(FilledKey(1), now));
+  table_->MarkShared(FilledKey(1));
+  EXPECT_FALSE(table_->IsNotShared(FilledKey(1), now));
+  table_->MarkNotShared(FilledKey(1), now + seconds(10), /*by_size=*/true);
+  table_->MarkShared(FilledKey(1));
+  EXPECT_TRUE(table_->IsNotShared(FilledKey(1), now));
+}
+
 TEST_F(FillTableTest, ANewerKeyMayDisplaceAnOlderOneAndNothingElse) {
   Key256 older = FilledKey(1), newer = FilledKey(1);
   newer.bytes[8] = 9;  // another key in the same slot

@@ -274,7 +274,7 @@ TEST_F(RequestCodingTest, AStaleVariantIsServedWhenTheOriginFails) {
   FillIn("br", kStalePage);
   FakeExchange& client = GetIn("gzip, br");
   origin_.Next().Answer("503 X", "", "error");
-  EXPECT_EQ(Read(client), "200 hit; detail=stale_if_error|br text");
+  EXPECT_EQ(Read(client), "200 fwd=stale; fwd-status=503; detail=stale_if_error|br text");
 }
 
 TEST_F(RequestCodingTest, A304OfAnotherTagEndsTheVariant) {
@@ -529,15 +529,16 @@ TEST_F(RequestCodingTest, WhileTheOriginFailsTheBytesWithoutACodingAreForEverybo
   for (const char* codings : {"br", "gzip", "br, gzip, zstd"}) {
     FakeExchange& client = GetIn(codings);
     origin_.Next().Send("nonsense\r\n\r\n");
-    EXPECT_EQ(Read(client), "200 hit; detail=stale_if_error| text") << codings;
+    EXPECT_EQ(Read(client), "200 fwd=vary-miss; detail=stale_if_error| text") << codings;
     EXPECT_EQ(client.Field("vary"), "Accept-Encoding");
     FakeExchange& failed = GetIn(codings);
     origin_.Next().Answer("503 Service Unavailable", "", "overloaded");
-    EXPECT_EQ(Read(failed), "200 hit; detail=stale_if_error| text") << codings;
+    EXPECT_EQ(Read(failed), "200 fwd=vary-miss; fwd-status=503; detail=stale_if_error| text")
+        << codings;
   }
   FakeExchange& head = Head("/a", {{"accept-encoding", "br"}});
   origin_.Next().Send("nonsense\r\n\r\n");
-  EXPECT_THAT(Answer(head), HasSubstr("200 hit; detail=stale_if_error|"));
+  EXPECT_THAT(Answer(head), HasSubstr("200 fwd=vary-miss; detail=stale_if_error|"));
   // When it is back, each coding is had as ever.
   EXPECT_EQ(FillIn("br"), kOtherMissed + "br text");
 }

@@ -147,6 +147,38 @@ TEST_F(RequestCollapseTest, WhatACookieMadeOnesOwnIsRememberedForCookiesAlone) {
   EXPECT_EQ(origin_.count(), 3u);
 }
 
+// A page that was not cacheable once is from the first time on that it is.
+TEST_F(RequestCollapseTest, WhatIsNotSharedIsSharedAgainOnceItMayBe) {
+  Start();
+  for (const std::string_view once : {"Cache-Control: private\n", "Cache-Control: no-store\n", "",
+                                      "Cache-Control: max-age=60\nVary: *\n"}) {
+    const std::string target = "/" + std::to_string(origin_.count());
+    EXPECT_THAT(Fill(target, once, "for one"), HasSubstr("200 fwd=uri-miss; fwd-status=200"));
+    EXPECT_THAT(Fill(target, once, "for one"), HasSubstr("detail=not_shared|for one"));
+    EXPECT_THAT(Fill(target, kMinute, "for all"), HasSubstr("detail=not_shared|for all"));
+    EXPECT_EQ(Fill(target, kMinute, "for all"), "200 fwd=uri-miss; fwd-status=200; stored|for all");
+    EXPECT_EQ(Answer(Get(target)), "200 hit|for all");
+  }
+}
+
+TEST_F(RequestCollapseTest, WhatIsPrivateToOneWhoSaysWhoAsksKeepsNothingFromOthers) {
+  Start();
+  for (const http::Fields& own :
+       {http::Fields{{"cookie", "id=1"}}, http::Fields{{"authorization", "Basic eDp5"}}}) {
+    const std::string target = "/" + std::to_string(origin_.count());
+    FakeExchange& leader = Get(target, own);
+    const ScriptedOrigin::Asked asked = origin_.Next();
+    const auto others = GetMany(5, target);
+    asked.Answer("200 OK", "Cache-Control: private\n", "one's own");
+    EXPECT_THAT(AnswerNow(leader), HasSubstr("|one's own"));
+    origin_.Next().Answer("200 OK", kMinute, "for all");
+    for (FakeExchange* other : others) EXPECT_THAT(AnswerNow(*other), HasSubstr("|for all"));
+    Settle();
+    EXPECT_EQ(Answer(Get(target)), "200 hit|for all");
+  }
+  EXPECT_EQ(origin_.count(), 4u);
+}
+
 TEST_F(RequestCollapseTest, WhatIsMadePrivateIsNotShownFromAnOlderCopy) {
   Start();
   Fill("/a", kStale, "public");
@@ -501,9 +533,9 @@ TEST_F(RequestCollapseTest, AllWhoWaitGetTheirStaleCopyWhenTheOriginFails) {
   ScriptedOrigin::Asked asked = origin_.Next();
   const auto others = GetMany(5, "/a");
   asked.Answer("503 X", "", "error");
-  EXPECT_EQ(AnswerNow(leader), "200 hit; detail=stale_if_error|old");
+  EXPECT_EQ(AnswerNow(leader), "200 fwd=stale; fwd-status=503; detail=stale_if_error|old");
   for (FakeExchange* other : others) {
-    EXPECT_THAT(AnswerNow(*other), StartsWith("200 hit; "));
+    EXPECT_THAT(AnswerNow(*other), StartsWith("200 fwd=stale; fwd-status=503; "));
   }
   EXPECT_EQ(origin_.count(), 2u);
 }

@@ -159,7 +159,7 @@ TEST_F(RequestOriginsTest, AStaleCopyIsServedWhenAllHaveFailedAndNotBefore) {
   ScriptedOrigin::Asked asked = second_.Next();
   EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
   asked.Answer("503 X", "", "error");
-  EXPECT_EQ(Answer(first), "200 hit; detail=stale_if_error|old");
+  EXPECT_EQ(Answer(first), "200 fwd=stale; fwd-status=503; detail=stale_if_error|old");
   FakeExchange& second = Get("/a");
   origin_.Next().Answer("503 X", "", "error");
   second_.Next().Answer("304 Not Modified", kMinute, "");

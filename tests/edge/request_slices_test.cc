@@ -66,6 +66,49 @@ TEST_F(RequestSlicesTest, ASeekCostsOneSlice) {
   EXPECT_EQ(Sum(node_->metrics.slices), 1u);
 }
 
+TEST_F(RequestSlicesTest, ASeekBesideTheWholeThatIsStillFarDoesNotWaitForIt) {
+  Start(kSliced);
+  FakeExchange& whole = Get("/film");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  const std::string_view film = film_;
+  asked.Send(
+      "HTTP/1.1 200 OK\r\nAccept-Ranges: bytes\r\nCache-Control: max-age=60\r\n"
+      "ETag: \"v1\"\r\nContent-Length: " +
+      std::to_string(film.size()) + "\r\n\r\n" + std::string(film.substr(0, 1000)));
+  EXPECT_TRUE(thread_.Await([&] { return whole.body.size() == 1000; }));
+  // What comes soon is waited for.
+  FakeExchange& near = GetRange("bytes=70000-70009");
+  Turn();
+  EXPECT_EQ(origin_.count(), 1u);
+  FakeExchange& seek = GetRange("bytes=196560-196569");
+  EXPECT_EQ(AnswerRange(), "bytes=196560-262079");
+  EXPECT_EQ(AnswerNow(seek), "206 fwd=uri-miss; fwd-status=206; stored|" + Part(196560, 10));
+  asked.Send(film.substr(1000));
+  EXPECT_EQ(AnswerNow(whole), "200 fwd=uri-miss; fwd-status=200; stored|" + film_);
+  EXPECT_THAT(Answer(near), StartsWith("206 fwd=uri-miss; fwd-status=200; stored; collapsed|"));
+  EXPECT_EQ(Answer(Get("/film")), "200 hit|" + film_);
+  EXPECT_EQ(origin_.count(), 2u);
+}
+
+// A slice might be the whole once more.
+TEST_F(RequestSlicesTest, ASeekWaitsForTheWholeOfWhoDoesNotSayThatRangesAreHeeded) {
+  Start(kSliced);
+  for (const std::string_view lines : {"ETag: \"v1\"\r\n", "Accept-Ranges: bytes\r\n",
+                                       "Accept-Ranges: bytes\r\nETag: W/\"v1\"\r\n"}) {
+    const std::string target = "/" + std::to_string(origin_.count());
+    FakeExchange& whole = Get(target);
+    const ScriptedOrigin::Asked asked = origin_.Next();
+    asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n" + std::string(lines) +
+               "Content-Length: " + std::to_string(film_.size()) + "\r\n\r\n" + Part(0, 1000));
+    EXPECT_TRUE(thread_.Await([&] { return whole.body.size() == 1000; }));
+    FakeExchange& seek = GetRange("bytes=196560-196569", {}, target);
+    asked.Send(std::string_view(film_).substr(1000));
+    EXPECT_THAT(AnswerNow(seek), StartsWith("206 fwd=uri-miss; fwd-status=200; stored; collapsed"));
+    Answer(whole);
+  }
+  EXPECT_EQ(origin_.count(), 3u);
+}
+
 TEST_F(RequestSlicesTest, SlicesAreJoinedToTheWhole) {
   Start(kSliced);
   FakeExchange& seek = GetRange("bytes=-10");
@@ -463,7 +506,8 @@ TEST_F(RequestSlicesTest, WhileTheOriginIsDownOnlyWhatIsWholeIsShownStale) {
     origin_.Next().Answer("503 X", "", "error");
     return Answer(client);
   };
-  EXPECT_EQ(failed(GetRange("bytes=0-4")), "206 hit; detail=stale_if_error|" + Part(0, 5));
+  EXPECT_EQ(failed(GetRange("bytes=0-4")),
+            "206 fwd=stale; fwd-status=503; detail=stale_if_error|" + Part(0, 5));
   EXPECT_THAT(failed(GetRange("bytes=65515-65525")), StartsWith("503 fwd=stale; fwd-status=503"));
   EXPECT_THAT(failed(Get("/film")), StartsWith("503 fwd=stale; fwd-status=503"));
 }

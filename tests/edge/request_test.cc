@@ -332,7 +332,9 @@ TEST_F(RequestTest, StaleIfErrorWhenTheOriginSends5xx) {
   Start();
   Fill("/a", kStale, "old");
   for (const char* status : {"500 X", "502 X", "503 X", "504 X"}) {
-    EXPECT_EQ(Fill("/a", "", "error", {}, status), "200 hit; detail=stale_if_error|old");
+    EXPECT_EQ(Fill("/a", "", "error", {}, status),
+              "200 fwd=stale; fwd-status=" + std::string(status).substr(0, 3) +
+                  "; detail=stale_if_error|old");
   }
   EXPECT_EQ(Fill("/a", "", "not here", {}, "404 Not Found"),
             "404 fwd=stale; fwd-status=404; stored; detail=expired|not here");
@@ -346,7 +348,8 @@ TEST_F(RequestTest, A5xxThatMayBeStoredDoesNotDisplaceWhatIsStored) {
     Fill(target, "Cache-Control: max-age=1, stale-if-error=600\n" + tag, "old");
     std::this_thread::sleep_for(milliseconds(1100));
     for (int i = 0; i < 2; ++i) {
-      EXPECT_EQ(Fill(target, kMinute, "error", {}, "503 X"), "200 hit; detail=stale_if_error|old")
+      EXPECT_EQ(Fill(target, kMinute, "error", {}, "503 X"),
+                "200 fwd=stale; fwd-status=503; detail=stale_if_error|old")
           << tag << i;
     }
     EXPECT_EQ(Fill(target, kMinute, "new"),
@@ -371,8 +374,32 @@ TEST_F(RequestTest, StaleIfErrorWhenTheOriginIsCutOffBeforeItsHead) {
   // The client session asks once more on a new connection.
   EXPECT_TRUE(thread_.Await([&] { return client.status != 0 || origin_.count() > 2; }));
   if (origin_.count() > 2) origin_.Next().Close();
-  EXPECT_EQ(Answer(client), "200 hit; detail=stale_if_error|old");
+  EXPECT_EQ(Answer(client), "200 fwd=stale; detail=stale_if_error|old");
   EXPECT_EQ(Counted(Reason::kStaleIfError), 1u);
+}
+
+// Each visitor would wait as long as the first one.
+TEST_F(RequestTest, NobodyWaitsForAnOriginThatIsKnownToSayNothing) {
+  Start("origin_timeout = \"200ms\"\n");
+  Fill("/a", kStale, "old a");
+  Fill("/b", kStale, "old b");
+  FakeExchange& first = Get("/a");
+  const ScriptedOrigin::Asked silent = origin_.Next();
+  EXPECT_EQ(Answer(first), "200 fwd=stale; detail=stale_if_error|old a");
+  // Whether it answers again one request finds out, which nobody waits for.
+  EXPECT_EQ(AnswerNow(Get("/b")), "200 hit; detail=stale_if_error|old b");
+  const ScriptedOrigin::Asked probe = origin_.Next();
+  for (const char* target : {"/a", "/b", "/a"}) {
+    EXPECT_THAT(AnswerNow(Get(target)), StartsWith("200 hit; detail=stale_if_error|old"));
+  }
+  EXPECT_EQ(origin_.count(), 4u);
+  // Who wants it anew, and what may not be shown stale, waits all the same.
+  FakeExchange& reload = Get("/a", {{"cache-control", "no-cache"}});
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Answer("200 OK", kMinute, "new a");
+  EXPECT_EQ(AnswerNow(reload),
+            "200 fwd=request; fwd-status=200; stored; detail=request_no_cache|new a");
+  Settle();
 }
 
 TEST_F(RequestTest, MustRevalidateWinsOverAnOutage) {
@@ -386,7 +413,7 @@ TEST_F(RequestTest, AReloadDuringAnOutageGetsTheFreshCopy) {
   Start();
   Fill("/a", "Cache-Control: s-maxage=60\n", "hello");
   EXPECT_EQ(Fill("/a", "", "error", {{"cache-control", "no-cache"}}, "503 X"),
-            "200 hit; detail=stale_if_error|hello");
+            "200 fwd=request; fwd-status=503; detail=stale_if_error|hello");
 }
 
 TEST_F(RequestTest, AReloadFetchesAnew) {
@@ -542,7 +569,8 @@ TEST_F(RequestTest, HardPurgedIsNeverServedAndSoftPurgedIsValidated) {
   EXPECT_EQ(Answer(client), "200 fwd=stale; fwd-status=304; detail=validated|old");
   EXPECT_EQ(Answer(Get("/a")), "200 hit|old");
   purge(/*soft=*/true);
-  EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"), "200 hit; detail=stale_if_error|old");
+  EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"),
+            "200 fwd=stale; fwd-status=503; detail=stale_if_error|old");
   purge(/*soft=*/false);
   EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"),
             "503 fwd=uri-miss; fwd-status=503; detail=uncacheable_status|error");

@@ -56,6 +56,23 @@ class RequestTunnelTest : public RequestTest {
   }
 };
 
+// Nothing has been said before the agreement.
+TEST_F(RequestTunnelTest, AnotherOriginIsAskedWhenOneFails) {
+  ScriptedOrigin second;
+  StartWith("", {origin_.url(), second.url()});
+  FakeExchange& client = AskByUpgrade();
+  EXPECT_TRUE(thread_.Await([&] { return origin_.count() + second.count() == 1; }));
+  ScriptedOrigin& first = origin_.count() == 1 ? origin_ : second;
+  ScriptedOrigin& other = origin_.count() == 1 ? second : origin_;
+  first.Next().Answer("503 X", "", "overloaded");
+  ScriptedOrigin::Asked asked = other.Next();
+  asked.Send(Agreement(asked) + "hello");
+  EXPECT_TRUE(AwaitSwitched(client));
+  EXPECT_TRUE(thread_.Await([&] { return client.body == "hello"; }));
+  asked.Close();
+  EXPECT_TRUE(AwaitTunnels(0));
+}
+
 TEST_F(RequestTunnelTest, AnUpgradeIsPassedOnWithItsKeyAndAnswered) {
   Start();
   FakeExchange& client = AskByUpgrade();

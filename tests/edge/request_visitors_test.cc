@@ -49,6 +49,41 @@ TEST_F(RequestVisitorsTest, WhatIsNotForTheCacheIsAskedForAsItCame) {
   }
 }
 
+TEST_F(RequestVisitorsTest, WhatTurnsOutNotToBeForTheCacheIsAskedForAsItCame) {
+  Start("query = \"ignore\"\n");
+  struct Row {
+    std::string_view status, lines;
+    bool again;
+  };
+  const Row rows[] = {{"200 OK", "Cache-Control: private\n", true},
+                      {"302 Found", "Cache-Control: no-store\nLocation: /\n", true},
+                      {"404 Not Found", "Cache-Control: no-store\n", true},
+                      {"500 X", "", true},
+                      // Of the server and not of the question.
+                      {"503 X", "", false},
+                      {"200 OK", kMinute, false}};
+  for (const Row& row : rows) {
+    const std::string path = "/" + std::to_string(origin_.count());
+    FakeExchange& client = Get(path + "?q=1");
+    ScriptedOrigin::Asked asked = origin_.Next();
+    EXPECT_EQ(asked.first_line(), "GET " + path + " HTTP/1.1");
+    asked.Answer(row.status, row.lines, "of nothing");
+    if (row.again) {
+      asked = origin_.Next();
+      EXPECT_EQ(asked.first_line(), "GET " + path + "?q=1 HTTP/1.1");
+      asked.Answer(row.status, row.lines, "of q=1");
+    }
+    EXPECT_THAT(Answer(client), HasSubstr(row.again ? "|of q=1" : "|of nothing")) << row.status;
+  }
+}
+
+// As long as nothing was left out there is nothing to ask again.
+TEST_F(RequestVisitorsTest, WhatWasAskedForWholeIsAskedForOnce) {
+  Start("query_ignore = [\"utm_*\"]\n");
+  EXPECT_THAT(Fill("/a?q=1", "Cache-Control: private\n", "mine"), HasSubstr("|mine"));
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
 TEST_F(RequestVisitorsTest, AChangeInvalidatesWhatStandsUnderItsKey) {
   Start("query_ignore = [\"utm_*\"]\n");
   Fill("/a?b=1", kMinute, "old");

@@ -28,7 +28,7 @@ class OutageTest(EdgeTest):
         self.origin.stop()
         stale = self.expire(edge, "/page")
         self.assertEqual((200, b"kept"), (stale.status, stale.body), stale)
-        self.assertIn("hit", stale.cache_status)
+        self.assertIn("fwd=stale", stale.cache_status)
         self.assertIn("stale_if_error", stale.cache_status)
         self.assertGreater(edge.metrics().sum("nearside_edge_requests_total", result="stale"), 0)
 
