@@ -12,7 +12,7 @@ std::unique_ptr<BodyEncoder> BodyEncoder::Begin(Node& node, metrics::Cells& cell
   auto body =
       std::unique_ptr<BodyEncoder>(new BodyEncoder(node, cells, loop, order, std::move(taker)));
   if (node.encoders.load() > order.most) return nullptr;
-  auto encoder = ContentEncoder::Make(order.coding, order.body_bytes);
+  auto encoder = http::ContentEncoder::Make(order.coding, order.body_bytes);
   if (!encoder) return nullptr;
   body->work_->encoder = std::move(*encoder);
   return body;

@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
-#include "edge/content_coding.h"
 #include "edge/node.h"
+#include "http/content_coding.h"
 #include "runtime/executor.h"
 #include "runtime/metrics.h"
 #include "runtime/result.h"
@@ -25,7 +25,7 @@ namespace nearside::edge {
 /// requests: a block of text takes milliseconds.
 class BodyEncoder {
  public:
-  using Step = ContentEncoder::Step;
+  using Step = http::ContentEncoder::Step;
   struct Order {
     http::Coding coding = http::Coding::kIdentity;
     std::optional<uint64_t> body_bytes;  ///< Content-Length
@@ -60,7 +60,7 @@ class BodyEncoder {
  private:
   /// What a thread works on: it outlives the encoder if need be.
   struct Work {
-    std::unique_ptr<ContentEncoder> encoder;
+    std::unique_ptr<http::ContentEncoder> encoder;
     std::vector<uint8_t> in, out;
     Step step = Step::kMore;
     Status status;

@@ -1,7 +1,7 @@
 #pragma once
 
 // Which responses this edge encodes, and what becomes of their fields (RFC 9110 §8.4, §8.8.3.3).
-// Pure; the bytes are edge/content_coding's.
+// Pure; the bytes are http/content_coding's.
 
 #include <cstdint>
 #include <optional>

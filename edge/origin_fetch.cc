@@ -460,14 +460,14 @@ void OriginFetch::Negotiate(const Exchanged& exchanged, FillHead* head) {
   if (as_it_is_ && coding.negotiated()) coding = {.reason = CodingReason::kNotAccepted};
   if (order_.may_store && coding.reason == CodingReason::kEncoded) {
     const int most = order_.configuration->settings.cache.encoders;
-    encoder_ =
-        BodyEncoder::Begin(worker_.node(), worker_.cells(), worker_.loop(),
-                           {.coding = coding.coding,
-                            .body_bytes = body_bytes,
-                            .most = most,
-                            .threads = order_.configuration->settings.cache.encoder_threads},
-                           [this](const Status& status, std::span<const uint8_t> encoded,
-                                  ContentEncoder::Step step) { OnEncoded(status, encoded, step); });
+    encoder_ = BodyEncoder::Begin(
+        worker_.node(), worker_.cells(), worker_.loop(),
+        {.coding = coding.coding,
+         .body_bytes = body_bytes,
+         .most = most,
+         .threads = order_.configuration->settings.cache.encoder_threads},
+        [this](const Status& status, std::span<const uint8_t> encoded,
+               http::ContentEncoder::Step step) { OnEncoded(status, encoded, step); });
     if (!encoder_) coding = {.reason = CodingReason::kBusy};
   }
   ApplyCoding(coding, response_.get());
@@ -563,7 +563,7 @@ void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
   come_bytes_ += bytes.size();
-  encoder_ ? EncodeBody(bytes, ContentEncoder::Step::kMore) : AppendBody(bytes);
+  encoder_ ? EncodeBody(bytes, http::ContentEncoder::Step::kMore) : AppendBody(bytes);
   if (!done_) PauseIfAhead();
 }
 
@@ -574,10 +574,10 @@ void OriginFetch::AppendBody(std::span<const uint8_t> bytes) {
 }
 
 /// What comes of it comes to OnEncoded.
-void OriginFetch::EncodeBody(std::span<const uint8_t> bytes, ContentEncoder::Step step) {
+void OriginFetch::EncodeBody(std::span<const uint8_t> bytes, http::ContentEncoder::Step step) {
   encoder_->Encode(bytes, step);
   // One flush for all that has come at once: each costs some bytes.
-  if (step == ContentEncoder::Step::kMore && flushes_ && !flush_posted_ && !done_) {
+  if (step == http::ContentEncoder::Step::kMore && flushes_ && !flush_posted_ && !done_) {
     flush_posted_ = true;
     worker_.loop().Post([self = self_] {
       if (*self != nullptr) (*self)->FlushEncoder();
@@ -587,16 +587,16 @@ void OriginFetch::EncodeBody(std::span<const uint8_t> bytes, ContentEncoder::Ste
 
 void OriginFetch::FlushEncoder() {
   flush_posted_ = false;
-  if (!done_ && !discard_body_ && !ended_) EncodeBody({}, ContentEncoder::Step::kFlush);
+  if (!done_ && !discard_body_ && !ended_) EncodeBody({}, http::ContentEncoder::Step::kFlush);
 }
 
 /// What could not be encoded nobody gets the rest of.
 void OriginFetch::OnEncoded(const Status& status, std::span<const uint8_t> encoded,
-                            ContentEncoder::Step step) {
+                            http::ContentEncoder::Step step) {
   if (done_) return;
   if (!status) return GiveUp(Reason::kOriginBroken, status.error());
   if (!encoded.empty()) AppendBody(encoded);
-  if (step == ContentEncoder::Step::kFinish) return FinishBody();
+  if (step == http::ContentEncoder::Step::kFinish) return FinishBody();
   const bool was_paused = encoder_paused_;
   PauseIfAhead();
   if (was_paused && !encoder_paused_) ResumeBody();
@@ -659,7 +659,7 @@ void OriginFetch::OnEnd(const http::Fields& trailers) {
   ended_ = true;
   if (!discard_body_) {
     trailers_ = trailers;
-    return encoder_ ? EncodeBody({}, ContentEncoder::Step::kFinish) : FinishBody();
+    return encoder_ ? EncodeBody({}, http::ContentEncoder::Step::kFinish) : FinishBody();
   }
   worker_.node().fills.Remove(order_.fill);
   Done();

@@ -117,8 +117,9 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   http::Fields Selecting(const Exchanged& exchanged, const StoredResponse& stored,
                          http::Coding best) const;
   void AppendBody(std::span<const uint8_t> bytes);
-  void EncodeBody(std::span<const uint8_t> bytes, ContentEncoder::Step step);
-  void OnEncoded(const Status& status, std::span<const uint8_t> encoded, ContentEncoder::Step step);
+  void EncodeBody(std::span<const uint8_t> bytes, http::ContentEncoder::Step step);
+  void OnEncoded(const Status& status, std::span<const uint8_t> encoded,
+                 http::ContentEncoder::Step step);
   void FinishBody();
   void FlushEncoder();
   void PauseIfAhead();

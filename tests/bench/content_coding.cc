@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "edge/body_encoder.h"
-#include "edge/content_coding.h"
 #include "edge/node.h"
+#include "http/content_coding.h"
 #include "runtime/executor.h"
 #include "runtime/file.h"
 #include "storage/cache_store.h"
@@ -43,17 +43,17 @@ double ThreadSeconds() {
 /// The encoded size.
 size_t Encode(http::Coding coding, std::string_view body, bool stream) {
   const auto body_bytes = stream ? std::nullopt : std::optional<uint64_t>(body.size());
-  auto encoder = ContentEncoder::Make(coding, body_bytes).value();
+  auto encoder = http::ContentEncoder::Make(coding, body_bytes).value();
   size_t size = 0;
   const auto count = [&size](std::span<const uint8_t> piece) { size += piece.size(); };
-  const auto step = stream ? ContentEncoder::Step::kFlush : ContentEncoder::Step::kMore;
+  const auto step = stream ? http::ContentEncoder::Step::kFlush : http::ContentEncoder::Step::kMore;
   while (!body.empty()) {
     const std::string_view piece = body.substr(0, kPiece);
     const auto* data = reinterpret_cast<const uint8_t*>(piece.data());
     if (!encoder->Encode({data, piece.size()}, step, count)) return 0;
     body.remove_prefix(piece.size());
   }
-  return encoder->Encode({}, ContentEncoder::Step::kFinish, count) ? size : 0;
+  return encoder->Encode({}, http::ContentEncoder::Step::kFinish, count) ? size : 0;
 }
 
 void Measure(const std::string& name, const std::string& body) {
@@ -118,16 +118,16 @@ class Turns final : public Executor {
 /// On the loop, piece by piece: the longest call.
 double LongestOnLoop(http::Coding coding, std::string_view body) {
   Turns turns;
-  auto encoder = ContentEncoder::Make(coding, body.size()).value();
+  auto encoder = http::ContentEncoder::Make(coding, body.size()).value();
   for (; !body.empty(); body.remove_prefix(std::min(kPiece, body.size()))) {
     const auto* data = reinterpret_cast<const uint8_t*>(body.data());
     turns.Time([&] {
-      (void)encoder->Encode({data, std::min(kPiece, body.size())}, ContentEncoder::Step::kMore,
-                            [](std::span<const uint8_t>) {});
+      (void)encoder->Encode({data, std::min(kPiece, body.size())},
+                            http::ContentEncoder::Step::kMore, [](std::span<const uint8_t>) {});
     });
   }
   turns.Time([&] {
-    (void)encoder->Encode({}, ContentEncoder::Step::kFinish, [](std::span<const uint8_t>) {});
+    (void)encoder->Encode({}, http::ContentEncoder::Step::kFinish, [](std::span<const uint8_t>) {});
   });
   return turns.longest();
 }

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "tests/edge/decoded.h"
 #include "tests/edge/fake_store.h"
 #include "tests/edge/patterns.h"
+#include "tests/http/decoded.h"
 #include "tests/net/loop_thread.h"
 
 namespace nearside::edge {
@@ -84,7 +84,7 @@ TEST_F(BodyEncoderTest, WhatGoesInByPiecesComesOutInOrder) {
     Encode("", Step::kFinish);
     ASSERT_TRUE(AwaitEnd());
     bool whole = false;
-    EXPECT_TRUE(Decoded(coding, encoded_, &whole) == text_) << http::CodingName(coding);
+    EXPECT_TRUE(http::Decoded(coding, encoded_, &whole) == text_) << http::CodingName(coding);
     EXPECT_TRUE(whole);
     const auto index = static_cast<size_t>(coding);
     EXPECT_EQ(node_->registry.Sum(node_->metrics.encoder_in_bytes[index]), text_.size());
@@ -100,7 +100,7 @@ TEST_F(BodyEncoderTest, WhatIsShortIsEncodedWhereItComes) {
   thread_.Call([&] {
     encoder_->Encode(AsBytes(text), Step::kMore);
     encoder_->Encode({}, Step::kFinish);
-    EXPECT_EQ(Decoded(http::Coding::kBr, encoded_), text) << "at once";
+    EXPECT_EQ(http::Decoded(http::Coding::kBr, encoded_), text) << "at once";
   });
   Begin(http::Coding::kBr, text.size() + 1);
   encoded_.clear();
@@ -111,7 +111,7 @@ TEST_F(BodyEncoderTest, WhatIsShortIsEncodedWhereItComes) {
   EXPECT_EQ(node_->encoder_threads.waiting(), 1u);
   busy->set_value();
   ASSERT_TRUE(thread_.Await([&] { return encoded_ != ""; }));
-  EXPECT_EQ(Decoded(http::Coding::kBr, encoded_), text + "x");
+  EXPECT_EQ(http::Decoded(http::Coding::kBr, encoded_), text + "x");
 }
 
 TEST_F(BodyEncoderTest, WhoBringsTooMuchIsToldToPause) {
@@ -130,7 +130,7 @@ TEST_F(BodyEncoderTest, WhoBringsTooMuchIsToldToPause) {
   ASSERT_TRUE(thread_.Await([&] { return !encoder_->is_behind(); }));
   Encode("", Step::kFinish);
   ASSERT_TRUE(AwaitEnd());
-  EXPECT_TRUE(Decoded(http::Coding::kBr, encoded_) == brought);
+  EXPECT_TRUE(http::Decoded(http::Coding::kBr, encoded_) == brought);
   EXPECT_LE(steps_.size(), 4u) << "what waited went as one piece";
 }
 
@@ -140,10 +140,11 @@ TEST_F(BodyEncoderTest, WhatIsFlushedCanBeReadBeforeTheEnd) {
     encoder_->Encode(AsBytes(std::string_view("first ")), Step::kMore);
     encoder_->Encode({}, Step::kFlush);
   });
-  EXPECT_TRUE(thread_.Await([&] { return Decoded(http::Coding::kGzip, encoded_) == "first "; }));
+  EXPECT_TRUE(
+      thread_.Await([&] { return http::Decoded(http::Coding::kGzip, encoded_) == "first "; }));
   Encode("second", Step::kFinish);
   ASSERT_TRUE(AwaitEnd());
-  EXPECT_EQ(Decoded(http::Coding::kGzip, encoded_), "first second");
+  EXPECT_EQ(http::Decoded(http::Coding::kGzip, encoded_), "first second");
 }
 
 TEST_F(BodyEncoderTest, WhoLeavesIsToldNothingMore) {
@@ -158,7 +159,7 @@ TEST_F(BodyEncoderTest, WhoLeavesIsToldNothingMore) {
   Encode("x", Step::kFinish);
   ASSERT_TRUE(AwaitEnd());
   EXPECT_EQ(steps_.size(), 1u);
-  EXPECT_EQ(Decoded(http::Coding::kBr, encoded_), "x");
+  EXPECT_EQ(http::Decoded(http::Coding::kBr, encoded_), "x");
 }
 
 // Many come and go in the middle of their work: nothing is called that is gone.

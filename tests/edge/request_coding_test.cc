@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "edge/body_encoder.h"
-#include "tests/edge/decoded.h"
 #include "tests/edge/request_fixture.h"
+#include "tests/http/decoded.h"
 
 namespace nearside::edge {
 namespace {
@@ -40,7 +40,7 @@ class RequestCodingTest : public RequestTest {
     bool whole = true;
     std::optional<std::string> body = exchange.body;
     for (const auto known : {http::Coding::kGzip, http::Coding::kZstd, http::Coding::kBr}) {
-      if (coding == http::CodingName(known)) body = Decoded(known, exchange.body, &whole);
+      if (coding == http::CodingName(known)) body = http::Decoded(known, exchange.body, &whole);
     }
     if (!body) return text + " broken";
     if (!whole) text += " cut off";
@@ -414,7 +414,7 @@ TEST_F(RequestCodingTest, AStreamIsReadableAsFarAsItHasCome) {
       "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Type: text/plain\r\n"
       "Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
   const auto readable = [&] {
-    return Decoded(http::Coding::kGzip, client.body).value_or("(broken)");
+    return http::Decoded(http::Coding::kGzip, client.body).value_or("(broken)");
   };
   EXPECT_TRUE(thread_.Await([&] { return readable() == "first"; })) << readable();
   asked.Send("7\r\n second\r\n");

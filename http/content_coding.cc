@@ -1,4 +1,4 @@
-#include "edge/content_coding.h"
+#include "http/content_coding.h"
 
 #include <brotli/encode.h>
 #include <zlib.h>
@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-namespace nearside::edge {
+namespace nearside::http {
 namespace {
 
 // Where the next level costs more time than it saves bytes (docs/decisions/compression.md).
@@ -142,19 +142,19 @@ Result<std::unique_ptr<ContentEncoder>> Opened(Arguments... arguments) {
 
 }  // namespace
 
-Result<std::unique_ptr<ContentEncoder>> ContentEncoder::Make(http::Coding coding,
+Result<std::unique_ptr<ContentEncoder>> ContentEncoder::Make(Coding coding,
                                                              std::optional<uint64_t> body_bytes) {
   switch (coding) {
-    case http::Coding::kGzip:
+    case Coding::kGzip:
       return Opened<GzipEncoder>();
-    case http::Coding::kZstd:
+    case Coding::kZstd:
       return Opened<ZstdEncoder>(body_bytes);
-    case http::Coding::kBr:
+    case Coding::kBr:
       return Opened<BrEncoder>(body_bytes);
-    case http::Coding::kIdentity:
+    case Coding::kIdentity:
       break;
   }
   return Fail(Fault::kSelf, "no_encoder", "the identity is no coding");
 }
 
-}  // namespace nearside::edge
+}  // namespace nearside::http

@@ -12,7 +12,7 @@
 #include "http/accept_encoding.h"
 #include "runtime/result.h"
 
-namespace nearside::edge {
+namespace nearside::http {
 
 /// One body. A value of its own thread; holds at most a few megabytes
 /// (docs/decisions/compression.md has figures), whatever the body's size.
@@ -28,7 +28,7 @@ class ContentEncoder {
 
   /// `coding` is not the identity. `body_bytes`, if known, must be what will come. Error: kSelf
   /// no_encoder when there is no memory for one.
-  static Result<std::unique_ptr<ContentEncoder>> Make(http::Coding coding,
+  static Result<std::unique_ptr<ContentEncoder>> Make(Coding coding,
                                                       std::optional<uint64_t> body_bytes);
   virtual ~ContentEncoder() = default;
 
@@ -48,4 +48,4 @@ class ContentEncoder {
   std::array<uint8_t, 16 << 10> output_;
 };
 
-}  // namespace nearside::edge
+}  // namespace nearside::http

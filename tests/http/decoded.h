@@ -6,11 +6,10 @@
 
 #include "http/accept_encoding.h"
 
-namespace nearside::edge {
+namespace nearside::http {
 
 /// What a client reads of a body that has come so far in a coding. nullopt: it breaks the coding's
 /// grammar. `whole`, if not null, tells whether it has ended, with nothing behind it.
-std::optional<std::string> Decoded(http::Coding coding, std::string_view bytes,
-                                   bool* whole = nullptr);
+std::optional<std::string> Decoded(Coding coding, std::string_view bytes, bool* whole = nullptr);
 
-}  // namespace nearside::edge
+}  // namespace nearside::http

@@ -9,14 +9,14 @@
 #include <string>
 #include <string_view>
 
-#include "edge/content_coding.h"
-#include "tests/edge/decoded.h"
+#include "http/content_coding.h"
+#include "tests/http/decoded.h"
 
 namespace {
 
-using nearside::edge::ContentEncoder;
-using nearside::edge::Decoded;
 using nearside::http::Coding;
+using nearside::http::ContentEncoder;
+using nearside::http::Decoded;
 
 /// Two bytes for each step: what it is and how much it takes; the rest is the body.
 void RoundTrip(Coding coding, bool told, std::string_view steps, std::string_view body) {

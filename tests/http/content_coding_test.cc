@@ -1,19 +1,19 @@
-#include "edge/content_coding.h"
+#include "http/content_coding.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 #include <vector>
 
-#include "tests/edge/decoded.h"
-#include "tests/edge/patterns.h"
+#include "runtime/text_bytes.h"
+#include "tests/http/decoded.h"
 
-namespace nearside::edge {
+namespace nearside::http {
 namespace {
 
 using Step = ContentEncoder::Step;
 
-constexpr http::Coding kCodings[] = {http::Coding::kGzip, http::Coding::kZstd, http::Coding::kBr};
+constexpr Coding kCodings[] = {Coding::kGzip, Coding::kZstd, Coding::kBr};
 
 /// Text that shrinks to about a third.
 std::string Text(size_t size) {
@@ -26,12 +26,12 @@ std::string Text(size_t size) {
 
 /// An encoder and what has come out of it.
 struct Encoded {
-  explicit Encoded(http::Coding of, std::optional<uint64_t> body_bytes = std::nullopt)
+  explicit Encoded(Coding of, std::optional<uint64_t> body_bytes = std::nullopt)
       : coding(of), encoder(ContentEncoder::Make(of, body_bytes).value()) {}
   void Take(std::string_view text, Step step = Step::kMore) {
     const Status taken = encoder->Encode(AsBytes(text), step, [this](auto piece) {
       EXPECT_FALSE(piece.empty());
-      bytes += TextOf(piece);
+      bytes += AsText(piece);
       ++pieces;
     });
     EXPECT_TRUE(taken) << taken.error().message;
@@ -42,21 +42,21 @@ struct Encoded {
     return Decoded(coding, bytes, &whole) && whole;
   }
 
-  http::Coding coding;
+  Coding coding;
   std::unique_ptr<ContentEncoder> encoder;
   std::string bytes;
   int pieces = 0;
 };
 
 TEST(ContentCodingTest, WhatGoesInComesOut) {
-  for (const http::Coding coding : kCodings) {
+  for (const Coding coding : kCodings) {
     for (const size_t size : {0, 1, 100, 65'519, 65'520, 3'000'000}) {
       const std::string text = Text(size);
       for (const bool told : {false, true}) {
         Encoded encoded(coding, told ? std::optional<uint64_t>(size) : std::nullopt);
         encoded.Take(text, Step::kFinish);
-        EXPECT_TRUE(encoded.Read() == text) << http::CodingName(coding) << " " << size;
-        EXPECT_TRUE(encoded.IsWhole()) << http::CodingName(coding) << " " << size;
+        EXPECT_TRUE(encoded.Read() == text) << CodingName(coding) << " " << size;
+        EXPECT_TRUE(encoded.IsWhole()) << CodingName(coding) << " " << size;
         if (size > 10'000) {
           EXPECT_LT(encoded.bytes.size(), size / 2);
         }
@@ -66,14 +66,14 @@ TEST(ContentCodingTest, WhatGoesInComesOut) {
 }
 
 TEST(ContentCodingTest, NoiseGrowsByLittle) {
-  for (const http::Coding coding : kCodings) {
+  for (const Coding coding : kCodings) {
     std::mt19937 random(3);
     std::string noise(500'000, '\0');
     for (char& c : noise) c = static_cast<char>(random());
     Encoded encoded(coding);
     encoded.Take(noise, Step::kFinish);
-    EXPECT_TRUE(encoded.Read() == noise) << http::CodingName(coding);
-    EXPECT_LT(encoded.bytes.size(), noise.size() + 1000) << http::CodingName(coding);
+    EXPECT_TRUE(encoded.Read() == noise) << CodingName(coding);
+    EXPECT_LT(encoded.bytes.size(), noise.size() + 1000) << CodingName(coding);
   }
 }
 
@@ -81,7 +81,7 @@ TEST(ContentCodingTest, PiecesOfAnySizeAndFlushesAnywhereMakeOneBody) {
   const unsigned seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
-  for (const http::Coding coding : kCodings) {
+  for (const Coding coding : kCodings) {
     for (int round = 0; round < 20; ++round) {
       const std::string text = Text(random() % 300'000);
       Encoded encoded(coding);
@@ -92,53 +92,53 @@ TEST(ContentCodingTest, PiecesOfAnySizeAndFlushesAnywhereMakeOneBody) {
         left.remove_prefix(size);
       }
       encoded.Take("", Step::kFinish);
-      EXPECT_TRUE(encoded.Read() == text) << http::CodingName(coding);
-      EXPECT_TRUE(encoded.IsWhole()) << http::CodingName(coding);
+      EXPECT_TRUE(encoded.Read() == text) << CodingName(coding);
+      EXPECT_TRUE(encoded.IsWhole()) << CodingName(coding);
     }
   }
 }
 
 TEST(ContentCodingTest, AFlushLetsAllBeRead) {
-  for (const http::Coding coding : kCodings) {
+  for (const Coding coding : kCodings) {
     Encoded encoded(coding);
     encoded.Take("first ");
     encoded.Take("second", Step::kFlush);
-    EXPECT_EQ(encoded.Read(), "first second") << http::CodingName(coding);
+    EXPECT_EQ(encoded.Read(), "first second") << CodingName(coding);
     EXPECT_FALSE(encoded.IsWhole());
     encoded.Take(" third");
     encoded.Take("", Step::kFlush);
-    EXPECT_EQ(encoded.Read(), "first second third") << http::CodingName(coding);
+    EXPECT_EQ(encoded.Read(), "first second third") << CodingName(coding);
     // With nothing new it costs nothing, or next to it.
     const size_t size = encoded.bytes.size();
     for (int i = 0; i < 10; ++i) encoded.Take("", Step::kFlush);
-    EXPECT_LE(encoded.bytes.size(), size + 100) << http::CodingName(coding);
+    EXPECT_LE(encoded.bytes.size(), size + 100) << CodingName(coding);
     encoded.Take("", Step::kFinish);
-    EXPECT_EQ(encoded.Read(), "first second third") << http::CodingName(coding);
+    EXPECT_EQ(encoded.Read(), "first second third") << CodingName(coding);
     EXPECT_TRUE(encoded.IsWhole());
   }
 }
 
 // A body of gigabytes must not gather inside.
 TEST(ContentCodingTest, ResultsComeOutBeforeTheEnd) {
-  for (const http::Coding coding : kCodings) {
+  for (const Coding coding : kCodings) {
     Encoded encoded(coding);
     const std::string text = Text(1 << 20);
     for (int i = 0; i < 8; ++i) encoded.Take(text);
-    EXPECT_GT(encoded.bytes.size(), 0u) << http::CodingName(coding);
+    EXPECT_GT(encoded.bytes.size(), 0u) << CodingName(coding);
     const size_t read = encoded.Read().size();
-    EXPECT_GT(read, 6u << 20) << http::CodingName(coding) << ": the rest is inside";
+    EXPECT_GT(read, 6u << 20) << CodingName(coding) << ": the rest is inside";
     encoded.Take("", Step::kFinish);
     EXPECT_EQ(encoded.Read().size(), 8u << 20);
   }
 }
 
 TEST(ContentCodingTest, ABodyOfAnotherLengthThanAnnouncedFailsOrIsRight) {
-  for (const http::Coding coding : kCodings) {
+  for (const Coding coding : kCodings) {
     for (const std::string_view text : {"short", "longer than announced"}) {
       auto encoder = ContentEncoder::Make(coding, 10).value();
       std::string bytes;
       const Status taken = encoder->Encode(AsBytes(text), Step::kFinish,
-                                           [&](auto piece) { bytes += TextOf(piece); });
+                                           [&](auto piece) { bytes += AsText(piece); });
       if (taken) {
         EXPECT_EQ(Decoded(coding, bytes), text);
       } else {
@@ -150,20 +150,20 @@ TEST(ContentCodingTest, ABodyOfAnotherLengthThanAnnouncedFailsOrIsRight) {
 }
 
 TEST(ContentCodingTest, TheIdentityIsNoCoding) {
-  const auto encoder = ContentEncoder::Make(http::Coding::kIdentity, std::nullopt);
+  const auto encoder = ContentEncoder::Make(Coding::kIdentity, std::nullopt);
   ASSERT_FALSE(encoder);
   EXPECT_EQ(encoder.error().reason, "no_encoder");
 }
 
 TEST(ContentCodingTest, OneTextIsEncodedToTheSameBytes) {
   const std::string text = Text(100'000);
-  for (const http::Coding coding : kCodings) {
+  for (const Coding coding : kCodings) {
     Encoded one(coding), other(coding);
     one.Take(text, Step::kFinish);
     other.Take(text, Step::kFinish);
-    EXPECT_TRUE(one.bytes == other.bytes) << http::CodingName(coding);
+    EXPECT_TRUE(one.bytes == other.bytes) << CodingName(coding);
   }
 }
 
 }  // namespace
-}  // namespace nearside::edge
+}  // namespace nearside::http

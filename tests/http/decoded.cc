@@ -1,4 +1,4 @@
-#include "tests/edge/decoded.h"
+#include "tests/http/decoded.h"
 
 #include <brotli/decode.h>
 #include <zlib.h>
@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace nearside::edge {
+namespace nearside::http {
 namespace {
 
 using Output = std::array<uint8_t, 64 << 10>;
@@ -85,21 +85,21 @@ std::optional<std::string> Unzstded(std::string_view bytes, bool* whole) {
 
 }  // namespace
 
-std::optional<std::string> Decoded(http::Coding coding, std::string_view bytes, bool* whole) {
+std::optional<std::string> Decoded(Coding coding, std::string_view bytes, bool* whole) {
   bool ended = true;
   if (whole == nullptr) whole = &ended;
   switch (coding) {
-    case http::Coding::kGzip:
+    case Coding::kGzip:
       return Gunzipped(bytes, whole);
-    case http::Coding::kZstd:
+    case Coding::kZstd:
       return Unzstded(bytes, whole);
-    case http::Coding::kBr:
+    case Coding::kBr:
       return Unbrotlied(bytes, whole);
-    case http::Coding::kIdentity:
+    case Coding::kIdentity:
       break;
   }
   *whole = true;
   return std::string(bytes);
 }
 
-}  // namespace nearside::edge
+}  // namespace nearside::http
