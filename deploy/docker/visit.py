@@ -76,8 +76,8 @@ def visit(url: str, direct: str, screenshot: str) -> dict:
             seen["problems"] = [entry["message"] for entry in browser.get_log("browser")
                                 if entry["level"] in ("SEVERE", "WARNING")]
             seen["responses"] = responses(browser)
-            if screenshot:
-                browser.save_screenshot(screenshot)
+            if screenshot and not browser.save_screenshot(screenshot):
+                sys.exit(f"visit: {screenshot} cannot be written")
             return seen
         finally:
             browser.quit()
