@@ -594,7 +594,7 @@ def alarm_raised(row: Row) -> None:
     report = hammer.report()
     row.count(report)
     require_none_failed(report)
-    row.saw = (f"the twin; the alarm raised (seconds) and taken back; {len(rules)} rules run, {len(queries)} queries of "
+    row.saw = (f"the twin; the alarm raised (seconds) and taken back; {len(rules)} rules, {len(queries)} queries of "
                "the dashboard are answered")
 
 
