@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes longer than CI has: run by hand, for some hours; figures go to docs/ with their date.
 #
-#   tests/long.sh [tidy] [policy] [storage] [churn] [objects] [system] [fuzz]      all by default
+#   tests/long.sh [tidy] [policy] [storage] [churn] [objects] [system] [fuzz] [operate] [images]    all by default
 #
 #   tidy     clang-tidy over every source
 #   policy   three million random histories through the caching policy and its model
@@ -10,6 +10,8 @@
 #   objects  ten million small objects: RAM by the object, start, purges (16 GB of disk)
 #   system   the system tests with hundreds of kills, gigabyte uploads, thousands of bent requests, three times
 #   fuzz     30 minutes of fuzzing (NEARSIDE_FUZZ_SECONDS)
+#   operate  every command of docs/operate.md, on five servers with systemd (Docker)
+#   images   the demo's images as users build them, from the source, and every drill (Docker)
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -72,8 +74,23 @@ long_fuzz() {
   done
 }
 
+# Where Docker cannot run, their line says so, and that is no failure.
+long_operate() {
+  local code=0
+  build_release || return 1
+  tests/operate.sh || code=$?
+  ((code == 0 || code == 77))
+}
+
+long_images() {
+  local code=0 drills
+  mapfile -t drills < <(deploy/docker/drills.py --list | awk '{ print $1 }')
+  tests/images.sh --source "${drills[@]}" || code=$?
+  ((code == 0 || code == 77))
+}
+
 parts=("$@")
-((${#parts[@]} > 0)) || parts=(tidy policy storage churn objects system fuzz)
+((${#parts[@]} > 0)) || parts=(tidy policy storage churn objects system fuzz operate images)
 for part in "${parts[@]}"; do
   case $part in
     tidy) say tidy && { tests/tidy/run-clang-tidy.sh || failed=1; } ;;
@@ -83,8 +100,10 @@ for part in "${parts[@]}"; do
     objects) say objects && { long_objects || failed=1; } ;;
     system) say system && { long_system || failed=1; } ;;
     fuzz) say fuzz && { long_fuzz || failed=1; } ;;
+    operate) say operate && { long_operate || failed=1; } ;;
+    images) say images && { long_images || failed=1; } ;;
     *)
-      sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 2
       ;;
   esac

@@ -47,6 +47,15 @@ ROWS = {
         ("Requests under way at origins", "none", [("nearside_edge_site_origin_in_flight", "{{instance}} {{origin}}")]),
         ("Connections to edges", "none", [("sum(nearside_edge_connections) by (instance)", "{{instance}}")]),
     ],
+    "Machines": [  # node exporter
+        ("CPU in use", "percentunit",
+         [("1 - avg(rate(node_cpu_seconds_total{mode=\"idle\"}[1m])) by (instance)", "{{instance}}")]),
+        ("Memory available", "bytes", [("node_memory_MemAvailable_bytes", "{{instance}}")]),
+        ("Network, bytes a second out", "Bps",
+         [("sum(rate(node_network_transmit_bytes_total{device!=\"lo\"}[1m])) by (instance)", "{{instance}}")]),
+        ("Time that disks are busy", "percentunit",
+         [("sum(rate(node_disk_io_time_seconds_total[1m])) by (instance)", "{{instance}}")]),
+    ],
 }
 WIDTH, HEIGHT, ACROSS = 6, 7, 4
 

@@ -45,9 +45,6 @@ find_compose() {
 up() {
   step "building the images (the first time takes a while: it compiles)"
   "${compose[@]}" --profile drill build
-  mkdir -p "$here/output"
-  # The visitors' user writes screenshots there.
-  chmod 0777 "$here/output" || fail "$here/output belongs to somebody else: remove it, or run this as that user"
   step "starting"
   local began=$SECONDS
   "${compose[@]}" up -d
@@ -94,6 +91,9 @@ END
 
 visit() {
   local region twin through direct rows=() failed=0 number=1 url=https://www.demo.test/
+  mkdir -p "$here/output"
+  # The visitors' user writes screenshots there.
+  chmod 0777 "$here/output" || fail "$here/output belongs to somebody else: remove it, or run this as that user"
   step "a browser in each region (fresh profile, cold at the visitor; medians of three)"
   for region in "${regions[@]}"; do
     # Both edges of the region have the page before it is measured: answers name them in turn.

@@ -16,12 +16,15 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
+import urllib.parse
 from collections.abc import Callable
 
 HERE = pathlib.Path(__file__).resolve().parent
+DASHBOARDS = HERE.parent / "dashboards"
 REGIONS = ("frankfurt", "virginia", "tokyo")
 EDGES = [f"edge-{region}-{twin}" for region in REGIONS for twin in (1, 2)]
 ORIGINS = ("origin-1", "origin-2")
@@ -396,6 +399,14 @@ def put_page(text: str) -> str:
     return page_of(text)
 
 
+def publish_page(text: str) -> str:
+    """A release with one page, and its content; every edge has proved it when this returns."""
+    inside("edge-frankfurt-2", "sh", "-c", "rm -rf /tmp/site && mkdir /tmp/site && cat >/tmp/site/version.html",
+           text=page_of(text))
+    nearside("publish", "/tmp/site", "--site=demo", "--wait=30s")
+    return page_of(text)
+
+
 def all_confirm() -> bool:
     """Whether every edge has applied all that was changed before: events are applied in their order."""
     purge = nearside("purge", f"/nothing-{time.time_ns()}", "--site=demo", "--wait=2s", check=False)
@@ -439,18 +450,12 @@ def publish_under_load(row: Row) -> None:
     """Publish and roll back while every region asks: each response is wholly of one release, in their order."""
     site = active_release()
 
-    def publish(text: str) -> str:
-        inside("edge-frankfurt-2", "sh", "-c", "rm -rf /tmp/site && mkdir /tmp/site && cat >/tmp/site/version.html",
-               text=page_of(text))
-        nearside("publish", "/tmp/site", "--site=demo", "--wait=30s")
-        return page_of(text)
-
     try:
-        pages = [publish("release 0")]
+        pages = [publish_page("release 0")]
         hammers = hammers_everywhere("--path", "/version.html")
         began = time.monotonic()
         for number in range(1, 11):
-            pages.append(publish(f"release {number}"))
+            pages.append(publish_page(f"release {number}"))
             if number % 3 == 0:
                 nearside("rollback", "--site=demo", "--wait=30s")
                 pages.append(pages[-2])
@@ -546,6 +551,89 @@ def request_traced(row: Row) -> None:
     row.saw = f"one id in the lines of {' and '.join(sorted(kinds.values()))}"
 
 
+def prometheus(path: str) -> dict | list:
+    """What its API answers, whose `data` is that."""
+    done = inside("visitor-frankfurt", "curl", "-s", f"http://10.77.1.90:9090/api/v1/{path}")
+    answer = json.loads(done.stdout)
+    require(answer["status"] == "success", f"{urllib.parse.unquote(path)}: {answer.get('error')}")
+    return answer["data"]
+
+
+def query(expression: str) -> list:
+    return prometheus(f"query?query={urllib.parse.quote(expression)}")["result"]
+
+
+def alert_rules() -> list[dict]:
+    return [rule for group in prometheus("rules")["groups"] for rule in group["rules"]]
+
+
+def dashboard_queries() -> list[str]:
+    """Of all panels."""
+    dashboard = json.loads((DASHBOARDS / "nearside.json").read_text())
+    return [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+
+
+def alarm_raised(row: Row) -> None:
+    """Prometheus sees every daemon and the host, runs the rules and the dashboard, and raises an alarm for an edge."""
+    wait_until(lambda: len(query("up == 1")) == len(EDGES) + len(ORIGINS) + len(NAME_SERVERS) + 1,
+               "Prometheus reaches every daemon and the host")
+    rules = alert_rules()
+    written = set(re.findall(r"- alert: (\w+)", (DASHBOARDS / "alerts.yml").read_text()))
+    require({rule["name"] for rule in rules} == written, f"rules are {[rule['name'] for rule in rules]}")
+    wait_until(lambda: all(rule["health"] == "ok" for rule in alert_rules()), "every rule was run")
+    queries = dashboard_queries()
+    wait_until(lambda: all(query(expression) for expression in queries), "every query of the dashboard has an answer")
+    hammer = Hammer("virginia")
+    began = time.monotonic()
+    kill("edge-virginia-1")
+    firing = 'ALERTS{alertname="NearsideDaemonDown",alertstate="firing",instance="10.77.2.11:7080"}'
+    row.seconds = wait_until(lambda: bool(query(firing)), "the alarm is raised", 120)
+    start("edge-virginia-1")
+    wait_until(lambda: not query(firing), "the alarm ends", 120)
+    require(time.monotonic() - began > 30, "the rule waits for half a minute")
+    report = hammer.report()
+    row.count(report)
+    require_none_failed(report)
+    row.saw = (f"the twin; the alarm raised (seconds) and taken back; {len(rules)} rules, {len(queries)} queries of "
+               "the dashboard are answered")
+
+
+def state_lost(row: Row) -> None:
+    """The origins lose all their state after a publish, and get that of a backup: edges learn that it is another."""
+    site = active_release()
+    backup = "/var/lib/nearside/backup"
+
+    try:
+        pages = [publish_page("in the backup")]
+        inside("origin-1", "nearside-origin", "backup", "--config", "/shared/origin-1.toml", "--to", backup)
+        hammers = hammers_everywhere("--path", "/version.html")
+        pages.append(publish_page("after the backup"))
+        began = time.monotonic()
+        kill(*ORIGINS)
+        # In a container of their volume, as nobody is in theirs.
+        restore = ("rm -rf /var/lib/nearside/origin && "
+                   f"exec nearside-origin restore --config /shared/origin-1.toml --from {backup} --replace")
+        run("docker", "run", "--rm", "--network", "none", "--volumes-from", container("origin-1"), "nearside",
+            "sh", "-c", restore)
+        start(*ORIGINS)
+        wait_healthy(*ORIGINS)
+        pages.append(pages[0])
+        wait_until(all_confirm, "every edge confirms")
+        row.seconds = time.monotonic() - began
+        for region in REGIONS:
+            require(set(get_at_edges(region, "/version.html")) == {pages[0]}, f"{region} serves what was in the backup")
+        reports = [hammer.report() for hammer in hammers]
+        row.count(*reports)
+        require_none_failed(*reports)
+        for report in reports:
+            require_in_order(report, pages)
+        row.saw = "nothing; after the receipt what was in the backup alone"
+    finally:
+        wait_healthy(*ORIGINS)
+        inside("origin-1", "rm", "-rf", backup)
+        nearside("rollback", site, "--site=demo", "--wait=30s")
+
+
 def rolling_upgrade(row: Row) -> None:
     """Every daemon is started again, one after the other, edges drained before."""
     everybody = [option for address in NAME_SERVER_ADMINS for option in ("--geodns", address)]
@@ -575,7 +663,8 @@ def rolling_upgrade(row: Row) -> None:
 
 DRILLS = {drill.__name__.replace("_", "-"): drill for drill in (
     edge_killed, region_killed, all_edges_killed, origin_replica_killed, origins_killed, name_server_killed,
-    region_cut_off, publish_under_load, certificate_renewed, clock_off, request_traced, rolling_upgrade)}
+    region_cut_off, publish_under_load, certificate_renewed, clock_off, request_traced, alarm_raised, state_lost,
+    rolling_upgrade)}
 
 
 # --- the table ------------------------------------------------------------------------------------------------------

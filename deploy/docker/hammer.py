@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A visitor who never stops asking: requests over connections of their own, one after the other.
 
-    hammer.py --seconds N [--until FILE] [--path /] [--fresh] [--every MS]
+    hammer.py --seconds N [--until FILE] [--host www.demo.test] [--ca FILE] [--path /] [--fresh] [--every MS]
 
 Each request resolves the name anew and, when an address does not answer within a second, goes to the next one of the
 answer. What no address answers, or what is no 200, has failed. Says "asking" after the first, and one JSON object at
@@ -18,20 +18,19 @@ import ssl
 import sys
 import time
 
-HOST = "www.demo.test"
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
 
 
-def addresses() -> list[str]:
-    found = socket.getaddrinfo(HOST, 443, socket.AF_INET, socket.SOCK_STREAM)
+def addresses(host: str) -> list[str]:
+    found = socket.getaddrinfo(host, 443, socket.AF_INET, socket.SOCK_STREAM)
     return list(dict.fromkeys(each[4][0] for each in found))
 
 
-def exchange(address: str, path: str, context: ssl.SSLContext) -> tuple[int, dict, bytes]:
-    request = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: hammer\r\nConnection: close\r\n\r\n"
+def exchange(address: str, host: str, path: str, context: ssl.SSLContext) -> tuple[int, dict, bytes]:
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hammer\r\nConnection: close\r\n\r\n"
     with socket.create_connection((address, 443), timeout=CONNECT_SECONDS) as plain:
-        with context.wrap_socket(plain, server_hostname=HOST) as connection:
+        with context.wrap_socket(plain, server_hostname=host) as connection:
             connection.settimeout(ANSWER_SECONDS)
             connection.sendall(request.encode())
             answer = b""
@@ -86,17 +85,17 @@ class Tally:
             self.order.append([server, digest, round(time.monotonic() - self.began, 3)])
 
 
-def ask(tally: Tally, path: str, context: ssl.SSLContext) -> None:
+def ask(tally: Tally, host: str, path: str, context: ssl.SSLContext) -> None:
     began = time.monotonic()
     tally.sent += 1
     why = "no address"
     try:
-        candidates = addresses()
+        candidates = addresses(host)
     except OSError as error:
         return tally.fail(f"DNS: {error}")
     for number, address in enumerate(candidates):
         try:
-            status, fields, body = exchange(address, path, context)
+            status, fields, body = exchange(address, host, path, context)
         except (OSError, ValueError, IndexError) as error:
             why = f"{type(error).__name__}: {error}"
             tally.retried += number + 1 < len(candidates)
@@ -112,16 +111,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--until", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--host", default="www.demo.test")
+    parser.add_argument("--ca", default="/shared/ca.pem", metavar="FILE", help="the authorities to trust")
     parser.add_argument("--path", default="/")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--every", type=float, default=50.0, metavar="MS")
     options = parser.parse_args()
-    context = ssl.create_default_context(cafile="/shared/ca.pem")
+    context = ssl.create_default_context(cafile=options.ca)
     tally = Tally()
     while time.monotonic() - tally.began < options.seconds and not (options.until and options.until.exists()):
         next_at = time.monotonic() + options.every / 1000
         path = f"{options.path}?fresh={time.time_ns()}" if options.fresh else options.path
-        ask(tally, path, context)
+        ask(tally, options.host, path, context)
         if tally.sent == 1:
             print("asking", flush=True)
         time.sleep(max(0.0, next_at - time.monotonic()))

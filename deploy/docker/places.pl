@@ -1,5 +1,6 @@
 #!/usr/bin/perl
-# Writes the demo's table of places: its three networks lie in Frankfurt, Virginia and Tokyo. MaxMind's schema.
+# Writes a table of places in MaxMind's schema: places.pl FILE [NETWORK CITY]...
+# Without networks those of the demo: its three regions are Frankfurt, Virginia and Tokyo.
 use strict;
 use warnings;
 use MaxMind::DB::Writer::Tree;
@@ -18,13 +19,18 @@ my $tree = MaxMind::DB::Writer::Tree->new(
     remove_reserved_networks => 0,
     map_key_type_callback    => sub { $types{ $_[0] } },
 );
-my @places = (
-    [ '10.77.1.0/24', 'EU', 'DE', 'Frankfurt', 50.11, 8.68 ],
-    [ '10.77.2.0/24', 'NA', 'US', 'Ashburn',   39.04, -77.49 ],
-    [ '10.77.3.0/24', 'AS', 'JP', 'Tokyo',     35.68, 139.69 ],
+my %cities = (
+    Frankfurt => [ 'EU', 'DE', 50.11, 8.68 ],
+    Ashburn   => [ 'NA', 'US', 39.04, -77.49 ],
+    Tokyo     => [ 'AS', 'JP', 35.68, 139.69 ],
+    Sydney    => [ 'OC', 'AU', -33.87, 151.21 ],
 );
-for my $place (@places) {
-    my ( $network, $continent, $country, $city, $latitude, $longitude ) = @$place;
+my ( $path, @places ) = @ARGV;
+die "usage: places.pl FILE [NETWORK CITY]...\n" unless defined $path && @places % 2 == 0;
+@places = qw(10.77.1.0/24 Frankfurt 10.77.2.0/24 Ashburn 10.77.3.0/24 Tokyo) unless @places;
+while ( my ( $network, $city ) = splice @places, 0, 2 ) {
+    my $place = $cities{$city} or die "no such city: $city; there are ", join( ', ', sort keys %cities ), "\n";
+    my ( $continent, $country, $latitude, $longitude ) = @$place;
     $tree->insert_network(
         $network,
         {   continent => { code     => $continent },
@@ -34,7 +40,6 @@ for my $place (@places) {
         }
     );
 }
-die "usage: places.pl FILE\n" unless @ARGV == 1;
-open my $file, '>:raw', $ARGV[0] or die "$ARGV[0]: $!\n";
+open my $file, '>:raw', $path or die "$path: $!\n";
 $tree->write_tree($file);
-close $file or die "$ARGV[0]: $!\n";
+close $file or die "$path: $!\n";

@@ -8,6 +8,7 @@ Each run has a fresh profile, so nothing is cached at the visitor. Of several ru
 """
 
 import argparse
+import base64
 import json
 import pathlib
 import statistics
@@ -17,6 +18,7 @@ import tempfile
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 AUTHORITY = pathlib.Path("/shared/ca.pem")
 TIMES = """
@@ -24,6 +26,10 @@ const page = performance.getEntriesByType("navigation")[0];
 return {protocol: page.nextHopProtocol, first_byte_ms: page.responseStart, load_ms: page.loadEventEnd,
         requests: performance.getEntriesByType("resource").length + 1,
         protocols: [...new Set(performance.getEntriesByType("resource").map(each => each.nextHopProtocol))]};
+"""
+SERVED_BY = """
+const line = document.querySelector("[data-served]");
+return line !== null && !line.hidden;
 """
 
 
@@ -65,6 +71,16 @@ def responses(browser: webdriver.Chrome) -> list[dict]:
     return found
 
 
+def picture(browser: webdriver.Chrome) -> bytes:
+    """All of the page at half its size, down to the line in its footer that tells which edge has served it (PNG)."""
+    WebDriverWait(browser, 10).until(lambda _: browser.execute_script(SERVED_BY))
+    width, height = browser.execute_script(
+        "const whole = document.documentElement; return [whole.scrollWidth, whole.scrollHeight];")
+    taken = browser.execute_cdp_cmd("Page.captureScreenshot", {
+        "captureBeyondViewport": True, "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 0.5}})
+    return base64.b64decode(taken["data"])
+
+
 def visit(url: str, direct: str, screenshot: str) -> dict:
     with tempfile.TemporaryDirectory() as profile:
         browser = open_browser(profile, direct)
@@ -77,7 +93,7 @@ def visit(url: str, direct: str, screenshot: str) -> dict:
                                 if entry["level"] in ("SEVERE", "WARNING")]
             seen["responses"] = responses(browser)
             if screenshot:
-                browser.save_screenshot(screenshot)
+                pathlib.Path(screenshot).write_bytes(picture(browser))
             return seen
         finally:
             browser.quit()

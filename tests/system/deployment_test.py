@@ -13,6 +13,9 @@ from nearside_harness import BIN, SOURCE, SystemTest, authority, main, run_progr
 DEPLOY = SOURCE / "deploy"
 # Prometheus makes these itself.
 FOREIGN = {"up", "job", "instance"}
+# Of the node exporter; the drill `alarm-raised` sees that it has them.
+HOST = {"node_cpu_seconds_total", "node_memory_MemAvailable_bytes", "node_network_transmit_bytes_total",
+        "node_disk_io_time_seconds_total"}
 
 
 class SampleTest(SystemTest):
@@ -132,9 +135,9 @@ class WatchTest(FleetTest):
         return names, labels
 
     def expect_known(self, expression: str, names: set[str], labels: set[str]) -> None:
-        asked = set(re.findall(r"\bnearside_\w+", expression))
+        asked = set(re.findall(r"\b(?:nearside|node)_\w+", expression))
         self.assertTrue(asked or "up" in expression, f"asks for nothing: {expression}")
-        self.assertLessEqual(asked, names, expression)
+        self.assertLessEqual(asked, names | HOST, expression)
         grouped = {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
         self.assertLessEqual(grouped - FOREIGN, labels, expression)
 
@@ -153,6 +156,30 @@ class WatchTest(FleetTest):
         self.assertEqual(alerts.count("- alert:"), len(expressions))
         for folded, plain in expressions:
             self.expect_known(folded or plain, names, labels)
+
+    def test_the_dashboard_is_one_that_grafana_loads(self):
+        """What Grafana's schema of dashboards asks for (there is no Grafana among Debian's packages)."""
+        dashboard = json.loads((DEPLOY / "dashboards/nearside.json").read_text())
+        for key, kind in (("title", str), ("uid", str), ("schemaVersion", int), ("panels", list), ("time", dict)):
+            self.assertIsInstance(dashboard[key], kind, key)
+        self.assertRegex(dashboard["uid"], r"^[\w-]{1,40}$")
+        self.assertEqual([("source", "datasource")],
+                         [(each["name"], each["type"]) for each in dashboard["templating"]["list"]])
+        panels = dashboard["panels"]
+        self.assertEqual(len(panels), len({panel["id"] for panel in panels}), "ids are told apart")
+        taken = set()
+        for panel in panels:
+            place = panel["gridPos"]
+            self.assertLessEqual(place["x"] + place["w"], 24, panel["title"])
+            cells = {(x, y) for x in range(place["x"], place["x"] + place["w"])
+                     for y in range(place["y"], place["y"] + place["h"])}
+            self.assertTrue(cells and not cells & taken, f"{panel['title']} lies on another panel")
+            taken |= cells
+            if panel["type"] == "row":
+                continue
+            self.assertEqual({"type": "prometheus", "uid": "${source}"}, panel["datasource"], panel["title"])
+            letters = [target["refId"] for target in panel["targets"]]
+            self.assertTrue(letters and len(letters) == len(set(letters)), panel["title"])
 
     def test_the_dashboard_is_what_its_program_makes(self):
         made = subprocess.run(["python3", DEPLOY / "dashboards/make_dashboard.py"], check=True, capture_output=True)
