@@ -140,12 +140,22 @@ those of tokens: read (see a site), publish (roll back), purge, admin (the site'
 
 /// The origin refuses to wait longer, but only after a publish has uploaded everything.
 constexpr seconds kLongestWait{60};
+/// Edges keep what they have prepared for an hour.
+constexpr seconds kLongestPatience{1800};
 
 /// Checks --wait while the command line is parsed.
 std::string CheckWait(const std::string& text) {
   const Result<milliseconds> wait = ParseDuration(text);
   if (wait && *wait <= kLongestWait) return "";
   return "expected a duration like 2s or 500ms, at most " + FormatDuration(kLongestWait) +
+         ", got \"" + text + "\"";
+}
+
+/// Checks --prepare in the same way.
+std::string CheckPatience(const std::string& text) {
+  const Result<milliseconds> patience = ParseDuration(text);
+  if (patience && *patience >= milliseconds(0) && *patience <= kLongestPatience) return "";
+  return "expected a duration like 30s or 10m, at most " + FormatDuration(kLongestPatience) +
          ", got \"" + text + "\"";
 }
 
@@ -255,6 +265,13 @@ void CommandLine::AddPublish() {
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
+  command
+      ->add_option("--prepare", publish.prepare,
+                   "Before the switch, wait so long for edges to fetch what changes")
+      ->type_name("DURATION")
+      ->capture_default_str()
+      ->check(CheckPatience);
+  command->add_flag("--no-prepare", publish.no_prepare, "Switch at once");
   Wait(command, &publish.wait);
 }
 

@@ -148,6 +148,10 @@ class Api {
   ApiOutcome RemoveEdge(const Route& route, const ApiRequest& request);
 
   // api_receipts.cc
+  // api_preparation.cc
+  ApiOutcome PrepareRelease(const Route& route, const ApiRequest& request);
+  ApiOutcome GetPreparation(const Route& route, const ApiRequest& request);
+
   ApiOutcome ListContent(const Route& route, const ApiRequest& request);
   ApiOutcome ListReceipts(const ApiRequest& request);
   ApiOutcome GetReceipt(const Route& route, const ApiRequest& request);
