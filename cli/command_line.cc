@@ -367,9 +367,17 @@ void CommandLine::AddSites() {
   CLI::App* put = Command(group, "put", "Make a site, or change its hosts",
                           [this](CommandContext& c) { return PutSite(c, sites); });
   put->add_option("--host", sites.hosts, "Its hosts")->type_name("HOST")->required();
+  CLI::App* quota = Command(group, "quota", "What a site may hold, and holds; or set it",
+                            [this](CommandContext& c) { return SiteQuota(c, sites); });
+  quota
+      ->add_option("--bytes", sites.quota_bytes,
+                   "Contents of its kept releases and uploads; 0: all")
+      ->type_name("SIZE");
+  quota->add_option("--files", sites.quota_files, "Files of a release; 0: any number")
+      ->type_name("N");
   CLI::App* remove = Command(group, "rm", "Delete a site with all its releases",
                              [this](CommandContext& c) { return RemoveSite(c, sites); });
-  for (CLI::App* command : {put, remove}) {
+  for (CLI::App* command : {put, quota, remove}) {
     command->add_option("name", sites.name, "The site's name")->type_name("NAME")->required();
   }
 }

@@ -137,6 +137,7 @@ class Api {
   ApiOutcome CreateSite(const ApiRequest& request);
   ApiOutcome GetSite(const Route& route);
   ApiOutcome PutSite(const Route& route, const ApiRequest& request);
+  Status CheckQuotaChange(const ApiRequest& request, const storage::SiteDraft& draft);
   ApiOutcome DeleteSite(const Route& route, const ApiRequest& request);
 
   // api_fleet.cc
@@ -147,11 +148,11 @@ class Api {
   ApiOutcome ReportEdge(const Route& route, const ApiRequest& request);
   ApiOutcome RemoveEdge(const Route& route, const ApiRequest& request);
 
-  // api_receipts.cc
   // api_preparation.cc
   ApiOutcome PrepareRelease(const Route& route, const ApiRequest& request);
   ApiOutcome GetPreparation(const Route& route, const ApiRequest& request);
 
+  // api_receipts.cc
   ApiOutcome ListContent(const Route& route, const ApiRequest& request);
   ApiOutcome ListReceipts(const ApiRequest& request);
   ApiOutcome GetReceipt(const Route& route, const ApiRequest& request);

@@ -513,6 +513,15 @@ TEST_F(CommandLineTest, AFailedDownloadLeavesTheOldFile) {
 TEST_F(CommandLineTest, Sites) {
   EXPECT_EQ(Nearside("sites put demo --host www.demo.test").code, 0);
   EXPECT_THAT(Nearside("sites ls").out, HasSubstr("demo  none"));
+  EXPECT_EQ(Nearside("sites quota demo").out, "site demo: 0 B, no limit; 0 files, no limit\n");
+  EXPECT_EQ(Nearside("sites quota demo --bytes 10GiB --files 5000").out,
+            "site demo: 0 B of 10.7 GB; 0 files of 5000\n");
+  EXPECT_EQ(Nearside("sites put demo --host www.demo.test").code, 0);
+  EXPECT_EQ(Nearside("sites quota demo --files 0").out,
+            "site demo: 0 B of 10.7 GB; 0 files, no limit\n");
+  EXPECT_EQ(Nearside("sites quota demo --bytes 0").out,
+            "site demo: 0 B, no limit; 0 files, no limit\n");
+  EXPECT_EQ(Nearside("sites quota demo --bytes much").code, 1);
   EXPECT_EQ(Nearside("sites rm demo").code, 0);
   EXPECT_THAT(Nearside("sites rm demo").errors, HasSubstr("no site \"demo\""));
 }
