@@ -140,12 +140,22 @@ those of tokens: read (see a site), publish (roll back), purge, admin (the site'
 
 /// The origin refuses to wait longer, but only after a publish has uploaded everything.
 constexpr seconds kLongestWait{60};
+/// Edges keep what they have prepared for an hour.
+constexpr seconds kLongestPatience{1800};
 
 /// Checks --wait while the command line is parsed.
 std::string CheckWait(const std::string& text) {
   const Result<milliseconds> wait = ParseDuration(text);
   if (wait && *wait <= kLongestWait) return "";
   return "expected a duration like 2s or 500ms, at most " + FormatDuration(kLongestWait) +
+         ", got \"" + text + "\"";
+}
+
+/// Checks --prepare in the same way.
+std::string CheckPatience(const std::string& text) {
+  const Result<milliseconds> patience = ParseDuration(text);
+  if (patience && *patience >= milliseconds(0) && *patience <= kLongestPatience) return "";
+  return "expected a duration like 30s or 10m, at most " + FormatDuration(kLongestPatience) +
          ", got \"" + text + "\"";
 }
 
@@ -255,6 +265,13 @@ void CommandLine::AddPublish() {
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
+  command
+      ->add_option("--prepare", publish.prepare,
+                   "Before the switch, wait so long for edges to fetch what changes")
+      ->type_name("DURATION")
+      ->capture_default_str()
+      ->check(CheckPatience);
+  command->add_flag("--no-prepare", publish.no_prepare, "Switch at once");
   Wait(command, &publish.wait);
 }
 
@@ -350,9 +367,17 @@ void CommandLine::AddSites() {
   CLI::App* put = Command(group, "put", "Make a site, or change its hosts",
                           [this](CommandContext& c) { return PutSite(c, sites); });
   put->add_option("--host", sites.hosts, "Its hosts")->type_name("HOST")->required();
+  CLI::App* quota = Command(group, "quota", "What a site may hold, and holds; or set it",
+                            [this](CommandContext& c) { return SiteQuota(c, sites); });
+  quota
+      ->add_option("--bytes", sites.quota_bytes,
+                   "Contents of its kept releases and uploads; 0: all")
+      ->type_name("SIZE");
+  quota->add_option("--files", sites.quota_files, "Files of a release; 0: any number")
+      ->type_name("N");
   CLI::App* remove = Command(group, "rm", "Delete a site with all its releases",
                              [this](CommandContext& c) { return RemoveSite(c, sites); });
-  for (CLI::App* command : {put, remove}) {
+  for (CLI::App* command : {put, quota, remove}) {
     command->add_option("name", sites.name, "The site's name")->type_name("NAME")->required();
   }
 }

@@ -13,10 +13,14 @@
 #include "cli/receipt.h"
 #include "http/fields.h"
 #include "http/site_rules.h"
+#include "runtime/clock.h"
 #include "runtime/file.h"
+#include "runtime/units.h"
 
 namespace nearside::cli {
 namespace {
+
+constexpr milliseconds kPreparationPoll{100};
 
 /// As the origin keeps them, so that a list that means the same is the same.
 std::vector<std::string> NormalHosts(std::vector<std::string> hosts) {
@@ -161,6 +165,49 @@ Status Upload(OriginApi& api, const std::vector<const FolderFile*>& files, Termi
   return failed;
 }
 
+/// How far the edges are, in a few words: "frankfurt 12 of 12, tokyo waiting".
+std::string PreparationText(const Json& preparation) {
+  std::string text;
+  for (const Json& edge : ListOf(preparation, "edges")) {
+    const std::string state = TextOf(edge, "state");
+    text += (text.empty() ? "" : ", ") + Printable(TextOf(edge, "name")) + " ";
+    if (!edge.contains("held")) {
+      text += state == "none" ? "none" : BoolOf(edge, "reachable") ? "waiting" : "not reachable";
+    } else if (state == "off") {
+      text += "off";
+    } else {
+      text += std::to_string(IntOf(edge, "held")) + " of " + std::to_string(IntOf(edge, "of"));
+      if (!TextOf(edge, "why").empty()) text += " (" + Printable(TextOf(edge, "why")) + ")";
+    }
+  }
+  return text;
+}
+
+/// Edges fetch what the release changes; what they do not have in time comes with the switch.
+Status Prepare(OriginApi& api, const std::string& release, milliseconds patience,
+               Terminal& terminal) {
+  Result<Json> asked = api.Post(release + "/prepare", Json::object());
+  // An origin of an earlier version has no such thing.
+  if (!asked && asked.error().reason == "no_such_route") return {};
+  if (!asked) return unexpected(std::move(asked.error()));
+  const std::string target = release + "/prepare?seq=" + std::to_string(IntOf(*asked, "seq"));
+  const MonoTime begun = MonoNow();
+  while (true) {
+    Result<Json> preparation = api.Get(target);
+    if (!preparation) return unexpected(std::move(preparation.error()));
+    const bool over = BoolOf(*preparation, "complete");
+    if (!over && MonoNow() - begun < patience) {
+      std::this_thread::sleep_for(kPreparationPoll);
+      continue;
+    }
+    const std::string text = PreparationText(*preparation);
+    if (text.empty()) return {};
+    terminal.Line("contents at the edges before the switch: " + text + ", after " +
+                  HumanDuration(std::chrono::duration_cast<milliseconds>(MonoNow() - begun)));
+    return {};
+  }
+}
+
 /// Path → digest of what is active now.
 Result<std::map<std::string, std::string>> ActiveAssets(OriginApi& api, const std::string& site) {
   std::map<std::string, std::string> assets;
@@ -217,8 +264,14 @@ Result<Json> SendRelease(OriginApi& api, const PublishOptions& options,
   } else if (Status sent = Upload(api, missing, terminal, options.jobs); !sent) {
     return unexpected(std::move(sent.error()));
   }
-  return api.Post(releases + "/" + EncodePath(TextOf(*release, "id")) + "/activate",
-                  Json::object());
+  const std::string own = releases + "/" + EncodePath(TextOf(*release, "id"));
+  const milliseconds patience = ParseDuration(options.prepare).value_or(milliseconds(0));
+  if (!options.no_prepare && patience > milliseconds(0)) {
+    if (Status prepared = Prepare(api, own, patience, terminal); !prepared) {
+      return unexpected(std::move(prepared.error()));
+    }
+  }
+  return api.Post(own + "/activate", Json::object());
 }
 
 }  // namespace

@@ -41,6 +41,13 @@ std::string Took(const Json& edge, const char* key) {
   return edge.contains(key) ? HumanDuration(milliseconds(IntOf(edge, key))) : "-";
 }
 
+/// Contents that were here before the switch, of those that changed.
+std::string Prepared(const Json& edge) {
+  if (!edge.contains("prepared") || TextOf(edge["prepared"], "state") == "off") return "-";
+  const Json& prepared = edge["prepared"];
+  return std::to_string(IntOf(prepared, "held")) + "/" + std::to_string(IntOf(prepared, "of"));
+}
+
 std::string Held(const Json& edge) {
   if (!edge.contains("whole")) return "-";
   const Json& whole = edge["whole"];
@@ -68,15 +75,16 @@ Exit PrintProofs(const Json& receipt, Terminal& terminal) {
     terminal.Line("no edge has ever reported to this origin");
     return Exit::kDone;
   }
-  TextTable table({"EDGE", "SWITCHED", "PROVED", "HELD", "SHA-256", ""});
+  TextTable table({"EDGE", "PREPARED", "SWITCHED", "PROVED", "HELD", "SHA-256", ""});
   for (const Json& edge : edges) {
     const std::string digest = TextOf(edge, "digest").substr(0, kDigitsShown);
     const Colour colour = IsProved(edge)                       ? Colour::kGreen
                           : TextOf(edge, "state") == "waiting" ? Colour::kRed
                                                                : Colour::kYellow;
-    table.Add({Printable(TextOf(edge, "name")), Took(edge, "ms"), Took(edge, "proof_ms"),
-               Held(edge), digest.empty() ? "-" : Printable(digest), StateText(edge)},
-              colour);
+    table.Add(
+        {Printable(TextOf(edge, "name")), Prepared(edge), Took(edge, "ms"), Took(edge, "proof_ms"),
+         Held(edge), digest.empty() ? "-" : Printable(digest), StateText(edge)},
+        colour);
   }
   table.Print(terminal);
   for (const Json& edge : edges) {

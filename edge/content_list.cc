@@ -17,9 +17,13 @@ tl::unexpected<Error> Bad(std::string message) {
 
 Result<ContentRow> ParseRow(const nlohmann::json& json) {
   if (!json.is_object()) return Bad("expected objects in \"urls\"");
-  ContentRow row{.url = TextMember(json, "url"), .sha256 = TextMember(json, "sha256")};
+  ContentRow row{.url = TextMember(json, "url"),
+                 .sha256 = TextMember(json, "sha256"),
+                 .etag = TextMember(json, "etag")};
   const auto status = json.find("status");
   if (status != json.end() && status->is_number_unsigned()) row.status = status->get<int>();
+  const auto bytes = json.find("bytes");
+  if (bytes != json.end() && bytes->is_number_unsigned()) row.bytes = bytes->get<uint64_t>();
   const bool good = row.url.starts_with('/') && row.status >= 200 && row.status < 600 &&
                     (row.sha256.empty() || row.sha256.size() == 64);
   if (!good) return Bad("expected \"url\", \"status\" and, of a 200, \"sha256\" of each");

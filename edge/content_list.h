@@ -18,6 +18,8 @@ struct ContentRow {
   std::string url;     ///< "/docs/"
   int status = 0;      ///< that visitors get; 0: not known
   std::string sha256;  ///< of a 200's content, hexadecimal; "": not known, or not a 200
+  std::string etag;    ///< that it will be sent with; "": not known
+  uint64_t bytes = 0;  ///< of the content
 };
 
 /// One page of it.

@@ -118,6 +118,9 @@ EdgeMetrics::EdgeMetrics(metrics::Registry& registry) {
       registry.Counter("nearside_edge_origin_body_bytes_total", "Body bytes from origins.");
   validations = registry.Counter("nearside_edge_validations_total",
                                  "Stored responses that an origin confirmed with 304.");
+  prepared = registry.Counter("nearside_edge_prepared_used_total",
+                              "Responses of origins that came without a body, as 304: it had been "
+                              "fetched before the release was made active.");
   slices = registry.Counter("nearside_edge_slices_total",
                             "Slices of large objects that origins were asked for.");
   constexpr std::string_view kInterims = "nearside_edge_interim_responses_total";

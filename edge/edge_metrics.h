@@ -23,6 +23,7 @@ struct EdgeMetrics {
   metrics::Id origin_requests;                            ///< sent to origins, retries included
   metrics::Id origin_failures;                            ///< no usable answer
   metrics::Id origin_bytes;                               ///< body bytes from origins
+  metrics::Id prepared;                                   ///< bodies that were here before
   metrics::Id slices;                                     ///< of large objects, from origins
   metrics::Id validations;                                ///< 304 from origins
   metrics::Id interims;                                   ///< 1xx from origins for a client

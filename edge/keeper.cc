@@ -31,6 +31,19 @@ Json FlawsJson(const std::vector<UrlFlaw>& flaws) {
 /// Flaws of so many sites are told: a report has a limit.
 constexpr size_t kMostWithFlaws = 5;
 
+Json PreparationJson(const PreparedState& state) {
+  Json json = {{"release", state.release},
+               {"epoch", state.position.epoch},
+               {"seq", state.position.sequence},
+               {"state", state.state},
+               {"held", state.held},
+               {"of", state.of},
+               {"bytes", state.bytes},
+               {"ms", state.took.count()}};
+  if (!state.why.empty()) json["why"] = state.why;
+  return json;
+}
+
 Json StateJson(const KeptState& state, bool with_flaws) {
   Json json = {{"site", state.site}};
   if (state.position.sequence != 0) {
@@ -41,6 +54,7 @@ Json StateJson(const KeptState& state, bool with_flaws) {
     json["urls"] = state.urls;
     json["same"] = state.same;
     if (!state.digest.empty()) json["digest"] = state.digest;
+    if (!state.prepared.empty()) json["prepared"] = Json::parse(state.prepared);
     if (with_flaws && !state.differing.empty()) json["differing"] = FlawsJson(state.differing);
   }
   if (state.keeps) {
@@ -97,20 +111,49 @@ void Keeper::OnEvent(storage::LogPosition position, std::string_view data) {
   const auto json = nlohmann::json::parse(data, nullptr, /*allow_exceptions=*/false);
   const std::string name = json.is_object() ? TextMember(json, "site") : "";
   if (name.empty()) return;
-  if (TextMember(json, "type") == "activate") {
+  const std::string type = TextMember(json, "type");
+  if (type == "prepare") return OnPrepare(name, position, TextMember(json, "release"));
+  if (type == "activate") {
     const bool known = sites_.contains(name);
     if (!known && sites_.size() >= kMostSites && configuration_->sites.FindByName(name) == nullptr)
       return;
-    FindOrMake(name)->OnActivated(position, TextMember(json, "release"),
-                                  TextsMember(json, "hosts"));
+    const std::string release = TextMember(json, "release");
+    std::string prepared;
+    if (const auto preparer = preparers_.find(name); preparer != preparers_.end()) {
+      preparer->second->OnSwitched();
+      const PreparedState& state = preparer->second->state();
+      if (state.release == release) prepared = PreparationJson(state).dump();
+    }
+    FindOrMake(name)->OnActivated(position, release, TextsMember(json, "hosts"),
+                                  std::move(prepared));
     return;
   }
   const auto found = sites_.find(name);
   if (found == sites_.end()) return;
-  const bool anything = IsTrue(json, "all") || TextMember(json, "type") == "site" ||
+  const bool anything = IsTrue(json, "all") || type == "site" ||
                         !TextsMember(json, "prefixes").empty() || TextsMember(json, "urls").empty();
   found->second->OnChanged(anything ? std::vector<std::string>() : TextsMember(json, "urls"),
                            TextsMember(json, "hosts"));
+}
+
+/// Of a site that this edge does not serve nothing is told.
+void Keeper::OnPrepare(const std::string& site, storage::LogPosition position,
+                       std::string release) {
+  const bool number = !release.empty() && release.size() < 20 &&
+                      release.find_first_not_of("0123456789") == std::string::npos;
+  if (!number || configuration_->sites.FindByName(site) == nullptr) return;
+  auto found = preparers_.find(site);
+  if (found == preparers_.end()) {
+    if (preparers_.size() >= kMostSites) return;
+    found = preparers_.emplace(site, nullptr).first;
+    found->second = std::make_unique<SitePreparer>(means_, site, [this] { means_.told(); });
+  }
+  found->second->Begin(configuration_, position, std::move(release));
+}
+
+const PreparedState* Keeper::Preparation(const std::string& site) const {
+  const auto found = preparers_.find(site);
+  return found == preparers_.end() ? nullptr : &found->second->state();
 }
 
 void Keeper::OnLogCut() {
@@ -178,12 +221,26 @@ std::vector<KeptState> Keeper::States() const {
 
 std::string Keeper::StatesJson(storage::LogPosition applied) const {
   std::vector<KeptState> states = States();
+  const auto is_done = [&](storage::LogPosition position) {
+    return position.epoch == applied.epoch && position <= applied;
+  };
   for (KeptState& state : states) {
-    const bool done = state.position.epoch == applied.epoch && state.position <= applied;
-    if (!done) state.position = {};
+    if (!is_done(state.position)) state.position = {};
   }
-  std::erase_if(
-      states, [](const KeptState& state) { return state.position.sequence == 0 && !state.keeps; });
+  std::map<std::string, Json> preparing;
+  for (const auto& [name, preparer] : preparers_) {
+    if (!is_done(preparer->state().position)) continue;
+    preparing[name] = PreparationJson(preparer->state());
+    const bool there = std::any_of(states.begin(), states.end(), [&site = name](const auto& state) {
+      return state.site == site;
+    });
+    if (there) continue;
+    states.emplace_back();
+    states.back().site = name;
+  }
+  std::erase_if(states, [&](const KeptState& state) {
+    return state.position.sequence == 0 && !state.keeps && !preparing.contains(state.site);
+  });
   // The newest switches first, if there are too many.
   std::stable_sort(states.begin(), states.end(), [](const KeptState& a, const KeptState& b) {
     return a.position.sequence > b.position.sequence;
@@ -195,6 +252,8 @@ std::string Keeper::StatesJson(storage::LogPosition applied) const {
     const bool flawed = !state.differing.empty() || !state.missing.empty();
     if (flawed) ++with_flaws;
     json.push_back(StateJson(state, with_flaws <= kMostWithFlaws));
+    const auto found = preparing.find(state.site);
+    if (found != preparing.end()) json.back()["preparing"] = found->second;
   }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

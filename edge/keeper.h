@@ -10,6 +10,7 @@
 #include "edge/node.h"
 #include "edge/pace.h"
 #include "edge/site_keeper.h"
+#include "edge/site_preparer.h"
 #include "edge/worker.h"
 #include "http/session/client.h"
 #include "storage/cache_store.h"
@@ -42,7 +43,9 @@ class Keeper {
   void OnPurged(const std::string& site);
   /// Of sites that are kept, or that the log has told of a switch of.
   std::vector<KeptState> States() const;
-  /// The same as JSON, as reports and /status have it: of switches up to `applied` alone.
+  /// Of a site's release that the log has told to prepare; null: of none.
+  const PreparedState* Preparation(const std::string& site) const;
+  /// Both as JSON, as reports and /status have it: of events up to `applied` alone.
   std::string StatesJson(storage::LogPosition applied) const;
 
  private:
@@ -50,6 +53,7 @@ class Keeper {
   void Turn();
   void Sweep();
   SiteKeeper* FindOrMake(const std::string& site);
+  void OnPrepare(const std::string& site, storage::LogPosition position, std::string release);
 
   Worker& worker_;
   const Options options_;
@@ -57,6 +61,7 @@ class Keeper {
   KeeperMeans means_;
   std::shared_ptr<const Configuration> configuration_;
   std::map<std::string, std::unique_ptr<SiteKeeper>> sites_;
+  std::map<std::string, std::unique_ptr<SitePreparer>> preparers_;
   bool poked_ = false;
   std::shared_ptr<Keeper*> self_;  ///< null inside once destroyed
 };

@@ -11,6 +11,7 @@
 #include "edge/edge_metrics.h"
 #include "edge/encoder_threads.h"
 #include "edge/fill.h"
+#include "edge/prepared_contents.h"
 #include "edge/settings.h"
 #include "edge/site.h"
 #include "edge/variant_index.h"
@@ -56,6 +57,7 @@ struct Node {
   const http::RequestIds request_ids;
   FillTable fills;
   IndexLocks index_locks;
+  PreparedContents prepared;
   std::atomic<bool> draining{false};
   std::atomic<uint32_t> load_permille{0};  ///< CPU time used of the workers' share, last second
   std::atomic<int64_t> tunnels{0};         ///< WebSockets that are open, or asked for

@@ -149,6 +149,7 @@ OriginFetch::OriginFetch(Worker& worker, FetchOrder order)
       patience_(worker.loop(), [this] { LosePatience(); }),
       self_(std::make_shared<OriginFetch*>(this)) {
   if (order_.may_store) BeginStoring();
+  OfferPrepared();
   Bind();
 }
 
@@ -246,7 +247,8 @@ void OriginFetch::OnAbandoned() {
     return ResumeBody();
   }
   if (switched_) return SendLastWords();
-  const bool wanted = order_.may_store && (!head_seen_ || writer_ != nullptr);
+  const bool wanted = order_.may_store && (!head_seen_ || writer_ != nullptr ||
+                                           (prepared_body_ && !prepared_body_->head));
   if (wanted) {
     reader_paused_ = false;
     ResumeBody();
@@ -281,6 +283,10 @@ void OriginFetch::OnHead(http::ResponseHead&& response) {
   if (retrying_ || AskElsewhere(response)) return;
   head_seen_ = true;
   if (order_.tunnel && response.status == 101) return OnSwitched(std::move(response));
+  if (response.status == 304 && prepared_) {
+    if (IsAboutPrepared(response)) return OnPrepared(std::move(response));
+    if (!order_.validate || !response.fields.Has("etag")) return AskWithoutPrepared();
+  }
   const Exchanged exchanged{.request = order_.request,
                             .response = response,
                             .request_time = request_time_,
@@ -537,6 +543,7 @@ void OriginFetch::Forget(const storage::HeadRef& head) {
 void OriginFetch::AskAnew() {
   Forget(order_.validate);
   order_.validate.reset();
+  prepared_.reset();
   order_.origin_request.fields.Remove("if-none-match");
   order_.origin_request.fields.Remove("if-modified-since");
   AskAgain();
@@ -552,7 +559,7 @@ void OriginFetch::AskAgain() {
 }
 
 void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
-  if (done_ || discard_body_ || retrying_) return;
+  if (done_ || discard_body_ || retrying_ || prepared_body_) return;
   worker_.cells().Add(worker_.node().metrics.origin_bytes, bytes.size());
   if (switched_) {
     reader_paused_ = order_.tunnel->Push(bytes);
@@ -563,6 +570,10 @@ void OriginFetch::OnBody(std::span<const uint8_t> bytes) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
   come_bytes_ += bytes.size();
+  TakeBody(bytes);
+}
+
+void OriginFetch::TakeBody(std::span<const uint8_t> bytes) {
   encoder_ ? EncodeBody(bytes, http::ContentEncoder::Step::kMore) : AppendBody(bytes);
   if (!done_) PauseIfAhead();
 }
@@ -616,7 +627,7 @@ void OriginFetch::PauseIfAhead() {
   reader_paused_ = reader_paused_ || order_.fill->ShouldPause();
   encoder_paused_ = encoder_ && encoder_->is_behind();
   PauseForStore();
-  if (is_paused() && call_) call_->PauseBody();
+  if (is_paused() && call_ && !prepared_body_) call_->PauseBody();
 }
 
 void OriginFetch::PauseForStore() {
@@ -642,7 +653,9 @@ void OriginFetch::LosePatience() {
 }
 
 void OriginFetch::ResumeBody() {
-  if (call_ && !is_paused()) call_->ResumeBody();
+  if (is_paused()) return;
+  if (prepared_body_) return FeedSoon();
+  if (call_) call_->ResumeBody();
 }
 
 /// The client may have more to say to it.
@@ -651,7 +664,7 @@ void OriginFetch::OnPeerEnd() {
 }
 
 void OriginFetch::OnEnd(const http::Fields& trailers) {
-  if (done_ || retrying_) return;
+  if (done_ || retrying_ || prepared_body_) return;
   if (promised_bytes_ && come_bytes_ != *promised_bytes_) {
     return GiveUp(Reason::kOriginBroken, WrongLength());
   }
@@ -678,7 +691,8 @@ void OriginFetch::FinishBody() {
 }
 
 void OriginFetch::OnFailure(const Error& error) {
-  if (done_ || retrying_) return;
+  // Of an answer whose body is here nothing is missing.
+  if (done_ || retrying_ || prepared_body_) return;
   if (switched_) return OnTunnelBroken(error);
   worker_.LogOriginFailure(*order_.site, order_.url, error);
   worker_.cells().Add(worker_.node().metrics.origin_failures);

@@ -11,6 +11,7 @@
 #include "edge/origin_request.h"
 #include "edge/origin_set.h"
 #include "edge/policy.h"
+#include "edge/prepared_contents.h"
 #include "http/session/client.h"
 #include "net/event_loop.h"
 
@@ -92,6 +93,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void SendLastWords();
   void OnNotModified(const Exchanged& exchanged);
   void OnWhole(const Exchanged& exchanged);
+  void TakeBody(std::span<const uint8_t> bytes);
   void OnFirstPart(const Exchanged& exchanged);
   void OnSlice(const Exchanged& exchanged);
   void BeginWhole(const Exchanged& exchanged);
@@ -114,6 +116,15 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void RememberShared();
   void ReplaceStored();
   void Negotiate(const Exchanged& exchanged, FillHead* head);
+  // origin_fetch_prepared.cc
+  void OfferPrepared();
+  bool IsAboutPrepared(const http::ResponseHead& response) const;
+  void AskWithoutPrepared();
+  void OnPrepared(http::ResponseHead&& response);
+  void BeginPrepared(storage::HeadRef head);
+  void FeedSoon();
+  void FeedPrepared();
+  ChunkRef TakePreparedChunk();
   http::Fields Selecting(const Exchanged& exchanged, const StoredResponse& stored,
                          http::Coding best) const;
   void AppendBody(std::span<const uint8_t> bytes);
@@ -170,6 +181,19 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   net::Timer patience_;  ///< with the store; in a tunnel, with the origin when the client has left
   bool done_ = false;
   FetchHandle self_;
+  /// A body that is here already, of a response whose head comes from the origin.
+  struct PreparedBody {
+    http::ResponseHead response;
+    WallTime came_at;
+    storage::HeadRef head;  ///< null until it has been found
+    uint32_t next = 0;      ///< chunk
+    ChunkRef loaded;        ///< that chunk, if it had to be
+    bool loading = false;
+    bool posted = false;
+  };
+  std::optional<PreparedContent> prepared_;  ///< offered to the origin
+  std::string known_tags_;                   ///< If-None-Match without it
+  std::unique_ptr<PreparedBody> prepared_body_;
   bool counted_ = false;  ///< among the fetches that may store something
 };
 

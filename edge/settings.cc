@@ -586,6 +586,13 @@ Table FleetTable() {
              .least = "1",
              .most = "64",
              .prose = "Of these requests so many at once."});
+  table.Key(
+      "prepare_most", &FleetSettings::prepare_most,
+      {.fallback = "1GiB",
+       .most = "1TiB",
+       .prose = "Bytes of a site's next release that this edge fetches before the switch, when the "
+                "origin asks for it (`nearside publish` does), by `keep_rate` and `keep_parallel`; "
+                "never more than a quarter of the cache. 0: none, and the receipt says so."});
   table.Where(&FleetSettings::where);
   return table;
 }

@@ -153,6 +153,7 @@ struct FleetSettings {
   std::string ca;  ///< "": the system's authorities
   ByteSize keep_rate;
   int keep_parallel = 16;
+  ByteSize prepare_most;
   settings::Origin where;
 };
 

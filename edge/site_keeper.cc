@@ -72,11 +72,12 @@ void SiteKeeper::Use(std::shared_ptr<const Configuration> configuration) {
 }
 
 void SiteKeeper::OnActivated(storage::LogPosition position, std::string release,
-                             std::vector<std::string> hosts) {
+                             std::vector<std::string> hosts, std::string prepared) {
   hosts_ = std::move(hosts);
   ask_for_last_ = false;
   state_.position = position;
   state_.release = std::move(release);
+  state_.prepared = std::move(prepared);
   state_.urls = state_.same = 0;
   state_.digest.clear();
   state_.differing.clear();

@@ -40,6 +40,8 @@ struct KeptState {
   uint64_t urls = 0, same = 0;
   std::string digest;              ///< of what was served; "" until all were asked for
   std::vector<UrlFlaw> differing;  ///< the first of them
+  /// What of that release was here before the switch, as JSON; "": it was not asked for.
+  std::string prepared;
   // keep_whole
   bool keeps = false;
   bool walked = false;  ///< all of the active release has been gone through
@@ -70,9 +72,9 @@ class SiteKeeper {
   void Use(std::shared_ptr<const Configuration> configuration);
   /// At a start: was the last switch proved, or was there no time for it?
   void AskForLast() { ask_for_last_ = true; }
-  /// The log has told of a switch.
+  /// The log has told of a switch; `prepared` as in KeptState.
   void OnActivated(storage::LogPosition position, std::string release,
-                   std::vector<std::string> hosts);
+                   std::vector<std::string> hosts, std::string prepared = "");
   /// Something of the active release was changed or purged: these URLs, or (empty) anything.
   void OnChanged(const std::vector<std::string>& urls, std::vector<std::string> hosts);
   /// Begins one more request; false: there is nothing to begin now.

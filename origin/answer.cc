@@ -50,6 +50,7 @@ constexpr std::array kReasons = {
     ReasonStatus{"precondition_failed", 412},
     ReasonStatus{"unsupported_version", 412},
     ReasonStatus{"body_too_large", 413},
+    ReasonStatus{"quota_exceeded", 413},
     ReasonStatus{"upload_length_exceeded", 413},
     ReasonStatus{"path_too_long", 414},
     ReasonStatus{"unsupported_coding", 415},

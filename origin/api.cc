@@ -154,6 +154,8 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request, std::str
       return GetRelease(route);
     case RouteKind::kActivation:
       return Activate(route, request);
+    case RouteKind::kPreparation:
+      return reads ? GetPreparation(route, request) : PrepareRelease(route, request);
     case RouteKind::kContent:
       return ListContent(route, request);
     case RouteKind::kBlob:

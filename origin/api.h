@@ -137,6 +137,7 @@ class Api {
   ApiOutcome CreateSite(const ApiRequest& request);
   ApiOutcome GetSite(const Route& route);
   ApiOutcome PutSite(const Route& route, const ApiRequest& request);
+  Status CheckQuotaChange(const ApiRequest& request, const storage::SiteDraft& draft);
   ApiOutcome DeleteSite(const Route& route, const ApiRequest& request);
 
   // api_fleet.cc
@@ -146,6 +147,10 @@ class Api {
   ApiOutcome GetEdge(const Route& route);
   ApiOutcome ReportEdge(const Route& route, const ApiRequest& request);
   ApiOutcome RemoveEdge(const Route& route, const ApiRequest& request);
+
+  // api_preparation.cc
+  ApiOutcome PrepareRelease(const Route& route, const ApiRequest& request);
+  ApiOutcome GetPreparation(const Route& route, const ApiRequest& request);
 
   // api_receipts.cc
   ApiOutcome ListContent(const Route& route, const ApiRequest& request);

@@ -67,7 +67,7 @@ Json ProofJson(const storage::PublishReceipt& receipt, const storage::EdgeProof&
   }
   const bool proved = not_asked || (state == "proved" && same);
   if (proved && ToUnixMillis(proof.proved_at) > 0) json["proof_ms"] = since(proof.proved_at);
-  for (const char* key : {"differing", "whole"}) {
+  for (const char* key : {"prepared", "differing", "whole"}) {
     if (has(key)) json[key] = told[key];
   }
   const auto edge = std::find_if(fleet.begin(), fleet.end(),
@@ -119,15 +119,17 @@ void AddSwitch(const storage::PublishReceipt& receipt, const std::optional<std::
   (*json)["proved"] = proof != receipt.edges.end() && ToUnixMillis(proof->proved_at) > 0;
 }
 
-/// ?since=: a release's number, "previous", or nothing.
+/// ?since=: a release's number, "previous", "active", or nothing.
 Result<storage::ReleaseId> QuerySince(storage::Metadata& metadata, const storage::Site& site,
                                       storage::ReleaseId release, std::string_view query) {
   const std::optional<std::string> text = QueryValue(query, "since");
   if (!text) return storage::kNoRelease;
+  if (*text == "active") return site.active;
   if (*text == "previous") return PreviousOf(metadata, site, release);
   Result<Route> named = ParseRoute("/v1/sites/" + site.name + "/releases/" + *text);
   if (!named || named->kind != RouteKind::kRelease) {
-    return Fail(Fault::kClient, "bad_query", "since: expected a release's number, or previous");
+    return Fail(Fault::kClient, "bad_query",
+                "since: expected a release's number, previous, or active");
   }
   if (named->release == storage::kNoRelease) return storage::kNoRelease;
   Result<storage::Release> there = metadata.FindRelease(site.name, named->release);
@@ -169,6 +171,7 @@ ApiOutcome Api::ListContent(const Route& route, const ApiRequest& request) {
     Json url = {{"url", row.url}, {"status", row.status}};
     if (row.blob) url["sha256"] = storage::BlobName(*row.blob);
     if (row.blob) url["bytes"] = row.bytes;
+    if (row.blob && !row.etag.empty()) url["etag"] = row.etag;
     json["urls"].push_back(std::move(url));
   }
   json["next"] = page->next.empty() ? Json() : Json(page->next);

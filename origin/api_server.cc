@@ -384,6 +384,7 @@ void ApiServer::ExportMetrics(metrics::Registry& registry) const {
   ExportRequests(registry);
   ExportConnections(registry);
   node_.accounts.ExportMetrics(registry);
+  node_.quota_figures.ExportMetrics(registry);
   registry.Gauge("nearside_origin_followers", "Streams of events now.", {},
                  [this] { return static_cast<double>(followers_->count()); });
   registry.CounterFrom("nearside_origin_events_sent_total", "Events sent to followers.", {},

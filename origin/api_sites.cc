@@ -8,11 +8,16 @@
 namespace nearside::origin {
 namespace {
 
+nlohmann::ordered_json QuotaJson(const storage::SiteQuota& quota) {
+  return {{"bytes", quota.bytes}, {"files", quota.files}};
+}
+
 nlohmann::ordered_json SiteJson(const storage::Site& site) {
   nlohmann::ordered_json json = {{"name", site.name},
                                  {"hosts", site.hosts},
                                  {"created", ToUnixMillis(site.created)},
-                                 {"changed", ToUnixMillis(site.changed)}};
+                                 {"changed", ToUnixMillis(site.changed)},
+                                 {"quota", QuotaJson(site.quota)}};
   if (site.active != storage::kNoRelease) json["release"] = std::to_string(site.active);
   return json;
 }
@@ -28,9 +33,9 @@ std::string SiteMembers(const storage::SiteDraft& draft) {
 }
 
 Deed DeedOf(std::string_view action, const storage::SiteDraft& draft) {
-  return {.action = action,
-          .site = draft.name,
-          .detail = nlohmann::ordered_json{{"hosts", draft.hosts}}.dump()};
+  nlohmann::ordered_json detail = {{"hosts", draft.hosts}};
+  if (draft.quota) detail["quota"] = QuotaJson(*draft.quota);
+  return {.action = action, .site = draft.name, .detail = detail.dump()};
 }
 
 }  // namespace
@@ -70,7 +75,20 @@ ApiOutcome Api::CreateSite(const ApiRequest& request) {
 ApiOutcome Api::GetSite(const Route& route) {
   Result<storage::Site> site = node_.metadata->FindSite(route.site);
   if (!site) return ProblemAnswer(site.error());
-  return JsonAnswer(200, SiteJson(*site).dump());
+  Result<storage::SiteUsage> used = node_.metadata->UsageOf(route.site);
+  if (!used) return ProblemAnswer(used.error());
+  nlohmann::ordered_json json = SiteJson(*site);
+  json["used"] = {{"bytes", used->bytes}, {"files", used->files}};
+  return JsonAnswer(200, json.dump());
+}
+
+/// Whoever has a site is not who says how much it may hold. The quota that it has may be said
+/// again.
+Status Api::CheckQuotaChange(const ApiRequest& request, const storage::SiteDraft& draft) {
+  if (!draft.quota || request.caller.May(Right::kAdmin, kEverySite)) return {};
+  Result<storage::Site> there = node_.metadata->FindSite(draft.name);
+  if (there && there->quota == *draft.quota) return {};
+  return Require(request.caller, Right::kAdmin, kEverySite);
 }
 
 ApiOutcome Api::PutSite(const Route& route, const ApiRequest& request) {
@@ -80,6 +98,9 @@ ApiOutcome Api::PutSite(const Route& route, const ApiRequest& request) {
   if (!draft) return ProblemAnswer(draft.error());
   if (auto wait = QueryWait(request.head.query(), kLongestWait); !wait) {
     return ProblemAnswer(wait.error());
+  }
+  if (Status allowed = CheckQuotaChange(request, *draft); !allowed) {
+    return Refused(request, allowed.error());
   }
   const auto announce = [](const storage::Change& change) { return AnnounceSite(change, false); };
   bool created = false;

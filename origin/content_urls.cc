@@ -54,10 +54,12 @@ Result<ContentUrl> AnswerAt(SiteContent& content, std::string url) {
   request.target = url;
   Result<Answer> answer = ServeVisitor(request, content, WallNow());
   if (!answer) return unexpected(std::move(answer.error()));
-  ContentUrl row{.url = std::move(url), .status = answer->status, .blob = {}, .bytes = 0};
+  ContentUrl row{
+      .url = std::move(url), .status = answer->status, .blob = {}, .bytes = 0, .etag = {}};
   row.bytes = answer->body_bytes();
   const bool whole = answer->status == 200 && answer->body.size() == 1;
   if (whole) row.blob = answer->body.front().blob;
+  if (whole) row.etag = answer->fields.Get("etag").value_or("");
   return row;
 }
 

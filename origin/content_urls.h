@@ -19,6 +19,7 @@ struct ContentUrl {
   int status = 0;
   std::optional<storage::BlobId> blob;  ///< of a 200: its content
   uint64_t bytes = 0;
+  std::string etag;  ///< that it is sent with; "": none
 };
 
 struct ContentRange {

@@ -98,6 +98,16 @@ std::optional<double> JsonObject::Number(std::string_view key) {
   return value->get<double>();
 }
 
+const nlohmann::json* JsonObject::Object(std::string_view key) {
+  const nlohmann::json* value = Find(key);
+  if (value == nullptr) return nullptr;
+  if (!value->is_object()) {
+    Expected(key, "an object");
+    return nullptr;
+  }
+  return value;
+}
+
 const nlohmann::json* JsonObject::Array(std::string_view key, size_t most) {
   const nlohmann::json* value = Find(key);
   if (value == nullptr) return nullptr;

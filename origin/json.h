@@ -33,6 +33,8 @@ class JsonObject {
   std::vector<std::string> Texts(std::string_view key, size_t most);
   /// An object whose values are strings.
   std::vector<std::pair<std::string, std::string>> TextPairs(std::string_view key, size_t most);
+  /// An object; null when it is absent.
+  const nlohmann::json* Object(std::string_view key);
   /// An array; null when it is absent.
   const nlohmann::json* Array(std::string_view key, size_t most);
 

@@ -201,6 +201,15 @@ Result<storage::SiteDraft> ParseSite(std::string_view text, std::string_view nam
   if (!name.empty() && draft.name != name) object.Refuse("\"name\" is not that of the path");
   draft.hosts = object.Texts("hosts", kHostsOfSite);
   draft.settings = "{}";
+  if (const nlohmann::json* quota = object.Object("quota")) {
+    JsonObject limits(*quota, "bad_site", "\"quota\"");
+    draft.quota = {.bytes = limits.Count("bytes").value_or(0),
+                   .files = limits.Count("files").value_or(0)};
+    if (Status good = limits.Finish(); !good) return unexpected(std::move(good.error()));
+    if (draft.quota->bytes > kQuotaMost || draft.quota->files > kQuotaMost) {
+      object.Refuse("\"quota\" has no number above " + std::to_string(kQuotaMost));
+    }
+  }
   if (Status good = object.Finish(); !good) return unexpected(std::move(good.error()));
   if (Status good = CheckSiteName(draft.name); !good) return unexpected(std::move(good.error()));
   for (std::string& host : draft.hosts) {

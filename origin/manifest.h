@@ -21,6 +21,7 @@ inline constexpr size_t kTagBytes = 256;
 inline constexpr size_t kPurgeItems = 5'000;  ///< of each kind in one purge
 inline constexpr size_t kPurgeUrlBytes = 8 << 10;
 inline constexpr size_t kHostsOfSite = 100;
+inline constexpr uint64_t kQuotaMost = uint64_t{1} << 60;  ///< of either number
 
 /// {"assets":[{"path","sha256","bytes","content_type"?,"headers"?:{…},"tags"?:[…]}]}: the assets of
 /// a release. Errors: kClient bad_json, bad_manifest (names the entry).
@@ -48,8 +49,8 @@ struct OwnHosts {
   std::span<const std::string> accounts = {};  ///< accounts.hosts
 };
 
-/// {"name"?,"hosts":[…]}. `name` is that of the path, or "" when the body names the site.
-/// Errors: kClient bad_json, bad_site.
+/// {"name"?,"hosts":[…],"quota"?:{"bytes"?,"files"?}}. `name` is that of the path, or "" when the
+/// body names the site. Errors: kClient bad_json, bad_site.
 Result<storage::SiteDraft> ParseSite(std::string_view json, std::string_view name,
                                      const OwnHosts& own);
 Status CheckSiteName(std::string_view name);

@@ -41,6 +41,7 @@ Node::Node(OriginSettings s, std::unique_ptr<storage::Metadata> m,
       blobs(std::move(b)),
       sites(*metadata, *blobs),
       fleet(*metadata),
+      quota_figures(*metadata),
       access(*metadata, settings.auth, std::move(t), std::move(s3_key)),
       accounts(*metadata, std::move(sessions), settings.accounts, settings.auth.limit_loopback),
       access_log(std::move(log)) {}

@@ -11,6 +11,7 @@
 #include "origin/accounts.h"
 #include "origin/fleet.h"
 #include "origin/proofs.h"
+#include "origin/quota_figures.h"
 #include "origin/settings.h"
 #include "origin/site_table.h"
 #include "runtime/metrics.h"
@@ -62,6 +63,7 @@ struct Node {
   SiteTable sites;
   Fleet fleet;
   Proofs proofs;
+  QuotaFigures quota_figures;
   Access access;
   Accounts accounts;
   AccessLog access_log;

@@ -26,6 +26,7 @@ constexpr RouteRow kRoutes[] = {
     {RouteKind::kReleases, "/v1/sites/{site}/releases", "GET, HEAD, POST"},
     {RouteKind::kRelease, "/v1/sites/{site}/releases/{id}", "GET, HEAD"},
     {RouteKind::kActivation, "/v1/sites/{site}/releases/{id}/activate", "POST"},
+    {RouteKind::kPreparation, "/v1/sites/{site}/releases/{id}/prepare", "GET, HEAD, POST"},
     {RouteKind::kContent, "/v1/sites/{site}/releases/{id}/content", "GET, HEAD"},
     {RouteKind::kBlob, "/v1/blobs/{sha256}", "GET, HEAD, PUT"},
     {RouteKind::kPurge, "/v1/purge", "POST"},
@@ -86,6 +87,8 @@ Result<Route> ParseReleases(Route route, std::string_view rest, std::string_view
   if (rest.empty()) return route;
   route.kind = RouteKind::kActivation;
   if (rest == "activate") return route;
+  route.kind = RouteKind::kPreparation;
+  if (rest == "prepare") return route;
   route.kind = RouteKind::kContent;
   if (rest == "content" && *id != 0) return route;
   return NoSuchRoute(path);
@@ -254,6 +257,14 @@ Result<size_t> QueryLimit(std::string_view query, size_t fallback, size_t most) 
     return BadQuery("limit: expected a number from 1 to " + std::to_string(most));
   }
   return static_cast<size_t>(*limit);
+}
+
+Result<uint64_t> QueryCount(std::string_view query, std::string_view key) {
+  const std::optional<std::string> text = QueryValue(query, key);
+  if (!text) return 0;
+  const std::optional<uint64_t> count = ParseNumber(*text);
+  if (!count) return BadQuery(std::string(key) + ": expected a whole number");
+  return *count;
 }
 
 Result<std::optional<milliseconds>> QueryWait(std::string_view query, milliseconds most) {

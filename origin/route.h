@@ -16,27 +16,28 @@
 namespace nearside::origin {
 
 enum class RouteKind {
-  kHealth,      ///< /healthz
-  kAsset,       ///< /v1/sites/{site}/assets/{path}
-  kAssets,      ///< /v1/sites/{site}/assets
-  kUploads,     ///< /v1/sites/{site}/uploads/
-  kUpload,      ///< /v1/sites/{site}/uploads/{id}
-  kReleases,    ///< /v1/sites/{site}/releases
-  kRelease,     ///< /v1/sites/{site}/releases/{id}
-  kActivation,  ///< /v1/sites/{site}/releases/{id}/activate
-  kContent,     ///< /v1/sites/{site}/releases/{id}/content
-  kBlob,        ///< /v1/blobs/{sha256}
-  kPurge,       ///< /v1/purge
-  kEvents,      ///< /v1/events
-  kEdges,       ///< /v1/edges
-  kEdge,        ///< /v1/edges/{name}
-  kSites,       ///< /v1/sites
-  kSite,        ///< /v1/sites/{site}
-  kTokens,      ///< /v1/tokens
-  kToken,       ///< /v1/tokens/{id}
-  kAudit,       ///< /v1/audit
-  kAccounts,    ///< /v1/accounts
-  kAccount,     ///< /v1/accounts/{account}
+  kHealth,       ///< /healthz
+  kAsset,        ///< /v1/sites/{site}/assets/{path}
+  kAssets,       ///< /v1/sites/{site}/assets
+  kUploads,      ///< /v1/sites/{site}/uploads/
+  kUpload,       ///< /v1/sites/{site}/uploads/{id}
+  kReleases,     ///< /v1/sites/{site}/releases
+  kRelease,      ///< /v1/sites/{site}/releases/{id}
+  kActivation,   ///< /v1/sites/{site}/releases/{id}/activate
+  kPreparation,  ///< /v1/sites/{site}/releases/{id}/prepare
+  kContent,      ///< /v1/sites/{site}/releases/{id}/content
+  kBlob,         ///< /v1/blobs/{sha256}
+  kPurge,        ///< /v1/purge
+  kEvents,       ///< /v1/events
+  kEdges,        ///< /v1/edges
+  kEdge,         ///< /v1/edges/{name}
+  kSites,        ///< /v1/sites
+  kSite,         ///< /v1/sites/{site}
+  kTokens,       ///< /v1/tokens
+  kToken,        ///< /v1/tokens/{id}
+  kAudit,        ///< /v1/audit
+  kAccounts,     ///< /v1/accounts
+  kAccount,      ///< /v1/accounts/{account}
   kAccountGrants,
   kAccountPassword,
   kAccountSessions,
@@ -74,6 +75,8 @@ std::optional<std::string> QueryValue(std::string_view query, std::string_view k
 
 /// ?limit=: `fallback` when absent. Error: kClient bad_query unless it is from 1 to `most`.
 Result<size_t> QueryLimit(std::string_view query, size_t fallback, size_t most);
+/// A whole number by its key; 0 when absent. Error: kClient bad_query.
+Result<uint64_t> QueryCount(std::string_view query, std::string_view key);
 /// ?wait=: nullopt when absent. Error: kClient bad_query unless it is a duration up to `most`.
 Result<std::optional<milliseconds>> QueryWait(std::string_view query, milliseconds most);
 

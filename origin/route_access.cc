@@ -19,12 +19,14 @@ Need NeedOf(RouteKind kind, std::string_view method) {
     case RouteKind::kReleases:
     case RouteKind::kRelease:
     case RouteKind::kActivation:
+    case RouteKind::kPreparation:
       return {.reach = Reach::kOne, .right = reads ? Right::kRead : Right::kPublish};
     case RouteKind::kContent:
       return {.reach = Reach::kOne, .right = Right::kRead, .fleet = true};
     case RouteKind::kBlob:
-      // Contents belong to no site. Uploading one shows nothing of others; reading one may.
-      return reads ? Need{.reach = Reach::kAll, .right = Right::kRead}
+      // Contents belong to no site. Uploading one shows nothing of others; reading one may. Edges
+      // fetch by SHA-256 what the next release will have.
+      return reads ? Need{.reach = Reach::kAll, .right = Right::kRead, .fleet = true}
                    : Need{.reach = Reach::kSome, .right = Right::kPublish};
     case RouteKind::kPurge:
       return {.reach = Reach::kSome, .right = Right::kPurge};

@@ -57,6 +57,7 @@ constexpr std::array kCodes = {
     CodeRow{"body_timeout", "RequestTimeout", 400},
     CodeRow{"too_slow", "RequestTimeout", 400},
     CodeRow{"body_too_large", "EntityTooLarge", 400},
+    CodeRow{"quota_exceeded", "QuotaExceeded", 403},  // as Ceph answers; clients do not try again
     CodeRow{"missing_length", "MissingContentLength", 411},
     CodeRow{"invalid_part", "InvalidPart", 400},
     CodeRow{"invalid_part_order", "InvalidPartOrder", 400},

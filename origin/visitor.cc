@@ -218,6 +218,10 @@ Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset,
       Answer answer;
       answer.status = 304;
       answer.fields = CommonFields(asset);
+      // For edges that have this content by other means, and so no 200 to take these from
+      // (RFC 9110 §15.4.5).
+      answer.fields.Add("content-type", asset.content_type);
+      answer.fields.Add("accept-ranges", "bytes");
       return answer;
     }
     case http::Precondition::kFailed: {

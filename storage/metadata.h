@@ -34,6 +34,7 @@
 #include "storage/multipart_upload.h"
 #include "storage/publish_receipt.h"
 #include "storage/resumable_upload.h"
+#include "storage/site_quota.h"
 #include "storage/token.h"
 
 namespace nearside::storage {
@@ -45,6 +46,7 @@ struct SiteDraft {
   std::string name;
   std::vector<std::string> hosts;  ///< lower case, no port; a host belongs to one site
   std::string settings;            ///< opaque
+  std::optional<SiteQuota> quota = std::nullopt;  ///< nullopt: as it is; of a new one: none
 };
 
 struct Site {
@@ -54,6 +56,7 @@ struct Site {
   ReleaseId active = kNoRelease;
   /// Releases that were active before, the last one first, kEarlierReleases at most.
   std::vector<ReleaseId> earlier;
+  SiteQuota quota;
   WallTime created;
   WallTime changed;
 };
@@ -182,6 +185,10 @@ class Metadata {
   virtual Result<std::vector<Site>> Sites() = 0;
   /// Error: kClient no_such_site.
   virtual Result<Site> FindSite(const std::string& name) = 0;
+  /// Counted anew. What adds to it (PutAsset, CreateRelease, ActivateRelease of one that never was
+  /// active, PutPart, the three of resumable uploads) fails with kClient quota_exceeded, and
+  /// changes nothing, where the site's quota would be passed. Error: kClient no_such_site.
+  virtual Result<SiteUsage> UsageOf(const std::string& site) = 0;
 
   /// A new, open release; paths are distinct. Errors: kClient no_such_site, bytes_mismatch (a blob
   /// is stored with another length).

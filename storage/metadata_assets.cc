@@ -39,6 +39,21 @@ Status RequireBlob(SqlSession& session, const Asset& asset) {
   return {};
 }
 
+/// After the put. What takes no more room than what it has replaced may always come.
+Status CheckQuotaOfPut(SqlSession& session, const Site& site, ReleaseId live, const Asset& asset,
+                       const std::optional<Asset>& replaced, bool known) {
+  QuotaCheck check{.files_of = replaced ? kNoRelease : live, .bytes = !known};
+  uint64_t freed = 0;
+  if (replaced && !known) {
+    Result<bool> kept = SiteNames(session, site.name, replaced->blob);
+    if (!kept) return unexpected(std::move(kept.error()));
+    if (!*kept) freed = replaced->bytes;
+  }
+  check.bytes = check.bytes && asset.bytes > freed;
+  check.added_bytes = check.wanted_bytes = check.bytes ? asset.bytes - freed : 0;
+  return CheckQuota(session, site, check);
+}
+
 std::vector<NewEvent> EventsOf(const Announce& announce, const Site& site, ReleaseId release,
                                const std::string& path) {
   const std::vector<std::string> paths = {path};
@@ -174,6 +189,9 @@ Result<AssetChange> SqlMetadata::PutAssetIn(SqlSession& session, const std::stri
     change.position = log->last;
     if ((*current)->notes == asset.notes) return change;
   }
+  Result<bool> known = false;
+  if (before->quota.limits()) known = SiteNames(session, site, asset.blob);
+  if (!known) return unexpected(std::move(known.error()));
   Result<ReleaseId> live = LiveReleaseIn(session, *before);
   if (!live) return unexpected(std::move(live.error()));
   Status put = session.Run(
@@ -188,6 +206,9 @@ Result<AssetChange> SqlMetadata::PutAssetIn(SqlSession& session, const std::stri
   if (put) {
     put = AddToTotals(session, *live, *current ? 0 : 1,
                       static_cast<int64_t>(asset.bytes) - old_bytes);
+  }
+  if (put && before->quota.limits()) {
+    put = CheckQuotaOfPut(session, *before, *live, asset, *current, *known);
   }
   if (!put) return unexpected(std::move(put.error()));
   const std::vector<NewEvent> events = EventsOf(announce, *before, *live, asset.path);

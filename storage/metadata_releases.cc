@@ -149,6 +149,10 @@ Result<Release> SqlMetadata::CreateRelease(const std::string& site, std::span<co
         row);
     if (added) added = InsertAssets(session, *id, assets, Now());
     if (added) added = CheckLengths(session, *id);
+    if (added)
+      added = CheckQuota(
+          session, *there,
+          {.files_of = *id, .added_bytes = static_cast<uint64_t>(bytes), .wanted_by = *id});
     if (!added) return unexpected(std::move(added.error()));
     return ReadRelease(session, site, *id);
   });
@@ -185,6 +189,10 @@ Result<Activation> SqlMetadata::ActivateRelease(const std::string& site, Release
       return activation;
     }
     Status ready = CheckComplete(session, release);
+    // A rollback adds nothing, and is never refused.
+    if (ready && found->state == ReleaseState::kOpen) {
+      ready = CheckQuota(session, *before, {.files_of = release, .wanted_by = release});
+    }
     if (!ready) return unexpected(std::move(ready.error()));
     Result<std::vector<std::string>> changed = ChangedPaths(session, before->active, release);
     if (!changed) return unexpected(std::move(changed.error()));

@@ -127,9 +127,11 @@ Status SqlMetadata::CreateResumable(const ResumableUpload& upload, const Resumab
                             StateName(upload.state),
                             BlobColumn(upload),
                             ToUnixMillis(upload.expires)};
-    return session.Run("INSERT INTO resumable_uploads (" + std::string(kResumableColumns) +
-                           ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       row);
+    Status made = session.Run("INSERT INTO resumable_uploads (" + std::string(kResumableColumns) +
+                                  ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              row);
+    if (!made) return made;
+    return CheckQuota(session, *site, {.wanted_bytes = upload.length.value_or(upload.offset)});
   });
 }
 
@@ -146,8 +148,11 @@ Result<ResumableUpload> SqlMetadata::FindResumable(const std::string& site, cons
 
 Status SqlMetadata::KeepResumable(const ResumableUpload& upload) {
   return Writing([&](SqlSession& session) -> Status {
-    Status there = RequireUnfinished(session, upload);
-    return there ? WriteProgress(session, upload) : there;
+    if (Status there = RequireUnfinished(session, upload); !there) return there;
+    if (Status noted = WriteProgress(session, upload); !noted) return noted;
+    Result<Site> site = ReadSite(session, upload.site);
+    if (!site) return unexpected(std::move(site.error()));
+    return CheckQuota(session, *site, {.wanted_bytes = upload.length.value_or(upload.offset)});
   });
 }
 
@@ -158,16 +163,14 @@ Result<AssetChange> SqlMetadata::CompleteResumable(const ResumableUpload& upload
     if (Status there = RequireUnfinished(session, upload); !there) {
       return unexpected(std::move(there.error()));
     }
-    Result<AssetChange> change =
-        PutAssetIn(session, upload.site, upload.asset, precondition, announce);
-    if (!change) return change;
     ResumableUpload done = upload;
     done.state = ResumableState::kDone;
     done.hash.clear();
+    // First, so that a quota does not count it beside the asset that it becomes.
     if (Status noted = WriteProgress(session, done); !noted) {
       return unexpected(std::move(noted.error()));
     }
-    return change;
+    return PutAssetIn(session, upload.site, upload.asset, precondition, announce);
   });
 }
 

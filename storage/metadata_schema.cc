@@ -102,8 +102,15 @@ constexpr const char* kStep7[] = {
     "PRIMARY KEY (receipt, edge))",
 };
 
+constexpr const char* kStepQuota[] = {
+    "ALTER TABLE sites ADD COLUMN quota_bytes BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE sites ADD COLUMN quota_files BIGINT NOT NULL DEFAULT 0",
+    // Of a site with a quota: no more contents than this; -1: not known.
+    "ALTER TABLE sites ADD COLUMN held_most BIGINT NOT NULL DEFAULT -1",
+};
+
 constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4,
-                                                   kStep5, kStep6, kStep7};
+                                                   kStep5, kStep6, kStep7, kStepQuota};
 constexpr int64_t kVersion = std::size(kSteps);
 
 Result<int64_t> ReadVersion(SqlSession& session) {

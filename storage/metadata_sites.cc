@@ -25,7 +25,7 @@ Result<std::vector<ReleaseId>> ReadEarlier(SqlSession& session, const Site& site
   return earlier;
 }
 
-/// Columns: name, settings, active, created, changed.
+/// Columns: name, settings, active, created, changed, quota_bytes, quota_files.
 Result<Site> ReadSiteRow(SqlSession& session, const SqlRow& row) {
   Site site;
   site.name = row.Text(0);
@@ -33,6 +33,7 @@ Result<Site> ReadSiteRow(SqlSession& session, const SqlRow& row) {
   site.active = row.Int(2);
   site.created = FromUnixMillis(row.Int(3));
   site.changed = FromUnixMillis(row.Int(4));
+  site.quota = {static_cast<uint64_t>(row.Int(5)), static_cast<uint64_t>(row.Int(6))};
   Result<std::vector<std::string>> hosts = ReadHosts(session, site.name);
   if (!hosts) return unexpected(std::move(hosts.error()));
   site.hosts = std::move(*hosts);
@@ -62,6 +63,14 @@ Status WriteHosts(SqlSession& session, const SiteDraft& draft) {
   return {};
 }
 
+Status WriteQuota(SqlSession& session, const SiteDraft& draft) {
+  if (!draft.quota) return {};
+  const SqlValue row[] = {static_cast<int64_t>(draft.quota->bytes),
+                          static_cast<int64_t>(draft.quota->files), draft.name};
+  return session.Run(
+      "UPDATE sites SET quota_bytes = ?, quota_files = ?, held_most = -1 WHERE name = ?", row);
+}
+
 std::vector<NewEvent> EventsOf(const Announce& announce, const Site& site) {
   const std::vector<std::string> no_paths;
   return announce(Change{site, site.active, no_paths});
@@ -78,7 +87,9 @@ tl::unexpected<Error> NoSuchSite(const std::string& name) {
 Result<Site> ReadSite(SqlSession& session, const std::string& name) {
   const SqlValue which[] = {name};
   Result<SqlRows> rows = session.Query(
-      "SELECT name, settings, active, created, changed FROM sites WHERE name = ?", which);
+      "SELECT name, settings, active, created, changed, quota_bytes, quota_files FROM sites WHERE "
+      "name = ?",
+      which);
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->empty()) return NoSuchSite(name);
   return ReadSiteRow(session, (*rows)[0]);
@@ -95,6 +106,7 @@ Result<LogPosition> SqlMetadata::CreateSite(const SiteDraft& draft, const Announ
     const SqlValue row[] = {draft.name, draft.settings, kNoRelease, now, now};
     Status added = session.Run(
         "INSERT INTO sites (name, settings, active, created, changed) VALUES (?, ?, ?, ?, ?)", row);
+    if (added) added = WriteQuota(session, draft);
     if (added) added = WriteHosts(session, draft);
     if (!added) return unexpected(std::move(added.error()));
     Result<Site> site = ReadSite(session, draft.name);
@@ -109,6 +121,7 @@ Result<LogPosition> SqlMetadata::ReplaceSite(const SiteDraft& draft, const Annou
     if (!there) return unexpected(std::move(there.error()));
     const SqlValue row[] = {draft.settings, ToUnixMillis(Now()), draft.name};
     Status written = session.Run("UPDATE sites SET settings = ?, changed = ? WHERE name = ?", row);
+    if (written) written = WriteQuota(session, draft);
     if (written) written = WriteHosts(session, draft);
     if (!written) return unexpected(std::move(written.error()));
     Result<Site> site = ReadSite(session, draft.name);
@@ -166,8 +179,9 @@ Result<LogPosition> SqlMetadata::DeleteSiteIn(SqlSession& session, const Site& s
 
 Result<std::vector<Site>> SqlMetadata::Sites() {
   return Reading([&](SqlSession& session) -> Result<std::vector<Site>> {
-    Result<SqlRows> rows =
-        session.Query("SELECT name, settings, active, created, changed FROM sites ORDER BY name");
+    Result<SqlRows> rows = session.Query(
+        "SELECT name, settings, active, created, changed, quota_bytes, quota_files FROM sites "
+        "ORDER BY name");
     if (!rows) return unexpected(std::move(rows.error()));
     std::vector<Site> sites;
     for (const SqlRow& row : *rows) {

@@ -37,6 +37,7 @@ class SqlMetadata final : public Metadata {
   Result<LogPosition> DeleteEmptySite(const std::string& name, const Announce& announce) override;
   Result<std::vector<Site>> Sites() override;
   Result<Site> FindSite(const std::string& name) override;
+  Result<SiteUsage> UsageOf(const std::string& site) override;
 
   Result<Release> CreateRelease(const std::string& site, std::span<const Asset> assets) override;
   Result<std::vector<StoredBlob>> MissingBlobs(ReleaseId release) override;
@@ -193,6 +194,18 @@ Result<ReleaseId> NextReleaseId(SqlSession& session);
 Status SwitchRelease(SqlSession& session, const std::string& site, ReleaseId release, WallTime now);
 Status InsertAssets(SqlSession& session, ReleaseId release, std::span<const Asset> assets,
                     WallTime now);
+/// What a transaction has just added to a site.
+struct QuotaCheck {
+  ReleaseId files_of = kNoRelease;   ///< whose files may have become more
+  bool bytes = true;                 ///< whether the site may hold more bytes
+  uint64_t added_bytes = 0;          ///< of contents, at most
+  uint64_t wanted_bytes = 0;         ///< so many more, for the error's text …
+  ReleaseId wanted_by = kNoRelease;  ///< … or as many as this release alone has
+};
+/// Error: kClient quota_exceeded. The transaction is to be given up then.
+Status CheckQuota(SqlSession& session, const Site& site, const QuotaCheck& check);
+/// Whether an asset of one of the site's releases has this content.
+Result<bool> SiteNames(SqlSession& session, const std::string& site, const BlobId& blob);
 tl::unexpected<Error> NoSuchSite(const std::string& name);
 
 template <typename Work>

@@ -31,11 +31,13 @@ tl::unexpected<Error> NoSuchUpload() {
               "there is no such upload in parts: it was completed, aborted, or has expired");
 }
 
-Result<bool> UploadExists(SqlSession& session, const std::string& upload) {
+/// nullopt: there is no such upload.
+Result<std::optional<std::string>> SiteOfUpload(SqlSession& session, const std::string& upload) {
   const SqlValue which[] = {upload};
-  Result<SqlRows> rows = session.Query("SELECT 1 FROM uploads WHERE id = ?", which);
+  Result<SqlRows> rows = session.Query("SELECT site FROM uploads WHERE id = ?", which);
   if (!rows) return unexpected(std::move(rows.error()));
-  return !rows->empty();
+  if (rows->empty()) return std::nullopt;
+  return (*rows)[0].Text(0);
 }
 
 /// With its parts, whose blobs are the answer.
@@ -124,9 +126,12 @@ Result<std::optional<BlobId>> SqlMetadata::PutPart(const std::string& upload,
     if (Status there = RequireFile(store, part.blob); !there) {
       return unexpected(std::move(there.error()));
     }
-    Result<bool> exists = UploadExists(session, upload);
-    if (!exists) return unexpected(std::move(exists.error()));
-    if (!*exists) return NoSuchUpload();
+    Result<std::optional<std::string>> name = SiteOfUpload(session, upload);
+    if (!name) return unexpected(std::move(name.error()));
+    // Those of a site that is gone expire.
+    if (!*name || (*name)->empty()) return NoSuchUpload();
+    Result<Site> site = ReadSite(session, **name);
+    if (!site) return unexpected(std::move(site.error()));
     const SqlValue which[] = {upload, int64_t{part.number}};
     Result<SqlRows> before =
         session.Query("SELECT blob FROM upload_parts WHERE upload = ? AND number = ?", which);
@@ -140,6 +145,8 @@ Result<std::optional<BlobId>> SqlMetadata::PutPart(const std::string& upload,
         "blob = excluded.blob, bytes = excluded.bytes, md5 = excluded.md5, "
         "modified = excluded.modified",
         row);
+    if (put)
+      put = CheckQuota(session, *site, {.added_bytes = part.bytes, .wanted_bytes = part.bytes});
     if (!put) return unexpected(std::move(put.error()));
     if (before->empty()) return std::nullopt;
     Result<BlobId> replaced = ParseBlobName((*before)[0].Text(0));
@@ -183,11 +190,12 @@ Result<UploadCompletion> SqlMetadata::CompleteUpload(const MultipartUpload& uplo
         session.Query("SELECT 1 FROM uploads WHERE id = ? AND site = ? AND path = ?", which);
     if (!there) return unexpected(std::move(there.error()));
     if (there->empty()) return NoSuchUpload();
+    // First, so that a quota does not count them beside the whole that they become.
+    Result<std::vector<BlobId>> parts = TakeUploadAway(session, upload.id);
+    if (!parts) return unexpected(std::move(parts.error()));
     Result<AssetChange> change =
         PutAssetIn(session, upload.site, upload.asset, precondition, announce);
     if (!change) return unexpected(std::move(change.error()));
-    Result<std::vector<BlobId>> parts = TakeUploadAway(session, upload.id);
-    if (!parts) return unexpected(std::move(parts.error()));
     return UploadCompletion{std::move(*change), std::move(*parts)};
   });
 }

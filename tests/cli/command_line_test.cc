@@ -45,6 +45,19 @@ class CommandLineTest : public origin::test::OriginTest {
         R"({"load":0.25,"requests":200,"hits":150,"hit_bytes":3,"miss_bytes":1,"address":"127.0.1.1"})",
         WallNow()));
   }
+  static nlohmann::json PreparedJson(uint64_t sequence) {
+    return {{"release", "2"}, {"seq", sequence}, {"state", "partly"},    {"held", 1},
+            {"of", 2},        {"bytes", 6},      {"why", "wrong_bytes"}, {"ms", 20}};
+  }
+  /// An edge tells how far it is with what a release needs before its switch.
+  void Prepare(const std::string& edge, uint64_t sequence) {
+    const uint64_t epoch = node_->metadata->Log()->last.epoch;
+    nlohmann::json preparing = PreparedJson(sequence);
+    preparing["epoch"] = epoch;
+    const nlohmann::json site = {{"site", "demo"}, {"preparing", preparing}};
+    const nlohmann::json report = {{"epoch", epoch}, {"seq", sequence}, {"sites", {site}}};
+    EXPECT_EQ(Fleet("POST /v1/edges/" + edge, report.dump()).status, 200);
+  }
   /// An edge tells how far it is with the newest switch.
   void Prove(const std::string& edge, uint64_t sequence, const std::string& state,
              const std::string& digest) {
@@ -56,6 +69,7 @@ class CommandLineTest : public origin::test::OriginTest {
     if (edge == "tokyo") {
       site["whole"]["missing"] = {{{"url", "/big.iso"}, {"why", "no room"}}};
     }
+    if (edge == "frankfurt") site["prepared"] = PreparedJson(sequence - 1);
     if (state == "differs") site["differing"] = {{{"url", "/a"}, {"why", "other bytes"}}};
     const nlohmann::json report = {{"epoch", epoch}, {"seq", sequence}, {"sites", {site}}};
     EXPECT_EQ(Fleet("POST /v1/edges/" + edge, report.dump()).status, 200);
@@ -82,10 +96,13 @@ TEST_F(CommandLineTest, PublishWaitsForTheProofOfEveryEdgeAndReceiptShowsItAgain
   Report("frankfurt", LastEvent());
   Report("tokyo", LastEvent());
   dir_.Write("site/index.html", "home 2");
-  const uint64_t wanted = LastEvent() + 1;
+  const uint64_t wanted = LastEvent() + 2;  // the first one asks the edges to prepare
   const std::string two = origin::test::DigitsOf("home 2");
   const std::string digest = HexEncode(Sha256Of("/index.html " + two + "\n/ " + two + "\n"));
   std::thread edges([&] {
+    while (LastEvent() < wanted - 1) std::this_thread::yield();
+    Prepare("frankfurt", wanted - 1);
+    Report("tokyo", wanted - 1);
     while (LastEvent() < wanted) std::this_thread::yield();
     while (node_->metadata->Receipts("demo", 10)->size() < 2) std::this_thread::yield();
     Prove("frankfurt", wanted, "proved", digest);
@@ -97,10 +114,12 @@ TEST_F(CommandLineTest, PublishWaitsForTheProofOfEveryEdgeAndReceiptShowsItAgain
   EXPECT_EQ(run.code, 0) << run.out << run.errors;
   const size_t at = run.out.find("receipt 2: release 2 of demo, event " + std::to_string(wanted));
   ASSERT_NE(at, std::string::npos) << run.out;
-  EXPECT_THAT(run.out, HasSubstr("EDGE       SWITCHED"));
-  EXPECT_THAT(run.out, ContainsRegex("frankfurt +[0-9.]+ m?s +[0-9.]+ m?s +7/8 +" +
+  EXPECT_THAT(run.out, HasSubstr("EDGE       PREPARED  SWITCHED"));
+  EXPECT_THAT(run.out, ContainsRegex("frankfurt +1/2 +[0-9.]+ m?s +[0-9.]+ m?s +7/8 +" +
                                      digest.substr(0, 12) + " +proved 2 URLs"));
   EXPECT_THAT(run.out, HasSubstr("tokyo: does not hold /big.iso: no room"));
+  EXPECT_THAT(run.out, HasSubstr("contents at the edges before the switch: frankfurt 1 of 2 "
+                                 "(wrong_bytes), tokyo none, after "));
   const Outcome again = Nearside("receipt 2");
   EXPECT_EQ(again.code, 0);
   EXPECT_EQ(again.out, run.out.substr(at));
@@ -116,8 +135,8 @@ TEST_F(CommandLineTest, PublishEndsWith3WhenAnEdgeHasNotProvedIt) {
   WriteSite();
   Report("away", 0);
   ASSERT_TRUE(node_->fleet.Report("gone", {1, 1}, "{}", WallNow() - seconds(3600)));
-  const Outcome run =
-      Nearside("publish " + Folder() + " --site demo --host www.demo.test --wait 50ms");
+  const Outcome run = Nearside("publish " + Folder() +
+                               " --site demo --host www.demo.test --no-prepare --wait 50ms");
   EXPECT_EQ(run.code, 3) << run.out;
   EXPECT_THAT(run.out, HasSubstr("has not applied the switch yet"));
   EXPECT_THAT(run.out, HasSubstr("not reachable; it catches up"));
@@ -129,7 +148,7 @@ TEST_F(CommandLineTest, PublishEndsWith3WhenAnEdgeHasNotProvedIt) {
   Prove("away", LastEvent(), "proved", origin::test::DigitsOf("else"));
   EXPECT_THAT(Nearside("receipt 1").out, HasSubstr("serves other bytes than the origin has"));
   EXPECT_EQ(Nearside("receipt 1 --json").code, 3);
-  const Outcome unwatched = Nearside("publish " + Folder() + " --site demo --wait 0s");
+  const Outcome unwatched = Nearside("publish " + Folder() + " --site demo --no-prepare --wait 0s");
   EXPECT_EQ(unwatched.code, 0);
   EXPECT_THAT(unwatched.out, HasSubstr("nearside receipt 2 shows"));
 }
@@ -494,6 +513,15 @@ TEST_F(CommandLineTest, AFailedDownloadLeavesTheOldFile) {
 TEST_F(CommandLineTest, Sites) {
   EXPECT_EQ(Nearside("sites put demo --host www.demo.test").code, 0);
   EXPECT_THAT(Nearside("sites ls").out, HasSubstr("demo  none"));
+  EXPECT_EQ(Nearside("sites quota demo").out, "site demo: 0 B, no limit; 0 files, no limit\n");
+  EXPECT_EQ(Nearside("sites quota demo --bytes 10GiB --files 5000").out,
+            "site demo: 0 B of 10.7 GB; 0 files of 5000\n");
+  EXPECT_EQ(Nearside("sites put demo --host www.demo.test").code, 0);
+  EXPECT_EQ(Nearside("sites quota demo --files 0").out,
+            "site demo: 0 B of 10.7 GB; 0 files, no limit\n");
+  EXPECT_EQ(Nearside("sites quota demo --bytes 0").out,
+            "site demo: 0 B, no limit; 0 files, no limit\n");
+  EXPECT_EQ(Nearside("sites quota demo --bytes much").code, 1);
   EXPECT_EQ(Nearside("sites rm demo").code, 0);
   EXPECT_THAT(Nearside("sites rm demo").errors, HasSubstr("no site \"demo\""));
 }

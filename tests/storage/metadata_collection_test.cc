@@ -295,7 +295,9 @@ TEST_F(MetadataCollectionTest, ADatabaseOfTheThirdVersionIsBroughtUp) {
           "ALTER TABLE releases DROP COLUMN past_since", "DROP INDEX blobs_condemned",
           "DROP INDEX upload_parts_by_blob", "ALTER TABLE blobs DROP COLUMN condemned",
           "DROP TABLE resumable_uploads", "DROP TABLE receipts", "DROP TABLE receipt_edges",
-          "ALTER TABLE log DROP COLUMN last_receipt", "UPDATE schema_version SET version = 3"}) {
+          "ALTER TABLE log DROP COLUMN last_receipt", "ALTER TABLE sites DROP COLUMN quota_bytes",
+          "ALTER TABLE sites DROP COLUMN quota_files", "ALTER TABLE sites DROP COLUMN held_most",
+          "UPDATE schema_version SET version = 3"}) {
       ASSERT_TRUE(session->Run(statement)) << statement;
     }
   }

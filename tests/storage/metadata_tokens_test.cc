@@ -217,7 +217,9 @@ TEST_F(MetadataTokensTest, ADatabaseOfTheFirstVersionIsBroughtUp) {
           "ALTER TABLE assets DROP COLUMN notes", "ALTER TABLE releases DROP COLUMN past_since",
           "DROP INDEX blobs_condemned", "ALTER TABLE blobs DROP COLUMN condemned",
           "DROP TABLE receipts", "DROP TABLE receipt_edges",
-          "ALTER TABLE log DROP COLUMN last_receipt", "UPDATE schema_version SET version = 1"}) {
+          "ALTER TABLE log DROP COLUMN last_receipt", "ALTER TABLE sites DROP COLUMN quota_bytes",
+          "ALTER TABLE sites DROP COLUMN quota_files", "ALTER TABLE sites DROP COLUMN held_most",
+          "UPDATE schema_version SET version = 1"}) {
       ASSERT_TRUE(session->Run(statement)) << statement;
     }
   }
