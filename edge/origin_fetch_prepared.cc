@@ -96,7 +96,7 @@ void OriginFetch::FeedPrepared() {
     if (uint64_t{body.next} * kChunkBytes >= prepared_->bytes) {
       attempt_.Complete();
       ended_ = true;
-      return encoder_ ? EncodeBody({}, ContentEncoder::Step::kFinish) : FinishBody();
+      return encoder_ ? EncodeBody({}, http::ContentEncoder::Step::kFinish) : FinishBody();
     }
     if (taken == kChunksOfTurn) return FeedSoon();
     const ChunkRef chunk = TakePreparedChunk();
