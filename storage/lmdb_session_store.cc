@@ -1,30 +1,19 @@
 #include "storage/lmdb_session_store.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
 
-#include "runtime/file.h"
 #include "runtime/log.h"
-#include "storage/lmdb_env.h"
+#include "storage/lmdb_shared_file.h"
 #include "storage/stored_integer.h"
 
 namespace nearside::storage {
 namespace {
 
-/// Address space, not memory: the file grows with what is in it. The same in every process,
-/// whatever its settings say, so that none meets pages beyond its map.
 constexpr uint64_t kMapBytes = uint64_t{4} << 30;
-/// A slot for each thread that reads, of all processes.
-constexpr unsigned kReaders = 1024;
 constexpr uint8_t kFormat = 1;
 constexpr size_t kHashBytes = 32;
 constexpr size_t kTimeBytes = 8;
@@ -104,29 +93,6 @@ std::optional<Key256> HashOf(Bytes key) {
   return hash;
 }
 
-/// Says by a lock on a file how many processes have the folder open; a value.
-class FolderLock {
- public:
-  FolderLock() = default;
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  ~FolderLock() {
-    if (file_ >= 0) ::close(file_);
-  }
-  /// With others.
-  Status Share(const std::string& path) {
-    file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file_ < 0 || ::flock(file_, LOCK_SH) != 0) return FailErrno(path, errno);
-    return {};
-  }
-  /// Alone; false when others have it.
-  bool TryAlone() { return ::flock(file_, LOCK_EX | LOCK_NB) == 0; }
-  void ShareAgain() { (void)::flock(file_, LOCK_SH); }
-
- private:
-  int file_ = -1;
-};
-
 /// A use that is noted so late that its session has ended would be none.
 SessionOptions Sensible(SessionOptions options) {
   options.note_use_after = std::min(options.note_use_after, options.idle / 10);
@@ -139,7 +105,7 @@ class LmdbSessions final : public SessionStore {
  public:
   explicit LmdbSessions(const SessionOptions& options) : options_(Sensible(options)) {}
   ~LmdbSessions() override {
-    if (env_ != nullptr) (void)WriteUses();
+    if (file_.is_open()) (void)WriteUses();
   }
   Status Open(const std::string& folder);
 
@@ -152,8 +118,6 @@ class LmdbSessions final : public SessionStore {
   Result<size_t> Sweep(size_t limit) override;
 
  private:
-  Status OpenTables(const std::string& file);
-  Result<LmdbReadTxn> BeginRead();
   Result<std::vector<Session>> SessionsOf(const LmdbTxn& txn, const std::string& account) const;
   Result<std::optional<Record>> Read(const LmdbTxn& txn, const Key256& key) const;
   Status Put(LmdbWriteTxn& txn, const Record& record);
@@ -167,8 +131,7 @@ class LmdbSessions final : public SessionStore {
   void MoveExpiry(Record* record, WallTime used) const;
 
   const SessionOptions options_;
-  FolderLock lock_;  // before the environment, which it tells of
-  std::unique_ptr<LmdbEnv> env_;
+  LmdbSharedFile file_;
   LmdbTable sessions_;    ///< hash → session
   LmdbTable by_account_;  ///< account, NUL, hash → nothing
   LmdbTable by_expiry_;   ///< time, hash → nothing
@@ -178,48 +141,13 @@ class LmdbSessions final : public SessionStore {
 };
 
 Status LmdbSessions::Open(const std::string& folder) {
-  if (Status made = MakeFolders(folder); !made) return made;
-  if (Status shared = lock_.Share(folder + "/users.lock"); !shared) return shared;
-  const std::string file = folder + "/sessions.lmdb";
-  Status opened = OpenTables(file);
-  if (opened || !IsDamage(opened.error())) return opened;
-  env_.reset();
-  if (!lock_.TryAlone()) {
-    lock_.ShareAgain();
-    return Fail(Fault::kSelf, "damaged",
-                opened.error().message + ": stop the other origins that use it, then start again");
-  }
-  const std::string aside = file + ".damaged";
-  if (std::rename(file.c_str(), aside.c_str()) != 0) return FailErrno(aside, errno);
-  Log(Level::kError, "sessions_damaged",
-      {{"file", file}, {"kept_as", aside}, {"error", opened.error().message}});
-  opened = OpenTables(file);
-  lock_.ShareAgain();
-  return opened;
-}
-
-Status LmdbSessions::OpenTables(const std::string& file) {
-  auto env = LmdbEnv::Open({.file = file, .map_bytes = kMapBytes, .readers = kReaders});
-  if (!env) return unexpected(std::move(env.error()));
-  env_ = std::move(*env);
-  Result<LmdbWriteTxn> txn = env_->BeginWrite();
-  if (!txn) return unexpected(std::move(txn.error()));
   const std::pair<const char*, LmdbTable*> tables[] = {
       {"sessions", &sessions_}, {"by_account", &by_account_}, {"by_expiry", &by_expiry_}};
-  for (const auto& [name, table] : tables) {
-    Result<LmdbTable> made = txn->MakeTable(name);
-    if (!made) return unexpected(std::move(made.error()));
-    *table = *made;
-  }
-  return txn->Commit();
-}
-
-/// When all slots are taken, some may be of processes that were killed.
-Result<LmdbReadTxn> LmdbSessions::BeginRead() {
-  Result<LmdbReadTxn> txn = env_->BeginRead();
-  if (txn) return txn;
-  env_->FreeDeadReaders();
-  return env_->BeginRead();
+  return file_.Open({.folder = folder,
+                     .name = "sessions.lmdb",
+                     .map_bytes = kMapBytes,
+                     .event = "sessions_damaged"},
+                    tables);
 }
 
 Result<std::optional<Record>> LmdbSessions::Read(const LmdbTxn& txn, const Key256& key) const {
@@ -327,7 +255,7 @@ Result<std::string> LmdbSessions::Create(const SessionDraft& draft) {
   record.session.created = record.session.used = now;
   record.ends = now + options_.life;
   record.session.expires = std::min(now + options_.idle, record.ends);
-  Result<LmdbWriteTxn> txn = env_->BeginWrite();
+  Result<LmdbWriteTxn> txn = file_.BeginWrite();
   if (!txn) return unexpected(std::move(txn.error()));
   Status made = PutUses(*txn);
   if (made) made = MakeRoom(*txn, draft.account);
@@ -341,7 +269,7 @@ Result<std::optional<Session>> LmdbSessions::Find(std::string_view id) {
   if (!IsSessionId(id)) return std::nullopt;
   std::optional<Session> found;
   {
-    Result<LmdbReadTxn> txn = BeginRead();
+    Result<LmdbReadTxn> txn = file_.BeginRead();
     if (!txn) return unexpected(std::move(txn.error()));
     Result<std::optional<Record>> record = Read(*txn, SessionKeyOf(id));
     if (!record) return unexpected(std::move(record.error()));
@@ -391,7 +319,7 @@ Status LmdbSessions::WriteUses() {
     std::lock_guard lock(uses_mutex_);
     if (uses_.empty()) return {};
   }
-  Result<LmdbWriteTxn> txn = env_->BeginWrite();
+  Result<LmdbWriteTxn> txn = file_.BeginWrite();
   if (!txn) return unexpected(std::move(txn.error()));
   Status put = PutUses(*txn);
   return put ? txn->Commit() : put;
@@ -418,7 +346,7 @@ Status LmdbSessions::PutUses(LmdbWriteTxn& txn) {
 }
 
 Status LmdbSessions::Remove(const Key256& key) {
-  Result<LmdbWriteTxn> txn = env_->BeginWrite();
+  Result<LmdbWriteTxn> txn = file_.BeginWrite();
   if (!txn) return unexpected(std::move(txn.error()));
   Status erased = Erase(*txn, key);
   return erased ? txn->Commit() : erased;
@@ -426,7 +354,7 @@ Status LmdbSessions::Remove(const Key256& key) {
 
 Result<size_t> LmdbSessions::RemoveAll(const std::string& account,
                                        const std::optional<Key256>& kept) {
-  Result<LmdbWriteTxn> txn = env_->BeginWrite();
+  Result<LmdbWriteTxn> txn = file_.BeginWrite();
   if (!txn) return unexpected(std::move(txn.error()));
   Result<std::vector<Session>> sessions = SessionsOf(*txn, account);
   if (!sessions) return unexpected(std::move(sessions.error()));
@@ -445,7 +373,7 @@ Result<size_t> LmdbSessions::RemoveAll(const std::string& account,
 }
 
 Result<std::vector<Session>> LmdbSessions::List(const std::string& account) {
-  Result<LmdbReadTxn> txn = BeginRead();
+  Result<LmdbReadTxn> txn = file_.BeginRead();
   if (!txn) return unexpected(std::move(txn.error()));
   Result<std::vector<Session>> sessions = SessionsOf(*txn, account);
   if (!sessions) return sessions;
@@ -458,20 +386,20 @@ Result<std::vector<Session>> LmdbSessions::List(const std::string& account) {
 }
 
 Result<size_t> LmdbSessions::Count() {
-  Result<LmdbReadTxn> txn = BeginRead();
+  Result<LmdbReadTxn> txn = file_.BeginRead();
   if (!txn) return unexpected(std::move(txn.error()));
   return static_cast<size_t>(txn->Entries(sessions_));
 }
 
 Result<size_t> LmdbSessions::Sweep(size_t limit) {
-  env_->FreeDeadReaders();
+  file_.env().FreeDeadReaders();
   if (Status written = WriteUses(); !written) {
     return unexpected(std::move(written.error()));
   }
   size_t swept = 0;
   while (swept < limit) {
     const size_t wanted = std::min(limit - swept, kRemovedAtOnce);
-    Result<LmdbWriteTxn> txn = env_->BeginWrite();
+    Result<LmdbWriteTxn> txn = file_.BeginWrite();
     if (!txn) return unexpected(std::move(txn.error()));
     Result<size_t> ended = EraseEnded(*txn, wanted);
     if (!ended) return ended;

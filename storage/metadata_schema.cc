@@ -102,8 +102,14 @@ constexpr const char* kStep7[] = {
     "PRIMARY KEY (receipt, edge))",
 };
 
+constexpr const char* kStep8[] = {
+    "CREATE TABLE blob_variants (content TEXT NOT NULL, coding TEXT NOT NULL, "
+    "blob TEXT NOT NULL, bytes BIGINT NOT NULL, PRIMARY KEY (content, coding))",
+    "CREATE INDEX blob_variants_by_blob ON blob_variants (blob)",
+};
+
 constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4,
-                                                   kStep5, kStep6, kStep7};
+                                                   kStep5, kStep6, kStep7, kStep8};
 constexpr int64_t kVersion = std::size(kSteps);
 
 Result<int64_t> ReadVersion(SqlSession& session) {
