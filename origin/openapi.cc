@@ -100,6 +100,9 @@ constexpr Operation kOperations[] = {
      200, "PublishReceipts", "", "limit site"},
     {RouteKind::kReceipt, "GET", "getReceipt", "What each edge has proved of a release", 200,
      "PublishReceipt"},
+    {RouteKind::kJobs, "GET", "listJobs", "Work that nobody waits for, and how much there is", 200,
+     "Jobs", "", "after limit state"},
+    {RouteKind::kJobRetry, "POST", "retryJob", "Begins a dead job anew", 200, "Job"},
 };
 
 struct QueryParameter {
@@ -116,6 +119,7 @@ constexpr QueryParameter kQuery[] = {
     {"prefix", "string", "Only paths that begin so"},
     {"since", "string", "Only what differs from this release, or from the previous one"},
     {"site", "string", "Only of this site"},
+    {"state", "string", "dead: only dead jobs; without, only the others"},
     {"wait", "string", "How long to wait for the edges, as 2s; 60s at most"},
 };
 

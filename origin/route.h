@@ -42,6 +42,8 @@ enum class RouteKind {
   kAccountSessions,
   kReceipts,  ///< /v1/receipts
   kReceipt,   ///< /v1/receipts/{id}
+  kJobs,      ///< /v1/jobs
+  kJobRetry,  ///< /v1/jobs/{id}/retry
   kOpenApi,   ///< /v1/openapi.json
 };
 
@@ -60,6 +62,7 @@ struct Route {
   std::string path;                                  ///< of an asset, decoded
   storage::ReleaseId release = storage::kNoRelease;  ///< kNoRelease in kContent: the active one
   int64_t receipt = 0;
+  uint64_t job = 0;
   std::string name;  ///< of an edge, an account; a blob's digits; a token's or an upload's id
 };
 
@@ -74,6 +77,8 @@ std::optional<std::string> QueryValue(std::string_view query, std::string_view k
 
 /// ?limit=: `fallback` when absent. Error: kClient bad_query unless it is from 1 to `most`.
 Result<size_t> QueryLimit(std::string_view query, size_t fallback, size_t most);
+/// ?after=: nullopt when absent. Error: kClient bad_query unless it is a number.
+Result<std::optional<uint64_t>> QueryAfter(std::string_view query);
 /// ?wait=: nullopt when absent. Error: kClient bad_query unless it is a duration up to `most`.
 Result<std::optional<milliseconds>> QueryWait(std::string_view query, milliseconds most);
 
