@@ -14,6 +14,7 @@
 #include "cli/drain.h"
 #include "cli/explain.h"
 #include "cli/explain_dns.h"
+#include "cli/jobs.h"
 #include "cli/publish.h"
 #include "cli/purge.h"
 #include "cli/receipt.h"
@@ -128,6 +129,13 @@ constexpr const char* kAuditExamples = R"(Examples:
 WHO is the token's name and id; "auth.token_file" is the token in the origin's own file. Reading is not on
 record, and neither are contents that were uploaded and that no release names.)";
 
+constexpr const char* kJobsExamples = R"(Examples:
+  nearside jobs                           # how many there are, and the next 50
+  nearside jobs --dead                    # those that failed for good, and why
+  nearside jobs retry 1234                # with all its attempts, once the reason is gone
+
+Jobs are work that nobody waits for: encoding a release's text once for all who will ask for it.)";
+
 constexpr const char* kAccountExamples = R"(Examples:
   nearside account create alice@example.org --site demo --scope read,publish   # asks for a password
   nearside account grant alice@example.org --site shop --scope admin
@@ -185,6 +193,7 @@ struct CommandLine {
   TokensOptions tokens;
   AccountsOptions accounts;
   AuditOptions audit;
+  JobsOptions jobs;
   ExplainOptions explain;
   ExplainDnsOptions explain_dns;
   DrainOptions drain;
@@ -225,6 +234,7 @@ struct CommandLine {
   void AddTokens();
   void AddAccounts();
   void AddAudit();
+  void AddJobs();
   void AddStatus();
   void AddEdges();
   void AddLooks();
@@ -477,6 +487,22 @@ void CommandLine::AddAudit() {
   show->add_flag("--json", audit.json, "Print JSON");
 }
 
+void CommandLine::AddJobs() {
+  CLI::App* group = Command(&app, "jobs", "Work of the origin that nobody waits for",
+                            [this](CommandContext& c) { return ListJobs(c, jobs); });
+  group->footer(kJobsExamples);
+  group->require_subcommand(0, 1);
+  group->add_flag("--dead", jobs.dead, "Those that failed for good");
+  group->add_option("--limit", jobs.limit, "At most so many")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  group->add_flag("--json", jobs.json, "Print JSON");
+  CLI::App* retry = Command(group, "retry", "Begin a dead one anew",
+                            [this](CommandContext& c) { return RetryJob(c, jobs); });
+  retry->add_option("id", jobs.id, "Its number")->type_name("ID")->required();
+}
+
 void CommandLine::AddStatus() {
   CLI::App* show = Command(&app, "status", "Points of presence, health, hit ratio, purge lag",
                            [this](CommandContext& c) { return ShowStatus(c, status); });
@@ -611,6 +637,7 @@ int RunCommandLine(int argc, const char* const* argv, std::FILE* out, std::FILE*
   line.AddTokens();
   line.AddAccounts();
   line.AddAudit();
+  line.AddJobs();
   line.AddStatus();
   line.AddEdges();
   line.AddExplain();

@@ -13,7 +13,8 @@ int main(int argc, char** argv) {
                      "  nearside-edge --config /etc/nearside/edge.toml\n"
                      "  curl http://127.0.0.1:7080/status      # its admin listener\n",
           .check = nearside::edge::CheckEdge,
-          .run = nearside::edge::RunEdge,
+          .run = [](const std::string& config,
+                    const nearside::CommandValues&) { return nearside::edge::RunEdge(config); },
       },
       argc, argv);
 }

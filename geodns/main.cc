@@ -18,7 +18,8 @@ int main(int argc, char** argv) {
           .signals = "SIGUSR2 starts the program anew, hands\n"
                      "it the sockets and leaves when it answers: an upgrade that loses no query.\n",
           .check = nearside::geodns::CheckGeodns,
-          .run = nearside::geodns::RunGeodns,
+          .run = [](const std::string& config,
+                    const nearside::CommandValues&) { return nearside::geodns::RunGeodns(config); },
           .commands = nearside::geodns::KeyCommands(),
       },
       argc, argv);

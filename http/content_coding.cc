@@ -17,6 +17,11 @@ constexpr int kZstdLevel = 3;
 constexpr int kBrQuality = 5;
 /// Of br and zstd, as a power of two: most text is smaller, and br holds sixteen of them.
 constexpr int kWindowBits = 18;
+// As small as they can.
+constexpr int kBestGzipLevel = 9;
+constexpr int kBestZstdLevel = 19;
+constexpr int kBestBrQuality = 11;
+constexpr int kBestWindowBits = 22;
 
 tl::unexpected<Error> EncodingFailed(std::string_view library, std::string_view what) {
   return Fail(Fault::kSelf, "encoding_failed",
@@ -28,11 +33,12 @@ class GzipEncoder final : public ContentEncoder {
   ~GzipEncoder() override {
     if (open_) deflateEnd(&stream_);
   }
-  bool Open() {
+  bool Open(Effort effort) {
+    const int level = effort == Effort::kBest ? kBestGzipLevel : kGzipLevel;
     constexpr int kWindow = 15;
     constexpr int kWithGzipHeader = 16;
     constexpr int kMemoryLevel = 8;
-    open_ = deflateInit2(&stream_, kGzipLevel, Z_DEFLATED, kWindow + kWithGzipHeader, kMemoryLevel,
+    open_ = deflateInit2(&stream_, level, Z_DEFLATED, kWindow + kWithGzipHeader, kMemoryLevel,
                          Z_DEFAULT_STRATEGY) == Z_OK;
     return open_;
   }
@@ -64,11 +70,12 @@ class BrEncoder final : public ContentEncoder {
   ~BrEncoder() override {
     if (state_ != nullptr) BrotliEncoderDestroyInstance(state_);
   }
-  bool Open(std::optional<uint64_t> body_bytes) {
+  bool Open(std::optional<uint64_t> body_bytes, Effort effort) {
+    const bool best = effort == Effort::kBest;
     state_ = BrotliEncoderCreateInstance(nullptr, nullptr, nullptr);
     if (state_ == nullptr) return false;
-    BrotliEncoderSetParameter(state_, BROTLI_PARAM_QUALITY, kBrQuality);
-    BrotliEncoderSetParameter(state_, BROTLI_PARAM_LGWIN, kWindowBits);
+    BrotliEncoderSetParameter(state_, BROTLI_PARAM_QUALITY, best ? kBestBrQuality : kBrQuality);
+    BrotliEncoderSetParameter(state_, BROTLI_PARAM_LGWIN, best ? kBestWindowBits : kWindowBits);
     if (body_bytes) {
       const uint64_t hint = std::min<uint64_t>(*body_bytes, UINT32_MAX);
       BrotliEncoderSetParameter(state_, BROTLI_PARAM_SIZE_HINT, static_cast<uint32_t>(hint));
@@ -101,14 +108,16 @@ class BrEncoder final : public ContentEncoder {
 class ZstdEncoder final : public ContentEncoder {
  public:
   ~ZstdEncoder() override { ZSTD_freeCCtx(context_); }
-  bool Open(std::optional<uint64_t> body_bytes) {
+  bool Open(std::optional<uint64_t> body_bytes, Effort effort) {
+    const bool best = effort == Effort::kBest;
     context_ = ZSTD_createCCtx();
     if (context_ == nullptr) return false;
     const auto set = [this](ZSTD_cParameter parameter, int value) {
       return ZSTD_isError(ZSTD_CCtx_setParameter(context_, parameter, value)) == 0;
     };
     // RFC 9659: a window of at most 8 MiB, or browsers refuse.
-    if (!set(ZSTD_c_compressionLevel, kZstdLevel) || !set(ZSTD_c_windowLog, kWindowBits)) {
+    if (!set(ZSTD_c_compressionLevel, best ? kBestZstdLevel : kZstdLevel) ||
+        !set(ZSTD_c_windowLog, best ? kBestWindowBits : kWindowBits)) {
       return false;
     }
     return !body_bytes || ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(context_, *body_bytes)) == 0;
@@ -143,14 +152,15 @@ Result<std::unique_ptr<ContentEncoder>> Opened(Arguments... arguments) {
 }  // namespace
 
 Result<std::unique_ptr<ContentEncoder>> ContentEncoder::Make(Coding coding,
-                                                             std::optional<uint64_t> body_bytes) {
+                                                             std::optional<uint64_t> body_bytes,
+                                                             Effort effort) {
   switch (coding) {
     case Coding::kGzip:
-      return Opened<GzipEncoder>();
+      return Opened<GzipEncoder>(effort);
     case Coding::kZstd:
-      return Opened<ZstdEncoder>(body_bytes);
+      return Opened<ZstdEncoder>(body_bytes, effort);
     case Coding::kBr:
-      return Opened<BrEncoder>(body_bytes);
+      return Opened<BrEncoder>(body_bytes, effort);
     case Coding::kIdentity:
       break;
   }

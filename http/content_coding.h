@@ -14,8 +14,14 @@
 
 namespace nearside::http {
 
-/// One body. A value of its own thread; holds at most a few megabytes
-/// (docs/decisions/compression.md has figures), whatever the body's size.
+/// How hard an encoder tries.
+enum class Effort : uint8_t {
+  kQuick,  ///< somebody waits for the body; a few megabytes of memory
+  kBest,   ///< once, beforehand: smaller, a hundred times slower, tens of megabytes
+};
+
+/// One body. A value of its own thread; what it holds does not grow with the body
+/// (docs/decisions/compression.md has figures).
 class ContentEncoder {
  public:
   enum class Step : uint8_t {
@@ -29,7 +35,8 @@ class ContentEncoder {
   /// `coding` is not the identity. `body_bytes`, if known, must be what will come. Error: kSelf
   /// no_encoder when there is no memory for one.
   static Result<std::unique_ptr<ContentEncoder>> Make(Coding coding,
-                                                      std::optional<uint64_t> body_bytes);
+                                                      std::optional<uint64_t> body_bytes,
+                                                      Effort effort = Effort::kQuick);
   virtual ~ContentEncoder() = default;
 
   /// Takes all of `bytes`, which may be none. Error: kSelf encoding_failed, after which the encoder

@@ -194,6 +194,10 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request, std::str
       return ListReceipts(request);
     case RouteKind::kReceipt:
       return GetReceipt(route, request);
+    case RouteKind::kJobs:
+      return ListJobs(request);
+    case RouteKind::kJobRetry:
+      return RetryJob(route, request);
     case RouteKind::kOpenApi:
       return JsonAnswer(200, OpenApiDocument());
   }

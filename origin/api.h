@@ -177,6 +177,10 @@ class Api {
   ApiOutcome ListSessions(const Route& route);
   ApiOutcome EndSessions(const Route& route, const ApiRequest& request);
 
+  // api_jobs.cc
+  ApiOutcome ListJobs(const ApiRequest& request);
+  ApiOutcome RetryJob(const Route& route, const ApiRequest& request);
+
   /// A change that was made.
   struct Change {
     std::string_view event;  ///< its name in the log: "asset_put"

@@ -59,18 +59,6 @@ Json RecordJson(const storage::AuditRecord& record) {
   return json;
 }
 
-/// ?after=: nullopt when absent.
-Result<std::optional<uint64_t>> QueryAfter(std::string_view query) {
-  const std::optional<std::string> text = QueryValue(query, "after");
-  if (!text) return std::nullopt;
-  Result<EventsQuery> place = ParseEventsQuery("after=" + *text, "");
-  if (!place || place->epoch) {
-    return Fail(Fault::kClient, "bad_query",
-                "after: expected the seq of a record, 0 for the first");
-  }
-  return place->after;
-}
-
 }  // namespace
 
 /// Another process sees the change within its next look at the log; we see it now.

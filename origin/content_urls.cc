@@ -29,6 +29,15 @@ struct Pair {
   }
 };
 
+/// What is listed is the content itself, whatever was made of it.
+class IdentityContent final : public ReleaseContent {
+ public:
+  using ReleaseContent::ReleaseContent;
+  Result<std::vector<storage::BlobVariant>> Variants(const storage::BlobId&) override {
+    return std::vector<storage::BlobVariant>();
+  }
+};
+
 /// The site as if `release` were its active one.
 Result<ServedSitePointer> Serving(Node& node, const storage::Site& site,
                                   storage::ReleaseId release) {
@@ -92,7 +101,7 @@ Result<ContentPage> ListContent(Node& node, const storage::Site& site, const Con
   for (const storage::Asset& asset : *now) paths[asset.path].now = &asset;
   for (const storage::Asset& asset : *before) paths[asset.path].before = &asset;
 
-  ReleaseContent content(*node.metadata, *served, RetentionOf(node.settings.releases));
+  IdentityContent content(*node.metadata, *served, RetentionOf(node.settings.releases));
   ContentPage result;
   for (const auto& [path, pair] : paths) {
     if (end && path > *end) break;

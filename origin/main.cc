@@ -11,8 +11,10 @@ int main(int argc, char** argv) {
           .example = "  openssl rand -hex 32 > admin.token\n"
                      "  nearside-origin --check --config /etc/nearside/origin.toml\n"
                      "  nearside-origin --config /etc/nearside/origin.toml\n"
+                     "  nearside-origin --config worker.toml --role worker   # jobs alone\n"
                      "  nearside-origin backup --config /etc/nearside/origin.toml --to /backup\n"
                      "  nearside publish ./public --site demo    # the client\n",
+          .options = {nearside::origin::RoleOption()},
           .check = nearside::origin::CheckOrigin,
           .run = nearside::origin::RunOrigin,
           .commands = nearside::origin::BackupCommands(),

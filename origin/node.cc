@@ -19,6 +19,18 @@ Result<std::unique_ptr<storage::SessionStore>> OpenSessions(const OriginSettings
   return storage::SessionStore::Open(settings.storage.sessions, options);
 }
 
+/// Null when the settings name none.
+Result<std::unique_ptr<storage::JobQueue>> OpenJobs(const OriginSettings& settings) {
+  if (settings.storage.queue.empty()) return nullptr;
+  storage::JobQueueOptions options;
+  options.most = static_cast<size_t>(settings.jobs.most);
+  options.most_dead = static_cast<size_t>(settings.jobs.most_dead);
+  options.attempts = settings.jobs.attempts;
+  options.backoff = settings.jobs.backoff;
+  options.backoff_most = settings.jobs.backoff_most;
+  return storage::JobQueue::Open(settings.storage.queue, options);
+}
+
 }  // namespace
 
 std::string_view KindName(RequestKind kind) {
@@ -58,6 +70,8 @@ Result<std::unique_ptr<Node>> Node::Open(const OriginSettings& settings, Tokens 
   if (!blobs) return settings.storage.where.Refuse("blobs", blobs.error());
   auto sessions = OpenSessions(settings);
   if (!sessions) return settings.storage.where.Refuse("sessions", sessions.error());
+  auto jobs = OpenJobs(settings);
+  if (!jobs) return settings.storage.where.Refuse("queue", jobs.error());
   auto s3_key = OpenS3Key(settings.auth, settings.storage);
   if (!s3_key) return settings.auth.where.Refuse("s3_key_file", s3_key.error());
   auto log = LineLog::Open(settings.node.access_log);
@@ -65,6 +79,7 @@ Result<std::unique_ptr<Node>> Node::Open(const OriginSettings& settings, Tokens 
   auto node =
       std::make_unique<Node>(settings, std::move(*metadata), std::move(*blobs), std::move(tokens),
                              std::move(*s3_key), std::move(*log), std::move(*sessions));
+  node->jobs = std::move(*jobs);
   Status read = node->sites.Refresh();
   if (read) read = node->fleet.Load();
   if (read) read = node->access.table().Refresh();

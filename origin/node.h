@@ -16,6 +16,7 @@
 #include "origin/site_table.h"
 #include "runtime/metrics.h"
 #include "storage/blob_store.h"
+#include "storage/job_queue.h"
 #include "storage/metadata.h"
 #include "storage/session_store.h"
 
@@ -60,6 +61,7 @@ struct Node {
   const OriginSettings settings;
   const std::unique_ptr<storage::Metadata> metadata;
   const std::unique_ptr<storage::BlobStore> blobs;
+  std::unique_ptr<storage::JobQueue> jobs;  ///< set before serving; null: storage.queue names none
   SiteTable sites;
   Fleet fleet;
   Proofs proofs;

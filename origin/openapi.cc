@@ -105,6 +105,9 @@ constexpr Operation kOperations[] = {
      200, "PublishReceipts", "", "limit site"},
     {RouteKind::kReceipt, "GET", "getReceipt", "What each edge has proved of a release", 200,
      "PublishReceipt"},
+    {RouteKind::kJobs, "GET", "listJobs", "Work that nobody waits for, and how much there is", 200,
+     "Jobs", "", "after limit state"},
+    {RouteKind::kJobRetry, "POST", "retryJob", "Begins a dead job anew", 200, "Job"},
 };
 
 struct QueryParameter {
@@ -123,6 +126,7 @@ constexpr QueryParameter kQuery[] = {
      "The event that asked for it; edges that have not applied it are waited for"},
     {"since", "string", "Only what differs from this release, the previous or the active one"},
     {"site", "string", "Only of this site"},
+    {"state", "string", "dead: only dead jobs; without, only the others"},
     {"wait", "string", "How long to wait for the edges, as 2s; 60s at most"},
 };
 

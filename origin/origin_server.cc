@@ -13,6 +13,7 @@
 #include "origin/admin.h"
 #include "origin/api_server.h"
 #include "origin/collector.h"
+#include "origin/job_worker.h"
 #include "origin/node.h"
 #include "origin/s3_key.h"
 #include "origin/settings.h"
@@ -124,17 +125,34 @@ Result<Loaded> Load(const std::string& config) {
   return loaded;
 }
 
+constexpr std::string_view kRoles[] = {"all", "api", "worker"};
+
+/// What of an origin this process is.
+struct Role {
+  std::string name;
+  bool serves = true;
+  bool works = true;
+};
+
+Role RoleOf(const CommandValues& values) {
+  const auto given = values.find("role");
+  const std::string name = given == values.end() ? std::string(kRoles[0]) : given->second;
+  return {.name = name, .serves = name != "worker", .works = name != "api"};
+}
+
 /// The process: a control loop (signals, admin) on the main thread, and the servers on theirs.
 class OriginServer {
  public:
-  OriginServer(std::string config, Loaded loaded)
-      : config_(std::move(config)), loaded_(std::move(loaded)) {}
+  OriginServer(std::string config, Role role, Loaded loaded)
+      : config_(std::move(config)), role_(std::move(role)), loaded_(std::move(loaded)) {}
   Status Start();
   void Run() { control_->Run(); }
 
  private:
+  Status OpenServers();
   Status OpenTlsFront();
   Status OpenAdmin();
+  void LogReady() const;
   void DeclareMetrics();
   void Reload();
   void UseCertificates(std::vector<net::Certificate> certificates);
@@ -143,13 +161,17 @@ class OriginServer {
   void WaitForIdle();
 
   const std::string config_;
+  const Role role_;
   Loaded loaded_;
   std::unique_ptr<net::EventLoop> control_;
   std::unique_ptr<Node> node_;
+  // Null where the role does not serve.
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<TlsFront> tls_front_;  // before what it hands connections to
   std::unique_ptr<VisitorListeners> visitors_;
+  // Null where it does not work, or there is no queue.
   std::unique_ptr<Collector> collector_;
+  std::unique_ptr<JobWorker> worker_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::ServerSessions> admin_sessions_;
   std::unique_ptr<net::Listener> admin_listener_;
@@ -170,6 +192,34 @@ Status OriginServer::Start() {
   auto node = Node::Open(loaded_.settings, std::move(loaded_.tokens));
   if (!node) return unexpected(std::move(node.error()));
   node_ = std::move(*node);
+  if (role_.serves) {
+    if (Status opened = OpenServers(); !opened) return opened;
+  }
+  if (role_.works) {
+    collector_ = std::make_unique<Collector>(*node_);
+    if (node_->jobs) worker_ = std::make_unique<JobWorker>(*node_);
+  }
+  DeclareMetrics();
+  if (Status opened = OpenAdmin(); !opened) return opened;
+  auto signals = net::SignalWatch::Create(
+      *control_, {.on_terminate = [this] { Terminate(); }, .on_reload = [this] { Reload(); }});
+  if (!signals) return unexpected(std::move(signals.error()));
+  signals_ = std::move(*signals);
+  drain_timer_.emplace(*control_, [this] { WaitForIdle(); });
+  certificate_stamps_ = StampsOf(loaded_.settings.certificates);
+  certificate_timer_.emplace(*control_, [this] { LookAtCertificates(); });
+  certificate_timer_->Arm(kLookAtCertificates);
+  if (api_) api_->Start();
+  if (tls_front_) tls_front_->Start();
+  if (visitors_) visitors_->Start();
+  if (collector_) collector_->Start();
+  if (worker_) worker_->Start();
+  net::NotifyServiceManager("READY=1");
+  LogReady();
+  return {};
+}
+
+Status OriginServer::OpenServers() {
   std::vector<net::SocketAddress> addresses;
   for (const std::string& text : loaded_.settings.node.api) {
     addresses.push_back(*net::SocketAddress::Parse(text));  // checked with the settings
@@ -181,40 +231,32 @@ Status OriginServer::Start() {
   auto visitors = VisitorListeners::Open(*node_, loaded_.certificates);
   if (!visitors) return unexpected(std::move(visitors.error()));
   visitors_ = std::move(*visitors);
-  collector_ = std::make_unique<Collector>(*node_);
-  DeclareMetrics();
-  if (Status opened = OpenAdmin(); !opened) return opened;
-  auto signals = net::SignalWatch::Create(
-      *control_, {.on_terminate = [this] { Terminate(); }, .on_reload = [this] { Reload(); }});
-  if (!signals) return unexpected(std::move(signals.error()));
-  signals_ = std::move(*signals);
-  drain_timer_.emplace(*control_, [this] { WaitForIdle(); });
-  certificate_stamps_ = StampsOf(loaded_.settings.certificates);
-  certificate_timer_.emplace(*control_, [this] { LookAtCertificates(); });
-  certificate_timer_->Arm(kLookAtCertificates);
-  api_->Start();
-  if (tls_front_) tls_front_->Start();
-  visitors_->Start();
-  collector_->Start();
+  return {};
+}
+
+void OriginServer::LogReady() const {
   std::string listening;
-  for (const auto& address : api_->addresses()) {
-    listening += (listening.empty() ? "" : ",") + address.ToString();
+  std::string visited;
+  if (api_) {
+    for (const auto& address : api_->addresses()) {
+      listening += (listening.empty() ? "" : ",") + address.ToString();
+    }
   }
   if (tls_front_) {
     for (const auto& address : tls_front_->addresses()) listening += ",tls:" + address.ToString();
   }
-  std::string visited;
-  for (const auto& address : visitors_->addresses()) {
-    visited += (visited.empty() ? "" : ",") + address.ToString();
+  if (visitors_) {
+    for (const auto& address : visitors_->addresses()) {
+      visited += (visited.empty() ? "" : ",") + address.ToString();
+    }
   }
-  net::NotifyServiceManager("READY=1");
   Log(Level::kInfo, "ready",
       {{"name", node_->settings.node.name},
+       {"role", role_.name},
        {"api", listening},
        {"listen", visited},
        {"admin", admin_listener_ ? admin_listener_->address().ToString() : ""},
        {"sites", node_->sites.size()}});
-  return {};
 }
 
 Status OriginServer::OpenTlsFront() {
@@ -236,9 +278,11 @@ Status OriginServer::OpenTlsFront() {
 }
 
 void OriginServer::DeclareMetrics() {
-  api_->ExportMetrics(node_->registry);
-  visitors_->ExportMetrics(node_->registry);
-  collector_->ExportMetrics(node_->registry);
+  if (api_) api_->ExportMetrics(node_->registry);
+  if (visitors_) visitors_->ExportMetrics(node_->registry);
+  if (collector_) collector_->ExportMetrics(node_->registry);
+  if (worker_) worker_->ExportMetrics(node_->registry);
+  if (node_->jobs) ExportJobCounts(*node_->jobs, node_->registry);
   if (!loaded_.certificates.empty()) {
     certificates_expire_ = net::EarliestExpiry(loaded_.certificates);
     // Asked on the control loop, where they are replaced.
@@ -318,7 +362,7 @@ void OriginServer::LookAtCertificates() {
 void OriginServer::UseCertificates(std::vector<net::Certificate> certificates) {
   certificates_expire_ = net::EarliestExpiry(certificates);
   if (tls_front_) tls_front_->UseCertificates(certificates);
-  visitors_->UseCertificates(std::move(certificates));
+  if (visitors_) visitors_->UseCertificates(std::move(certificates));
 }
 
 void OriginServer::Terminate() {
@@ -330,13 +374,18 @@ void OriginServer::Terminate() {
   Log(Level::kInfo, "stopping", {{"drain_timeout", FormatDuration(patience)}});
   drain_deadline_ = MonoNow() + patience;
   if (tls_front_) tls_front_->Drain();
-  api_->Drain();
-  visitors_->Drain(patience, [this] { control_->Post([this] { visitors_drained_ = true; }); });
+  if (worker_) worker_->RequestStop();
+  if (api_) api_->Drain();
+  if (visitors_) {
+    visitors_->Drain(patience, [this] { control_->Post([this] { visitors_drained_ = true; }); });
+  }
   WaitForIdle();
 }
 
 void OriginServer::WaitForIdle() {
-  const bool idle = visitors_drained_ && api_->idle() && (!tls_front_ || tls_front_->idle());
+  const bool served = (!visitors_ || visitors_drained_) && (!api_ || api_->idle()) &&
+                      (!tls_front_ || tls_front_->idle());
+  const bool idle = served && (!worker_ || worker_->idle());
   if (idle || MonoNow() >= drain_deadline_) return control_->Stop();
   drain_timer_->Arm(kDrainStep);
 }
@@ -348,11 +397,25 @@ Status CheckOrigin(const std::string& config) {
   return loaded ? Status() : Status(unexpected(std::move(loaded.error())));
 }
 
-Status RunOrigin(const std::string& config) {
+CommandOption RoleOption() {
+  return {.name = "role",
+          .value = "ROLE",
+          .help = "all, api (no jobs) or worker (jobs alone)",
+          .fallback = std::string(kRoles[0]),
+          .one_of = {std::begin(kRoles), std::end(kRoles)}};
+}
+
+Status RunOrigin(const std::string& config, const CommandValues& values) {
   StartLog("origin", Level::kInfo);
   Result<Loaded> loaded = Load(config);
   if (!loaded) return unexpected(std::move(loaded.error()));
-  OriginServer server(config, std::move(*loaded));
+  Role role = RoleOf(values);
+  if (!role.serves && loaded->settings.storage.queue.empty()) {
+    return loaded->settings.storage.where.Refuse(
+        "queue",
+        Error{Fault::kOperator, "no_queue", "expected the queue whose jobs are to be done"});
+  }
+  OriginServer server(config, std::move(role), std::move(*loaded));
   if (Status started = server.Start(); !started) return started;
   server.Run();
   Log(Level::kInfo, "stopped");

@@ -45,6 +45,8 @@ constexpr RouteRow kRoutes[] = {
     {RouteKind::kAccountSessions, "/v1/accounts/{account}/sessions", "GET, HEAD, DELETE"},
     {RouteKind::kReceipts, "/v1/receipts", "GET, HEAD"},
     {RouteKind::kReceipt, "/v1/receipts/{id}", "GET, HEAD"},
+    {RouteKind::kJobs, "/v1/jobs", "GET, HEAD"},
+    {RouteKind::kJobRetry, "/v1/jobs/{id}/retry", "POST"},
     {RouteKind::kOpenApi, "/v1/openapi.json", "GET, HEAD"},
 };
 
@@ -187,10 +189,19 @@ Result<Route> ParseReceipt(std::string_view id, std::string_view path) {
   return route;
 }
 
+Result<Route> ParseJob(std::string_view rest, std::string_view path) {
+  Route route;
+  route.kind = RouteKind::kJobRetry;
+  const std::optional<uint64_t> number = ParseNumber(TakeSegment(&rest));
+  if (!number || rest != "retry") return NoSuchRoute(path);
+  route.job = *number;
+  return route;
+}
+
 /// What has one path and nothing behind it.
 std::optional<RouteKind> SingleOf(std::string_view path) {
-  for (const RouteKind kind :
-       {RouteKind::kPurge, RouteKind::kEvents, RouteKind::kAudit, RouteKind::kOpenApi}) {
+  for (const RouteKind kind : {RouteKind::kPurge, RouteKind::kEvents, RouteKind::kAudit,
+                               RouteKind::kJobs, RouteKind::kOpenApi}) {
     if (kRoutes[static_cast<size_t>(kind)].path == path) return kind;
   }
   return std::nullopt;
@@ -215,6 +226,7 @@ Result<Route> ParseRoute(std::string_view path) {
   if (what == "receipts") return ParseReceipt(rest, path);
   if (what == "tokens") return ParseToken(rest, path);
   if (what == "accounts") return ParseAccount(rest, path);
+  if (what == "jobs" && !rest.empty()) return ParseJob(rest, path);
   if (const std::optional<RouteKind> kind = SingleOf(path)) {
     route.kind = *kind;
     return route;
@@ -265,6 +277,14 @@ Result<uint64_t> QueryCount(std::string_view query, std::string_view key) {
   const std::optional<uint64_t> count = ParseNumber(*text);
   if (!count) return BadQuery(std::string(key) + ": expected a whole number");
   return *count;
+}
+
+Result<std::optional<uint64_t>> QueryAfter(std::string_view query) {
+  const std::optional<std::string> text = QueryValue(query, "after");
+  if (!text) return std::nullopt;
+  const std::optional<uint64_t> after = ParseNumber(*text);
+  if (!after) return BadQuery("after: expected a number, 0 for the first");
+  return after;
 }
 
 Result<std::optional<milliseconds>> QueryWait(std::string_view query, milliseconds most) {

@@ -43,6 +43,8 @@ enum class RouteKind {
   kAccountSessions,
   kReceipts,  ///< /v1/receipts
   kReceipt,   ///< /v1/receipts/{id}
+  kJobs,      ///< /v1/jobs
+  kJobRetry,  ///< /v1/jobs/{id}/retry
   kOpenApi,   ///< /v1/openapi.json
 };
 
@@ -61,6 +63,7 @@ struct Route {
   std::string path;                                  ///< of an asset, decoded
   storage::ReleaseId release = storage::kNoRelease;  ///< kNoRelease in kContent: the active one
   int64_t receipt = 0;
+  uint64_t job = 0;
   std::string name;  ///< of an edge, an account; a blob's digits; a token's or an upload's id
 };
 
@@ -77,6 +80,8 @@ std::optional<std::string> QueryValue(std::string_view query, std::string_view k
 Result<size_t> QueryLimit(std::string_view query, size_t fallback, size_t most);
 /// A whole number by its key; 0 when absent. Error: kClient bad_query.
 Result<uint64_t> QueryCount(std::string_view query, std::string_view key);
+/// ?after=: nullopt when absent. Error: kClient bad_query unless it is a number.
+Result<std::optional<uint64_t>> QueryAfter(std::string_view query);
 /// ?wait=: nullopt when absent. Error: kClient bad_query unless it is a duration up to `most`.
 Result<std::optional<milliseconds>> QueryWait(std::string_view query, milliseconds most);
 

@@ -54,6 +54,8 @@ Need NeedOf(RouteKind kind, std::string_view method) {
     case RouteKind::kAccountGrants:
     case RouteKind::kAccountPassword:
     case RouteKind::kAccountSessions:
+    case RouteKind::kJobs:
+    case RouteKind::kJobRetry:
       return {.reach = Reach::kAll, .right = Right::kAdmin};
   }
   return {};

@@ -146,8 +146,9 @@ Table StorageTable() {
   table.Key(
       "queue", &StorageSettings::queue,
       {.fallback = "",
-       .prose = "Jobs of the dynamic tier: `lmdb:FOLDER`. Accepted and checked, but not "
-                "used yet.",
+       .prose = "Jobs that need no answer (see `[jobs]`): `lmdb:FOLDER`. Several origins on one "
+                "machine may share it. Empty: there are none. (`amqp:` comes with a later "
+                "version.)",
        .restart = true,
        .check = [](auto url) { return url.empty() ? "" : CheckScheme(url, "lmdb:", "amqp:"); }});
   return table;
@@ -535,6 +536,81 @@ Table ReleaseTable() {
   return table;
 }
 
+Table JobTable() {
+  Table table;
+  table.Key("concurrency", &JobSettings::concurrency,
+            {.fallback = "1",
+             .least = "1",
+             .most = "64",
+             .prose = "Jobs that one process does at a time, on threads that give way to all "
+                      "others. `--role api` does none.",
+             .restart = true});
+  table.Key("attempts", &JobSettings::attempts,
+            {.fallback = "10",
+             .least = "1",
+             .most = "1000",
+             .prose = "A job that has failed so often, or whose worker has died, is dead: "
+                      "`nearside jobs --dead` lists it, `nearside jobs retry` begins it anew.",
+             .restart = true});
+  table.Key("backoff", &JobSettings::backoff,
+            {.fallback = "5s",
+             .least = "10ms",
+             .most = "1h",
+             .prose = "How long a job waits after it has failed once; then twice as long each "
+                      "time.",
+             .restart = true});
+  table.Key("backoff_most", &JobSettings::backoff_most,
+            {.fallback = "1h",
+             .least = "10ms",
+             .most = "1d",
+             .prose = "The longest wait between two attempts.",
+             .restart = true});
+  table.Key("lease", &JobSettings::lease,
+            {.fallback = "1m",
+             .least = "1s",
+             .most = "1h",
+             .prose = "A worker that has not been heard of for so long has lost its job to "
+                      "another one. At work it says so three times as often.",
+             .restart = true});
+  table.Key("poll", &JobSettings::poll,
+            {.fallback = "1s",
+             .least = "10ms",
+             .most = "1m",
+             .prose = "How often a worker looks for new jobs, and for releases that make some.",
+             .restart = true});
+  table.Key("most", &JobSettings::most,
+            {.fallback = "100000",
+             .least = "1000",
+             .most = "200000",
+             .prose = "Jobs that wait or are under way. When there are so many, what makes further "
+                      "ones waits.",
+             .restart = true});
+  table.Key("most_dead", &JobSettings::most_dead,
+            {.fallback = "1000",
+             .least = "1",
+             .most = "100000",
+             .prose = "Dead jobs that are remembered; then the oldest goes.",
+             .restart = true});
+  table.Key("compress", &JobSettings::compress,
+            {.fallback = "true",
+             .prose = "Text of active releases is encoded once with `br`, `zstd` and `gzip`, as "
+                      "small as they can, and served so to whoever accepts it.",
+             .restart = true});
+  table.Key("compress_smallest", &JobSettings::compress_smallest,
+            {.fallback = "1KiB",
+             .least = "1B",
+             .most = "1GiB",
+             .prose = "Smaller contents are not encoded.",
+             .restart = true});
+  table.Key("compress_largest", &JobSettings::compress_largest,
+            {.fallback = "10MiB",
+             .least = "1B",
+             .most = "1GiB",
+             .prose = "Larger contents are not encoded: a MiB takes seconds.",
+             .restart = true});
+  return table;
+}
+
 Table LimitTable() {
   Table table;
   table.Key("asset", &LimitSettings::asset,
@@ -683,6 +759,10 @@ settings::Table OriginTable() {
   table.Sub("audit", &OriginSettings::audit, {.prose = "Who changed what: `nearside audit`."},
             AuditTable());
   table.Sub("releases", &OriginSettings::releases, {.prose = "Releases of sites."}, ReleaseTable());
+  table.Sub("jobs", &OriginSettings::jobs,
+            {.prose = "Work that nobody waits for, where `storage.queue` names a queue: done by "
+                      "this process, or by one with `--role worker`."},
+            JobTable());
   table.Sub("limits", &OriginSettings::limits,
             {.prose = "Every limit has one outcome and is counted."}, LimitTable());
   return table;

@@ -119,6 +119,20 @@ struct ReleaseSettings {
   milliseconds blob_grace{};
 };
 
+struct JobSettings {
+  int concurrency = 0;
+  int attempts = 0;
+  milliseconds backoff{};
+  milliseconds backoff_most{};
+  milliseconds lease{};
+  milliseconds poll{};
+  int most = 0;
+  int most_dead = 0;
+  bool compress = true;
+  ByteSize compress_smallest;
+  ByteSize compress_largest;
+};
+
 struct LimitSettings {
   ByteSize asset;
   ByteSize json_body;
@@ -146,6 +160,7 @@ struct OriginSettings {
   EventSettings events;
   AuditSettings audit;
   ReleaseSettings releases;
+  JobSettings jobs;
   LimitSettings limits;
   settings::RestartValues restart_values;
 };

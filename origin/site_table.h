@@ -57,13 +57,16 @@ class SiteTable {
 };
 
 /// The assets of the release that was active when the request was read.
-class ReleaseContent final : public SiteContent {
+class ReleaseContent : public SiteContent {
  public:
   ReleaseContent(storage::Metadata& metadata, ServedSitePointer site,
                  const storage::Retention& kept)
       : metadata_(metadata), site_(std::move(site)), kept_(kept) {}
   Result<std::optional<storage::Asset>> Find(const std::string& path) override;
   Result<std::optional<storage::Asset>> FindEarlier(const std::string& path) override;
+  Result<std::vector<storage::BlobVariant>> Variants(const storage::BlobId& content) override {
+    return metadata_.Variants(content);
+  }
   const http::SiteRules& rules() const override { return *site_->rules; }
 
  private:

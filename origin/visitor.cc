@@ -2,13 +2,16 @@
 
 #include <algorithm>
 
+#include "http/accept_encoding.h"
 #include "http/conditional.h"
 #include "http/date.h"
+#include "http/field_list.h"
 #include "http/hashed_name.h"
 #include "http/media_type.h"
 #include "http/range.h"
 #include "http/uri.h"
 #include "origin/asset_path.h"
+#include "origin/compress_job.h"
 #include "origin/manifest.h"
 #include "origin/rules_files.h"
 #include "runtime/crypto.h"
@@ -24,25 +27,68 @@ std::string_view LifetimeOf(const storage::Asset& asset) {
   return asset.content_type.starts_with("text/html") ? lifetime::kPage : lifetime::kOther;
 }
 
+/// The bytes that a request gets of an asset: its content's, or what encoding made of them.
+struct Representation {
+  storage::BlobId blob;
+  uint64_t bytes = 0;
+  http::Coding coding = http::Coding::kIdentity;
+  bool negotiated = false;  ///< another request may get another one
+};
+
+std::optional<http::Coding> CodingOfVariant(const storage::BlobVariant& variant) {
+  for (const http::Coding coding : kPrecompressed) {
+    if (variant.coding == http::CodingName(coding)) return coding;
+  }
+  return std::nullopt;
+}
+
+/// Ranges are of the identity: positions in one coding mean nothing in another.
+Representation Select(const http::RequestHead& request, const storage::Asset& asset,
+                      const std::vector<storage::BlobVariant>& variants) {
+  Representation chosen{.blob = asset.blob, .bytes = asset.bytes};
+  const http::CodingSet accepted =
+      request.fields.Has("range") ? http::CodingSet() : http::AcceptedCodings(request.fields);
+  for (const storage::BlobVariant& variant : variants) {
+    const std::optional<http::Coding> coding = CodingOfVariant(variant);
+    if (!coding || variant.bytes == 0) continue;
+    chosen.negotiated = true;
+    if (!accepted.Has(*coding) || variant.bytes >= chosen.bytes) continue;
+    chosen.blob = variant.blob;
+    chosen.bytes = variant.bytes;
+    chosen.coding = *coding;
+  }
+  return chosen;
+}
+
+Representation IdentityOf(const storage::Asset& asset) {
+  return {.blob = asset.blob, .bytes = asset.bytes};
+}
+
 /// What all answers about an asset carry, 304 included (RFC 9110 §15.4.5).
-http::Fields CommonFields(const storage::Asset& asset) {
+http::Fields CommonFields(const storage::Asset& asset, const Representation& chosen) {
   http::Fields fields;
-  fields.Add("etag", EntityTagOf(asset.blob));
+  fields.Add("etag", EntityTagOf(chosen.blob));
   fields.Add("last-modified", http::FormatDate(LastModifiedOf(asset)));
   fields.Add("cache-control", LifetimeOf(asset));
   std::string tags;
   for (const std::string& tag : asset.tags) tags += (tags.empty() ? "" : " ") + tag;
   if (!tags.empty()) fields.Add("surrogate-key", tags);
   for (const auto& [name, value] : asset.headers) fields.Set(name, value);
+  if (chosen.negotiated && !http::ListHas(fields, "vary", "accept-encoding")) {
+    fields.Add("vary", "Accept-Encoding");
+  }
   return fields;
 }
 
-Answer WholeAsset(const storage::Asset& asset, int status) {
+Answer WholeAsset(const storage::Asset& asset, const Representation& chosen, int status) {
   Answer answer;
   answer.status = status;
-  answer.fields = CommonFields(asset);
+  answer.fields = CommonFields(asset, chosen);
   answer.fields.Add("content-type", asset.content_type);
-  answer.body.push_back(BodyPiece::Blob(asset.blob, 0, asset.bytes));
+  if (chosen.coding != http::Coding::kIdentity) {
+    answer.fields.Add("content-encoding", http::CodingName(chosen.coding));
+  }
+  answer.body.push_back(BodyPiece::Blob(chosen.blob, 0, chosen.bytes));
   return answer;
 }
 
@@ -60,9 +106,10 @@ void AddMultipart(const storage::Asset& asset, const std::vector<http::ByteRange
   answer->fields.Add("content-type", "multipart/byteranges; boundary=" + boundary);
 }
 
-Answer RangeOfAsset(const storage::Asset& asset, const http::RangeSelection& selection) {
+Answer RangeOfAsset(const storage::Asset& asset, const Representation& identity,
+                    const http::RangeSelection& selection) {
   Answer answer;
-  answer.fields = CommonFields(asset);
+  answer.fields = CommonFields(asset, identity);
   if (selection.outcome == http::RangeOutcome::kUnsatisfiable) {
     answer.status = 416;
     answer.fields.Set("cache-control", "no-store");
@@ -117,7 +164,7 @@ std::string_view MissingLifetime(const std::string& path) {
 
 /// A page that says why there is nothing: 404, 410.
 Answer MissingPage(const storage::Asset& page, const std::string& path, int status) {
-  Answer answer = WholeAsset(page, status);
+  Answer answer = WholeAsset(page, IdentityOf(page), status);
   answer.fields.Set("cache-control", MissingLifetime(path));
   answer.fields.Remove("etag");
   answer.fields.Remove("last-modified");
@@ -147,6 +194,14 @@ Result<Answer> Missing(const Visit& visit) {
   return answer;
 }
 
+/// An asset with all its fields. Whether it may be encoded is said by these.
+Result<Answer> ServeFound(const Visit& visit, const storage::Asset& asset) {
+  if (!IsPrecompressible(asset)) return ServeAsset(visit.request, asset, visit.now);
+  Result<std::vector<storage::BlobVariant>> variants = visit.content.Variants(asset.blob);
+  if (!variants) return unexpected(std::move(variants.error()));
+  return ServeAsset(visit.request, asset, visit.now, *variants);
+}
+
 /// What a rule of `_redirects` makes of the request.
 Result<Answer> ApplyRule(const Visit& visit, const http::RedirectTarget& rule) {
   if (!rule.location.empty()) return Redirect(visit.request, rule.location, rule.status);
@@ -158,7 +213,9 @@ Result<Answer> ApplyRule(const Visit& visit, const http::RedirectTarget& rule) {
   AddRuleFields(visit.content.rules().headers, visit.rule_path(), &**page);
   (*page)->tags.push_back(RewriteTagOf(name));
   if (rule.status != 200) return MissingPage(**page, visit.path, rule.status);
-  Answer answer = ServeAsset(visit.request, **page, visit.now);
+  Result<Answer> served = ServeFound(visit, **page);
+  if (!served) return served;
+  Answer answer = std::move(*served);
   // A page in the place of a script that is about to be published must not stay there.
   if (answer.status < 400 && http::HasHashedName(visit.path)) {
     answer.fields.Set("cache-control", lifetime::kMissingHashed);
@@ -166,9 +223,9 @@ Result<Answer> ApplyRule(const Visit& visit, const http::RedirectTarget& rule) {
   return answer;
 }
 
-Answer ServeFile(const Visit& visit, storage::Asset asset) {
+Result<Answer> ServeFile(const Visit& visit, storage::Asset asset) {
   AddRuleFields(visit.content.rules().headers, visit.rule_path(), &asset);
-  return ServeAsset(visit.request, asset, visit.now);
+  return ServeFound(visit, asset);
 }
 
 /// Rules with "!" stand above files, the others below them.
@@ -207,8 +264,10 @@ WallTime LastModifiedOf(const storage::Asset& asset) {
   return std::chrono::floor<seconds>(asset.modified);
 }
 
-Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset, WallTime now) {
-  const std::string tag = EntityTagOf(asset.blob);
+Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset, WallTime now,
+                  const std::vector<storage::BlobVariant>& variants) {
+  const Representation chosen = Select(request, asset, variants);
+  const std::string tag = EntityTagOf(chosen.blob);
   http::Validators validators;
   validators.etag = http::ParseEntityTag(tag);
   validators.last_modified = LastModifiedOf(asset);
@@ -217,11 +276,11 @@ Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset,
     case http::Precondition::kNotModified: {
       Answer answer;
       answer.status = 304;
-      answer.fields = CommonFields(asset);
+      answer.fields = CommonFields(asset, chosen);
       // For edges that have this content by other means, and so no 200 to take these from
       // (RFC 9110 §15.4.5).
       answer.fields.Add("content-type", asset.content_type);
-      answer.fields.Add("accept-ranges", "bytes");
+      if (chosen.coding == http::Coding::kIdentity) answer.fields.Add("accept-ranges", "bytes");
       return answer;
     }
     case http::Precondition::kFailed: {
@@ -237,10 +296,12 @@ Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset,
   const std::optional<std::string_view> range = request.fields.Get("range");
   if (request.method == "GET" && range && http::IfRangeHolds(request.fields, validators, now)) {
     const http::RangeSelection selection = http::SelectRanges(*range, asset.bytes);
-    if (selection.outcome != http::RangeOutcome::kIgnored) return RangeOfAsset(asset, selection);
+    if (selection.outcome != http::RangeOutcome::kIgnored) {
+      return RangeOfAsset(asset, chosen, selection);
+    }
   }
-  Answer answer = WholeAsset(asset, 200);
-  answer.fields.Add("accept-ranges", "bytes");
+  Answer answer = WholeAsset(asset, chosen, 200);
+  if (chosen.coding == http::Coding::kIdentity) answer.fields.Add("accept-ranges", "bytes");
   return answer;
 }
 

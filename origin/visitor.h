@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "http/message.h"
 #include "http/site_rules.h"
@@ -35,6 +36,8 @@ class SiteContent {
   /// In the releases that were active before and are kept: for pages that are still open in a
   /// browser.
   virtual Result<std::optional<storage::Asset>> FindEarlier(const std::string& path) = 0;
+  /// What a content was encoded to beforehand.
+  virtual Result<std::vector<storage::BlobVariant>> Variants(const storage::BlobId& content) = 0;
   /// What the release's `_headers` and `_redirects` say.
   virtual const http::SiteRules& rules() const = 0;
 };
@@ -44,8 +47,11 @@ std::string EntityTagOf(const storage::BlobId& id);
 /// Last-Modified as a validator: whole seconds, as clients are told and send back.
 WallTime LastModifiedOf(const storage::Asset& asset);
 
-/// Answers a request for one asset that was found, as status 200, 206, 304, 412 or 416. Pure.
-Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset, WallTime now);
+/// Answers a request for one asset that was found, as status 200, 206, 304, 412 or 416: by the
+/// smallest of `variants` that the request accepts, with an entity tag of its own, where there is
+/// one and the request is not for a range. Pure.
+Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset, WallTime now,
+                  const std::vector<storage::BlobVariant>& variants = {});
 
 /// Answers a visitor's request. Pure but for `content`; its errors are the only ones.
 Result<Answer> ServeVisitor(const http::RequestHead& request, SiteContent& content, WallTime now);

@@ -44,13 +44,13 @@ std::string Footer(const DaemonSpec& spec) {
   return text;
 }
 
-/// A command as CLI11 has it, and what was given of its options.
+/// A command as CLI11 has it, and what was given of its options; or the program itself.
 struct ParsedCommand {
   CLI::App* app = nullptr;
   std::map<std::string, std::string> texts;  ///< by option; CLI11 writes here
-  CommandValues Values(const DaemonCommand& command) const {
+  CommandValues Values(const std::vector<CommandOption>& options) const {
     CommandValues values;
-    for (const CommandOption& option : command.options) {
+    for (const CommandOption& option : options) {
       const bool given = app->count("--" + option.name) > 0;
       if (!given && option.fallback.empty()) continue;
       values[option.name] = option.value.empty() ? "" : texts.at(option.name);
@@ -59,12 +59,8 @@ struct ParsedCommand {
   }
 };
 
-void AddCommand(const DaemonCommand& command, CLI::App* app, std::string* config,
-                ParsedCommand* parsed) {
-  parsed->app = app->add_subcommand(command.name, command.purpose);
-  parsed->app->set_help_flag("-h,--help", "Print this help and exit");
-  parsed->app->add_option("--config", *config, "The settings, a TOML file")->type_name("FILE");
-  for (const CommandOption& option : command.options) {
+void AddOptions(const std::vector<CommandOption>& options, ParsedCommand* parsed) {
+  for (const CommandOption& option : options) {
     const std::string name = "--" + option.name;
     if (option.value.empty()) {
       parsed->app->add_flag(name, option.help);
@@ -76,6 +72,14 @@ void AddCommand(const DaemonCommand& command, CLI::App* app, std::string* config
     added->type_name(option.value)->required(option.required);
     if (!option.one_of.empty()) added->check(CLI::IsMember(option.one_of));
   }
+}
+
+void AddCommand(const DaemonCommand& command, CLI::App* app, std::string* config,
+                ParsedCommand* parsed) {
+  parsed->app = app->add_subcommand(command.name, command.purpose);
+  parsed->app->set_help_flag("-h,--help", "Print this help and exit");
+  parsed->app->add_option("--config", *config, "The settings, a TOML file")->type_name("FILE");
+  AddOptions(command.options, parsed);
 }
 
 }  // namespace
@@ -93,6 +97,9 @@ int RunDaemon(const DaemonSpec& spec, int argc, char** argv) {
       ->type_name("FILE")
       ->required(spec.commands.empty());
   app.add_flag("--check", check_only, "Check FILE and all it names, then exit: 0 good, 78 not");
+  ParsedCommand serving;
+  serving.app = &app;
+  AddOptions(spec.options, &serving);
   std::vector<ParsedCommand> commands(spec.commands.size());
   for (size_t i = 0; i < commands.size(); ++i) {
     AddCommand(spec.commands[i], &app, &config, &commands[i]);
@@ -109,7 +116,8 @@ int RunDaemon(const DaemonSpec& spec, int argc, char** argv) {
   }
   for (size_t i = 0; i < commands.size(); ++i) {
     if (!*commands[i].app) continue;
-    return ExitCode(spec, spec.commands[i].run(config, commands[i].Values(spec.commands[i])));
+    return ExitCode(spec,
+                    spec.commands[i].run(config, commands[i].Values(spec.commands[i].options)));
   }
   if (check_only) {
     const Status status = spec.check(config);
@@ -117,7 +125,7 @@ int RunDaemon(const DaemonSpec& spec, int argc, char** argv) {
     return ExitCode(spec, status);
   }
   BlockDaemonSignals();
-  return ExitCode(spec, spec.run(config));
+  return ExitCode(spec, spec.run(config, serving.Values(spec.options)));
 }
 
 std::string_view Version() { return NEARSIDE_VERSION; }

@@ -43,10 +43,11 @@ struct DaemonSpec {
   std::string_view purpose;       ///< one sentence for --help
   std::string_view example;       ///< an example of use for --help, several lines
   std::string_view signals = "";  ///< a sentence for --help on those that only this daemon knows
+  std::vector<CommandOption> options = {};  ///< of serving, beside --config
   /// Reads and validates everything the file names without serving (--check). Prints nothing.
   std::function<Status(const std::string& config)> check;
   /// Serves until told to stop. Returns a kOperator error when it cannot start (exit 78).
-  std::function<Status(const std::string& config)> run;
+  std::function<Status(const std::string& config, const CommandValues& values)> run;
   std::vector<DaemonCommand> commands;
 };
 

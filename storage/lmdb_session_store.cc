@@ -1,39 +1,24 @@
 #include "storage/lmdb_session_store.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <mutex>
-#include <shared_mutex>
-#include <type_traits>
 #include <unordered_map>
 
-#include "runtime/file.h"
 #include "runtime/log.h"
-#include "storage/lmdb_env.h"
+#include "storage/lmdb_shared_file.h"
 #include "storage/stored_integer.h"
 
 namespace nearside::storage {
 namespace {
 
-/// Address space, not memory: the file grows with what is in it. The same in every process,
-/// whatever its settings say, so that none meets pages beyond its map.
 constexpr uint64_t kMapBytes = uint64_t{4} << 30;
-/// A slot for each thread that reads, of all processes.
-constexpr unsigned kReaders = 1024;
 constexpr uint8_t kFormat = 1;
 constexpr size_t kHashBytes = 32;
 constexpr size_t kTimeBytes = 8;
 /// Removed in one transaction: others wait for it.
 constexpr size_t kRemovedAtOnce = 1000;
-/// Between two tries to open what LMDB has given up.
-constexpr milliseconds kReopenPause{1000};
 
 // A session's value: format, generation, then created, used, expires and ends in milliseconds, the
 // length of the account's id, the id, the note.
@@ -108,29 +93,6 @@ std::optional<Key256> HashOf(Bytes key) {
   return hash;
 }
 
-/// Says by a lock on a file how many processes have the folder open; a value.
-class FolderLock {
- public:
-  FolderLock() = default;
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  ~FolderLock() {
-    if (file_ >= 0) ::close(file_);
-  }
-  /// With others.
-  Status Share(const std::string& path) {
-    file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file_ < 0 || ::flock(file_, LOCK_SH) != 0) return FailErrno(path, errno);
-    return {};
-  }
-  /// Alone; false when others have it.
-  bool TryAlone() { return ::flock(file_, LOCK_EX | LOCK_NB) == 0; }
-  void ShareAgain() { (void)::flock(file_, LOCK_SH); }
-
- private:
-  int file_ = -1;
-};
-
 /// A use that is noted so late that its session has ended would be none.
 SessionOptions Sensible(SessionOptions options) {
   options.note_use_after = std::min(options.note_use_after, options.idle / 10);
@@ -143,39 +105,33 @@ class LmdbSessions final : public SessionStore {
  public:
   explicit LmdbSessions(const SessionOptions& options) : options_(Sensible(options)) {}
   ~LmdbSessions() override {
-    if (env_ != nullptr) (void)WriteUses();
+    if (file_.is_open()) (void)WriteUses();
   }
   Status Open(const std::string& folder);
 
   Result<std::string> Create(const SessionDraft& draft) override {
-    return Do([&] { return CreateNow(draft); });
+    return file_.Do([&] { return CreateNow(draft); });
   }
   Result<std::optional<Session>> Find(std::string_view id) override {
-    return Do([&] { return FindNow(id); });
+    return file_.Do([&] { return FindNow(id); });
   }
   Status Remove(const Key256& key) override {
-    return Do([&] { return RemoveNow(key); });
+    return file_.Do([&] { return RemoveNow(key); });
   }
   Result<size_t> RemoveAll(const std::string& account, const std::optional<Key256>& kept) override {
-    return Do([&] { return RemoveAllNow(account, kept); });
+    return file_.Do([&] { return RemoveAllNow(account, kept); });
   }
   Result<std::vector<Session>> List(const std::string& account) override {
-    return Do([&] { return ListNow(account); });
+    return file_.Do([&] { return ListNow(account); });
   }
   Result<size_t> Count() override {
-    return Do([&] { return CountNow(); });
+    return file_.Do([&] { return CountNow(); });
   }
   Result<size_t> Sweep(size_t limit) override {
-    return Do([&] { return SweepNow(limit); });
+    return file_.Do([&] { return SweepNow(limit); });
   }
 
  private:
-  /// After a write to its first pages that failed LMDB gives an environment up for good, though
-  /// what is in it is sound: it is opened anew, and what was asked for is done again.
-  template <typename Work>
-  std::invoke_result_t<Work> Do(const Work& work);
-  Status OpenAgain(uint64_t opened);
-  Status OpenTables();
   Result<std::string> CreateNow(const SessionDraft& draft);
   Result<std::optional<Session>> FindNow(std::string_view id);
   Status RemoveNow(const Key256& key);
@@ -183,7 +139,6 @@ class LmdbSessions final : public SessionStore {
   Result<std::vector<Session>> ListNow(const std::string& account);
   Result<size_t> CountNow();
   Result<size_t> SweepNow(size_t limit);
-  Result<LmdbReadTxn> BeginRead();
   Result<std::vector<Session>> SessionsOf(const LmdbTxn& txn, const std::string& account) const;
   Result<std::optional<Record>> Read(const LmdbTxn& txn, const Key256& key) const;
   Status Put(LmdbWriteTxn& txn, const Record& record);
@@ -197,12 +152,7 @@ class LmdbSessions final : public SessionStore {
   void MoveExpiry(Record* record, WallTime used) const;
 
   const SessionOptions options_;
-  FolderLock lock_;  // before the environment, which it tells of
-  std::string file_;
-  std::shared_mutex env_mutex_;  ///< alone: while the environment is opened anew
-  std::unique_ptr<LmdbEnv> env_;
-  uint64_t opened_ = 0;   ///< how often it was
-  MonoTime next_try_;     ///< not before it is tried again
+  LmdbSharedFile file_;
   LmdbTable sessions_;    ///< hash → session
   LmdbTable by_account_;  ///< account, NUL, hash → nothing
   LmdbTable by_expiry_;   ///< time, hash → nothing
@@ -212,83 +162,13 @@ class LmdbSessions final : public SessionStore {
 };
 
 Status LmdbSessions::Open(const std::string& folder) {
-  if (Status made = MakeFolders(folder); !made) return made;
-  if (Status shared = lock_.Share(folder + "/users.lock"); !shared) return shared;
-  file_ = folder + "/sessions.lmdb";
-  Status opened = OpenTables();
-  if (opened || !IsDamage(opened.error())) return opened;
-  env_.reset();
-  if (!lock_.TryAlone()) {
-    lock_.ShareAgain();
-    return Fail(Fault::kSelf, "damaged",
-                opened.error().message + ": stop the other origins that use it, then start again");
-  }
-  const std::string aside = file_ + ".damaged";
-  if (std::rename(file_.c_str(), aside.c_str()) != 0) return FailErrno(aside, errno);
-  Log(Level::kError, "sessions_damaged",
-      {{"file", file_}, {"kept_as", aside}, {"error", opened.error().message}});
-  opened = OpenTables();
-  lock_.ShareAgain();
-  return opened;
-}
-
-template <typename Work>
-std::invoke_result_t<Work> LmdbSessions::Do(const Work& work) {
-  uint64_t opened = 0;
-  {
-    std::shared_lock lock(env_mutex_);
-    opened = opened_;
-    if (env_ != nullptr) {
-      std::invoke_result_t<Work> result = work();
-      if (result || !IsPanic(result.error())) return result;
-    }
-  }
-  if (Status again = OpenAgain(opened); !again) return unexpected(std::move(again.error()));
-  std::shared_lock lock(env_mutex_);
-  if (env_ == nullptr) return Fail(Fault::kSelf, "panic", file_ + ": could not be opened again");
-  return work();
-}
-
-/// Unless another thread has done so since it was opened for the `opened`th time.
-Status LmdbSessions::OpenAgain(uint64_t opened) {
-  std::lock_guard lock(env_mutex_);
-  if (opened_ != opened) return {};
-  const MonoTime now = MonoNow();
-  if (now < next_try_) {
-    return Fail(Fault::kSelf, "panic", file_ + ": its disk fails; it is opened again in a second");
-  }
-  next_try_ = now + kReopenPause;
-  env_.reset();
-  Status again = OpenTables();
-  if (again) ++opened_;
-  if (!again) env_.reset();
-  Log(again ? Level::kWarning : Level::kError, "sessions_reopened",
-      {{"file", file_}, {"error", again ? "" : again.error().ToString()}});
-  return again;
-}
-
-Status LmdbSessions::OpenTables() {
-  auto env = LmdbEnv::Open({.file = file_, .map_bytes = kMapBytes, .readers = kReaders});
-  if (!env) return unexpected(std::move(env.error()));
-  env_ = std::move(*env);
-  Result<LmdbWriteTxn> txn = env_->BeginWrite();
-  if (!txn) return unexpected(std::move(txn.error()));
   const std::pair<const char*, LmdbTable*> tables[] = {
       {"sessions", &sessions_}, {"by_account", &by_account_}, {"by_expiry", &by_expiry_}};
-  for (const auto& [name, table] : tables) {
-    Result<LmdbTable> made = txn->MakeTable(name);
-    if (!made) return unexpected(std::move(made.error()));
-    *table = *made;
-  }
-  return txn->Commit();
-}
-
-/// When all slots are taken, some may be of processes that were killed.
-Result<LmdbReadTxn> LmdbSessions::BeginRead() {
-  Result<LmdbReadTxn> txn = env_->BeginRead();
-  if (txn) return txn;
-  env_->FreeDeadReaders();
-  return env_->BeginRead();
+  return file_.Open({.folder = folder,
+                     .name = "sessions.lmdb",
+                     .map_bytes = kMapBytes,
+                     .event = "sessions_damaged"},
+                    tables);
 }
 
 Result<std::optional<Record>> LmdbSessions::Read(const LmdbTxn& txn, const Key256& key) const {
@@ -396,7 +276,7 @@ Result<std::string> LmdbSessions::CreateNow(const SessionDraft& draft) {
   record.session.created = record.session.used = now;
   record.ends = now + options_.life;
   record.session.expires = std::min(now + options_.idle, record.ends);
-  Result<LmdbWriteTxn> txn = env_->BeginWrite();
+  Result<LmdbWriteTxn> txn = file_.BeginWrite();
   if (!txn) return unexpected(std::move(txn.error()));
   Status made = PutUses(*txn);
   if (made) made = MakeRoom(*txn, draft.account);
@@ -410,7 +290,7 @@ Result<std::optional<Session>> LmdbSessions::FindNow(std::string_view id) {
   if (!IsSessionId(id)) return std::nullopt;
   std::optional<Session> found;
   {
-    Result<LmdbReadTxn> txn = BeginRead();
+    Result<LmdbReadTxn> txn = file_.BeginRead();
     if (!txn) return unexpected(std::move(txn.error()));
     Result<std::optional<Record>> record = Read(*txn, SessionKeyOf(id));
     if (!record) return unexpected(std::move(record.error()));
@@ -459,7 +339,7 @@ Status LmdbSessions::WriteUses() {
     std::lock_guard lock(uses_mutex_);
     if (uses_.empty()) return {};
   }
-  Result<LmdbWriteTxn> txn = env_->BeginWrite();
+  Result<LmdbWriteTxn> txn = file_.BeginWrite();
   if (!txn) return unexpected(std::move(txn.error()));
   Status put = PutUses(*txn);
   return put ? txn->Commit() : put;
@@ -487,7 +367,7 @@ Status LmdbSessions::PutUses(LmdbWriteTxn& txn) {
 }
 
 Status LmdbSessions::RemoveNow(const Key256& key) {
-  Result<LmdbWriteTxn> txn = env_->BeginWrite();
+  Result<LmdbWriteTxn> txn = file_.BeginWrite();
   if (!txn) return unexpected(std::move(txn.error()));
   Status erased = Erase(*txn, key);
   return erased ? txn->Commit() : erased;
@@ -495,7 +375,7 @@ Status LmdbSessions::RemoveNow(const Key256& key) {
 
 Result<size_t> LmdbSessions::RemoveAllNow(const std::string& account,
                                           const std::optional<Key256>& kept) {
-  Result<LmdbWriteTxn> txn = env_->BeginWrite();
+  Result<LmdbWriteTxn> txn = file_.BeginWrite();
   if (!txn) return unexpected(std::move(txn.error()));
   Result<std::vector<Session>> sessions = SessionsOf(*txn, account);
   if (!sessions) return unexpected(std::move(sessions.error()));
@@ -514,7 +394,7 @@ Result<size_t> LmdbSessions::RemoveAllNow(const std::string& account,
 }
 
 Result<std::vector<Session>> LmdbSessions::ListNow(const std::string& account) {
-  Result<LmdbReadTxn> txn = BeginRead();
+  Result<LmdbReadTxn> txn = file_.BeginRead();
   if (!txn) return unexpected(std::move(txn.error()));
   Result<std::vector<Session>> sessions = SessionsOf(*txn, account);
   if (!sessions) return sessions;
@@ -527,20 +407,20 @@ Result<std::vector<Session>> LmdbSessions::ListNow(const std::string& account) {
 }
 
 Result<size_t> LmdbSessions::CountNow() {
-  Result<LmdbReadTxn> txn = BeginRead();
+  Result<LmdbReadTxn> txn = file_.BeginRead();
   if (!txn) return unexpected(std::move(txn.error()));
   return static_cast<size_t>(txn->Entries(sessions_));
 }
 
 Result<size_t> LmdbSessions::SweepNow(size_t limit) {
-  env_->FreeDeadReaders();
+  file_.env().FreeDeadReaders();
   if (Status written = WriteUses(); !written) {
     return unexpected(std::move(written.error()));
   }
   size_t swept = 0;
   while (swept < limit) {
     const size_t wanted = std::min(limit - swept, kRemovedAtOnce);
-    Result<LmdbWriteTxn> txn = env_->BeginWrite();
+    Result<LmdbWriteTxn> txn = file_.BeginWrite();
     if (!txn) return unexpected(std::move(txn.error()));
     Result<size_t> ended = EraseEnded(*txn, wanted);
     if (!ended) return ended;

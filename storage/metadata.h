@@ -29,6 +29,7 @@
 #include "storage/account.h"
 #include "storage/asset.h"
 #include "storage/blob_store.h"
+#include "storage/blob_variant.h"
 #include "storage/cache_store.h"
 #include "storage/collection.h"
 #include "storage/multipart_upload.h"
@@ -223,6 +224,19 @@ class Metadata {
   /// Its length; nullopt when nobody has added it, or it is condemned.
   virtual Result<std::optional<uint64_t>> FindBlob(const BlobId& id) = 0;
 
+  // storage/blob_variant.h
+
+  /// All that are known of a content, those without a blob among them; none of a content that is
+  /// not here.
+  virtual Result<std::vector<BlobVariant>> Variants(const BlobId& content) = 0;
+  /// In the place of the one of that coding. That `store` holds its blob is looked at in the
+  /// transaction. Errors: kClient no_such_blob (nobody has added the content, or it was collected);
+  /// kSelf blob_collected.
+  virtual Status AddVariant(const BlobId& content, const BlobVariant& variant,
+                            const BlobStore& store) = 0;
+  /// Assets with fewer variants than there are codings, by path.
+  virtual Result<std::vector<Asset>> UncodedAssets(const UncodedRange& range) = 0;
+
   // storage/collection.h
 
   /// The asset at a path of the last kept release that was active before and has one.
@@ -306,9 +320,9 @@ class Metadata {
   /// not_whole.
   virtual Status CheckWhole() = 0;
   /// For what was restored from a copy: the log gets another epoch, so that no edge takes what it
-  /// knows of the log as it was for what the log will say. Contents that no asset names, and
-  /// uploads in parts or goes, are forgotten: NamedBlobs has not named them, so that they are not
-  /// there.
+  /// knows of the log as it was for what the log will say. Contents that no asset names, variants,
+  /// and uploads in parts or goes, are forgotten: NamedBlobs has not named them, so that they are
+  /// not there.
   virtual Status RenewLog() = 0;
   /// Stored blobs that an asset names, in the order of their names, behind `after` ("": all).
   virtual Result<std::vector<StoredBlob>> NamedBlobs(const std::string& after, size_t limit) = 0;

@@ -27,9 +27,11 @@ Result<SqlRows> QueryUnkept(SqlSession& session, const Retention& kept, WallTime
       which);
 }
 
-/// Whether a content `b` is that of an asset, or of an upload that only has to be put.
+/// Whether a content `b` is that of an asset, a variant of another content, or that of an upload
+/// that only has to be put.
 constexpr std::string_view kNamed =
     "(EXISTS (SELECT 1 FROM assets a WHERE a.blob = b.sha256) OR EXISTS "
+    "(SELECT 1 FROM blob_variants v WHERE v.blob = b.sha256) OR EXISTS "
     "(SELECT 1 FROM resumable_uploads u WHERE u.blob = b.sha256 AND u.state = 'sealed'))";
 
 /// Whether a content may be condemned: uploaded before a time, and named by nothing.
@@ -207,6 +209,10 @@ Result<CollectedBlobs> SqlMetadata::CollectBlobs(BlobStore& store, const BlobsTo
       Status noted = removed
                          ? session.Run("DELETE FROM blobs WHERE sha256 = ?", name)
                          : session.Run("UPDATE blobs SET condemned = ? WHERE sha256 = ?", later);
+      // From now on nothing names its variants: they go with the next pass.
+      if (noted && removed) {
+        noted = session.Run("DELETE FROM blob_variants WHERE content = ?", name);
+      }
       if (!noted) return unexpected(std::move(noted.error()));
       if (!removed) continue;
       ++collected.blobs;

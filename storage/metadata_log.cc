@@ -157,10 +157,10 @@ Status SqlMetadata::RenewLog() {
   return Writing([&](SqlSession& session) -> Status {
     const SqlValue epoch[] = {RandomEpoch()};
     Status done = session.Run("UPDATE log SET epoch = ?", epoch);
-    for (const char* sql :
-         {"DELETE FROM blobs WHERE NOT EXISTS "
-          "(SELECT 1 FROM assets WHERE assets.blob = blobs.sha256)",
-          "DELETE FROM upload_parts", "DELETE FROM uploads", "DELETE FROM resumable_uploads"}) {
+    for (const char* sql : {"DELETE FROM blobs WHERE NOT EXISTS "
+                            "(SELECT 1 FROM assets WHERE assets.blob = blobs.sha256)",
+                            "DELETE FROM blob_variants", "DELETE FROM upload_parts",
+                            "DELETE FROM uploads", "DELETE FROM resumable_uploads"}) {
       if (done) done = session.Run(sql);
     }
     return done;

@@ -102,15 +102,21 @@ constexpr const char* kStep7[] = {
     "PRIMARY KEY (receipt, edge))",
 };
 
-constexpr const char* kStepQuota[] = {
+constexpr const char* kStep8[] = {
     "ALTER TABLE sites ADD COLUMN quota_bytes BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE sites ADD COLUMN quota_files BIGINT NOT NULL DEFAULT 0",
     // Of a site with a quota: no more contents than this; -1: not known.
     "ALTER TABLE sites ADD COLUMN held_most BIGINT NOT NULL DEFAULT -1",
 };
 
-constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4,
-                                                   kStep5, kStep6, kStep7, kStepQuota};
+constexpr const char* kStep9[] = {
+    "CREATE TABLE blob_variants (content TEXT NOT NULL, coding TEXT NOT NULL, "
+    "blob TEXT NOT NULL, bytes BIGINT NOT NULL, PRIMARY KEY (content, coding))",
+    "CREATE INDEX blob_variants_by_blob ON blob_variants (blob)",
+};
+
+constexpr std::span<const char* const> kSteps[] = {kStep1, kStep2, kStep3, kStep4, kStep5,
+                                                   kStep6, kStep7, kStep8, kStep9};
 constexpr int64_t kVersion = std::size(kSteps);
 
 Result<int64_t> ReadVersion(SqlSession& session) {

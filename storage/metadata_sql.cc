@@ -96,16 +96,17 @@ Status RequireFile(const BlobStore& store, const BlobId& blob) {
 }
 
 Status SqlMetadata::AddBlob(const StoredBlob& blob, const BlobStore& store) {
-  return Writing([&](SqlSession& session) -> Status {
-    if (Status there = RequireFile(store, blob.id); !there) return there;
-    const SqlValue row[] = {BlobName(blob.id), static_cast<int64_t>(blob.bytes),
-                            ToUnixMillis(Now())};
-    return session.Run(
-        "INSERT INTO blobs (sha256, bytes, added) VALUES (?, ?, ?) "
-        "ON CONFLICT (sha256) DO UPDATE SET bytes = excluded.bytes, added = excluded.added, "
-        "condemned = 0",
-        row);
-  });
+  return Writing([&](SqlSession& session) { return AddBlobIn(session, blob, store); });
+}
+
+Status SqlMetadata::AddBlobIn(SqlSession& session, const StoredBlob& blob, const BlobStore& store) {
+  if (Status there = RequireFile(store, blob.id); !there) return there;
+  const SqlValue row[] = {BlobName(blob.id), static_cast<int64_t>(blob.bytes), ToUnixMillis(Now())};
+  return session.Run(
+      "INSERT INTO blobs (sha256, bytes, added) VALUES (?, ?, ?) "
+      "ON CONFLICT (sha256) DO UPDATE SET bytes = excluded.bytes, added = excluded.added, "
+      "condemned = 0",
+      row);
 }
 
 Result<std::optional<uint64_t>> SqlMetadata::FindBlob(const BlobId& id) {

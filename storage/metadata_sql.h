@@ -57,6 +57,11 @@ class SqlMetadata final : public Metadata {
   Status AddBlob(const StoredBlob& blob, const BlobStore& store) override;
   Result<std::optional<uint64_t>> FindBlob(const BlobId& id) override;
 
+  Result<std::vector<BlobVariant>> Variants(const BlobId& content) override;
+  Status AddVariant(const BlobId& content, const BlobVariant& variant,
+                    const BlobStore& store) override;
+  Result<std::vector<Asset>> UncodedAssets(const UncodedRange& range) override;
+
   Result<std::optional<Asset>> FindEarlierAsset(const std::string& site, const std::string& path,
                                                 const Retention& kept) override;
   Result<std::vector<DroppedRelease>> DropReleases(const Retention& kept, size_t limit) override;
@@ -155,6 +160,7 @@ class SqlMetadata final : public Metadata {
   template <typename Work>
   auto Writing(Work work) -> decltype(work(std::declval<SqlSession&>()));
 
+  Status AddBlobIn(SqlSession& session, const StoredBlob& blob, const BlobStore& store);
   Result<LogPosition> AppendIn(SqlSession& session, std::span<const NewEvent> events);
   Status TrimIn(SqlSession& session, const LogState& state);
   /// `event` is the number of the last event that announced the change, 0 when none did.

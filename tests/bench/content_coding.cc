@@ -1,6 +1,6 @@
 // What encoding a body costs, on one thread: megabytes a second and the size that is left, for each
-// coding as the edge uses it; and how long an event loop is held up by it, with the encoder on the
-// loop and with the edge's threads. Prints; asserts nothing.
+// coding as the edge uses it and as jobs of the origin do; and how long an event loop is held up by
+// it, with the encoder on the loop and with the edge's threads. Prints; asserts nothing.
 //
 //   content_coding FILE...     each read whole, encoded in pieces of 64 KiB as they come from an
 //   origin
@@ -40,10 +40,19 @@ double ThreadSeconds() {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
+/// How a body is encoded.
+struct Manner {
+  const char* name;
+  bool stream = false;
+  http::Effort effort = http::Effort::kQuick;
+};
+constexpr Manner kManners[] = {{""}, {"flushed", true}, {"best", false, http::Effort::kBest}};
+
 /// The encoded size.
-size_t Encode(http::Coding coding, std::string_view body, bool stream) {
+size_t Encode(http::Coding coding, std::string_view body, const Manner& manner) {
+  const bool stream = manner.stream;
   const auto body_bytes = stream ? std::nullopt : std::optional<uint64_t>(body.size());
-  auto encoder = http::ContentEncoder::Make(coding, body_bytes).value();
+  auto encoder = http::ContentEncoder::Make(coding, body_bytes, manner.effort).value();
   size_t size = 0;
   const auto count = [&size](std::span<const uint8_t> piece) { size += piece.size(); };
   const auto step = stream ? http::ContentEncoder::Step::kFlush : http::ContentEncoder::Step::kMore;
@@ -59,18 +68,18 @@ size_t Encode(http::Coding coding, std::string_view body, bool stream) {
 void Measure(const std::string& name, const std::string& body) {
   std::printf("%s, %zu bytes\n", name.c_str(), body.size());
   for (const auto coding : {http::Coding::kGzip, http::Coding::kZstd, http::Coding::kBr}) {
-    for (const bool stream : {false, true}) {
+    for (const Manner& manner : kManners) {
       std::vector<double> times;
       size_t size = 0;
       for (int round = 0; round < kRounds; ++round) {
         const double start = ThreadSeconds();
-        size = Encode(coding, body, stream);
+        size = Encode(coding, body, manner);
         times.push_back(ThreadSeconds() - start);
       }
       std::sort(times.begin(), times.end());
       const double median = times[times.size() / 2];
       std::printf("  %-4s %-7s %7.1f MB/s  %8.0f us  %5.1f %% of the size\n",
-                  std::string(http::CodingName(coding)).c_str(), stream ? "flushed" : "",
+                  std::string(http::CodingName(coding)).c_str(), manner.name,
                   static_cast<double>(body.size()) / 1e6 / median, median * 1e6,
                   100.0 * static_cast<double>(size) / static_cast<double>(body.size()));
     }

@@ -682,6 +682,34 @@ TEST_F(CommandLineTest, WrongTokenCommandsSayWhatWasExpected) {
   EXPECT_THAT(RunNearside("audit --help").out, HasSubstr("WHO is the token's name"));
 }
 
+TEST_F(CommandLineTest, JobsAreShownAndDeadOnesRetried) {
+  EXPECT_THAT(Nearside("jobs").errors, HasSubstr("storage.queue"));
+  storage_ = "queue = \"lmdb:" + dir_.In("queue") + "\"\n";
+  Restart("[jobs]\nattempts = 1\n");
+  EXPECT_THAT(Nearside("jobs").out, HasSubstr("No job waits or runs."));
+  const storage::NewJob jobs[] = {
+      {"compress", "a", R"({"sha256":"00","site":"demo","path":"app.js"})", {}},
+      {"compress", "b", "", {}}};
+  ASSERT_TRUE(node_->jobs->Put(jobs));
+  const storage::LeasedJob leased = **node_->jobs->Lease(std::chrono::minutes(1));
+  ASSERT_TRUE(node_->jobs->Fail(leased.lease, "the disk is sad").value());
+  const Outcome waiting = Nearside("jobs");
+  EXPECT_EQ(waiting.code, 0) << waiting.errors;
+  EXPECT_THAT(waiting.out, HasSubstr("compress: 1 waiting, 0 running, 1 dead\n"));
+  EXPECT_THAT(waiting.out, ContainsRegex("2 +compress +waiting +0 .* b +-"));
+  EXPECT_THAT(waiting.out, Not(HasSubstr("app.js")));
+  EXPECT_THAT(Nearside("jobs --dead").out,
+              ContainsRegex("1 +compress +dead +1 .* demo app.js +the disk is sad"));
+  EXPECT_EQ(nlohmann::json::parse(Nearside("jobs --dead --json").out)["jobs"].size(), 1u);
+  const Outcome retried = Nearside("jobs retry 1");
+  EXPECT_EQ(retried.code, 0) << retried.errors;
+  EXPECT_THAT(retried.out, HasSubstr("Job 1 begins anew: demo app.js"));
+  EXPECT_THAT(Nearside("jobs --dead").out, HasSubstr("No job is dead."));
+  EXPECT_EQ(Nearside("jobs retry 1").code, 1);
+  EXPECT_EQ(Nearside("jobs retry x").code, 2);
+  EXPECT_EQ(Nearside("jobs retry").code, 2);
+}
+
 TEST_F(CommandLineTest, TheAuditShowsWhoDidWhat) {
   PublishFirst();
   const Outcome audit = Nearside("audit --site demo");

@@ -149,6 +149,21 @@ TEST(ContentCodingTest, ABodyOfAnotherLengthThanAnnouncedFailsOrIsRight) {
   }
 }
 
+TEST(ContentCodingTest, TheBestEffortIsSmallerAndTheSameText) {
+  // Text with long-distance repeats, as bundles of scripts have them.
+  const std::string part = Text(200'000);
+  const std::string text = part + Text(150'000) + part;
+  for (const Coding coding : kCodings) {
+    Encoded quick(coding);
+    quick.Take(text, Step::kFinish);
+    Encoded best(coding, text.size());
+    best.encoder = ContentEncoder::Make(coding, text.size(), Effort::kBest).value();
+    best.Take(text, Step::kFinish);
+    EXPECT_TRUE(best.Read() == text && best.IsWhole()) << CodingName(coding);
+    EXPECT_LT(best.bytes.size(), quick.bytes.size()) << CodingName(coding);
+  }
+}
+
 TEST(ContentCodingTest, TheIdentityIsNoCoding) {
   const auto encoder = ContentEncoder::Make(Coding::kIdentity, std::nullopt);
   ASSERT_FALSE(encoder);

@@ -204,6 +204,29 @@ TEST_F(DaemonTest, AFileThatIsNoDatabaseIsNamedAtTheStart) {
               HasSubstr("origin.toml:6: storage.metadata: " + dir_.In("meta.db")));
 }
 
+TEST_F(DaemonTest, AWorkerListensOnItsAdminAddressAloneAndNeedsAQueue) {
+  Process without({"--config", Config(), "--role", "worker"});
+  EXPECT_EQ(without.Wait(), kExitConfig);
+  EXPECT_THAT(without.output(), HasSubstr("storage.queue: expected the queue"));
+  Process unknown({"--config", Config(), "--role", "boss"});
+  EXPECT_EQ(unknown.Wait(), 1);
+  (void)Config(Listen());
+  std::string text = dir_.Read("origin.toml");
+  text.insert(text.find("[auth]"), "queue = \"lmdb:" + dir_.In("queue") + "\"\n");
+  Process worker({"--config", dir_.Write("worker.toml", text), "--role", "worker"});
+  const std::string ready = worker.ReadUntil("event=ready");
+  EXPECT_THAT(ready, HasSubstr("role=worker"));
+  EXPECT_EQ(PortOf(ready, "api"), 0);
+  EXPECT_EQ(PortOf(ready, "listen"), 0);
+  const uint16_t admin = PortOf(ready, "admin");
+  ASSERT_NE(admin, 0) << ready;
+  EXPECT_EQ(Ask(admin, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").status, 200);
+  EXPECT_THAT(Ask(admin, "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").body,
+              HasSubstr("nearside_origin_jobs_done_total"));
+  worker.Signal(SIGTERM);
+  EXPECT_EQ(worker.Wait(), 0) << worker.output();
+}
+
 TEST_F(DaemonTest, CheckAndVersionPrintOneLine) {
   Process check({"--check", "--config", Config()});
   EXPECT_EQ(check.Wait(), 0);

@@ -8,16 +8,17 @@ namespace {
 /// "kind site path release name" of a route, or the reason why there is none.
 std::string Shown(std::string_view path) {
   constexpr std::string_view kNames[] = {
-      "health",     "asset",    "assets",   "uploads",  "upload",  "releases", "release",
-      "activation", "content",  "blob",     "purge",    "events",  "edges",    "edge",
-      "sites",      "site",     "tokens",   "token",    "audit",   "accounts", "account",
-      "grants",     "password", "sessions", "receipts", "receipt", "openapi"};
+      "health",   "asset",   "assets", "uploads",  "upload",  "releases", "release",  "activation",
+      "content",  "blob",    "purge",  "events",   "edges",   "edge",     "sites",    "site",
+      "tokens",   "token",   "audit",  "accounts", "account", "grants",   "password", "sessions",
+      "receipts", "receipt", "jobs",   "retry",    "openapi"};
   const Result<Route> route = ParseRoute(path);
   if (!route) return route.error().reason;
   std::string text(kNames[static_cast<size_t>(route->kind)]);
   if (!route->site.empty()) text += " " + route->site;
   if (!route->path.empty()) text += " " + route->path;
   if (route->receipt != 0) text += " " + std::to_string(route->receipt);
+  if (route->job != 0) text += " " + std::to_string(route->job);
   if (route->release != 0) text += " " + std::to_string(route->release);
   if (!route->name.empty()) text += " " + route->name;
   return text;
@@ -87,6 +88,19 @@ TEST(RouteTest, EveryPathHasItsRoute) {
       {"/v1/blobs", "no_such_route"},
   };
   for (const auto& [path, shown] : rows) EXPECT_EQ(Shown(path), shown) << path.substr(0, 60);
+}
+
+TEST(RouteTest, JobsAreListedAndOneIsRetried) {
+  const std::pair<std::string, std::string> rows[] = {
+      {"/v1/jobs", "jobs"},
+      {"/v1/jobs/12/retry", "retry 12"},
+      {"/v1/jobs/", "no_such_route"},
+      {"/v1/jobs/12", "no_such_route"},
+      {"/v1/jobs/x/retry", "no_such_route"},
+      {"/v1/jobs/12/retry/", "no_such_route"},
+      {"/v1/jobs/99999999999999999999/retry", "no_such_route"},
+  };
+  for (const auto& [path, shown] : rows) EXPECT_EQ(Shown(path), shown) << path;
 }
 
 TEST(RouteTest, UploadsAreBelowTheirSite) {

@@ -164,12 +164,26 @@ TEST_F(OriginSettingsTest, UrlsOfTheDynamicTierAreCheckedButNotNeeded) {
   std::string text = kLeast;
   text.insert(text.find(storage) + storage.size(), "sessions = \"redis://x\"\n");
   EXPECT_THAT(Message(text), HasSubstr("\"redis:\" is not supported by this version"));
+  text = kLeast;
+  text.insert(text.find(storage) + storage.size(), "queue = \"amqp://x\"\n");
+  EXPECT_THAT(Message(text), HasSubstr("\"amqp:\" is not supported by this version"));
 }
 
-TEST_F(OriginSettingsTest, TheDocumentSaysWhatIsNotUsedYet) {
-  const std::string document = OriginTable().Document("origin.toml");
-  EXPECT_THAT(document, HasSubstr("not used yet"));
-  EXPECT_THAT(document, HasSubstr("cleartext_api"));
+TEST_F(OriginSettingsTest, JobsHaveLimitsOfTheirOwn) {
+  const std::string least = kLeast;
+  const std::pair<const char*, const char*> rows[] = {
+      {"concurrency = 0", "jobs.concurrency"},
+      {"attempts = 0", "jobs.attempts"},
+      {"lease = \"999ms\"", "jobs.lease"},
+      {"poll = \"2m\"", "jobs.poll"},
+      {"most = 999", "jobs.most"},
+      {"most = 200001", "jobs.most"},
+      {"most_dead = 0", "jobs.most_dead"},
+      {"compress_largest = \"2GiB\"", "jobs.compress_largest"},
+  };
+  for (const auto& [line, key] : rows) {
+    EXPECT_THAT(Message(least + "[jobs]\n" + line + "\n"), HasSubstr(key)) << line;
+  }
 }
 
 }  // namespace

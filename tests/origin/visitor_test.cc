@@ -40,11 +40,18 @@ class FakeContent final : public SiteContent {
     return asset;
   }
   void Add(const storage::Asset& asset) { now[asset.path] = asset; }
+  Result<std::vector<storage::BlobVariant>> Variants(const storage::BlobId& content) override {
+    ++variant_lookups;
+    if (broken) return Fail(Fault::kSelf, "database_failed", "gone");
+    return variants[content];
+  }
   const http::SiteRules& rules() const override { return site_rules; }
 
   std::map<std::string, storage::Asset> now;
   std::map<std::string, storage::Asset> earlier;
+  std::map<storage::BlobId, std::vector<storage::BlobVariant>> variants;
   int earlier_lookups = 0;
+  int variant_lookups = 0;
   bool broken = false;
   http::SiteRules site_rules;
 
@@ -186,6 +193,132 @@ TEST_F(VisitorTest, NotModifiedCarriesWhatACacheUpdatesAndNoContent) {
   EXPECT_EQ(Field(answer, "etag"), tag);
   EXPECT_EQ(Field(answer, "cache-control"), lifetime::kPage);
   EXPECT_EQ(Field(answer, "content-type"), Field(Ask("/"), "content-type"));
+}
+
+/// A style sheet of 100 bytes with what was made of it: br 10, gzip 20, no zstd.
+class VisitorCodingTest : public VisitorTest {
+ protected:
+  VisitorCodingTest() {
+    asset_ = FakeContent::Make("app.css", std::string(100, 'a'), "text/css");
+    content_.Add(asset_);
+    content_.variants[asset_.blob] = {
+        {"br", IdOf("br"), 10}, {"gzip", IdOf("gz"), 20}, {"zstd", {}, 0}};
+  }
+  static storage::BlobId IdOf(std::string_view text) { return storage::BlobId{Sha256Of(text)}; }
+  Answer In(const std::string& codings, std::initializer_list<http::FieldLine> more = {},
+            const std::string& method = "GET") {
+    http::RequestHead request;
+    request.method = method;
+    request.target = "/app.css";
+    request.fields = http::Fields(more);
+    if (!codings.empty()) request.fields.Add("accept-encoding", codings);
+    return ServeVisitor(request, content_, kNow).value();
+  }
+  /// "status coding bytes vary".
+  static std::string Coded(const Answer& answer) {
+    const std::string coding = Field(answer, "content-encoding");
+    return std::to_string(answer.status) + " " + (coding.empty() ? "-" : coding) + " " +
+           std::to_string(answer.body_bytes()) + " " + Field(answer, "vary");
+  }
+  storage::Asset asset_;
+};
+
+TEST_F(VisitorCodingTest, TheSmallestThatIsAcceptedIsServed) {
+  const std::pair<std::string, std::string> rows[] = {
+      {"", "200 - 100 Accept-Encoding"},
+      {"identity", "200 - 100 Accept-Encoding"},
+      {"gzip, deflate, br, zstd", "200 br 10 Accept-Encoding"},
+      {"gzip", "200 gzip 20 Accept-Encoding"},
+      {"gzip, zstd", "200 gzip 20 Accept-Encoding"},
+      {"zstd", "200 - 100 Accept-Encoding"},  // was not smaller
+      {"br;q=0, gzip;q=0.1", "200 gzip 20 Accept-Encoding"},
+      {"*", "200 br 10 Accept-Encoding"},
+      {"*;q=0", "200 - 100 Accept-Encoding"},
+      {"compress", "200 - 100 Accept-Encoding"},
+  };
+  for (const auto& [codings, expected] : rows) EXPECT_EQ(Coded(In(codings)), expected) << codings;
+  EXPECT_EQ(Coded(In("br", {}, "HEAD")), "200 br 10 Accept-Encoding");
+  EXPECT_EQ(In("br").body.front().blob, IdOf("br"));
+  EXPECT_EQ(Field(In("br"), "content-type"), "text/css");
+}
+
+TEST_F(VisitorCodingTest, EachHasAStrongTagOfItsOwn) {
+  const std::string plain = Field(In(""), "etag");
+  const std::string br = Field(In("br"), "etag");
+  const std::string gzip = Field(In("gzip"), "etag");
+  EXPECT_EQ(plain, EntityTagOf(asset_.blob));
+  EXPECT_EQ(br, EntityTagOf(IdOf("br")));
+  EXPECT_EQ(gzip, EntityTagOf(IdOf("gz")));
+  const Answer same = In("br", {{"if-none-match", br}});
+  EXPECT_EQ(same.status, 304);
+  EXPECT_EQ(Field(same, "etag"), br);
+  EXPECT_EQ(Field(same, "vary"), "Accept-Encoding");
+  EXPECT_FALSE(same.fields.Has("content-encoding"));
+  // A tag of another coding is of other bytes.
+  EXPECT_EQ(Coded(In("gzip", {{"if-none-match", br}})), "200 gzip 20 Accept-Encoding");
+  EXPECT_EQ(Coded(In("br", {{"if-none-match", plain}})), "200 br 10 Accept-Encoding");
+  EXPECT_EQ(In("", {{"if-none-match", plain}}).status, 304);
+  EXPECT_EQ(In("gzip", {{"if-match", br}}).status, 412);
+}
+
+TEST_F(VisitorCodingTest, RangesAreOfTheIdentity) {
+  const Answer part = In("br, gzip", {{"range", "bytes=0-9"}});
+  EXPECT_EQ(Coded(part), "206 - 10 Accept-Encoding");
+  EXPECT_EQ(part.body.front().blob, asset_.blob);
+  EXPECT_EQ(Field(part, "etag"), EntityTagOf(asset_.blob));
+  EXPECT_EQ(Field(part, "content-range"), "bytes 0-9/100");
+  // What began in a coding is not gone on with by other bytes.
+  const std::string br = Field(In("br"), "etag");
+  EXPECT_EQ(Coded(In("br", {{"range", "bytes=5-"}, {"if-range", br}})),
+            "200 - 100 Accept-Encoding");
+  EXPECT_EQ(In("br", {{"range", "bytes=100-"}}).status, 416);
+  EXPECT_FALSE(In("br").fields.Has("accept-ranges"));
+  EXPECT_EQ(Field(In("gzip;q=0"), "accept-ranges"), "bytes");
+}
+
+TEST_F(VisitorCodingTest, WhatMustNotBeChangedIsSentAsItIs) {
+  const std::pair<std::string, std::string> rows[] = {
+      {"cache-control", "public, no-transform"},
+      {"content-encoding", "gzip"},
+      {"repr-digest", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"},
+  };
+  for (const auto& [name, value] : rows) {
+    storage::Asset asset = asset_;
+    asset.headers = {{name, value}};
+    content_.Add(asset);
+    const Answer answer = In("br");
+    EXPECT_EQ(answer.body.front().blob, asset_.blob) << name;
+    EXPECT_FALSE(answer.fields.Has("vary")) << name;
+  }
+  content_.Add(asset_);
+  Headers("/*.css\n  Cache-Control: no-transform\n");
+  EXPECT_EQ(Coded(In("br")), "200 - 100 ");
+}
+
+TEST_F(VisitorCodingTest, AVaryOfTheAssetsOwnStays) {
+  storage::Asset asset = asset_;
+  asset.headers = {{"vary", "Origin"}};
+  content_.Add(asset);
+  EXPECT_EQ(In("br").fields.Joined("vary"), "Origin, Accept-Encoding");
+  asset.headers = {{"vary", "Accept-Encoding"}};
+  content_.Add(asset);
+  EXPECT_EQ(In("br").fields.Joined("vary"), "Accept-Encoding");
+}
+
+TEST_F(VisitorCodingTest, ARewriteServesItToo) {
+  Redirects("/style/* /app.css 200\n/gone /app.css 404\n");
+  const Answer rewritten = Ask("/style/x", {{"accept-encoding", "br"}});
+  EXPECT_EQ(Coded(rewritten), "200 br 10 Accept-Encoding");
+  const Answer missing = Ask("/gone", {{"accept-encoding", "br"}});
+  EXPECT_EQ(Coded(missing), "404 - 100 ");
+}
+
+TEST_F(VisitorCodingTest, PicturesAreNotLookedUp) {
+  content_.Add(FakeContent::Make("logo.png", "png", "image/png"));
+  EXPECT_EQ(Ask("/logo.png", {{"accept-encoding", "br"}}).status, 200);
+  EXPECT_EQ(content_.variant_lookups, 0);
+  EXPECT_EQ(Ask("/", {{"accept-encoding", "br"}}).status, 200);
+  EXPECT_EQ(content_.variant_lookups, 1);
 }
 
 TEST_F(VisitorTest, RangesAreParts) {

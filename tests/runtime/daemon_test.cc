@@ -24,8 +24,13 @@ class DaemonTest : public testing::Test {
         .name = "nearside-test",
         .purpose = "Tests what daemons share.",
         .example = "  nearside-test --config test.toml",
+        .options = {{.name = "role", .value = "ROLE", .help = "Which", .one_of = {"a", "b"}}},
         .check = [this](const std::string& file) { return Called("check", file); },
-        .run = [this](const std::string& file) { return Called("run", file); },
+        .run =
+            [this](const std::string& file, const CommandValues& values) {
+              const auto role = values.find("role");
+              return Called(role == values.end() ? "run" : "run " + role->second, file);
+            },
         .commands = {{"make",
                       "Makes something.",
                       {{.name = "name", .value = "NAME", .help = "Of what", .required = true},
@@ -67,6 +72,13 @@ TEST_F(DaemonTest, RunsWithItsSignalsBlockedAndExitsWithZero) {
   EXPECT_EQ(Run({"--config", "a.toml"}), 0);
   EXPECT_EQ(calls_, "run a.toml blocked;");
   EXPECT_EQ(out_ + error_, "");
+}
+
+TEST_F(DaemonTest, ServingHasOptionsOfItsOwn) {
+  EXPECT_EQ(Run({"--config", "a.toml", "--role", "b"}), 0);
+  EXPECT_EQ(calls_, "run b a.toml blocked;");
+  EXPECT_EQ(Run({"--config", "a.toml", "--role", "c"}), 1);
+  EXPECT_NE(error_.find("--role"), std::string::npos) << error_;
 }
 
 TEST_F(DaemonTest, ACommandRunsInsteadOfServing) {
@@ -142,6 +154,7 @@ Options:
   --version                   Print the version and exit
   --config FILE               The settings, a TOML file
   --check                     Check FILE and all it names, then exit: 0 good, 78 not
+  --role ROLE:{a,b}           Which
 
 Subcommands:
   make                        Makes something.

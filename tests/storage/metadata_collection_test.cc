@@ -291,7 +291,7 @@ TEST_F(MetadataCollectionTest, ADatabaseOfTheThirdVersionIsBroughtUp) {
   {
     auto session = SqlSession::OpenSqlite(dir_.In("state/meta.db"), true).value();
     for (const char* statement :
-         {"DROP TABLE accounts", "DROP TABLE account_grants",
+         {"DROP TABLE blob_variants", "DROP TABLE accounts", "DROP TABLE account_grants",
           "ALTER TABLE releases DROP COLUMN past_since", "DROP INDEX blobs_condemned",
           "DROP INDEX upload_parts_by_blob", "ALTER TABLE blobs DROP COLUMN condemned",
           "DROP TABLE resumable_uploads", "DROP TABLE receipts", "DROP TABLE receipt_edges",

@@ -211,9 +211,9 @@ TEST_F(MetadataTokensTest, ADatabaseOfTheFirstVersionIsBroughtUp) {
   {
     auto session = SqlSession::OpenSqlite(dir_.In("state/meta.db"), true).value();
     for (const char* statement :
-         {"DROP TABLE accounts", "DROP TABLE account_grants", "DROP TABLE tokens",
-          "DROP TABLE audit", "ALTER TABLE log DROP COLUMN tokens", "DROP TABLE uploads",
-          "DROP TABLE upload_parts", "DROP TABLE resumable_uploads",
+         {"DROP TABLE blob_variants", "DROP TABLE accounts", "DROP TABLE account_grants",
+          "DROP TABLE tokens", "DROP TABLE audit", "ALTER TABLE log DROP COLUMN tokens",
+          "DROP TABLE uploads", "DROP TABLE upload_parts", "DROP TABLE resumable_uploads",
           "ALTER TABLE assets DROP COLUMN notes", "ALTER TABLE releases DROP COLUMN past_since",
           "DROP INDEX blobs_condemned", "ALTER TABLE blobs DROP COLUMN condemned",
           "DROP TABLE receipts", "DROP TABLE receipt_edges",

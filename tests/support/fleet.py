@@ -170,7 +170,7 @@ class Origin:
     """One nearside-origin with its API, a TLS listener for visitors and an admin listener."""
 
     def __init__(self, test: SystemTest, *, address: str = "", tls_port: int = 0, node: str = "", extra: str = "",
-                 name: str = "origin", prefix: tuple[str, ...] = ()) -> None:
+                 name: str = "origin", prefix: tuple[str, ...] = (), role: str = "all") -> None:
         """Those of one test share their state; each has a `name` of its own. `node`: more lines for [origin]."""
         self.address = address or test.addresses.address()
         self.api = (self.address, test.addresses.port())
@@ -203,7 +203,7 @@ token_file = "{self.token_path}"
 fleet_token_file = "{test.folder}/fleet.token"
 {extra}
 """
-        self.daemon: Daemon = test.add_daemon("nearside-origin", name, config, prefix)
+        self.daemon: Daemon = test.add_daemon("nearside-origin", name, config, prefix, ("--role", role))
 
     def start(self) -> "Origin":
         self.daemon.start()

@@ -83,12 +83,13 @@ class Daemon:
     """One process of ours: started with its configuration, watched through its log (standard error)."""
 
     def __init__(self, program: str, name: str, folder: pathlib.Path, config: str,
-                 prefix: tuple[str, ...] = ()) -> None:
+                 prefix: tuple[str, ...] = (), arguments: tuple[str, ...] = ()) -> None:
         self.program = program
         self.name = name
         self.config_path = folder / f"{name}.toml"
         self.log_path = folder / f"{name}.log"
         self.prefix = prefix  # e.g. ip netns exec NAME
+        self.arguments = arguments  # behind --config
         self.process: subprocess.Popen | None = None
         self._log_began = 0
         self.configure(config)
@@ -101,7 +102,7 @@ class Daemon:
         self._log_began = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.prefix, str(BIN / self.program), "--config", str(self.config_path)],
+                [*self.prefix, str(BIN / self.program), "--config", str(self.config_path), *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.config_path.parent)
         if wait:
             self.wait_for_log("event=ready")
@@ -240,8 +241,9 @@ class SystemTest(unittest.TestCase):
         self.daemons: list[Daemon] = []
         self.addCleanup(self._clean_up)
 
-    def add_daemon(self, program: str, name: str, config: str, prefix: tuple[str, ...] = ()) -> Daemon:
-        daemon = Daemon(program, name, self.folder, config, prefix)
+    def add_daemon(self, program: str, name: str, config: str, prefix: tuple[str, ...] = (),
+                   arguments: tuple[str, ...] = ()) -> Daemon:
+        daemon = Daemon(program, name, self.folder, config, prefix, arguments)
         self.daemons.append(daemon)
         return daemon
 
