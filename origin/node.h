@@ -10,6 +10,7 @@
 #include "origin/access_log.h"
 #include "origin/accounts.h"
 #include "origin/fleet.h"
+#include "origin/newest_sites.h"
 #include "origin/proofs.h"
 #include "origin/settings.h"
 #include "origin/site_table.h"
@@ -60,6 +61,7 @@ struct Node {
   const std::unique_ptr<storage::Metadata> metadata;
   const std::unique_ptr<storage::BlobStore> blobs;
   SiteTable sites;
+  NewestSites newest_sites;  ///< what `sites` holds
   Fleet fleet;
   Proofs proofs;
   Access access;
