@@ -197,11 +197,16 @@ void EventFollower::OnEvent(std::string_view data) {
 }
 
 void EventFollower::OnPosition(storage::LogPosition log) {
+  if (received_.epoch != 0 && log.epoch != received_.epoch) {
+    // It was replaced as we came: asked again, it says 410.
+    return Retry("the log is of another epoch than what we have of it");
+  }
   state_.log = log;
   if (received_.epoch == 0) {
-    // Nothing known yet: what we hold was fetched without a log, so the present one is our
-    // beginning.
+    // Nothing known yet: the present log is our beginning. What we hold was fetched without it, and
+    // the position that we take is a receipt for all that came before.
     received_ = log;
+    store_.PurgeAll(storage::Validity::kUnsure);
     store_.Advance(log, &loop_, [self = self_, log] {
       if (*self != nullptr) (*self)->OnDurable(log);
     });
@@ -226,10 +231,10 @@ void EventFollower::Apply(storage::LogPosition position, std::string_view data) 
     if (options_.on_event) options_.on_event(position, data);
   };
   if (!order) {
-    // Not knowing what to forget, we must not go on as if nothing were: everything is validated.
+    // Not knowing what to forget, and how, we must not go on as if nothing were.
     Log(Level::kError, "bad_event",
         {{"seq", position.sequence}, {"error", order.error().ToString()}});
-    store_.PurgeAll(true);
+    store_.PurgeAll(storage::Validity::kUnsure);
     store_.Advance(position, &loop_, durable);
     return tell();
   }
@@ -253,7 +258,8 @@ void EventFollower::OnLogCut(std::string_view problem) {
        {"had", received_.sequence},
        {"now", position->sequence}});
   ++state_.log_cuts;
-  store_.PurgeAll(true);
+  // What is told of no more may have been purged hard.
+  store_.PurgeAll(storage::Validity::kUnsure);
   received_ = *position;
   state_.log = *position;
   store_.Advance(*position, &loop_, [self = self_, at = *position] {

@@ -34,6 +34,8 @@ std::string_view ValidityName(storage::Validity validity) {
       return "valid";
     case storage::Validity::kStale:
       return "soft-purged";
+    case storage::Validity::kUnsure:
+      return "unsure";
     case storage::Validity::kGone:
       return "purged";
   }
@@ -252,8 +254,8 @@ class Explanation final : public http::ExchangeHandler {
     json["fields"] = ExplainFields(response.fields);
     json_["responses"].push_back(std::move(json));
     if (!selected || validity == storage::Validity::kGone) return;
-    const UseDecision decision =
-        DecideUse(request_, response, validity, now, site_->request_directives);
+    const UseDecision decision = DecideUse(request_, response, ValidityOf(node_, *site_, head), now,
+                                           site_->request_directives);
     if (decision.action == UseDecision::Action::kServe && response.is_sliced()) {
       TellMissingSlice(head, now);
     }

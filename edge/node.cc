@@ -1,5 +1,7 @@
 #include "edge/node.h"
 
+#include <algorithm>
+
 namespace nearside::edge {
 
 // The settings have been checked; nobody is trusted where they have not.
@@ -35,6 +37,14 @@ Node::Node(std::string node_name, std::unique_ptr<storage::CacheStore> cache,
   registry.CounterFrom("nearside_edge_access_log_dropped_total",
                        "Batches of access log lines that could not be written.", {},
                        [this] { return static_cast<double>(access_log->dropped()); });
+}
+
+storage::Validity ValidityOf(const Node& node, const Site& site, const storage::CachedHead& head) {
+  const storage::Validity left = node.store->Check(head);
+  const milliseconds most = site.settings.max_event_lag;
+  const milliseconds lag(node.lag_ms.load(std::memory_order_relaxed));
+  const bool too_late = most > milliseconds(0) && lag > most;
+  return too_late ? std::max(left, storage::Validity::kStale) : left;
 }
 
 }  // namespace nearside::edge

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -62,8 +63,17 @@ struct Node {
   std::atomic<uint32_t> load_permille{0};  ///< CPU time used of the workers' share, last second
   std::atomic<int64_t> tunnels{0};         ///< WebSockets that are open, or asked for
   std::atomic<int> encoders{0};            ///< bodies that are being encoded
-  std::atomic<int64_t> lag_ms{0};          ///< behind the event log; 0: follows it, or has none
+  /// Connections to a site's origins, made for a loop; empty: real ones. Set before the first
+  /// worker.
+  std::function<std::shared_ptr<http::Client>(net::EventLoop&, const Site&)> make_client;
+  /// What each worker's draws among origins begin with; 0: a random number. Likewise.
+  uint64_t draw_seed = 0;
+  std::atomic<int64_t> lag_ms{0};  ///< behind the event log; 0: follows it, or has none
   EncoderThreads encoder_threads;
 };
+
+/// What may be made of a stored response now: what purges have left of it, and no more than kStale
+/// where purges may have passed the node by for longer than the site allows (max_event_lag).
+storage::Validity ValidityOf(const Node& node, const Site& site, const storage::CachedHead& head);
 
 }  // namespace nearside::edge

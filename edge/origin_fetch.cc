@@ -720,6 +720,13 @@ storage::Head OriginFetch::MakeStorageHead(const Key256& key, const StoredRespon
   return head;
 }
 
+/// Whether what stands under the key was fetched after a purge that came when this fetch was under
+/// way: it may be of a later release, and stays.
+bool OriginFetch::IsOvertaken(const Key256& key) const {
+  const storage::HeadRef there = worker_.node().store->Find(key);
+  return there && there->head.purge_sequence > purge_sequence_;
+}
+
 storage::HeadRef OriginFetch::Commit() {
   if (ChunkRef tail = order_.fill->TakeTail()) writer_->Append(std::move(tail));
   if (order_.sliced) return CommitSlice();
@@ -731,6 +738,10 @@ storage::HeadRef OriginFetch::Commit() {
   const http::Fields& selecting = order_.fill->head().selecting;
   Key256 key = order_.primary;
   if (!selecting.empty()) key = VariantKey(order_.primary, selecting);
+  if (IsOvertaken(key)) {
+    writer_.reset();
+    return nullptr;
+  }
   storage::HeadRef kept = writer_->Commit(MakeStorageHead(key, stored, decision_.drop_at));
   writer_.reset();
   if (kept && !selecting.empty()) {

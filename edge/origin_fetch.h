@@ -140,6 +140,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void ResumeBody();
   bool is_paused() const { return reader_paused_ || store_paused_ || encoder_paused_; }
   void CancelIfUnwanted();
+  bool IsOvertaken(const Key256& key) const;
   storage::HeadRef Commit();
   storage::HeadRef CommitSlice();
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,

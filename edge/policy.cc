@@ -555,7 +555,10 @@ bool MayServeOnError(const http::RequestHead& request, const StoredResponse& sto
                      storage::Validity validity, WallTime now, RequestDirectives directives,
                      bool whole) {
   const Freshness& freshness = stored.freshness;
-  if (validity == storage::Validity::kGone || freshness.always_validate) return false;
+  if (validity == storage::Validity::kGone || validity == storage::Validity::kUnsure ||
+      freshness.always_validate) {
+    return false;
+  }
   // The request alone wanted more than a fresh response: must-revalidate is about stale ones.
   if (validity == storage::Validity::kValid && freshness.IsFresh(now)) return true;
   if (freshness.must_revalidate) return false;

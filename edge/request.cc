@@ -165,8 +165,7 @@ void Request::LookUpVariant(const Key256& key) {
 }
 
 void Request::OnCandidate(storage::HeadRef head) {
-  storage::CacheStore& store = *worker_.node().store;
-  const auto validity = head ? store.Check(*head) : storage::Validity::kGone;
+  const auto validity = head ? ValidityOf(worker_.node(), *site_, *head) : storage::Validity::kGone;
   if (validity == storage::Validity::kGone) return Forward(Reason::kUriMiss);
   stored_ = head;
   const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
@@ -305,7 +304,7 @@ bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
   storage::HeadRef head = node.store->Find(key_);
   if (!head || head == stored_ || head == unreadable_) return false;
   if (ResponseOf(*head).is_index()) return false;
-  const auto validity = node.store->Check(*head);
+  const auto validity = ValidityOf(node, *site_, *head);
   if (validity == storage::Validity::kGone) return false;
   const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
                                          worker_.loop().wall_now(), site_->request_directives);

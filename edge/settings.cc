@@ -496,6 +496,15 @@ Table SiteRows() {
        .prose = "How long past its freshness a copy is served while the origin fails, where the "
                 "response does not say (RFC 5861 §4). `must-revalidate` and `no-cache` win."});
   table.Key(
+      "max_event_lag", &SiteSettings::max_event_lag,
+      {.fallback = "1d",
+       .least = "0s",
+       .most = "1y",
+       .prose = "An edge that has been cut off from the fleet's event log for longer than this "
+                "validates every copy before it uses it, as purges may have passed it by; while "
+                "the origin fails, stale ones serve. It hears of a silent end after 15 s. 0: no "
+                "limit."});
+  table.Key(
       "keep", &SiteSettings::keep,
       {.fallback = "1d",
        .least = "0s",

@@ -120,6 +120,7 @@ struct SiteSettings {
   milliseconds negative_ttl{};
   milliseconds stale_while_revalidate{};
   milliseconds stale_if_error{};
+  milliseconds max_event_lag{};  ///< 0: no limit
   milliseconds keep{};
   bool prove_releases = true;
   bool keep_whole = false;

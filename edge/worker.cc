@@ -27,7 +27,7 @@ Worker::Worker(Node& node, net::EventLoop& loop, std::shared_ptr<const Configura
       configuration_(std::move(configuration)),
       cells_(node.registry.MakeCells()),
       access_log_(loop, *node.access_log),
-      draws_(RandomSeed()) {}
+      draws_(node.draw_seed != 0 ? node.draw_seed : RandomSeed()) {}
 
 Worker::~Worker() {
   // Client sessions hold requests that read from fetches; fetches hold calls of the clients.
@@ -117,6 +117,7 @@ void Worker::Drain(milliseconds deadline, std::function<void()> done) {
 std::shared_ptr<http::Client> Worker::ClientOf(const Site& site) {
   auto& client = clients_[site.origin_set];
   if (client) return client;
+  if (node_.make_client) return client = node_.make_client(loop_, site);
   std::shared_ptr<net::TlsClient> tls;
   const bool wants_tls = std::any_of(site.origins.begin(), site.origins.end(),
                                      [](const http::Endpoint& origin) { return origin.tls; });

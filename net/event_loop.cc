@@ -29,6 +29,8 @@ thread_local EventLoop* running_loop = nullptr;
 }  // namespace
 
 struct EventLoop::State {
+  explicit State(MonoTime now) : wheel(now) {}
+
   struct Watched {
     Watcher* watcher = nullptr;
     uint32_t generation = 0;  // of the descriptor: an event of an earlier one is dropped
@@ -37,7 +39,7 @@ struct EventLoop::State {
   Descriptor epoll;
   Descriptor wake;
   std::vector<Watched> watched;  // by descriptor
-  TimerWheel wheel{MonoNow()};
+  TimerWheel wheel;
   Timer* firing = nullptr;
   std::vector<TurnEnd*> turn_ends;          // of this turn; null: cancelled
   std::vector<TurnEnd*> running_turn_ends;  // those being run
@@ -54,6 +56,7 @@ struct EventLoop::State {
   std::unique_ptr<uint8_t[]> output{new uint8_t[kOutputBytes]};
 
   void Wake() const {
+    if (!wake.is_open()) return;
     uint64_t one = 1;
     // It can only fail when the counter is full, and then the loop has been woken already.
     [[maybe_unused]] ssize_t written = write(wake.get(), &one, sizeof one);
@@ -61,7 +64,7 @@ struct EventLoop::State {
 };
 
 Result<std::unique_ptr<EventLoop>> EventLoop::Create() {
-  auto state = std::make_unique<State>();
+  auto state = std::make_unique<State>(MonoNow());
   state->epoll = Descriptor(epoll_create1(EPOLL_CLOEXEC));
   if (!state->epoll.is_open()) return FailErrno("epoll_create1", errno);
   state->wake = Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -73,11 +76,15 @@ Result<std::unique_ptr<EventLoop>> EventLoop::Create() {
   if (epoll_ctl(state->epoll.get(), EPOLL_CTL_ADD, state->wake.get(), &event) != 0) {
     return FailErrno("epoll_ctl", errno);
   }
-  return std::unique_ptr<EventLoop>(new EventLoop(std::move(state)));
+  return std::unique_ptr<EventLoop>(new EventLoop(std::move(state), MonoNow(), WallNow()));
 }
 
-EventLoop::EventLoop(std::unique_ptr<State> state)
-    : state_(std::move(state)), now_(MonoNow()), wall_now_(WallNow()) {}
+std::unique_ptr<EventLoop> EventLoop::CreateTurned(MonoTime now, WallTime wall_now) {
+  return std::unique_ptr<EventLoop>(new EventLoop(std::make_unique<State>(now), now, wall_now));
+}
+
+EventLoop::EventLoop(std::unique_ptr<State> state, MonoTime now, WallTime wall_now)
+    : state_(std::move(state)), turned_(!state_->epoll.is_open()), now_(now), wall_now_(wall_now) {}
 
 EventLoop::~EventLoop() {
   {
@@ -105,9 +112,30 @@ void EventLoop::Run() {
   running_loop = outer;
 }
 
+void EventLoop::Turn(MonoTime now, WallTime wall_now) {
+  EventLoop* outer = std::exchange(running_loop, this);
+  ++turns_;
+  now_ = now;
+  wall_now_ = wall_now;
+  RunPosted();
+  RunTimers();
+  RunTurnEnds();
+  DestroyDisposed();
+  running_loop = outer;
+}
+
+std::optional<MonoTime> EventLoop::NextTurn() const {
+  return HasMoreToDo() ? now_ : state_->wheel.NextWakeup();
+}
+
+bool EventLoop::HasMoreToDo() const {
+  return !state_->turn_ends.empty() || !state_->disposed.empty() || state_->has_posted.load();
+}
+
+MonoTime EventLoop::Clock() const { return turned_ ? now_ : MonoNow(); }
+
 int EventLoop::SleepMillis() const {
-  if (!state_->turn_ends.empty() || !state_->disposed.empty() || state_->has_posted.load())
-    return 0;
+  if (HasMoreToDo()) return 0;
   auto wakeup = state_->wheel.NextWakeup();
   if (!wakeup) return -1;
   auto ms = std::chrono::ceil<milliseconds>(*wakeup - MonoNow()).count();
@@ -261,7 +289,7 @@ Timer::~Timer() {
 
 void Timer::Arm(milliseconds after) {
   Disarm();
-  loop_.state_->wheel.Insert(this, MonoNow() + std::max(after, milliseconds(0)));
+  loop_.state_->wheel.Insert(this, loop_.Clock() + std::max(after, milliseconds(0)));
   armed_ = true;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -52,12 +53,21 @@ class EventLoop final : public Executor {
  public:
   /// Error: kSelf with errno's name when the system has no more descriptors.
   static Result<std::unique_ptr<EventLoop>> Create();
+  /// A loop whose time is the caller's, for simulations: it has no descriptors, so that Watch is an
+  /// error, and in place of Run there is Turn.
+  static std::unique_ptr<EventLoop> CreateTurned(MonoTime now, WallTime wall_now);
   ~EventLoop() override;
 
   /// Serves until Stop. Tasks posted before Stop are run; later ones are destroyed.
   void Run();
   void Stop();
   void Post(std::function<void()> task) override;
+
+  /// Of a loop by CreateTurned: one turn at that time, which never goes back. What is posted in it
+  /// waits for the next.
+  void Turn(MonoTime now, WallTime wall_now);
+  /// When there is something to do in a turn; nullopt: not before something is posted.
+  std::optional<MonoTime> NextTurn() const;
 
   /// Level-triggered unless `events` has EPOLLET. The watcher must be unwatched before it dies;
   /// events of the current turn that are still undelivered for it are dropped by Unwatch.
@@ -90,13 +100,17 @@ class EventLoop final : public Executor {
  private:
   friend class Timer;
   struct State;
-  explicit EventLoop(std::unique_ptr<State> state);
+  /// Without a descriptor in `state` it is a turned one.
+  EventLoop(std::unique_ptr<State> state, MonoTime now, WallTime wall_now);
+  bool HasMoreToDo() const;
   int SleepMillis() const;
+  MonoTime Clock() const;
   void Dispatch(uint64_t key, uint32_t events);
   bool RunPosted();
   void RunTimers();
   void RunTurnEnds();
   std::unique_ptr<State> state_;
+  const bool turned_;
   MonoTime now_;
   WallTime wall_now_;
   uint64_t turns_ = 0;

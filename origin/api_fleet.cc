@@ -4,6 +4,7 @@
 #include "origin/audit.h"
 #include "origin/event.h"
 #include "origin/json.h"
+#include "origin/log_tail.h"
 #include "origin/manifest.h"
 
 namespace nearside::origin {
@@ -47,28 +48,6 @@ std::string DetailOf(const Forget& forget) {
     if (names.size() > kShown) json[std::string(kind) + "_count"] = names.size();
   }
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
-/// Why a follower cannot go on from a position; nullopt: it can.
-std::optional<Error> WhyGone(const EventsQuery& wanted, const storage::LogState& log) {
-  if (wanted.epoch && *wanted.epoch != log.last.epoch) {
-    return Error{
-        Fault::kClient, "unknown_epoch",
-        "the log is another one than the follower knows: everything that it holds is to be "
-        "validated"};
-  }
-  if (!wanted.after) return std::nullopt;
-  if (*wanted.after > log.last.sequence) {
-    return Error{Fault::kClient, "ahead_of_log",
-                 "the follower knows more than the log: it was restored from an older state"};
-  }
-  if (*wanted.after + 1 < log.first) {
-    return Error{
-        Fault::kClient, "past_retention",
-        "what comes next is not kept any more: everything that the follower holds is to be "
-        "validated"};
-  }
-  return std::nullopt;
 }
 
 /// How far behind an edge is: since the first event that it has not applied.
@@ -135,11 +114,7 @@ ApiOutcome Api::Events(const ApiRequest& request) {
   if (!wanted) return ProblemAnswer(wanted.error());
   Result<storage::LogState> log = node_.metadata->Log();
   if (!log) return ProblemAnswer(log.error());
-  if (const std::optional<Error> gone = WhyGone(*wanted, *log)) {
-    return ProblemAnswer(410, *gone,
-                         "\"epoch\":" + std::to_string(log->last.epoch) +
-                             ",\"seq\":" + std::to_string(log->last.sequence));
-  }
+  if (std::optional<Answer> gone = GoneAnswer(*wanted, *log)) return *std::move(gone);
   if (node_.followers_full()) {
     return ProblemAnswer(Error{Fault::kSelf, "too_many_followers",
                                "as many streams of events are open as events.followers allows"});
@@ -212,7 +187,7 @@ ApiOutcome Api::ReportEdge(const Route& route, const ApiRequest& request) {
 }
 
 ApiOutcome Api::RemoveEdge(const Route& route, const ApiRequest& request) {
-  if (Status removed = node_.fleet.Remove(route.name); !removed) {
+  if (Status removed = node_.fleet.Remove(route.name, WallNow()); !removed) {
     return ProblemAnswer(removed.error());
   }
   node_.proofs.Forget(route.name);

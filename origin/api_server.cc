@@ -180,8 +180,7 @@ ApiServer::Purpose ApiServer::PurposeOf(const http::RequestHead& head) const {
     return purpose;
   }
   const S3Host s3_host = s3_.HostOf(head);
-  if (s3_host == S3Host::kNone) purpose.site = node_.sites.FindHost(head.host());
-  if (purpose.site != nullptr) {
+  if (s3_host == S3Host::kNone && node_.sites.FindHost(head.host()) != nullptr) {
     purpose.kind = RequestKind::kVisitor;
   } else if (s3_host == S3Host::kBucket || (!IsOfApi(head) && s3_.Takes(head))) {
     purpose.s3 = true;
@@ -221,7 +220,7 @@ void ApiServer::OnRequest(std::unique_ptr<Conversation> conversation) {
   auto shared = std::make_shared<std::unique_ptr<Conversation>>(std::move(conversation));
   const bool taken = PoolOf(purpose.kind).Submit([this, purpose, shared] {
     if (purpose.kind == RequestKind::kVisitor) {
-      ServeVisitor(purpose, std::move(*shared));
+      ServeVisitor(std::move(*shared));
     } else if (purpose.kind == RequestKind::kAccount) {
       ServeAccount(std::move(*shared));
     } else if (purpose.s3) {
@@ -233,9 +232,9 @@ void ApiServer::OnRequest(std::unique_ptr<Conversation> conversation) {
   if (!taken) RefuseBusy(purpose, std::move(*shared));
 }
 
-void ApiServer::ServeVisitor(const Purpose& purpose, std::unique_ptr<Conversation> conversation) {
+void ApiServer::ServeVisitor(std::unique_ptr<Conversation> conversation) {
   const http::RequestHead& head = conversation->request();
-  Answer answer = AnswerVisitor(node_, purpose.site, head);
+  Answer answer = AnswerVisitor(node_, head);
   // An edge that checks its origin asks by a site's host; a site may have such a page of its own.
   if (answer.status == 404 && head.path() == "/healthz") answer = HealthAnswer(node_);
   Finish(RequestKind::kVisitor, answer, std::move(conversation));
@@ -321,8 +320,10 @@ void ApiServer::Await(RequestKind kind, const AwaitEdges& awaited,
     if (small_.SubmitDue(send)) return;
     FinishAtOnce(kind, ReceiptAnswer(awaited, receipt), std::move(*shared));
   };
-  if (!node_.fleet.WhenApplied(awaited.position, awaited.since, MonoNow() + awaited.patience,
-                               answer)) {
+  const Fleet::Wanted wanted{.position = awaited.position,
+                             .since = awaited.since,
+                             .deadline = MonoNow() + awaited.patience};
+  if (!node_.fleet.WhenApplied(wanted, WallNow(), answer)) {
     const Receipt now = node_.fleet.ReceiptOf(awaited.position, awaited.since, WallNow());
     Finish(kind, ReceiptAnswer(awaited, now), std::move(*shared));
   }

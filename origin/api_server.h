@@ -49,7 +49,6 @@ class ApiServer {
   /// What a request is for, decided by its head alone.
   struct Purpose {
     RequestKind kind = RequestKind::kApi;
-    ServedSitePointer site;  ///< of a visitor
     bool s3 = false;
   };
 
@@ -58,7 +57,7 @@ class ApiServer {
   Purpose PurposeOf(const http::RequestHead& head) const;
   Pool& PoolOf(RequestKind kind);
   void OnRequest(std::unique_ptr<Conversation> conversation);
-  void ServeVisitor(const Purpose& purpose, std::unique_ptr<Conversation> conversation);
+  void ServeVisitor(std::unique_ptr<Conversation> conversation);
   void ServeApi(RequestKind kind, std::unique_ptr<Conversation> conversation);
   void ServeS3(RequestKind kind, std::unique_ptr<Conversation> conversation);
   void ServeAccount(std::unique_ptr<Conversation> conversation);

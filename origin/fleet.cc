@@ -20,7 +20,7 @@ bool AllReachableDone(const Receipt& receipt) {
 }  // namespace
 
 Status Fleet::Load() {
-  Result<std::vector<storage::EdgeReport>> rows = metadata_.Edges();
+  Result<std::vector<storage::EdgeReport>> rows = log_.Edges();
   if (!rows) return unexpected(std::move(rows.error()));
   std::lock_guard lock(mutex_);
   for (storage::EdgeReport& row : *rows) {
@@ -35,7 +35,7 @@ Status Fleet::Load() {
 Status Fleet::Report(const std::string& name, storage::LogPosition position, std::string report,
                      WallTime now) {
   // Read after the report came: the log holds all that an edge can have applied.
-  Result<storage::LogState> log = metadata_.Log();
+  Result<storage::LogState> log = log_.Log();
   if (!log) return unexpected(std::move(log.error()));
   if (position.epoch == log->last.epoch && position.sequence > log->last.sequence) position = {};
   storage::EdgeReport to_store;
@@ -54,16 +54,16 @@ Status Fleet::Report(const std::string& name, storage::LogPosition position, std
     if (store) to_store = edge.report;
   }
   Settle(now, [](const Waiter&) { return false; });
-  return store ? metadata_.ReportEdge(to_store) : Status();
+  return store ? log_.ReportEdge(to_store) : Status();
 }
 
-Status Fleet::Remove(const std::string& name) {
+Status Fleet::Remove(const std::string& name, WallTime now) {
   {
     std::lock_guard lock(mutex_);
     edges_.erase(name);
   }
-  Settle(WallNow(), [](const Waiter&) { return false; });
-  return metadata_.RemoveEdge(name);
+  Settle(now, [](const Waiter&) { return false; });
+  return log_.RemoveEdge(name);
 }
 
 std::vector<storage::EdgeReport> Fleet::Edges() const {
@@ -73,16 +73,15 @@ std::vector<storage::EdgeReport> Fleet::Edges() const {
   return edges;
 }
 
-bool Fleet::WhenApplied(storage::LogPosition position, WallTime since, MonoTime deadline,
-                        std::function<void(Receipt)> done) {
+bool Fleet::WhenApplied(const Wanted& wanted, WallTime now, std::function<void(Receipt)> done) {
   // Who reports to another origin is not lost, and must be waited for.
   (void)Load();  // a failure shows itself in everything else
   {
     std::lock_guard lock(mutex_);
     if (waiters_.size() >= kWaitingReceipts) return false;
-    waiters_.push_back({position, since, deadline, std::move(done)});
+    waiters_.push_back({wanted, std::move(done)});
   }
-  Settle(WallNow(), [](const Waiter&) { return false; });
+  Settle(now, [](const Waiter&) { return false; });
   return true;
 }
 
@@ -114,7 +113,7 @@ void Fleet::Settle(WallTime now, const std::function<bool(const Waiter&)>& ended
   {
     std::lock_guard lock(mutex_);
     std::erase_if(waiters_, [&](Waiter& waiter) {
-      Receipt receipt = ReceiptLocked(waiter.position, waiter.since, now);
+      Receipt receipt = ReceiptLocked(waiter.wanted.position, waiter.wanted.since, now);
       if (!AllReachableDone(receipt) && !ended(waiter)) return false;
       settled.emplace_back(std::move(waiter.done), std::move(receipt));
       return true;
@@ -126,7 +125,7 @@ void Fleet::Settle(WallTime now, const std::function<bool(const Waiter&)>& ended
 void Fleet::Tick(MonoTime mono_now, WallTime now) {
   if (!waiting()) return;
   (void)Load();  // a failure shows itself in everything else; the next tick tries again
-  Settle(now, [&](const Waiter& waiter) { return mono_now >= waiter.deadline; });
+  Settle(now, [&](const Waiter& waiter) { return mono_now >= waiter.wanted.deadline; });
 }
 
 bool Fleet::waiting() const {

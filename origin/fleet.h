@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "runtime/clock.h"
-#include "storage/metadata.h"
+#include "storage/event_log.h"
 
 namespace nearside::origin {
 
@@ -37,7 +37,8 @@ struct Receipt {
 /// Any thread.
 class Fleet {
  public:
-  explicit Fleet(storage::Metadata& metadata) : metadata_(metadata) {}
+  /// `log` outlives it.
+  explicit Fleet(storage::EventLog& log) : log_(log) {}
 
   /// Takes the edges that another origin, or this one before its restart, was told of.
   Status Load();
@@ -47,14 +48,18 @@ class Fleet {
   /// also not when the log has grown as long again.
   Status Report(const std::string& edge, storage::LogPosition position, std::string report,
                 WallTime now);
-  Status Remove(const std::string& edge);
+  Status Remove(const std::string& edge, WallTime now);
   std::vector<storage::EdgeReport> Edges() const;
 
+  /// What a receipt is waited for.
+  struct Wanted {
+    storage::LogPosition position;
+    WallTime since;  ///< when the change was made
+    MonoTime deadline;
+  };
   /// Calls `done` once, on a thread that reports or ticks: when every reachable edge has applied
-  /// `position`, or at `deadline`. `since` is when the change was made. False: too many wait
-  /// already.
-  bool WhenApplied(storage::LogPosition position, WallTime since, MonoTime deadline,
-                   std::function<void(Receipt)> done);
+  /// the position, or at the deadline. False: too many wait already.
+  bool WhenApplied(const Wanted& wanted, WallTime now, std::function<void(Receipt)> done);
   Receipt ReceiptOf(storage::LogPosition position, WallTime since, WallTime now) const;
   /// Ends what has waited long enough, and looks at what edges told other origins. Called every few
   /// milliseconds while waiting() is true.
@@ -65,9 +70,7 @@ class Fleet {
 
  private:
   struct Waiter {
-    storage::LogPosition position;
-    WallTime since;
-    MonoTime deadline;
+    Wanted wanted;
     std::function<void(Receipt)> done;
   };
   struct Edge {
@@ -78,7 +81,7 @@ class Fleet {
   /// Takes out the waiters that are done and runs them without the lock.
   void Settle(WallTime now, const std::function<bool(const Waiter&)>& ended);
 
-  storage::Metadata& metadata_;
+  storage::EventLog& log_;
   mutable std::mutex mutex_;
   std::map<std::string, Edge> edges_;
   std::vector<Waiter> waiters_;

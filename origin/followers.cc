@@ -3,27 +3,17 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include <set>
-
-#include "origin/event.h"
 #include "runtime/log.h"
 
 namespace nearside::origin {
-namespace {
-
-constexpr size_t kWindowEvents = 256;
-constexpr size_t kBatchEvents = 64;  ///< read from the log at once for a follower that is behind
-constexpr size_t kBatchBytes = 256 << 10;
-
-}  // namespace
 
 /// One stream. At most one batch of messages waits in memory for a slow reader.
 class Followers::Follower final : public net::Watcher {
  public:
-  Follower(Followers& owner, net::Descriptor socket, uint64_t after, std::string token)
+  Follower(Followers& owner, net::Descriptor socket, LogTail::Place place, std::string token)
       : owner_(owner),
         socket_(std::move(socket)),
-        after_(after),
+        place_(place),
         token_(std::move(token)),
         heartbeat_(*owner.loop_, [this] { OnHeartbeat(); }) {}
   ~Follower() override { Unwatch(); }
@@ -56,9 +46,9 @@ class Followers::Follower final : public net::Watcher {
       }
       out_.clear();
       sent_ = 0;
-      const uint64_t before = after_;
+      const LogTail::Place before = place_;
       if (!Fill()) return owner_.Remove(this);
-      if (after_ == before) return;
+      if (place_ == before) return;
       heartbeat_.Arm(owner_.options_.heartbeat);
     }
   }
@@ -72,29 +62,9 @@ class Followers::Follower final : public net::Watcher {
 
  private:
   bool Fill() {
-    const uint64_t last = owner_.log_.last.sequence;
-    if (after_ >= last) return true;
-    const uint64_t first_known = last - owner_.window_.size();  // the window begins behind it
-    if (after_ < first_known) return FillFromLog();
-    for (uint64_t i = after_ - first_known; i < owner_.window_.size(); ++i) {
-      out_ += owner_.window_[i];
-      ++after_;
-      ++owner_.sent_events_;
-      if (out_.size() >= kBatchBytes) break;
-    }
-    return true;
-  }
-
-  bool FillFromLog() {
-    auto events = owner_.metadata_.Events(after_, kBatchEvents);
-    // A gap: what comes next was trimmed meanwhile. The follower asks again and is told so.
-    if (!events || events->empty() || events->front().position.sequence != after_ + 1) return false;
-    for (const storage::Event& event : *events) {
-      out_ += EventMessage(event);
-      after_ = event.position.sequence;
-      ++owner_.sent_events_;
-      if (out_.size() >= kBatchBytes) break;
-    }
+    const LogTail::Place before = place_;
+    if (!owner_.tail_.Next(&place_, &out_)) return false;
+    owner_.sent_events_ += place_ - before;
     return true;
   }
 
@@ -117,7 +87,7 @@ class Followers::Follower final : public net::Watcher {
 
   Followers& owner_;
   net::Descriptor socket_;
-  uint64_t after_;
+  LogTail::Place place_;
   const std::string token_;
   net::Timer heartbeat_;
   std::string out_;
@@ -125,14 +95,13 @@ class Followers::Follower final : public net::Watcher {
   bool watched_ = false;
 };
 
-Followers::Followers(storage::Metadata& metadata, const FollowersOptions& options,
-                     Callbacks callbacks)
-    : metadata_(metadata), options_(options), callbacks_(std::move(callbacks)) {}
+Followers::Followers(storage::EventLog& log, const FollowersOptions& options, Callbacks callbacks)
+    : tail_(log), options_(options), callbacks_(std::move(callbacks)) {}
 
-Result<std::unique_ptr<Followers>> Followers::Start(storage::Metadata& metadata,
+Result<std::unique_ptr<Followers>> Followers::Start(storage::EventLog& log,
                                                     const FollowersOptions& options,
                                                     Callbacks callbacks) {
-  std::unique_ptr<Followers> followers(new Followers(metadata, options, std::move(callbacks)));
+  std::unique_ptr<Followers> followers(new Followers(log, options, std::move(callbacks)));
   if (Status opened = followers->Open(); !opened) return unexpected(std::move(opened.error()));
   return followers;
 }
@@ -141,9 +110,7 @@ Status Followers::Open() {
   Result<std::unique_ptr<net::EventLoop>> loop = net::EventLoop::Create();
   if (!loop) return unexpected(std::move(loop.error()));
   loop_ = std::move(*loop);
-  Result<storage::LogState> log = metadata_.Log();
-  if (!log) return unexpected(std::move(log.error()));
-  log_ = *log;
+  if (Status opened = tail_.Open(); !opened) return opened;
   timer_ = std::make_unique<net::Timer>(*loop_, [this] { Tick(); });
   timer_->Arm(options_.poll);
   thread_ = std::thread([this] { loop_->Run(); });
@@ -166,38 +133,23 @@ void Followers::Tick() {
 }
 
 void Followers::Look() {
-  Result<storage::LogState> log = metadata_.Log();
-  if (!log) return;  // tried again in a moment; the API tells of it
-  callbacks_.on_look(*log);
+  Result<LogTail::News> news = tail_.Look();
+  if (!news) return;  // tried again in a moment; the API tells of it
+  callbacks_.on_look(tail_.state());
   EndThoseWithout();
-  if (log->last == log_.last) return;
-  if (log->last.epoch != log_.last.epoch || log->last.sequence < log_.last.sequence) {
-    // The database was replaced under us: nobody may be told a sequence of two logs as one.
-    Log(Level::kError, "event_log_replaced", {{"epoch", log->last.epoch}});
-    window_.clear();
-    log_ = *log;
+  if (news->replaced) {
+    Log(Level::kError, "event_log_replaced", {{"epoch", tail_.state().last.epoch}});
     callbacks_.on_news("");
-    while (!followers_.empty()) Remove(followers_.begin()->first);
-    return;
+    return RemoveAll();
   }
-  Result<std::vector<storage::Event>> events = metadata_.Events(log_.last.sequence, kWindowEvents);
-  if (!events) return;
-  std::set<std::string> changed;
-  for (const storage::Event& event : *events) {
-    changed.insert(event.site);
-    if (event.position.sequence != log_.last.sequence + 1) window_.clear();  // trimmed meanwhile
-    window_.push_back(EventMessage(event));
-    if (window_.size() > kWindowEvents) window_.pop_front();
-    log_.last = event.position;
-  }
-  log_.first = log->first;
-  for (const std::string& site : changed) callbacks_.on_news(site);
+  if (news->sites.empty()) return;
+  for (const std::string& site : news->sites) callbacks_.on_news(site);
   std::vector<Follower*> all;
   for (const auto& [follower, owner] : followers_) all.push_back(follower);
   for (Follower* follower : all) {
     if (followers_.contains(follower)) follower->Pump();
   }
-  if (events->size() == kWindowEvents) Wake();  // there may be more
+  if (news->more) Wake();
 }
 
 /// A stream has no end of its own: whose token is revoked or has expired is told nothing further.
@@ -222,12 +174,16 @@ void Followers::Follow(net::Descriptor socket, std::optional<storage::LogPositio
 void Followers::Add(net::Descriptor socket, std::optional<storage::LogPosition> after,
                     std::string token) {
   Look();
-  const uint64_t begin = after ? after->sequence : log_.last.sequence;
-  auto owner = std::make_unique<Follower>(*this, std::move(socket), begin, std::move(token));
+  LogTail::Place place = 0;
+  std::optional<std::string> first = tail_.Begin(after, loop_->wall_now(), &place);
+  if (!first) {
+    --count_;
+    return;
+  }
+  auto owner = std::make_unique<Follower>(*this, std::move(socket), place, std::move(token));
   Follower* follower = owner.get();
   followers_.emplace(follower, std::move(owner));
-  std::string first = ": nearside event log\n\n" + PositionMessage(log_.last, loop_->wall_now());
-  if (!follower->Open(std::move(first))) return Remove(follower);
+  if (!follower->Open(*std::move(first))) return Remove(follower);
   follower->Pump();
 }
 
@@ -254,10 +210,12 @@ void Followers::Wake() {
   loop_->Post([this] { Look(); });
 }
 
+void Followers::RemoveAll() {
+  while (!followers_.empty()) Remove(followers_.begin()->first);
+}
+
 void Followers::CloseAll() {
-  loop_->Post([this] {
-    while (!followers_.empty()) Remove(followers_.begin()->first);
-  });
+  loop_->Post([this] { RemoveAll(); });
 }
 
 }  // namespace nearside::origin

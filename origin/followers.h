@@ -3,7 +3,6 @@
 // The edges that follow the event log over server-sent events: one thread for all of them.
 
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,8 +12,9 @@
 
 #include "net/descriptor.h"
 #include "net/event_loop.h"
+#include "origin/log_tail.h"
 #include "runtime/clock.h"
-#include "storage/metadata.h"
+#include "storage/event_log.h"
 
 namespace nearside::origin {
 
@@ -42,7 +42,7 @@ class Followers {
     /// Whether a stream that was opened with this token may go on.
     std::function<bool(const std::string& token)> may_follow;
   };
-  static Result<std::unique_ptr<Followers>> Start(storage::Metadata& metadata,
+  static Result<std::unique_ptr<Followers>> Start(storage::EventLog& log,
                                                   const FollowersOptions& options,
                                                   Callbacks callbacks);
   ~Followers();
@@ -63,27 +63,21 @@ class Followers {
 
  private:
   class Follower;
-  Followers(storage::Metadata& metadata, const FollowersOptions& options, Callbacks callbacks);
+  Followers(storage::EventLog& log, const FollowersOptions& options, Callbacks callbacks);
   Status Open();
   void Tick();
   void Look();
   void Add(net::Descriptor socket, std::optional<storage::LogPosition> after, std::string token);
   void EndThoseWithout();
   void Remove(Follower* follower);
-  /// The next messages behind `sequence`, from the window or from the log; "" when there are none.
-  /// False when they are not there any more.
-  bool Messages(uint64_t sequence, std::string* out);
+  void RemoveAll();
 
-  storage::Metadata& metadata_;
+  LogTail tail_;
   const FollowersOptions options_;
   const Callbacks callbacks_;
   std::unique_ptr<net::EventLoop> loop_;
   std::unique_ptr<net::Timer> timer_;
   std::unordered_map<Follower*, std::unique_ptr<Follower>> followers_;
-  storage::LogState log_;
-  /// Messages of the newest events, so that the log is read once for all followers: the last is
-  /// log_.last's.
-  std::deque<std::string> window_;
   std::atomic<size_t> count_{0};
   std::atomic<uint64_t> sent_events_{0};
   std::thread thread_;

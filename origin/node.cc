@@ -52,6 +52,10 @@ Node::Node(OriginSettings s, std::unique_ptr<storage::Metadata> m,
       metadata(std::move(m)),
       blobs(std::move(b)),
       sites(*metadata, *blobs),
+      newest_sites(*metadata,
+                   [this](const std::string& site) {
+                     return site.empty() ? sites.Refresh() : sites.Refresh(site);
+                   }),
       fleet(*metadata),
       quota_figures(*metadata),
       access(*metadata, settings.auth, std::move(t), std::move(s3_key)),
@@ -80,7 +84,7 @@ Result<std::unique_ptr<Node>> Node::Open(const OriginSettings& settings, Tokens 
       std::make_unique<Node>(settings, std::move(*metadata), std::move(*blobs), std::move(tokens),
                              std::move(*s3_key), std::move(*log), std::move(*sessions));
   node->jobs = std::move(*jobs);
-  Status read = node->sites.Refresh();
+  Status read = node->newest_sites.ReadAll();
   if (read) read = node->fleet.Load();
   if (read) read = node->access.table().Refresh();
   if (!read) return settings.storage.where.Refuse("metadata", read.error());
@@ -93,7 +97,7 @@ void Node::Changed(const std::string& site) {
 }
 
 void Node::ReadSite(const std::string& site) {
-  if (Status read = site.empty() ? sites.Refresh() : sites.Refresh(site); !read) {
+  if (Status read = site.empty() ? newest_sites.ReadAll() : sites.Refresh(site); !read) {
     Log(Level::kError, "site_not_read", {{"site", site}, {"error", read.error().ToString()}});
   }
 }

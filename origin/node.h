@@ -10,6 +10,7 @@
 #include "origin/access_log.h"
 #include "origin/accounts.h"
 #include "origin/fleet.h"
+#include "origin/newest_sites.h"
 #include "origin/proofs.h"
 #include "origin/quota_figures.h"
 #include "origin/settings.h"
@@ -63,6 +64,7 @@ struct Node {
   const std::unique_ptr<storage::BlobStore> blobs;
   std::unique_ptr<storage::JobQueue> jobs;  ///< set before serving; null: storage.queue names none
   SiteTable sites;
+  NewestSites newest_sites;  ///< what `sites` holds
   Fleet fleet;
   Proofs proofs;
   QuotaFigures quota_figures;

@@ -40,9 +40,9 @@ struct Fetched {
   std::vector<uint8_t> first;
 };
 
-Fetched Fetch(Node& node, const ServedSitePointer& site, const http::RequestHead& request) {
+Fetched Fetch(Node& node, const http::RequestHead& request) {
   Fetched fetched;
-  fetched.answer = AnswerVisitor(node, site, request);
+  fetched.answer = AnswerVisitor(node, request);
   for (const BodyPiece& piece : fetched.answer.body) {
     if (!piece.reader) continue;
     fetched.first.resize(
@@ -86,10 +86,9 @@ class VisitorListeners::Visit final : public http::ExchangeHandler {
       : owner_(owner), exchange_(exchange), self_(std::make_shared<Visit*>(this)) {}
   ~Visit() override { *self_ = nullptr; }
 
-  void Start(ServedSitePointer site) {
-    auto work = [&owner = owner_, self = self_, site = std::move(site),
-                 request = exchange_.request()] {
-      auto fetched = std::make_shared<Fetched>(Fetch(owner.node_, site, request));
+  void Start() {
+    auto work = [&owner = owner_, self = self_, request = exchange_.request()] {
+      auto fetched = std::make_shared<Fetched>(Fetch(owner.node_, request));
       owner.loop_->Post([self, fetched] {
         if (*self != nullptr) (*self)->OnFetched(std::move(*fetched));
       });
@@ -273,12 +272,12 @@ void VisitorListeners::OnRequest(http::Exchange& exchange) {
     return visit.OnFetched({HealthAnswer(node_), {}});
   }
   // Whatever the host: no site is looked at.
-  if (IsChallenge(node_.settings.node.acme_webroot, request)) return visit.Start(nullptr);
-  ServedSitePointer site = node_.sites.FindHost(request.host());
-  if (site == nullptr || !exchange.stream().Covers(request.host())) {
+  if (IsChallenge(node_.settings.node.acme_webroot, request)) return visit.Start();
+  if (node_.sites.FindHost(request.host()) == nullptr ||
+      !exchange.stream().Covers(request.host())) {
     return visit.OnFetched({UnknownHost(request.host()), {}});
   }
-  visit.Start(std::move(site));
+  visit.Start();
 }
 
 void VisitorListeners::UseCertificates(std::vector<net::Certificate> certificates) {

@@ -23,10 +23,14 @@ Answer FailedAnswer(const http::RequestHead& request, const Error& error) {
 
 }  // namespace
 
-Answer AnswerVisitor(Node& node, const ServedSitePointer& site, const http::RequestHead& request) {
+Answer AnswerVisitor(Node& node, const http::RequestHead& request) {
   if (auto challenge = AnswerChallenge(node.settings.node.acme_webroot, request)) {
     return *std::move(challenge);
   }
+  // Another origin may have told the edge that asks of a change which this one has not seen yet.
+  if (Status read = node.newest_sites.CatchUp(); !read) return FailedAnswer(request, read.error());
+  const ServedSitePointer site = node.sites.FindHost(request.host());
+  if (site == nullptr) return UnknownHost(request.host());
   ReleaseContent content(*node.metadata, site, RetentionOf(node.settings.releases));
   Result<Answer> answer = ServeVisitor(request, content, WallNow());
   if (!answer) return FailedAnswer(request, answer.error());

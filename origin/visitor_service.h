@@ -5,13 +5,12 @@
 #include "http/message.h"
 #include "origin/answer.h"
 #include "origin/node.h"
-#include "origin/site_table.h"
 
 namespace nearside::origin {
 
-/// The answer to a visitor of `site`, its blobs opened. Blocks on metadata and disk; failures of
-/// ours are logged and become 500 or 503.
-Answer AnswerVisitor(Node& node, const ServedSitePointer& site, const http::RequestHead& request);
+/// The answer to a visitor of the site that the request's host has now, its blobs opened. Blocks on
+/// metadata and disk; failures of ours are logged and become 500 or 503.
+Answer AnswerVisitor(Node& node, const http::RequestHead& request);
 
 /// /healthz: 200 "ok", or 503 while the node drains, with Nearside-Load, Nearside-Drain and
 /// Nearside-Lag.

@@ -82,8 +82,10 @@ inline constexpr size_t kInlineBody = 2048;
 /// What a purge left of a head.
 enum class Validity : uint8_t {
   kValid,
-  kStale,  ///< soft-purged: usable only after validation or where stale may be served
-  kGone,   ///< hard-purged: never to be served
+  kStale,   ///< soft-purged: usable only after validation or where stale may be served
+  kUnsure,  ///< nobody knows whether it was hard-purged: usable only after validation, whatever
+            ///< fails
+  kGone,    ///< hard-purged: never to be served
 };
 
 /// Receives one object's body and head. One thread at a time. Destroying it without Commit abandons
@@ -260,8 +262,9 @@ class CacheStore {
   /// Only moves the log position (an event that concerns no stored object).
   virtual void Advance(LogPosition position, Executor* executor,
                        std::function<void()> on_durable) = 0;
-  /// Everything stored becomes stale (an unknown epoch, a log that has been cut).
-  virtual uint64_t PurgeAll(bool soft) = 0;
+  /// Everything stored is no better than `left`, which is not kValid, from the moment this returns
+  /// (kUnsure: an unknown epoch, a log that has been cut).
+  virtual uint64_t PurgeAll(Validity left) = 0;
   virtual Validity Check(const CachedHead& head) const = 0;
   /// The same for a fetch under way that began at `purge_sequence`, by what is known of its scopes
   /// so far; kGone as well where it began too long ago to tell.

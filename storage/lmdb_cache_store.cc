@@ -410,8 +410,8 @@ void LmdbCacheStore::Advance(LogPosition position, Executor* executor,
       {.position = position, .executor = executor, .done = std::move(on_durable)});
 }
 
-uint64_t LmdbCacheStore::PurgeAll(bool soft) {
-  const uint64_t sequence = parts_.purges.ApplyToAll(soft);
+uint64_t LmdbCacheStore::PurgeAll(Validity left) {
+  const uint64_t sequence = parts_.purges.ApplyToAll(left);
   parts_.queue.PushDurable({});
   return sequence;
 }

@@ -174,7 +174,9 @@ void MemoryCacheStore::JudgeAll() {
       const HeadRef head = ram_.PeekHead(std::get<Key256>(row));
       if (head == nullptr) continue;
       const Validity validity = purges_.Judge(head->head);
-      if (validity == Validity::kStale) reclaim_.NoteStale(head->head.purge_sequence);
+      if (validity == Validity::kStale || validity == Validity::kUnsure) {
+        reclaim_.NoteStale(head->head.purge_sequence);
+      }
       if (validity == Validity::kGone && ram_.EraseThisHead(*head)) {
         counters_.Remove(Removal::kPurged);
       }
@@ -274,7 +276,7 @@ void MemoryCacheStore::Advance(LogPosition position, Executor* executor,
   if (executor != nullptr && on_durable) executor->Post(std::move(on_durable));
 }
 
-uint64_t MemoryCacheStore::PurgeAll(bool soft) { return purges_.ApplyToAll(soft); }
+uint64_t MemoryCacheStore::PurgeAll(Validity left) { return purges_.ApplyToAll(left); }
 Validity MemoryCacheStore::Check(const CachedHead& head) const { return purges_.Check(head); }
 Validity MemoryCacheStore::CheckFetch(uint64_t purge_sequence,
                                       const std::vector<ScopeHash>& scopes) const {

@@ -49,7 +49,7 @@ class MemoryCacheStore final : public CacheStore {
                  std::optional<LogPosition> position, Executor* executor,
                  std::function<void()> on_durable) override;
   void Advance(LogPosition position, Executor* executor, std::function<void()> on_durable) override;
-  uint64_t PurgeAll(bool soft) override;
+  uint64_t PurgeAll(Validity left) override;
   Validity Check(const CachedHead& head) const override;
   Validity CheckFetch(uint64_t purge_sequence, const std::vector<ScopeHash>& scopes) const override;
   uint64_t purge_sequence() const override;

@@ -32,6 +32,7 @@
 #include "storage/blob_variant.h"
 #include "storage/cache_store.h"
 #include "storage/collection.h"
+#include "storage/event_log.h"
 #include "storage/multipart_upload.h"
 #include "storage/publish_receipt.h"
 #include "storage/resumable_upload.h"
@@ -81,30 +82,6 @@ struct Release {
   uint64_t bytes = 0;
 };
 
-/// An event to be appended; the log gives it its position and time.
-struct NewEvent {
-  std::string type;
-  std::string site;
-  std::string body;
-  /// Kept in the same transaction: who made the change that the event announces.
-  std::optional<AuditEntry> audit = std::nullopt;
-};
-
-struct Event {
-  LogPosition position;
-  WallTime time;
-  std::string type;
-  std::string site;
-  std::string body;
-};
-
-/// Where the log begins and ends; first > last.sequence: it holds nothing.
-struct LogState {
-  LogPosition last;
-  uint64_t first = 1;
-  uint64_t tokens = 0;  ///< grows with every change of the tokens, by whichever process
-};
-
 /// What a transaction is about to change, for the events that announce it.
 struct Change {
   const Site& site;                       ///< as it will be
@@ -136,14 +113,6 @@ struct AssetRange {
   size_t limit = 1000;
 };
 
-struct EdgeReport {
-  std::string name;
-  LogPosition applied;
-  WallTime applied_at;  ///< when `applied` was first reported
-  WallTime seen_at;
-  std::string report;  ///< opaque
-};
-
 struct MetadataOptions {
   uint64_t keep_events = 100'000;
   /// Of each site, and of the changes that belong to none: so many of contents, and so many of the
@@ -164,14 +133,12 @@ struct UploadCompletion {
 
 /// Any thread; calls block on the disk. Several processes may share one store. Errors beside those
 /// named: kSelf database_failed, database_busy (another process held the write lock for 10 s).
-class Metadata {
+class Metadata : public EventLog {
  public:
   /// By URL: "sqlite:FILE" (made when absent, migrated when older). Errors: kOperator bad_url,
   /// cannot_open, newer_schema.
   static Result<std::unique_ptr<Metadata>> Open(std::string_view url,
                                                 const MetadataOptions& options);
-  virtual ~Metadata() = default;
-
   /// Errors: kClient site_exists, host_taken.
   virtual Result<LogPosition> CreateSite(const SiteDraft& draft, const Announce& announce) = 0;
   /// Replaces hosts and settings. Errors: kClient no_such_site, host_taken.
@@ -257,12 +224,6 @@ class Metadata {
   virtual Result<CollectedBlobs> SweepFiles(BlobStore& store, std::span<const BlobId> files,
                                             WallTime landed_before) = 0;
 
-  virtual Result<LogState> Log() = 0;
-  /// The position of the last; all get consecutive numbers.
-  virtual Result<LogPosition> Append(std::span<const NewEvent> events) = 0;
-  /// The events behind `after`, in order; the caller has compared `after` with Log().
-  virtual Result<std::vector<Event>> Events(uint64_t after, size_t limit) = 0;
-
   /// Uploads in parts: storage/multipart_upload.h. Error: kClient no_such_site.
   virtual Status CreateUpload(const MultipartUpload& upload) = 0;
   /// Error: kClient no_such_upload (also when it is another site's or path's).
@@ -326,12 +287,6 @@ class Metadata {
   virtual Status RenewLog() = 0;
   /// Stored blobs that an asset names, in the order of their names, behind `after` ("": all).
   virtual Result<std::vector<StoredBlob>> NamedBlobs(const std::string& after, size_t limit) = 0;
-
-  /// Not made durable at once: an edge reports again within a second.
-  virtual Status ReportEdge(const EdgeReport& report) = 0;
-  virtual Result<std::vector<EdgeReport>> Edges() = 0;
-  /// Removing what is not there succeeds.
-  virtual Status RemoveEdge(const std::string& name) = 0;
 
   /// Gives the id; of `draft` the names of the edges alone are taken, and no digest.
   virtual Result<int64_t> AddReceipt(const PublishReceipt& draft) = 0;

@@ -30,10 +30,14 @@ uint64_t PurgeTable::Apply(const std::vector<ScopeHash>& scopes, bool soft) {
   return Publish(sequence);
 }
 
-uint64_t PurgeTable::ApplyToAll(bool soft) {
+uint64_t PurgeTable::ApplyToAll(Validity left) {
   const std::unique_lock lock(mutex_);
   const uint64_t sequence = horizon_.sequence + 1;
-  (soft ? horizon_.all.soft : horizon_.all.hard) = sequence;
+  if (left == Validity::kGone) {
+    horizon_.all.hard = sequence;
+  } else {
+    (left == Validity::kUnsure ? horizon_.unsure : horizon_.all.soft) = sequence;
+  }
   return Publish(sequence);
 }
 
@@ -66,6 +70,7 @@ Validity PurgeTable::JudgeLocked(uint64_t purge_sequence,
     hard = std::max(hard, found->second.hard);
   }
   if (hard > purge_sequence) return Validity::kGone;
+  if (horizon_.unsure > purge_sequence) return Validity::kUnsure;
   return soft > purge_sequence ? Validity::kStale : Validity::kValid;
 }
 

@@ -25,12 +25,14 @@ struct PurgeMark {
 };
 
 /// The table's part that is not a scope's. `sequence` is the newest purge; `all`: purges of
-/// everything; fills that began before `refused` are not stored, as marks that might have concerned
-/// them may have been dropped.
+/// everything; `unsure`: the newest after which nothing before is sure (Validity::kUnsure); fills
+/// that began before `refused` are not stored, as marks that might have concerned them may have
+/// been dropped.
 struct PurgeHorizon {
   uint64_t sequence = 0;
   PurgeMark all;
   uint64_t refused = 0;
+  uint64_t unsure = 0;
   bool operator==(const PurgeHorizon&) const = default;
 };
 
@@ -45,7 +47,8 @@ class PurgeTable {
       : most_scopes_(most_scopes), saving_(saving) {}
 
   uint64_t Apply(const std::vector<ScopeHash>& scopes, bool soft);
-  uint64_t ApplyToAll(bool soft);
+  /// `left` of everything; not kValid.
+  uint64_t ApplyToAll(Validity left);
 
   Validity Check(const CachedHead& head) const;
   /// The same for a head in no table yet: never remembers.

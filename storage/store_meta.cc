@@ -12,9 +12,11 @@ namespace {
 
 constexpr size_t kIdAt = 8;
 constexpr size_t kNumbersAt = 24;
-constexpr size_t kNumbers = 14;
-constexpr size_t kMetaChecksumAt = kNumbersAt + kNumbers * sizeof(uint64_t);
-constexpr size_t kMetaBytes = kMetaChecksumAt + sizeof(uint64_t);
+constexpr size_t kNumbers = 15;
+/// Rows of programs before `unsure` lack it: it is 0.
+constexpr size_t kFewestNumbers = 14;
+constexpr size_t ChecksumAt(size_t numbers) { return kNumbersAt + numbers * sizeof(uint64_t); }
+constexpr size_t MetaBytes(size_t numbers) { return ChecksumAt(numbers) + sizeof(uint64_t); }
 constexpr size_t kMarkRowBytes = 24;
 
 Bytes Span(const std::string& text, size_t length) {
@@ -36,13 +38,14 @@ std::array<uint64_t, kNumbers> NumbersOf(const StoreMeta& meta) {
           meta.totals[1].main_bytes,
           meta.pinned.objects,
           meta.pinned.head_bytes,
-          meta.pinned.chunk_bytes};
+          meta.pinned.chunk_bytes,
+          meta.purges.unsure};
 }
 
 }  // namespace
 
 std::string EncodeMeta(const StoreMeta& meta) {
-  std::string text(kMetaBytes, '\0');
+  std::string text(MetaBytes(kNumbers), '\0');
   auto* at = reinterpret_cast<uint8_t*>(text.data());
   PutLittle<uint32_t>(at, kSchemaVersion);
   std::memcpy(at + kIdAt, meta.store_id.data(), meta.store_id.size());
@@ -51,7 +54,7 @@ std::string EncodeMeta(const StoreMeta& meta) {
     PutLittle(next, number);
     next += sizeof number;
   }
-  PutLittle(at + kMetaChecksumAt, Xxh64(Span(text, kMetaChecksumAt)));
+  PutLittle(at + ChecksumAt(kNumbers), Xxh64(Span(text, ChecksumAt(kNumbers))));
   return text;
 }
 
@@ -62,8 +65,10 @@ Result<StoreMeta> DecodeMeta(Bytes bytes) {
                     std::to_string(GetLittle<uint32_t>(bytes.data())) + ", this program's is " +
                     std::to_string(kSchemaVersion));
   }
-  if (bytes.size() != kMetaBytes ||
-      GetLittle<uint64_t>(bytes.data() + kMetaChecksumAt) != Xxh64(bytes.first(kMetaChecksumAt))) {
+  const size_t numbers = bytes.size() == MetaBytes(kFewestNumbers) ? kFewestNumbers : kNumbers;
+  if (bytes.size() != MetaBytes(numbers) ||
+      GetLittle<uint64_t>(bytes.data() + ChecksumAt(numbers)) !=
+          Xxh64(bytes.first(ChecksumAt(numbers)))) {
     return Fail(Fault::kSelf, "damaged", "the store's row of facts is damaged");
   }
   StoreMeta meta;
@@ -77,6 +82,7 @@ Result<StoreMeta> DecodeMeta(Bytes bytes) {
   meta.position = {.epoch = number(5), .sequence = number(6)};
   meta.totals = {QueueTotals{.probation_bytes = number(7), .main_bytes = number(8)},
                  QueueTotals{.probation_bytes = number(9), .main_bytes = number(10)}};
+  if (numbers == kNumbers) meta.purges.unsure = number(14);
   meta.pinned = {.objects = number(11), .head_bytes = number(12), .chunk_bytes = number(13)};
   return meta;
 }

@@ -56,7 +56,10 @@ std::vector<StoreWalk::Removal> StoreWalk::TakeRemovals(size_t most) {
 }
 
 void StoreWalk::NotePut(const Head& head) {
-  if (parts_.purges.Judge(head) == Validity::kStale) reclaim_.NoteStale(head.purge_sequence);
+  const Validity validity = parts_.purges.Judge(head);
+  if (validity == Validity::kStale || validity == Validity::kUnsure) {
+    reclaim_.NoteStale(head.purge_sequence);
+  }
 }
 
 Status StoreWalk::Step() {
@@ -89,6 +92,7 @@ void StoreWalk::Visit(const HeadRecord& record) {
     case Validity::kValid:
       break;
     case Validity::kStale:
+    case Validity::kUnsure:
       reclaim_.NoteStale(head.purge_sequence);
       break;
     case Validity::kGone:

@@ -501,7 +501,7 @@ void StoreWriter::FailWrites() {
 /// written.
 void StoreWriter::BoundWaitingRemovals() {
   if (deferred_.size() <= kMostWaitingRemovals) return;
-  parts_.purges.ApplyToAll(/*soft=*/false);
+  parts_.purges.ApplyToAll(Validity::kGone);
   for (const HeadOperation& operation : std::exchange(deferred_, {})) {
     const auto& removal = std::get<HeadRemoval>(operation);
     parts_.index.Lock(removal.key).FinishPending(removal.ticket);

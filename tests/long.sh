@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # What takes longer than CI has: run by hand, for some hours; figures go to docs/ with their date.
 #
-#   tests/long.sh [tidy] [policy] [storage] [churn] [objects] [system] [fuzz] [operate] [images]    all by default
+#   tests/long.sh [tidy] [policy] [sim] [storage] [churn] [objects] [system] [fuzz] [operate] [images]    all by default
 #
 #   tidy     clang-tidy over every source
 #   policy   three million random histories through the caching policy and its model
+#   sim      50,000 seeds of the simulated fleet (NEARSIDE_SIM_SEEDS), other ones each day
 #   storage  200 SIGKILLs and thousands of modelled power cuts
 #   churn    an hour of churn on a store of 10 GiB (NEARSIDE_CHURN_SECONDS), and all hit ratios
 #   objects  ten million small objects: RAM by the object, start, purges (16 GB of disk)
@@ -24,6 +25,12 @@ build_release() { cmake --preset release >/dev/null && cmake --build --preset re
 long_policy() {
   build_release || return 1
   NEARSIDE_LONG=1 ctest --test-dir build/release --tests-regex '^edge_policy_model_test$' --output-on-failure --verbose
+}
+
+long_sim() {
+  build_release || return 1
+  NEARSIDE_SIM_SEEDS=${NEARSIDE_SIM_SEEDS:-50000} build/release/tests/sim_test --gtest_filter='SimTest.*' \
+    --first="$(date +%Y%m%d000000)"
 }
 
 long_storage() {
@@ -90,11 +97,12 @@ long_images() {
 }
 
 parts=("$@")
-((${#parts[@]} > 0)) || parts=(tidy policy storage churn objects system fuzz operate images)
+((${#parts[@]} > 0)) || parts=(tidy policy sim storage churn objects system fuzz operate images)
 for part in "${parts[@]}"; do
   case $part in
     tidy) say tidy && { tests/tidy/run-clang-tidy.sh || failed=1; } ;;
     policy) say policy && { long_policy || failed=1; } ;;
+    sim) say sim && { long_sim || failed=1; } ;;
     storage) say storage && { long_storage || failed=1; } ;;
     churn) say churn && { long_churn || failed=1; } ;;
     objects) say objects && { long_objects || failed=1; } ;;
@@ -103,7 +111,7 @@ for part in "${parts[@]}"; do
     operate) say operate && { long_operate || failed=1; } ;;
     images) say images && { long_images || failed=1; } ;;
     *)
-      sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 2
       ;;
   esac

@@ -61,7 +61,7 @@ class DamagedStore final : public storage::CacheStore {
                std::function<void()> on_durable) override {
     whole_->Advance(position, executor, std::move(on_durable));
   }
-  uint64_t PurgeAll(bool soft) override { return whole_->PurgeAll(soft); }
+  uint64_t PurgeAll(storage::Validity left) override { return whole_->PurgeAll(left); }
   storage::Validity Check(const storage::CachedHead& head) const override {
     return whole_->Check(head);
   }

@@ -118,11 +118,20 @@ TEST_F(EventFollowerTest, ANewEdgeBeginsWhereTheLogStands) {
   Start({0, 0});
   EXPECT_EQ(TargetOfStream(1), "/v1/events");
   Follow(1, Position(4, 41));
-  EXPECT_THAT(log(), ElementsAre("advance 4:41"));
+  EXPECT_THAT(log(), ElementsAre("all unsure", "advance 4:41"));
   EXPECT_EQ(state().applied.sequence, 0u);
   MakeDurable();
   EXPECT_EQ(state().applied, (storage::LogPosition{4, 41}));
   EXPECT_TRUE(state().following);
+}
+
+// Replaced between the look that let it in and the stream's beginning.
+TEST_F(EventFollowerTest, AStreamOfAnotherEpochIsAskedForAgain) {
+  Start({4, 7});
+  Follow(1, Position(5, 3));
+  EXPECT_EQ(TargetOfStream(2), "/v1/events?after=4:7");
+  EXPECT_THAT(log(), IsEmpty());
+  EXPECT_FALSE(state().following);
 }
 
 TEST_F(EventFollowerTest, AppliesEventsInOrderEachWithItsPosition) {
@@ -197,7 +206,7 @@ TEST_F(EventFollowerTest, WhatItCannotReadMakesEverythingStale) {
   Follow(1, R"(data: {"epoch":4,"seq":8,"type":"purge","site":"demo","urls":"all of them"})"
             "\n\n" +
                 Event(4, 9));
-  EXPECT_THAT(log(), ElementsAre("all soft", "advance 4:8", "purge 1 hard 4:9"));
+  EXPECT_THAT(log(), ElementsAre("all unsure", "advance 4:8", "purge 1 hard 4:9"));
 }
 
 TEST_F(EventFollowerTest, AnEventThatNamesNothingMovesThePositionAlone) {
@@ -215,10 +224,10 @@ TEST_F(EventFollowerTest, A410MakesEverythingStaleAndBeginsAnew) {
     stream.Body(R"("reason":"unknown_epoch"})");
     stream.End();
   });
-  EXPECT_THAT(log(), ElementsAre("all soft", "advance 5:3"));
+  EXPECT_THAT(log(), ElementsAre("all unsure", "advance 5:3"));
   EXPECT_EQ(TargetOfStream(2), "/v1/events?after=5:3");
   Follow(2, Position(5, 3) + Event(5, 4));
-  EXPECT_THAT(log(), ElementsAre("all soft", "advance 5:3", "purge 1 hard 5:4"));
+  EXPECT_THAT(log(), ElementsAre("all unsure", "advance 5:3", "purge 1 hard 5:4"));
   MakeDurable();
   EXPECT_EQ(state().applied, (storage::LogPosition{5, 4}));
   EXPECT_EQ(state().log_cuts, 1u);
@@ -249,7 +258,7 @@ TEST_F(EventFollowerTest, A410WithAReasonThatIsNoTextIsNoHarm) {
     stream.Body(R"({"epoch":5,"seq":3,"reason":[]})");
     stream.End();
   });
-  EXPECT_THAT(log(), ElementsAre("all soft", "advance 5:3"));
+  EXPECT_THAT(log(), ElementsAre("all unsure", "advance 5:3"));
 }
 
 TEST_F(EventFollowerTest, EachFailureIsTheTurnOfTheNextOrigin) {

@@ -91,8 +91,11 @@ void FakeStore::Advance(storage::LogPosition at, Executor* executor,
   Queue(at, executor, std::move(on_durable));
 }
 
-uint64_t FakeStore::PurgeAll(bool soft) {
-  log.push_back(soft ? "all soft" : "all hard");
+uint64_t FakeStore::PurgeAll(storage::Validity left) {
+  using storage::Validity;
+  log.push_back(left == Validity::kStale    ? "all soft"
+                : left == Validity::kUnsure ? "all unsure"
+                                            : "all hard");
   return 0;
 }
 

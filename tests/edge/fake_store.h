@@ -29,7 +29,7 @@ class FakeStore final : public storage::CacheStore {
   ChunkRef chunk(uint32_t index) const { return chunks_.at(index); }
 
   /// Purge, Advance and PurgeAll as they were called: "purge 2 hard 7:3", "advance 7:4", "all
-  /// soft".
+  /// unsure".
   std::vector<std::string> log;
   /// Makes the oldest `n` calls of the log durable, each on its executor.
   void MakeDurable(size_t n = SIZE_MAX);
@@ -53,7 +53,7 @@ class FakeStore final : public storage::CacheStore {
                  std::function<void()> on_durable) override;
   void Advance(storage::LogPosition position, Executor* executor,
                std::function<void()> on_durable) override;
-  uint64_t PurgeAll(bool soft) override;
+  uint64_t PurgeAll(storage::Validity left) override;
   storage::Validity Check(const storage::CachedHead&) const override {
     return storage::Validity::kValid;
   }

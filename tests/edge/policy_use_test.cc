@@ -340,6 +340,8 @@ TEST(PolicyUseTest, MayServeOnError) {
        Validity::kStale},
       {"hard-purged", "max-age=60", 10, false, {}, Validity::kGone},
       {"hard-purged, asked for", "max-age=60", 10, false, asks, Validity::kGone},
+      {"perhaps hard-purged, fresh", "max-age=60", 10, false, {}, Validity::kUnsure},
+      {"perhaps hard-purged, asked for", "max-age=60", 10, false, asks, Validity::kUnsure},
   };
   for (const ErrorRow& row : rows) {
     EXPECT_EQ(MayServeOnError(GetFor("https://www.demo.test/a", row.request),
@@ -358,6 +360,7 @@ TEST(PolicyUseTest, ASiteThatIsKeptWholeIsServedHoweverStale) {
       {"must-revalidate", "max-age=60, must-revalidate", 61, false},
       {"s-maxage", "s-maxage=60", 61, false},
       {"no-cache", "max-age=60, no-cache", 61, false},
+      {"perhaps hard-purged", "max-age=60", 10, false, {}, Validity::kUnsure},
       {"hard-purged", "max-age=60", 10, false, {}, Validity::kGone},
   };
   for (const ErrorRow& row : rows) {

@@ -576,6 +576,47 @@ TEST_F(RequestTest, HardPurgedIsNeverServedAndSoftPurgedIsValidated) {
             "503 fwd=uri-miss; fwd-status=503; detail=uncacheable_status|error");
 }
 
+TEST_F(RequestTest, WhatMayHaveBeenPurgedHardIsUsedOnlyOnTheOriginsWord) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60\nETag: \"v\"\n", "old");
+  node_->store->PurgeAll(storage::Validity::kUnsure);
+  EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"),
+            "503 fwd=stale; fwd-status=503; detail=uncacheable_status|error");
+  FakeExchange& client = Get("/a");
+  origin_.Next().Answer("304 Not Modified", "", "");
+  EXPECT_EQ(Answer(client), "200 fwd=stale; fwd-status=304; detail=validated|old");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|old");
+}
+
+TEST_F(RequestTest, CutOffFromTheLogForTooLongItValidatesEverything) {
+  Start("max_event_lag = \"10s\"\n");
+  Fill("/a", "Cache-Control: max-age=60\nETag: \"v\"\n", "old");
+  node_->lag_ms.store(10'000);
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|old");
+  node_->lag_ms.store(10'001);
+  FakeExchange& client = Get("/a");
+  origin_.Next().Answer("304 Not Modified", "", "");
+  EXPECT_EQ(Answer(client), "200 fwd=stale; fwd-status=304; detail=validated|old");
+  EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"), "200 hit; detail=stale_if_error|old");
+  node_->lag_ms.store(0);
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|old");
+}
+
+TEST_F(RequestTest, AFetchThatALaterOneOvertookDoesNotTakeItsPlace) {
+  Start();
+  FakeExchange& before = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  node_->store->Purge({ScopeOf(storage::ScopeKind::kUrl, "demo", "/a")}, /*soft=*/true,
+                      std::nullopt, nullptr, nullptr);
+  FakeExchange& after = Get("/a");
+  origin_.Next().Answer("200 OK", kMinute, "new");
+  EXPECT_EQ(AnswerNow(after), "200 fwd=uri-miss; fwd-status=200; stored|new");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+  asked.Answer("200 OK", kMinute, "old");
+  EXPECT_THAT(Answer(before), HasSubstr("|old"));
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+}
+
 TEST_F(RequestTest, AFillThatAPurgeOvertookIsNotStored) {
   Start();
   FakeExchange& before = Get("/a");

@@ -132,6 +132,7 @@ TEST_F(EdgeSettingsTest, Defaults) {
   EXPECT_EQ(site.negative_ttl, seconds(5));
   EXPECT_EQ(site.stale_while_revalidate, seconds(0));
   EXPECT_EQ(site.stale_if_error, std::chrono::hours(24));
+  EXPECT_EQ(site.max_event_lag, std::chrono::hours(24));
   EXPECT_EQ(site.keep, std::chrono::hours(24));
   EXPECT_EQ(site.set_cookie, "bypass");
   EXPECT_TRUE(site.compress);

@@ -359,5 +359,33 @@ TEST(EventLoopTest, TheTurnsClocksStandStillWithinATurn) {
   loop->Run();
 }
 
+TEST(EventLoopTest, ATurnedLoopsTimeIsTheCallers) {
+  const MonoTime start(seconds(1000));
+  const WallTime wall = FromUnixMillis(4'000'000'000'000);
+  auto loop = EventLoop::CreateTurned(start, wall);
+  EXPECT_EQ(loop->NextTurn(), std::nullopt);
+  std::string order;
+  Timer timer(*loop, [&] { order += 'T'; });
+  timer.Arm(milliseconds(500));
+  ASSERT_TRUE(loop->NextTurn());
+  EXPECT_GT(*loop->NextTurn(), start);
+  EXPECT_LE(*loop->NextTurn(), start + milliseconds(510));
+  loop->Post([&] {
+    order += 'p';
+    loop->Post([&] { order += 'q'; });
+  });
+  EXPECT_EQ(loop->NextTurn(), start);
+  loop->Turn(start + milliseconds(499), wall + milliseconds(499));
+  EXPECT_EQ(order, "p");
+  EXPECT_EQ(loop->now(), start + milliseconds(499));
+  EXPECT_EQ(loop->wall_now(), wall + milliseconds(499));
+  EXPECT_EQ(loop->NextTurn(), loop->now()) << "what was posted in the turn waits for the next";
+  loop->Turn(start + seconds(3600), wall + seconds(3600));
+  EXPECT_EQ(order, "pqT");
+  EXPECT_EQ(loop->NextTurn(), std::nullopt);
+  Descriptor event(eventfd(0, EFD_CLOEXEC));
+  EXPECT_FALSE(loop->Watch(event.get(), EPOLLIN, nullptr)) << "it has no descriptors";
+}
+
 }  // namespace
 }  // namespace nearside::net

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/metadata.h"
 #include "tests/support/temp_dir.h"
 
 namespace nearside::origin {
@@ -70,7 +71,7 @@ TEST_F(FleetTest, AWaitEndsWithTheLastReport) {
   ASSERT_TRUE(fleet_.Report("a", {7, 1}, "{}", now));
   ASSERT_TRUE(fleet_.Report("b", {7, 1}, "{}", now));
   std::vector<Receipt> receipts;
-  ASSERT_TRUE(fleet_.WhenApplied({7, 2}, now, MonoNow() + seconds(60),
+  ASSERT_TRUE(fleet_.WhenApplied({{7, 2}, now, MonoNow() + seconds(60)}, now,
                                  [&](Receipt receipt) { receipts.push_back(std::move(receipt)); }));
   EXPECT_TRUE(receipts.empty());
   ASSERT_TRUE(fleet_.Report("a", {7, 2}, "{}", now));
@@ -89,7 +90,7 @@ TEST_F(FleetTest, AWaitIsForThoseWhoReportToAnotherOriginToo) {
   ASSERT_TRUE(fleet_.Load());
   ASSERT_TRUE(other.Report("a", {7, 1}, "{}", now));
   std::vector<std::string> lines;
-  ASSERT_TRUE(fleet_.WhenApplied({7, 2}, now, MonoNow() + seconds(60),
+  ASSERT_TRUE(fleet_.WhenApplied({{7, 2}, now, MonoNow() + seconds(60)}, now,
                                  [&](Receipt receipt) { lines = Lines(receipt); }));
   EXPECT_THAT(lines, ElementsAre()) << "it is waited for";
   ASSERT_TRUE(other.Report("a", {7, 2}, "{}", now + milliseconds(40)));
@@ -102,7 +103,7 @@ TEST_F(FleetTest, AWaitEndsAtItsDeadline) {
   const MonoTime start = MonoNow();
   ASSERT_TRUE(fleet_.Report("a", {7, 1}, "{}", now));
   int ended = 0;
-  ASSERT_TRUE(fleet_.WhenApplied({7, 2}, now, start + seconds(2), [&](Receipt receipt) {
+  ASSERT_TRUE(fleet_.WhenApplied({{7, 2}, now, start + seconds(2)}, now, [&](Receipt receipt) {
     EXPECT_FALSE(receipt.complete);
     ++ended;
   }));
@@ -116,7 +117,7 @@ TEST_F(FleetTest, WaitsAreLimited) {
   const WallTime now = WallNow();
   ASSERT_TRUE(fleet_.Report("a", {7, 1}, "{}", now));
   const auto wait = [&] {
-    return fleet_.WhenApplied({7, 2}, now, MonoNow() + seconds(60), [](Receipt) {});
+    return fleet_.WhenApplied({{7, 2}, now, MonoNow() + seconds(60)}, now, [](Receipt) {});
   };
   for (size_t i = 0; i < kWaitingReceipts; ++i) ASSERT_TRUE(wait());
   EXPECT_FALSE(wait());

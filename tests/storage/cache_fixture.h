@@ -157,6 +157,7 @@ inline std::string Ask(CacheStore& store, std::string_view name, std::string_vie
   const Result<std::string> body = ReadBody(store, head);
   if (!body) return "error " + body.error().reason;
   if (*body != expected) return "wrong body";
+  if (validity == Validity::kUnsure) return "unsure body";
   return validity == Validity::kStale ? "stale body" : "body";
 }
 

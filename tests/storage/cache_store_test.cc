@@ -302,9 +302,11 @@ TEST_P(CacheStoreTest, ARefreshOfASoftPurgedHeadIsFreshAgain) {
 
 TEST_P(CacheStoreTest, PurgeAllCoversEverything) {
   Put(*store_, "a", "body");
-  store_->PurgeAll(/*soft=*/true);
+  store_->PurgeAll(Validity::kStale);
   EXPECT_EQ(Asked("a", "body"), "stale body");
-  store_->PurgeAll(/*soft=*/false);
+  store_->PurgeAll(Validity::kUnsure);
+  EXPECT_EQ(Asked("a", "body"), "unsure body");
+  store_->PurgeAll(Validity::kGone);
   EXPECT_EQ(Asked("a", "body"), "miss");
   Put(*store_, "a", "again");
   EXPECT_EQ(Asked("a", "again"), "body");

@@ -231,7 +231,7 @@ TEST(StoreMetaTest, DecodesWhatItEncoded) {
   StoreMeta meta;
   meta.store_id = {1, 2, 3};
   meta.next_id = 4;
-  meta.purges = {.sequence = 5, .all = {.soft = 6, .hard = 7}, .refused = 8};
+  meta.purges = {.sequence = 5, .all = {.soft = 6, .hard = 7}, .refused = 8, .unsure = 9};
   meta.position = {.epoch = 9, .sequence = 10};
   meta.totals = {QueueTotals{.probation_bytes = 11, .main_bytes = 12},
                  QueueTotals{.probation_bytes = 13, .main_bytes = 14}};
@@ -247,6 +247,21 @@ TEST(StoreMetaTest, DecodesWhatItEncoded) {
   EXPECT_EQ(DecodeMeta(AsBytes(encoded)).error().reason, "damaged");
   encoded[0] ^= 1;
   EXPECT_EQ(DecodeMeta(AsBytes(encoded)).error().reason, "unknown_version");
+}
+
+// Stores of programs that did not know PurgeHorizon::unsure.
+TEST(StoreMetaTest, ARowThatLacksTheLastNumberIsRead) {
+  StoreMeta meta;
+  meta.purges = {.sequence = 5, .refused = 8, .unsure = 9};
+  meta.pinned = {.objects = 15, .head_bytes = 16, .chunk_bytes = 17};
+  constexpr size_t kOldNumbersEnd = 136;
+  std::string old = EncodeMeta(meta).substr(0, kOldNumbersEnd + sizeof(uint64_t));
+  PutLittle(reinterpret_cast<uint8_t*>(old.data()) + kOldNumbersEnd,
+            Xxh64(AsBytes(old).first(kOldNumbersEnd)));
+  const Result<StoreMeta> decoded = DecodeMeta(AsBytes(old));
+  ASSERT_TRUE(decoded);
+  meta.purges.unsure = 0;
+  EXPECT_EQ(*decoded, meta);
 }
 
 TEST(StoreMetaTest, AMarkIsBoundToItsScope) {

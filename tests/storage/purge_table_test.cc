@@ -21,6 +21,8 @@ std::string Text(Validity validity) {
       return "valid";
     case Validity::kStale:
       return "stale";
+    case Validity::kUnsure:
+      return "unsure";
     case Validity::kGone:
       return "gone";
   }
@@ -59,11 +61,15 @@ TEST(PurgeTableTest, JudgesByTheNewestMarkAgainstTheSequenceAtTheFetchsStart) {
 TEST(PurgeTableTest, PurgesOfEverythingCoverHeadsWithoutScopes) {
   PurgeTable table;
   const TestHead before(0, {});
-  table.ApplyToAll(/*soft=*/true);
+  table.ApplyToAll(Validity::kStale);
   EXPECT_EQ(Text(table.Check(before.cached)), "stale");
-  table.ApplyToAll(/*soft=*/false);
+  table.ApplyToAll(Validity::kUnsure);
+  EXPECT_EQ(Text(table.Check(before.cached)), "unsure");
+  table.ApplyToAll(Validity::kStale);
+  EXPECT_EQ(Text(table.Check(before.cached)), "unsure");
+  table.ApplyToAll(Validity::kGone);
   EXPECT_EQ(Text(table.Check(before.cached)), "gone");
-  const TestHead after(2, {});
+  const TestHead after(4, {});
   EXPECT_EQ(Text(table.Check(after.cached)), "valid");
 }
 
@@ -83,7 +89,7 @@ TEST(PurgeTableTest, AValidHeadIsNotLookedAtAgainUntilTheNextPurge) {
 TEST(PurgeTableTest, SequencesOnlyGrow) {
   PurgeTable table;
   EXPECT_EQ(table.Apply({1}, false), 1u);
-  EXPECT_EQ(table.ApplyToAll(true), 2u);
+  EXPECT_EQ(table.ApplyToAll(Validity::kStale), 2u);
   EXPECT_EQ(table.Apply({1, 2, 3}, true), 3u);
   EXPECT_EQ(table.sequence(), 3u);
 }
@@ -92,7 +98,7 @@ TEST(PurgeTableTest, WhatIsSavedAndLoadedJudgesTheSame) {
   PurgeTable table;
   table.Apply({1, 2}, false);
   table.Apply({2}, true);
-  table.ApplyToAll(true);
+  table.ApplyToAll(Validity::kStale);
   ASSERT_TRUE(table.HasUnsaved());
   const PurgeTable::Changes changes = table.TakeUnsaved();
   EXPECT_FALSE(table.HasUnsaved());

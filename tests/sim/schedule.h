@@ -1,0 +1,52 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <utility>
+
+#include "runtime/clock.h"
+#include "tests/sim/chance.h"
+
+namespace nearside::sim {
+
+/// Virtual time: what is to happen, in the order of its time and, at one time, as it was asked for.
+class Schedule {
+ public:
+  MonoTime now() const { return now_; }
+  /// Behind any real clock: what drops things by that one finds nothing to drop.
+  WallTime wall_now() const {
+    return FromUnixMillis(4'102'444'800'000) +
+           std::chrono::floor<milliseconds>(now_ - MonoTime(kStart));
+  }
+  /// Since the start, for people.
+  microseconds elapsed() const {
+    return std::chrono::duration_cast<microseconds>(now_ - MonoTime(kStart));
+  }
+  void At(MonoTime when, std::function<void()> what) {
+    due_.emplace(std::pair(std::max(when, now_), ++order_), std::move(what));
+  }
+  void After(microseconds span, std::function<void()> what) { At(now_ + span, std::move(what)); }
+  /// Everything stands still for so long: what was due meanwhile is late.
+  void Leap(microseconds span) { now_ += span; }
+  /// Lets what is next happen; false: nothing is left before `end`, which it is then.
+  bool Step(MonoTime end) {
+    if (due_.empty() || due_.begin()->first.first > end) {
+      now_ = std::max(now_, end);
+      return false;
+    }
+    auto next = due_.extract(due_.begin());
+    now_ = std::max(now_, next.key().first);
+    next.mapped()();
+    return true;
+  }
+
+ private:
+  static constexpr seconds kStart{1'000'000};
+  MonoTime now_{kStart};
+  uint64_t order_ = 0;
+  std::map<std::pair<MonoTime, uint64_t>, std::function<void()>> due_;
+};
+
+}  // namespace nearside::sim

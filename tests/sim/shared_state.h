@@ -1,0 +1,98 @@
+#pragma once
+
+// What the origins share: the event log with the edges' reports, and a site's contents, changed in
+// one transaction. It stands in for SQLite: a transaction is whole or not there, and what was
+// committed outlives every process. The log's rules (positions, trimming) are those of
+// storage/metadata_log.cc.
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "storage/event_log.h"
+#include "tests/sim/chance.h"
+
+namespace nearside::sim {
+
+inline constexpr const char* kSite = "demo";
+inline constexpr const char* kHost = "www.demo.test";
+
+/// What stands at a URL.
+struct Content {
+  uint64_t id = 0;  ///< the same content has the same id, whenever it stood there; 0: nothing
+  std::vector<std::string> tags;
+};
+/// A whole site, as of one change. Immutable.
+struct Contents {
+  uint64_t change = 0;  ///< number of the last change in it
+  std::map<std::string, Content> at;
+};
+
+/// When which contents stood where: all that is needed to judge an answer.
+class History {
+ public:
+  void Note(const Contents& contents);
+  /// Whether `id` stood at the URL at some time from `change` on.
+  bool StoodSince(const std::string& url, uint64_t id, uint64_t change) const;
+  /// The change by which `id` came to stand there the last time; and by which it went (UINT64_MAX:
+  /// it stands there).
+  uint64_t CameBy(const std::string& url, uint64_t id) const;
+  uint64_t WentBy(const std::string& url, uint64_t id) const;
+
+ private:
+  struct Span {
+    uint64_t id = 0, from = 0, to = UINT64_MAX;
+  };
+  std::map<std::string, std::vector<Span>> spans_;
+};
+
+class SharedState final : public storage::EventLog {
+ public:
+  SharedState(Chance& chance, uint64_t keep_events) : chance_(chance), keep_events_(keep_events) {}
+
+  const std::shared_ptr<const Contents>& contents() const { return contents_; }
+  const History& history() const { return history_; }
+  storage::LogPosition last() const { return log_.last; }
+  /// Replaces what stands at `after`'s URLs and appends, as one transaction; the position of the
+  /// last event.
+  storage::LogPosition Commit(const std::map<std::string, Content>& after,
+                              std::span<const storage::NewEvent> events, WallTime now);
+  /// A copy of everything is kept, or put in place again: with another epoch.
+  void BackUp();
+  void Restore();
+  bool has_backup() const { return backup_ != nullptr; }
+  /// In so many of a thousand cases a call fails, as a database that is busy does.
+  uint64_t failing_permille = 0;
+
+  Result<storage::LogState> Log() override;
+  Result<storage::LogPosition> Append(std::span<const storage::NewEvent> events) override;
+  Result<std::vector<storage::Event>> Events(uint64_t after, size_t limit) override;
+  Status ReportEdge(const storage::EdgeReport& report) override;
+  Result<std::vector<storage::EdgeReport>> Edges() override;
+  Status RemoveEdge(const std::string& name) override;
+
+ private:
+  struct Stored {
+    storage::LogState log;
+    std::deque<storage::Event> events;
+    std::map<std::string, storage::EdgeReport> edges;
+    std::shared_ptr<const Contents> contents;
+  };
+  Status Busy();
+
+  Chance& chance_;
+  const uint64_t keep_events_;
+  storage::LogState log_{.last = {1'000, 0}, .first = 1};
+  std::deque<storage::Event> events_;
+  std::map<std::string, storage::EdgeReport> edges_;
+  std::shared_ptr<const Contents> contents_ = std::make_shared<Contents>();
+  History history_;
+  uint64_t changes_ = 0;
+  uint64_t epochs_ = 1'000;
+  std::unique_ptr<Stored> backup_;
+};
+
+}  // namespace nearside::sim

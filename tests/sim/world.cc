@@ -1,0 +1,613 @@
+#include "tests/sim/world.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "tests/edge/messages.h"
+
+namespace nearside::sim {
+namespace {
+
+constexpr std::array<const char*, 5> kUrls = {"/a", "/b", "/p/c", "/p/d", "/e"};
+
+std::vector<std::string> TagsOf(const std::string& url) {
+  if (url == "/a" || url == "/p/c") return {"t1"};
+  if (url == "/p/d") return {"t2"};
+  return {};
+}
+
+std::vector<std::string> AllUrls() { return {kUrls.begin(), kUrls.end()}; }
+
+template <typename Holds>
+std::vector<std::string> UrlsThat(Holds holds) {
+  std::vector<std::string> urls;
+  for (const char* url : kUrls) {
+    if (holds(std::string(url))) urls.emplace_back(url);
+  }
+  return urls;
+}
+
+/// So old may what is shown be, at most: the site's max_event_lag, or the time that it takes to
+/// find out that a stream has gone silent, and something for the turn of a loop.
+constexpr milliseconds kOldest{15'000 + 500};
+
+/// Parsed once: a run needs many edges.
+const edge::EdgeSettings& SettingsFor(size_t origins) {
+  static const std::array<edge::EdgeSettings, 3> kSettings = [] {
+    std::array<edge::EdgeSettings, 3> all;
+    for (size_t n = 0; n < all.size(); ++n) {
+      all[n] = edge::SettingsWith(
+          "stale_if_error = \"1h\"\norigin_timeout = \"3s\"\nmax_event_lag = \"4s\"\n");
+      all[n].listen.clear();
+      all[n].node.access_log = "off";
+      all[n].sites[0].origins.clear();
+      for (size_t i = 0; i <= n; ++i) {
+        all[n].sites[0].origins.push_back("http://o" + std::to_string(i) + ":80");
+      }
+    }
+    return all;
+  }();
+  return kSettings.at(origins - 1);
+}
+
+uint64_t KeptEvents(Chance& chance) {
+  constexpr std::array<uint64_t, 3> kKept = {3, 20, 1000};
+  return kKept[chance.Below(kKept.size())];
+}
+
+std::string TextOf(storage::LogPosition position) { return origin::PositionText(position); }
+
+}  // namespace
+
+Outcome& Outcome::operator+=(const Outcome& other) {
+  answers += other.answers;
+  hits += other.hits;
+  stale_on_error += other.stale_on_error;
+  failures += other.failures;
+  changes += other.changes;
+  confirmations += other.confirmations;
+  receipts += other.receipts;
+  edge_crashes += other.edge_crashes;
+  origin_crashes += other.origin_crashes;
+  log_cuts += other.log_cuts;
+  restores += other.restores;
+  leaps += other.leaps;
+  return *this;
+}
+
+std::string Outcome::ToText() const {
+  std::string text;
+  const std::pair<const char*, uint64_t> figures[] = {{"answers", answers},
+                                                      {"hits", hits},
+                                                      {"stale on error", stale_on_error},
+                                                      {"failures", failures},
+                                                      {"changes", changes},
+                                                      {"confirmations", confirmations},
+                                                      {"receipts", receipts},
+                                                      {"crashes of edges", edge_crashes},
+                                                      {"crashes of origins", origin_crashes},
+                                                      {"logs cut", log_cuts},
+                                                      {"restores", restores},
+                                                      {"leaps", leaps}};
+  for (const auto& [name, figure] : figures) {
+    text += (text.empty() ? "" : ", ") + std::to_string(figure) + " " + name;
+  }
+  return text;
+}
+
+World::World(const WorldOptions& options)
+    : options_(options),
+      chance_(options.seed),
+      edge_count_(1 + chance_.Below(3)),
+      origin_count_(1 + chance_.Below(3)),
+      state_(chance_, KeptEvents(chance_)),
+      network_(schedule_, chance_, edge_count_, origin_count_),
+      settings_(SettingsFor(origin_count_)),
+      needs_(edge_count_),
+      booted_(edge_count_),
+      reported_(edge_count_),
+      taken_(edge_count_),
+      fault_share_(chance_.Below(4) * 150) {
+  network_.Connect(
+      {.request =
+           [this](const WireRef& wire, const http::RequestHead& head, const std::string& body) {
+             return origins_[wire->origin]->OnRequest(wire, head, body);
+           },
+       .gone = [this](const WireRef& wire) { origins_[wire->origin]->OnGone(wire); },
+       .on_edge = [this](size_t edge,
+                         std::function<void()> what) { edges_[edge]->Run(std::move(what)); }});
+  for (size_t i = 0; i < origin_count_; ++i) {
+    origins_.push_back(std::make_unique<OriginProcess>(OriginProcess::Parts{
+        .schedule = schedule_,
+        .chance = chance_,
+        .network = network_,
+        .state = state_,
+        .bug = options_.bug,
+        .reported = [this](const std::string&, origin::Fleet& fleet) { OnReported(fleet); }}));
+  }
+  for (size_t i = 0; i < edge_count_; ++i) {
+    edges_.push_back(std::make_unique<EdgeProcess>(EdgeProcess::Parts{
+        .schedule = schedule_,
+        .chance = chance_,
+        .network = network_,
+        .index = i,
+        .origins = origin_count_,
+        .settings = settings_,
+        .bug = options_.bug,
+        .without_disk = options_.bug == Bug::kNone && chance_.Permille(60),
+        .answered = [this, i](const Answered& answered) { OnAnswer(i, answered); },
+        .reports = [this, i](storage::LogPosition position) { OnReport(i, position); },
+        .log_cut = [this, i](bool all_stale) { OnLogCut(i, all_stale); }}));
+  }
+}
+
+Outcome World::Run() {
+  Begin();
+  isolated_ = chance_.Permille(60);
+  if (isolated_) Isolate();
+  const seconds longest(isolated_ ? 40 : 12);
+  if (RunFor(chance_.Between(seconds(4), longest))) {
+    Heal();
+    // A half of a connection that has not heard of the other's end gives up after 15 s.
+    if (RunFor(seconds(20))) CheckTheEnd();
+  }
+  return outcome_;
+}
+
+bool World::RunFor(microseconds span) {
+  end_ = schedule_.now() + span;
+  while (outcome_.failure.empty() && schedule_.Step(end_)) {
+  }
+  return outcome_.failure.empty();
+}
+
+void World::Begin() {
+  epochs_[state_.last().epoch] = 0;
+  Change(true);
+  constexpr std::array<int64_t, 4> kLifetimes = {1, 5, 60, 3600};
+  const seconds lifetime(kLifetimes[chance_.Below(kLifetimes.size())]);
+  for (const auto& origin : origins_) {
+    origin->conduct.lifetime = lifetime;
+    origin->Boot();
+  }
+  for (size_t i = 0; i < edge_count_; ++i) {
+    BootEdge(i);
+    VisitSoon(i);
+  }
+  ChangeSoon();
+  FaultSoon();
+}
+
+// ---- Visitors and changes
+
+void World::VisitSoon(size_t edge) {
+  const microseconds most(quiet_ ? 2'000'000 : 80'000);
+  schedule_.After(chance_.Between({}, most), [this, edge] {
+    VisitSoon(edge);
+    if (!edges_[edge]->serving()) return;
+    const std::string url = kUrls[chance_.Below(kUrls.size())];
+    const uint64_t number = next_visit_++;
+    visits_[number] = {.edge = edge, .need = NeedOf(edge, url), .known_by = KnownBy(edge)};
+    edges_[edge]->Ask(url, number);
+  });
+}
+
+void World::ChangeSoon() {
+  schedule_.After(chance_.Between({}, milliseconds(700)), [this] {
+    if (quiet_) return;
+    ChangeSoon();
+    Change(false);
+  });
+}
+
+std::optional<size_t> World::SomeOrigin() {
+  const size_t first = chance_.Below(origin_count_);
+  for (size_t i = 0; i < origin_count_; ++i) {
+    if (origins_[(first + i) % origin_count_]->up()) return (first + i) % origin_count_;
+  }
+  return std::nullopt;
+}
+
+World::Record World::MakeRecord(bool everything, origin::Forget* forget) {
+  Record record;
+  const uint64_t kind = everything ? 0 : chance_.Below(5);
+  if (kind == 0) {
+    forget->all = true;
+    record.urls = AllUrls();
+  } else if (kind == 1) {
+    forget->prefixes = {"/p/"};
+    record.urls = {"/p/c", "/p/d"};
+  } else if (kind == 2) {
+    const std::string tag = chance_.Permille(500) ? "t1" : "t2";
+    forget->tags = {tag};
+    record.urls = UrlsThat([&](const std::string& url) {
+      const std::vector<std::string> tags = TagsOf(url);
+      return std::find(tags.begin(), tags.end(), tag) != tags.end();
+    });
+  } else {
+    record.urls = UrlsThat([&](const std::string&) { return chance_.Permille(350); });
+    forget->urls = record.urls;
+  }
+  forget->soft = !everything && chance_.Permille(600);
+  record.hard = !forget->soft;
+  record.confirmed.resize(edge_count_);
+  return record;
+}
+
+/// What changes is told of in the same transaction, as a publish, a put or a delete does; a hard
+/// purge may be of what has not changed.
+void World::Change(bool everything) {
+  const std::optional<size_t> by = SomeOrigin();
+  if (!by && !everything) return;
+  const storage::Site site{.name = kSite, .hosts = {kHost}};
+  std::map<std::string, Content> after;
+  std::vector<storage::NewEvent> events;
+  std::vector<Record> records;
+  const size_t count = chance_.Permille(150) ? 2 : 1;
+  for (size_t i = 0; i < count; ++i) {
+    origin::Forget forget;
+    Record record = MakeRecord(everything, &forget);
+    for (const std::string& url : record.urls) {
+      if (record.hard && !everything && chance_.Permille(400)) continue;
+      const bool earlier = next_content_ > 5 && chance_.Permille(250);
+      const bool gone = !everything && chance_.Permille(100);
+      const uint64_t id = gone      ? 0
+                          : earlier ? 1 + chance_.Below(next_content_ - 1)
+                                    : next_content_++;
+      after[url] = {.id = id, .tags = TagsOf(url)};
+    }
+    const auto made = origin::EventsOf(forget.soft ? "activate" : "purge", site, forget);
+    events.insert(events.end(), made.begin(), made.end());
+    records.push_back(std::move(record));
+  }
+  storage::LogPosition position = state_.Commit(after, events, schedule_.wall_now());
+  const storage::LogPosition last = position;
+  for (size_t i = count; i-- > 0; --position.sequence) {
+    records[i].position = position;
+    records[i].change = state_.contents()->change;
+    records_.push_back(std::move(records[i]));
+    Trace([&] {
+      std::string line = "change " + std::to_string(records_.back().change) + " at " +
+                         TextOf(records_.back().position) +
+                         (records_.back().hard ? " hard" : " soft");
+      for (const std::string& url : records_.back().urls) {
+        line += " " + url + "=" + std::to_string(state_.contents()->at.at(url).id);
+      }
+      return line;
+    });
+  }
+  ++outcome_.changes;
+  change_at_[schedule_.now()] = state_.contents()->change;
+  if (!by) return;
+  // The origin that made it reads it itself a moment later, if it lives.
+  const size_t record = records_.size() - count;  // of the last position
+  schedule_.After(chance_.Between({}, milliseconds(2)), [this, by, last, record] {
+    if (!origins_[*by]->up()) return;
+    origins_[*by]->AfterChange(last, seconds(quiet_ ? 12 : 2),
+                               [this, record](const auto& receipt) { OnReceipt(record, receipt); });
+  });
+}
+
+// ---- Faults
+
+void World::FaultSoon() {
+  schedule_.After(chance_.Between({}, milliseconds(600)), [this] {
+    if (quiet_) return;
+    FaultSoon();
+    if (chance_.Permille(fault_share_)) Fault();
+  });
+}
+
+void World::Fault() {
+  const size_t edge = chance_.Below(edge_count_);
+  const size_t origin = chance_.Below(origin_count_);
+  switch (chance_.Below(21)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+      return CrashEdge(edge);
+    case 4:
+    case 5:
+      return CrashOrigin(origin);
+    case 6:
+    case 7:
+    case 8:
+    case 9:
+      return BlockLink(edge, origin);
+    case 10:
+    case 11:
+      if (edges_[edge]->up()) edges_[edge]->Evict();
+      return;
+    case 12:
+    case 13:
+      return edges_[edge]->LeaveAll();
+    case 14:
+    case 15:
+      if (!state_.has_backup() || chance_.Permille(500)) return state_.BackUp();
+      return RestoreBackup();
+    case 16:
+    case 17:
+      edges_[edge]->longest_commit = milliseconds(chance_.Permille(500) ? 30 : 1500);
+      return;
+    case 18:
+      return Leap();
+    default:
+      return Misbehave();
+  }
+}
+
+void World::BootEdge(size_t edge) {
+  Trace([&] { return "edge" + std::to_string(edge) + " begins"; });
+  booted_[edge] = schedule_.now();
+  reported_[edge] = edges_[edge]->disk().position;
+  edges_[edge]->Boot(milliseconds(static_cast<int64_t>(chance_.Below(4000)) - 2000));
+}
+
+void World::CrashEdge(size_t edge) {
+  if (!edges_[edge]->up()) return;
+  edges_[edge]->Crash();
+  const bool loses = !edges_[edge]->has_disk() || chance_.Permille(100);
+  if (loses) edges_[edge]->LoseDisk();
+  ++outcome_.edge_crashes;
+  // What it had shown may not have been durable: only what receipts say still holds.
+  for (auto& [url, need] : needs_[edge]) need.seen = 0;
+  Trace([&] {
+    return "edge" + std::to_string(edge) + " dies" + (loses ? ", with its disk" : "") +
+           "; durable: " + TextOf(edges_[edge]->disk().position);
+  });
+  schedule_.After(chance_.Between({}, seconds(chance_.Permille(100) ? 6 : 1)), [this, edge] {
+    if (!edges_[edge]->up()) BootEdge(edge);
+  });
+}
+
+void World::CrashOrigin(size_t origin) {
+  if (!origins_[origin]->up()) return;
+  origins_[origin]->Crash(chance_.Permille(700));
+  ++outcome_.origin_crashes;
+  Trace([&] { return "origin" + std::to_string(origin) + " dies"; });
+  const auto boot = [this, origin](auto again) -> void {
+    schedule_.After(chance_.Between({}, seconds(2)), [this, origin, again] {
+      if (origins_[origin]->up()) return;
+      Trace([&] { return "origin" + std::to_string(origin) + " begins"; });
+      if (!origins_[origin]->Boot()) again(again);
+    });
+  };
+  boot(boot);
+}
+
+/// As the manual says: every origin is stopped, the backup is put in place, they are started again.
+/// Or, against it, under their feet.
+void World::RestoreBackup() {
+  if (chance_.Permille(700)) {
+    for (size_t i = 0; i < origin_count_; ++i) CrashOrigin(i);
+  }
+  state_.Restore();
+  epochs_[state_.last().epoch] = state_.contents()->change;
+  ++outcome_.restores;
+  Trace([&] { return "a backup is restored: the log is " + TextOf(state_.last()); });
+}
+
+void World::Misbehave() {
+  network_.slow_permille = chance_.Below(2) * chance_.Below(300);
+  network_.doubled_permille = chance_.Below(2) * 300;
+  state_.failing_permille = chance_.Below(3) == 0 ? chance_.Below(100) : 0;
+  for (const auto& origin : origins_) {
+    Conduct& conduct = origin->conduct;
+    conduct.failing = chance_.Below(3) == 0 ? chance_.Below(900) : 0;
+    conduct.slow = chance_.Below(400);
+    conduct.cut_pages = chance_.Below(300);
+    conduct.cut_streams = chance_.Below(2) * chance_.Below(200);
+    conduct.doubled_events = chance_.Below(200);
+    conduct.swapped_events = chance_.Below(200);
+  }
+}
+
+void World::BlockLink(size_t edge, size_t origin) {
+  const microseconds span = chance_.Between({}, seconds(chance_.Permille(200) ? 20 : 2));
+  Trace([&] {
+    return "edge" + std::to_string(edge) + " and origin" + std::to_string(origin) +
+           " do not hear each other for " + std::to_string(span.count() / 1000) + " ms";
+  });
+  network_.Block(edge, origin, schedule_.now() + span);
+}
+
+/// Time for purges to be forgotten: a pass before, one after.
+void World::Leap() {
+  const auto reclaim = [this] {
+    for (const auto& edge : edges_) {
+      if (edge->up()) edge->Reclaim();
+    }
+  };
+  Trace([] { return "everything stands still for 61 minutes"; });
+  ++outcome_.leaps;
+  reclaim();
+  constexpr std::chrono::minutes kSpan{61};
+  schedule_.Leap(kSpan);
+  end_ += kSpan;
+  // Nobody can have heard of anything meanwhile.
+  std::fill(booted_.begin(), booted_.end(), schedule_.now());
+  schedule_.After(chance_.Between({}, seconds(1)), reclaim);
+}
+
+void World::Isolate() {
+  schedule_.After(chance_.Between({}, seconds(2)), [this] {
+    Trace([] { return "nobody can follow the log"; });
+    for (const auto& origin : origins_) origin->conduct.no_log = true;
+  });
+}
+
+uint64_t World::KnownBy(size_t edge) const {
+  const bool young = schedule_.now() - booted_[edge] < kOldest;
+  return young ? 0 : ChangeBy(schedule_.now() - kOldest);
+}
+
+uint64_t World::ChangeBy(MonoTime time) const {
+  const auto behind = change_at_.upper_bound(time);
+  return behind == change_at_.begin() ? 0 : std::prev(behind)->second;
+}
+
+void World::Heal() {
+  Trace([] { return "faults cease"; });
+  quiet_ = true;
+  network_.OpenAll();
+  network_.slow_permille = network_.doubled_permille = 0;
+  state_.failing_permille = 0;
+  for (const auto& origin : origins_) {
+    const seconds lifetime = origin->conduct.lifetime;
+    origin->conduct = {.lifetime = lifetime, .poll = milliseconds(100)};
+    if (!origin->up()) origin->Boot();
+  }
+  for (size_t i = 0; i < edge_count_; ++i) {
+    edges_[i]->longest_commit = milliseconds(30);
+    if (!edges_[i]->up()) BootEdge(i);
+  }
+}
+
+/// Once faults have ceased, everything is confirmed, by everybody.
+void World::CheckTheEnd() {
+  final_record_ = records_.size();
+  Change(true);
+  if (!RunFor(seconds(14))) return;
+  if (!final_receipt_) Fail("the last receipt never came whole");
+  for (const Record& record : records_) {
+    if (record.position.epoch != state_.last().epoch) continue;
+    for (size_t i = 0; i < edge_count_; ++i) {
+      if (!record.confirmed[i]) {
+        return Fail("edge" + std::to_string(i) + " never confirmed " + TextOf(record.position));
+      }
+    }
+  }
+  for (size_t i = 0; i < edge_count_; ++i) {
+    if (!edges_[i]->serving()) Fail("edge" + std::to_string(i) + " never serves");
+  }
+}
+
+// ---- What must hold
+
+void World::OnReport(size_t edge, storage::LogPosition position) {
+  const storage::LogPosition before = std::exchange(reported_[edge], position);
+  if (position == storage::LogPosition{}) return;
+  if (before == storage::LogPosition{}) taken_[edge] = state_.contents()->change;
+  if (!edges_[edge]->has_disk()) return;
+  const Disk& disk = edges_[edge]->disk();
+  const auto reached = disk.reached.find(position.epoch);
+  if (reached != disk.reached.end() && reached->second >= position.sequence) return;
+  Fail("edge" + std::to_string(edge) + " reports " + TextOf(position) + ", but only " +
+       TextOf(disk.position) + " is durable");
+}
+
+/// What a receipt would say now, of every change.
+void World::OnReported(origin::Fleet& fleet) {
+  for (Record& record : records_) {
+    if (std::find(record.confirmed.begin(), record.confirmed.end(), false) ==
+        record.confirmed.end()) {
+      continue;
+    }
+    const WallTime now = schedule_.wall_now();
+    for (const origin::ReceiptLine& line : fleet.ReceiptOf(record.position, now, now).edges) {
+      if (line.done) Confirm(record, line.edge);
+    }
+  }
+}
+
+void World::OnReceipt(size_t record, const origin::Receipt& receipt) {
+  ++outcome_.receipts;
+  for (const origin::ReceiptLine& line : receipt.edges) {
+    if (line.done) Confirm(records_[record], line.edge);
+  }
+  const bool whole = receipt.complete && receipt.edges.size() == edge_count_;
+  if (whole && record >= final_record_) final_receipt_ = true;
+}
+
+void World::Confirm(Record& record, const std::string& name) {
+  const auto edge = static_cast<size_t>(name.back() - '0');
+  if (record.confirmed[edge]) return;
+  record.confirmed[edge] = true;
+  ++outcome_.confirmations;
+  Trace([&] { return "a receipt of " + TextOf(record.position) + " names " + name; });
+  const auto raise = [](uint64_t* at, uint64_t to) { *at = std::max(*at, to); };
+  for (const std::string& url : record.urls) {
+    raise(&NeedOf(edge, url).stood_since, record.change);
+    if (record.hard) raise(&NeedOf(edge, url).made_since, record.change);
+  }
+  // It follows this log, so it has heard of the one before being no more.
+  for (const char* url : kUrls) {
+    raise(&NeedOf(edge, url).stood_since, epochs_.at(record.position.epoch));
+  }
+}
+
+void World::OnAnswer(size_t edge, const Answered& answered) {
+  const auto found = visits_.find(answered.visit);
+  const Need need = found->second.need;
+  const uint64_t known_by = found->second.known_by;
+  visits_.erase(found);
+  Trace([&] {
+    std::string body = answered.body.substr(0, answered.body.find('\n'));
+    return "edge" + std::to_string(edge) + " answers " + answered.url + " " +
+           std::to_string(answered.status) + " " + body + " | " + answered.cache_status;
+  });
+  ++outcome_.answers;
+  const std::optional<Page> page = Page::Parse(answered.body);
+  if (!answered.whole || !page || answered.status >= 500) {
+    ++outcome_.failures;
+    const bool last = quiet_ && final_receipt_;
+    if (last) Fail("edge" + std::to_string(edge) + " fails without a fault: " + answered.body);
+    return;
+  }
+  const bool on_error = answered.cache_status.find("stale_if_error") != std::string::npos;
+  outcome_.hits += answered.cache_status.find("; hit") != std::string::npos ? 1 : 0;
+  outcome_.stale_on_error += on_error ? 1 : 0;
+  const std::string what = "edge" + std::to_string(edge) + " answers " + answered.url +
+                           " with content " + std::to_string(page->id) + " made at change " +
+                           std::to_string(page->made);
+  const History& history = state_.history();
+  if (page->url != answered.url) return Fail(what + ", which is of " + page->url);
+  if (IsGone(edge, need, *page)) {
+    return Fail(what + ", though a receipt of a hard purge by change " +
+                std::to_string(need.made_since) + " names it");
+  }
+  if (!on_error && !history.StoodSince(page->url, page->id, need.stood_since)) {
+    return Fail(what + ", though a receipt of change " + std::to_string(need.stood_since) +
+                " names it");
+  }
+  if (!on_error && !history.StoodSince(page->url, page->id, known_by)) {
+    return Fail(what + ", which went before change " + std::to_string(known_by) +
+                ", longer ago than max_event_lag");
+  }
+  if (!history.StoodSince(page->url, page->id, need.seen)) {
+    return Fail(what + ", but has shown what came by change " + std::to_string(need.seen));
+  }
+  Need& now = NeedOf(edge, page->url);
+  now.seen = std::max(now.seen, history.CameBy(page->url, page->id));
+}
+
+bool World::IsGone(size_t edge, const Need& need, const Page& page) const {
+  if (page.made >= need.made_since) return false;
+  const bool on_its_word = taken_[edge] >= need.made_since &&
+                           state_.history().StoodSince(page.url, page.id, need.made_since);
+  return !on_its_word;
+}
+
+void World::OnLogCut(size_t edge, bool all_stale) {
+  ++outcome_.log_cuts;
+  taken_[edge] = state_.contents()->change;
+  Trace([&] { return "edge" + std::to_string(edge) + " is told that the log is cut"; });
+  if (!all_stale) Fail("edge" + std::to_string(edge) + " is told 410 and not all of it is stale");
+}
+
+void World::Fail(const std::string& what) {
+  if (!outcome_.failure.empty()) return;
+  outcome_.failure = what;
+  Trace([&] { return "FAILED: " + what; });
+}
+
+void World::Trace(const std::function<std::string()>& line) const {
+  if (!options_.trace) return;
+  std::printf("%12.6f  %s\n", static_cast<double>(schedule_.elapsed().count()) / 1e6,
+              line().c_str());
+}
+
+Outcome RunWorld(const WorldOptions& options) { return World(options).Run(); }
+
+}  // namespace nearside::sim
