@@ -2,11 +2,12 @@
 """A visitor who never stops asking: requests over connections of their own, one after the other.
 
     hammer.py --seconds N [--until FILE] [--host www.demo.test] [--ca FILE] [--path /] [--fresh] [--every MS]
+              [--connect SECONDS]
 
-Each request resolves the name anew and, when an address does not answer within a second, goes to the next one of the
-answer. What no address answers, or what is no 200, has failed. Says "asking" after the first, and one JSON object at
-the end: after so many seconds, or when the file is there. --fresh asks for another URL each time, so that no edge has
-it.
+Each request resolves the name anew and, when an address does not take the connection within a second (--connect), goes
+to the next one of the answer. What no address answers, or what is no 200, has failed. Says "asking" after the first,
+and one JSON object at the end: after so many seconds, or when the file is there. --fresh asks for another URL each
+time, so that no edge has it.
 """
 
 import argparse
@@ -18,7 +19,6 @@ import ssl
 import sys
 import time
 
-CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
 
 
@@ -27,10 +27,10 @@ def addresses(host: str) -> list[str]:
     return list(dict.fromkeys(each[4][0] for each in found))
 
 
-def exchange(address: str, host: str, path: str, context: ssl.SSLContext) -> tuple[int, dict, bytes]:
-    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hammer\r\nConnection: close\r\n\r\n"
-    with socket.create_connection((address, 443), timeout=CONNECT_SECONDS) as plain:
-        with context.wrap_socket(plain, server_hostname=host) as connection:
+def exchange(address: str, options: argparse.Namespace, path: str, context: ssl.SSLContext) -> tuple[int, dict, bytes]:
+    request = f"GET {path} HTTP/1.1\r\nHost: {options.host}\r\nUser-Agent: hammer\r\nConnection: close\r\n\r\n"
+    with socket.create_connection((address, 443), timeout=options.connect) as plain:
+        with context.wrap_socket(plain, server_hostname=options.host) as connection:
             connection.settimeout(ANSWER_SECONDS)
             connection.sendall(request.encode())
             answer = b""
@@ -85,17 +85,17 @@ class Tally:
             self.order.append([server, digest, round(time.monotonic() - self.began, 3)])
 
 
-def ask(tally: Tally, host: str, path: str, context: ssl.SSLContext) -> None:
+def ask(tally: Tally, options: argparse.Namespace, path: str, context: ssl.SSLContext) -> None:
     began = time.monotonic()
     tally.sent += 1
     why = "no address"
     try:
-        candidates = addresses(host)
+        candidates = addresses(options.host)
     except OSError as error:
         return tally.fail(f"DNS: {error}")
     for number, address in enumerate(candidates):
         try:
-            status, fields, body = exchange(address, host, path, context)
+            status, fields, body = exchange(address, options, path, context)
         except (OSError, ValueError, IndexError) as error:
             why = f"{type(error).__name__}: {error}"
             tally.retried += number + 1 < len(candidates)
@@ -116,13 +116,14 @@ def main() -> int:
     parser.add_argument("--path", default="/")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--every", type=float, default=50.0, metavar="MS")
+    parser.add_argument("--connect", type=float, default=1.0, metavar="SECONDS")
     options = parser.parse_args()
     context = ssl.create_default_context(cafile=options.ca)
     tally = Tally()
     while time.monotonic() - tally.began < options.seconds and not (options.until and options.until.exists()):
         next_at = time.monotonic() + options.every / 1000
         path = f"{options.path}?fresh={time.time_ns()}" if options.fresh else options.path
-        ask(tally, options.host, path, context)
+        ask(tally, options, path, context)
         if tally.sent == 1:
             print("asking", flush=True)
         time.sleep(max(0.0, next_at - time.monotonic()))
