@@ -27,6 +27,12 @@ bool Describes(std::string_view name, int status) {
   return std::find(fields.begin(), fields.end(), name) != fields.end();
 }
 
+/// If-Range belongs to the range.
+bool IsCondition(std::string_view name) {
+  return name.starts_with("if-") && (name == "if-none-match" || name == "if-modified-since" ||
+                                     name == "if-match" || name == "if-unmodified-since");
+}
+
 /// Applies a Range to `selection`, whose span is the whole.
 void SelectRange(const http::RequestHead& request, const http::Validators& validators,
                  uint64_t body_bytes, WallTime now, Selection* selection) {
@@ -58,9 +64,12 @@ Selection Select(const http::RequestHead& request, const StoredResponse& respons
   selection.span = {0, body_bytes.value_or(UINT64_MAX)};
   if (response.status != 200) return selection;
   const http::Fields& fields = request.fields;
-  const bool conditional = fields.Has("if-none-match") || fields.Has("if-modified-since") ||
-                           fields.Has("if-match") || fields.Has("if-unmodified-since");
-  const bool ranged = body_bytes && fields.Has("range");
+  bool conditional = false;
+  bool ranged = false;
+  for (const http::FieldLine& line : fields.lines()) {  // in one look: most have neither
+    conditional = conditional || IsCondition(line.name);
+    ranged = ranged || (body_bytes && line.name == "range");
+  }
   if (!conditional && !ranged) return selection;
 
   const http::Validators validators = http::ValidatorsOf(response.fields, now);

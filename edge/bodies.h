@@ -8,6 +8,7 @@
 #include "http/session/exchange.h"
 #include "net/event_loop.h"
 #include "runtime/metrics.h"
+#include "runtime/recycled.h"
 #include "storage/cache_store.h"
 
 namespace nearside::edge {
@@ -21,7 +22,7 @@ struct BodyCount {
 /// The body of a stored object, or a part of it: chunks in RAM are handed out where they lie, cold
 /// ones are asked from the store's reader threads, one ahead of need. Keeps the head (and its
 /// prepared lines) alive.
-class StoredBody final : public http::BodySource {
+class StoredBody final : public http::BodySource, public Recycled<StoredBody> {
  public:
   /// `exchange` is resumed when a cold chunk has come; it owns this source. `first` is the chunk
   /// that holds the span's first byte (null for an empty body).

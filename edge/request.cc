@@ -34,15 +34,17 @@ void Request::Serve(Worker& worker, http::Exchange& exchange) {
 }
 
 Request::Request(Worker& worker, http::Exchange& exchange)
-    : worker_(worker),
-      exchange_(exchange),
-      configuration_(worker.configuration()),
-      self_(std::make_shared<Request*>(this)) {}
+    : worker_(worker), exchange_(exchange), configuration_(worker.configuration()) {}
 
 Request::~Request() {
-  *self_ = nullptr;
+  if (self_) *self_ = nullptr;
   if (upload_) upload_->Detach();
   if (tunnel_) tunnel_->Detach();
+}
+
+const std::shared_ptr<Request*>& Request::Self() {
+  if (!self_) self_ = std::make_shared<Request*>(this);
+  return self_;
 }
 
 // ---- receive → find site → key
@@ -61,7 +63,9 @@ void Request::Begin() {
       exchange_.SetScheme(scheme);
     }
   }
-  site_ = configuration_->sites.Find(head.host());
+  KnownResources& known = worker_.known_resources();
+  resource_ = known.Find(head);
+  site_ = resource_ ? resource_->site : configuration_->sites.Find(head.host());
   if (site_ == nullptr) {
     return Fail(Reason::kUnknownHost,
                 "No site of this edge has the host \"" + std::string(head.host()) + "\".");
@@ -71,16 +75,16 @@ void Request::Begin() {
                 "The certificate of this connection is not valid for \"" +
                     std::string(head.host()) + "\". Open another connection for it.");
   }
-  auto target = http::NormalizeTarget(head.target);
-  if (!target) return Fail(Reason::kBadRequest, target.error().message);
-  const size_t asked_bytes = target->size();
-  target_ = site_->query_rule.Apply(*std::move(target));
-  query_cut_ = target_.size() != asked_bytes;
-  url_ = NormalUrl(head, target_);
+  if (!resource_) {
+    auto target = http::NormalizeTarget(head.target);
+    if (!target) return Fail(Reason::kBadRequest, target.error().message);
+    resource_ = MakeResource(*site_, head, *std::move(target));
+    known.Add(head, resource_);
+  }
   if (site_->visitor_rules.answers()) {
     if (const auto answer = site_->visitor_rules.Answer(head)) return AnswerByRule(*answer);
   }
-  primary_ = key_ = PrimaryKey(site_->settings.name, url_);
+  key_ = resource_->key;
   if (!head.protocol.empty()) return IsLooping() ? FailLoop() : AskToSwitch();
   const bool reads = head.method == "GET" || head.method == "HEAD";
   if (reads && !exchange_.has_body()) return LookUp();
@@ -128,12 +132,12 @@ void Request::Find(const Key256& key, void (Request::*then)(storage::HeadRef)) {
   storage::CacheStore& store = *worker_.node().store;
   storage::HeadRef head = store.Find(key);
   if (head || !store.MayBeOnDisk(key)) return (this->*then)(std::move(head));
-  store.Load(key, worker_.loop(), [self = self_, then](storage::HeadRef loaded) {
+  store.Load(key, worker_.loop(), [self = Self(), then](storage::HeadRef loaded) {
     if (*self != nullptr) ((*self)->*then)(std::move(loaded));
   });
 }
 
-void Request::LookUp() { Find(primary_, &Request::OnPrimary); }
+void Request::LookUp() { Find(resource_->key, &Request::OnPrimary); }
 
 void Request::OnPrimary(storage::HeadRef head) {
   if (!head || worker_.node().store->Check(*head) == storage::Validity::kGone) {
@@ -150,7 +154,8 @@ void Request::OnPrimary(storage::HeadRef head) {
   }
   // The newest variant tells which fields select; requests that agree on them share a fetch, and
   // find what the index does not list: it has a limit, and may have left RAM.
-  key_ = VariantKey(primary_, SelectingLike(response.variants.front().selecting, fields, site));
+  key_ =
+      VariantKey(resource_->key, SelectingLike(response.variants.front().selecting, fields, site));
   Find(key_, &Request::OnUnlisted);
 }
 
@@ -235,7 +240,7 @@ FillTable::Claim Request::ClaimFill() {
   Node& node = worker_.node();
   return node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
                               {.purge_sequence = node.store->purge_sequence(),
-                               .scopes = ScopesOfFetch(site_->settings.name, target_)});
+                               .scopes = ScopesOfFetch(site_->settings.name, resource_->target)});
 }
 
 /// Whether what a fetch has brought before this request came may answer it (RFC 9111 §4). Those who
@@ -278,7 +283,7 @@ void Request::ForwardSlice() {
   std::shared_ptr<Fill> fill =
       node.fills.MakeFill(key_, configuration_->settings.cache.fill_window.bytes,
                           {.purge_sequence = node.store->purge_sequence(),
-                           .scopes = ScopesOfFetch(site_->settings.name, target_)});
+                           .scopes = ScopesOfFetch(site_->settings.name, resource_->target)});
   fetch_ = OriginFetch::Start(worker_, MakeFillOrder(fill, false));
   Await(std::move(fill));
 }
@@ -291,7 +296,7 @@ void Request::ForwardAlone() {
   std::shared_ptr<Fill> fill =
       node.fills.MakeFill(key_, configuration_->settings.cache.fill_window.bytes,
                           {.purge_sequence = node.store->purge_sequence(),
-                           .scopes = ScopesOfFetch(site_->settings.name, target_)});
+                           .scopes = ScopesOfFetch(site_->settings.name, resource_->target)});
   fetch_ = OriginFetch::Start(worker_, MakeFillOrder(fill, true));
   Await(std::move(fill));
 }
@@ -334,9 +339,9 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
   order.configuration = configuration_;
   order.site = site_;
   order.request = head;
-  order.url = url_;
-  order.target = target_;
-  order.primary = primary_;
+  order.url = resource_->url;
+  order.target = resource_->target;
+  order.primary = resource_->key;
   order.fill = std::move(fill);
   order.may_store = mode == OriginMode::kFill;
   order.index = index_;
@@ -351,8 +356,8 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
                     .field = configuration_->forwarded_field,
                     .request_id = Id()};
   order.origin_request =
-      OriginRequest(head, mode == OriginMode::kFill ? target_ : head.target, *site_, asker, mode,
-                    order.validate ? &ResponseOf(*order.validate) : nullptr);
+      OriginRequest(head, mode == OriginMode::kFill ? resource_->target : head.target, *site_,
+                    asker, mode, order.validate ? &ResponseOf(*order.validate) : nullptr);
   if (mode == OriginMode::kFill) order.origin_request.method = "GET";
   return order;
 }
@@ -360,7 +365,7 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
 void Request::Await(std::shared_ptr<Fill> fill) {
   validated_.reset();
   for_one_ = {};
-  reader_ = std::make_unique<FillReader>(std::move(fill), worker_.loop(), [self = self_] {
+  reader_ = std::make_unique<FillReader>(std::move(fill), worker_.loop(), [self = Self()] {
     if (*self != nullptr) (*self)->OnFill();
   });
   OnFill();  // it may have come further than we know
@@ -461,14 +466,14 @@ void Request::OnFillHead() {
 /// everything while it is down, it would to the whole query as well.
 bool Request::IsOfLess(const FillHead& head) const {
   const int status = head.response->status;
-  return query_cut_ && !passing_ && !collapsed_ && !head.shared && !head.storing &&
+  return resource_->query_cut && !passing_ && !collapsed_ && !head.shared && !head.storing &&
          (status == 500 || !IsErrorStatus(status));
 }
 
 /// What this request waited for is another variant than its own.
 void Request::ForwardAsVariant(const http::Fields& selecting) {
   const http::Fields& fields = exchange_.request().fields;
-  key_ = VariantKey(primary_, SelectingLike(selecting, fields, site_->settings));
+  key_ = VariantKey(resource_->key, SelectingLike(selecting, fields, site_->settings));
   reader_.reset();
   Forward(Reason::kVaryMiss);
 }
@@ -509,7 +514,7 @@ void Request::SeekIdentity() {
     return Find(variant.key, &Request::OnIdentity);
   }
   const http::Fields selecting = SelectingLike(variants.front().selecting, plain, site_->settings);
-  Find(VariantKey(primary_, selecting), &Request::OnIdentity);
+  Find(VariantKey(resource_->key, selecting), &Request::OnIdentity);
 }
 
 void Request::OnIdentity(storage::HeadRef head) {
@@ -627,12 +632,12 @@ void Request::AskToSwitch() {
                                                    .idle_timeout = limits.tunnel_idle_timeout,
                                                    .count = CountOf(reason_),
                                                    .opened =
-                                                       [self = self_](http::Fields fields) {
+                                                       [self = Self()](http::Fields fields) {
                                                          if (*self != nullptr)
                                                            (*self)->OnSwitched(std::move(fields));
                                                        },
                                                    .fell_silent =
-                                                       [self = self_] {
+                                                       [self = Self()] {
                                                          if (*self != nullptr) (*self)->OnSilence();
                                                        }});
   upload_ = std::make_shared<Upload>(exchange_);
@@ -729,7 +734,7 @@ void Request::FailAs(int status, Reason reason, std::string_view explanation, ht
 void Request::Deliver(int status, std::span<const http::FieldLine> prepared, http::Fields* extra,
                       StatusLine line, std::unique_ptr<http::BodySource> body) {
   if (site_ != nullptr) {
-    if (site_->settings.cache_status_key) line.key = url_;
+    if (site_->settings.cache_status_key && resource_) line.key = resource_->url;
     if (site_->settings.error_pages_replace_origin && status >= 400) {
       ReplaceByPage(status, &prepared, extra, &body);
     }
@@ -737,7 +742,8 @@ void Request::Deliver(int status, std::span<const http::FieldLine> prepared, htt
       prepared = site_->visitor_rules.AddFields(exchange_.request(), prepared, extra);
     }
   }
-  std::string cache_status;
+  std::string& cache_status = worker_.status_text();
+  cache_status.clear();
   AppendStatusLine(worker_.node().name, line, &cache_status);
   extra->Add("cache-status", cache_status);
   reason_ = line.reason;
@@ -766,9 +772,9 @@ void Request::ReplaceByPage(int status, std::span<const http::FieldLine>* prepar
 void Request::InvalidateStored(const FillHead& head) {
   if (tunnel_) return;  // the origin has seen a GET
   const StoredResponse& response = *head.response;
-  for (const std::string& url :
-       InvalidatedUrls(exchange_.request().method, url_, response.status, response.fields)) {
-    if (url == url_ && head.storing) continue;  // it has been replaced
+  for (const std::string& url : InvalidatedUrls(exchange_.request().method, resource_->url,
+                                                response.status, response.fields)) {
+    if (url == resource_->url && head.storing) continue;  // it has been replaced
     Invalidate(worker_.node(), *site_, url);
   }
 }

@@ -9,10 +9,12 @@
 #include "edge/node.h"
 #include "edge/origin_fetch.h"
 #include "edge/policy.h"
+#include "edge/resource.h"
 #include "edge/sliced_body.h"
 #include "edge/tunnel.h"
 #include "edge/upload.h"
 #include "http/session/exchange.h"
+#include "runtime/recycled.h"
 #include "storage/cache_store.h"
 
 namespace nearside::edge {
@@ -26,7 +28,7 @@ class Worker;
 ///
 /// Each arrow is a member function below; each decision leaves a Reason. Owned by its exchange; the
 /// worker's thread.
-class Request final : public http::ExchangeHandler {
+class Request final : public http::ExchangeHandler, public Recycled<Request> {
  public:
   /// Takes a request that has just arrived.
   static void Serve(Worker& worker, http::Exchange& exchange);
@@ -133,6 +135,8 @@ class Request final : public http::ExchangeHandler {
   void InvalidateStored(const FillHead& head);
   BodyCount CountOf(Reason reason) const;
   ClientAddress Client() const;
+  /// For what answers later: null inside once this is destroyed.
+  const std::shared_ptr<Request*>& Self();
   /// By which logs here and at the origin name the request.
   std::string Id() const;
 
@@ -140,10 +144,8 @@ class Request final : public http::ExchangeHandler {
   http::Exchange& exchange_;
   const std::shared_ptr<const Configuration> configuration_;
   const Site* site_ = nullptr;
-  std::string target_;  ///< as it stands in the key: normalised, by the site's query rule
-  std::string url_;     ///< likewise
-  Key256 primary_;
-  Key256 key_;                   ///< primary, or the variant's
+  ResourceRef resource_;         ///< null until its target is known to be well formed
+  Key256 key_;                   ///< the resource's, or the variant's
   storage::HeadRef index_;       ///< of variants, if there is one
   storage::HeadRef stored_;      ///< what may be validated, or served stale
   storage::HeadRef unreadable_;  ///< a copy whose body could not be read: not to be found again
@@ -159,8 +161,7 @@ class Request final : public http::ExchangeHandler {
   Reason reason_ = Reason::kUriMiss;
   int status_ = 0;
   int forwards_ = 0;
-  int failed_status_ = 0;   ///< what the origin answered instead of which a copy is served
-  bool query_cut_ = false;  ///< a fill asks for less than the client did
+  int failed_status_ = 0;  ///< what the origin answered instead of which a copy is served
   bool collapsed_ = false;
   bool passing_ = false;
   enum class Identity : uint8_t {
@@ -170,7 +171,7 @@ class Request final : public http::ExchangeHandler {
   } identity_ = Identity::kNotSought;  ///< the variant without a coding, when the origin fails
   bool ask_whole_ = false;             ///< slices have been found not to work
   bool responded_ = false;
-  std::shared_ptr<Request*> self_;  ///< null inside once destroyed, for answers of the store
+  std::shared_ptr<Request*> self_;  ///< Self()
 };
 
 }  // namespace nearside::edge

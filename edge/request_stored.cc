@@ -2,13 +2,28 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "edge/multipart.h"
 #include "edge/request.h"
 #include "edge/slices.h"
 #include "edge/worker.h"
+#include "runtime/decimal_text.h"
 
 namespace nearside::edge {
+namespace {
+
+/// The worker's spare memory for fields. The request may be gone when it is given back.
+struct SpareFields {
+  explicit SpareFields(Worker& owner) : worker(owner), fields(owner.TakeFields()) {}
+  ~SpareFields() { worker.GiveFields(std::move(fields)); }
+  SpareFields(const SpareFields&) = delete;
+  SpareFields& operator=(const SpareFields&) = delete;
+  Worker& worker;
+  http::Fields fields;
+};
+
+}  // namespace
 
 void Request::ServeStored(storage::HeadRef head, Reason reason) {
   const StoredResponse& response = HeadOf(*head);
@@ -28,7 +43,7 @@ void Request::ServeStored(storage::HeadRef head, Reason reason) {
     return OnFirstChunk(std::move(head), selection, reason, std::move(chunk));
   }
   store.LoadChunk(head, index, worker_.loop(),
-                  [self = self_, head, selection, reason](Result<ChunkRef> chunk) {
+                  [self = Self(), head, selection, reason](Result<ChunkRef> chunk) {
                     if (*self == nullptr) return;
                     (*self)->OnFirstChunk(head, selection, reason, std::move(chunk));
                   });
@@ -58,9 +73,9 @@ std::shared_ptr<const SliceOrder> Request::MakeSliceOrder(storage::HeadRef head)
                                                        .site = site_,
                                                        .request = whole.request,
                                                        .origin_request = whole.origin_request,
-                                                       .url = url_,
-                                                       .target = target_,
-                                                       .primary = primary_,
+                                                       .url = resource_->url,
+                                                       .target = resource_->target,
+                                                       .primary = resource_->key,
                                                        .head = std::move(head),
                                                        .only_if_cached = WantsStored()});
 }
@@ -109,8 +124,9 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
                             Reason reason) {
   const StoredResponse& response = HeadOf(*head);
   const WallTime now = worker_.loop().wall_now();
-  http::Fields extra;
-  const auto age = std::chrono::floor<seconds>(response.freshness.Age(now)).count();
+  const DecimalText age(std::chrono::floor<seconds>(response.freshness.Age(now)).count());
+  SpareFields spare(worker_);
+  http::Fields& extra = spare.fields;
   StatusLine line{.reason = reason, .time_to_live = response.freshness.TimeToLive(now)};
   if (validated_) line.time_to_live.reset();  // nothing of it is kept
   if (reason == Reason::kValidated) line.origin_status = 304;
@@ -133,7 +149,7 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
       prepared = {};
     }
     AddForOne(selection.status, &extra);
-    extra.Add("age", std::to_string(age));
+    extra.Add("age", age.text());
     return Deliver(selection.status, prepared, &extra, line, std::move(first));
   }
   if (!selection.ranges.empty()) {
@@ -142,14 +158,14 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
                      RandomBoundary());
     extra = MultipartFields(response, layout);
     AddForOne(206, &extra);
-    extra.Add("age", std::to_string(age));
+    extra.Add("age", age.text());
     auto body = MakeMultipartBody(std::move(layout), std::move(head), std::move(slices),
                                   std::move(first), CountOf(reason));
     return Deliver(206, {}, &extra, line, std::move(body));
   }
   extra = PartialFields(response, selection);
   AddForOne(selection.status, &extra);
-  extra.Add("age", std::to_string(age));
+  extra.Add("age", age.text());
   if (selection.status != 206) first.reset();
   Deliver(selection.status, {}, &extra, line, std::move(first));
 }

@@ -27,7 +27,8 @@ Worker::Worker(Node& node, net::EventLoop& loop, std::shared_ptr<const Configura
       configuration_(std::move(configuration)),
       cells_(node.registry.MakeCells()),
       access_log_(loop, *node.access_log),
-      draws_(node.draw_seed != 0 ? node.draw_seed : RandomSeed()) {}
+      draws_(node.draw_seed != 0 ? node.draw_seed : RandomSeed()),
+      known_resources_(RandomSeed()) {}
 
 Worker::~Worker() {
   // Client sessions hold requests that read from fetches; fetches hold calls of the clients.
@@ -91,6 +92,7 @@ void Worker::OnRequest(http::Exchange& exchange) { Request::Serve(*this, exchang
 void Worker::Reload(std::shared_ptr<const Configuration> configuration,
                     std::shared_ptr<net::TlsServer> tls) {
   configuration_ = std::move(configuration);
+  known_resources_.Clear();
   sessions_->SetLimits(LimitsOf(configuration_->settings.limits));
   if (tls) {
     for (net::Listener* listener : tls_listeners_) listener->SetTls(tls);

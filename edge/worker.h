@@ -10,6 +10,7 @@
 #include "edge/access_log.h"
 #include "edge/node.h"
 #include "edge/origin_fetch.h"
+#include "edge/resource.h"
 #include "http/session/client.h"
 #include "http/session/server.h"
 #include "net/listener.h"
@@ -54,6 +55,16 @@ class Worker final : public http::Application {
     if (!inside_) cells_->Add(node_.metrics.requests[static_cast<size_t>(reason)]);
   }
   const std::shared_ptr<const Configuration>& configuration() const { return configuration_; }
+  /// What requests under configuration() have named.
+  KnownResources& known_resources() { return known_resources_; }
+  /// Memory for the fields of an answer: empty lists, to be given back when the answer is told.
+  http::Fields TakeFields() { return std::move(spare_fields_); }
+  void GiveFields(http::Fields fields) {
+    spare_fields_ = std::move(fields);
+    spare_fields_.Clear();
+  }
+  /// Memory for one text at a time.
+  std::string& status_text() { return status_text_; }
   /// The connections to a site's origins, made when first wanted.
   std::shared_ptr<http::Client> ClientOf(const Site& site);
   /// Random numbers to choose an origin by.
@@ -80,6 +91,9 @@ class Worker final : public http::Application {
   /// By site and configuration: what is asked under the one before keeps its timeouts.
   std::map<std::shared_ptr<OriginSet>, std::shared_ptr<http::Client>> clients_;
   uint64_t draws_;  ///< state of a generator
+  KnownResources known_resources_;
+  http::Fields spare_fields_;
+  std::string status_text_;
   std::unique_ptr<http::ServerSessions> sessions_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::vector<net::Listener*> tls_listeners_;

@@ -1,23 +1,30 @@
 #include "http/cache_status.h"
 
 #include <array>
-#include <charconv>
 
+#include "http/characters.h"
 #include "http/structured_field.h"
+#include "runtime/decimal_text.h"
 
 namespace nearside::http {
 
 namespace {
 
-void AppendNumber(int64_t number, std::string* out) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-  out->append(digits, end);
-}
+constexpr CharacterSet kPlainCharacters = [] {
+  CharacterSet set{};
+  for (size_t c = 0x20; c < 0x7f; ++c) set[c] = c != '"' && c != '\\';
+  return set;
+}();
+
+void AppendNumber(int64_t number, std::string* out) { out->append(DecimalText(number).text()); }
 
 /// A structured string; characters that it cannot carry become "?".
 void AppendString(std::string_view text, std::string* out) {
   *out += '"';
+  if (AllIn(kPlainCharacters, text)) {
+    out->append(text) += '"';
+    return;
+  }
   for (char c : text) {
     if (c == '"' || c == '\\') *out += '\\';
     *out += c >= 0x20 && c < 0x7f ? c : '?';

@@ -10,7 +10,10 @@ namespace nearside::http {
 namespace {
 
 constexpr size_t kFirstBlockBytes = 1024;
+constexpr size_t kFirstLines = 8;
 constexpr size_t kLineOverhead = 32;  // RFC 9113 §6.5.2
+
+bool IsUpper(char c) { return static_cast<uint8_t>(c - 'A') < 26; }
 
 size_t WireSize(const FieldLine& line) {
   return line.name.size() + line.value.size() + kLineOverhead;
@@ -57,10 +60,10 @@ std::string_view Fields::Store(std::string_view text, bool lower) {
     blocks_.push_back({std::make_unique_for_overwrite<char[]>(size), size});
   }
   char* start = blocks_[block_].bytes.get() + used_;
-  if (lower) {
-    std::transform(text.begin(), text.end(), start, ToLower);
-  } else if (!text.empty()) {
-    std::memcpy(start, text.data(), text.size());
+  if (!text.empty()) std::memcpy(start, text.data(), text.size());
+  // Most names are in lower case already: those of HTTP/2, of what is stored, and our own.
+  if (lower && std::any_of(text.begin(), text.end(), IsUpper)) {
+    std::transform(start, start + text.size(), start, ToLower);
   }
   used_ += text.size();
   return {start, text.size()};
@@ -71,6 +74,7 @@ void Fields::Add(std::string_view name, std::string_view value) {
   line.name = Store(name, true);
   line.value = Store(value, false);
   wire_size_ += WireSize(line);
+  if (lines_.capacity() == 0) lines_.reserve(kFirstLines);
   lines_.push_back(line);
 }
 

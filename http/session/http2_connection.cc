@@ -357,6 +357,7 @@ void Http2Connection::Rest() {
   std::exchange(done_, {});
   std::exchange(fields_, {});
   std::exchange(unsent_, {});
+  std::exchange(good_authority_, {});
   if (frame_ != nullptr && nghttp2_session_want_write(session_.get()) == 0) {
     SessionMemory::GiveBackPages(frame_);
   }

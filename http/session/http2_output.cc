@@ -185,7 +185,8 @@ ssize_t Http2Connection::EndBody(Http2Exchange* exchange, uint32_t* flags) {
   const Fields* trailers = exchange->body->Trailers();
   if (trailers == nullptr || trailers->empty()) return 0;
   fields_.clear();
-  AddLines(trailers->lines(), NGHTTP2_NV_FLAG_NONE);
+  FramingLines none;
+  AddLines(trailers->lines(), NGHTTP2_NV_FLAG_NONE, &none);
   if (nghttp2_submit_trailer(session_.get(), exchange->stream_id, fields_.data(), fields_.size()) ==
       0) {
     *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -212,8 +213,13 @@ int Http2Connection::SendData(const nghttp2_frame& frame, const uint8_t* frame_h
   return 0;
 }
 
-void Http2Connection::AddLines(std::span<const FieldLine> lines, uint8_t flags) {
-  for (const FieldLine& line : lines) fields_.push_back(ToNv(line.name, line.value, flags));
+void Http2Connection::AddLines(std::span<const FieldLine> lines, uint8_t flags,
+                               FramingLines* framing) {
+  for (const FieldLine& line : lines) {
+    fields_.push_back(ToNv(line.name, line.value, flags));
+    if (line.name == "content-length") framing->length = line.value;
+    if (line.name == "date") framing->dated = true;
+  }
 }
 
 void Http2Connection::SubmitInterim(Http2Exchange* exchange, int status,
@@ -221,7 +227,8 @@ void Http2Connection::SubmitInterim(Http2Exchange* exchange, int status,
   if (exchange->done_queued || silent_) return;
   const std::string text = std::to_string(status);
   fields_.assign(1, ToNv(":status", text, NGHTTP2_NV_FLAG_NO_COPY_NAME));
-  AddLines(lines, NGHTTP2_NV_FLAG_NONE);
+  FramingLines none;
+  AddLines(lines, NGHTTP2_NV_FLAG_NONE, &none);
   nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, exchange->stream_id, nullptr,
                          fields_.data(), fields_.size(), nullptr);
   stream().WantWrite();
@@ -238,22 +245,17 @@ void Http2Connection::SubmitResponse(Http2Exchange* exchange, int status,
                                       static_cast<char>('0' + status / 10 % 10),
                                       static_cast<char>('0' + status % 10)};
   fields_.assign(1, ToNv(":status", {digits.data(), digits.size()}, NGHTTP2_NV_FLAG_NO_COPY_NAME));
+  fields_.reserve(prepared.size() + extra.size() + 2);
   // The body keeps prepared lines alive, and outlives the head in nghttp2's queue.
   constexpr uint8_t kNoCopy = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
-  AddLines(prepared, exchange->body != nullptr ? kNoCopy : uint8_t{NGHTTP2_NV_FLAG_NONE});
-  AddLines(extra, NGHTTP2_NV_FLAG_NONE);
-  bool dated = false;
-  std::string_view length;
-  for (const std::span<const FieldLine> lines : {prepared, extra}) {
-    for (const FieldLine& line : lines) {
-      if (line.name == "content-length") length = line.value;
-      if (line.name == "date") dated = true;
-    }
-  }
-  if (!dated) {
+  FramingLines framing;
+  AddLines(prepared, exchange->body != nullptr ? kNoCopy : uint8_t{NGHTTP2_NV_FLAG_NONE}, &framing);
+  AddLines(extra, NGHTTP2_NV_FLAG_NONE, &framing);
+  if (!framing.dated) {
     fields_.push_back(
         ToNv("date", context().dates.At(context().loop.wall_now()), NGHTTP2_NV_FLAG_NO_COPY_NAME));
   }
+  const std::string_view length = framing.length;
   uint64_t bytes = 0;
   const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), bytes);
   if (!length.empty() && error == std::errc() && end == length.data() + length.size())

@@ -239,7 +239,11 @@ bool Http2Connection::SettleAuthority(Http2Exchange* exchange) {
   std::string& authority = exchange->head.authority;
   if (exchange->has_authority && exchange->has_host && exchange->host != authority) return false;
   if (!exchange->has_authority) authority = exchange->host;
-  return SplitAuthority(authority).has_value();
+  // Nearly all requests of a connection have the same.
+  if (authority == good_authority_ && !authority.empty()) return true;
+  if (!SplitAuthority(authority)) return false;
+  good_authority_ = authority;
+  return true;
 }
 
 void Http2Connection::EndRequest(Http2Exchange* exchange) {

@@ -424,6 +424,22 @@ TEST_F(RequestTest, AReloadFetchesAnew) {
   EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
 }
 
+TEST_F(RequestTest, AfterAReloadWhatATargetNamesIsFoundOutAnew) {
+  Start();
+  Fill("/a?x=1", kMinute, "one");
+  EXPECT_EQ(Answer(Get("/a?x=1")), "200 hit|one");
+  On([&] {
+    EdgeSettings settings = SettingsWith("query = \"ignore\"\n");
+    settings.listen.clear();
+    settings.sites[0].origins = {origin_.url()};
+    worker_->Reload(
+        std::make_shared<const Configuration>(std::move(settings), worker_->configuration().get()),
+        nullptr);
+  });
+  EXPECT_EQ(Fill("/a", kMinute, "all"), "200 fwd=uri-miss; fwd-status=200; stored|all");
+  EXPECT_EQ(Answer(Get("/a?x=1")), "200 hit|all");
+}
+
 TEST_F(RequestTest, OnlyIfCachedNeverAsksTheOrigin) {
   Start();
   FakeExchange& client = Get("/a", {{"cache-control", "only-if-cached"}});

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <new>
+
+namespace nearside {
+
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kRecycles = false;  // it is to see each object's end
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+inline constexpr bool kRecycles = false;
+#else
+inline constexpr bool kRecycles = true;
+#endif
+#else
+inline constexpr bool kRecycles = true;
+#endif
+
+/// Base of a class of which many come and go with each turn of a loop: more than the C library
+/// keeps at hand for one size. The memory of those that are gone serves the next of the same
+/// thread; at most kMostKept of them are kept for it. Any thread; nothing is derived from `T`.
+template <typename T>
+class Recycled {
+ public:
+  static constexpr size_t kMostKept = 1024;
+
+  static void* operator new(size_t bytes) {
+    Kept& kept = kept_;
+    if (kept.first == nullptr) return ::operator new(bytes);
+    Block* block = kept.first;
+    kept.first = block->next;
+    --kept.blocks;
+    return block;
+  }
+  static void operator delete(void* memory) noexcept {
+    Kept& kept = kept_;
+    if (!kRecycles || kept.blocks >= kMostKept) return ::operator delete(memory);
+    kept.first = new (memory) Block{kept.first};
+    ++kept.blocks;
+  }
+
+ private:
+  struct Block {
+    Block* next;
+  };
+  struct Kept {
+    ~Kept() {
+      blocks = kMostKept;  // what is destroyed after it is not kept
+      while (first != nullptr) {
+        Block* next = first->next;
+        ::operator delete(first);
+        first = next;
+      }
+    }
+    Block* first = nullptr;
+    size_t blocks = 0;
+  };
+  inline static thread_local Kept kept_;
+};
+
+}  // namespace nearside
