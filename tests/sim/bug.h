@@ -17,10 +17,8 @@ enum class Bug : uint8_t {
   kReplicaBehind,         ///< an origin answers visitors from what it has read last
   kLosesPurgesAtStart,    ///< purges on disk are not read after a crash
   kIgnoresLag,            ///< an edge does not notice that it is cut off from the log
-  kStaleOnLogCut,         ///< what may have been purged hard is stale and no more
-  kForgetsMarks,          ///< purges are forgotten while there is something under them
 };
-inline constexpr int kBugs = 12;
+inline constexpr int kBugs = 10;
 
 inline const char* NameOf(Bug bug) {
   static constexpr const char* kNames[kBugs] = {"none",
@@ -32,9 +30,7 @@ inline const char* NameOf(Bug bug) {
                                                 "receipt_too_early",
                                                 "replica_behind",
                                                 "loses_purges_at_start",
-                                                "ignores_lag",
-                                                "stale_on_log_cut",
-                                                "forgets_marks"};
+                                                "ignores_lag"};
   return kNames[static_cast<int>(bug)];
 }
 

@@ -43,7 +43,6 @@ DiskStore::DiskStore(Disk& disk, storage::PayloadDecoder decoder, Bug bug,
   if (bug_ != Bug::kLosesPurgesAtStart) {
     purges_.Load(disk_.horizon, {disk_.marks.begin(), disk_.marks.end()});
   }
-  reclaim_.BeginFirst(purges_.sequence());
 }
 
 HeadRef DiskStore::Make(Head head, ChunkRef body) const {
@@ -117,26 +116,6 @@ void DiskStore::Evict(uint64_t draw) {
   if (ram_.empty()) return;
   const auto which = std::next(ram_.begin(), static_cast<ptrdiff_t>(draw % ram_.size()));
   if (!IsPending(which->first)) ram_.erase(which);
-}
-
-void DiskStore::Reclaim(MonoTime now) {
-  if (!reclaim_.Begin(now, purges_.sequence())) return;
-  purges_.RefuseBefore(reclaim_.old_sequence());
-  std::vector<Key256> gone;
-  const auto judge = [&](const Head& head) {
-    const Validity validity = purges_.Judge(head);
-    if (validity == Validity::kStale || validity == Validity::kUnsure) {
-      reclaim_.NoteStale(head.purge_sequence);
-    }
-    if (validity == Validity::kGone) gone.push_back(head.key);
-  };
-  for (const auto& [key, head] : ram_) judge(head->head);
-  for (const auto& [key, object] : disk_.objects) judge(object.head);
-  for (const Key256& key : gone) Remove(key);
-  Write();  // marks are dropped when nothing under them is left on disk
-  reclaim_.End();
-  purges_.Drop(bug_ == Bug::kForgetsMarks ? purges_.sequence() : reclaim_.floor());
-  changed_();
 }
 
 bool DiskStore::IsAllStale() const {
@@ -241,7 +220,6 @@ void DiskStore::Advance(LogPosition position, Executor* executor,
 
 uint64_t DiskStore::PurgeAll(Validity left) {
   if (bug_ == Bug::kNotStaleOnLogCut) return purges_.sequence();
-  if (bug_ == Bug::kStaleOnLogCut) left = Validity::kStale;
   const uint64_t sequence = purges_.ApplyToAll(left);
   changed_();
   return sequence;

@@ -1,10 +1,10 @@
 #pragma once
 
-// The edge's store for the simulation. Purges are the product's (storage/purge_table.h,
-// storage/purge_reclaim.h); what stands in for LMDB and its threads is a model of what they
-// promise: what is in RAM is lost with the process, what a commit has written is kept, and a commit
-// writes heads, removals, purges and the log's position as they were at one moment, or nothing of
-// them. Bodies are as short as the store keeps inside heads.
+// The edge's store for the simulation. Purges are the product's (storage/purge_table.h); what
+// stands in for LMDB and its threads is a model of what they promise: what is in RAM is lost with
+// the process, what a commit has written is kept, and a commit writes heads, removals, purges and
+// the log's position as they were at one moment, or nothing of them. Bodies are as short as the
+// store keeps inside heads.
 
 #include <deque>
 #include <functional>
@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "storage/cache_store.h"
-#include "storage/purge_reclaim.h"
 #include "storage/purge_table.h"
 #include "tests/sim/bug.h"
 
@@ -46,8 +45,6 @@ class DiskStore final : public storage::CacheStore {
   void TellWritten();
   /// Drops a head from RAM that the disk has.
   void Evict(uint64_t draw);
-  /// A pass over the whole store for the sake of its purges.
-  void Reclaim(MonoTime now);
   /// Whether nothing that is stored could be used without asking.
   bool IsAllStale() const;
 
@@ -104,7 +101,6 @@ class DiskStore final : public storage::CacheStore {
   const Bug bug_;
   const std::function<void()> changed_;
   storage::PurgeTable purges_;
-  storage::PurgeReclaim reclaim_;
   std::map<Key256, storage::HeadRef> ram_;
   std::deque<Operation> operations_;
   std::vector<Request> requests_, written_;

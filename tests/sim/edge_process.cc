@@ -191,10 +191,6 @@ void EdgeProcess::Evict() {
   if (process_->store != nullptr) process_->store->Evict(parts_.chance.Next());
 }
 
-void EdgeProcess::Reclaim() {
-  if (process_->store != nullptr) process_->store->Reclaim(parts_.schedule.now());
-}
-
 void EdgeProcess::Ask(const std::string& url, uint64_t visit) {
   Run([this, url, visit] {
     auto exchange = std::make_unique<edge::FakeExchange>(

@@ -58,7 +58,6 @@ class EdgeProcess {
   void Crash();
   void LoseDisk() { disk_ = {}; }
   void Evict();
-  void Reclaim();
   /// A visitor asks; `visit` comes back with the answer.
   void Ask(const std::string& url, uint64_t visit);
   /// The process's clients are taken away in the middle.

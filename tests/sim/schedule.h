@@ -28,8 +28,6 @@ class Schedule {
     due_.emplace(std::pair(std::max(when, now_), ++order_), std::move(what));
   }
   void After(microseconds span, std::function<void()> what) { At(now_ + span, std::move(what)); }
-  /// Everything stands still for so long: what was due meanwhile is late.
-  void Leap(microseconds span) { now_ += span; }
   /// Lets what is next happen; false: nothing is left before `end`, which it is then.
   bool Step(MonoTime end) {
     if (due_.empty() || due_.begin()->first.first > end) {

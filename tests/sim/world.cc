@@ -71,7 +71,6 @@ Outcome& Outcome::operator+=(const Outcome& other) {
   origin_crashes += other.origin_crashes;
   log_cuts += other.log_cuts;
   restores += other.restores;
-  leaps += other.leaps;
   return *this;
 }
 
@@ -87,8 +86,7 @@ std::string Outcome::ToText() const {
                                                       {"crashes of edges", edge_crashes},
                                                       {"crashes of origins", origin_crashes},
                                                       {"logs cut", log_cuts},
-                                                      {"restores", restores},
-                                                      {"leaps", leaps}};
+                                                      {"restores", restores}};
   for (const auto& [name, figure] : figures) {
     text += (text.empty() ? "" : ", ") + std::to_string(figure) + " " + name;
   }
@@ -301,7 +299,7 @@ void World::FaultSoon() {
 void World::Fault() {
   const size_t edge = chance_.Below(edge_count_);
   const size_t origin = chance_.Below(origin_count_);
-  switch (chance_.Below(21)) {
+  switch (chance_.Below(20)) {
     case 0:
     case 1:
     case 2:
@@ -330,8 +328,6 @@ void World::Fault() {
     case 17:
       edges_[edge]->longest_commit = milliseconds(chance_.Permille(500) ? 30 : 1500);
       return;
-    case 18:
-      return Leap();
     default:
       return Misbehave();
   }
@@ -410,24 +406,6 @@ void World::BlockLink(size_t edge, size_t origin) {
            " do not hear each other for " + std::to_string(span.count() / 1000) + " ms";
   });
   network_.Block(edge, origin, schedule_.now() + span);
-}
-
-/// Time for purges to be forgotten: a pass before, one after.
-void World::Leap() {
-  const auto reclaim = [this] {
-    for (const auto& edge : edges_) {
-      if (edge->up()) edge->Reclaim();
-    }
-  };
-  Trace([] { return "everything stands still for 61 minutes"; });
-  ++outcome_.leaps;
-  reclaim();
-  constexpr std::chrono::minutes kSpan{61};
-  schedule_.Leap(kSpan);
-  end_ += kSpan;
-  // Nobody can have heard of anything meanwhile.
-  std::fill(booted_.begin(), booted_.end(), schedule_.now());
-  schedule_.After(chance_.Between({}, seconds(1)), reclaim);
 }
 
 void World::Isolate() {

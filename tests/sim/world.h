@@ -29,7 +29,7 @@ struct Outcome {
   std::string failure;  ///< "": every invariant held
   uint64_t answers = 0, hits = 0, stale_on_error = 0, failures = 0;
   uint64_t changes = 0, confirmations = 0, receipts = 0;
-  uint64_t edge_crashes = 0, origin_crashes = 0, log_cuts = 0, restores = 0, leaps = 0;
+  uint64_t edge_crashes = 0, origin_crashes = 0, log_cuts = 0, restores = 0;
   Outcome& operator+=(const Outcome& other);
   std::string ToText() const;
   bool operator==(const Outcome&) const = default;
@@ -73,7 +73,6 @@ class World {
   void RestoreBackup();
   void Misbehave();
   void BlockLink(size_t edge, size_t origin);
-  void Leap();
   void Isolate();
   void Change(bool everything);
   Record MakeRecord(bool everything, origin::Forget* forget);
