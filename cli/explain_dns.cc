@@ -72,8 +72,10 @@ void PrintPops(const Json& pops, Terminal& terminal) {
     const std::string share = pop.contains("share")
                                   ? std::to_string(std::lround(100 * NumberOf(pop, "share"))) + " %"
                                   : "";
+    std::string said = answered ? "answered" : TextOf(pop, "left_out");
+    if (pop.contains("answered_for")) said += " to " + TextOf(pop, "answered_for");
     table.Add({Printable(TextOf(pop, "name")), distance, Printable(TextOf(pop, "state")), share,
-               Printable(answered ? "answered" : TextOf(pop, "left_out"))},
+               Printable(said)},
               answered ? Colour::kGreen : Colour::kNone);
   }
   table.Print(terminal);

@@ -154,8 +154,17 @@ size_t EncodeRrsigHead(const RrsigHead& head, NameView signer, uint8_t* out) {
   Store32(out + 8, head.expiration);
   Store32(out + 12, head.inception);
   Store16(out + 16, head.key_tag);
-  std::transform(signer.data(), signer.data() + signer.size(), out + kRrsigFixedBytes, FoldCase);
+  FoldBytes(signer.bytes(), out + kRrsigFixedBytes);
   return kRrsigFixedBytes + signer.size();
+}
+
+size_t MostTypeBitmapBytes(std::span<const uint16_t> types) {
+  constexpr size_t kWindowBytes = 2 + 32;
+  size_t windows = 0;
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (i == 0 || types[i] >> 8 != types[i - 1] >> 8) ++windows;
+  }
+  return windows * kWindowBytes;
 }
 
 size_t EncodeTypeBitmap(std::span<const uint16_t> types, uint8_t* out) {

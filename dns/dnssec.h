@@ -58,6 +58,8 @@ size_t EncodeRrsigHead(const RrsigHead& head, NameView signer, uint8_t* out);
 
 /// Of a bitmap with all 65,536 types.
 inline constexpr size_t kMaxTypeBitmapBytes = 256 * (2 + 32);
+/// What the bitmap of these types takes at most; they ascend.
+size_t MostTypeBitmapBytes(std::span<const uint16_t> types);
 /// Writes the bitmap of an NSEC record (RFC 4034 §4.1.2) and returns its length. `types` ascend.
 size_t EncodeTypeBitmap(std::span<const uint16_t> types, uint8_t* out);
 

@@ -41,6 +41,23 @@ void AppendEscaped(uint8_t c, std::string* out) {
 
 }  // namespace
 
+void FoldBytes(std::span<const uint8_t> from, uint8_t* to) {
+  // Eight at a time: the high bit of a byte of `upper` says that it is from A to Z.
+  constexpr uint64_t kOnes = 0x0101'0101'0101'0101;
+  size_t at = 0;
+  for (; from.size() - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
+    uint64_t word;
+    std::memcpy(&word, from.data() + at, sizeof word);
+    const uint64_t low = word & kOnes * 0x7F;
+    const uint64_t from_a = low + kOnes * (0x80 - 'A');
+    const uint64_t beyond_z = low + kOnes * (0x80 - 'Z' - 1);
+    const uint64_t upper = from_a & ~beyond_z & ~word & kOnes * 0x80;
+    word |= upper >> 2;
+    std::memcpy(to + at, &word, sizeof word);
+  }
+  for (; at < from.size(); ++at) to[at] = FoldCase(from[at]);
+}
+
 size_t NameView::labels() const {
   size_t count = 0;
   for (const uint8_t* p = data_; *p != 0; p += *p + 1) ++count;
@@ -124,7 +141,7 @@ bool Name::Prepend(std::span<const uint8_t> label) {
   return true;
 }
 
-void Name::Fold() { std::transform(wire_.begin(), wire_.begin() + size_, wire_.begin(), FoldCase); }
+void Name::Fold() { FoldBytes({wire_.data(), size_}, wire_.data()); }
 
 Malformed ReadName(std::span<const uint8_t> message, size_t* offset, Name* name) {
   size_t at = *offset;

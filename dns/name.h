@@ -25,6 +25,9 @@ constexpr uint8_t FoldCase(uint8_t c) {
   return static_cast<uint8_t>(c + ((static_cast<unsigned>(c) - 'A' < 26U) ? 32 : 0));
 }
 
+/// FoldCase of each byte; `to` may be where they are. (Lengths of labels are no letters.)
+void FoldBytes(std::span<const uint8_t> from, uint8_t* to);
+
 /// An uncompressed name that somebody else owns. Whoever makes one has checked its form: Name,
 /// ReadName and the zone do. A value of two words; valid as long as the bytes are.
 class NameView {

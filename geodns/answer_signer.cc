@@ -80,7 +80,8 @@ RecordView AnswerSigner::MakeNsec(NameView owner, bool is_cut, uint32_t ttl) {
   auto& rdata = signer_->nsec_rdata();
   const auto name = next.view().bytes();
   rdata.assign(name.begin(), name.end());
-  rdata.resize(name.size() + dns::kMaxTypeBitmapBytes);
+  // No more than it takes: every byte is written twice, and there is room for 8,704.
+  rdata.resize(name.size() + dns::MostTypeBitmapBytes(signer_->nsec_types()));
   rdata.resize(name.size() +
                dns::EncodeTypeBitmap(signer_->nsec_types(), rdata.data() + name.size()));
   return {type::kNsec, ttl, rdata};

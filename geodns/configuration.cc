@@ -38,6 +38,7 @@ class Maker {
   void TakeAsns();
   void CheckLocations(const SteerRule& rule, const settings::Origin& where);
   void TakeDistance(const SteerSettings& row, SteerRule* rule);
+  void TakeFamilies(const SteerSettings& row, Steering* steer) const;
   void AddError(const settings::Origin& where, std::string_view key, std::string_view message);
   void AddTableError(const settings::Origin& where, std::string_view message);
   void AddLine(std::string_view line);
@@ -99,6 +100,7 @@ void Maker::TakeServer() {
   }
   size_t cores = std::max(1U, std::thread::hardware_concurrency());
   made_->threads = row.threads == 0 ? cores : static_cast<size_t>(row.threads);
+  made_->gather = std::chrono::microseconds(row.gather_microseconds);
   made_->state = row.state;
   if (!row.state.empty()) {
     if (auto ok = CheckFolder(row.state); !ok) AddError(row.where, "state", ok.error().message);
@@ -339,6 +341,16 @@ void Maker::CheckLocations(const SteerRule& rule, const settings::Origin& where)
   }
 }
 
+/// All points that the rule may answer.
+std::set<uint8_t> UsedBy(const SteerRule& rule) {
+  std::set<uint8_t> used(rule.pops.begin(), rule.pops.end());
+  used.insert(rule.unknown.begin(), rule.unknown.end());
+  for (const Override& override : rule.overrides) {
+    used.insert(override.pops.begin(), override.pops.end());
+  }
+  return used;
+}
+
 /// What answers_within leaves beside each point of the rule.
 void Maker::TakeDistance(const SteerSettings& row, SteerRule* rule) {
   if (row.answers_within.empty()) return;
@@ -351,11 +363,7 @@ void Maker::TakeDistance(const SteerSettings& row, SteerRule* rule) {
     return AddError(row.where, "answers_within",
                     "expected answers of 2 or more, which it is about");
   }
-  std::set<uint8_t> used(rule->pops.begin(), rule->pops.end());
-  used.insert(rule->unknown.begin(), rule->unknown.end());
-  for (const Override& override : rule->overrides) {
-    used.insert(override.pops.begin(), override.pops.end());
-  }
+  const std::set<uint8_t> used = UsedBy(*rule);
   for (uint8_t pop : used) {
     if (made_->pops[pop].location) continue;
     return AddError(row.where, "answers_within",
@@ -367,6 +375,23 @@ void Maker::TakeDistance(const SteerSettings& row, SteerRule* rule) {
       const double km = DistanceKm(*made_->pops[one].location, *made_->pops[other].location);
       if (one != other && km <= *most_km) rule->beside[one].push_back(other);
     }
+  }
+}
+
+/// IPv4 addresses come from afar rather than from nowhere: many clients have nothing else. Most
+/// that ask for IPv6 have IPv4 as well, prefer the other and would all be led away from a near
+/// point that lacks it, so that no answer is the better one unless the settings say otherwise.
+void Maker::TakeFamilies(const SteerSettings& row, Steering* steer) const {
+  const std::set<uint8_t> used = UsedBy(steer->rule);
+  for (const bool is_ipv6 : {false, true}) {
+    if (is_ipv6 && !row.far_ipv6) continue;
+    Pops having;
+    for (uint8_t pop : used) {
+      const auto is_of_family = [&](const IpAddress& each) { return each.is_ipv6 == is_ipv6; };
+      if (std::ranges::any_of(made_->pops[pop].addresses, is_of_family)) having.push_back(pop);
+    }
+    // Where nobody has one there is nothing to be answered.
+    if (having.size() < used.size()) steer->only[is_ipv6] = std::move(having);
   }
 }
 
@@ -411,6 +436,7 @@ void Maker::TakeSteer(const ZoneSettings& zone_row, const SteerSettings& row, Zo
   }
   CheckLocations(rule, row.where);
   TakeDistance(row, &rule);
+  TakeFamilies(row, &steer);
   zone->steers.push_back(std::move(steer));
 }
 
@@ -442,6 +468,12 @@ void Maker::TakeZones() {
 }
 
 }  // namespace
+
+SteerRule Steering::RuleFor(size_t family) const {
+  SteerRule of_family = rule;
+  of_family.only = only[family];
+  return of_family;
+}
 
 Result<std::shared_ptr<const Configuration>> Configuration::Make(const GeodnsSettings& settings) {
   return Maker(settings).Make();

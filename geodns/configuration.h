@@ -2,6 +2,8 @@
 
 // The settings put together: names resolved to numbers, texts to values, all of it checked.
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -35,12 +37,17 @@ struct Pop {
 /// One [[zone.steer]].
 struct Steering {
   SteerRule rule;
+  /// For A and for AAAA: the points that are asked when those without such an address are passed
+  /// over, SteerRule::only of that family; empty: nobody is passed over.
+  std::array<Pops, 2> only;
   uint32_t ttl = 0;
   std::vector<IpAddress> fallback;
   std::optional<size_t> fallback_check;
   std::vector<std::vector<uint8_t>> names;  ///< absolute, wire form
   std::string where;                        ///< "geodns.toml:31"
   std::string names_where;                  ///< "geodns.toml:32: zone.steer.names"
+
+  SteerRule RuleFor(size_t family) const;
 };
 
 struct ZonePlan {
@@ -63,6 +70,7 @@ struct Configuration {
   std::string user;  ///< to become when the ports are open; empty: nobody else
   Protocol protocol;
   size_t rate_networks = 0;
+  std::chrono::microseconds gather{0};  ///< UdpSocket::Options
   size_t tcp_connections_per_client = 0;
   milliseconds watch_interval{};  ///< 0: files are not watched
   AliasOptions alias;             ///< without resolvers: those of the system

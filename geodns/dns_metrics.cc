@@ -33,6 +33,9 @@ constexpr std::array<dns::Rcode, 8> kRcodesUsed = {
 constexpr std::string_view kCookieStates[] = {"none", "client_only", "bad", "good"};
 static_assert(std::size(kCookieStates) == dns::kCookieStateCount);
 
+constexpr const char* kRateBounds[] = {"network", "wide", "all"};
+static_assert(std::size(kRateBounds) == kRateBoundCount);
+
 }  // namespace
 
 DnsMetrics::DnsMetrics(metrics::Registry& registry) {
@@ -90,6 +93,11 @@ DnsMetrics::DnsMetrics(metrics::Registry& registry) {
                                      "Answers that the socket did not take.");
   udp_receive_failed =
       registry.Counter("nearside_dns_udp_receive_failed_total", "Receive calls that failed.");
+  constexpr std::string_view kBatchesHelp =
+      "Receive calls that brought queries, by whether the thread was told of them or looked.";
+  udp_batches = {
+      registry.Counter("nearside_dns_udp_batches_total", kBatchesHelp, {{"mode", "told"}}),
+      registry.Counter("nearside_dns_udp_batches_total", kBatchesHelp, {{"mode", "gathered"}})};
   tcp_connections =
       registry.Counter("nearside_dns_tcp_connections_total", "TCP connections accepted.");
   tcp_displaced = registry.Counter("nearside_dns_tcp_displaced_total",
@@ -106,12 +114,14 @@ void DnsMetrics::DeclareLimits(metrics::Registry& registry) {
   tcp_refused_client =
       registry.Counter("nearside_dns_tcp_refused_client_total",
                        "TCP connections closed at once, over limits.tcp_connections_per_client.");
-  constexpr std::string_view kRateHelp =
-      "Queries over limits.answers_per_second, by what became of them.";
-  rate_dropped =
-      registry.Counter("nearside_dns_rate_limited_total", kRateHelp, {{"outcome", "dropped"}});
-  rate_slipped =
-      registry.Counter("nearside_dns_rate_limited_total", kRateHelp, {{"outcome", "slipped"}});
+  for (size_t bound = 0; bound < kRateBoundCount; ++bound) {
+    for (const bool is_slipped : {false, true}) {
+      (is_slipped ? rate_slipped : rate_dropped)[bound] = registry.Counter(
+          "nearside_dns_rate_limited_total",
+          "Queries over a rate of [limits], by what became of them and whose rate it was.",
+          {{"outcome", is_slipped ? "slipped" : "dropped"}, {"of", kRateBounds[bound]}});
+    }
+  }
   rate_evicted = registry.Counter("nearside_dns_rate_networks_evicted_total",
                                   "Networks forgotten while they counted, over limits.networks.");
 }

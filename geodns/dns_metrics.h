@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "geodns/rate_limiter.h"
 #include "geodns/responder.h"
 #include "runtime/clock.h"
 #include "runtime/metrics.h"
@@ -21,13 +22,15 @@ class DnsMetrics {
   metrics::Id udp_ignored;      ///< datagrams from port 0 or from ourselves
   metrics::Id udp_send_failed;  ///< answers that the socket did not take
   metrics::Id udp_receive_failed;
-  metrics::Id tcp_connections;  ///< accepted
-  metrics::Id tcp_displaced;    ///< closed for a new one, at the limit
+  std::array<metrics::Id, 2> udp_batches;  ///< received by readiness, and by looking at intervals
+  metrics::Id tcp_connections;             ///< accepted
+  metrics::Id tcp_displaced;               ///< closed for a new one, at the limit
   metrics::Id tcp_idle_closed;
   metrics::Id tcp_broken;          ///< closed for what cannot be a query
   metrics::Id tcp_refused_client;  ///< over the limit of one client
-  metrics::Id rate_dropped;        ///< queries over the rate of their network
-  metrics::Id rate_slipped;
+  /// Queries over a rate, by RateBound.
+  std::array<metrics::Id, kRateBoundCount> rate_dropped;
+  std::array<metrics::Id, kRateBoundCount> rate_slipped;
   metrics::Id rate_evicted;  ///< networks forgotten while they counted
 
   /// Counts `answers` that each took `took` from the receipt of their query until the socket had

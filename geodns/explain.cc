@@ -41,6 +41,10 @@ Json AliasToldJson(Json alias, Json addresses, uint32_t ttl) {
           {"ttl", ttl}};
 }
 
+Pops PopsOf(const SteerTable::Answer& answer) {
+  return {answer.pops.pops.begin(), answer.pops.pops.begin() + answer.pops.count};
+}
+
 /// All that leads to one answer.
 class Explanation {
  public:
@@ -58,7 +62,7 @@ class Explanation {
   Json PlaceJson() const;
   void AddSystem(Json* json) const;
   Json PopsJson(const Steering& steering, const Preference& preference, const Health& health,
-                const Pops& answered) const;
+                const std::array<Pops, 2>& answered) const;
   std::string LeftOut(const Steering& steering, const Preference& preference, const Health& health,
                       uint8_t pop) const;
   bool GivesAway(const Steering& steering, const Preference& preference, const Health& health,
@@ -66,7 +70,8 @@ class Explanation {
   std::string StateOf(const Health& health, uint8_t pop) const;
   Network LookedUp() const;
   static uint64_t MatchedNetworks(const SteerRule& rule, const Network& client);
-  Json AnswerJson(const Pops& pops, const Steering& steering) const;
+  Json AnswerJson(const std::array<Pops, 2>& pops, const Steering& steering) const;
+  HintBuffer::Answers Ask(const Steer& steer) const;
 
   const World& world_;
   const Snapshot& snapshot_;
@@ -184,13 +189,18 @@ void Explanation::AddServices(const Zone& zone, const Zone::Node& node, Json* js
       if (uint32_t number = zone.HintSteer(set, i); number != Zone::kNone) {
         const Steer& steer = snapshot_.steers[number];
         HintBuffer hints;
-        auto answer = steer.table->Find(client_.address, client_.prefix_bits);
         replaced.resize(kMaxHintedRdata);
-        replaced.resize(dns::ReplaceAddressHints(rdata, hints.Of(steer, answer), replaced));
+        replaced.resize(dns::ReplaceAddressHints(rdata, hints.Of(steer, Ask(steer)), replaced));
       }
       list.push_back(dns::RdataToText(set.type, replaced));
     }
   }
+}
+
+/// What is answered is asked of the very tables that answer.
+HintBuffer::Answers Explanation::Ask(const Steer& steer) const {
+  return {steer.TableFor(0).Find(client_.address, client_.prefix_bits),
+          steer.TableFor(1).Find(client_.address, client_.prefix_bits)};
 }
 
 /// What the table goes by: the IPv4 address inside an IPv6 one, if there is one.
@@ -220,11 +230,12 @@ Json Explanation::TellSteered(uint32_t number) {
   const Place& place =
       world_.map->place(world_.map->trie(address.is_ipv6).Find(address.bytes.data()).value);
   Preference preference = Prefer(steering.rule, place, MatchedNetworks(steering.rule, client));
-  // What is answered is asked of the very table that answers.
-  SteerTable::Answer answer =
-      snapshot_.steers[number].table->Find(client_.address, client_.prefix_bits);
-  Pops answered(answer.pops.pops.begin(), answer.pops.pops.begin() + answer.pops.count);
-  reason_ = answer.reason;
+  const HintBuffer::Answers answers = Ask(snapshot_.steers[number]);
+  const std::array<Pops, 2> of_family = {PopsOf(answers[0]), PopsOf(answers[1])};
+  // The one for which nobody is passed over, if there is one, is what the other reasons are about.
+  const size_t main = steering.only[0].empty() ? 0 : 1;
+  const Pops& answered = of_family[main];
+  reason_ = answers[main].reason;
   if (!answered.empty()) first_answered_ = answered.front();
   answered_count_ = answered.size();
   Health health = HealthFor(*world_.configuration, steering, moment_);
@@ -233,12 +244,12 @@ Json Explanation::TellSteered(uint32_t number) {
                {"policy", PolicyName(steering.rule.policy)},
                {"place", PlaceJson()}};
   if (preference.override_index >= 0) json["override"] = preference.override_index + 1;
-  json["reason"] = SteerReasonName(answer.reason);
-  json["pops"] = PopsJson(steering, preference, health, answered);
+  json["reason"] = SteerReasonName(reason_);
+  json["pops"] = PopsJson(steering, preference, health, of_family);
   if (steering.rule.has_fallback) json["fallback"] = health.fallback_is_up ? "up" : "down";
-  json["answer"] = AnswerJson(answered, steering);
+  json["answer"] = AnswerJson(of_family, steering);
   json["ttl"] = steering.ttl;
-  json["scope"] = answer.scope;
+  json["scope"] = std::max(answers[0].scope, answers[1].scope);
   return json;
 }
 
@@ -328,7 +339,7 @@ std::string Explanation::LeftOut(const Steering& steering, const Preference& pre
 
 /// In the order in which they are wanted, then those that are not of this rule.
 Json Explanation::PopsJson(const Steering& steering, const Preference& preference,
-                           const Health& health, const Pops& answered) const {
+                           const Health& health, const std::array<Pops, 2>& answered) const {
   Pops order = preference.first;
   order.insert(order.end(), preference.then.begin(), preference.then.end());
   for (size_t pop = 0; pop < world_.configuration->pops.size(); ++pop) {
@@ -345,24 +356,28 @@ Json Explanation::PopsJson(const Steering& steering, const Preference& preferenc
     }
     json["state"] = PopStateName(health.pops[pop]);
     if (moment_.share(pop) < 1) json["share"] = moment_.share(pop);
-    bool chosen = std::find(answered.begin(), answered.end(), pop) != answered.end();
-    json["answered"] = chosen;
-    if (!chosen) json["left_out"] = LeftOut(steering, preference, health, pop);
+    const bool for_a = std::ranges::find(answered[0], pop) != answered[0].end();
+    const bool for_aaaa = std::ranges::find(answered[1], pop) != answered[1].end();
+    json["answered"] = for_a || for_aaaa;
+    if (for_a != for_aaaa) json["answered_for"] = for_a ? "A" : "AAAA";
+    if (!for_a && !for_aaaa) json["left_out"] = LeftOut(steering, preference, health, pop);
     list.push_back(std::move(json));
   }
   return list;
 }
 
-Json Explanation::AnswerJson(const Pops& pops, const Steering& steering) const {
-  Json a = Json::array();
-  Json aaaa = Json::array();
-  auto add = [&](const std::vector<IpAddress>& addresses) {
-    for (const IpAddress& address : addresses)
-      (address.is_ipv6 ? aaaa : a).push_back(address.ToText());
-  };
-  for (uint8_t pop : pops) add(world_.configuration->pops[pop].addresses);
-  if (pops.empty()) add(steering.fallback);
-  return {{"A", a}, {"AAAA", aaaa}};
+Json Explanation::AnswerJson(const std::array<Pops, 2>& pops, const Steering& steering) const {
+  std::array<Json, 2> families = {Json::array(), Json::array()};
+  for (size_t family = 0; family < families.size(); ++family) {
+    const auto add = [&](const std::vector<IpAddress>& addresses) {
+      for (const IpAddress& address : addresses) {
+        if (size_t{address.is_ipv6} == family) families[family].push_back(address.ToText());
+      }
+    };
+    for (uint8_t pop : pops[family]) add(world_.configuration->pops[pop].addresses);
+    if (pops[family].empty()) add(steering.fallback);
+  }
+  return {{"A", families[0]}, {"AAAA", families[1]}};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "geodns/geodns_server.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -240,6 +241,7 @@ Status GeodnsServer::OpenWorkers() {
                         .tcp_connections_per_client = configuration.tcp_connections_per_client,
                         .rate_networks = configuration.rate_networks,
                         .number = 0,
+                        .udp = {.gather = configuration.gather},
                         .signing = configuration.signing};
   for (size_t i = 0; i < configuration.threads; ++i) {
     options.number = i;
@@ -376,7 +378,10 @@ void GeodnsServer::Serve() {
     return control_->Stop();
   }
   serving_ = true;
-  group_->Start([](size_t) {});
+  group_->Start([](size_t) {
+    // Sleeps of microseconds end when they should, and not 50 later; best effort.
+    prctl(PR_SET_TIMERSLACK, 1000UL);
+  });
   std::string addresses;
   for (const net::SocketAddress& address : bound_) {
     addresses += (addresses.empty() ? "" : ",") + address.ToString();

@@ -18,11 +18,15 @@ inline constexpr size_t kMaxHintedRdata = 8192;
 /// stack.
 class HintBuffer {
  public:
+  using Answers = std::array<SteerTable::Answer, 2>;  ///< to A, to AAAA
   /// Views into this buffer.
-  dns::AddressHints Of(const Steer& steer, const SteerTable::Answer& answer) {
+  dns::AddressHints Of(const Steer& steer, const Answers& answers) {
     sizes_ = {};
-    for (size_t i = 0; i < answer.pops.count; ++i) Add(steer.pops[answer.pops.pops[i]]);
-    if (answer.pops.count == 0) Add(steer.fallback);
+    for (size_t family = 0; family < answers.size(); ++family) {
+      const Drawn& pops = answers[family].pops;
+      for (size_t i = 0; i < pops.count; ++i) Add(steer.pops[pops.pops[i]][family], family);
+      if (pops.count == 0) Add(steer.fallback[family], family);
+    }
     return {std::span(bytes_[0]).first(sizes_[0]), std::span(bytes_[1]).first(sizes_[1])};
   }
 
@@ -31,18 +35,15 @@ class HintBuffer {
   static constexpr size_t kMaxAddresses = kMaxAnswers * 16;
   static constexpr std::array<size_t, 2> kAddressBytes = {4, 16};
 
-  void Add(const Steer::Families& families) {
-    for (size_t family = 0; family < families.size(); ++family) {
-      const AddressRecords& records = families[family];
-      const size_t bytes = kAddressBytes[family];
-      const size_t step = records.record_bytes();
-      for (size_t i = 0; i < records.count; ++i) {
-        if (sizes_[family] + bytes > kMaxAddresses * bytes) return;
-        // The address ends its record.
-        auto address = std::span(records.rendered).subspan((i + 1) * step - bytes, bytes);
-        std::ranges::copy(address, bytes_[family].begin() + static_cast<ptrdiff_t>(sizes_[family]));
-        sizes_[family] += bytes;
-      }
+  void Add(const AddressRecords& records, size_t family) {
+    const size_t bytes = kAddressBytes[family];
+    const size_t step = records.record_bytes();
+    for (size_t i = 0; i < records.count; ++i) {
+      if (sizes_[family] + bytes > kMaxAddresses * bytes) return;
+      // The address ends its record.
+      auto address = std::span(records.rendered).subspan((i + 1) * step - bytes, bytes);
+      std::ranges::copy(address, bytes_[family].begin() + static_cast<ptrdiff_t>(sizes_[family]));
+      sizes_[family] += bytes;
     }
   }
 

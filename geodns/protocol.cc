@@ -73,7 +73,11 @@ Result<Protocol> Protocol::Make(const ServerSettings& server, const LimitSetting
   made.rates = {.answers_per_second = limits.answers_per_second,
                 .slip = limits.slip,
                 .ipv4_prefix = limits.ipv4_prefix,
-                .ipv6_prefix = limits.ipv6_prefix};
+                .ipv6_prefix = limits.ipv6_prefix,
+                .wide_answers_per_second = limits.wide_answers_per_second,
+                .wide_ipv4_prefix = limits.wide_ipv4_prefix,
+                .wide_ipv6_prefix = limits.wide_ipv6_prefix,
+                .all_answers_per_second = limits.all_answers_per_second};
   made.spare_loopback = limits.spare_loopback;
   return made;
 }

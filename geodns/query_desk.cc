@@ -5,17 +5,17 @@
 namespace nearside::geodns {
 
 /// Only what comes over UDP from an address that may be forged.
-RateVerdict QueryDesk::Judge(const Arrival& arrival, const Asker& asker) {
+RateLimiter::Decision QueryDesk::Judge(const Arrival& arrival, const Asker& asker) {
   const Protocol& protocol = snapshot_->protocol;
   if (asker.transport != Transport::kUdp || arrival.cookie.state == dns::CookieState::kGood) {
-    return RateVerdict::kAnswer;
+    return {};
   }
-  if (protocol.spare_loopback && asker.address.IsLoopback()) return RateVerdict::kAnswer;
-  const RateVerdict verdict = limiter_.Decide(asker.address, protocol.rates, loop_.now());
+  if (protocol.spare_loopback && asker.address.IsLoopback()) return {};
+  const auto decision = limiter_.Decide(asker.address, protocol.rates, loop_.now());
   if (limiter_.evicted() != evicted_) {
     Count(metrics_.rate_evicted, limiter_.evicted() - std::exchange(evicted_, limiter_.evicted()));
   }
-  return verdict;
+  return decision;
 }
 
 size_t QueryDesk::Answer(std::span<const uint8_t> query, const IpAddress& client,
@@ -30,12 +30,12 @@ size_t QueryDesk::Answer(std::span<const uint8_t> query, const IpAddress& client
   tally.malformed = arrival.malformed;
   size_t size = 0;
   if (arrival.is_answerable()) {
-    const RateVerdict verdict = Judge(arrival, asker);
+    const auto [verdict, bound] = Judge(arrival, asker);
     if (verdict == RateVerdict::kDrop) {
-      Count(metrics_.rate_dropped);
+      Count(metrics_.rate_dropped[static_cast<size_t>(bound)]);
       return 0;
     }
-    if (verdict == RateVerdict::kSlip) Count(metrics_.rate_slipped);
+    if (verdict == RateVerdict::kSlip) Count(metrics_.rate_slipped[static_cast<size_t>(bound)]);
     const Treatment treatment =
         verdict == RateVerdict::kSlip ? Treatment::kSlip : Treatment::kAnswer;
     size = geodns::Answer(*snapshot_, arrival, asker, treatment, out, &tally);

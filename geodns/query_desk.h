@@ -48,7 +48,7 @@ class QueryDesk {
   const DnsMetrics& metrics() const { return metrics_; }
 
  private:
-  RateVerdict Judge(const Arrival& arrival, const Asker& asker);
+  RateLimiter::Decision Judge(const Arrival& arrival, const Asker& asker);
 
   net::EventLoop& loop_;
   const DnsMetrics& metrics_;

@@ -18,7 +18,17 @@ struct RateLimits {
   uint32_t slip = 2;  ///< every so many-th query over the limit is slipped; 0: all are dropped
   uint8_t ipv4_prefix = 24;
   uint8_t ipv6_prefix = 56;
+  /// The same for the many networks of one larger network, whose addresses may all be forged to
+  /// flood one victim; 0: no limit.
+  uint32_t wide_answers_per_second = 0;
+  uint8_t wide_ipv4_prefix = 16;
+  uint8_t wide_ipv6_prefix = 32;
+  uint32_t all_answers_per_second = 0;  ///< to everybody together; 0: no limit
 };
+
+/// Which limit it was, for counters.
+enum class RateBound : uint8_t { kNetwork, kWide, kAll };
+inline constexpr size_t kRateBoundCount = 3;
 
 enum class RateVerdict : uint8_t {
   kAnswer,
@@ -36,9 +46,13 @@ class RateLimiter {
   /// With a random key.
   explicit RateLimiter(size_t networks);
 
-  /// Called for each query that the limit is for, with a clock that need not be finer than the
+  struct Decision {
+    RateVerdict verdict = RateVerdict::kAnswer;
+    RateBound bound = RateBound::kNetwork;  ///< that was passed, unless it is kAnswer
+  };
+  /// Called for each query that the limits are for, with a clock that need not be finer than the
   /// loop's.
-  RateVerdict Decide(const IpAddress& client, const RateLimits& limits, MonoTime now);
+  Decision Decide(const IpAddress& client, const RateLimits& limits, MonoTime now);
   /// Networks that were forgotten while they still counted, to make room.
   uint64_t evicted() const { return evicted_; }
 
@@ -53,11 +67,13 @@ class RateLimiter {
   struct alignas(64) Set {
     std::array<Entry, kWays> entries;
   };
-  Entry& EntryFor(const IpAddress& client, const RateLimits& limits, int64_t now);
+  Entry& EntryFor(const IpAddress& client, uint8_t prefix, RateBound bound, int64_t now);
+  static RateVerdict Take(Entry* entry, uint32_t per_second, uint32_t slip, int64_t now);
 
   const Key key_;
   size_t set_mask_;
   std::unique_ptr<Set[]> sets_;
+  Entry all_;
   uint64_t evicted_ = 0;
 };
 

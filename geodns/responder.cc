@@ -54,7 +54,8 @@ class Response {
   AliasNetworks::Found FindNetwork(const AliasNetworks& networks);
   void AnswerNetwork(const Zone& zone, const Zone::Node& node, const AliasNetworks::Answer& answer,
                      uint32_t most_ttl);
-  SteerTable::Answer ChooseFor(const Steer& steer);
+  SteerTable::Answer ChooseFor(const Steer& steer, size_t family);
+  HintBuffer::Answers ChooseBoth(const Steer& steer);
   void AnswerSteered(const Zone& zone, const Zone::Node& node, const Steer& steer);
   void AddAddresses(const AddressRecords& records, uint32_t ttl);
   void AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set);
@@ -308,8 +309,8 @@ Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
   return Step::kDone;
 }
 
-/// What the steer answers to who asks, with the scope that this gives the answer.
-SteerTable::Answer Response::ChooseFor(const Steer& steer) {
+/// What the steer answers to who asks for a family, with the scope that this gives the answer.
+SteerTable::Answer Response::ChooseFor(const Steer& steer, size_t family) {
   IpAddress place = client_;
   uint8_t known_bits = place.bits();
   // Source 0 says "not my client's place": the resolver's own is all that is left, for everybody.
@@ -319,18 +320,23 @@ SteerTable::Answer Response::ChooseFor(const Steer& steer) {
     place.bytes = edns_.subnet->address;
     known_bits = edns_.subnet->source;
   }
-  SteerTable::Answer answer = steer.table->Find(place, known_bits);
+  SteerTable::Answer answer = steer.TableFor(family).Find(place, known_bits);
   if (by_subnet) edns_.subnet->scope = std::max(edns_.subnet->scope, answer.scope);
   tally_->steered = answer.reason;
   return answer;
 }
 
+HintBuffer::Answers Response::ChooseBoth(const Steer& steer) {
+  const SteerTable::Answer first = ChooseFor(steer, 0);
+  return {first, steer.has_one_table() ? first : ChooseFor(steer, 1)};
+}
+
 /// `node` is the owner's: what an ALIAS leads to may be elsewhere.
 void Response::AnswerSteered(const Zone& zone, const Zone::Node& node, const Steer& steer) {
-  SteerTable::Answer answer = ChooseFor(steer);
-  size_t family = type_ == type::kAaaa ? 1 : 0;
+  const size_t family = type_ == type::kAaaa ? 1 : 0;
+  SteerTable::Answer answer = ChooseFor(steer, family);
   uint16_t before = writer_.count(Section::kAnswer);
-  signer_.Start(owner_, type_, steer.ttl, steer.table->draws_many());
+  signer_.Start(owner_, type_, steer.ttl, steer.draws_many());
   for (size_t i = 0; i < answer.pops.count; ++i) {
     AddAddresses(steer.pops[answer.pops.pops[i]][family], steer.ttl);
   }
@@ -467,7 +473,7 @@ void Response::AddHinted(NameView owner, const Zone& zone, const Zone::RrSet& se
     uint32_t number = zone.HintSteer(set, i);
     if (number == Zone::kNone) continue;
     ttl = std::min(ttl, snapshot_.steers[number].ttl);
-    is_drawn |= snapshot_.steers[number].table->draws_many();
+    is_drawn |= snapshot_.steers[number].draws_many();
   }
   signer_.Start(owner, set.type, ttl, is_drawn);
   for (size_t i = 0; i < set.count; ++i) {
@@ -478,7 +484,7 @@ void Response::AddHinted(NameView owner, const Zone& zone, const Zone::RrSet& se
       const Steer& steer = snapshot_.steers[number];
       HintBuffer hints;
       size_t size =
-          dns::ReplaceAddressHints(record.rdata, hints.Of(steer, ChooseFor(steer)), rdata);
+          dns::ReplaceAddressHints(record.rdata, hints.Of(steer, ChooseBoth(steer)), rdata);
       record.rdata = std::span(rdata).first(size);
     }
     if (!writer_.Add(Section::kAnswer, owner, record)) return Truncate();

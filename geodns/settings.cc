@@ -86,6 +86,14 @@ Table ServerTable() {
              .most = "256",
              .prose = "Threads that answer, each with sockets of its own. 0: one a core.",
              .restart = true});
+  table.Key("gather_microseconds", &ServerSettings::gather_microseconds,
+            {.fallback = "0",
+             .least = "0",
+             .most = "1000",
+             .prose = "While a socket gets more than two queries over UDP in this time, they wait "
+                      "as long at most to be taken together: 50 costs less where the thread has a "
+                      "core of its own, and more where it has not. 0: none waits.",
+             .restart = true});
   table.Key(
       "state", &ServerSettings::state,
       {.fallback = "",
@@ -159,6 +167,34 @@ Table ServerTable() {
   return table;
 }
 
+/// For addresses that are forged all over a large network, or everywhere.
+void AddWideRates(Table* table) {
+  table->Key("wide_answers_per_second", &LimitSettings::wide_answers_per_second,
+             {.fallback = "20000",
+              .least = "0",
+              .most = "10000000",
+              .prose = "The same for a large network, of which `wide_ipv4_prefix` and "
+                       "`wide_ipv6_prefix` say the bits: what a provider gets at most whose "
+                       "addresses are forged, all of them in turn. 0: no limit."});
+  table->Key("wide_ipv4_prefix", &LimitSettings::wide_ipv4_prefix,
+             {.fallback = "16",
+              .least = "1",
+              .most = "32",
+              .prose = "Bits of an IPv4 address that make a large network."});
+  table->Key("wide_ipv6_prefix", &LimitSettings::wide_ipv6_prefix,
+             {.fallback = "32",
+              .least = "1",
+              .most = "128",
+              .prose = "Bits of an IPv6 address that make a large network."});
+  table->Key("all_answers_per_second", &LimitSettings::all_answers_per_second,
+             {.fallback = "0",
+              .least = "0",
+              .most = "10000000",
+              .prose = "The same for everybody together: what a thread sends at most to addresses "
+                       "that may be forged, for a line that is soon full. While a flood spends "
+                       "it, resolvers without cookies come by TCP. 0: no limit."});
+}
+
 Table LimitTable() {
   Table table;
   table.Key(
@@ -185,11 +221,13 @@ Table LimitTable() {
              .least = "1",
              .most = "128",
              .prose = "Bits of an IPv6 address that make a network for the rate."});
+  AddWideRates(&table);
   table.Key("networks", &LimitSettings::networks,
             {.fallback = "65536",
              .least = "1024",
              .most = "16777216",
-             .prose = "Networks that a thread keeps count of, 16 bytes each; beyond it those that "
+             .prose = "Networks, large ones included, that a thread keeps count of, 16 bytes each; "
+                      "beyond it those that "
                       "asked least lately are forgotten.",
              .restart = true});
   table.Key("most_amplification", &LimitSettings::most_amplification,
@@ -403,6 +441,12 @@ Table SteeringTable() {
        .prose = "How far from the first point of an answer the others may lie, as `\"500km\"`: "
                 "where none that is up does, the first one is answered alone, rather than "
                 "beside one on another continent. Empty: however far."});
+  table.Key("far_ipv6", &SteerSettings::far_ipv6,
+            {.fallback = "false",
+             .prose = "Whether a query for AAAA passes over points of presence without IPv6, as "
+                      "one for A always does over those without IPv4. Clients that have both "
+                      "prefer IPv6, and would go far; false: no AAAA where the chosen point has "
+                      "none, and they take its A."});
   table.Key("fallback", &SteerSettings::fallback,
             {.fallback = "[]",
              .most = "16",

@@ -14,6 +14,7 @@ namespace nearside::geodns {
 struct ServerSettings {
   std::vector<std::string> listen;
   int threads = 0;
+  uint32_t gather_microseconds = 0;
   std::string state;
   int tcp_connections = 0;
   milliseconds tcp_idle_timeout{};
@@ -41,6 +42,10 @@ struct LimitSettings {
   uint32_t slip = 0;
   uint8_t ipv4_prefix = 0;
   uint8_t ipv6_prefix = 0;
+  uint32_t wide_answers_per_second = 0;
+  uint8_t wide_ipv4_prefix = 0;
+  uint8_t wide_ipv6_prefix = 0;
+  uint32_t all_answers_per_second = 0;
   int networks = 0;
   uint32_t most_amplification = 0;
   int tcp_connections_per_client = 0;
@@ -100,6 +105,7 @@ struct SteerSettings {
   uint32_t ttl = 0;
   int answers = 0;
   std::string answers_within;
+  bool far_ipv6 = false;
   int min_healthy = 0;
   std::vector<std::string> fallback;
   std::optional<CheckSettings> fallback_check;

@@ -64,7 +64,7 @@ void Signer::Start(const ZoneKeys& keys, dns::NameView owner, uint16_t type, uin
   labels_ = dns::SignedLabels(owner);
   records_.clear();
   content_.resize(owner_bytes_ + kTypeAndTtlBytes);
-  std::transform(owner.data(), owner.data() + owner.size(), content_.data(), dns::FoldCase);
+  dns::FoldBytes(owner.bytes(), content_.data());
   dns::Store16(content_.data() + owner_bytes_, type);
   dns::Store32(content_.data() + owner_bytes_ + 2, ttl);
 }

@@ -229,13 +229,18 @@ Result<std::string> Simulate(const World& world, const Snapshot& snapshot, const
   const Configuration& configuration = *world.configuration;
   auto rule = FindRule(world, question.name);
   if (!rule) return tl::unexpected(std::move(rule.error()));
-  const SteerTable& before = *snapshot.steers[rule->number].table;
   auto health = HealthAfter(configuration, *rule->steering, moment, question);
   if (!health) return tl::unexpected(std::move(health.error()));
-  auto after =
-      SteerTable::Make(rule->steering->rule, *world.map, *health, WeightsOf(configuration));
   Json families = Json::array();
+  std::shared_ptr<const SteerTable> after;
   for (bool is_ipv6 : {false, true}) {
+    // Clients are taken to ask for addresses of their own family.
+    const SteerTable& before = snapshot.steers[rule->number].TableFor(is_ipv6);
+    const Steering& steering = *rule->steering;
+    if (after == nullptr || steering.only[0] != steering.only[1]) {
+      after = SteerTable::Make(steering.RuleFor(is_ipv6), *world.map, *health,
+                               WeightsOf(configuration));
+    }
     Survey survey(*world.map, before, *after, is_ipv6);
     survey.Run();
     if (survey.all().clients > 0) families.push_back(survey.ToJson(configuration));

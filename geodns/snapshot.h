@@ -33,9 +33,19 @@ struct AddressRecords {
 struct Steer {
   using Families = std::array<AddressRecords, 2>;  ///< IPv4, IPv6
   std::shared_ptr<const SteerTable> table;
+  /// Instead of `table` for A and for AAAA, where points without such an address are passed over;
+  /// null: they are not, and `table` it is.
+  std::array<std::shared_ptr<const SteerTable>, 2> of_family;
   uint32_t ttl = 0;
   std::vector<Families> pops;  ///< by number
   Families fallback;
+
+  /// `family` as in Families.
+  const SteerTable& TableFor(size_t family) const {
+    return of_family[family] ? *of_family[family] : *table;
+  }
+  bool has_one_table() const { return of_family[0] == of_family[1]; }
+  bool draws_many() const { return table->draws_many(); }
 };
 
 /// What the addresses of an ALIAS are at the moment: those of a name in a zone of ours, or those

@@ -51,6 +51,12 @@ Pops InState(const Pops& pops, const Health& health, PopState state) {
   return kept;
 }
 
+void PassOver(const SteerRule& rule, Pops* pops) {
+  if (rule.only.empty()) return;
+  std::erase_if(*pops,
+                [&](uint8_t pop) { return !Contains(std::span<const uint8_t>(rule.only), pop); });
+}
+
 /// As many of `wanted` as an answer has: the first one, and those that may stand beside it.
 Pops TakeAnswers(const SteerRule& rule, std::span<const uint8_t> wanted) {
   Pops taken;
@@ -137,10 +143,12 @@ Preference Prefer(const SteerRule& rule, const Place& place, uint64_t matched_ne
     preference.reason = SteerReason::kUnknown;
   }
   Pops all = InOrder(rule, place, rule.pops);
+  PassOver(rule, &all);
   if (preference.first.empty()) {
     preference.first = std::move(all);
     return preference;
   }
+  PassOver(rule, &preference.first);
   for (uint8_t pop : all) {
     if (!Contains(std::span(preference.first), pop)) preference.then.push_back(pop);
   }

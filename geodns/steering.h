@@ -74,6 +74,7 @@ struct SteerRule {
   Pops unknown;  ///< empty: `pops` in their order
   bool has_fallback = false;
   size_t min_healthy = 1;  ///< with fewer of `pops` up the fallback is preferred
+  Pops only;               ///< all others are passed over; empty: nobody is
   bool operator==(const SteerRule&) const = default;
 };
 

@@ -8,15 +8,28 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 namespace nearside::geodns {
 namespace {
 
 constexpr size_t kBatchMessages = 64;
-/// What a query may have; a longer one is cut off, and so is malformed.
-constexpr size_t kQueryBytes = 2048;
+/// What a query may have; a longer one is cut off, and so is malformed. Not a power of two: queries
+/// are short, and the beginnings of all would share a few places of the processor's cache.
+constexpr size_t kQueryBytes = 2048 + 64;
 /// Batches in one turn of the loop, so that TCP connections and tasks get their turn as well.
 constexpr int kBatchesPerTurn = 32;
+/// How long queries are counted before it is decided whether they are many.
+constexpr milliseconds kWindow{5};
+/// So many queries for each time of gathering are many, and so many few.
+constexpr int64_t kManyAGather = 2;
+constexpr int64_t kFewAGather = 1;
+/// Batches of so many are long as they are: the thread shares its core with others, who keep it
+/// from coming at once, and each sleep would cost it the caches.
+constexpr int64_t kLongBatch = 16;
+/// How long it goes on before it is decided anew.
+constexpr seconds kGatherFor{1};
 /// Bursts that come while the thread is busy wait here.
 constexpr int kReceiveBufferBytes = 4 << 20;
 
@@ -70,6 +83,23 @@ void SetOptions(int descriptor, const net::SocketAddress& address) {
     SetOption(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
   }
   if (IsWildcard(address)) WantDestination(descriptor, address.family());
+}
+
+/// The address that a datagram came to, where the socket tells (WantDestination).
+std::optional<IpAddress> DestinationOf(msghdr* header) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(header); c != nullptr; c = CMSG_NXTHDR(header, c)) {
+    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      return IpAddress::V4(reinterpret_cast<const uint8_t*>(&info.ipi_addr));
+    }
+    if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      return IpAddress::V6(info.ipi6_addr.s6_addr);
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -128,18 +158,18 @@ struct UdpSocket::Batch {
 
 Result<std::unique_ptr<UdpSocket>> UdpSocket::Open(net::EventLoop& loop,
                                                    const net::SocketAddress& address,
-                                                   QueryDesk& desk) {
+                                                   QueryDesk& desk, const Options& options) {
   net::Descriptor socket(::socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.is_open()) return FailErrno("UDP socket", errno);
   SetOption(socket.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   if (address.family() == AF_INET6) SetOption(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   SetOptions(socket.get(), address);
   if (bind(socket.get(), address.get(), address.length()) != 0) return FailBind(address, errno);
-  return Adopt(loop, std::move(socket), desk);
+  return Adopt(loop, std::move(socket), desk, options);
 }
 
 Result<std::unique_ptr<UdpSocket>> UdpSocket::Adopt(net::EventLoop& loop, net::Descriptor socket,
-                                                    QueryDesk& desk) {
+                                                    QueryDesk& desk, const Options& options) {
   sockaddr_storage bound{};
   socklen_t length = sizeof bound;
   if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &length) != 0) {
@@ -147,7 +177,7 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::Adopt(net::EventLoop& loop, net::D
   }
   const net::SocketAddress address(reinterpret_cast<sockaddr*>(&bound), length);
   SetOptions(socket.get(), address);
-  std::unique_ptr<UdpSocket> made(new UdpSocket(loop, socket.Release(), address, desk));
+  std::unique_ptr<UdpSocket> made(new UdpSocket(loop, socket.Release(), address, desk, options));
   if (auto status = loop.Watch(made->descriptor_, EPOLLIN, made.get()); !status) {
     return tl::unexpected(std::move(status.error()));
   }
@@ -165,36 +195,85 @@ Status UdpSocket::CheckFree(const net::SocketAddress& address) {
 }
 
 UdpSocket::UdpSocket(net::EventLoop& loop, int descriptor, const net::SocketAddress& address,
-                     QueryDesk& desk)
+                     QueryDesk& desk, const Options& options)
     : loop_(loop),
       descriptor_(descriptor),
       address_(address),
       desk_(desk),
+      options_(options),
       batch_(std::make_unique<Batch>(address.family(), IsWildcard(address))) {}
 
 UdpSocket::~UdpSocket() {
   if (descriptor_ < 0) return;
-  loop_.Unwatch(descriptor_);
-  close(descriptor_);
+  Close();
 }
 
 void UdpSocket::OnReady(uint32_t) {
+  ServeTurn();
+  Measure();
+}
+
+/// A turn while queries are many.
+void UdpSocket::OnTurnEnd() {
+  const bool more = ServeTurn();
+  Measure();
+  if (gathers_) loop_.AtTurnEndWithin(this, more ? std::chrono::nanoseconds(0) : options_.gather);
+}
+
+/// Returns whether more was waiting than one turn takes.
+bool UdpSocket::ServeTurn() {
   for (int i = 0; i < kBatchesPerTurn; ++i) {
-    if (!ServeBatch()) return;
+    if (!ServeBatch()) return false;
   }
+  return true;
+}
+
+/// Decides, once in a window, by what came in it.
+void UdpSocket::Measure() {
+  const auto passed = loop_.now() - window_began_;
+  if (passed < kWindow || options_.gather.count() == 0) return;
+  const int64_t gathers = passed / options_.gather;
+  const auto queries = static_cast<int64_t>(std::exchange(window_queries_, 0));
+  const auto batches = static_cast<int64_t>(std::exchange(window_batches_, 0));
+  window_began_ = loop_.now();
+  if (gathers_) {
+    const bool is_over = loop_.now() - gather_began_ >= kGatherFor;
+    if (is_over || queries < kFewAGather * gathers) EndToGather();
+  } else if (queries >= kManyAGather * gathers && queries < kLongBatch * batches) {
+    BeginToGather();
+  }
+}
+
+void UdpSocket::BeginToGather() {
+  loop_.Unwatch(descriptor_);
+  gathers_ = true;
+  gather_began_ = loop_.now();
+  loop_.AtTurnEndWithin(this, options_.gather);
+}
+
+/// Readiness is told by level: what waits in the socket is told of at once.
+void UdpSocket::EndToGather() {
+  // Should the system have no memory for it, looking goes on.
+  if (loop_.Watch(descriptor_, EPOLLIN, this)) gathers_ = false;
 }
 
 void UdpSocket::Drain() {
   if (descriptor_ < 0) return;
   // What comes while this goes on is not waited for.
   for (int i = 0; i < kBatchesPerTurn; ++i) ServeBatch();
+  Close();
+}
+
+void UdpSocket::Close() {
+  loop_.CancelTurnEnd(this);
   loop_.Unwatch(descriptor_);
   close(descriptor_);
   descriptor_ = -1;
+  gathers_ = false;
 }
 
-/// Returns false when little or nothing is left to receive: epoll then tells of what has come
-/// meanwhile for the price of the call that would find the queue empty.
+/// Returns false when little or nothing is left to receive: epoll, or the next look, then tells of
+/// what has come meanwhile for the price of the call that would find the queue empty.
 bool UdpSocket::ServeBatch() {
   int received =
       recvmmsg(descriptor_, batch_->incoming.data(), kBatchMessages, MSG_DONTWAIT, nullptr);
@@ -206,12 +285,15 @@ bool UdpSocket::ServeBatch() {
     return true;
   }
   const MonoTime begin = MonoNow();
+  window_queries_ += static_cast<uint64_t>(received);
+  ++window_batches_;
+  desk_.Count(desk_.metrics().udp_batches[gathers_]);
   const size_t count = AnswerBatch(static_cast<size_t>(received));
   SendBatch(count);
   if (count > 0) {
     desk_.metrics().ObserveAnswers(desk_.cells(), Transport::kUdp, MonoNow() - begin, count);
   }
-  return static_cast<size_t>(received) >= kBatchMessages / 4;
+  return static_cast<size_t>(received) >= kBatchMessages / 2;
 }
 
 /// Answers each query into the buffer of the same number and returns how many answers stand in
@@ -226,9 +308,11 @@ size_t UdpSocket::AnswerBatch(size_t received) {
     IpAddress client = is_ipv6 ? IpAddress::V6(batch.peers[i].sin6_addr.s6_addr)
                                : IpAddress::V4(reinterpret_cast<const uint8_t*>(&peer4->sin_addr));
     uint16_t port = ntohs(is_ipv6 ? batch.peers[i].sin6_port : peer4->sin_port);
-    bool from_us =
-        port == address_.port() && net::SocketAddress(reinterpret_cast<sockaddr*>(&batch.peers[i]),
-                                                      header.msg_namelen) == address_;
+    // From the very socket that it came to: forged, to have us talk to ourselves.
+    const bool from_us =
+        port == address_.port() && (net::SocketAddress(reinterpret_cast<sockaddr*>(&batch.peers[i]),
+                                                       header.msg_namelen) == address_ ||
+                                    DestinationOf(&header) == client);
     size_t size = 0;
     if (port == 0 || from_us) {
       desk_.Count(desk_.metrics().udp_ignored);

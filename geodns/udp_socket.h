@@ -2,12 +2,15 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 
 #include "geodns/query_desk.h"
 #include "net/address.h"
 #include "net/descriptor.h"
 #include "net/event_loop.h"
+#include "runtime/clock.h"
 #include "runtime/result.h"
 
 namespace nearside::geodns {
@@ -18,18 +21,25 @@ namespace nearside::geodns {
 void TurnAround(msghdr* header);
 
 /// One UDP socket of one worker: takes queries and sends answers in batches (recvmmsg, sendmmsg),
-/// from buffers made once. Owned by the worker; its loop's thread.
-class UdpSocket final : public net::Watcher {
+/// from buffers made once. While queries are few, epoll tells of them. While they are many, the
+/// socket leaves epoll and is looked at every `gather` (as Linux's NAPI does with a network card,
+/// and network cards with interrupts): being told of each datagram costs more than looking, and
+/// batches get longer. Owned by the worker; its loop's thread.
+class UdpSocket final : public net::Watcher, private net::TurnEnd {
  public:
+  struct Options {
+    /// How long queries may wait to be taken together while there are many; 0: they never do.
+    std::chrono::nanoseconds gather{0};
+  };
   /// Binds with SO_REUSEPORT, so that each worker has a socket of its own. `desk` and `loop`
   /// outlive it. Error: kOperator address_in_use, no_permission, bad_address, with the address in
   /// the message.
   static Result<std::unique_ptr<UdpSocket>> Open(net::EventLoop& loop,
-                                                 const net::SocketAddress& address,
-                                                 QueryDesk& desk);
+                                                 const net::SocketAddress& address, QueryDesk& desk,
+                                                 const Options& options);
   /// Takes over a socket that is bound already.
   static Result<std::unique_ptr<UdpSocket>> Adopt(net::EventLoop& loop, net::Descriptor socket,
-                                                  QueryDesk& desk);
+                                                  QueryDesk& desk, const Options& options);
   ~UdpSocket() override;
   /// Whether nobody uses this UDP port yet. Asked once before the workers open theirs, since
   /// SO_REUSEPORT would let a second daemon of the same user share it unnoticed. Errors as Open.
@@ -39,6 +49,8 @@ class UdpSocket final : public net::Watcher {
   const net::SocketAddress& address() const { return address_; }
   /// For another process to inherit; -1 after Drain.
   int descriptor() const { return descriptor_; }
+  /// Whether queries are many at the moment, so that nobody is told of them.
+  bool is_gathering() const { return gathers_; }
   void OnReady(uint32_t events) override;
   /// Answers what has already arrived and closes.
   void Drain();
@@ -46,7 +58,13 @@ class UdpSocket final : public net::Watcher {
  private:
   struct Batch;
   UdpSocket(net::EventLoop& loop, int descriptor, const net::SocketAddress& address,
-            QueryDesk& desk);
+            QueryDesk& desk, const Options& options);
+  void OnTurnEnd() override;
+  bool ServeTurn();
+  void Measure();
+  void BeginToGather();
+  void EndToGather();
+  void Close();
   bool ServeBatch();
   size_t AnswerBatch(size_t received);
   void SendBatch(size_t count);
@@ -55,7 +73,13 @@ class UdpSocket final : public net::Watcher {
   int descriptor_;
   net::SocketAddress address_;
   QueryDesk& desk_;
+  const Options options_;
   std::unique_ptr<Batch> batch_;
+  bool gathers_ = false;
+  MonoTime window_began_;  ///< in which queries are counted
+  uint64_t window_queries_ = 0;
+  uint64_t window_batches_ = 0;
+  MonoTime gather_began_;
 };
 
 }  // namespace nearside::geodns

@@ -33,7 +33,7 @@ Result<net::SocketAddress> Worker::Open(const net::SocketAddress& address) {
 }
 
 Result<net::SocketAddress> Worker::OpenOnce(const net::SocketAddress& address) {
-  auto udp = UdpSocket::Open(loop_, address, desk_);
+  auto udp = UdpSocket::Open(loop_, address, desk_, options_.udp);
   if (!udp) return tl::unexpected(std::move(udp.error()));
   const net::SocketAddress bound = (*udp)->address();
   net::ListenerOptions options;
@@ -45,7 +45,7 @@ Result<net::SocketAddress> Worker::OpenOnce(const net::SocketAddress& address) {
 
 Status Worker::Adopt(net::Descriptor udp, net::Descriptor tcp) {
   if (udp.is_open()) {
-    auto adopted = UdpSocket::Adopt(loop_, std::move(udp), desk_);
+    auto adopted = UdpSocket::Adopt(loop_, std::move(udp), desk_, options_.udp);
     if (!adopted) return unexpected(adopted.error());
     udp_.push_back(std::move(*adopted));
   }

@@ -23,6 +23,7 @@ struct WorkerOptions {
   size_t tcp_connections_per_client = 100;
   size_t rate_networks = 65'536;  ///< that the rate limit keeps count of
   size_t number = 0;              ///< of the worker
+  UdpSocket::Options udp;
   SignerOptions signing;
   AliasAsks* alias_asks = nullptr;  ///< QueryDesk's
 };

@@ -155,21 +155,19 @@ Status LoadAliases(World* world) {
   return {};
 }
 
-/// Makes the table of each rule, once for rules that are alike.
+/// Makes the tables of each rule, once for rules that are alike.
 class Tables {
  public:
   Tables(const World& world, const Moment& moment)
       : world_(world), moment_(moment), weights_(WeightsOf(*world.configuration)) {}
 
-  std::shared_ptr<const SteerTable> For(const Steering& steering) {
-    Health health = HealthFor(*world_.configuration, steering, moment_);
-    for (const Made& made : made_) {
-      if (made.rule == steering.rule && made.fallback_is_up == health.fallback_is_up)
-        return made.table;
+  void For(const Steering& steering, Steer* steer) {
+    const Health health = HealthFor(*world_.configuration, steering, moment_);
+    steer->table = For(steering.rule, health);
+    for (size_t family = 0; family < steering.only.size(); ++family) {
+      if (steering.only[family].empty()) continue;
+      steer->of_family[family] = For(steering.RuleFor(family), health);
     }
-    auto table = SteerTable::Make(steering.rule, *world_.map, health, weights_);
-    made_.push_back({steering.rule, health.fallback_is_up, table});
-    return table;
   }
 
  private:
@@ -178,6 +176,15 @@ class Tables {
     bool fallback_is_up;
     std::shared_ptr<const SteerTable> table;
   };
+  std::shared_ptr<const SteerTable> For(const SteerRule& rule, const Health& health) {
+    for (const Made& made : made_) {
+      if (made.rule == rule && made.fallback_is_up == health.fallback_is_up) return made.table;
+    }
+    auto table = SteerTable::Make(rule, *world_.map, health, weights_);
+    made_.push_back({rule, health.fallback_is_up, table});
+    return table;
+  }
+
   const World& world_;
   const Moment& moment_;
   std::vector<uint32_t> weights_;
@@ -253,7 +260,8 @@ std::shared_ptr<const Snapshot> MakeSnapshot(const World& world, const Moment& m
   Tables tables(world, moment);
   for (const ZonePlan& zone : configuration.zones) {
     for (const Steering& steering : zone.steers) {
-      Steer steer{.table = tables.For(steering), .ttl = steering.ttl};
+      Steer steer{.ttl = steering.ttl};
+      tables.For(steering, &steer);
       for (const Pop& pop : configuration.pops) {
         steer.pops.push_back(Render(pop.addresses, steering.ttl));
       }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <ctime>
 #include <limits>
 #include <mutex>
 #include <utility>
@@ -43,6 +44,7 @@ struct EventLoop::State {
   Timer* firing = nullptr;
   std::vector<TurnEnd*> turn_ends;          // of this turn; null: cancelled
   std::vector<TurnEnd*> running_turn_ends;  // those being run
+  std::chrono::nanoseconds longest_sleep = std::chrono::nanoseconds::max();  // for turn_ends
   std::vector<std::unique_ptr<Disposable>> disposed;
 
   std::mutex mutex;
@@ -99,7 +101,7 @@ void EventLoop::Run() {
   EventLoop* outer = std::exchange(running_loop, this);
   epoll_event events[kMaxEvents];
   for (bool stopping = false; !stopping;) {
-    int ready = epoll_wait(state_->epoll.get(), events, kMaxEvents, SleepMillis());
+    int ready = Sleep(events);
     ++turns_;
     now_ = MonoNow();
     wall_now_ = WallNow();
@@ -134,8 +136,30 @@ bool EventLoop::HasMoreToDo() const {
 
 MonoTime EventLoop::Clock() const { return turned_ ? now_ : MonoNow(); }
 
+/// Waits for events and returns their number.
+int EventLoop::Sleep(epoll_event* events) const {
+  const int epoll = state_->epoll.get();
+  const int most_ms = SleepMillis();
+  const std::chrono::nanoseconds longest = state_->longest_sleep;
+  if (most_ms == 0 || longest == std::chrono::nanoseconds::max()) {
+    return epoll_wait(epoll, events, kMaxEvents, most_ms);
+  }
+  const bool timer_is_first = most_ms > 0 && milliseconds(most_ms) < longest;
+  const std::chrono::nanoseconds most = timer_is_first ? milliseconds(most_ms) : longest;
+  const auto whole = std::chrono::floor<seconds>(most);
+  const timespec span{static_cast<time_t>(whole.count()), (most - whole).count()};
+  const int ready = epoll_pwait2(epoll, events, kMaxEvents, &span, nullptr);
+  if (ready >= 0 || errno != ENOSYS) return ready;
+  const auto ms = std::chrono::ceil<milliseconds>(most).count();  // Linux before 5.11
+  return epoll_wait(epoll, events, kMaxEvents, static_cast<int>(std::min<int64_t>(ms, 1000)));
+}
+
+/// 0: something waits for the next turn; -1: nothing but events does.
 int EventLoop::SleepMillis() const {
-  if (HasMoreToDo()) return 0;
+  if (state_->longest_sleep <= std::chrono::nanoseconds::zero() || !state_->disposed.empty() ||
+      state_->has_posted.load()) {
+    return 0;
+  }
   auto wakeup = state_->wheel.NextWakeup();
   if (!wakeup) return -1;
   auto ms = std::chrono::ceil<milliseconds>(*wakeup - MonoNow()).count();
@@ -180,6 +204,7 @@ void EventLoop::RunTimers() {
 
 void EventLoop::RunTurnEnds() {
   state_->running_turn_ends.swap(state_->turn_ends);
+  state_->longest_sleep = std::chrono::nanoseconds::max();
   for (size_t i = 0; i < state_->running_turn_ends.size(); ++i) {
     TurnEnd* item = state_->running_turn_ends[i];
     if (item == nullptr) continue;
@@ -253,6 +278,11 @@ void EventLoop::Unwatch(int fd) {
 }
 
 void EventLoop::AtTurnEnd(TurnEnd* item) {
+  AtTurnEndWithin(item, std::chrono::nanoseconds::zero());
+}
+
+void EventLoop::AtTurnEndWithin(TurnEnd* item, std::chrono::nanoseconds within) {
+  state_->longest_sleep = std::min(state_->longest_sleep, within);
   if (item->queued_) return;
   item->queued_ = true;
   item->place_ = state_->turn_ends.size();

@@ -4,6 +4,7 @@
 // and the buffers that every connection of the loop shares because only one of them is served at a
 // time.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,6 +15,8 @@
 #include "runtime/clock.h"
 #include "runtime/executor.h"
 #include "runtime/result.h"
+
+struct epoll_event;
 
 namespace nearside::net {
 
@@ -78,6 +81,9 @@ class EventLoop final : public Executor {
   /// Runs item->OnTurnEnd() when this turn's events are done; a call during OnTurnEnd runs next
   /// turn (without sleeping in between). CancelTurnEnd before the item dies.
   void AtTurnEnd(TurnEnd* item);
+  /// The same for the next turn, which begins after `within` at the latest: for whoever looks at
+  /// intervals instead of being told. Where the system cannot sleep for less, that is 1 ms.
+  void AtTurnEndWithin(TurnEnd* item, std::chrono::nanoseconds within);
   void CancelTurnEnd(TurnEnd* item);
   /// Destroys the object after this turn's callbacks.
   void DisposeLater(std::unique_ptr<Disposable> object);
@@ -105,6 +111,7 @@ class EventLoop final : public Executor {
   bool HasMoreToDo() const;
   int SleepMillis() const;
   MonoTime Clock() const;
+  int Sleep(epoll_event* events) const;
   void Dispatch(uint64_t key, uint32_t events);
   bool RunPosted();
   void RunTimers();

@@ -81,7 +81,8 @@ constexpr const char* kExplained = R"({"name": "www.demo.test.", "client": "133.
  "reason": "shed",
  "pops": [{"name": "tokyo", "distance_km": 157, "state": "up", "share": 0.75, "answered": false,
            "left_out": "over its capacity: it keeps the nearest 75 % of its clients"},
-          {"name": "frankfurt", "distance_km": 9250, "state": "up", "answered": true}],
+          {"name": "frankfurt", "distance_km": 9250, "state": "up", "answered": true,
+           "answered_for": "AAAA"}],
  "answer": {"A": ["127.0.1.1", "127.0.1.2"], "AAAA": []}, "ttl": 30, "scope": 24})";
 
 TEST_F(GeodnsCommandsTest, ExplainPrintsWhatGeodnsSays) {
@@ -95,8 +96,8 @@ TEST_F(GeodnsCommandsTest, ExplainPrintsWhatGeodnsSays) {
        {"demo.test.  serial 7", "geodns.toml:31  nearest",
         "JP AS  36.0, 138.0 (of the country)  from 133.0.0.0/8 in geo.mmdb", "157 km", "75 %",
         "over its capacity: it keeps the nearest 75 % of its clients", "9250 km",
-        "shed: one that is nearer is over its capacity", "127.0.1.1  127.0.1.2", "none", "30 s",
-        "/24"}) {
+        "answered to AAAA", "shed: one that is nearer is over its capacity", "127.0.1.1  127.0.1.2",
+        "none", "30 s", "/24"}) {
     EXPECT_THAT(outcome.out, HasSubstr(text));
   }
   const Outcome json =

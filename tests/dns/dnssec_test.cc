@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <random>
 
 #include "dns/rdata.h"
@@ -176,6 +177,21 @@ TEST(DnssecTest, BitmapsAreAsLdnsReadsThem) {
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint16_t>(i);
   bitmap.resize(kMaxTypeBitmapBytes);
   EXPECT_EQ(EncodeTypeBitmap(all, bitmap.data()), kMaxTypeBitmapBytes);
+}
+
+TEST(DnssecTest, TheRoomForABitmapIsKnownBefore) {
+  const struct {
+    std::vector<uint16_t> types;
+    size_t most;
+  } kRows[] = {{{}, 0}, {{1}, 34}, {{46, 47, 128, 255}, 34}, {{1, 256, 65535}, 102}};
+  for (const auto& row : kRows) {
+    std::vector<uint8_t> bitmap(kMaxTypeBitmapBytes);
+    EXPECT_EQ(MostTypeBitmapBytes(row.types), row.most);
+    EXPECT_LE(EncodeTypeBitmap(row.types, bitmap.data()), row.most);
+  }
+  std::vector<uint16_t> all(65'536);
+  std::iota(all.begin(), all.end(), uint16_t{0});
+  EXPECT_EQ(MostTypeBitmapBytes(all), kMaxTypeBitmapBytes);
 }
 
 TEST(DnssecTest, NextNamesAreTheNextOnes) {

@@ -69,6 +69,21 @@ TEST(NameTest, ComparisonIgnoresCaseAndKeepsIt) {
   EXPECT_EQ(mixed.ToText(), "www.demo.test.");
 }
 
+TEST(NameTest, FoldingIsThatOfEachByteAtEveryPlaceAndLength) {
+  std::vector<uint8_t> all(256 + 7);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint8_t>(i);
+  for (size_t begin = 0; begin < 8; ++begin) {
+    for (size_t size = 0; size <= all.size() - begin; ++size) {
+      std::vector<uint8_t> folded(size + 1, 0xEE);
+      FoldBytes(std::span(all).subspan(begin, size), folded.data());
+      for (size_t i = 0; i < size; ++i) {
+        ASSERT_EQ(folded[i], FoldCase(all[begin + i])) << begin << ' ' << size << ' ' << i;
+      }
+      ASSERT_EQ(folded[size], 0xEE) << size;
+    }
+  }
+}
+
 TEST(NameTest, BelowGoesByLabelsNotByBytes) {
   auto zone = *Name::FromText("demo.test.");
   const struct {

@@ -58,8 +58,27 @@ TEST_F(QueryDeskTest, ANetworkOverItsRateIsDroppedOrSlippedAndCounted) {
   EXPECT_EQ(Ask(6, "192.0.2.1"), "aa-t-t");
   EXPECT_EQ(Ask(2, "192.0.2.200"), "-t") << "the same network";
   EXPECT_EQ(Ask(2, "192.0.3.1"), "aa");
-  EXPECT_EQ(Sum(metrics_.rate_dropped), 3U);
-  EXPECT_EQ(Sum(metrics_.rate_slipped), 3U);
+  EXPECT_EQ(Sum(metrics_.rate_dropped[static_cast<size_t>(RateBound::kNetwork)]), 3U);
+  EXPECT_EQ(Sum(metrics_.rate_slipped[static_cast<size_t>(RateBound::kNetwork)]), 3U);
+}
+
+TEST_F(QueryDeskTest, WhoseRateItWasIsCounted) {
+  auto wide = std::make_shared<Snapshot>(*snapshot_);
+  wide->protocol.rates.wide_answers_per_second = 3;
+  desk_.SetSnapshot(wide);
+  EXPECT_EQ(Ask(2, "192.0.2.1"), "aa");
+  EXPECT_EQ(Ask(2, "192.0.3.1"), "a-");
+  EXPECT_EQ(Ask(1, "192.0.4.1"), "t");
+  EXPECT_EQ(Sum(metrics_.rate_dropped[static_cast<size_t>(RateBound::kWide)]), 1U);
+  EXPECT_EQ(Sum(metrics_.rate_slipped[static_cast<size_t>(RateBound::kWide)]), 1U);
+  auto all = std::make_shared<Snapshot>(*snapshot_);
+  all->protocol.rates.all_answers_per_second = 1;
+  desk_.SetSnapshot(all);
+  EXPECT_EQ(Ask(1, "198.51.100.1"), "a");
+  EXPECT_EQ(Ask(1, "203.0.113.1"), "-");
+  EXPECT_EQ(Ask(1, "2001:db8::1"), "t");
+  EXPECT_EQ(Sum(metrics_.rate_dropped[static_cast<size_t>(RateBound::kAll)]), 1U);
+  EXPECT_EQ(Ask(2, "203.0.113.2", Transport::kTcp), "aa");
 }
 
 TEST_F(QueryDeskTest, BadcookieIsTheReliefOfWhoKnowsCookies) {

@@ -22,7 +22,7 @@ std::string Verdicts(RateLimiter* limiter, std::string_view client, const RateLi
                      MonoTime now, int queries) {
   std::string letters;
   for (int i = 0; i < queries; ++i) {
-    letters += LetterOf(limiter->Decide(RateClient(client), limits, now));
+    letters += LetterOf(limiter->Decide(RateClient(client), limits, now).verdict);
   }
   return letters;
 }
@@ -72,7 +72,8 @@ TEST(RateLimiterTest, ASteadyRateBelowTheLimitIsNeverTouched) {
   const RateLimits limits{.answers_per_second = 1000, .slip = 2};
   for (int i = 0; i < 20'000; ++i) {
     const MonoTime now = kRateStart + std::chrono::microseconds(1000 * i);
-    ASSERT_EQ(limiter.Decide(RateClient("192.0.2.1"), limits, now), RateVerdict::kAnswer) << i;
+    ASSERT_EQ(limiter.Decide(RateClient("192.0.2.1"), limits, now).verdict, RateVerdict::kAnswer)
+        << i;
   }
 }
 
@@ -113,6 +114,84 @@ TEST(RateLimiterTest, ManyNetworksDoNotShareTheirRate) {
     letters[Verdicts(&limiter, client + ".1", limits, kRateStart, 1)[0]]++;
   }
   EXPECT_EQ(letters['a'], 20'000) << "nobody is limited for another's queries";
+}
+
+/// Queries from each /24 of 10.0.0.0/16 in turn and what became of them, as letters counted.
+std::map<char, int> FloodOf16(RateLimiter* limiter, const RateLimits& limits, MonoTime now,
+                              int queries, RateBound* bound) {
+  std::map<char, int> letters;
+  for (int i = 0; i < queries; ++i) {
+    const IpAddress client = RateClient("10.0." + std::to_string(i % 256) + ".1");
+    const auto decision = limiter->Decide(client, limits, now);
+    if (decision.verdict != RateVerdict::kAnswer) *bound = decision.bound;
+    letters[LetterOf(decision.verdict)]++;
+  }
+  return letters;
+}
+
+TEST(RateLimiterTest, ForgedAddressesAllOverALargeNetworkGetWhatItsRateAllows) {
+  RateLimiter limiter(65'536, kRateKey);
+  const RateLimits limits{.answers_per_second = 1000, .slip = 2, .wide_answers_per_second = 2000};
+  auto bound = RateBound::kAll;
+  auto letters = FloodOf16(&limiter, limits, kRateStart, 10'000, &bound);
+  EXPECT_EQ(letters['a'], 2000);
+  EXPECT_EQ(letters['s'], 4000) << "every second one learns of TCP";
+  EXPECT_EQ(letters['d'], 4000);
+  EXPECT_EQ(bound, RateBound::kWide);
+  EXPECT_EQ(Verdicts(&limiter, "10.1.0.1", limits, kRateStart, 3), "aaa") << "not its neighbours";
+  letters = FloodOf16(&limiter, limits, kRateStart + milliseconds(500), 10'000, &bound);
+  EXPECT_EQ(letters['a'], 1000) << "it comes back with time";
+}
+
+TEST(RateLimiterTest, OneOfALargeNetworkTakesNoMoreOfItThanItsOwnRate) {
+  RateLimiter limiter(65'536, kRateKey);
+  const RateLimits limits{.answers_per_second = 10, .slip = 0, .wide_answers_per_second = 20};
+  EXPECT_EQ(Verdicts(&limiter, "10.0.0.1", limits, kRateStart, 100),
+            std::string(10, 'a') + std::string(90, 'd'));
+  EXPECT_EQ(Verdicts(&limiter, "10.0.1.1", limits, kRateStart, 11), "aaaaaaaaaad");
+  const auto refused = limiter.Decide(RateClient("10.0.2.1"), limits, kRateStart);
+  EXPECT_EQ(LetterOf(refused.verdict), 'd');
+  EXPECT_EQ(refused.bound, RateBound::kWide);
+  EXPECT_EQ(limiter.Decide(RateClient("10.0.0.1"), limits, kRateStart).bound, RateBound::kNetwork);
+}
+
+TEST(RateLimiterTest, ALargeNetworkIsWhatItsPrefixSays) {
+  const struct {
+    uint8_t ipv4_prefix, ipv6_prefix;
+    std::string_view first, second;
+    bool same;
+  } kRows[] = {
+      {16, 32, "10.0.0.1", "10.0.255.1", true},
+      {16, 32, "10.0.0.1", "10.1.0.1", false},
+      {12, 32, "10.16.0.1", "10.31.0.1", true},
+      {16, 32, "2001:db8::1", "2001:db8:ffff::1", true},
+      {16, 32, "2001:db8::1", "2001:db9::1", false},
+      {24, 32, "10.0.0.1", "10.0.0.2", true},  // the same bits as the small one, and another count
+  };
+  for (const auto& row : kRows) {
+    RateLimiter limiter(1024, kRateKey);
+    const RateLimits limits{.answers_per_second = 2,
+                            .slip = 0,
+                            .wide_answers_per_second = 1,
+                            .wide_ipv4_prefix = row.ipv4_prefix,
+                            .wide_ipv6_prefix = row.ipv6_prefix};
+    EXPECT_EQ(Verdicts(&limiter, row.first, limits, kRateStart, 1), "a");
+    EXPECT_EQ(Verdicts(&limiter, row.second, limits, kRateStart, 1), row.same ? "d" : "a")
+        << row.first << ' ' << row.second << ' ' << +row.ipv4_prefix << ' ' << +row.ipv6_prefix;
+  }
+}
+
+TEST(RateLimiterTest, EverybodyTogetherHasABudgetOfItsOwn) {
+  RateLimiter limiter(65'536, kRateKey);
+  const RateLimits limits{.answers_per_second = 0, .slip = 2, .all_answers_per_second = 3};
+  std::string letters;
+  for (const char* client :
+       {"10.0.0.1", "172.16.0.1", "2001:db8::1", "192.0.2.1", "198.51.100.1"}) {
+    letters += Verdicts(&limiter, client, limits, kRateStart, 1);
+  }
+  EXPECT_EQ(letters, "aaads");
+  EXPECT_EQ(limiter.Decide(RateClient("10.9.0.1"), limits, kRateStart).bound, RateBound::kAll);
+  EXPECT_EQ(Verdicts(&limiter, "203.0.113.1", limits, kRateStart + seconds(1), 4), "aaas");
 }
 
 TEST(RateLimiterTest, AFullTableForgetsThoseWhoMatterLeast) {

@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <future>
+#include <thread>
 
 #include "tests/dns/decoded.h"
 #include "tests/dns/wire_query.h"
@@ -101,6 +102,74 @@ TEST_F(WorkerTest, ManyQueriesAtOnceAreAllAnswered) {
   EXPECT_EQ(std::count(answered.begin(), answered.end(), true), kQueries);
 }
 
+class GatheringTest : public WorkerTest {
+ protected:
+  double Batches(const std::string& mode) {
+    return Metric("nearside_dns_udp_batches_total{mode=\"" + mode + "\"}");
+  }
+  /// Asks as fast as it can until the worker gathers; false when it does not after many queries.
+  bool AskUntilGathering(DnsClient* client) {
+    constexpr int kRounds = 20'000;
+    constexpr int kAtOnce = 5;  // where batches are long anyway there is nothing to gather
+    for (int i = 0; i < kRounds && Batches("gathered") == 0; ++i) {
+      for (int j = 0; j < kAtOnce; ++j) client->Send(Www());
+      for (int j = 0; j < kAtOnce; ++j) {
+        EXPECT_THAT(Decoded(client->Receive()), HasSubstr("192.0.2.1"));
+      }
+    }
+    return Batches("gathered") > 0;
+  }
+  WorkerOptions options_{.udp = {.gather = milliseconds(1)}};
+};
+
+TEST_F(GatheringTest, BeginsWithManyQueriesAndEndsWithFew) {
+  Start("127.0.0.1:0", options_);
+  DnsClient client(Kind::kUdp, server_);
+  ASSERT_TRUE(AskUntilGathering(&client));
+  const double told = Batches("told");
+  for (int i = 0; i < 1000 && Batches("told") == told; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));  // so that they are few
+    client.Send(Www());
+    EXPECT_THAT(Decoded(client.Receive()), HasSubstr("192.0.2.1"));
+  }
+  EXPECT_GT(Batches("told"), told);
+}
+
+TEST_F(GatheringTest, LeavesEverythingElseOfTheLoopAlone) {
+  Start("127.0.0.1:0", options_);
+  DnsClient client(Kind::kUdp, server_);
+  ASSERT_TRUE(AskUntilGathering(&client));
+  DnsClient stream(Kind::kTcp, server_);
+  stream.SendFramed(Www());
+  EXPECT_THAT(Decoded(stream.Receive()), HasSubstr("192.0.2.1"));
+  loop_.Call([this] { worker_->SetSnapshot(MakeZone("192.0.2.2")); });
+  client.Send(Www());
+  EXPECT_THAT(Decoded(client.Receive()), HasSubstr("192.0.2.2"));
+}
+
+TEST_F(GatheringTest, ADrainAnswersWhatWaits) {
+  Start("127.0.0.1:0", options_);
+  DnsClient client(Kind::kUdp, server_);
+  ASSERT_TRUE(AskUntilGathering(&client));
+  std::promise<void> drained;
+  loop_.Call([&] {
+    for (int i = 0; i < 20; ++i) client.Send(Www());
+    worker_->Drain(seconds(5), [&] { drained.set_value(); });
+  });
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(Decoded(client.Receive()), HasSubstr("192.0.2.1"));
+  drained.get_future().get();
+}
+
+TEST_F(GatheringTest, IsNotDoneWhereNoTimeIsGivenForIt) {
+  options_.udp.gather = std::chrono::nanoseconds(0);
+  Start("127.0.0.1:0", options_);
+  DnsClient client(Kind::kUdp, server_);
+  for (int i = 0; i < 10'000; ++i) client.Send(Www());
+  EXPECT_THAT(Decoded(client.Receive()), HasSubstr("192.0.2.1"));
+  EXPECT_EQ(Batches("gathered"), 0);
+  EXPECT_GT(Batches("told"), 0);
+}
+
 TEST_F(WorkerTest, UnanswerableDatagramsAreCountedAndLeaveOthersAlone) {
   Start();
   DnsClient client(Kind::kUdp, server_);
@@ -161,6 +230,16 @@ TEST_F(WorkerTest, DatagramsFromPortZeroOrFromOurselvesAreIgnored) {
   EXPECT_THAT(Decoded(client.Receive()), HasSubstr("192.0.2.1"));
   EXPECT_EQ(Metric("nearside_dns_udp_ignored_total"), 2);
   EXPECT_EQ(Metric("nearside_dns_queries_total{transport=\"udp\",type=\"A\"}"), 1);
+}
+
+TEST_F(WorkerTest, WildcardSocketsIgnoreDatagramsFromThemselves) {
+  Start("0.0.0.0:0");
+  const auto asked = *net::SocketAddress::FromLiteral("127.0.0.1", server_.port());
+  if (!SendRaw(asked, asked.port(), Www())) GTEST_SKIP() << "raw sockets need CAP_NET_RAW";
+  DnsClient client(Kind::kUdp, asked);
+  client.Send(Www());
+  EXPECT_THAT(Decoded(client.Receive()), HasSubstr("192.0.2.1"));
+  EXPECT_EQ(Metric("nearside_dns_udp_ignored_total"), 1);
 }
 
 TEST_F(WorkerTest, TcpAnswersPipelinedQueriesHoweverTheyAreCut) {

@@ -283,6 +283,47 @@ TEST(EventLoopTest, ATurnEndAskedForInATurnEndIsForTheNextTurnWithoutSleep) {
   EXPECT_EQ(turns, 1000);
 }
 
+TEST(EventLoopTest, ATurnEndWithinATimeComesThenAndNotBefore) {
+  auto loop = MakeLoop();
+  constexpr int kTurns = 50;
+  constexpr std::chrono::microseconds kWithin{300};
+  int turns = 0;
+  Note note(*loop, [&] {
+    if (++turns == kTurns) return loop->Stop();
+    loop->AtTurnEndWithin(&note, kWithin);
+  });
+  const MonoTime began = MonoNow();
+  loop->AtTurnEndWithin(&note, kWithin);
+  loop->Run();
+  EXPECT_EQ(turns, kTurns);
+  EXPECT_GE(MonoNow() - began, kTurns * kWithin);
+}
+
+TEST(EventLoopTest, ATurnEndWithinATimeComesWithTheFirstEvent) {
+  auto loop = MakeLoop();
+  bool ended = false;
+  Note note(*loop, [&] {
+    ended = true;
+    loop->Stop();
+  });
+  loop->AtTurnEndWithin(&note, seconds(600));
+  std::thread other([&] { loop->Post([] {}); });
+  loop->Run();
+  other.join();
+  EXPECT_TRUE(ended);
+}
+
+TEST(EventLoopTest, ATimerThatIsDueBeforeATurnEndsTimeComesFirst) {
+  auto loop = MakeLoop();
+  Note note(*loop, [&] { loop->Stop(); });
+  bool fired = false;
+  Timer timer(*loop, [&] { fired = true; });
+  timer.Arm(milliseconds(20));
+  loop->AtTurnEndWithin(&note, seconds(600));
+  loop->Run();
+  EXPECT_TRUE(fired);
+}
+
 TEST(EventLoopTest, ACancelledTurnEndDoesNotRun) {
   auto loop = MakeLoop();
   int ran = 0;

@@ -81,7 +81,7 @@ class DefaultsTest(ProtocolTest):
             for number in range(3000):
                 client.send(dns_query("text.demo.test", 16, identity=number))
                 self.assertEqual(number, struct.unpack(">H", client.recv(2048)[:2])[0])
-        self.assertEqual(0, self.metric('nearside_dns_rate_limited_total{outcome="dropped"}'))
+        self.assertEqual(0, self.metric('nearside_dns_rate_limited_total{outcome="dropped",of="network"}'))
         wait_until(lambda: self.metric('nearside_dns_answer_seconds_count{transport="udp"}') == 3000, "each is timed")
         self.assertEqual(3000, self.metric('nearside_dns_zone_queries_total{zone="demo.test."}'))
 
@@ -169,7 +169,7 @@ class RateTest(ProtocolTest):
         whole = len(answers) - len(cut)
         self.assertLess(whole, 100, "one a second, and the test takes no minutes")
         self.assertEqual((400 - whole) // 2, len(cut), "every second is slipped")
-        counted = self.metric('nearside_dns_rate_limited_total{outcome="slipped"}')
+        counted = self.metric('nearside_dns_rate_limited_total{outcome="slipped",of="network"}')
         self.assertIn(counted - len(cut), (0, 1), "perhaps the mark at the end as well")
         for answer in cut:
             self.assertLessEqual(len(answer), len(dns_query("text.demo.test", 16)))
@@ -185,6 +185,43 @@ class RateTest(ProtocolTest):
         for answer in self.flood(good, 40):
             self.assertEqual(0, answer[3] & 15)
             self.assertIn(b"hello", answer)
+
+
+class WideRateTest(ProtocolTest):
+    limits = "wide_answers_per_second = 20\nwide_ipv4_prefix = 8\nspare_loopback = false"
+
+    def prepare(self):
+        self.change("threads = 2", "threads = 1")
+
+    def test_addresses_all_over_a_large_network_share_a_rate(self):
+        clients = []
+        for network in range(100):  # one query of each, far below the rate of each
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.addCleanup(client.close)
+            client.bind((f"127.77.{network}.1", 0))
+            client.connect(self.server.server)
+            client.send(dns_query("text.demo.test", 16))
+            clients.append(client)
+
+        def limited() -> float:
+            return sum(self.metric(f'nearside_dns_rate_limited_total{{outcome="{outcome}",of="wide"}}')
+                       for outcome in ("dropped", "slipped"))
+
+        wait_until(lambda: limited() >= 60, "most are over the rate")
+        # Asked of the same thread, so that behind this all others are answered.
+        self.assertEqual(['"hello"'], self.server.ask("text.demo.test", "TXT", tcp=True).answers)
+        received = []
+        for client in clients:
+            client.setblocking(False)
+            try:
+                received.append(client.recv(2048))
+            except BlockingIOError:
+                pass
+        whole = [answer for answer in received if not answer[2] & TRUNCATED]
+        self.assertGreaterEqual(len(whole), 20, "so many at once")
+        self.assertLessEqual(len(whole), 40, "and as many a second")
+        self.assertEqual((100 - len(whole)) // 2, len(received) - len(whole), "every second is shown the way to TCP")
+        self.assertEqual(0, self.metric('nearside_dns_rate_limited_total{outcome="dropped",of="network"}'))
 
 
 class AmplificationTest(ProtocolTest):
