@@ -263,6 +263,13 @@ Table LimitTable() {
              .most = "1h",
              .prose = "Without the client taking one byte that waits for it."});
   table.Key(
+      "half_closed_timeout", &LimitSettings::half_closed_timeout,
+      {.fallback = "5s",
+       .least = "0s",
+       .most = "1h",
+       .prose = "HTTP/1.1: a client that has ended its side of the connection has left when its "
+                "response has been silent for so long. 0s: at once."});
+  table.Key(
       "least_rate", &LimitSettings::least_rate,
       {.fallback = "512B",
        .least = "0B",

@@ -65,6 +65,7 @@ struct LimitSettings {
   milliseconds idle_timeout{};
   milliseconds body_timeout{};
   milliseconds send_timeout{};
+  milliseconds half_closed_timeout{};
   ByteSize least_rate;
   int connections = 0;
   int max_hops = 0;

@@ -186,6 +186,7 @@ http::SessionLimits Worker::LimitsOf(const LimitSettings& settings) {
   limits.idle_timeout = settings.idle_timeout;
   limits.body_timeout = settings.body_timeout;
   limits.send_timeout = settings.send_timeout;
+  limits.half_closed_timeout = settings.half_closed_timeout;
   limits.least_rate = settings.least_rate;
   return limits;
 }

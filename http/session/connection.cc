@@ -25,6 +25,15 @@ void Connection::Expect(Wait wait, milliseconds limit) {
   timer_.Arm(limit);
 }
 
+void Connection::ExpectAt(Wait wait, MonoTime deadline) {
+  Expect(wait, std::max(milliseconds(1), std::chrono::ceil<milliseconds>(deadline - loop_.now())));
+}
+
+MonoTime Connection::UnreadUntil(MonoTime answered, MonoTime last_input, bool draining) const {
+  return std::min(answered + (draining ? limits_.unread_silence : limits_.unread_time),
+                  last_input + limits_.unread_silence);
+}
+
 void Connection::OnTimer() {
   const MonoTime now = loop_.now();
   for (size_t i = 0; i < deadlines_.size() && !ended_; ++i) {

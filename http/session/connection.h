@@ -64,11 +64,13 @@ class Connection : public net::StreamHandler, public net::Disposable {
   size_t place = 0;
 
  protected:
-  /// What a connection can be too slow at; kRest: it has had nothing to do for a while.
-  enum class Wait { kIdle, kHead, kBody, kSend, kDrain, kRest };
+  /// What a connection can be too slow at; kRest: it has had nothing to do for a while;
+  /// kHalfClosed: its client has ended its side; kUnread: bodies behind their answers.
+  enum class Wait { kIdle, kHead, kBody, kSend, kDrain, kRest, kHalfClosed, kUnread };
 
   /// OnTimeout(wait) after `limit`, unless Forget or another Expect comes first.
   void Expect(Wait wait, milliseconds limit);
+  void ExpectAt(Wait wait, MonoTime deadline);
   void Forget(Wait wait) { deadlines_[static_cast<size_t>(wait)] = MonoTime::max(); }
   bool Expects(Wait wait) const { return deadlines_[static_cast<size_t>(wait)] != MonoTime::max(); }
   /// To be called at the end of Produce: watches that what waits to be sent makes progress.
@@ -84,6 +86,8 @@ class Connection : public net::StreamHandler, public net::Disposable {
   uint64_t LeastBytes(milliseconds span) const {
     return limits_.least_rate.bytes * static_cast<uint64_t>(span.count()) / 1000;
   }
+  /// Until when what comes of a body behind its answer is dropped (SessionLimits::unread_bytes).
+  MonoTime UnreadUntil(MonoTime answered, MonoTime last_input, bool draining) const;
   /// Whether something could be sent but for the client (window, socket).
   virtual bool OutputWaits() const = 0;
 
@@ -112,7 +116,7 @@ class Connection : public net::StreamHandler, public net::Disposable {
   net::EventLoop& loop_;
   SessionLimits limits_;
   std::unique_ptr<net::Stream> stream_;
-  std::array<MonoTime, 6> deadlines_;
+  std::array<MonoTime, 8> deadlines_;
   MonoTime armed_until_ = MonoTime::max();
   net::Timer timer_;
   uint64_t counted_in_ = 0;

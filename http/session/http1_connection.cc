@@ -52,7 +52,9 @@ void Http1Connection::Drain() {
     FinishExchange({false, body_sent_, "shutdown"});
     return Close();
   }
+  if (phase_ == Phase::kUnread) return LookAtUnread();
   if (phase_ == Phase::kOpen && !active_ && !receiving_body_ && parser_.idle()) Close();
+  CheckInputEnd();
 }
 
 void Http1Connection::Kill(std::string_view reason) {
@@ -61,6 +63,11 @@ void Http1Connection::Kill(std::string_view reason) {
 
 void Http1Connection::OnBytes(std::span<const uint8_t> bytes) {
   CountBytes();
+  if (phase_ == Phase::kUnread) {
+    last_piece_ = loop().now();
+    discarded_ += bytes.size();
+    if (discarded_ > limits().unread_bytes.bytes) Close();
+  }
   if (phase_ != Phase::kOpen) return;
   std::string_view input = AsText(bytes);
   if (pending_.empty()) {
@@ -193,9 +200,9 @@ void Http1Connection::LookAtBody() {
     received_at_watch_ = body_received_;
     return Expect(Wait::kBody, limits().body_timeout);
   }
+  if (!active_) return Close();  // nobody waits for it: it has been answered
   ++(silent ? counters().timeouts : counters().slow_bodies);
-  const std::string_view reason = silent ? "timeout" : "slow_body";
-  active_ ? FailExchange(kRequestTimeout, reason) : Reset(reason);
+  FailExchange(kRequestTimeout, silent ? "timeout" : "slow_body");
 }
 
 /// Answers what no application is asked about.
@@ -226,7 +233,7 @@ void Http1Connection::OnBodyPiece() {
   }
   if (handler_ == nullptr) {
     discarded_ += piece.size();
-    if (!active_ && discarded_ > kDiscardBytes) Close();
+    if (!active_ && discarded_ > kDiscardBytes) DropRest();
     return;
   }
   unconsumed_ += piece.size();
@@ -263,12 +270,15 @@ void Http1Connection::Refuse(Refusal refusal) {
 
 void Http1Connection::OnEnd() {
   input_ended_ = true;
+  if (phase_ == Phase::kUnread) return Close();
   CheckInputEnd();
 }
 
 /// After the client's FIN: what came before it is still answered (a client may close its half).
 void Http1Connection::CheckInputEnd() {
-  if (!input_ended_ || !pending_.empty() || phase_ != Phase::kOpen) return;
+  if (!input_ended_ || phase_ != Phase::kOpen) return;
+  if (active_ && !receiving_body_ && !switched_) return WatchHalfClosed();
+  if (!pending_.empty()) return;
   if (switched_) {
     if (std::exchange(receiving_body_, false) && handler_ != nullptr) handler_->OnBodyEnd({});
     if (half_closed_) FinishSwitched();
@@ -277,6 +287,23 @@ void Http1Connection::CheckInputEnd() {
   } else if (!active_) {
     Close();
   }
+}
+
+/// It has ended its side and waits for its answer, or it has left: TCP says the same of both, until
+/// something is written. So an answer on which nothing moves is waited for only for a while (RFC
+/// 9112 §9.6 leaves it to us), and not at all when all is to end.
+void Http1Connection::WatchHalfClosed() {
+  if (!Expects(Wait::kHalfClosed)) {
+    sent_at_end_ = Connection::stream().counters().bytes_out;
+    Expect(Wait::kHalfClosed, limits().half_closed_timeout);
+  }
+  const bool at_once = draining_ || limits().half_closed_timeout == milliseconds(0);
+  if (at_once && !AnswerMoves()) Reset("client_gone");
+}
+
+bool Http1Connection::AnswerMoves() const {
+  const net::Stream& stream = Connection::stream();
+  return OutputWaits() || stream.unsent_bytes() > 0 || stream.counters().bytes_out > sent_at_end_;
 }
 
 void Http1Connection::OnClosed(const Error& why) {
@@ -294,6 +321,11 @@ void Http1Connection::OnTimeout(Wait wait) {
   if (wait == Wait::kBody) {
     // Its response is on the way: what is missing of the body is looked at behind it.
     if (!active_ || !responded_) LookAtBody();
+    return;
+  }
+  if (wait == Wait::kUnread) return LookAtUnread();
+  if (wait == Wait::kHalfClosed) {
+    if (active_ && !switched_) AnswerMoves() ? CheckInputEnd() : Reset("client_gone");
     return;
   }
   ++counters().timeouts;

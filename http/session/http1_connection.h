@@ -34,6 +34,7 @@ class Http1Connection final : public Connection, private Exchange {
   enum class Phase {
     kOpen,
     kLastAnswer,  ///< what is in head_ is sent, then the connection closes
+    kUnread,      ///< our side has ended, what still comes of the answered request is dropped
     kClosing,     ///< the stream closes by itself
   };
   enum class Sent { kAll, kNoRoom, kWaiting, kFailed };
@@ -82,6 +83,8 @@ class Http1Connection final : public Connection, private Exchange {
   void LookAtBody();
   void OnRequestEnd();
   void CheckInputEnd();
+  void WatchHalfClosed();
+  bool AnswerMoves() const;
   void BeginRequest();
   void Refuse(Refusal refusal);
 
@@ -97,6 +100,8 @@ class Http1Connection final : public Connection, private Exchange {
   void FailExchange(int status, std::string_view reason);
   void Reset(std::string_view reason);
   void Close();
+  void DropRest();
+  void LookAtUnread();
   void EndOurSide();
   void FinishSwitched();
 
@@ -119,6 +124,7 @@ class Http1Connection final : public Connection, private Exchange {
   bool input_ended_ = false;
   bool paused_ = false;
   bool draining_ = false;
+  uint64_t sent_at_end_ = 0;  ///< bytes the socket had taken when the client's end was looked at
 
   // The request.
   RequestHead request_;
@@ -135,6 +141,7 @@ class Http1Connection final : public Connection, private Exchange {
   uint64_t body_received_ = 0;
   uint64_t received_at_watch_ = 0;  ///< of it, when it was last looked at
   MonoTime last_piece_;
+  MonoTime answered_;      ///< kUnread: since when
   size_t unconsumed_ = 0;  ///< given to the handler and not yet ConsumedBody
   uint64_t discarded_ = 0;
   std::unique_ptr<ExchangeHandler> handler_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "http/http1_writer.h"
 #include "http/session/http1_connection.h"
@@ -46,7 +47,7 @@ bool Http1Connection::Produce(net::Output& output) {
   }
   if (phase_ == Phase::kLastAnswer) {
     more = !AppendHead(output);
-    if (!more) Close();
+    if (!more) receiving_body_ ? DropRest() : Close();
   }
   if (phase_ != Phase::kClosing) WatchSending();
   return more && !ended();
@@ -205,7 +206,7 @@ void Http1Connection::AnswerAndClose(int status, std::string_view reason) {
   head_ += text;
   phase_ = Phase::kLastAnswer;
   pending_.clear();
-  for (const Wait wait : {Wait::kIdle, Wait::kHead, Wait::kBody}) Forget(wait);
+  for (const Wait wait : {Wait::kIdle, Wait::kHead, Wait::kBody, Wait::kHalfClosed}) Forget(wait);
   Connection::stream().WantWrite();
 }
 
@@ -255,8 +256,10 @@ void Http1Connection::AfterResponse() {
   }
   // Its body has not been read to the end: drop a little, for the sake of the connection.
   const bool small = parser_.framing().length <= kDiscardBytes;
-  if (!keep_alive_ || awaits_continue_ || !small) {
+  if (awaits_continue_) {
     Close();
+  } else if (!keep_alive_ || !small) {
+    DropRest();
   } else {
     WatchBody();
     UpdateReading();
@@ -284,11 +287,31 @@ void Http1Connection::Reset(std::string_view reason) {
   End();
 }
 
+/// Answered, and its body still comes. A socket closed on unread bytes resets, and takes the answer
+/// from a client that has not read it (RFC 9112 §9.6): so they are read, within limits.
+void Http1Connection::DropRest() {
+  phase_ = Phase::kUnread;
+  pending_.clear();
+  for (const Wait wait : {Wait::kIdle, Wait::kHead, Wait::kBody, Wait::kHalfClosed}) Forget(wait);
+  if (input_ended_) return Close();
+  Connection::stream().EndSending();
+  if (std::exchange(paused_, false)) Connection::stream().ResumeReading();
+  answered_ = last_piece_ = loop().now();
+  LookAtUnread();
+}
+
+void Http1Connection::LookAtUnread() {
+  const MonoTime until = UnreadUntil(answered_, last_piece_, draining_);
+  until <= loop().now() ? Close() : ExpectAt(Wait::kUnread, until);
+}
+
 void Http1Connection::Close() {
   if (phase_ == Phase::kClosing) return;
   phase_ = Phase::kClosing;
   pending_.clear();
-  for (const Wait wait : {Wait::kIdle, Wait::kHead, Wait::kBody, Wait::kSend}) Forget(wait);
+  for (const Wait wait :
+       {Wait::kIdle, Wait::kHead, Wait::kBody, Wait::kSend, Wait::kHalfClosed, Wait::kUnread})
+    Forget(wait);
   Connection::stream().Close();
 }
 

@@ -109,12 +109,11 @@ void Http2Connection::OnFatal(int nghttp2_error) {
   }
 }
 
+/// HTTP/2 knows no half-closed connection: who can no longer say what it takes, and what it does
+/// not want any more, has left.
 void Http2Connection::OnEnd() {
-  input_ended_ = true;
-  for (const auto& exchange : live_) {
-    if (!exchange->request_ended) Break(exchange.get(), "client_gone");
-  }
-  ProcessDone();
+  if (stream().unsent_bytes() > 0) return Kill("client_gone");
+  Terminate(NGHTTP2_NO_ERROR, "client_gone");
 }
 
 void Http2Connection::OnClosed(const Error& why) {
@@ -182,6 +181,11 @@ void Http2Connection::OnTimeout(Wait wait) {
     case Wait::kBody:
       LookAtBodies();
       return;
+    case Wait::kUnread:
+      LookAtUnread();
+      return;
+    case Wait::kHalfClosed:
+      return;  // HTTP/1.1's
   }
 }
 
@@ -221,12 +225,29 @@ void Http2Connection::LookAtBodies() {
   ProcessDone();
 }
 
+/// Requests whose answers were whole before they were: they are stopped in the end.
+void Http2Connection::LookAtUnread() {
+  MonoTime next = MonoTime::max();
+  for (const auto& exchange : live_) {
+    if (!exchange->unread) continue;
+    const MonoTime until = UnreadUntil(exchange->answered, exchange->last_input, draining_);
+    if (until <= loop().now()) {
+      StopRequest(exchange.get());
+      stream().WantWrite();
+    } else {
+      next = std::min(next, until);
+    }
+  }
+  if (next != MonoTime::max()) ExpectAt(Wait::kUnread, next);
+}
+
 void Http2Connection::Drain() {
   if (draining_ || closing_ || silent_) return;
   draining_ = true;
   for (const auto& exchange : live_) {  // what has no end to wait for
     if (exchange->switched) Break(exchange.get(), "shutdown", NGHTTP2_CANCEL);
   }
+  LookAtUnread();
   if (live_.empty()) {
     Terminate(NGHTTP2_NO_ERROR, "shutdown");
     return;
@@ -331,13 +352,16 @@ void Http2Connection::ProcessDone() {
     if (exchange->headers_sent) exchange->body.reset();
     if (exchange->unconsumed > 0 && !silent_) {
       nghttp2_session_consume_connection(session_.get(), exchange->unconsumed);
+      if (exchange->unread) {  // its client may be waiting for the window
+        nghttp2_session_consume_stream(session_.get(), exchange->stream_id, exchange->unconsumed);
+        stream().WantWrite();
+      }
     }
     if (exchange->closed) Release(exchange);
   }
   done_.clear();
   processing_done_ = false;
   if (!ended() && live_.empty()) {
-    if (input_ended_) Terminate(NGHTTP2_NO_ERROR, "");
     AwaitRequest();
     if (any) stream().WantWrite();  // perhaps that was the last: CloseWhenDone
   }

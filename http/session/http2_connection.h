@@ -59,6 +59,7 @@ class Http2Connection final : public Connection {
   void BreakStalled();
   void LookAtBodies();
   bool IsBodyAwaited(const Http2Exchange& exchange) const;
+  void LookAtUnread();
   bool OutputWaits() const override { return unsent_from_ < unsent_.size() || ready_ > 0; }
 
   // nghttp2's callbacks of the receiving side (http2_request.cc). What they answer goes to nghttp2.
@@ -88,6 +89,7 @@ class Http2Connection final : public Connection {
   void AddLines(std::span<const FieldLine> lines, uint8_t flags);
   void OnResponseSent(Http2Exchange* exchange);
   void EndExchange(Http2Exchange* exchange);
+  void StopRequest(Http2Exchange* exchange);
   bool AppendUnsent(net::Output& output);
   void CloseWhenDone();
 
@@ -143,7 +145,6 @@ class Http2Connection final : public Connection {
   bool silent_ = false;      ///< nghttp2 is not asked any more: unsent_ is the last
   bool terminated_ = false;  ///< the last GOAWAY is with nghttp2
   bool closing_ = false;
-  bool input_ended_ = false;
 };
 
 }  // namespace nearside::http

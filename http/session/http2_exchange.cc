@@ -30,7 +30,7 @@ void Http2Exchange::Reset(int32_t stream) {
   piece = {};
   sent = 0;
   sent_at_watch = UINT64_MAX;
-  reset_by_client = done_queued = finished = closed = false;
+  unread = reset_by_client = done_queued = finished = closed = false;
   outcome = {};
 }
 

@@ -80,6 +80,9 @@ class Http2Exchange final : public Exchange {
   uint64_t sent_at_watch = UINT64_MAX;  ///< when its window was last looked at
 
   // The end.
+  bool unread = false;  ///< answered, and what still comes of the request's body is dropped
+  MonoTime answered;    ///< since when
+  uint64_t received_at_answer = 0;
   bool reset_by_client = false;
   bool done_queued = false;
   bool finished = false;  ///< the handler has been told

@@ -82,8 +82,8 @@ void Http2Connection::CloseWhenDone() {
   if (!done) return;
   closing_ = true;
   FinishAll("protocol_error");
-  for (const Wait wait :
-       {Wait::kIdle, Wait::kHead, Wait::kBody, Wait::kSend, Wait::kDrain, Wait::kRest})
+  for (const Wait wait : {Wait::kIdle, Wait::kHead, Wait::kBody, Wait::kSend, Wait::kDrain,
+                          Wait::kRest, Wait::kUnread})
     Forget(wait);
   stream().Close();
 }
@@ -131,10 +131,22 @@ void Http2Connection::OnResponseSent(Http2Exchange* exchange) {
   EndExchange(exchange);
 }
 
-/// Its response has been sent. RFC 9113 §8.1: the rest of the request is not needed.
+/// Its response has been sent. RFC 9113 §8.1: the rest of the request is not needed, and may be
+/// stopped by a reset. Not at once: curl (7.88) forgets an answer whose reset it reads with it.
 void Http2Connection::EndExchange(Http2Exchange* exchange) {
   QueueDone(exchange, true, "");
   if (exchange->request_ended) return;
+  // What comes of a tunnel is no request's body, and a refused one is no reason to wait.
+  if (exchange->head.method == "CONNECT") return StopRequest(exchange);
+  exchange->unread = true;
+  exchange->answered = exchange->last_input = loop().now();
+  exchange->received_at_answer = exchange->received;
+  if (Expects(Wait::kUnread)) return;
+  ExpectAt(Wait::kUnread, UnreadUntil(exchange->answered, exchange->last_input, draining_));
+}
+
+void Http2Connection::StopRequest(Http2Exchange* exchange) {
+  exchange->unread = false;
   ++own_resets_;
   nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, exchange->stream_id,
                             NGHTTP2_NO_ERROR);

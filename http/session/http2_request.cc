@@ -56,8 +56,11 @@ int Http2Connection::OnBeginFrame(const nghttp2_frame_hd& frame) {
       return frame.length == 0 && !Has(frame, NGHTTP2_FLAG_END_HEADERS)
                  ? Spend(AbuseCost::kEmptyFrame)
                  : 0;
-    case NGHTTP2_RST_STREAM:
-      return Spend(AbuseCost::kReset);
+    case NGHTTP2_RST_STREAM: {
+      // Who has a whole answer and stops its request costs us nothing.
+      const Http2Exchange* exchange = Find(frame.stream_id);
+      return exchange != nullptr && exchange->unread ? 0 : Spend(AbuseCost::kReset);
+    }
     case NGHTTP2_PING:
       return Has(frame, NGHTTP2_FLAG_ACK) ? 0 : Spend(AbuseCost::kPing);
     case NGHTTP2_SETTINGS:
@@ -259,7 +262,11 @@ int Http2Connection::OnData(int32_t stream_id, std::span<const uint8_t> bytes) {
     exchange->received += bytes.size();
   }
   if (!wanted) {
-    nghttp2_session_consume(session_.get(), stream_id, bytes.size());
+    const bool enough =
+        exchange != nullptr && exchange->unread &&
+        exchange->received - exchange->received_at_answer > limits().unread_bytes.bytes;
+    nghttp2_session_consume_connection(session_.get(), bytes.size());
+    if (!enough) nghttp2_session_consume_stream(session_.get(), stream_id, bytes.size());
     return 0;
   }
   if (limits().body.bytes != 0 && exchange->received > limits().body.bytes &&

@@ -28,9 +28,19 @@ struct SessionLimits {
   milliseconds idle_timeout = seconds(120);  ///< without a request under way
   milliseconds body_timeout = seconds(30);   ///< without a byte of an expected request body
   milliseconds send_timeout = seconds(30);   ///< without the socket taking a byte that waits
+  /// HTTP/1.1: a client that has ended its side (FIN, close_notify) has left when its answer has
+  /// been silent for so long; while draining, at once. 0: always at once.
+  milliseconds half_closed_timeout = seconds(5);
   /// A second: of a request's body that is awaited through a body_timeout, and of what waits for
   /// the client through a send_timeout. Not of WebSockets. 0: no matter how slow.
   ByteSize least_rate = {0};
+  /// What still comes of a request's body behind the whole answer is dropped, so that the answer is
+  /// not lost to a client that sends first and reads then: until nothing has come for
+  /// `unread_silence`, for `unread_time` at most (while draining: `unread_silence`), and at most so
+  /// many bytes. Then RST_STREAM(NO_ERROR) or the connection's end.
+  ByteSize unread_bytes = {16 << 20};
+  milliseconds unread_silence = seconds(5);
+  milliseconds unread_time = seconds(30);
 };
 
 /// Counts of one worker's sessions. Written by the worker, read by it.

@@ -3,11 +3,14 @@
 import os
 import select
 import socket
+import ssl
 import subprocess
 import threading
 
 from clients import send_bytes
 from fleet import SITE_HOST, EdgeTest
+from http2_frames import (END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame, header_block,
+                          open_session)
 from nearside_harness import DEADLINE_SECONDS, authority, main, wait_until
 from scripted_origin import Reply, Stream
 
@@ -180,6 +183,43 @@ class EventStreamTest(EdgeTest):
                 self.expect_events(streams, [client], 2)
                 client.leave()
                 self.assertTrue(streams[0].left.wait(DEADLINE_SECONDS), "the origin is not told")
+
+    def test_a_client_that_leaves_a_silent_stream_is_noticed(self):
+        """Nothing is written that would be answered by a reset: the end of its side is all that is seen."""
+        edge = self.start_edge("virginia", extra='[limits]\nhalf_closed_timeout = "500ms"')
+        get = f"GET /h1 HTTP/1.1\r\nHost: {SITE_HOST}\r\n\r\n".encode()
+        get2 = frame(HEADERS, END_STREAM | END_HEADERS, 1, header_block(SITE_HOST, "/h2"))
+        ca = authority() / "ca.pem"
+
+        def tls() -> ssl.SSLSocket:
+            return ssl.create_default_context(cafile=str(ca)).wrap_socket(
+                socket.create_connection(edge.tls, timeout=20), server_hostname=SITE_HOST)
+
+        for kind, target, connect, request in (
+                ("HTTP/1.1", "/h1", lambda: socket.create_connection(edge.clear, timeout=20), get),
+                ("HTTP/1.1 over TLS", "/h1", tls, get),
+                ("HTTP/2", "/h2", lambda: socket.create_connection(edge.clear, timeout=20),
+                 PREFACE + frame(SETTINGS, 0, 0) + get2),
+                ("HTTP/2 over TLS", "/h2", lambda: open_session(edge.tls, SITE_HOST, ca), get2)):
+            with self.subTest(kind):
+                streams = self.route(target, self.FIELDS)
+                with connect() as connection:
+                    connection.sendall(request)
+                    wait_until(lambda streams=streams: streams, "the origin is asked")
+                    connection.settimeout(0.2)
+                    try:
+                        while connection.recv(65536):  # until the edge has said all that it has to say
+                            pass
+                    except TimeoutError:
+                        pass
+                    connection.settimeout(20)
+                    if isinstance(connection, ssl.SSLSocket):
+                        connection.setblocking(False)
+                        try:
+                            connection.unwrap()  # close_notify, and not that of the edge
+                        except ssl.SSLWantReadError:
+                            pass
+                self.assertTrue(streams[0].left.wait(5), "the origin is not told")
 
     def test_a_slow_reader_does_not_delay_the_others(self):
         streams = self.route("/events", {**self.FIELDS, "Cache-Control": "max-age=60"})

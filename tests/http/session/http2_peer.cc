@@ -97,6 +97,8 @@ struct PeerCallbacks {
       peer.goaways_.emplace_back(frame->goaway.last_stream_id, frame->goaway.error_code);
     } else if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
       ++peer.pongs_;
+    } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
+      peer.results_[frame->hd.stream_id].reset = true;
     } else if (frame->hd.type == NGHTTP2_SETTINGS) {
       for (size_t i = 0; i < frame->settings.niv; ++i) {
         peer.settings_[frame->settings.iv[i].settings_id] = frame->settings.iv[i].value;

@@ -32,6 +32,7 @@ struct StreamResult {
   std::string body;
   std::string trailers;
   bool closed = false;
+  bool reset = false;  ///< by the server
   uint32_t error_code = 0;
 };
 

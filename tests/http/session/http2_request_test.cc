@@ -192,7 +192,9 @@ TEST(Http2RequestTest, NoMoreComesThanTheApplicationTakes) {
 }
 
 TEST(Http2RequestTest, AbandonedBodiesGiveTheConnectionsWindowBack) {
-  TestServer server({.limits = {.stream_window = 65'535, .connection_window = 65'535}});
+  TestServer server({.limits = {.stream_window = 65'535,
+                                .connection_window = 65'535,
+                                .unread_silence = milliseconds(20)}});
   // Never consumed by the application; each exchange ends with its window full.
   server.on_request = [&](Exchange& exchange) {
     auto handler = std::make_unique<LoggingHandler>(server.NewLog());
@@ -237,7 +239,7 @@ TEST(Http2RequestTest, ContinueIsSentWhenTheBodyIsWanted) {
 }
 
 TEST(Http2RequestTest, TooLargeABodyIs413) {
-  TestServer server({.limits = {.body = {1000}}});
+  TestServer server({.limits = {.body = {1000}, .unread_silence = milliseconds(20)}});
   HandlerLog* log = server.NewLog();
   server.on_request = [&](Exchange& exchange) {
     exchange.SetHandler(std::make_unique<LoggingHandler>(log));
@@ -271,7 +273,8 @@ TEST(Http2RequestTest, ABodyOfAnotherLengthThanAnnouncedIsReset) {
 }
 
 TEST(Http2RequestTest, SlowBodiesTimeOut) {
-  TestServer server({.limits = {.body_timeout = milliseconds(30)}});
+  TestServer server(
+      {.limits = {.body_timeout = milliseconds(30), .unread_silence = milliseconds(20)}});
   HandlerLog* log = server.NewLog();
   server.on_request = [&](Exchange& exchange) {
     exchange.SetHandler(std::make_unique<LoggingHandler>(log));
@@ -285,7 +288,9 @@ TEST(Http2RequestTest, SlowBodiesTimeOut) {
 }
 
 TEST(Http2RequestTest, BodiesThatTrickleAreRefused) {
-  TestServer server({.limits = {.body_timeout = milliseconds(500), .least_rate = {100'000}}});
+  TestServer server({.limits = {.body_timeout = milliseconds(500),
+                                .least_rate = {100'000},
+                                .unread_silence = milliseconds(20)}});
   HandlerLog* log = server.NewLog();
   server.on_request = [&](Exchange& exchange) {
     exchange.SetHandler(std::make_unique<LoggingHandler>(log));

@@ -373,22 +373,5 @@ TEST(Http2ServerTest, AConnectionThatHasRestedGoesOn) {
   EXPECT_EQ(client.Get("/").status, 200);
 }
 
-TEST(Http2ServerTest, AClientThatEndsItsSideStillGetsItsAnswer) {
-  TestServer server;
-  Exchange* waiting = nullptr;
-  server.on_request = [&](Exchange& exchange) {
-    exchange.SetHandler(std::make_unique<LoggingHandler>(server.NewLog()));
-    waiting = &exchange;
-  };
-  Http2Peer client(server.Connect());
-  const int32_t stream = client.Ask("GET", "/");
-  ASSERT_TRUE(server.Await([&] { return waiting != nullptr; }));
-  client.peer().EndSending();
-  server.Call([&] { waiting->Respond(200, {}, {}, TextBody("late")); });
-  EXPECT_EQ(client.AwaitEnd(stream).body, "late");
-  client.AwaitClose();
-  EXPECT_TRUE(server.AwaitNoConnections());
-}
-
 }  // namespace
 }  // namespace nearside::http
