@@ -297,7 +297,7 @@ void Http1Connection::DropRest() {
   Connection::stream().EndSending();
   if (std::exchange(paused_, false)) Connection::stream().ResumeReading();
   answered_ = last_piece_ = loop().now();
-  Expect(Wait::kUnread, limits().unread_silence);
+  LookAtUnread();
 }
 
 void Http1Connection::LookAtUnread() {

@@ -141,7 +141,8 @@ void Http2Connection::EndExchange(Http2Exchange* exchange) {
   exchange->unread = true;
   exchange->answered = exchange->last_input = loop().now();
   exchange->received_at_answer = exchange->received;
-  if (!Expects(Wait::kUnread)) Expect(Wait::kUnread, limits().unread_silence);
+  if (Expects(Wait::kUnread)) return;
+  ExpectAt(Wait::kUnread, UnreadUntil(exchange->answered, exchange->last_input, draining_));
 }
 
 void Http2Connection::StopRequest(Http2Exchange* exchange) {
