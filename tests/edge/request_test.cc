@@ -613,7 +613,7 @@ TEST_F(RequestTest, CutOffFromTheLogForTooLongItValidatesEverything) {
   FakeExchange& client = Get("/a");
   origin_.Next().Answer("304 Not Modified", "", "");
   EXPECT_EQ(Answer(client), "200 fwd=stale; fwd-status=304; detail=validated|old");
-  EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"), "200 hit; detail=stale_if_error|old");
+  EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"), "200 fwd=stale; fwd-status=503; detail=stale_if_error|old");
   node_->lag_ms.store(0);
   EXPECT_EQ(Answer(Get("/a")), "200 hit|old");
 }

@@ -70,6 +70,8 @@ TEST_F(RequestTunnelTest, AnotherOriginIsAskedWhenOneFails) {
   EXPECT_TRUE(AwaitSwitched(client));
   EXPECT_TRUE(thread_.Await([&] { return client.body == "hello"; }));
   asked.Close();
+  EXPECT_TRUE(thread_.Await([&] { return client.state == "end"; }));
+  On([&] { client.Finish(); });
   EXPECT_TRUE(AwaitTunnels(0));
 }
 
@@ -309,13 +311,18 @@ TEST_F(RequestTunnelTest, AnOriginIsNoFurtherAheadThanAWindow) {
   EXPECT_TRUE(client.body == text);
 }
 
-TEST_F(RequestTunnelTest, ItIsNeverRetriedAtAnotherOrigin) {
+TEST_F(RequestTunnelTest, AfterTheAgreementNoOtherOriginIsAsked) {
   ScriptedOrigin other;
   StartWith("", {origin_.url(), other.url()});
   FakeExchange& client = AskByUpgrade();
   EXPECT_TRUE(thread_.Await([&] { return origin_.count() + other.count() > 0; }));
-  (origin_.count() > 0 ? origin_ : other).Next().Close();
-  EXPECT_THAT(Answer(client), StartsWith("502 fwd=bypass; detail=origin_broken|"));
+  ScriptedOrigin::Asked asked = (origin_.count() > 0 ? origin_ : other).Next();
+  asked.Send(Agreement(asked));
+  EXPECT_TRUE(AwaitSwitched(client));
+  asked.Close();
+  EXPECT_TRUE(thread_.Await([&] { return client.state == "end"; }));
+  On([&] { client.Finish(); });
+  EXPECT_TRUE(AwaitTunnels(0));
   EXPECT_EQ(origin_.count() + other.count(), 1u);
 }
 

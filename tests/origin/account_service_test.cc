@@ -201,6 +201,7 @@ TEST_F(AccountServiceTest, StrangersDoNotLockOutABrowserThatWasSignedIn) {
   Make("alice");
   Browser browser(*this);
   ExpectRedirect(browser.SignIn("alice"), "/account");
+  EXPECT_EQ(browser.Get("/account").status, 200);
   ExpectRedirect(browser.Post("/account/sign-out", {}), "/account/sign-in");
   const int most = node_->settings.accounts.failures;
   for (int i = 0; i < most; ++i) {

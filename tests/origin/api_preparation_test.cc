@@ -28,7 +28,8 @@ class ApiPreparationTest : public OriginTest {
   void Report(const std::string& edge, uint64_t applied, const nlohmann::json& sites) {
     const nlohmann::json report = {
         {"epoch", node_->metadata->Log()->last.epoch}, {"seq", applied}, {"sites", sites}};
-    EXPECT_EQ(Fleet("POST /v1/edges/" + edge, report.dump()).status, 200);
+    const Reply reply = Fleet("POST /v1/edges/" + edge, report.dump());
+    EXPECT_EQ(reply.status, 200) << reply.body;
   }
   nlohmann::json Told(uint64_t sequence, const std::string& state, const std::string& release) {
     const nlohmann::json preparing = {
@@ -130,7 +131,7 @@ TEST_F(ApiPreparationTest, TheReceiptNamesWhatWasThere) {
                          {"urls", 2},       {"same", 0}};
   told["prepared"] = {{"release", id_}, {"state", "prepared"}, {"held", 1},
                       {"of", 1},        {"bytes", 3},          {"ms", 40}};
-  Report("tokyo", sequence, {told});
+  Report("tokyo", sequence, nlohmann::json::array({told}));
   const nlohmann::json receipt =
       Json(Admin("GET /v1/receipts/" + activation["receipt"].get<std::string>()));
   EXPECT_EQ(receipt["edges"][0]["prepared"], told["prepared"]);

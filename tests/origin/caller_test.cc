@@ -85,7 +85,7 @@ TEST(RouteAccessTest, EveryRouteAsksForItsScope) {
       {"GET", site + "/releases/1/content", "read demo +fleet"},
       {"GET", "/v1/receipts", "read ?"},
       {"GET", "/v1/receipts/1", "read ?"},
-      {"GET", "/v1/blobs/a", "read *"},
+      {"GET", "/v1/blobs/a", "read * +fleet"},
       {"PUT", "/v1/blobs/a", "publish ?"},
       {"POST", "/v1/purge", "purge ?"},
       {"GET", "/v1/events", "read * +fleet"},

@@ -31,7 +31,9 @@ TEST_F(QuotaTest, IsShownWithWhatIsUsedAndStaysWhenHostsChange) {
   EXPECT_EQ(Admin("PUT /v1/sites/demo", R"({"hosts":["www.demo.test","b.test"]})").status, 200);
   EXPECT_EQ(Site()["quota"]["bytes"], 10);
   EXPECT_EQ(Json(Admin("GET /v1/sites"))["sites"][0]["quota"]["files"], 3);
-  const std::string metrics = node_->registry.Expose();
+  metrics::Registry registry;
+  node_->quota_figures.ExportMetrics(registry);
+  const std::string metrics = registry.Expose();
   EXPECT_THAT(metrics, HasSubstr("nearside_origin_site_quota_bytes{site=\"demo\"} 10\n"));
   EXPECT_THAT(metrics, HasSubstr("nearside_origin_site_used_bytes{site=\"demo\"} 4\n"));
   EXPECT_THAT(metrics, HasSubstr("nearside_origin_site_quota_files{site=\"demo\"} 3\n"));

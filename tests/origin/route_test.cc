@@ -8,10 +8,11 @@ namespace {
 /// "kind site path release name" of a route, or the reason why there is none.
 std::string Shown(std::string_view path) {
   constexpr std::string_view kNames[] = {
-      "health",   "asset",   "assets", "uploads",  "upload",  "releases", "release",  "activation",
-      "content",  "blob",    "purge",  "events",   "edges",   "edge",     "sites",    "site",
-      "tokens",   "token",   "audit",  "accounts", "account", "grants",   "password", "sessions",
-      "receipts", "receipt", "jobs",   "retry",    "openapi"};
+      "health",   "asset",      "assets",      "uploads", "upload", "releases",
+      "release",  "activation", "preparation", "content", "blob",   "purge",
+      "events",   "edges",      "edge",        "sites",   "site",   "tokens",
+      "token",    "audit",      "accounts",    "account", "grants", "password",
+      "sessions", "receipts",   "receipt",     "jobs",    "retry",  "openapi"};
   const Result<Route> route = ParseRoute(path);
   if (!route) return route.error().reason;
   std::string text(kNames[static_cast<size_t>(route->kind)]);
@@ -36,6 +37,7 @@ TEST(RouteTest, EveryPathHasItsRoute) {
       {"/v1/sites/demo/releases", "releases demo"},
       {"/v1/sites/demo/releases/12", "release demo 12"},
       {"/v1/sites/demo/releases/12/activate", "activation demo 12"},
+      {"/v1/sites/demo/releases/12/prepare", "preparation demo 12"},
       {"/v1/sites/demo/releases/12/content", "content demo 12"},
       {"/v1/sites/demo/releases/active/content", "content demo"},
       {"/v1/sites/demo/releases/0/content", "no_such_route"},

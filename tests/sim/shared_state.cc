@@ -25,10 +25,10 @@ bool History::StoodSince(const std::string& url, uint64_t id, uint64_t change) c
                      [&](const Span& span) { return span.id == id && span.to > change; });
 }
 
-uint64_t History::CameBy(const std::string& url, uint64_t id) const {
+uint64_t History::CameBy(const std::string& url, uint64_t id, uint64_t made) const {
   uint64_t came = 0;
   for (const Span& span : spans_.at(url)) {
-    if (span.id == id) came = span.from;
+    if (span.id == id && span.from <= made) came = span.from;
   }
   return came;
 }

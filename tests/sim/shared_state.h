@@ -39,7 +39,7 @@ class History {
   bool StoodSince(const std::string& url, uint64_t id, uint64_t change) const;
   /// The change by which `id` came to stand there the last time; and by which it went (UINT64_MAX:
   /// it stands there).
-  uint64_t CameBy(const std::string& url, uint64_t id) const;
+  uint64_t CameBy(const std::string& url, uint64_t id, uint64_t made) const;
   uint64_t WentBy(const std::string& url, uint64_t id) const;
 
  private:

@@ -557,7 +557,7 @@ void World::OnAnswer(size_t edge, const Answered& answered) {
     return Fail(what + ", but has shown what came by change " + std::to_string(need.seen));
   }
   Need& now = NeedOf(edge, page->url);
-  now.seen = std::max(now.seen, history.CameBy(page->url, page->id));
+  now.seen = std::max(now.seen, history.CameBy(page->url, page->id, page->made));
 }
 
 bool World::IsGone(size_t edge, const Need& need, const Page& page) const {
