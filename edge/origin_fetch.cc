@@ -721,10 +721,15 @@ storage::Head OriginFetch::MakeStorageHead(const Key256& key, const StoredRespon
 }
 
 /// Whether what stands under the key was fetched after a purge that came when this fetch was under
-/// way: it may be of a later release, and stays.
+/// way. Which of the two is of the later release nobody knows: neither stays, nor what others still
+/// fetch that began before now.
 bool OriginFetch::IsOvertaken(const Key256& key) const {
-  const storage::HeadRef there = worker_.node().store->Find(key);
-  return there && there->head.purge_sequence > purge_sequence_;
+  storage::CacheStore& store = *worker_.node().store;
+  if (const storage::HeadRef there = store.Find(key)) {
+    return there->head.purge_sequence > purge_sequence_;
+  }
+  // What is on disk alone may have been fetched then as well.
+  return store.purge_sequence() > purge_sequence_ && store.MayBeOnDisk(key);
 }
 
 storage::HeadRef OriginFetch::Commit() {
@@ -740,6 +745,7 @@ storage::HeadRef OriginFetch::Commit() {
   if (!selecting.empty()) key = VariantKey(order_.primary, selecting);
   if (IsOvertaken(key)) {
     writer_.reset();
+    Invalidate(worker_.node(), *order_.site, order_.url);
     return nullptr;
   }
   storage::HeadRef kept = writer_->Commit(MakeStorageHead(key, stored, decision_.drop_at));

@@ -11,7 +11,6 @@
 #include "http/accept_encoding.h"
 #include "http/cache_control.h"
 #include "http/uri.h"
-#include "http/websocket.h"
 #include "net/address.h"
 
 namespace nearside::edge {
@@ -20,8 +19,6 @@ namespace {
 /// A request looks for its answer in another place at most so often (a fill that turns out to be
 /// another variant, a stored body that turns out damaged) before it is fetched for itself alone.
 constexpr int kMostForwards = 3;
-/// How far a response that is only passed on may run ahead of its client.
-constexpr uint64_t kPassWindow = 256 << 10;
 constexpr std::string_view kPageType = "text/html; charset=utf-8";
 
 }  // namespace
@@ -406,6 +403,7 @@ void Request::OnFill() {
       // Given up because its last reader left, just as we came.
       if (fill->error().fault == Fault::kClient) return Forward(reason_);
       if (fill->advice() != Fill::Advice::kTellError) return FollowAdvice(fill->advice());
+      if (storage::HeadRef newer = NewerStored()) return OnCandidate(std::move(newer));
       if (MayServeStale()) return ServeStored(stored_, Reason::kStaleIfError);
       return Fail(fill->reason(),
                   "The origin of this site did not answer as it should, and there is no copy "
@@ -426,6 +424,11 @@ void Request::OnFillHead() {
   const FillHead& head = fill->head();
   if (IsErrorStatus(head.response->status)) {
     failed_status_ = head.response->status;
+    storage::HeadRef newer = head.storing ? nullptr : NewerStored();
+    if (newer) {
+      reader_.reset();
+      return OnCandidate(std::move(newer));
+    }
     if (MayServeStale()) {
       reader_.reset();
       return ServeStored(stored_, Reason::kStaleIfError);
@@ -486,8 +489,20 @@ void Request::FollowAdvice(Fill::Advice advice) {
   Pass(Reason::kNotShared);
 }
 
+/// What another fetch has stored since this request looked: what it found then is not to be shown
+/// after that, though its own fetch has failed. Null: nothing.
+storage::HeadRef Request::NewerStored() const {
+  if (passing_) return nullptr;
+  storage::HeadRef head = worker_.node().store->Find(key_);
+  if (!head || head == stored_ || head == unreadable_ || ResponseOf(*head).is_index()) {
+    return nullptr;
+  }
+  const bool newer = !stored_ || head->head.object_id > stored_->head.object_id;
+  return newer ? head : nullptr;
+}
+
 bool Request::MayServeStale() const {
-  return stored_ &&
+  return stored_ && worker_.node().store->MayHold(stored_->head.key) &&
          MayServeOnError(exchange_.request(), ResponseOf(*stored_),
                          worker_.node().store->Check(*stored_), worker_.loop().wall_now(),
                          site_->request_directives, site_->settings.keep_whole) &&
@@ -587,105 +602,6 @@ void Request::AnswerByRule(const VisitorAnswer& answer) {
     body = http::TextBody(answer.text);
   }
   Deliver(answer.status, {}, &fields, StatusLine{.reason = answer.reason}, std::move(body));
-}
-
-// ---- → pass
-
-void Request::Pass(Reason reason) {
-  reason_ = reason;
-  passing_ = true;
-  collapsed_ = false;
-  auto fill = std::make_shared<Fill>(key_, kPassWindow, worker_.node().store->purge_sequence());
-  FetchOrder order = MakeOrder(fill, OriginMode::kPass, false);
-  if (exchange_.has_body()) {
-    upload_ = std::make_shared<Upload>(exchange_);
-    order.body = upload_->MakeSource(upload_);
-    if (const auto length = exchange_.request().fields.Get("content-length")) {
-      uint64_t bytes = 0;
-      for (const char c : *length) bytes = bytes * 10 + static_cast<uint64_t>(c - '0');
-      order.body_bytes = bytes;
-    }
-    exchange_.WantBody();
-  }
-  fetch_ = OriginFetch::Start(worker_, std::move(order));
-  Await(std::move(fill));
-}
-
-void Request::AskToSwitch() {
-  Node& node = worker_.node();
-  const LimitSettings& limits = configuration_->settings.limits;
-  const http::RequestHead& head = exchange_.request();
-  const bool by_upgrade = exchange_.version() == http::Version::kHttp11;
-  if (by_upgrade && !http::IsWebSocketKey(head.fields.Joined("sec-websocket-key"))) {
-    return Fail(Reason::kBadRequest,
-                "The request asks for WebSocket without a valid Sec-WebSocket-Key.");
-  }
-  if (node.tunnels.load() >= limits.tunnels) {
-    return Fail(Reason::kTooManyTunnels,
-                "This edge has as many WebSockets open as it may have. Try again later.");
-  }
-  reason_ = Reason::kWebSocket;
-  passing_ = true;
-  tunnel_ = std::make_shared<Tunnel>(Tunnel::Parts{.loop = worker_.loop(),
-                                                   .open = node.tunnels,
-                                                   .exchange = exchange_,
-                                                   .idle_timeout = limits.tunnel_idle_timeout,
-                                                   .count = CountOf(reason_),
-                                                   .opened =
-                                                       [self = Self()](http::Fields fields) {
-                                                         if (*self != nullptr)
-                                                           (*self)->OnSwitched(std::move(fields));
-                                                       },
-                                                   .fell_silent =
-                                                       [self = Self()] {
-                                                         if (*self != nullptr) (*self)->OnSilence();
-                                                       }});
-  upload_ = std::make_shared<Upload>(exchange_);
-  if (!by_upgrade && !exchange_.has_body()) upload_->End();
-  auto fill = std::make_shared<Fill>(key_, kPassWindow, node.store->purge_sequence());
-  FetchOrder order = MakeOrder(fill, OriginMode::kPass, false);
-  AskForWebSocket(&order.origin_request);
-  order.body = upload_->MakeSource(upload_);
-  order.tunnel = tunnel_;
-  fetch_ = OriginFetch::Start(worker_, std::move(order));
-  Await(std::move(fill));
-}
-
-/// The origin has agreed: so do we.
-void Request::OnSwitched(http::Fields fields) {
-  const bool by_upgrade = exchange_.version() == http::Version::kHttp11;
-  if (!by_upgrade) fields.Remove("sec-websocket-accept");  // RFC 8441 §5: its client has no key
-  std::string cache_status;
-  AppendStatusLine(worker_.node().name, {.reason = reason_, .origin_status = 101}, &cache_status);
-  fields.Add("via", "1.1 " + worker_.node().name);
-  fields.Add("cache-status", cache_status);
-  status_ = by_upgrade ? 101 : 200;
-  responded_ = true;
-  worker_.CountRequest(reason_);
-  exchange_.SwitchProtocol(fields.lines(), tunnel_->MakeSource(tunnel_));
-}
-
-void Request::OnSilence() {
-  worker_.cells().Add(worker_.node().metrics.idle_tunnels);
-  OnBodyEnd({});
-}
-
-/// RFC 8441 §5: to a CONNECT every 2xx is an agreement, and this one is none.
-bool Request::IsNoAgreement(int status) const {
-  return tunnel_ && exchange_.version() == http::Version::kHttp2 && status >= 200 && status < 300;
-}
-
-void Request::OnBody(std::span<const uint8_t> bytes) {
-  if (!upload_) return exchange_.ConsumedBody(bytes.size());
-  if (tunnel_) tunnel_->Touch();
-  upload_->Push(bytes);
-  if (fetch_ && *fetch_ != nullptr) (*fetch_)->ResumeRequestBody();
-}
-
-void Request::OnBodyEnd(const http::Fields& trailers) {
-  if (!upload_) return;
-  upload_->End(OriginTrailers(trailers));
-  if (fetch_ && *fetch_ != nullptr) (*fetch_)->ResumeRequestBody();
 }
 
 // ---- → error

@@ -105,6 +105,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   void ForwardAsVariant(const http::Fields& selecting);
   void FollowAdvice(Fill::Advice advice);
   void RespondFill();
+  storage::HeadRef NewerStored() const;
   bool MayServeStale() const;
   bool MayTakeIdentity() const;
   void SeekIdentity();

@@ -132,6 +132,13 @@ void Api::Record(const ApiRequest& request, const Deed& deed) {
   }
 }
 
+ApiOutcome Api::DispatchUpload(const Route& route, const ApiRequest& request,
+                               std::string_view method) {
+  if (method == "OPTIONS") return UploadOptions(request);
+  if (method == "HEAD") return LookAtUpload(route, request);
+  return method == "PATCH" ? AppendToUpload(route, request) : RemoveUpload(route, request);
+}
+
 ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request, std::string_view method) {
   const bool reads = method == "GET" || method == "HEAD";
   switch (route.kind) {
@@ -145,9 +152,7 @@ ApiOutcome Api::Dispatch(const Route& route, const ApiRequest& request, std::str
     case RouteKind::kUploads:
       return method == "POST" ? BeginUpload(route, request) : UploadOptions(request);
     case RouteKind::kUpload:
-      if (method == "OPTIONS") return UploadOptions(request);
-      if (method == "HEAD") return LookAtUpload(route, request);
-      return method == "PATCH" ? AppendToUpload(route, request) : RemoveUpload(route, request);
+      return DispatchUpload(route, request, method);
     case RouteKind::kReleases:
       return reads ? ListReleases(route, request) : CreateRelease(route, request);
     case RouteKind::kRelease:

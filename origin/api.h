@@ -75,6 +75,7 @@ class Api {
   ApiOutcome HandleByToken(const ApiRequest& request, const Result<Route>& route);
   ApiOutcome HandleRoute(const Result<Route>& route, const ApiRequest& request);
   /// `method` is the one that is meant: see MethodOf in api.cc.
+  ApiOutcome DispatchUpload(const Route& route, const ApiRequest& request, std::string_view method);
   ApiOutcome Dispatch(const Route& route, const ApiRequest& request, std::string_view method);
   /// The answer to an error; one that says who may not do what is logged as well.
   Answer Refused(const ApiRequest& request, const Error& error) const;

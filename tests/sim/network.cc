@@ -1,6 +1,7 @@
 #include "tests/sim/network.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 namespace nearside::sim {
@@ -8,6 +9,13 @@ namespace {
 
 /// How long a half of a connection may not have heard that the other is gone.
 constexpr microseconds kLongestUnheard{400'000};
+
+/// Of a body that is not empty.
+std::optional<uint64_t> LengthOf(const http::ResponseHead& head) {
+  const auto text = head.fields.Get("content-length");
+  if (!text || *text == "0" || head.status == 304) return std::nullopt;
+  return std::stoull(std::string(*text));
+}
 
 }  // namespace
 
@@ -122,6 +130,7 @@ void Network::SendHead(const WireRef& wire, http::ResponseHead head) {
         wire,
         [wire, head](http::CallHandler& handler) {
           wire->has_head = true;
+          wire->left = LengthOf(head);
           handler.OnHead(http::ResponseHead(head));
         },
         false);
@@ -132,8 +141,12 @@ void Network::SendBody(const WireRef& wire, std::string bytes) {
   schedule_.At(Arrival(*wire, &wire->to_edge), [this, wire, bytes = std::move(bytes)] {
     Deliver(
         wire,
-        [bytes](http::CallHandler& handler) {
+        [wire, bytes](http::CallHandler& handler) {
           handler.OnBody({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+          // A response of known length ends with its last byte, whatever becomes of the connection.
+          if (wire->handler == nullptr || !wire->left) return;
+          *wire->left -= bytes.size();
+          if (*wire->left == 0) std::exchange(wire->handler, nullptr)->OnEnd({});
         },
         false);
   });

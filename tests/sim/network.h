@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct Wire {
   bool at_origin = false;                ///< the origin holds it
   bool has_head = false;
   bool paused = false;
+  std::optional<uint64_t> left;            ///< of the response's body, where its length is told
   MonoTime heard;                          ///< last, by the edge
   MonoTime to_edge, to_origin;             ///< what was sent last arrives then
   std::deque<std::function<void()>> held;  ///< for an edge that has paused

@@ -534,7 +534,8 @@ void World::OnAnswer(size_t edge, const Answered& answered) {
     return;
   }
   const bool on_error = answered.cache_status.find("stale_if_error") != std::string::npos;
-  outcome_.hits += answered.cache_status.find("; hit") != std::string::npos ? 1 : 0;
+  const bool hit = answered.cache_status.find("; hit") != std::string::npos;
+  outcome_.hits += hit ? 1 : 0;
   outcome_.stale_on_error += on_error ? 1 : 0;
   const std::string what = "edge" + std::to_string(edge) + " answers " + answered.url +
                            " with content " + std::to_string(page->id) + " made at change " +
@@ -553,7 +554,9 @@ void World::OnAnswer(size_t edge, const Answered& answered) {
     return Fail(what + ", which went before change " + std::to_string(known_by) +
                 ", longer ago than max_event_lag");
   }
-  if (!history.StoodSince(page->url, page->id, need.seen)) {
+  // What was on its way may be older than what another fetch has brought, as long as no receipt
+  // says otherwise; what is kept may not.
+  if ((hit || on_error) && !history.StoodSince(page->url, page->id, need.seen)) {
     return Fail(what + ", but has shown what came by change " + std::to_string(need.seen));
   }
   Need& now = NeedOf(edge, page->url);

@@ -210,16 +210,26 @@ TEST_F(MetadataTokensTest, ADatabaseOfTheFirstVersionIsBroughtUp) {
   metadata_.reset();
   {
     auto session = SqlSession::OpenSqlite(dir_.In("state/meta.db"), true).value();
-    for (const char* statement :
-         {"DROP TABLE blob_variants", "DROP TABLE accounts", "DROP TABLE account_grants",
-          "DROP TABLE tokens", "DROP TABLE audit", "ALTER TABLE log DROP COLUMN tokens",
-          "DROP TABLE uploads", "DROP TABLE upload_parts", "DROP TABLE resumable_uploads",
-          "ALTER TABLE assets DROP COLUMN notes", "ALTER TABLE releases DROP COLUMN past_since",
-          "DROP INDEX blobs_condemned", "ALTER TABLE blobs DROP COLUMN condemned",
-          "DROP TABLE receipts", "DROP TABLE receipt_edges",
-          "ALTER TABLE log DROP COLUMN last_receipt", "ALTER TABLE sites DROP COLUMN quota_bytes",
-          "ALTER TABLE sites DROP COLUMN quota_files", "ALTER TABLE sites DROP COLUMN held_most",
-          "UPDATE schema_version SET version = 1"}) {
+    for (const char* statement : {"DROP TABLE blob_variants",
+                                  "DROP TABLE accounts",
+                                  "DROP TABLE account_grants",
+                                  "DROP TABLE tokens",
+                                  "DROP TABLE audit",
+                                  "ALTER TABLE log DROP COLUMN tokens",
+                                  "DROP TABLE uploads",
+                                  "DROP TABLE upload_parts",
+                                  "DROP TABLE resumable_uploads",
+                                  "ALTER TABLE assets DROP COLUMN notes",
+                                  "ALTER TABLE releases DROP COLUMN past_since",
+                                  "DROP INDEX blobs_condemned",
+                                  "ALTER TABLE blobs DROP COLUMN condemned",
+                                  "DROP TABLE receipts",
+                                  "DROP TABLE receipt_edges",
+                                  "ALTER TABLE log DROP COLUMN last_receipt",
+                                  "ALTER TABLE sites DROP COLUMN quota_bytes",
+                                  "ALTER TABLE sites DROP COLUMN quota_files",
+                                  "ALTER TABLE sites DROP COLUMN held_most",
+                                  "UPDATE schema_version SET version = 1"}) {
       ASSERT_TRUE(session->Run(statement)) << statement;
     }
   }

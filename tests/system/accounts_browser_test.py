@@ -40,7 +40,7 @@ class AccountsBrowserTest(CacheTest):
         self.assertEqual([["alice", "bob"]] * 10, seen["names"])
         cookies = {cookie.pop("name"): cookie for cookie in seen["cookies"]}
         kept = {"httpOnly": True, "secure": True, "sameSite": "Lax", "path": "/", "domain": HOST}
-        self.assertEqual({"__Host-nearside-form": kept, "__Host-nearside-session": kept}, cookies)
+        self.assertEqual({f"__Host-nearside-{name}": kept for name in ("form", "session", "browser")}, cookies)
         # A page from elsewhere: the session's cookie is not sent at all, and no form of theirs is taken.
         self.assertEqual({"signOut": 303, "signIn": 403}, seen["forged"])
         self.assertEqual("alice", seen["afterForgery"])
