@@ -236,10 +236,10 @@ bool Http2Peer::ReadSome() {
 }
 
 bool Http2Peer::Await(const std::function<bool()>& condition) {
-  while (!condition()) {
+  // What is sent may be what is waited for: the end of a stream whose answer is there.
+  for (Flush(); !condition(); Flush()) {
     if (!ReadSome()) return condition();
   }
-  Flush();
   return true;
 }
 
