@@ -22,6 +22,7 @@ PYTHON_FAILURE = re.compile(r"^(?:FAIL|ERROR): (.+)$", re.MULTILINE)
 PYTHON_SKIP = re.compile(r"^ *(\w+ \([\w.<>]+\)(?: \(.*\))?)(?:\n.*)? \.\.\. skipped (.+)$", re.MULTILINE)
 # Preset and case → why it has no meaning there.
 KNOWN_SKIPS = {
+    ("asan", "RecycledTest.TheMemoryOfOneServesTheNext"): "each object has its own memory there",
     ("asan", "AllocationTest.AnsweringTakesNoMemory"): "the sanitizer owns the allocator",
     ("tsan", "AllocationTest.AnsweringTakesNoMemory"): "the sanitizer owns the allocator",
 }
