@@ -223,7 +223,7 @@ void Request::Forward(Reason reason) {
     node.fills.Remove(claim.fill);
     claim = ClaimFill();
   }
-  if (!claim.lead && IsFarAhead(*claim.fill)) return ForwardSlice();
+  if (!claim.lead && IsFarAhead(*claim.fill)) return FetchBeside(/*conditional=*/false);
   collapsed_ = !claim.lead;
   if (collapsed_) {
     worker_.cells().Add(node.metrics.collapsed);
@@ -236,8 +236,13 @@ void Request::Forward(Reason reason) {
 FillTable::Claim Request::ClaimFill() {
   Node& node = worker_.node();
   return node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
-                              {.purge_sequence = node.store->purge_sequence(),
-                               .scopes = ScopesOfFetch(site_->settings.name, resource_->target)});
+                              Beginning());
+}
+
+/// Of a fetch that begins now.
+FetchBeginning Request::Beginning() const {
+  return {.purge_sequence = worker_.node().store->purge_sequence(),
+          .scopes = ScopesOfFetch(site_->settings.name, resource_->target)};
 }
 
 /// Whether what a fetch has brought before this request came may answer it (RFC 9111 §4). Those who
@@ -273,29 +278,19 @@ bool Request::IsFarAhead(const Fill& fill) const {
          IsFitForSlices(response.fields, worker_.loop().wall_now());
 }
 
-/// Beside the fetch of the whole.
-void Request::ForwardSlice() {
-  Node& node = worker_.node();
+/// For the cache, and joined by nobody: beside whatever else fetches the same.
+void Request::FetchBeside(bool conditional) {
   collapsed_ = false;
-  std::shared_ptr<Fill> fill =
-      node.fills.MakeFill(key_, configuration_->settings.cache.fill_window.bytes,
-                          {.purge_sequence = node.store->purge_sequence(),
-                           .scopes = ScopesOfFetch(site_->settings.name, resource_->target)});
-  fetch_ = OriginFetch::Start(worker_, MakeFillOrder(fill, false));
+  std::shared_ptr<Fill> fill = worker_.node().fills.MakeFill(
+      key_, configuration_->settings.cache.fill_window.bytes, Beginning());
+  fetch_ = OriginFetch::Start(worker_, MakeFillOrder(fill, conditional));
   Await(std::move(fill));
 }
 
 /// Waits for no other request: validates the copy there is, else asks as it came.
 void Request::ForwardAlone() {
   if (!stored_ || !ResponseOf(*stored_).freshness.has_validator) return Pass(Reason::kNotShared);
-  Node& node = worker_.node();
-  collapsed_ = false;
-  std::shared_ptr<Fill> fill =
-      node.fills.MakeFill(key_, configuration_->settings.cache.fill_window.bytes,
-                          {.purge_sequence = node.store->purge_sequence(),
-                           .scopes = ScopesOfFetch(site_->settings.name, resource_->target)});
-  fetch_ = OriginFetch::Start(worker_, MakeFillOrder(fill, true));
-  Await(std::move(fill));
+  FetchBeside(/*conditional=*/true);
 }
 
 // Between our lookup and the claim another request may have filled the cache: it is findable there

@@ -90,7 +90,8 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   bool MayJoin(const Fill& fill) const;
   bool IsNotShared() const;
   bool IsFarAhead(const Fill& fill) const;
-  void ForwardSlice();
+  FetchBeginning Beginning() const;
+  void FetchBeside(bool conditional);
   bool LeadFill(const std::shared_ptr<Fill>& fill);
   void ValidateBehind();
   FetchOrder MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const;
