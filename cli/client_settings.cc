@@ -31,6 +31,10 @@ settings::Table ClientTable() {
       {.fallback = "",
        .prose = "PEM file of the authorities that the origin's certificate may come from, for "
                 "`https://`. Without it: the system's. `--ca` wins."});
+  table.Key("edge", &ClientSettings::edge,
+            {.fallback = "",
+             .prose = "Admin address of an edge, as `http://127.0.1.1:7080`: the one that "
+                      "`nearside explain URL` asks. `--edge` wins."});
   table.Key("geodns", &ClientSettings::geodns,
             {.fallback = "",
              .prose = "Admin address of GeoDNS, as `http://127.0.0.1:7053`: `nearside status` then "

@@ -13,6 +13,7 @@ struct ClientSettings {
   std::string origin;
   std::string token_file;
   std::string ca;                 ///< of the origin's certificate; "": the system's
+  std::string edge;               ///< admin address of an edge, for `explain`; "": none
   std::string geodns;             ///< admin address of GeoDNS, for `status`; "" : not asked
   std::string geodns_token_file;  ///< of its admin listener
 };

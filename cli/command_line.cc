@@ -76,7 +76,7 @@ over all of these, which the origin compares with its own. Exits 3 unless every 
 
 constexpr const char* kExplainExamples = R"(Examples:
   nearside explain https://www.example.com/a.css --edge http://127.0.1.1:7080
-  nearside explain https://www.example.com/ --edge http://127.0.1.1:7080 -H 'Accept-Language: de'
+  nearside explain https://www.example.com/ -H 'Accept-Language: de'   # with edge in client.toml
   nearside explain --dns www.example.com --client 133.11.0.1 --geodns http://127.0.0.1:7053
 
 Prints the cache key and what it is made of, every response that is stored, its age and lifetime in numbers
@@ -528,7 +528,7 @@ void CommandLine::AddExplain() {
                 if (!explain.url.empty()) return Explain(c, explain);
                 if (explain_dns.name.empty()) {
                   c.terminal.Error(
-                      "expected a URL with --edge, or --dns with --client; --help "
+                      "expected a URL, or --dns with --client; --help "
                       "shows how it is used");
                   return Exit::kUsage;
                 }
@@ -537,10 +537,8 @@ void CommandLine::AddExplain() {
               });
   why->footer(kExplainExamples);
   CLI::Option* url = why->add_option("url", explain.url, "The URL, absolute")->type_name("URL");
-  CLI::Option* admin =
-      why->add_option("--edge", explain.edge, "Admin address of the edge, as http://127.0.1.1:7080")
-          ->type_name("URL");
-  url->needs(admin);
+  why->add_option("--edge", explain.edge, "Admin address of the edge, as http://127.0.1.1:7080")
+      ->type_name("URL");
   why->add_option("-H,--header", explain.headers, "A field of the request, as 'Accept: text/html'")
       ->type_name("FIELD")
       ->allow_extra_args(false);

@@ -121,9 +121,15 @@ void PrintAnswer(const Json& answer, Terminal& terminal) {
 }  // namespace
 
 Exit Explain(CommandContext& context, const ExplainOptions& options) {
+  const std::string& edge = options.edge.empty() ? context.settings.edge : options.edge;
+  if (edge.empty()) {
+    context.terminal.Error(
+        "no edge is named: expected --edge http://127.0.1.1:7080, or edge = \"…\" in client.toml");
+    return Exit::kUsage;
+  }
   std::string target = "/explain?url=" + EncodePath(options.url);
   for (const std::string& header : options.headers) target += "&header=" + EncodePath(header);
-  Result<Json> answer = AskAdmin(options.edge, target, "an edge");
+  Result<Json> answer = AskAdmin(edge, target, "an edge");
   if (!answer) return context.Failed(answer.error());
   if (options.json) {
     context.terminal.Line(answer->dump(2, ' ', /*ensure_ascii=*/true));

@@ -9,7 +9,7 @@ namespace nearside::cli {
 
 struct ExplainOptions {
   std::string url;
-  std::string edge;                  ///< admin address of the edge
+  std::string edge;                  ///< admin address of the edge; "": that of client.toml
   std::vector<std::string> headers;  ///< "Name: value" of the request that is asked about
   bool json = false;
 };

@@ -8,11 +8,12 @@ install(FILES
   deploy/systemd/nearside-edge.service
   deploy/systemd/nearside-geodns.service
   deploy/systemd/nearside-origin.service
+  deploy/systemd/nearside-worker.service
   DESTINATION /lib/systemd/system)
 # Settings that are there are the operator's: a second install leaves them.
 install(CODE "set(samples \"${CMAKE_SOURCE_DIR}/deploy/etc\")")
 install(CODE [[
-  foreach(name edge.toml geodns.toml origin.toml example.org.zone)
+  foreach(name edge.toml geodns.toml origin.toml worker.toml example.org.zone)
     if(NOT EXISTS "$ENV{DESTDIR}/etc/nearside/${name}")
       file(INSTALL "${samples}/${name}" DESTINATION "/etc/nearside")  # DESTDIR goes before it by itself
     endif()

@@ -441,7 +441,9 @@ void EdgeServer::Tick() {
   MeasureLoad();
   WatchCertificates();
   CollectCounters();
-  if (follower_) node_->lag_ms.store(follower_->Lag(control_->wall_now()).count());
+  if (follower_) {
+    node_->lag_ms.store(follower_->Lag(control_->now(), control_->wall_now()).count());
+  }
 }
 
 void EdgeServer::MeasureLoad() {

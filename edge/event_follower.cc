@@ -135,7 +135,8 @@ EventFollower::EventFollower(net::EventLoop& loop, http::Client& client, storage
                   if (auto done = std::exchange(caught_up_, nullptr)) done();
                 }),
       backoff_(kFirstBackoff),
-      whole_at_(loop.wall_now()),
+      whole_at_(loop.now()),
+      whole_at_wall_(loop.wall_now()),
       self_(std::make_shared<EventFollower*>(this)) {
   state_.applied = received_ = store.log_position();
 }
@@ -153,13 +154,16 @@ void EventFollower::WhenCaughtUp(milliseconds patience, std::function<void()> do
   CheckWhole();
 }
 
-milliseconds EventFollower::Lag(WallTime now) const {
-  return IsWhole() ? milliseconds(0) : std::max(milliseconds(0), now - whole_at_);
+milliseconds EventFollower::Lag(MonoTime now, WallTime wall_now) const {
+  if (IsWhole()) return milliseconds(0);
+  const auto passed = std::chrono::duration_cast<milliseconds>(now - whole_at_);
+  return std::max({milliseconds(0), passed, wall_now - whole_at_wall_});
 }
 
 void EventFollower::Connect() {
   const http::Endpoint& origin = options_.origins[next_origin_ % options_.origins.size()];
   state_.origin = origin.ToString();
+  is_told_ = false;
   std::string target = "/v1/events";
   if (received_.epoch != 0) {
     target +=
@@ -202,6 +206,7 @@ void EventFollower::OnPosition(storage::LogPosition log) {
     return Retry("the log is of another epoch than what we have of it");
   }
   state_.log = log;
+  is_told_ = true;
   if (received_.epoch == 0) {
     // Nothing known yet: the present log is our beginning. What we hold was fetched without it, and
     // the position that we take is a receipt for all that came before.
@@ -290,13 +295,14 @@ void EventFollower::SendReport() {
 }
 
 bool EventFollower::IsWhole() const {
-  return state_.following && state_.log.epoch != 0 && state_.applied.epoch == state_.log.epoch &&
+  return state_.following && is_told_ && state_.applied.epoch == state_.log.epoch &&
          state_.applied >= state_.log;
 }
 
 void EventFollower::CheckWhole() {
   if (!IsWhole()) return;
-  whole_at_ = loop_.wall_now();
+  whole_at_ = loop_.now();
+  whole_at_wall_ = loop_.wall_now();
   if (!caught_up_) return;
   patience_.Disarm();
   std::exchange(caught_up_, nullptr)();

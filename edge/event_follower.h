@@ -58,8 +58,9 @@ class EventFollower {
   void ReportNow() { SendReport(); }
   const FollowerState& state() const { return state_; }
   /// Time since the log was last known to be applied whole (at first: since the start); 0 while it
-  /// is.
-  milliseconds Lag(WallTime now) const;
+  /// is. By both clocks, and the longer one counts: one may be set back, the other stand still
+  /// while the machine sleeps.
+  milliseconds Lag(MonoTime now, WallTime wall_now) const;
 
  private:
   class Stream;
@@ -73,7 +74,8 @@ class EventFollower {
   void OnLogCut(std::string_view problem);
   void OnDurable(storage::LogPosition position);
   void SendReport();
-  /// Everything that the log is known to have is durable here, and the stream is open.
+  /// Everything that the log is known to have is durable here, and the stream is open and has said
+  /// how far the log is: before that, what is known is what an earlier stream has told.
   bool IsWhole() const;
   void CheckWhole();
 
@@ -92,7 +94,9 @@ class EventFollower {
   std::function<void()> caught_up_;
   milliseconds backoff_;
   size_t next_origin_ = 0;
-  WallTime whole_at_;  ///< when IsWhole was last seen to hold
+  bool is_told_ = false;  ///< the stream has said how far the log is
+  MonoTime whole_at_;     ///< when IsWhole was last seen to hold
+  WallTime whole_at_wall_;
   std::shared_ptr<EventFollower*>
       self_;  ///< null inside once destroyed, for callbacks of the store
 };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "http/fields.h"
+#include "http/uri.h"
 #include "runtime/hash.h"
 
 namespace nearside::edge {
@@ -32,7 +33,8 @@ SiteTable::SiteTable(const std::vector<SiteSettings>& settings, const SiteTable*
     site->origin_set = std::make_shared<OriginSet>(
         row, site->origins, same != nullptr ? same->origin_set.get() : nullptr);
     for (const std::string& written : row.hosts) {
-      const std::string host = http::LowerName(written);
+      std::string host = http::LowerName(written);
+      http::DropRootDot(&host);
       if (host == "*") {
         any_ = site.get();
       } else if (host.starts_with("*.")) {

@@ -87,12 +87,12 @@ Table ServerTable() {
              .prose = "Threads that answer, each with sockets of its own. 0: one a core.",
              .restart = true});
   table.Key("gather_microseconds", &ServerSettings::gather_microseconds,
-            {.fallback = "0",
+            {.fallback = "50",
              .least = "0",
              .most = "1000",
-             .prose = "While a socket gets more than two queries over UDP in this time, they wait "
-                      "as long at most to be taken together: 50 costs less where the thread has a "
-                      "core of its own, and more where it has not. 0: none waits.",
+             .prose = "While a socket gets more than two queries over UDP in this time, they may "
+                      "wait as long at most to be taken together, if that costs less: both ways "
+                      "are tried, and the cheaper one is kept. 0: none waits.",
              .restart = true});
   table.Key(
       "state", &ServerSettings::state,

@@ -14,7 +14,7 @@ namespace nearside::geodns {
 struct ServerSettings {
   std::vector<std::string> listen;
   int threads = 0;
-  uint32_t gather_microseconds = 0;
+  uint32_t gather_microseconds = 50;
   std::string state;
   int tcp_connections = 0;
   milliseconds tcp_idle_timeout{};

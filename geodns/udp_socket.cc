@@ -11,6 +11,8 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/cpu_time.h"
+
 namespace nearside::geodns {
 namespace {
 
@@ -20,16 +22,8 @@ constexpr size_t kBatchMessages = 64;
 constexpr size_t kQueryBytes = 2048 + 64;
 /// Batches in one turn of the loop, so that TCP connections and tasks get their turn as well.
 constexpr int kBatchesPerTurn = 32;
-/// How long queries are counted before it is decided whether they are many.
+/// How long queries are counted before it is decided how the next ones are learnt of.
 constexpr milliseconds kWindow{5};
-/// So many queries for each time of gathering are many, and so many few.
-constexpr int64_t kManyAGather = 2;
-constexpr int64_t kFewAGather = 1;
-/// Batches of so many are long as they are: the thread shares its core with others, who keep it
-/// from coming at once, and each sleep would cost it the caches.
-constexpr int64_t kLongBatch = 16;
-/// How long it goes on before it is decided anew.
-constexpr seconds kGatherFor{1};
 /// Bursts that come while the thread is busy wait here.
 constexpr int kReceiveBufferBytes = 4 << 20;
 
@@ -201,7 +195,8 @@ UdpSocket::UdpSocket(net::EventLoop& loop, int descriptor, const net::SocketAddr
       address_(address),
       desk_(desk),
       options_(options),
-      batch_(std::make_unique<Batch>(address.family(), IsWildcard(address))) {}
+      batch_(std::make_unique<Batch>(address.family(), IsWildcard(address))),
+      choice_(options.gather) {}
 
 UdpSocket::~UdpSocket() {
   if (descriptor_ < 0) return;
@@ -210,13 +205,13 @@ UdpSocket::~UdpSocket() {
 
 void UdpSocket::OnReady(uint32_t) {
   ServeTurn();
-  Measure();
+  Choose();
 }
 
 /// A turn while queries are many.
 void UdpSocket::OnTurnEnd() {
   const bool more = ServeTurn();
-  Measure();
+  Choose();
   if (gathers_) loop_.AtTurnEndWithin(this, more ? std::chrono::nanoseconds(0) : options_.gather);
 }
 
@@ -229,25 +224,21 @@ bool UdpSocket::ServeTurn() {
 }
 
 /// Decides, once in a window, by what came in it.
-void UdpSocket::Measure() {
+void UdpSocket::Choose() {
   const auto passed = loop_.now() - window_began_;
   if (passed < kWindow || options_.gather.count() == 0) return;
-  const int64_t gathers = passed / options_.gather;
-  const auto queries = static_cast<int64_t>(std::exchange(window_queries_, 0));
-  const auto batches = static_cast<int64_t>(std::exchange(window_batches_, 0));
+  const std::chrono::nanoseconds cpu = ThreadCpuTime();
+  const bool gather = choice_.Next(
+      {.passed = passed, .cpu = cpu - window_cpu_, .queries = std::exchange(window_queries_, 0)});
   window_began_ = loop_.now();
-  if (gathers_) {
-    const bool is_over = loop_.now() - gather_began_ >= kGatherFor;
-    if (is_over || queries < kFewAGather * gathers) EndToGather();
-  } else if (queries >= kManyAGather * gathers && queries < kLongBatch * batches) {
-    BeginToGather();
-  }
+  window_cpu_ = cpu;
+  if (gather && !gathers_) BeginToGather();
+  if (!gather && gathers_) EndToGather();
 }
 
 void UdpSocket::BeginToGather() {
   loop_.Unwatch(descriptor_);
   gathers_ = true;
-  gather_began_ = loop_.now();
   loop_.AtTurnEndWithin(this, options_.gather);
 }
 
@@ -286,7 +277,6 @@ bool UdpSocket::ServeBatch() {
   }
   const MonoTime begin = MonoNow();
   window_queries_ += static_cast<uint64_t>(received);
-  ++window_batches_;
   desk_.Count(desk_.metrics().udp_batches[gathers_]);
   const size_t count = AnswerBatch(static_cast<size_t>(received));
   SendBatch(count);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "geodns/gather_choice.h"
 #include "geodns/query_desk.h"
 #include "net/address.h"
 #include "net/descriptor.h"
@@ -21,10 +22,10 @@ namespace nearside::geodns {
 void TurnAround(msghdr* header);
 
 /// One UDP socket of one worker: takes queries and sends answers in batches (recvmmsg, sendmmsg),
-/// from buffers made once. While queries are few, epoll tells of them. While they are many, the
-/// socket leaves epoll and is looked at every `gather` (as Linux's NAPI does with a network card,
-/// and network cards with interrupts): being told of each datagram costs more than looking, and
-/// batches get longer. Owned by the worker; its loop's thread.
+/// from buffers made once. While queries are few, epoll tells of them. While they are many, and it
+/// costs less (GatherChoice), the socket leaves epoll and is looked at every `gather` (as Linux's
+/// NAPI does with a network card, and network cards with interrupts): being told of each datagram
+/// costs more than looking, and batches get longer. Owned by the worker; its loop's thread.
 class UdpSocket final : public net::Watcher, private net::TurnEnd {
  public:
   struct Options {
@@ -61,7 +62,7 @@ class UdpSocket final : public net::Watcher, private net::TurnEnd {
             QueryDesk& desk, const Options& options);
   void OnTurnEnd() override;
   bool ServeTurn();
-  void Measure();
+  void Choose();
   void BeginToGather();
   void EndToGather();
   void Close();
@@ -76,10 +77,10 @@ class UdpSocket final : public net::Watcher, private net::TurnEnd {
   const Options options_;
   std::unique_ptr<Batch> batch_;
   bool gathers_ = false;
-  MonoTime window_began_;  ///< in which queries are counted
+  GatherChoice choice_;
+  MonoTime window_began_;                   ///< in which queries are counted
+  std::chrono::nanoseconds window_cpu_{0};  ///< the thread's, when it began
   uint64_t window_queries_ = 0;
-  uint64_t window_batches_ = 0;
-  MonoTime gather_began_;
 };
 
 }  // namespace nearside::geodns

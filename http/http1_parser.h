@@ -66,6 +66,7 @@ class Http1RequestParser {
   Refusal ReadTarget(std::string_view target);
   Refusal FinishHead();
   Refusal ReadHost();
+  void SetAuthority(std::string_view authority);
 
   Http1Limits limits_;
   Step step_ = Step::kEnd;

@@ -113,7 +113,7 @@ Refusal Http1RequestParser::ReadTarget(std::string_view target) {
   const Result<Uri> uri = SplitUri(target);
   if (!uri) return Refusal::kBadTarget;
   absolute_ = true;
-  AssignLowered(uri->authority, &head_->authority);
+  SetAuthority(uri->authority);
   if (uri->path.empty()) {
     // RFC 9112 §3.2.4: OPTIONS without a path asks about the server.
     head_->target = head_->method == "OPTIONS" && !uri->has_query ? "*" : "/";
@@ -162,6 +162,11 @@ Refusal Http1RequestParser::FinishHead() {
   return Refusal::kNone;
 }
 
+void Http1RequestParser::SetAuthority(std::string_view authority) {
+  AssignLowered(authority, &head_->authority);
+  DropRootDot(&head_->authority);
+}
+
 /// RFC 9112 §3.2: one Host, valid, even where an absolute target makes it void.
 Refusal Http1RequestParser::ReadHost() {
   Fields& fields = head_->fields;
@@ -172,7 +177,7 @@ Refusal Http1RequestParser::ReadHost() {
   }
   if (!SplitAuthority(*host))
     return fields.Remove("host") > 1 ? Refusal::kSeveralHosts : Refusal::kBadHost;
-  if (!absolute_) AssignLowered(*host, &head_->authority);
+  if (!absolute_) SetAuthority(*host);
   return fields.Remove("host") > 1 ? Refusal::kSeveralHosts : Refusal::kNone;
 }
 

@@ -14,8 +14,8 @@ namespace nearside::http {
 struct RequestHead {
   std::string method;     ///< case kept: "GET"
   std::string scheme;     ///< "http" or "https"
-  std::string authority;  ///< host[:port] as sent, lower case; from :authority, the absolute
-                          ///< target, or Host
+  std::string authority;  ///< host[:port] as sent, lower case, without the root's dot; from
+                          ///< :authority, the absolute target, or Host
   std::string target;    ///< path and query as sent, "/…"; "*" for OPTIONS; authority for CONNECT
   std::string protocol;  ///< what it asks to change to, by RFC 8441 or Upgrade ("websocket"), or ""
   Fields fields;

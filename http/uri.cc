@@ -177,6 +177,12 @@ std::optional<Authority> SplitAuthority(std::string_view text) {
   return authority;
 }
 
+void DropRootDot(std::string* authority) {
+  const size_t colon = authority->rfind(':');  // of a port: an IPv6 address has no dot at its end
+  const size_t end = std::min(colon, authority->size());
+  if (end > 1 && (*authority)[end - 1] == '.') authority->erase(end - 1, 1);
+}
+
 uint16_t DefaultPort(std::string_view scheme) {
   return EqualsIgnoringCase(scheme, "https") ? 443 : 80;
 }

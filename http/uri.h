@@ -41,6 +41,10 @@ struct Authority {
 /// 9110 §7.2).
 std::optional<Authority> SplitAuthority(std::string_view text);
 
+/// "www.example.org." names what "www.example.org" names (RFC 1034 §3.1: the root's empty label):
+/// the dot behind the host goes, with a port behind it or without. A host of nothing else stays.
+void DropRootDot(std::string* authority);
+
 /// 80 or 443.
 uint16_t DefaultPort(std::string_view scheme);
 

@@ -42,7 +42,7 @@ nlohmann::ordered_json AssetJson(const storage::Asset& asset) {
                                  {"sha256", storage::BlobName(asset.blob)},
                                  {"bytes", asset.bytes},
                                  {"content_type", asset.content_type},
-                                 {"etag", EntityTagOf(asset.blob)},
+                                 {"etag", EntityTagOf(asset, asset.blob, TagReader::kWriters)},
                                  {"modified", ToUnixMillis(asset.modified)},
                                  {"tags", asset.tags}};
   json["headers"] = nlohmann::ordered_json::object();
@@ -65,7 +65,7 @@ ApiOutcome Api::GetAsset(const Route& route, const ApiRequest& request) {
     return ProblemAnswer(Error{Fault::kClient, "no_such_asset",
                                "site \"" + route.site + "\" has no asset \"" + route.path + "\""});
   }
-  Answer answer = ServeAsset(request.head, **asset, WallNow());
+  Answer answer = ServeAsset(request.head, **asset, WallNow(), {}, TagReader::kWriters);
   answer.fields.Set("cache-control", "no-cache");
   answer.fields.Set("repr-digest", FormatReprDigest((*asset)->blob));
   if (request.head.method == "HEAD") return answer;
@@ -112,7 +112,7 @@ Status Api::CheckConditions(std::string_view method, const http::Fields& fields,
   validators.exists = there.has_value();
   std::string tag;
   if (there) {
-    tag = EntityTagOf(there->blob);
+    tag = EntityTagOf(*there, there->blob, TagReader::kWriters);
     validators.etag = http::ParseEntityTag(tag);
     validators.last_modified = LastModifiedOf(*there);
   }

@@ -1,6 +1,7 @@
 #include "origin/api_server.h"
 
 #include "origin/acme.h"
+#include "origin/client_network.h"
 #include "origin/s3_errors.h"
 #include "origin/visitor_service.h"
 #include "runtime/log.h"
@@ -216,19 +217,26 @@ void ApiServer::OnRequest(std::unique_ptr<Conversation> conversation) {
     under_way_.insert(conversation.get());
   }
   const Purpose purpose = PurposeOf(conversation->request());
+  // Visitors, and who signs in, come through a few edges, which have no share to mind.
+  const bool shares =
+      purpose.kind != RequestKind::kVisitor && purpose.kind != RequestKind::kAccount;
+  const std::string client = shares ? ClientNetwork(conversation->client()) : "";
   // std::function wants to be copied.
   auto shared = std::make_shared<std::unique_ptr<Conversation>>(std::move(conversation));
-  const bool taken = PoolOf(purpose.kind).Submit([this, purpose, shared] {
-    if (purpose.kind == RequestKind::kVisitor) {
-      ServeVisitor(std::move(*shared));
-    } else if (purpose.kind == RequestKind::kAccount) {
-      ServeAccount(std::move(*shared));
-    } else if (purpose.s3) {
-      ServeS3(purpose.kind, std::move(*shared));
-    } else {
-      ServeApi(purpose.kind, std::move(*shared));
-    }
-  });
+  const bool taken = PoolOf(purpose.kind)
+                         .Submit(
+                             [this, purpose, shared] {
+                               if (purpose.kind == RequestKind::kVisitor) {
+                                 ServeVisitor(std::move(*shared));
+                               } else if (purpose.kind == RequestKind::kAccount) {
+                                 ServeAccount(std::move(*shared));
+                               } else if (purpose.s3) {
+                                 ServeS3(purpose.kind, std::move(*shared));
+                               } else {
+                                 ServeApi(purpose.kind, std::move(*shared));
+                               }
+                             },
+                             client);
   if (!taken) RefuseBusy(purpose, std::move(*shared));
 }
 

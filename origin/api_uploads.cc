@@ -98,7 +98,7 @@ http::Fields Api::UploadFields(const storage::ResumableUpload& upload) const {
   fields.Add("upload-complete", done ? "?1" : "?0");
   if (upload.length) fields.Add("upload-length", std::to_string(*upload.length));
   if (done) {
-    fields.Add("etag", EntityTagOf(upload.asset.blob));
+    fields.Add("etag", EntityTagOf(upload.asset, upload.asset.blob, TagReader::kWriters));
     fields.Add("repr-digest", FormatReprDigest(upload.asset.blob));
     fields.Add("content-location",
                "/v1/sites/" + upload.site + "/assets" + AssetUrl(upload.asset.path));

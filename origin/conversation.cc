@@ -146,9 +146,12 @@ uint64_t Conversation::BytesToCome() const {
 Result<size_t> Conversation::Receive() {
   try {
     if (std::exchange(head_.expects_continue, false)) poco_->response->sendContinue();
+    const MonoTime begun = MonoNow();
     input_.resize(std::min<uint64_t>(kReceiveBytes, BytesToCome()));
     const int n = poco_->session->read(reinterpret_cast<char*>(input_.data()),
                                        static_cast<std::streamsize>(input_.size()));
+    comes_slowly_ = receiving_.IsSlow(static_cast<uint64_t>(std::max(n, 0)), MonoNow() - begun,
+                                      limits_.least_bytes_per_second, limits_.least_rate_after);
     if (n > 0) return static_cast<size_t>(n);
     return Fail(Fault::kClient, "body_cut_off", "the connection ended inside the content");
   } catch (const Poco::TimeoutException&) {
@@ -164,7 +167,6 @@ Result<size_t> Conversation::Read(std::span<uint8_t> out) {
     body_failed_ = true;
     return error;
   };
-  if (reading_since_ == MonoTime()) reading_since_ = MonoNow();
   if (!Begin()) return fail(Fail(Fault::kClient, "body_cut_off", "the client has left"));
   while (piece_.empty() && !body_done_) {
     switch (body_.Next(&input_left_)) {
@@ -179,7 +181,7 @@ Result<size_t> Conversation::Read(std::span<uint8_t> out) {
                          "the content's chunks are malformed: " +
                              std::string(http::RefusalName(body_.refusal()))));
       case http::Http1BodyReader::State::kMore: {
-        if (TooSlow(limits_, received_, reading_since_)) {
+        if (comes_slowly_) {
           return fail(Fail(Fault::kClient, "too_slow",
                            "the content comes slower than " +
                                std::to_string(limits_.least_bytes_per_second) + " bytes a second"));

@@ -14,6 +14,7 @@
 #include "http/message.h"
 #include "net/descriptor.h"
 #include "origin/answer.h"
+#include "origin/rate_window.h"
 #include "origin/request_body.h"
 #include "runtime/clock.h"
 
@@ -26,8 +27,8 @@ namespace nearside::origin {
 struct ConversationLimits {
   milliseconds body_timeout = seconds(30);  ///< without a byte of an expected body
   milliseconds send_timeout = seconds(30);  ///< without the client taking a byte
-  uint64_t least_bytes_per_second =
-      1024;  ///< of a body or response, on average, after `least_rate_after`
+  /// Of a body, in every stretch of `least_rate_after`; of a response, after it.
+  uint64_t least_bytes_per_second = 1024;
   milliseconds least_rate_after = seconds(20);
 };
 
@@ -111,7 +112,8 @@ class Conversation final : public RequestBody {
   std::span<const uint8_t> piece_;  ///< of the body, not yet handed out
   std::vector<uint8_t> input_;      ///< received bytes that body_ cuts
   std::string_view input_left_;
-  MonoTime reading_since_;  ///< not since the request came: it may have waited for a thread
+  RateWindow receiving_;
+  bool comes_slowly_ = false;
   MonoTime sending_since_;
   bool body_done_ = false;
   bool body_failed_ = false;

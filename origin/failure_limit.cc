@@ -3,25 +3,9 @@
 #include <algorithm>
 
 #include "net/address.h"
+#include "origin/client_network.h"
 
 namespace nearside::origin {
-namespace {
-
-/// Whose failures are counted together: an IPv4 address, also one that came to an IPv6 socket, or
-/// a /64, from which one client may take any number of addresses.
-std::string KeyOf(std::string_view address) {
-  constexpr size_t kIpv6Bytes = 16;
-  constexpr size_t kNetworkBytes = 8;
-  constexpr std::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
-  const auto parsed = net::SocketAddress::FromLiteral(address, 0);
-  if (!parsed) return std::string(address);
-  const std::string_view bytes = parsed->bytes();
-  if (bytes.size() != kIpv6Bytes) return std::string(bytes);
-  return std::string(bytes.starts_with(kMapped) ? bytes.substr(kMapped.size())
-                                                : bytes.substr(0, kNetworkBytes));
-}
-
-}  // namespace
 
 bool FailureLimit::Counts(std::string_view address) const {
   if (most_ <= 0) return false;
@@ -32,7 +16,7 @@ bool FailureLimit::Counts(std::string_view address) const {
 
 milliseconds FailureLimit::WaitOf(std::string_view address, MonoTime now) const {
   if (free_at_.empty() || !Counts(address)) return milliseconds(0);
-  const auto found = free_at_.find(KeyOf(address));
+  const auto found = free_at_.find(ClientNetwork(address));
   if (found == free_at_.end()) return milliseconds(0);
   const auto over = found->second + window_ / most_ - now - window_;
   return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(over));
@@ -40,7 +24,7 @@ milliseconds FailureLimit::WaitOf(std::string_view address, MonoTime now) const 
 
 void FailureLimit::Count(std::string_view address, MonoTime now) {
   if (!Counts(address)) return;
-  std::string key = KeyOf(address);
+  std::string key = ClientNetwork(address);
   if (!free_at_.contains(key)) MakeRoom(now);
   MonoTime& free_at = free_at_[std::move(key)];
   free_at = std::max(free_at, now) + window_ / most_;

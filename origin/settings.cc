@@ -635,7 +635,9 @@ Table LimitTable() {
             {.fallback = "1000",
              .least = "1",
              .most = "100000",
-             .prose = "Requests that wait for a thread of their kind; more are answered 503.",
+             .prose = "Requests that wait for a thread of their kind; more are answered 503. One "
+                      "client (an IPv4 address, an IPv6 /64) may have half of them waiting, and "
+                      "half of the threads; visitors, who come through edges, are not counted.",
              .restart = true});
   table.Key("head_timeout", &LimitSettings::head_timeout,
             {.fallback = "10s",
@@ -666,8 +668,8 @@ Table LimitTable() {
             {.fallback = "1KiB",
              .least = "0B",
              .most = "1GiB",
-             .prose = "Bytes a second that an upload or a download on the API's addresses must "
-                      "reach on average after its first 20 seconds, or it is cut off.",
+             .prose = "Bytes a second that an upload on the API's addresses must reach in every 20 "
+                      "seconds, and a download on average after its first 20, or it is cut off.",
              .restart = true});
   return table;
 }

@@ -20,7 +20,8 @@ namespace nearside::origin {
 namespace {
 
 constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
-constexpr size_t kTagDigits = 32;  ///< 128 of the digest's bits
+constexpr size_t kTagDigits = 32;        ///< 128 of the digest's bits
+constexpr size_t kDescribedDigits = 16;  ///< of what describes the content
 
 std::string_view LifetimeOf(const storage::Asset& asset) {
   if (http::HasHashedName(asset.path)) return lifetime::kHashed;
@@ -33,6 +34,7 @@ struct Representation {
   uint64_t bytes = 0;
   http::Coding coding = http::Coding::kIdentity;
   bool negotiated = false;  ///< another request may get another one
+  TagReader reader = TagReader::kCaches;
 };
 
 std::optional<http::Coding> CodingOfVariant(const storage::BlobVariant& variant) {
@@ -67,7 +69,7 @@ Representation IdentityOf(const storage::Asset& asset) {
 /// What all answers about an asset carry, 304 included (RFC 9110 §15.4.5).
 http::Fields CommonFields(const storage::Asset& asset, const Representation& chosen) {
   http::Fields fields;
-  fields.Add("etag", EntityTagOf(chosen.blob));
+  fields.Add("etag", EntityTagOf(asset, chosen.blob, chosen.reader));
   fields.Add("last-modified", http::FormatDate(LastModifiedOf(asset)));
   fields.Add("cache-control", LifetimeOf(asset));
   std::string tags;
@@ -260,14 +262,33 @@ std::string EntityTagOf(const storage::BlobId& id) {
   return "\"" + storage::BlobName(id).substr(0, kTagDigits) + "\"";
 }
 
+std::string EntityTagOf(const storage::Asset& asset, const storage::BlobId& content,
+                        TagReader reader) {
+  std::string described;
+  if (asset.content_type != http::MediaTypeOfPath(asset.path)) described = asset.content_type;
+  for (const auto& [name, value] : asset.headers) {
+    described += "\n" + name;
+    if (reader == TagReader::kWriters || name == "content-language") described += ": " + value;
+  }
+  if (reader == TagReader::kWriters) {
+    for (const std::string& word : asset.tags) described += "\ntag " + word;
+    for (const auto& [name, value] : asset.notes) described += "\nnote " + name + ": " + value;
+  }
+  std::string tag = EntityTagOf(content);
+  if (described.empty()) return tag;
+  tag.insert(tag.size() - 1, "-" + HexEncode(Sha256Of(described)).substr(0, kDescribedDigits));
+  return tag;
+}
+
 WallTime LastModifiedOf(const storage::Asset& asset) {
   return std::chrono::floor<seconds>(asset.modified);
 }
 
 Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset, WallTime now,
-                  const std::vector<storage::BlobVariant>& variants) {
-  const Representation chosen = Select(request, asset, variants);
-  const std::string tag = EntityTagOf(chosen.blob);
+                  const std::vector<storage::BlobVariant>& variants, TagReader reader) {
+  Representation chosen = Select(request, asset, variants);
+  chosen.reader = reader;
+  const std::string tag = EntityTagOf(asset, chosen.blob, reader);
   http::Validators validators;
   validators.etag = http::ParseEntityTag(tag);
   validators.last_modified = LastModifiedOf(asset);

@@ -44,6 +44,21 @@ class SiteContent {
 
 /// The entity tag of a content: strong, from its SHA-256.
 std::string EntityTagOf(const storage::BlobId& id);
+
+/// For whom an asset's tag is, that is, what it tells apart beside the content.
+enum class TagReader {
+  /// What a cache would not learn by a 304: another type or language (which caches may leave as
+  /// they have them, RFC 9111 §3.2), and that a field is there no more. Values of other fields come
+  /// with every 304.
+  kCaches,
+  /// All that an upload says of the asset, so that no conditional write loses another's (RFC 9110
+  /// §13.1.1).
+  kWriters,
+};
+/// The content's tag, and more behind it where there is more to say than the path's usual type.
+/// `content`: the asset's own, or what encoding made of it.
+std::string EntityTagOf(const storage::Asset& asset, const storage::BlobId& content,
+                        TagReader reader);
 /// Last-Modified as a validator: whole seconds, as clients are told and send back.
 WallTime LastModifiedOf(const storage::Asset& asset);
 
@@ -51,7 +66,8 @@ WallTime LastModifiedOf(const storage::Asset& asset);
 /// smallest of `variants` that the request accepts, with an entity tag of its own, where there is
 /// one and the request is not for a range. Pure.
 Answer ServeAsset(const http::RequestHead& request, const storage::Asset& asset, WallTime now,
-                  const std::vector<storage::BlobVariant>& variants = {});
+                  const std::vector<storage::BlobVariant>& variants = {},
+                  TagReader reader = TagReader::kCaches);
 
 /// Answers a visitor's request. Pure but for `content`; its errors are the only ones.
 Result<Answer> ServeVisitor(const http::RequestHead& request, SiteContent& content, WallTime now);

@@ -33,6 +33,14 @@ ROWS = {
         ("Uploads, bytes a second", "Bps",
          [("sum(rate(nearside_origin_received_bytes_total[1m])) by (instance)", "{{instance}}")]),
     ],
+    "Jobs": [
+        ("Waiting, by kind", "none", [("max(nearside_origin_jobs{state=\"waiting\"}) by (kind)", "{{kind}}")]),
+        ("Done a second", "ops",
+         [("sum(rate(nearside_origin_jobs_done_total[5m])) by (instance, kind)", "{{instance}} {{kind}}")]),
+        ("Failed attempts a second", "ops",
+         [("sum(rate(nearside_origin_jobs_failed_total[5m])) by (instance, kind)", "{{instance}} {{kind}}")]),
+        ("Given up for good, by kind", "none", [("max(nearside_origin_jobs{state=\"dead\"}) by (kind)", "{{kind}}")]),
+    ],
     "Cache": [
         ("Stored bytes, by tier", "bytes", [("nearside_cache_bytes", "{{instance}} {{tier}}")]),
         ("Evictions a second, by tier", "ops", [("sum(rate(nearside_cache_evicted_total[5m])) by (instance, tier)",

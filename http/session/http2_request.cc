@@ -245,6 +245,7 @@ bool Http2Connection::SettleAuthority(Http2Exchange* exchange) {
   // Nearly all requests of a connection have the same.
   if (authority == good_authority_ && !authority.empty()) return true;
   if (!SplitAuthority(authority)) return false;
+  DropRootDot(&authority);
   good_authority_ = authority;
   return true;
 }

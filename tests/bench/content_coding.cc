@@ -8,9 +8,9 @@
 // Run it alone on the machine; the figures in docs/ are of the release preset.
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstdio>
-#include <ctime>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -23,6 +23,7 @@
 #include "edge/body_encoder.h"
 #include "edge/node.h"
 #include "http/content_coding.h"
+#include "runtime/cpu_time.h"
 #include "runtime/executor.h"
 #include "runtime/file.h"
 #include "storage/cache_store.h"
@@ -33,12 +34,7 @@ namespace {
 constexpr size_t kPiece = 64 << 10;
 constexpr int kRounds = 7;
 
-/// The thread's own time, so that what else the machine does counts less.
-double ThreadSeconds() {
-  timespec time;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
-}
+double ThreadSeconds() { return std::chrono::duration<double>(ThreadCpuTime()).count(); }
 
 /// How a body is encoded.
 struct Manner {

@@ -12,13 +12,13 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <fstream>
 #include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "runtime/cpu_time.h"
 #include "runtime/crypto.h"
 #include "storage/cache_store.h"
 #include "tests/bench/bench_store.h"
@@ -36,17 +36,10 @@ constexpr size_t kRounds = 500;
 
 Key256 KeyOf(size_t number) { return {.bytes = Sha256Of("object " + std::to_string(number))}; }
 
-/// The thread's own time, so that what else the machine does counts less.
-double ThreadNanoseconds() {
-  timespec time;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-}
-
 double NanosecondsPer(size_t count, const std::function<void()>& run) {
-  const double start = ThreadNanoseconds();
+  const std::chrono::nanoseconds start = ThreadCpuTime();
   run();
-  return (ThreadNanoseconds() - start) / static_cast<double>(count);
+  return static_cast<double>((ThreadCpuTime() - start).count()) / static_cast<double>(count);
 }
 
 HeadRef Put(CacheStore& store, size_t number, size_t body_bytes) {

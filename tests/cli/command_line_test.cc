@@ -419,9 +419,9 @@ TEST_F(CommandLineTest, ExplainPrintsJsonOnDemand) {
   std::string head;
   {
     ScriptedServer edge({Answers("{\"url\":\"u\",\"fields\":[\"x: \xc2\x9b\"]}", "200 OK", &head)});
+    const std::string settings = dir_.Write("client.toml", "edge = \"" + edge.url() + "\"\n");
     const Outcome run =
-        RunNearside("--config " + dir_.Write("client.toml", "") +
-                    " explain https://a.test/x?b=1&c=2 --json --edge " + edge.url());
+        RunNearside("--config " + settings + " explain https://a.test/x?b=1&c=2 --json");
     EXPECT_EQ(run.code, 0) << run.errors;
     EXPECT_EQ(run.out, "{\n  \"url\": \"u\",\n  \"fields\": [\n    \"x: \\u009b\"\n  ]\n}\n");
   }
@@ -440,7 +440,9 @@ TEST_F(CommandLineTest, ExplainSaysWhyTheEdgeRefuses) {
   EXPECT_THAT(
       Nearside(command).errors,
       HasSubstr("/explain answered 404 without JSON: is this the admin address of an edge?"));
-  EXPECT_EQ(Nearside("explain https://a.test/").code, 2);
+  const Outcome unnamed = Nearside("explain https://a.test/");
+  EXPECT_EQ(unnamed.code, 2);
+  EXPECT_THAT(unnamed.errors, HasSubstr("no edge is named: expected --edge http"));
 }
 
 TEST_F(CommandLineTest, CheckFailsUnlessAllIsWell) {

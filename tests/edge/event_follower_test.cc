@@ -381,7 +381,9 @@ TEST_F(EventFollowerTest, PatienceEndsWithoutALog) {
 TEST_F(EventFollowerTest, LagIsTheTimeSinceTheLogWasKnownToBeAppliedWhole) {
   Start({4, 7});
   const auto lag_in = [&](seconds later) {
-    return thread_.Call([&] { return follower_->Lag(thread_.loop().wall_now() + later); });
+    return thread_.Call([&] {
+      return follower_->Lag(thread_.loop().now() + later, thread_.loop().wall_now() + later);
+    });
   };
   EXPECT_GE(lag_in(seconds(60)), seconds(60));  // since the start, when it is not known better
   Follow(1, Position(4, 8));
@@ -392,6 +394,40 @@ TEST_F(EventFollowerTest, LagIsTheTimeSinceTheLogWasKnownToBeAppliedWhole) {
   Tell([](FakeClient::Started& stream) { stream.Fail("closed_early"); });
   EXPECT_GE(lag_in(seconds(60)), seconds(60));
   EXPECT_LT(lag_in(seconds(60)), seconds(120));
+}
+
+TEST_F(EventFollowerTest, LagIsNotHiddenByAClockThatIsSetBackOrByAMachineThatSleeps) {
+  Start({4, 7});
+  Follow(1, Position(4, 7));
+  Tell([](FakeClient::Started& stream) { stream.Fail("closed_early"); });
+  const auto lag = [&](seconds later, seconds later_by_date) {
+    return thread_.Call([&] {
+      return follower_->Lag(thread_.loop().now() + later,
+                            thread_.loop().wall_now() + later_by_date);
+    });
+  };
+  EXPECT_GE(lag(seconds(60), seconds(-7200)), seconds(60));
+  EXPECT_GE(lag(seconds(1), seconds(3600)), seconds(3600));
+  EXPECT_LT(lag(seconds(1), seconds(3600)), seconds(3660));
+}
+
+TEST_F(EventFollowerTest, AStreamThatSaysNothingOfTheLogEndsNoLag) {
+  Start({4, 7});
+  Follow(1, Position(4, 7));
+  const auto lag = [&] {
+    return thread_.Call([&] {
+      return follower_->Lag(thread_.loop().now() + seconds(60),
+                            thread_.loop().wall_now() + seconds(60));
+    });
+  };
+  EXPECT_EQ(lag(), seconds(0));
+  Tell([](FakeClient::Started& stream) { stream.Fail("closed_early"); });
+  // Another origin, or a hop before it, opens a stream and stalls.
+  Follow(2, ": nearside event log\n\n");
+  EXPECT_TRUE(state().following);
+  EXPECT_GE(lag(), seconds(60)) << "what came meanwhile is not known";
+  Tell([&](FakeClient::Started& stream) { stream.Body(Position(4, 7)); });
+  EXPECT_EQ(lag(), seconds(0));
 }
 
 TEST_F(EventFollowerTest, HeartbeatsAreContact) {

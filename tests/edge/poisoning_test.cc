@@ -87,7 +87,7 @@ TEST_F(PoisoningTest, TheAuthorityIsSentAsTheKeyHasIt) {
 TEST_F(PoisoningTest, OtherHostsFindNoSite) {
   Start();
   for (const std::string_view authority :
-       {"evil.test", "www.demo.test.", "www.demo.test.evil.test", "evil.www.demo.test"}) {
+       {"evil.test", "www.demo.test..", "www.demo.test.evil.test", "evil.www.demo.test"}) {
     http::RequestHead head = GetFor("https://www.demo.test/");
     head.authority = authority;
     EXPECT_THAT(Answer(Ask(std::move(head))), StartsWith("421 ")) << authority;

@@ -219,6 +219,10 @@ TEST(Http1RequestParserTest, Hosts) {
   EXPECT_EQ(parse("Host: a/b\r\n", "1.1"), "refused bad_host\n");
   EXPECT_EQ(parse("Host: a:b\r\n", "1.1"), "refused bad_host\n");
   EXPECT_EQ(parse("Host: [::1]:80\r\n", "1.1"), "GET / at [::1]:80\n= no body, keep-alive\nend \n");
+  EXPECT_EQ(parse("Host: A.test.:80\r\n", "1.1"),
+            "GET / at a.test:80\n= no body, keep-alive\nend \n");
+  EXPECT_EQ(Parse("GET http://b./ HTTP/1.1\r\nHost: b.\r\n\r\n"),
+            "GET / at b\n= no body, keep-alive\nend \n");
   EXPECT_EQ(parse("Host: a\r\nHost: b\r\n", "1.0"), "refused several_hosts\n");
   // An absolute target wins, but Host must be there and valid all the same (RFC 9112 §3.2.2).
   EXPECT_EQ(Parse("GET http://b/ HTTP/1.1\r\n\r\n"), "refused missing_host\n");

@@ -89,6 +89,29 @@ TEST(UriTest, References) {
   EXPECT_EQ(ResolveUri("/a", "b").error().reason, "bad_uri");
 }
 
+TEST(UriTest, TheRootsDotGoes) {
+  const struct {
+    const char* authority;
+    const char* without;
+  } rows[] = {
+      {"a.test.", "a.test"},
+      {"a.test.:8443", "a.test:8443"},
+      {"a.test", "a.test"},
+      {"a.test..", "a.test."},
+      {".", "."},
+      {".:80", ".:80"},
+      {"127.0.0.1:80", "127.0.0.1:80"},
+      {"[::ffff:1.2.3.4]", "[::ffff:1.2.3.4]"},
+      {"a.test.:", "a.test:"},
+      {"", ""},
+  };
+  for (const auto& row : rows) {
+    std::string authority = row.authority;
+    DropRootDot(&authority);
+    EXPECT_EQ(authority, row.without) << row.authority;
+  }
+}
+
 TEST(UriTest, Authorities) {
   const auto text = [](std::string_view authority) -> std::string {
     const auto split = SplitAuthority(authority);

@@ -93,6 +93,26 @@ TEST_F(ApiAssetsTest, ConditionalWritesLoseNoUpdate) {
   EXPECT_EQ(Admin("DELETE " + At("a"), "", "if-match: *\r\n").status, 200);
 }
 
+TEST_F(ApiAssetsTest, WhatIsSaidOfAnAssetIsNotLostByConditionalWritesEither) {
+  EXPECT_EQ(Put("a.txt", "1").status, 201);
+  const std::string plain = Admin("HEAD " + At("a.txt")).Field("etag");
+  const std::string said = "cache-control: no-store\r\nsurrogate-key: news\r\n";
+  EXPECT_EQ(Put("a.txt", "1", said + "if-match: " + plain + "\r\n").status, 200);
+  EXPECT_EQ(Put("a.txt", "1", "if-match: " + plain + "\r\n").status, 412) << "same bytes";
+  const Reply now = Admin("HEAD " + At("a.txt"));
+  const std::string tag = now.Field("etag");
+  EXPECT_EQ(Admin("GET " + At("a.txt"), "", "if-none-match: " + tag + "\r\n").status, 304);
+  EXPECT_EQ(Json(Admin("GET /v1/sites/demo/assets?prefix=a.txt"))["assets"][0]["etag"], tag);
+  EXPECT_EQ(Put("a.txt", "1",
+                "cache-control: no-store\r\nsurrogate-key: sport\r\nif-match: " + tag + "\r\n")
+                .status,
+            200);
+  EXPECT_EQ(Put("a.txt", "1", said + "if-match: " + tag + "\r\n").status, 412) << "other tags";
+  const std::string last = Admin("HEAD " + At("a.txt")).Field("etag");
+  EXPECT_EQ(Admin("DELETE " + At("a.txt"), "", "if-match: " + tag + "\r\n").status, 412);
+  EXPECT_EQ(Admin("DELETE " + At("a.txt"), "", "if-match: " + last + "\r\n").status, 200);
+}
+
 TEST_F(ApiAssetsTest, ADateIsAConditionOfAWriteInWholeSeconds) {
   EXPECT_EQ(Put("a", "1").status, 201);
   const std::string date = Admin("HEAD " + At("a")).Field("last-modified");

@@ -260,7 +260,7 @@ TEST_F(GateTest, WhoWaitedForAContinueThatNeverCameAsksAnewElsewhere) {
 }
 
 TEST_F(GateTest, UploadsThatWaitDoNotKeepVisitorsWaiting) {
-  Restart("[threads]\nuploads = 2\n[limits]\nqueue = 2\n");
+  Restart("[threads]\nuploads = 4\n[limits]\nqueue = 4\n");  // half of them for one client
   MakeSite();
   Publish({{"index.html", "home"}});
   const std::string upload =
@@ -293,6 +293,32 @@ TEST_F(GateTest, UploadsThatWaitDoNotKeepVisitorsWaiting) {
     upload_client.Send("0123456789");
     EXPECT_EQ(upload_client.Read().status / 100, 2);
   }
+}
+
+// Of threads and queue one client has half, whatever it sends.
+TEST_F(GateTest, AThousandSlowUploadsOfOneClientLeaveRoomForOthers) {
+  Restart("[threads]\nuploads = 4\n[limits]\nqueue = 100\n");
+  MakeSite();
+  const std::string upload =
+      "PUT /v1/sites/demo/assets/a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " +
+      std::string(kAdminToken) + "\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n";
+  std::vector<std::unique_ptr<RawClient>> slow;
+  for (int i = 0; i < 1000; ++i) {
+    slow.push_back(std::make_unique<RawClient>(port()));
+    ASSERT_TRUE(slow.back()->Send(upload));
+  }
+  // Two hold threads, fifty wait, the others are refused.
+  constexpr uint64_t kRefused = 1000 - 2 - 50;
+  while (node_->counters.refused_busy.load() < kRefused) std::this_thread::yield();
+  for (int i = 0; i < 3; ++i) {
+    RawClient other(port(), 2);
+    other.Send(upload);
+    ASSERT_EQ(other.Read().status, 100) << "the other threads are for others";
+    other.Send("x");
+    EXPECT_EQ(other.Read().status / 100, 2);
+  }
+  EXPECT_EQ(Admin("GET /v1/sites/demo/assets/a").body, "x");
+  EXPECT_EQ(node_->counters.refused_busy.load(), kRefused);
 }
 
 TEST_F(GateTest, DrainingLetsWhatRunsFinishAndAcceptsNothingNew) {

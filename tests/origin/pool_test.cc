@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <condition_variable>
 #include <future>
+#include <mutex>
+#include <string>
+#include <vector>
 
 namespace nearside::origin {
 namespace {
@@ -44,6 +48,67 @@ TEST(PoolTest, WhatIsDueHasRoomOfItsOwnBehindAFullQueue) {
   EXPECT_FALSE(pool.SubmitDue([] { FAIL() << "that room is limited too"; }));
   release.set_value();
   due.get_future().wait();
+}
+
+/// Tasks that hold their threads until they are let go, and say who began.
+class HeldTasks {
+ public:
+  std::function<void()> Task(const std::string& name) {
+    return [this, name] {
+      std::unique_lock lock(mutex_);
+      begun_.push_back(name);
+      changed_.notify_all();
+      changed_.wait(lock, [&] { return released_ > 0; });
+      --released_;
+    };
+  }
+  std::vector<std::string> AwaitBegun(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return begun_.size() >= count; });
+    return begun_;
+  }
+  void Release(size_t count) {
+    std::lock_guard lock(mutex_);
+    released_ += count;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> begun_;
+  size_t released_ = 0;
+};
+
+TEST(PoolTest, AClientHasHalfOfTheThreadsAndOfTheQueue) {
+  HeldTasks held;
+  Pool pool(4, 6);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(pool.Submit(held.Task("a"), "a"));
+  (void)held.AwaitBegun(2);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(pool.Submit(held.Task("a"), "a")) << i;
+  EXPECT_EQ(pool.queued(), 3u);
+  EXPECT_FALSE(pool.Submit(held.Task("a"), "a")) << "half of the queue is its";
+  EXPECT_TRUE(pool.Submit(held.Task("b"), "b"));
+  EXPECT_TRUE(pool.Submit(held.Task("nobody")));
+  EXPECT_EQ(held.AwaitBegun(4).size(), 4u) << "the other threads are for others";
+  EXPECT_EQ(pool.queued(), 3u);
+  EXPECT_EQ(pool.busy(), 4u);
+  held.Release(7);
+  EXPECT_EQ(held.AwaitBegun(7).size(), 7u);
+}
+
+TEST(PoolTest, ClientsTakeTurns) {
+  HeldTasks held;
+  Pool pool(1, 100);
+  EXPECT_TRUE(pool.Submit(held.Task("a"), "a"));
+  (void)held.AwaitBegun(1);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(pool.Submit(held.Task("a"), "a"));
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(pool.Submit(held.Task("b"), "b"));
+  held.Release(6);
+  const std::vector<std::string> order = held.AwaitBegun(6);
+  // The only thread is not kept from the only one who has work, and "a" has three of it first.
+  EXPECT_EQ(std::vector<std::string>(order.begin(), order.begin() + 4),
+            (std::vector<std::string>{"a", "b", "a", "b"}));
 }
 
 TEST(PoolTest, WhatHasNotBegunWhenItStopsIsDestroyedUnrun) {

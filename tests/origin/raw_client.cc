@@ -1,6 +1,7 @@
 #include "tests/origin/raw_client.h"
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -31,8 +32,12 @@ std::vector<std::string> Reply::Fields(std::string_view name) const {
   return values;
 }
 
-RawClient::RawClient(uint16_t port) {
+RawClient::RawClient(uint16_t port, uint8_t source) {
   fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in from{};
+  from.sin_family = AF_INET;
+  from.sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~uint32_t{0xff}) | source);
+  EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&from), sizeof from), 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);

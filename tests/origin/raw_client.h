@@ -23,7 +23,8 @@ struct Reply {
 /// which it gives up with an empty result. One thread.
 class RawClient {
  public:
-  explicit RawClient(uint16_t port);
+  /// From 127.0.0.`source`.
+  explicit RawClient(uint16_t port, uint8_t source = 1);
   ~RawClient();
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;

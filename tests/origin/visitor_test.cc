@@ -171,6 +171,32 @@ TEST_F(VisitorTest, AnAnswerHasTypeValidatorsAndLength) {
   EXPECT_EQ(answer.body_bytes(), 4u);
 }
 
+// What no 304 tells a cache that has the same bytes: RFC 9110 §8.8.1 lets the tag change with it.
+TEST_F(VisitorTest, TheTagChangesWithWhatA304DoesNotTell) {
+  const auto tag_of = [&](const std::string& type,
+                          std::vector<std::pair<std::string, std::string>> headers) {
+    storage::Asset asset = FakeContent::Make("x.html", "x", type);
+    asset.headers = std::move(headers);
+    content_.Add(asset);
+    std::string tag = Field(Ask("/x.html"), "etag");
+    EXPECT_EQ(Ask("/x.html", {{"if-none-match", tag}}).status, 304);
+    EXPECT_EQ(Field(Ask("/x.html", {{"if-none-match", tag}}), "etag"), tag);
+    return tag;
+  };
+  const std::string usual(http::MediaTypeOfPath("x.html"));
+  const std::string plain = tag_of(usual, {});
+  EXPECT_EQ(plain, EntityTagOf(storage::BlobId{Sha256Of("x")}));
+  const std::string typed = tag_of("text/plain", {});
+  EXPECT_NE(typed, plain);
+  EXPECT_EQ(Ask("/x.html", {{"if-none-match", plain}}).status, 200);
+  const std::string with = tag_of(usual, {{"x-a", "1"}});
+  EXPECT_NE(with, plain) << "that a field is gone is not told by a 304";
+  EXPECT_EQ(tag_of(usual, {{"x-a", "2"}}), with) << "its value is";
+  EXPECT_NE(tag_of(usual, {{"x-a", "1"}, {"x-b", "1"}}), with);
+  EXPECT_NE(tag_of(usual, {{"content-language", "de"}}),
+            tag_of(usual, {{"content-language", "en"}}));
+}
+
 TEST_F(VisitorTest, ConditionalsAreAnsweredFromTheValidators) {
   const std::string tag = Field(Ask("/"), "etag");
   const std::string weak = "W/" + tag;
@@ -199,7 +225,7 @@ TEST_F(VisitorTest, NotModifiedCarriesWhatACacheUpdatesAndNoContent) {
 class VisitorCodingTest : public VisitorTest {
  protected:
   VisitorCodingTest() {
-    asset_ = FakeContent::Make("app.css", std::string(100, 'a'), "text/css");
+    asset_ = FakeContent::Make("app.css", std::string(100, 'a'), "text/css; charset=utf-8");
     content_.Add(asset_);
     content_.variants[asset_.blob] = {
         {"br", IdOf("br"), 10}, {"gzip", IdOf("gz"), 20}, {"zstd", {}, 0}};
@@ -239,7 +265,7 @@ TEST_F(VisitorCodingTest, TheSmallestThatIsAcceptedIsServed) {
   for (const auto& [codings, expected] : rows) EXPECT_EQ(Coded(In(codings)), expected) << codings;
   EXPECT_EQ(Coded(In("br", {}, "HEAD")), "200 br 10 Accept-Encoding");
   EXPECT_EQ(In("br").body.front().blob, IdOf("br"));
-  EXPECT_EQ(Field(In("br"), "content-type"), "text/css");
+  EXPECT_EQ(Field(In("br"), "content-type"), "text/css; charset=utf-8");
 }
 
 TEST_F(VisitorCodingTest, EachHasAStrongTagOfItsOwn) {

@@ -162,7 +162,7 @@ void EdgeProcess::Turn() {
   process_->turn_at.reset();
   process_->loop->Turn(parts_.schedule.now(), WallOf());
   if (parts_.bug != Bug::kIgnoresLag) {
-    process_->node->lag_ms.store(process_->follower->Lag(WallOf()).count());
+    process_->node->lag_ms.store(process_->follower->Lag(parts_.schedule.now(), WallOf()).count());
   }
   CollectAnswers();
   if (const auto next = process_->loop->NextTurn()) Wake(*next);

@@ -17,6 +17,9 @@ FOREIGN = {"up", "job", "instance"}
 HOST = {"node_cpu_seconds_total", "node_memory_MemAvailable_bytes", "node_network_transmit_bytes_total",
         "node_disk_io_time_seconds_total"}
 
+# The daemons' units, and the programs they start.
+UNITS = {"edge": "nearside-edge", "geodns": "nearside-geodns", "origin": "nearside-origin", "worker": "nearside-origin"}
+
 
 class SampleTest(SystemTest):
     """The settings in the package and in the container demo, with their folders moved into the test's."""
@@ -35,10 +38,10 @@ class SampleTest(SystemTest):
         for name in ("admin", "fleet"):
             (etc / f"{name}.token").write_text("0123456789abcdef0123456789abcdef\n")
         self.write_places(etc / "country.mmdb")
-        for program in ("edge", "geodns", "origin"):
-            text = (etc / f"{program}.toml").read_text()
+        for name, program in UNITS.items():
+            text = (etc / f"{name}.toml").read_text()
             text = text.replace("/etc/nearside", str(etc)).replace("/var/lib/nearside", str(self.folder / "state"))
-            self.check(f"nearside-{program}", text, f"{program}.toml")
+            self.check(program, text, f"{name}.toml")
 
     def test_the_containers_settings_work(self):
         shared = self.folder / "shared"
@@ -71,7 +74,7 @@ class SampleTest(SystemTest):
         package, = made.glob("nearside_*.deb")
         content = self.folder / "content"
         subprocess.run(["dpkg-deb", "--extract", package, content], check=True)
-        for name in ("edge", "geodns", "origin"):
+        for name in UNITS:
             unit = (content / f"lib/systemd/system/nearside-{name}.service").read_text()
             for path in re.findall(r"/(?:usr|etc)/[\w./-]+", unit):  # documentation included
                 self.assertTrue((content / path[1:]).is_file(), f"nearside-{name}.service names {path}")
@@ -81,10 +84,11 @@ class SampleTest(SystemTest):
         self.assertEqual(settings, set(kept.stdout.split()), "an upgrade must not overwrite what was changed")
 
     def test_units_check_start_and_reload_one_daemon_each(self):
-        for name in ("edge", "geodns", "origin"):
+        for name, program in UNITS.items():
             unit = (DEPLOY / f"systemd/nearside-{name}.service").read_text()
-            command = f"/usr/bin/nearside-{name}"
-            self.assertIn(f"ExecStart={command} --config /etc/nearside/{name}.toml\n", unit)
+            role = " --role worker" if name == "worker" else ""
+            self.assertIn(f"ExecStart=/usr/bin/{program} --config /etc/nearside/{name}.toml{role}\n", unit)
+            self.assertIn(f"ExecReload=/usr/bin/{program} --check --config /etc/nearside/{name}.toml\n", unit)
             self.assertNotIn("ExecStartPre=", unit, "78 of a check before the start is no reason not to start again")
             self.assertIn("Type=notify\n", unit)
             self.assertIn("RestartPreventExitStatus=78\n", unit)

@@ -106,6 +106,18 @@ TEST(Http2RequestTest, MalformedHeadsAreReset) {
   EXPECT_EQ(server.counters().requests_http2, 1u);
 }
 
+TEST(Http2RequestTest, TheRootsDotIsNoOtherHost) {
+  TestServer server;
+  Http2Peer client(server.Connect());
+  for (const char* authority : {"a.test.", "a.test", "A.test.", "a.test."}) {
+    EXPECT_EQ(client.AwaitEnd(client.AskRaw(Head("GET", "http", authority, "/"))).body,
+              "GET / a.test\n")
+        << authority;
+  }
+  EXPECT_EQ(client.AwaitEnd(client.AskRaw(Head("GET", "http", "a.test.:8080", "/"))).body,
+            "GET / a.test:8080\n");
+}
+
 TEST(Http2RequestTest, UpperCaseNamesOnTheWireAreRefused) {
   TestServer server;
   const auto peer = server.Connect();
