@@ -89,6 +89,8 @@ void PrintQuestion(const Json& answer, Terminal& terminal) {
   if (!ListOf(answer, "cname").empty()) {
     table.Add({"alias of", Printable(Joined(ListOf(answer, "cname")))});
   }
+  const Json alias = answer.value("alias", Json());
+  if (alias.is_object()) table.Add({"leads to", Printable(TextOf(alias, "target"))});
   if (!BoolOf(answer, "steered")) {
     table.Add({"steered", "no: " + Printable(TextOf(answer, "found"))});
     return table.Print(terminal);
@@ -102,6 +104,37 @@ void PrintQuestion(const Json& answer, Terminal& terminal) {
   if (answer.contains("override")) {
     table.Add({"override", "number " + std::to_string(IntOf(answer, "override")) + " of the rule"});
   }
+  table.Print(terminal);
+}
+
+/// What the client gets, as far as the server told it.
+void AddAnswer(const Json& answer, TextTable* table) {
+  if (answer.contains("answer")) {
+    const Json given = answer["answer"];
+    table->Add({"A", Printable(Joined(ListOf(given, "A")))});
+    table->Add({"AAAA", Printable(Joined(ListOf(given, "AAAA")))});
+  }
+  const Json services = answer.value("services", Json::object());
+  for (const auto& [type, records] : services.items()) {
+    for (const Json& record : records) {
+      if (record.is_string()) table->Add({Printable(type), Printable(record.get<std::string>())});
+    }
+  }
+  if (answer.contains("ttl")) table->Add({"ttl", std::to_string(IntOf(answer, "ttl")) + " s"});
+}
+
+/// Of a name that is not steered: what an ALIAS leads to, services whose hints are.
+void PrintUnsteered(const Json& answer, Terminal& terminal) {
+  TextTable table({"ANSWER", ""});
+  const Json alias = answer.value("alias", Json::object());
+  if (alias.contains("known") && !BoolOf(alias, "known")) {
+    table.Add({"known", "no: nobody has answered what it leads to yet, so clients get SERVFAIL"});
+  }
+  if (alias.contains("network")) {
+    table.Add({"network", Printable(TextOf(alias, "network")) + "  (has an answer of its own)"});
+  }
+  AddAnswer(answer, &table);
+  terminal.Line("");
   table.Print(terminal);
 }
 
@@ -123,18 +156,20 @@ Exit ExplainDns(CommandContext& context, const ExplainDnsOptions& options) {
     return Exit::kDone;
   }
   PrintQuestion(*answer, terminal);
-  if (!BoolOf(*answer, "steered")) return Exit::kDone;
+  if (!BoolOf(*answer, "steered")) {
+    if (answer->contains("answer") || answer->contains("services")) {
+      PrintUnsteered(*answer, terminal);
+    }
+    return Exit::kDone;
+  }
   terminal.Line("");
   PrintPops(ListOf(*answer, "pops"), terminal);
   terminal.Line("");
   TextTable table({"REASON", Printable(ReasonText(TextOf(*answer, "reason")))});
-  const Json given = answer->value("answer", Json::object());
-  table.Add({"A", Printable(Joined(ListOf(given, "A")))});
-  table.Add({"AAAA", Printable(Joined(ListOf(given, "AAAA")))});
+  AddAnswer(*answer, &table);
   if (answer->contains("fallback")) {
     table.Add({"fallback", Printable(TextOf(*answer, "fallback"))});
   }
-  table.Add({"ttl", std::to_string(IntOf(*answer, "ttl")) + " s"});
   table.Add({"scope", "/" + std::to_string(IntOf(*answer, "scope")) +
                           "  (bits of the client that the answer depends on)"});
   table.Print(terminal);

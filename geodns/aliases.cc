@@ -9,12 +9,15 @@
 namespace nearside::geodns {
 namespace {
 
-tl::unexpected<Error> BadAlias(const AliasPlan& plan, std::string_view what) {
-  return Fail(Fault::kOperator, "bad_zone", plan.owner + ": its ALIAS " + std::string(what));
+/// `place`: file and line.
+tl::unexpected<Error> BadAlias(const AliasPlan& plan, std::string_view place,
+                               std::string_view what) {
+  return Fail(Fault::kOperator, "bad_zone",
+              std::string(place) + ": the ALIAS of " + plan.owner + " " + std::string(what));
 }
 
 /// Follows the target through zones of ours, as far as they know it.
-Status Follow(const ZoneIndex& zones, AliasPlan* plan) {
+Status Follow(const ZoneIndex& zones, std::string_view place, AliasPlan* plan) {
   for (size_t hop = 0; hop <= kMaxCnameHops; ++hop) {
     const Zone* zone = zones.Find(AliasResolver::NameOf(plan->target));
     if (zone == nullptr) return {};
@@ -23,8 +26,9 @@ Status Follow(const ZoneIndex& zones, AliasPlan* plan) {
     plan->zone = zone;
     if (found.match == Zone::Match::kNoSuchName) return {};
     if (found.node->alias != Zone::kNone) {
-      return BadAlias(*plan, "leads to " + AliasResolver::NameOf(plan->target).ToText() +
-                                 ", which has an ALIAS itself: write where that one leads");
+      return BadAlias(*plan, place,
+                      "leads to " + AliasResolver::NameOf(plan->target).ToText() +
+                          ", which has an ALIAS itself: write where that one leads");
     }
     const Zone::RrSet* cname = zone->Find(*found.node, dns::type::kCname);
     if (cname == nullptr) {
@@ -38,7 +42,7 @@ Status Follow(const ZoneIndex& zones, AliasPlan* plan) {
     plan->target.assign(bytes.begin(), bytes.end());
     plan->zone = nullptr;
   }
-  return BadAlias(*plan, "leads through more than 8 CNAMEs");
+  return BadAlias(*plan, place, "leads through more than 8 CNAMEs");
 }
 
 }  // namespace
@@ -47,16 +51,17 @@ Result<std::vector<AliasPlan>> PlanAliases(std::span<const std::shared_ptr<const
   const ZoneIndex index(std::vector(zones.begin(), zones.end()));
   std::vector<AliasPlan> plans;
   for (const auto& zone : zones) {
-    if (plans.size() + zone->alias_count() > kMaxAliases) {
-      return Fail(Fault::kOperator, "bad_zone",
-                  zone->origin().ToText() + ": expected 10000 ALIAS records at most in all zones");
-    }
     for (const auto& [owner, alias] : zone->Aliases()) {
+      if (plans.size() == kMaxAliases) {
+        return Fail(Fault::kOperator, "bad_zone",
+                    std::string(alias.place) +
+                        ": expected 10000 ALIAS records at most in all zones together");
+      }
       AliasPlan plan;
       plan.owner = owner.ToText();
       plan.target.assign(alias.target.data(), alias.target.data() + alias.target.size());
       plan.ttl = alias.ttl;
-      if (auto followed = Follow(index, &plan); !followed) {
+      if (auto followed = Follow(index, alias.place, &plan); !followed) {
         return tl::unexpected(std::move(followed.error()));
       }
       plans.push_back(std::move(plan));

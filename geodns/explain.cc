@@ -144,6 +144,7 @@ Json Explanation::TellAlias(uint32_t number) {
   if (answer.node != nullptr && answer.node->steer != Zone::kNone) {
     Json json = TellSteered(answer.node->steer);
     json["alias"] = std::move(alias);
+    json["ttl"] = std::min(json["ttl"].get<uint32_t>(), answer.ttl);
     return json;
   }
   alias["known"] = answer.known;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <optional>
 #include <vector>
 
@@ -63,6 +64,12 @@ void WarnOfSerials(const World& before, const World& now) {
   for (const SerialNotRaised& zone : SerialsNotRaised(before.zones, now.zones)) {
     Log(Level::kWarning, "serial_not_raised",
         {{"zone", zone.zone}, {"was", zone.before}, {"is", zone.now}});
+  }
+}
+
+void WarnOfBlindRules(const World& world) {
+  for (const std::string& rule : BlindRules(world)) {
+    Log(Level::kWarning, "rule_is_blind", {{"rule", rule}});
   }
 }
 
@@ -181,6 +188,7 @@ Status GeodnsServer::Start() {
   auto control = net::EventLoop::Create();
   if (!control) return tl::unexpected(std::move(control.error()));
   control_ = std::move(*control);
+  WarnOfBlindRules(world_);
   if (auto started = StartChecks(); !started) return started;
   steering_.Load();
   steering_.Use(world_.configuration);
@@ -546,6 +554,7 @@ Result<ReloadReport> GeodnsServer::Apply(Result<World>& loaded) {
     return unexpected(error);
   }
   WarnOfSerials(world_, *loaded);
+  WarnOfBlindRules(*loaded);
   const bool same_map = world_.map == loaded->map;
   world_ = std::move(*loaded);
   steering_.Use(world_.configuration);
@@ -647,6 +656,9 @@ void GeodnsServer::EndWhenDrained(
 Status CheckGeodns(const std::string& config_file) {
   auto world = World::Load(config_file);
   if (!world) return tl::unexpected(std::move(world.error()));
+  for (const std::string& rule : BlindRules(*world)) {
+    std::fprintf(stderr, "warning: %s\n", rule.c_str());
+  }
   return {};
 }
 

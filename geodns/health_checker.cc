@@ -127,9 +127,11 @@ Result<std::shared_ptr<http::Client>> HealthChecker::ClientFor(const CheckPlan& 
 Status HealthChecker::Start(const std::vector<CheckPlan>& plans, const HealthMemory& memory) {
   std::map<std::string, TargetHealth> known;
   for (const auto& [target, remembered] : memory) {
+    // Who was up may have died meanwhile: the first check decides, as if nothing were known. Who
+    // was down must prove itself.
     known[target + " " + remembered.url] = {.up = remembered.up,
                                             .drained = remembered.drained,
-                                            .known = true,
+                                            .known = !remembered.up,
                                             .changed = remembered.changed};
   }
   return SetPlans(plans, std::move(known), TargetHealth());

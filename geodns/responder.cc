@@ -56,7 +56,7 @@ class Response {
                      uint32_t most_ttl);
   SteerTable::Answer ChooseFor(const Steer& steer, size_t family);
   HintBuffer::Answers ChooseBoth(const Steer& steer);
-  void AnswerSteered(const Zone& zone, const Zone::Node& node, const Steer& steer);
+  void AnswerSteered(const Zone& zone, const Zone::Node& node, const Steer& steer, uint32_t ttl);
   void AddAddresses(const AddressRecords& records, uint32_t ttl);
   void AddSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set);
   void AddSignedSet(Section section, NameView owner, const Zone& zone, const Zone::RrSet& set);
@@ -272,7 +272,8 @@ Rcode Response::AnswerInZone(const Zone& first, NameView folded, NameView owner)
 /// Answers from a node that exists and is ours; kFollow leaves a CNAME's target in target_.
 Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
   if (node.steer != Zone::kNone && (type_ == type::kA || type_ == type::kAaaa)) {
-    AnswerSteered(zone, node, snapshot_.steers[node.steer]);
+    const Steer& steer = snapshot_.steers[node.steer];
+    AnswerSteered(zone, node, steer, steer.ttl);
     return Step::kDone;
   }
   if (signer_.zone_is_signed() && (type_ == type::kNsec || type_ == type::kRrsig)) {
@@ -332,22 +333,23 @@ HintBuffer::Answers Response::ChooseBoth(const Steer& steer) {
 }
 
 /// `node` is the owner's: what an ALIAS leads to may be elsewhere.
-void Response::AnswerSteered(const Zone& zone, const Zone::Node& node, const Steer& steer) {
+void Response::AnswerSteered(const Zone& zone, const Zone::Node& node, const Steer& steer,
+                             uint32_t ttl) {
   const size_t family = type_ == type::kAaaa ? 1 : 0;
   SteerTable::Answer answer = ChooseFor(steer, family);
   uint16_t before = writer_.count(Section::kAnswer);
-  signer_.Start(owner_, type_, steer.ttl, steer.draws_many());
+  signer_.Start(owner_, type_, ttl, steer.draws_many());
   for (size_t i = 0; i < answer.pops.count; ++i) {
-    AddAddresses(steer.pops[answer.pops.pops[i]][family], steer.ttl);
+    AddAddresses(steer.pops[answer.pops.pops[i]][family], ttl);
   }
-  if (answer.pops.count == 0) AddAddresses(steer.fallback[family], steer.ttl);
+  if (answer.pops.count == 0) AddAddresses(steer.fallback[family], ttl);
   if (tally_->truncated) return;
   if (writer_.count(Section::kAnswer) != before) {
     return Take(signer_.Finish(Section::kAnswer, owner_));
   }
   // No longer than an answer would be kept, since health may bring the family back, and for
   // everybody: negative answers are not to be tailored (RFC 7871 §7.4).
-  AddNoData(zone, node, steer.ttl);
+  AddNoData(zone, node, ttl);
   if (edns_.subnet) edns_.subnet->scope = 0;
 }
 
@@ -355,7 +357,8 @@ void Response::AnswerSteered(const Zone& zone, const Zone::Node& node, const Ste
 void Response::AnswerAlias(const Zone& zone, const Zone::Node& node) {
   const AliasAnswer& alias = snapshot_.aliases[zone.first_alias() + node.alias];
   if (alias.node != nullptr && alias.node->steer != Zone::kNone) {
-    return AnswerSteered(zone, node, snapshot_.steers[alias.node->steer]);
+    const Steer& steer = snapshot_.steers[alias.node->steer];
+    return AnswerSteered(zone, node, steer, std::min(steer.ttl, alias.ttl));
   }
   if (!alias.known) {
     failed_ = true;

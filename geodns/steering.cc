@@ -161,7 +161,10 @@ bool Health::sheds() const {
 
 Usable FindUsable(const SteerRule& rule, const Preference& preference, const Health& health) {
   bool trusts_fallback = rule.has_fallback && health.fallback_is_up && health.anything_known;
-  if (trusts_fallback && CountUp(rule.pops, health) < rule.min_healthy) {
+  // A least number says that fewer would be toppled. One is none: whoever is up for this client,
+  // also by an override alone, is better than the fallback.
+  const bool has_least = rule.min_healthy > 1;
+  if (trusts_fallback && has_least && CountUp(rule.pops, health) < rule.min_healthy) {
     return {{}, {}, SteerReason::kFallback};
   }
   Pops up = InState(preference.first, health, PopState::kUp);

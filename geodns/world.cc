@@ -250,6 +250,41 @@ Health HealthFor(const Configuration& configuration, const Steering& steering,
   return health;
 }
 
+std::vector<std::string> BlindRules(const World& world) {
+  bool ranked = false, countries = false, continents = false, systems = false;
+  for (size_t i = 0; i < world.map->place_count(); ++i) {
+    const Place& place = world.map->place(static_cast<uint32_t>(i));
+    ranked |= !place.ranking.empty();
+    countries |= place.country.is_set();
+    continents |= place.continent != Continent::kNone;
+    systems |= place.asn != 0;
+  }
+  std::vector<std::string> blind;
+  const auto tell = [&](const Steering& steering, std::string_view what, std::string_view lacks) {
+    blind.push_back(steering.where + ": " + std::string(what) + ", but no file of geo.databases " +
+                    "tells " + std::string(lacks) + ": it never applies");
+  };
+  for (const ZonePlan& zone : world.configuration->zones) {
+    for (const Steering& steering : zone.steers) {
+      if (steering.rule.policy == Policy::kNearest && steering.rule.pops.size() > 1 && !ranked) {
+        tell(steering, "policy = \"nearest\"", "where clients are (`unknown` is for all)");
+      }
+      bool by_country = false, by_continent = false, by_system = false;
+      for (const Override& each : steering.rule.overrides) {
+        by_country |= !each.countries.empty();
+        by_continent |= !each.continents.empty();
+        by_system |= !each.asns.empty();
+      }
+      if (by_country && !countries) tell(steering, "an override by countries", "countries");
+      if (by_continent && !continents) tell(steering, "an override by continents", "continents");
+      if (by_system && !systems) {
+        tell(steering, "an override by asns", "a network of any of these autonomous systems");
+      }
+    }
+  }
+  return blind;
+}
+
 std::shared_ptr<const Snapshot> MakeSnapshot(const World& world, const Moment& moment,
                                              const AliasResolver* resolver) {
   const Configuration& configuration = *world.configuration;

@@ -46,6 +46,10 @@ Health HealthFor(const Configuration& configuration, const Steering& steering,
 std::shared_ptr<const Snapshot> MakeSnapshot(const World& world, const Moment& moment,
                                              const AliasResolver* resolver = nullptr);
 
+/// Rules that ask where clients are, which no database tells, so that they are not what they look
+/// like: "geodns.toml:31: policy = …", one a line.
+std::vector<std::string> BlindRules(const World& world);
+
 /// One weight for each point of presence.
 std::vector<uint32_t> WeightsOf(const Configuration& configuration);
 

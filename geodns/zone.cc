@@ -62,9 +62,10 @@ dns::RecordView Zone::Record(const RrSet& set, size_t i) const {
 
 std::vector<std::pair<dns::NameView, Zone::Alias>> Zone::Aliases() const {
   std::vector<std::pair<dns::NameView, Alias>> aliases;
-  for (const AliasDatum& datum : aliases_) {
+  for (size_t i = 0; i < aliases_.size(); ++i) {
+    const AliasDatum& datum = aliases_[i];
     const dns::NameView target(bytes_.data() + datum.at, datum.bytes);
-    aliases.push_back({name(nodes_[datum.owner_node]), {target, datum.ttl}});
+    aliases.push_back({name(nodes_[datum.owner_node]), {target, datum.ttl, alias_places_[i]}});
   }
   return aliases;
 }

@@ -61,8 +61,9 @@ class Zone {
 
   /// An ALIAS record: the A and AAAA of its owner are those of `target`.
   struct Alias {
-    dns::NameView target;  ///< in lower case; as long as the zone
-    uint32_t ttl = 0;      ///< the most that its answers have
+    dns::NameView target;    ///< in lower case; as long as the zone
+    uint32_t ttl = 0;        ///< the most that its answers have
+    std::string_view place;  ///< file and line, as long as the zone
   };
 
   enum class Match : uint8_t {
@@ -154,8 +155,9 @@ class Zone {
   std::vector<Datum> records_;
   std::vector<uint32_t> glue_;
   std::vector<AliasDatum> aliases_;
-  std::vector<Slot> slots_;  ///< a power of two
-  size_t most_labels_ = 0;   ///< of any name
+  std::vector<std::string> alias_places_;  ///< "FILE:LINE" of each
+  std::vector<Slot> slots_;                ///< a power of two
+  size_t most_labels_ = 0;                 ///< of any name
   uint32_t serial_ = 0;
   uint32_t negative_ttl_ = 0;
   uint32_t first_alias_ = 0;

@@ -77,8 +77,12 @@ const ZoneBuilder::Content* ZoneBuilder::Lookup(dns::NameView name) const {
   return at == contents_.end() ? nullptr : &at->second;
 }
 
+std::string ZoneBuilder::PlaceOf(const ZoneRecord& record) const {
+  return PlaceInFile(record, file_name_);
+}
+
 void ZoneBuilder::AddError(const ZoneRecord& record, std::string_view message) {
-  AddError((record.file ? *record.file : file_name_) + ":" + std::to_string(record.line), message);
+  AddError(PlaceOf(record), message);
 }
 
 void ZoneBuilder::AddError(std::string_view where, std::string_view message) {
@@ -276,6 +280,36 @@ void ZoneBuilder::PlaceAlias(const Content& content, Zone::Node* node) {
   node->alias = static_cast<uint32_t>(zone_.aliases_.size());
   zone_.aliases_.push_back(
       {content.node, Keep(target), static_cast<uint8_t>(target.size()), alias.ttl});
+  zone_.alias_places_.push_back(PlaceOf(alias));
+}
+
+/// What stands for a name of this zone, perhaps a wildcard (RFC 4592 §3.3.1); nullptr: nothing.
+const ZoneBuilder::Content* ZoneBuilder::Serving(dns::NameView name) const {
+  if (const Content* exact = Lookup(name)) return exact;
+  for (dns::NameView at = name; at.size() > origin_.view().size();) {
+    at = at.Parent();
+    if (Lookup(at) == nullptr) continue;
+    std::vector<uint8_t> wildcard = {1, '*'};
+    wildcard.insert(wildcard.end(), at.data(), at.data() + at.size());
+    return Lookup(ViewOf(wildcard));
+  }
+  return nullptr;
+}
+
+/// The steer of a name, also where it has one by an ALIAS or a CNAME in this zone.
+uint32_t ZoneBuilder::SteerOf(const Content* content) const {
+  constexpr int kMostHops = 8;  // as an answer follows
+  for (int hop = 0; content != nullptr && hop <= kMostHops; ++hop) {
+    if (content->steer != Zone::kNone) return content->steer;
+    const ZoneRecord* next = nullptr;
+    if (!content->aliases.empty()) next = &content->aliases[0];
+    for (const ZoneRecord& record : content->records) {
+      if (record.type == type::kCname) next = &record;
+    }
+    if (next == nullptr) break;
+    content = Serving(ViewOf(next->rdata));
+  }
+  return Zone::kNone;
 }
 
 /// The steer of the name that a service record leads to, when the record has hints for it.
@@ -285,11 +319,10 @@ uint32_t ZoneBuilder::SteerOfHints(const ZoneRecord& record, const Content& owne
   if (!is_service || dns::Load16(record.rdata.data()) == 0) return Zone::kNone;
   if (!dns::HasAddressHints(record.rdata)) return Zone::kNone;
   dns::NameView target(record.rdata.data() + 2, record.rdata.size() - 2);
-  if (target.data()[0] == 0) return owner.steer;  // "." is the owner (RFC 9460 §2.5.2)
+  if (target.data()[0] == 0) return SteerOf(&owner);  // "." is the owner (RFC 9460 §2.5.2)
   size_t bytes = 0;
   while (target.data()[bytes] != 0) bytes += target.data()[bytes] + size_t{1};
-  const Content* other = Lookup({target.data(), bytes + 1});
-  return other == nullptr ? Zone::kNone : other->steer;
+  return SteerOf(Serving({target.data(), bytes + 1}));
 }
 
 void ZoneBuilder::PlaceRrSet(std::span<const ZoneRecord> records, const Content& owner) {

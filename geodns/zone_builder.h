@@ -31,6 +31,7 @@ class ZoneBuilder {
   using Contents = std::map<std::vector<uint8_t>, Content>;
 
   Content& At(dns::NameView name);
+  std::string PlaceOf(const ZoneRecord& record) const;
   void AddAncestors();
   void CheckApex();
   void CheckContents();
@@ -41,6 +42,8 @@ class ZoneBuilder {
   void PlaceNode(const std::vector<uint8_t>& folded, Content& content);
   void PlaceAlias(const Content& content, Zone::Node* node);
   void PlaceRrSet(std::span<const ZoneRecord> records, const Content& owner);
+  const Content* Serving(dns::NameView name) const;
+  uint32_t SteerOf(const Content* content) const;
   uint32_t SteerOfHints(const ZoneRecord& record, const Content& owner) const;
   void Digest();
   void LinkCutsAndWildcards();

@@ -288,4 +288,9 @@ Result<std::vector<ZoneRecord>> ParseZoneFile(std::string_view text, std::string
   return ZoneReader(file_name, origin, includes).Read(text);
 }
 
+std::string PlaceInFile(const ZoneRecord& record, std::string_view file_name) {
+  return std::string(record.file ? std::string_view(*record.file) : file_name) + ":" +
+         std::to_string(record.line);
+}
+
 }  // namespace nearside::geodns

@@ -35,6 +35,9 @@ struct ZoneRecord {
   dns::NameView owner_name() const { return {owner.data(), owner.size()}; }
 };
 
+/// "FILE:LINE" of a record; `file_name` is that of records which name none.
+std::string PlaceInFile(const ZoneRecord& record, std::string_view file_name);
+
 /// Gives the text of a file that $INCLUDE names; its path is relative to the folder of the file
 /// that names it, and already put together. Error: any.
 using IncludeReader = std::function<Result<std::string>(const std::string& path)>;

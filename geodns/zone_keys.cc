@@ -149,8 +149,7 @@ Status PrepareToSign(const ZoneKeys& keys, std::string_view file_name,
     if (std::ranges::find(kOurs, record.type) == std::end(kOurs)) continue;
     if (error_count++ == kMaxZoneErrors) break;
     if (!errors.empty()) errors += '\n';
-    errors += std::string(file_name) + ":" + std::to_string(record.line) + ": " +
-              dns::TypeToText(record.type) +
+    errors += PlaceInFile(record, file_name) + ": " + dns::TypeToText(record.type) +
               " records of a zone with dnssec = true are made here: "
               "remove it";
   }

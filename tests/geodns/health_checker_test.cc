@@ -277,6 +277,19 @@ TEST_F(HealthCheckerTest, MemoryHoldsUntilChecksSayOtherwise) {
   });
 }
 
+TEST_F(HealthCheckerTest, WhoDiedWhileNobodyLookedIsDownAfterTheFirstCheck) {
+  loop_.Call([&] { server_->status = 500; });
+  CheckPlan plan = Plan(server_->port(), 2, 100);
+  HealthMemory memory;
+  memory[plan.target] = {plan.url, true, false, FromUnixMillis(5000)};
+  loop_.Call([&] {
+    ASSERT_TRUE(checker_->Start({plan}, memory));
+    EXPECT_TRUE(checker_->Targets()[0].up);
+    EXPECT_FALSE(checker_->Targets()[0].known) << "so that a start waits for it";
+  });
+  ASSERT_TRUE(AwaitState(0, PopState::kDown)) << "not after a hundred failures";
+}
+
 TEST_F(HealthCheckerTest, AnotherUrlIsAnotherTarget) {
   CheckPlan plan = Plan(server_->port());
   HealthMemory memory;

@@ -70,6 +70,7 @@ lost     ALIAS www.lost.example.
 empty    ALIAS www.empty.example.
 like     60 ALIAS static
 likewww  ALIAS towww
+soonwww  10 ALIAS towww
 toaway   CNAME away
 likenone ALIAS missing
 )";
@@ -572,6 +573,8 @@ TEST_F(ResponderTest, AliasesAnswerWithWhatTheyLeadTo) {
       {"like.demo.test.", type::kA, "answer: like.demo.test. 60 A 192.0.2.100\n"},
       {"like.demo.test.", type::kAaaa, "answer: like.demo.test. 60 AAAA 2001:db8::100\n"},
       {"likenone.demo.test.", type::kA, std::string(kSoa)},
+      // The lesser of the ALIAS's TTL and the steer's.
+      {"soonwww.demo.test.", type::kA, "answer: soonwww.demo.test. 10 A 192.0.2.1\n"},
       // No longer than the negative answer counts.
       {"empty.demo.test.", type::kA,
        "authority: demo.test. 45 SOA ns1.demo.test. hostmaster.demo.test. 7 3600 3600 604800 60\n"},

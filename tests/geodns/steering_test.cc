@@ -178,6 +178,18 @@ TEST(SteeringTest, WithFewerUpThanMinHealthyTheFallbackComesFirst) {
   });
 }
 
+TEST(SteeringTest, AnOverridesOwnPointThatIsUpComesBeforeTheFallback) {
+  SteerRule rule{.pops = {kFrankfurt, kVirginia}, .has_fallback = true};
+  rule.overrides = {{.countries = {CountryCode('J', 'P')}, .pops = {kSydney}}};
+  rule.unknown = {kTokyo};
+  CheckRows({
+      {"the rule's are down", rule, Japan(), Now("dduu"), "override 3"},
+      {"and it, too", rule, Japan(), Now("ddud"), "fallback"},
+      {"no place: the point for those", rule, Nowhere(), Now("dduu"), "unknown_place 2"},
+      {"for others there is the fallback", rule, Germany(), Now("dduu"), "fallback"},
+  });
+}
+
 TEST(SteeringTest, AutonomousSystemsMatchOverrides) {
   SteerRule rule{.pops = {kFrankfurt, kVirginia, kTokyo},
                  .overrides = {{.asns = {64496, 64497}, .pops = {kTokyo}}}};

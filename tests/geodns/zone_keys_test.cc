@@ -194,12 +194,13 @@ TEST(ZoneKeysTest, RecordsThatAreMadeHereAreRefusedInTheFile) {
       "$TTL 60\n@ SOA ns h 1 1 1 1 60\n@ NS ns\n@ CDS 1 13 2 00\n@ CDNSKEY 257 3 13 AAAA\n", "z",
       kZoneName);
   ASSERT_TRUE(records) << records.error().message;
+  (*records)[3].file = std::make_shared<const std::string>("included");
   const auto ready = PrepareToSign(keys, "z", &*records);
   ASSERT_FALSE(ready);
   EXPECT_EQ(ready.error().fault, Fault::kOperator);
   EXPECT_EQ(ready.error().message,
             "z:4: CDS records of a zone with dnssec = true are made here: remove it\n"
-            "z:5: CDNSKEY records of a zone with dnssec = true are made here: remove it");
+            "included:5: CDNSKEY records of a zone with dnssec = true are made here: remove it");
 }
 
 }  // namespace

@@ -284,6 +284,34 @@ TEST(ZoneTest, HintsFollowTheSteerOfTheirTarget) {
   EXPECT_EQ(steers("d.demo.test."), "steered 0");
 }
 
+TEST(ZoneTest, HintsFollowAlsoWhereTheSteerIsReachedByAnotherName) {
+  auto zone = Build(std::string(kHead) +
+                        "@ ALIAS www\n@ HTTPS 1 . ipv4hint=0.0.0.0\n"
+                        "tocname HTTPS 1 cname ipv4hint=0.0.0.0\ncname CNAME Www\n"
+                        "towild HTTPS 1 x.y.cdn ipv4hint=0.0.0.0\n"
+                        "viawild HTTPS 1 z.sub ipv4hint=0.0.0.0\n*.sub CNAME x.cdn\n"
+                        "round HTTPS 1 a ipv4hint=192.0.2.1\na CNAME b\nb CNAME a\n"
+                        "away HTTPS 1 www.other.example. ipv4hint=192.0.2.1\n"
+                        "none HTTPS 1 nothing ipv4hint=192.0.2.1\n",
+                    {"www", "*.cdn"});
+  ASSERT_TRUE(zone) << zone.error().message;
+  const std::pair<std::string_view, uint32_t> rows[] = {
+      {"demo.test.", 0},
+      {"tocname.demo.test.", 0},
+      {"towild.demo.test.", 1},
+      {"viawild.demo.test.", 1},
+      {"round.demo.test.", Zone::kNone},
+      {"away.demo.test.", Zone::kNone},
+      {"none.demo.test.", Zone::kNone},
+  };
+  for (const auto& [name, steer] : rows) {
+    dns::Name wire = *dns::Name::FromText(name);
+    const Zone::RrSet* set = zone->Find(*zone->Find(wire).node, dns::type::kHttps);
+    ASSERT_NE(set, nullptr) << name;
+    EXPECT_EQ(zone->HintSteer(*set, 0), steer) << name;
+  }
+}
+
 TEST(ZoneTest, TheDigestTellsContentAndNothingElse) {
   auto digest = [](std::string_view text) {
     auto zone = Build(std::string(kHead) + std::string(text));
