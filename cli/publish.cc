@@ -119,20 +119,41 @@ std::vector<const FolderFile*> FilesOf(const std::vector<FolderFile>& files, con
   return found;
 }
 
+/// A connection that broke, an origin that is started again or has too much to do.
+bool MayPass(const Error& error) {
+  static constexpr std::string_view kPassing[] = {"busy", "body_cut_off", "body_timeout"};
+  return error.fault == Fault::kOrigin ||
+         std::find(std::begin(kPassing), std::end(kPassing), error.reason) != std::end(kPassing);
+}
+
+/// Tried a few times: by its digest a content is the same however often it is sent.
 Status UploadOne(OriginApi& api, const FolderFile& file, Progress& progress) {
-  HttpRequest request;
-  request.method = "PUT";
-  request.target = "/v1/blobs/" + file.sha256;
-  request.file = file.source;
-  request.file_bytes = file.bytes;
-  request.on_sent = [&](uint64_t bytes) { progress.AddBytes(bytes); };
-  Result<HttpResponse> response = api.Send(std::move(request));
-  if (response) return {};
-  if (response.error().reason == "digest_mismatch") {
-    return Fail(Fault::kClient, "file_changed",
-                file.path + " changed while it was being published; publish again");
+  constexpr milliseconds kWaits[] = {milliseconds(200), milliseconds(1000), milliseconds(3000)};
+  uint64_t shown = 0;  // bytes of it that the bar has; it never goes back
+  for (size_t tries = 0;; ++tries) {
+    uint64_t sent = 0;
+    HttpRequest request;
+    request.method = "PUT";
+    request.target = "/v1/blobs/" + file.sha256;
+    request.file = file.source;
+    request.file_bytes = file.bytes;
+    request.on_sent = [&](uint64_t bytes) {
+      sent += bytes;
+      if (sent <= shown) return;
+      progress.AddBytes(sent - shown);
+      shown = sent;
+    };
+    Result<HttpResponse> response = api.Send(std::move(request));
+    if (response) return {};
+    if (response.error().reason == "digest_mismatch") {
+      return Fail(Fault::kClient, "file_changed",
+                  file.path + " changed while it was being published; publish again");
+    }
+    if (tries == std::size(kWaits) || !MayPass(response.error())) {
+      return unexpected(std::move(response.error()).In(file.path));
+    }
+    std::this_thread::sleep_for(kWaits[tries]);
   }
-  return unexpected(std::move(response.error()).In(file.path));
 }
 
 /// Uploads over `jobs` connections; the first failure stops all.

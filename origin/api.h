@@ -157,8 +157,7 @@ class Api {
   ApiOutcome ListContent(const Route& route, const ApiRequest& request);
   ApiOutcome ListReceipts(const ApiRequest& request);
   ApiOutcome GetReceipt(const Route& route, const ApiRequest& request);
-  std::optional<int64_t> AddReceipt(const Route& route, const storage::Activation& activation,
-                                    WallTime since);
+  storage::DraftReceipt DraftReceiptOf(const Route& route);
 
   // api_tokens.cc
   ApiOutcome ListTokens(const ApiRequest& request);

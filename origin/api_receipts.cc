@@ -6,7 +6,6 @@
 #include "origin/api.h"
 #include "origin/content_urls.h"
 #include "origin/json.h"
-#include "runtime/log.h"
 
 namespace nearside::origin {
 namespace {
@@ -223,25 +222,22 @@ ApiOutcome Api::GetReceipt(const Route& route, const ApiRequest& request) {
 }
 
 /// After the switch: without a receipt it is a switch all the same, and the log says so.
-std::optional<int64_t> Api::AddReceipt(const Route& route, const storage::Activation& activation,
-                                       WallTime since) {
-  if (activation.previous == route.release) return std::nullopt;  // it was active already
-  storage::PublishReceipt draft{.site = route.site,
-                                .release = route.release,
-                                .previous = activation.previous,
-                                .position = activation.position,
-                                .time = since,
-                                .changed = activation.changed_paths,
-                                .digest = "",
-                                .edges = {}};
+storage::DraftReceipt Api::DraftReceiptOf(const Route& route) {
   (void)node_.fleet.Load();  // who is missing tells of itself
+  std::vector<storage::EdgeProof> edges;
   for (const storage::EdgeReport& edge : node_.fleet.Edges()) {
-    draft.edges.push_back({.edge = edge.name, .applied_at = {}, .proved_at = {}, .report = ""});
+    edges.push_back({.edge = edge.name, .applied_at = {}, .proved_at = {}, .report = ""});
   }
-  Result<int64_t> id = node_.metadata->AddReceipt(draft);
-  if (id) return *id;
-  Log(Level::kError, "receipt_lost", {{"site", route.site}, {"error", id.error().ToString()}});
-  return std::nullopt;
+  return [&route, edges = std::move(edges)](const storage::Activation& activation) {
+    return storage::PublishReceipt{.site = route.site,
+                                   .release = route.release,
+                                   .previous = activation.previous,
+                                   .position = activation.position,
+                                   .time = WallNow(),
+                                   .changed = activation.changed_paths,
+                                   .digest = "",
+                                   .edges = edges};
+  };
 }
 
 }  // namespace nearside::origin

@@ -116,19 +116,21 @@ ApiOutcome Api::Activate(const Route& route, const ApiRequest& request) {
   if (!rules) return ProblemAnswer(rules.error());
   Result<storage::Activation> activation = node_.metadata->ActivateRelease(
       route.site, route.release,
-      Signed([&](const storage::Change& c) { return AnnounceActivation(c, *rules); },
-             RecordOf(request,
-                      {.action = "release_activated",
-                       .site = route.site,
-                       .detail = "{\"release\":\"" + std::to_string(route.release) + "\"}"})));
+      Signed(
+          [&](const storage::Change& c) { return AnnounceActivation(c, *rules); },
+          RecordOf(request, {.action = "release_activated",
+                             .site = route.site,
+                             .detail = "{\"release\":\"" + std::to_string(route.release) + "\"}"})),
+      DraftReceiptOf(route));
   if (!activation) return ProblemAnswer(activation.error());
   const WallTime since = WallNow();
-  const std::optional<int64_t> receipt = AddReceipt(route, *activation, since);
   std::string members = "\"site\":" + JsonString(route.site) + ",\"release\":\"" +
                         std::to_string(route.release) + "\",\"previous\":\"" +
                         std::to_string(activation->previous) +
                         "\",\"changed\":" + std::to_string(activation->changed_paths);
-  if (receipt) members += ",\"receipt\":\"" + std::to_string(*receipt) + "\"";
+  if (activation->receipt) {
+    members += ",\"receipt\":\"" + std::to_string(*activation->receipt) + "\"";
+  }
   return Done(request, {.event = "release_activated",
                         .site = route.site,
                         .position = activation->position,

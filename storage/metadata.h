@@ -99,7 +99,12 @@ struct Activation {
   LogPosition position;
   ReleaseId previous = kNoRelease;
   uint64_t changed_paths = 0;
+  std::optional<int64_t> receipt;  ///< the id of the one that was asked for
 };
+
+/// What is to be known of a switch that has just been made, in its own transaction: kept with it or
+/// not at all. Of the draft the names of the edges alone are taken, and no digest.
+using DraftReceipt = std::function<PublishReceipt(const Activation&)>;
 
 struct AssetChange {
   LogPosition position;
@@ -163,9 +168,11 @@ class Metadata : public EventLog {
   virtual Result<Release> CreateRelease(const std::string& site, std::span<const Asset> assets) = 0;
   /// Blobs that the release names and nobody has stored, each once.
   virtual Result<std::vector<StoredBlob>> MissingBlobs(ReleaseId release) = 0;
-  /// Errors: kClient no_such_site, no_such_release, missing_blobs, bytes_mismatch.
+  /// `draft`: asked once, if another release was active before; null: no receipt. Errors: kClient
+  /// no_such_site, no_such_release, missing_blobs, bytes_mismatch.
   virtual Result<Activation> ActivateRelease(const std::string& site, ReleaseId release,
-                                             const Announce& announce) = 0;
+                                             const Announce& announce,
+                                             const DraftReceipt& draft = nullptr) = 0;
   /// The newest first. Error: kClient no_such_site.
   virtual Result<std::vector<Release>> Releases(const std::string& site, size_t limit) = 0;
   /// Error: kClient no_such_release (also when it is another site's).
@@ -288,8 +295,6 @@ class Metadata : public EventLog {
   /// Stored blobs that an asset names, in the order of their names, behind `after` ("": all).
   virtual Result<std::vector<StoredBlob>> NamedBlobs(const std::string& after, size_t limit) = 0;
 
-  /// Gives the id; of `draft` the names of the edges alone are taken, and no digest.
-  virtual Result<int64_t> AddReceipt(const PublishReceipt& draft) = 0;
   /// Error: kClient no_such_receipt.
   virtual Result<PublishReceipt> FindReceipt(int64_t id) = 0;
   /// The newest first, of a site or ("") of all, without their edges.

@@ -52,38 +52,37 @@ Status TrimReceipts(SqlSession& session, const std::string& site) {
 
 }  // namespace
 
-Result<int64_t> SqlMetadata::AddReceipt(const PublishReceipt& draft) {
-  return Writing([&](SqlSession& session) -> Result<int64_t> {
-    if (Status given = session.Run("UPDATE log SET last_receipt = last_receipt + 1"); !given) {
-      return unexpected(std::move(given.error()));
-    }
-    Result<SqlRows> rows = session.Query("SELECT last_receipt FROM log");
-    if (!rows) return unexpected(std::move(rows.error()));
-    const int64_t id = (*rows)[0].Int(0);
-    const SqlValue row[] = {id,
-                            draft.site,
-                            draft.release,
-                            draft.previous,
-                            static_cast<int64_t>(draft.position.epoch),
-                            static_cast<int64_t>(draft.position.sequence),
-                            ToUnixMillis(draft.time),
-                            static_cast<int64_t>(draft.changed)};
-    Status added = session.Run(
-        "INSERT INTO receipts (id, site, release, previous, epoch, seq, time, changed, digest) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
-        row);
-    for (const EdgeProof& proof : draft.edges) {
-      const SqlValue edge[] = {id, proof.edge};
-      if (!added) break;
-      added = session.Run(
-          "INSERT INTO receipt_edges (receipt, edge, applied_at, proved_at, report) "
-          "VALUES (?, ?, 0, 0, '')",
-          edge);
-    }
-    if (added) added = TrimReceipts(session, draft.site);
-    if (!added) return unexpected(std::move(added.error()));
-    return id;
-  });
+/// Gives the id.
+Result<int64_t> SqlMetadata::AddReceiptIn(SqlSession& session, const PublishReceipt& draft) {
+  if (Status given = session.Run("UPDATE log SET last_receipt = last_receipt + 1"); !given) {
+    return unexpected(std::move(given.error()));
+  }
+  Result<SqlRows> rows = session.Query("SELECT last_receipt FROM log");
+  if (!rows) return unexpected(std::move(rows.error()));
+  const int64_t id = (*rows)[0].Int(0);
+  const SqlValue row[] = {id,
+                          draft.site,
+                          draft.release,
+                          draft.previous,
+                          static_cast<int64_t>(draft.position.epoch),
+                          static_cast<int64_t>(draft.position.sequence),
+                          ToUnixMillis(draft.time),
+                          static_cast<int64_t>(draft.changed)};
+  Status added = session.Run(
+      "INSERT INTO receipts (id, site, release, previous, epoch, seq, time, changed, digest) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
+      row);
+  for (const EdgeProof& proof : draft.edges) {
+    const SqlValue edge[] = {id, proof.edge};
+    if (!added) break;
+    added = session.Run(
+        "INSERT INTO receipt_edges (receipt, edge, applied_at, proved_at, report) "
+        "VALUES (?, ?, 0, 0, '')",
+        edge);
+  }
+  if (added) added = TrimReceipts(session, draft.site);
+  if (!added) return unexpected(std::move(added.error()));
+  return id;
 }
 
 Result<PublishReceipt> SqlMetadata::FindReceipt(int64_t id) {

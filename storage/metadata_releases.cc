@@ -174,7 +174,8 @@ Result<std::vector<StoredBlob>> SqlMetadata::MissingBlobs(ReleaseId release) {
 }
 
 Result<Activation> SqlMetadata::ActivateRelease(const std::string& site, ReleaseId release,
-                                                const Announce& announce) {
+                                                const Announce& announce,
+                                                const DraftReceipt& draft) {
   return Writing([&](SqlSession& session) -> Result<Activation> {
     Result<Site> before = ReadSite(session, site);
     if (!before) return unexpected(std::move(before.error()));
@@ -205,6 +206,11 @@ Result<Activation> SqlMetadata::ActivateRelease(const std::string& site, Release
     if (!position) return unexpected(std::move(position.error()));
     activation.position = *position;
     activation.changed_paths = changed->size();
+    if (draft) {
+      Result<int64_t> receipt = AddReceiptIn(session, draft(activation));
+      if (!receipt) return unexpected(std::move(receipt.error()));
+      activation.receipt = *receipt;
+    }
     return activation;
   });
 }

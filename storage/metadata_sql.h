@@ -42,7 +42,7 @@ class SqlMetadata final : public Metadata {
   Result<Release> CreateRelease(const std::string& site, std::span<const Asset> assets) override;
   Result<std::vector<StoredBlob>> MissingBlobs(ReleaseId release) override;
   Result<Activation> ActivateRelease(const std::string& site, ReleaseId release,
-                                     const Announce& announce) override;
+                                     const Announce& announce, const DraftReceipt& draft) override;
   Result<std::vector<Release>> Releases(const std::string& site, size_t limit) override;
   Result<Release> FindRelease(const std::string& site, ReleaseId release) override;
 
@@ -111,7 +111,6 @@ class SqlMetadata final : public Metadata {
   Result<std::vector<EdgeReport>> Edges() override;
   Status RemoveEdge(const std::string& name) override;
 
-  Result<int64_t> AddReceipt(const PublishReceipt& draft) override;
   Result<PublishReceipt> FindReceipt(int64_t id) override;
   Result<std::vector<PublishReceipt>> Receipts(const std::string& site, size_t limit) override;
   Result<int64_t> NoteProof(const std::string& site, LogPosition position,
@@ -162,6 +161,7 @@ class SqlMetadata final : public Metadata {
 
   Status AddBlobIn(SqlSession& session, const StoredBlob& blob, const BlobStore& store);
   Result<LogPosition> AppendIn(SqlSession& session, std::span<const NewEvent> events);
+  static Result<int64_t> AddReceiptIn(SqlSession& session, const PublishReceipt& draft);
   Status TrimIn(SqlSession& session, const LogState& state);
   /// `event` is the number of the last event that announced the change, 0 when none did.
   Status AuditIn(SqlSession& session, const AuditEntry& entry, uint64_t event);

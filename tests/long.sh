@@ -6,7 +6,7 @@
 #   tidy     clang-tidy over every source
 #   policy   three million random histories through the caching policy and its model
 #   sim      50,000 seeds of the simulated fleet (NEARSIDE_SIM_SEEDS), other ones each day
-#   storage  200 SIGKILLs and thousands of modelled power cuts
+#   storage  200 SIGKILLs of the cache's store, 100 of the origin's metadata, thousands of modelled power cuts
 #   churn    an hour of churn on a store of 10 GiB (NEARSIDE_CHURN_SECONDS), and all hit ratios
 #   objects  ten million small objects: RAM by the object, start, purges (16 GB of disk)
 #   system   the system tests with hundreds of kills, gigabyte uploads, thousands of bent requests, three times
@@ -36,7 +36,8 @@ long_sim() {
 long_storage() {
   build_release || return 1
   NEARSIDE_LONG=1 ctest --test-dir build/release --tests-regex '^storage_(kill|power_cut)_test$' --output-on-failure \
-    --verbose
+    --verbose || return 1
+  NEARSIDE_LONG=1 build/release/tests/storage_state_test --gtest_filter='MetadataCollectionKillTest.*'
 }
 
 # Figures are printed and kept in build/long/.

@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "tests/origin/origin_fixture.h"
+#include "tests/support/file_size_limit.h"
 
 namespace nearside::origin::test {
 namespace {
@@ -64,6 +65,23 @@ TEST_F(ApiAssetsTest, EachChangeIsAPurgeOfItsUrls) {
   }
   EXPECT_THAT(events[1].body, HasSubstr("\"soft\":true"));
   EXPECT_THAT(events[2].body, HasSubstr("\"soft\":false"));
+}
+
+TEST_F(ApiAssetsTest, ADiskThatIsFullIsToldAndNothingIsSeenOfIt) {
+  EXPECT_EQ(Put("a", "old").status, 201);
+  const std::string large(3 << 20, 'x');
+  {
+    nearside::test::FileSizeLimit limit(2 << 20);
+    const Reply asset = Put("a", large);
+    EXPECT_EQ(asset.status, 507) << asset.body;
+    const Reply blob = Admin("PUT /v1/blobs/" + DigitsOf(large), large);
+    EXPECT_EQ(blob.status, 507) << blob.body;
+    EXPECT_EQ(Put("b", "small").status, 201) << "what fits goes on";
+  }
+  EXPECT_EQ(Admin("GET " + At("a")).body, "old");
+  EXPECT_EQ(FilesWhenSettled(), 2u) << "its space is given back";
+  EXPECT_EQ(Put("a", large).status, 200);
+  EXPECT_EQ(Admin("GET " + At("a")).body, large);
 }
 
 TEST_F(ApiAssetsTest, DigestsAreChecked) {

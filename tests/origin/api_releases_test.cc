@@ -99,6 +99,31 @@ TEST_F(ApiReleasesTest, WrongManifestsAndReleasesAreRefused) {
   EXPECT_EQ(Reason(Admin("POST /v1/sites/other/releases/" + id + "/activate")), "no_such_release");
 }
 
+TEST_F(ApiReleasesTest, AHundredThousandEntriesAreARelease) {
+  const std::string blob = DigitsOf("x");
+  (void)Admin("PUT /v1/blobs/" + blob, "x");
+  const auto manifest = [&](size_t entries) {
+    std::string text = "{\"assets\":[";
+    for (size_t i = 0; i < entries; ++i) {
+      text += (i == 0 ? "" : ",") +
+              ("{\"path\":\"folder" + std::to_string(i % 100) + "/file" + std::to_string(i) +
+               ".html\",\"sha256\":\"" + blob + "\",\"bytes\":1}");
+    }
+    return text + "]}";
+  };
+  const Reply over = Admin("POST /v1/sites/demo/releases", manifest(100'001));
+  EXPECT_EQ(over.status, 413) << over.body;
+  EXPECT_EQ(Reason(over), "too_many_assets");
+  const Reply created = Admin("POST /v1/sites/demo/releases", manifest(100'000));
+  ASSERT_EQ(created.status, 201) << created.body.substr(0, 500);
+  const Reply activated = Activate(Json(created)["id"]);
+  ASSERT_EQ(activated.status, 200) << activated.body.substr(0, 500);
+  EXPECT_EQ(Json(activated)["changed"], 100'000);
+  EXPECT_EQ(Visit("/folder99/file99999.html").body, "x");
+  EXPECT_EQ(Visit("/folder0/file0.html").body, "x");
+  EXPECT_EQ(Visit("/folder0/file100000.html").status, 404);
+}
+
 TEST_F(ApiReleasesTest, SwitchingUnderLoadNeverMixesAndNeverGoesBack) {
   std::vector<std::string> ids;
   for (int i = 0; i < 20; ++i) {

@@ -1,11 +1,9 @@
 #include "origin/resumable_uploads.h"
 
-#include <signal.h>
-#include <sys/resource.h>
-
 #include <filesystem>
 
 #include "tests/origin/uploads_fixture.h"
+#include "tests/support/file_size_limit.h"
 
 namespace nearside::origin::test {
 namespace {
@@ -68,14 +66,11 @@ TEST_F(ResumableUploadsTest, ADiskThatIsFullIsToldAndNothingThatCountsIsLost) {
   const std::string content(3 << 20, 'x');
   const std::string upload = Begun("a", content.size());
   ASSERT_EQ(Patch(upload, 0, content.substr(0, 1 << 20)).status, 204);
-  // A limit of files' sizes fails the write where it would fail on a full disk.
-  ::signal(SIGXFSZ, SIG_IGN);
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  const rlimit limit{2 << 20, before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  const Reply full = Patch(upload, 1 << 20, content.substr(1 << 20));
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  Reply full;
+  {
+    nearside::test::FileSizeLimit limit(2 << 20);
+    full = Patch(upload, 1 << 20, content.substr(1 << 20));
+  }
   EXPECT_EQ(full.status, 507) << full.body;
   EXPECT_EQ(full.Field("upload-offset"), "");
   EXPECT_EQ(Head(upload).Field("upload-offset"), std::to_string(1 << 20));

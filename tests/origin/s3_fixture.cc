@@ -64,6 +64,12 @@ std::string S3Test::SignedText(const std::string& line, const std::string& conte
                               authorization.scope() + "\n" + HexEncode(Sha256Of(canonical));
   const Sha256Digest signature =
       HmacSha256({reinterpret_cast<const char*>(key.data()), key.size()}, to_sign);
+  if (signing.chunks != nullptr) {
+    *signing.chunks = {.key = key,
+                       .time = authorization.time,
+                       .scope = authorization.scope(),
+                       .previous = HexEncode(signature)};
+  }
   std::string names;
   for (const std::string& name : authorization.signed_headers) {
     names += (names.empty() ? "" : ";") + name;

@@ -22,6 +22,7 @@ class S3Test : public OriginTest {
     std::vector<std::pair<std::string, std::string>> fields;  ///< signed as well
     std::string payload;  ///< x-amz-content-sha256; "": of the content
     milliseconds age{0};
+    S3ChunkSigner* chunks = nullptr;  ///< becomes what chunks behind this head are signed with
   };
   /// The text of a signed request, "PUT /demo/a".
   std::string SignedText(const std::string& line, const std::string& content,

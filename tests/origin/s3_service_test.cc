@@ -1,4 +1,5 @@
 #include "tests/origin/s3_fixture.h"
+#include "tests/support/file_size_limit.h"
 
 namespace nearside::origin::test {
 namespace {
@@ -28,6 +29,57 @@ TEST_F(S3ServiceTest, AnObjectIsPutReadListedAndRemoved) {
   EXPECT_EQ(S3("DELETE /demo/a/b.css").status, 204);
   EXPECT_EQ(S3("DELETE /demo/a/b.css").status, 204);
   EXPECT_EQ(Outcome(S3("GET /demo/a/b.css")), "404 NoSuchKey");
+}
+
+TEST_F(S3ServiceTest, ADiskThatIsFullIsToldAndTheOldObjectStays) {
+  ASSERT_EQ(S3("PUT /demo/a", "old").status, 200);
+  {
+    nearside::test::FileSizeLimit limit(2 << 20);
+    EXPECT_EQ(Outcome(S3("PUT /demo/a", std::string(3 << 20, 'x'))), "507 InsufficientCapacity");
+  }
+  EXPECT_EQ(S3("GET /demo/a").body, "old");
+}
+
+/// As a client sends them that signs each, the last one empty.
+std::string SignedChunks(S3ChunkSigner signer, const std::vector<std::string>& contents) {
+  std::string text;
+  for (size_t i = 0; i <= contents.size(); ++i) {
+    const std::string content = i < contents.size() ? contents[i] : "";
+    signer.previous = signer.SignChunk(Sha256Of(content));
+    text += std::to_string(content.size()) + ";chunk-signature=" + signer.previous + "\r\n" +
+            content + "\r\n";
+  }
+  return text;
+}
+
+TEST_F(S3ServiceTest, EachChunkIsSignedBehindTheOneBeforeItAndTheFirstBehindTheHead) {
+  const auto put = [&](const std::vector<std::string>& contents,
+                       const std::function<void(S3ChunkSigner*, std::string*)>& tamper) {
+    S3ChunkSigner signer{};
+    const std::string place(SignedChunks(signer, contents).size(), '?');
+    Signing signing;
+    signing.payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+    signing.fields = {{"x-amz-decoded-content-length", "8"}, {"content-encoding", "aws-chunked"}};
+    signing.chunks = &signer;
+    std::string text = SignedText("PUT /demo/chunks", place, signing);
+    if (tamper) tamper(&signer, nullptr);
+    std::string chunks = SignedChunks(signer, contents);
+    if (tamper) tamper(nullptr, &chunks);
+    return Ask(port(), text.replace(text.size() - place.size(), place.size(), chunks));
+  };
+  EXPECT_EQ(Outcome(put({"hello", "you"}, nullptr)), "200 ");
+  EXPECT_EQ(S3("GET /demo/chunks").body, "helloyou");
+  EXPECT_EQ(Outcome(put({"other", "one"},
+                        [](S3ChunkSigner*, std::string* chunks) {
+                          if (chunks != nullptr) chunks->replace(chunks->find("one"), 3, "two");
+                        })),
+            "403 SignatureDoesNotMatch");
+  EXPECT_EQ(Outcome(put({"other", "one"},
+                        [](S3ChunkSigner* signer, std::string*) {
+                          if (signer != nullptr) signer->previous[0] ^= 1;
+                        })),
+            "403 SignatureDoesNotMatch");
+  EXPECT_EQ(S3("GET /demo/chunks").body, "helloyou");
 }
 
 TEST_F(S3ServiceTest, AVisitorSeesThePutAndNoNotes) {

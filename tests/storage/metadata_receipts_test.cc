@@ -23,7 +23,9 @@ class MetadataReceiptsTest : public MetadataTest {
                          .digest = "",
                          .edges = {}};
     for (std::string& edge : edges) draft.edges.push_back({std::move(edge), {}, {}, ""});
-    return metadata_->AddReceipt(draft).value();
+    const ReleaseId release = metadata_->CreateRelease(site, {}).value().id;
+    const auto draft_of = [&draft](const Activation&) { return draft; };
+    return *metadata_->ActivateRelease(site, release, Tell, draft_of).value().receipt;
   }
   int64_t Note(uint64_t sequence, const std::string& edge, int64_t applied, int64_t proved,
                const std::string& report, const std::string& site = "demo") {

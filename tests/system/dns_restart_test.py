@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 
-from clients import curl, dns_query
+from clients import curl, dns_query, kdig
 from fleet import NameServer
 from nearside_harness import BIN, SystemTest, main, require, run_program, wait_until
 
@@ -149,6 +149,33 @@ class RestartTest(SystemTest):
             self.replace()
         wait_until(lambda: self.answered() > 300, "clients are served by the last process")
         self.expect_nothing_lost()
+
+    def test_every_address_is_served_of_both_families_and_handed_over(self):
+        others = [(self.addresses.address(), self.server.server[1]), ("::1", self.free_port6())]
+        self.change(f'"{self.server.address}:{self.server.server[1]}"',
+                    ", ".join([f'"{self.server.address}:{self.server.server[1]}"',
+                               *(f'"[{address}]:{port}"' if ":" in address else f'"{address}:{port}"'
+                                 for address, port in others)]))
+        self.server.daemon.stop()
+        self.server.start()
+
+        def ask_all():
+            for address in (self.server.server, *others):
+                for tcp in (False, True):
+                    answer = kdig(address, "text.demo.test", "TXT", tcp=tcp)
+                    self.assertEqual(['"hello"'], answer.answers, f"{address} tcp={tcp}\n{answer}")
+
+        ask_all()
+        self.server.daemon.reload()
+        self.server.daemon.wait_for_log("event=reloaded")
+        ask_all()
+        self.replace()
+        ask_all()
+
+    @staticmethod
+    def free_port6() -> int:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
+            return free.getsockname()[1]
 
     def test_cookies_are_good_in_the_next_process(self):
         def cookie(sent: str) -> str:

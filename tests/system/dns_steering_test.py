@@ -41,6 +41,7 @@ class SteeringSystemTest(SystemTest):
     CHECK = ""
     POP = ""
     STEER = ""
+    FALL = 1
 
     def setUp(self) -> None:
         super().setUp()
@@ -68,7 +69,7 @@ class SteeringSystemTest(SystemTest):
         for name, point in self.points.items():
             pops += (f'[[pop]]\nname = "{name}"\naddresses = ["{point.address}"]\nlocation = {list(PLACES[name])}\n'
                      f'{self.POP}\ncheck = {{ {self.check_of(point)}, interval = "200ms", timeout = "2s", rise = 1, '
-                     f'fall = 1 }}\n')
+                     f'fall = {self.FALL} }}\n')
         return f"""
 [geodns]
 listen = ["{self.server[0]}:{self.server[1]}"]
@@ -266,6 +267,120 @@ class MinHealthyTest(SteeringSystemTest):
         self.assertEqual("fewer than min_healthy are up", tokyo["left_out"])
         self.points["virginia"].says(200)
         self.await_place(TOKYO_UNIVERSITY, "tokyo")
+
+
+class DeadAtStartTest(SteeringSystemTest):
+    FALL = 100
+
+    def test_who_died_while_the_server_was_away_is_not_answered_after_its_start(self):
+        self.await_place(TOKYO_UNIVERSITY, "tokyo")
+        self.daemon.stop()
+        self.points["tokyo"].endpoint.stop()
+        self.daemon.start()
+        self.assertEqual("frankfurt", self.place_of(TOKYO_UNIVERSITY), "one look is enough, not a hundred")
+
+
+class RuleTest(SteeringSystemTest):
+    """One rule each, while points of presence come and go."""
+
+    def down(self, name: str) -> None:
+        self.points[name].says(500)
+        wait_until(lambda: self.status_of(name)["state"] == "down", f"{name} is down")
+
+    def up(self, name: str) -> None:
+        self.points[name].says(200)
+        wait_until(lambda: self.status_of(name)["state"] == "up", f"{name} is up")
+
+
+class FailoverTest(RuleTest):
+    STEER = 'policy = "failover"'
+
+    def test_the_first_in_order_that_is_up_serves_everybody(self):
+        first, second, third = self.points
+        for network in (TOKYO_UNIVERSITY, GERMAN_TELEKOM):
+            self.await_place(network, first)
+        self.down(first)
+        self.assertEqual(second, self.place_of(TOKYO_UNIVERSITY))
+        self.down(second)
+        self.assertEqual(third, self.place_of(GERMAN_TELEKOM))
+        self.down(third)
+        self.assertEqual("fallback", self.place_of(GERMAN_TELEKOM))
+        self.up(second)
+        self.assertEqual(second, self.place_of(GERMAN_TELEKOM))
+        self.up(first)
+        self.assertEqual(first, self.place_of(TOKYO_UNIVERSITY))
+
+
+class OverrideTest(RuleTest):
+    STEER = 'override = [{ countries = ["JP"], pops = ["virginia"] }, { cidrs = ["84.128.0.0/10"], pops = ["tokyo"] }]'
+
+    def test_overrides_go_before_the_policy_while_their_points_are_up(self):
+        self.await_place(TOKYO_UNIVERSITY, "virginia")
+        self.assertEqual("tokyo", self.place_of(GERMAN_TELEKOM))
+        self.down("virginia")
+        self.assertEqual("tokyo", self.place_of(TOKYO_UNIVERSITY), "the nearest")
+        self.down("tokyo")
+        self.assertEqual("frankfurt", self.place_of(GERMAN_TELEKOM), "the nearest")
+        self.up("virginia")
+        self.assertEqual("virginia", self.place_of(TOKYO_UNIVERSITY))
+
+
+class AnswersTest(RuleTest):
+    STEER = "answers = 2"
+
+    def names(self) -> list[str]:
+        by_address = {point.address: name for name, point in self.points.items()}
+        return [by_address.get(address, address) for address in self.ask(TOKYO_UNIVERSITY).answers]
+
+    def test_the_two_nearest_that_are_up(self):
+        wait_until(lambda: sorted(self.names()) == ["frankfurt", "tokyo"], "the two nearest")
+        self.down("tokyo")
+        self.assertEqual(["frankfurt", "virginia"], sorted(self.names()))
+        self.down("virginia")
+        self.assertEqual(["frankfurt"], self.names())
+        self.up("tokyo")
+        self.assertEqual(["frankfurt", "tokyo"], sorted(self.names()))
+
+
+class WeightedTest(RuleTest):
+    STEER = 'policy = "weighted"'
+    NETWORKS = [f"84.{number}.0.0/24" for number in range(128, 192)] + [f"133.{number}.0.0/24" for number in range(64)]
+
+    def places(self) -> dict[str, str]:
+        return {network: self.place_of(network) for network in self.NETWORKS}
+
+    def test_shares_are_even_sticky_and_only_the_lost_ones_move(self):
+        self.await_place(GERMAN_TELEKOM, self.place_of(GERMAN_TELEKOM))
+        before = self.places()
+        for name in self.points:
+            share = list(before.values()).count(name) / len(before)
+            self.assertTrue(0.2 < share < 0.47, f"{name}: {share}")
+        self.assertEqual(before, self.places(), "the same for the same network")
+        self.down("tokyo")
+        after = self.places()
+        self.assertNotIn("tokyo", after.values())
+        moved = {network for network in before if before[network] != after[network]}
+        self.assertEqual({network for network in before if before[network] == "tokyo"}, moved)
+        self.up("tokyo")
+        self.assertEqual(before, self.places())
+
+
+class FailOpenTest(RuleTest):
+    def config(self) -> str:
+        dead = self.addresses.address()
+        check = f'fallback_check = {{ url = "http://{dead}:{self.addresses.port(dead)}", interval = "200ms", fall = 1 }}\n'
+        return super().config().replace("ttl = 1\n", "ttl = 1\n" + check, 1)
+
+    def test_when_nothing_is_up_it_is_we_who_are_cut_off(self):
+        self.await_place(TOKYO_UNIVERSITY, "tokyo")
+        for name in self.points:
+            self.down(name)
+        self.await_place(TOKYO_UNIVERSITY, "tokyo")
+        self.assertEqual("frankfurt", self.place_of(GERMAN_TELEKOM), "as if all were well")
+        metrics = Metrics(fetch_text(f"{self.admin}/metrics"))
+        self.assertGreater(metrics.sum("nearside_dns_steered_total", reason="fail_open"), 0)
+        self.up("virginia")
+        self.assertEqual("virginia", self.place_of(TOKYO_UNIVERSITY))
 
 
 class CommandTest(SteeringSystemTest):

@@ -15,7 +15,7 @@ import time
 import npm_modules
 from clients import curl
 from fleet import SITE_HOST, TOKEN, CacheTest, Origin
-from nearside_harness import LONG, main, require_program, wait_until
+from nearside_harness import LONG, main, require_program, run_program, wait_until
 
 CLIENT = "tus-js-client@4.3.1"
 HERE = pathlib.Path(__file__).resolve().parent
@@ -33,7 +33,7 @@ class BreakingLine:
         self._listener = socket.create_server((address, port), backlog=16)
         self._server = server
         self._lock = threading.Lock()
-        self._sent = 0
+        self.sent = 0
         self._cuts: list[int] = []
         self.cut = 0
         self.url = f"http://{address}:{port}"
@@ -41,7 +41,7 @@ class BreakingLine:
 
     def cut_at(self, places: list[int]) -> None:
         with self._lock:
-            self._sent, self._cuts, self.cut = 0, sorted(places), 0
+            self.sent, self._cuts, self.cut = 0, sorted(places), 0
 
     def stop(self) -> None:
         self._listener.close()
@@ -65,11 +65,11 @@ class BreakingLine:
     def _passes(self, size: int) -> tuple[int, bool]:
         """How many of `size` bytes go through, and whether the line breaks behind them."""
         with self._lock:
-            breaks = bool(self._cuts) and self._sent + size >= self._cuts[0]
+            breaks = bool(self._cuts) and self.sent + size >= self._cuts[0]
             if breaks:
-                size = max(0, self._cuts.pop(0) - self._sent)
+                size = max(0, self._cuts.pop(0) - self.sent)
                 self.cut += 1
-            self._sent += size
+            self.sent += size
             return size, breaks
 
     def _carry(self, source: socket.socket, sink: socket.socket, up: bool) -> None:
@@ -308,6 +308,44 @@ class UploadsTest(CacheTest):
             "Authorization": f"Bearer {TOKEN}", "Upload-Complete": "?1", "Upload-Draft-Interop-Version": "8"})
         self.expect(told, 201)
         self.assertIn(104, [status for status, _ in told.interims])
+
+
+class BrokenPublishTest(CacheTest):
+    """`nearside publish` over a line that breaks while contents are sent."""
+
+    def setUp(self):
+        super().setUp()
+        self.origin = Origin(self).start()
+        self.site = self.folder / "site"
+        self.site.mkdir()
+        for number in range(20):
+            (self.site / f"{number}.bin").write_bytes(random.Random(number).randbytes(200_000))
+        address = self.addresses.address()
+        self.line = BreakingLine(address, self.addresses.port(address), self.origin.api)
+        self.addCleanup(self.line.stop)
+
+    def publish(self) -> subprocess.CompletedProcess:
+        return run_program("nearside", "--origin", self.line.url, "--token-file", str(self.origin.token_path), "publish",
+                           self.site, "--site", "demo", "--host", SITE_HOST, timeout=120)
+
+    def test_it_sends_again_what_has_not_arrived(self):
+        self.line.cut_at([300_000, 1_000_000, 2_500_000])
+        result = self.publish()
+        self.assertEqual(0, result.returncode, result.stdout + result.stderr)
+        self.assertEqual(3, self.line.cut)
+        for number in range(20):
+            body = self.expect(self.origin.visit(f"/{number}.bin"), 200).body
+            self.assertEqual(random.Random(number).randbytes(200_000), body)
+
+    def test_a_second_one_goes_on_where_the_first_was_given_up(self):
+        self.line.cut_at([2_000_000 + 1000 * each for each in range(200)])  # the end of that line
+        first = self.publish()
+        self.assertNotEqual(0, first.returncode, first.stdout)
+        self.assertIn(".bin", first.stderr, "it says which file")
+        self.line.cut_at([])
+        second = self.publish()
+        self.assertEqual(0, second.returncode, second.stdout + second.stderr)
+        self.assertLess(self.line.sent, 3_900_000, "what has arrived is not sent again")
 
 
 if __name__ == "__main__":
