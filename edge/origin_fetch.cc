@@ -97,16 +97,6 @@ bool IsWithdrawn(const Exchanged& exchanged, const StoreDecision& decision) {
          !request.Has("authorization");
 }
 
-/// Whether no request but the one it was made for may be answered with it, unless the origin is
-/// asked again. What merely took longer than its lifetime to come is shared: else an origin that
-/// is slow under load would be asked by everybody.
-bool IsNeverFresh(const Freshness& freshness) {
-  if (freshness.always_validate) return true;
-  const bool shown_stale =
-      !freshness.must_revalidate && freshness.while_revalidate > milliseconds(0);
-  return freshness.lifetime <= milliseconds(0) && !shown_stale;
-}
-
 /// Whether something is stored under one of a path's URLs, or on its way: that may have left the
 /// origin before a change. Each purge costs a mark, and a look at its scopes for each object that
 /// is asked for after it: requests that change what nobody has stored are not to cause any.
@@ -123,11 +113,11 @@ bool MayBeStored(const Node& node, const Site& site, const std::string& url) {
 
 }  // namespace
 
-void Invalidate(Node& node, const Site& site, std::string_view url) {
+void Invalidate(Node& node, const Site& site, std::string_view url, bool soft) {
   const std::string target = site.query_rule.Apply(std::string(TargetOf(url)));
   const std::string_view origin = url.substr(0, url.size() - TargetOf(url).size());
   if (!MayBeStored(node, site, std::string(origin) + target)) return;
-  node.store->Purge({ScopeOf(storage::ScopeKind::kUrl, site.settings.name, target)}, false,
+  node.store->Purge({ScopeOf(storage::ScopeKind::kUrl, site.settings.name, target)}, soft,
                     std::nullopt, nullptr, nullptr);
 }
 
@@ -252,8 +242,26 @@ void OriginFetch::OnAbandoned() {
   if (wanted) {
     reader_paused_ = false;
     ResumeBody();
-  } else {
-    Cancel();
+    return;
+  }
+  // What a request has changed whose answer nobody waits for is not known: its URL is validated
+  // before it is shown again.
+  if (!head_seen_) {
+    for (const std::string& url : InvalidatedUrls(order_.request.method, order_.url, 200, {})) {
+      Invalidate(worker_.node(), *order_.site, url, /*soft=*/true);
+    }
+  }
+  Cancel();
+}
+
+/// RFC 9111 §4.4, when the answer comes: whoever asked may have left.
+void OriginFetch::InvalidateByAnswer(const FillHead& head) {
+  if (order_.tunnel) return;  // the origin has seen a GET
+  const StoredResponse& response = *head.response;
+  for (const std::string& url :
+       InvalidatedUrls(order_.request.method, order_.url, response.status, response.fields)) {
+    if (url == order_.url && head.storing) continue;  // it has been replaced
+    Invalidate(worker_.node(), *order_.site, url);
   }
 }
 
@@ -295,6 +303,13 @@ void OriginFetch::OnHead(http::ResponseHead&& response) {
   if (response.status == 304 && order_.validate) return OnNotModified(exchanged);
   if (order_.sliced) return OnSlice(exchanged);
   if (order_.slice && response.status == 206) return OnFirstPart(exchanged);
+  // The range was ours, or may be void by If-Range: who asks for the whole of what has become empty
+  // is not to be told of a range.
+  const http::Fields& wanted = order_.request.fields;
+  if (order_.slice && response.status == 416 && order_.origin_request.fields.Has("range") &&
+      (!wanted.Has("range") || wanted.Has("if-range"))) {
+    return AskWithoutRange();
+  }
   OnWhole(exchanged);
 }
 
@@ -359,6 +374,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   }
   if (order_.copy && IsWithdrawn(exchanged, decision_)) Forget(order_.copy);
   if (order_.may_store) TellTable(head);
+  InvalidateByAnswer(head);
   order_.fill->SetHead(std::move(head));
   if (!writer_) CancelIfUnwanted();
 }
@@ -500,53 +516,6 @@ void OriginFetch::BeginStoring(FillHead* head) {
   writer_ = worker_.node().store->Begin(head->body_bytes);
   head->storing = writer_ != nullptr;
   if (!head->storing) head->store_reason = Reason::kStoreRefused;
-}
-
-void OriginFetch::OnNotModified(const Exchanged& exchanged) {
-  Node& node = worker_.node();
-  worker_.cells().Add(node.metrics.validations);
-  const StoredResponse& old = ResponseOf(*order_.validate);
-  const std::string via = ViaOf(exchanged.response, node.name);
-  std::shared_ptr<StoredResponse> fresh = Freshened(old, exchanged, via, &decision_);
-  if (decision_.of_another) return AskAnew();
-  fresh->slicing = old.slicing;
-  storage::HeadRef head;
-  if (decision_.store()) {
-    head = node.store->Refresh(
-        order_.validate, MakeStorageHead(order_.validate->head.key, *fresh, decision_.drop_at));
-    if (head) ProlongIndex();
-  } else if (decision_.unshareable) {
-    Forget(order_.validate);
-  }
-  // What was validated for this request may answer it, with what the 304 says, even if it could not
-  // be kept.
-  discard_body_ = true;
-  const bool validated_each = decision_.store() && IsNeverFresh(fresh->freshness);
-  if (validated_each) RememberNotShared();
-  FillHead told{.shared = decision_.store() && !validated_each,
-                .withheld = FieldsForOne(old, *fresh, exchanged, decision_.store())};
-  if (!head) told.response = std::move(fresh);
-  order_.fill->FinishValidated(head ? head : order_.validate, std::move(told));
-  node.fills.Remove(order_.fill);  // after this, requests find the refreshed head
-}
-
-/// Unless something newer has taken its place.
-void OriginFetch::Forget(const storage::HeadRef& head) {
-  storage::CacheStore& store = *worker_.node().store;
-  const storage::HeadRef now = store.Find(head->head.key);
-  if (now && now->head.stored_at != head->head.stored_at) return;
-  store.Remove(head->head.key);
-}
-
-/// RFC 9111 §4.3.4: a 304 that is about another response leaves nothing to serve until the origin
-/// is asked without a condition.
-void OriginFetch::AskAnew() {
-  Forget(order_.validate);
-  order_.validate.reset();
-  prepared_.reset();
-  order_.origin_request.fields.Remove("if-none-match");
-  order_.origin_request.fields.Remove("if-modified-since");
-  AskAgain();
 }
 
 /// The call that brought an answer is on the stack: it is replaced when the stack has unwound.

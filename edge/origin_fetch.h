@@ -53,7 +53,8 @@ void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, Fetc
 /// Forgets what is stored, or on its way into the cache, under a normal URL, and what is under the
 /// same path of the site by the other scheme and under its other hosts: they are one resource
 /// there, as for a purge.
-void Invalidate(Node& node, const Site& site, std::string_view url);
+/// `soft`: it is validated before it is shown again, and may stand in for an origin that fails.
+void Invalidate(Node& node, const Site& site, std::string_view url, bool soft = false);
 
 class OriginFetch;
 /// Points to a fetch as long as it lives; null inside afterwards. Any thread may hold it, the
@@ -101,6 +102,9 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   storage::HeadRef StoreSlicedHead(const Exchanged& exchanged, const Slicing& slicing,
                                    http::Fields* selecting);
   void BeginSlice();
+  bool IsForbidden(const Exchanged& exchanged, const http::ResponseHead& part);
+  void RefuseSlice();
+  void InvalidateByAnswer(const FillHead& head);
   /// Ends it before its body, with an error for those who wait.
   void GiveUp(Reason reason, Error error, Fill::Advice advice = Fill::Advice::kTellError);
   void Forget(const storage::HeadRef& head);

@@ -105,6 +105,10 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   }
   *selecting = Selecting(exchanged, whole, http::Coding::kIdentity);
   const Key256 key = selecting->empty() ? order_.primary : VariantKey(order_.primary, *selecting);
+  if (IsOvertaken(key)) {
+    Invalidate(node, *order_.site, order_.url);
+    return nullptr;
+  }
   auto writer = node.store->Begin(0);
   if (!writer) return nullptr;
   storage::HeadRef head = writer->Commit(MakeStorageHead(key, whole, decision_.drop_at));
@@ -118,11 +122,53 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   return head;
 }
 
+/// Whether the slice may not be stored, whatever its head was when that came: by the response (or
+/// by this request).
+bool OriginFetch::IsForbidden(const Exchanged& exchanged, const http::ResponseHead& part) {
+  const Slicing& slicing = ResponseOf(*order_.sliced).slicing;
+  const PartialAnswer answer =
+      ReadPartial(part, *order_.slice, slicing.slice_bytes, exchanged.response_time);
+  decision_ = DecideStore({.request = exchanged.request,
+                           .response = answer.whole,
+                           .request_time = exchanged.request_time,
+                           .response_time = exchanged.response_time,
+                           .site = exchanged.site});
+  switch (decision_.reason) {
+    case Reason::kNoStore:
+    case Reason::kPrivate:
+    case Reason::kAuthorization:
+    case Reason::kSetCookie:
+    case Reason::kVaryStar:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// The origin still answers, and what it gives is for this request alone.
+void OriginFetch::RefuseSlice() {
+  // So is the next slice for everybody, unless it was this request that said so.
+  if (decision_.unshareable && !SaysWhoAsks(order_.request.fields)) Forget(order_.sliced);
+  GiveUp(Reason::kOriginBroken,
+         Error{Fault::kOrigin, std::string(kSliceRefused),
+               "the next part of what is stored in parts may not be stored any more"});
+}
+
 void OriginFetch::OnSlice(const Exchanged& exchanged) {
-  const http::ResponseHead& response = exchanged.response;
+  http::ResponseHead response = exchanged.response;
   const StoredResponse& whole = ResponseOf(*order_.sliced);
   const WallTime now = exchanged.response_time;
-  if (IsSliceOf(response, whole, *order_.slice, now)) return BeginSlice();
+  // RFC 9110 §15.3.7: a part that If-Range has let through may leave out what the whole had, a
+  // Last-Modified too. It is of the version that was named, or it would be no part.
+  const auto date = whole.fields.Get("last-modified");
+  if (response.status == 206 && order_.origin_request.fields.Has("if-range") && date &&
+      !whole.fields.Has("etag") && !response.fields.Has("etag") &&
+      !response.fields.Has("last-modified")) {
+    response.fields.Add("last-modified", *date);
+  }
+  if (IsSliceOf(response, whole, *order_.slice, now)) {
+    return IsForbidden(exchanged, response) ? RefuseSlice() : BeginSlice();
+  }
   if (IsWholeOf(response, whole, now)) return BeginWhole(exchanged);
   const bool other_part = response.status == 206 && IsOfVersion(response, whole, now);
   if (other_part && order_.origin_request.fields.Has("range")) return AskWithoutRange();

@@ -346,6 +346,13 @@ bool AnswersLaterGets(const Exchanged& exchanged, std::string_view url) {
   return ExplicitLifetime(exchanged, directives, DateOf(exchanged)).has_value();
 }
 
+bool IsNeverFresh(const Freshness& freshness) {
+  if (freshness.always_validate) return true;
+  const bool shown_stale =
+      !freshness.must_revalidate && freshness.while_revalidate > milliseconds(0);
+  return freshness.lifetime <= milliseconds(0) && !shown_stale;
+}
+
 std::vector<std::string> InvalidatedUrls(std::string_view method, std::string_view url, int status,
                                          const http::Fields& response) {
   std::vector<std::string> urls;

@@ -42,6 +42,11 @@ struct StoreDecision {
   bool store() const { return reason == Reason::kStored; }
 };
 
+/// Whether no request but the one it was made for may be answered with it, unless the origin is
+/// asked again. What merely took longer than its lifetime to come is shared: else an origin that
+/// is slow under load would be asked by everybody.
+bool IsNeverFresh(const Freshness& freshness);
+
 /// Whether the response to a GET may be stored (RFC 9111 §3), and its freshness (§4.2).
 StoreDecision DecideStore(const Exchanged& exchanged);
 

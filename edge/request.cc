@@ -204,15 +204,16 @@ bool Request::WantsStored() const {
   return fields.Has("cache-control") && http::ParseCacheControl(fields).only_if_cached;
 }
 
+void Request::FailOnlyIfCached() {
+  Fail(Reason::kOnlyIfCached,
+       "The request wants a stored response (only-if-cached), and there is none that may be used.");
+}
+
 void Request::Forward(Reason reason) {
   reason_ = reason;
   Node& node = worker_.node();
   const http::RequestHead& head = exchange_.request();
-  if (WantsStored()) {
-    return Fail(Reason::kOnlyIfCached,
-                "The request wants a stored response (only-if-cached), and there "
-                "is none that may be used.");
-  }
+  if (WantsStored()) return FailOnlyIfCached();
   if (IsLooping()) return FailLoop();
   if (++forwards_ > kMostForwards) return Pass(Reason::kNotShared);
   if (IsNotShared()) return ForwardAlone();
@@ -377,7 +378,8 @@ void Request::OnFill() {
     case Fill::Phase::kStored:
       reader_.reset();
       if (collapsed_ && !fill->head().shared) {
-        return ForwardAlone();
+        collapsed_ = false;
+        return MayLeadNext(fill->head()) ? Forward(reason_) : ForwardAlone();
       }
       if (collapsed_ &&
           !Selects(fill->head().selecting, exchange_.request().fields, site_->settings)) {
@@ -433,11 +435,8 @@ void Request::OnFillHead() {
   if (collapsed_ && !fill->joinable()) {
     // Made for somebody else alone, or its beginning is gone. If the next one may be shared, one of
     // those who are let go leads it; else nobody waits for anybody from here on.
-    const int status = head.response->status;
-    const bool for_all = !head.ones_own || SaysWhoAsks(exchange_.request().fields);
-    const bool again = !head.shared && !(head.unshareable && for_all) && !head.validated_each &&
-                       !IsErrorStatus(status);
-    const bool failed = !head.shared && IsErrorStatus(status);
+    const bool failed = !head.shared && IsErrorStatus(head.response->status);
+    const bool again = !head.shared && !failed && MayLeadNext(head);
     reader_.reset();
     collapsed_ = false;
     if (again) return Forward(reason_);
@@ -457,6 +456,13 @@ void Request::OnFillHead() {
                 "ordinary one.");
   }
   RespondFill();
+}
+
+/// Of those who are let go by what was for another request alone: whether the next fetch may be for
+/// all of them again.
+bool Request::MayLeadNext(const FillHead& head) const {
+  const bool for_all = !head.ones_own || SaysWhoAsks(exchange_.request().fields);
+  return !(head.unshareable && for_all) && !head.validated_each;
 }
 
 /// Whether it answers another question than the client's: the cache asks without the parameters
@@ -570,7 +576,6 @@ void Request::RespondFill() {
         worker_.node().metrics.first_byte_seconds,
         std::chrono::duration<double>(worker_.loop().now() - exchange_.started()).count());
   }
-  InvalidateStored(head);
   http::Fields extra;
   if (!whole) extra = PartialFields(response, selection);
   if (!collapsed_ && (whole || selection.status == 206)) {
@@ -678,16 +683,6 @@ void Request::ReplaceByPage(int status, std::span<const http::FieldLine>* prepar
   *prepared = {};
   *extra = std::move(kept);
   *body = http::TextBody(*page);  // the last one kept the prepared lines alive
-}
-
-void Request::InvalidateStored(const FillHead& head) {
-  if (tunnel_) return;  // the origin has seen a GET
-  const StoredResponse& response = *head.response;
-  for (const std::string& url : InvalidatedUrls(exchange_.request().method, resource_->url,
-                                                response.status, response.fields)) {
-    if (url == resource_->url && head.storing) continue;  // it has been replaced
-    Invalidate(worker_.node(), *site_, url);
-  }
 }
 
 BodyCount Request::CountOf(Reason reason) const {

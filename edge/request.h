@@ -98,6 +98,9 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   FetchOrder MakeFillOrder(std::shared_ptr<Fill> fill, bool conditional) const;
   std::optional<uint64_t> SliceToAsk() const;
   bool WantsStored() const;
+  void FailOnlyIfCached();
+  bool ForbidsStoring() const;
+  bool MayLeadNext(const FillHead& head) const;
   void Await(std::shared_ptr<Fill> fill);
   void OnFill();
   void PassInterims();
@@ -134,7 +137,6 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
                StatusLine line, std::unique_ptr<http::BodySource> body);
   void ReplaceByPage(int status, std::span<const http::FieldLine>* prepared, http::Fields* extra,
                      std::unique_ptr<http::BodySource>* body) const;
-  void InvalidateStored(const FillHead& head);
   BodyCount CountOf(Reason reason) const;
   ClientAddress Client() const;
   /// For what answers later: null inside once this is destroyed.

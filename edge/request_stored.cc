@@ -8,6 +8,7 @@
 #include "edge/request.h"
 #include "edge/slices.h"
 #include "edge/worker.h"
+#include "http/cache_control.h"
 #include "runtime/decimal_text.h"
 
 namespace nearside::edge {
@@ -84,6 +85,12 @@ void Request::ServeSliced(storage::HeadRef head, Reason reason) {
   const Selection selection =
       Select(exchange_.request(), HeadOf(*head), BodyBytesOf(*head), worker_.loop().wall_now());
   const bool has_body = selection.span.first < selection.span.end;
+  if (has_body && exchange_.request().method != "HEAD" && !HasSlices(*head)) {
+    // Not after the first part, which is here, has gone out.
+    if (WantsStored()) return FailOnlyIfCached();
+    // What is missing would be fetched for it, and stored.
+    if (ForbidsStoring()) return IsLooping() ? FailLoop() : Pass(Reason::kNotShared);
+  }
   auto slices = MakeSliceOrder(head);
   sliced_ = std::make_unique<SlicedBody>(worker_, std::move(slices), selection.span, exchange_,
                                          CountOf(reason));
@@ -207,6 +214,13 @@ std::optional<uint64_t> Request::SliceToAsk() const {
   const auto first = FirstSlice(exchange_.request(), slice_bytes);
   if (!stored_) return first;
   return ResponseOf(*stored_).is_sliced() ? first.value_or(0) : std::optional<uint64_t>();
+}
+
+/// RFC 9111 §5.2.1.5.
+bool Request::ForbidsStoring() const {
+  const http::Fields& fields = exchange_.request().fields;
+  return site_->request_directives == RequestDirectives::kObey && fields.Has("cache-control") &&
+         http::ParseCacheControl(fields).no_store;
 }
 
 /// Whether all that an answer to this request takes of `head` may be in the cache: true but for a

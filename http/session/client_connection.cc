@@ -73,6 +73,7 @@ void ClientConnection::OnTimer() {
 
 bool ClientConnection::Produce(net::Output& output) {
   if (request_ == nullptr || gone_) return false;
+  const bool was_sent = body_done_;
   Sent sent = SendHead(output);
   if (sent == Sent::kAll) {
     if (!request_->websocket) {
@@ -86,8 +87,8 @@ bool ClientConnection::Produce(net::Output& output) {
     FailWith(BodyFailed());
     return false;
   }
-  // The time the request takes is not the server's.
-  if (!head_received_ && !body_done_) Wait(limits_.head_timeout);
+  // The time the request takes is not the server's: its own begins with the last byte.
+  if (!head_received_ && !(was_sent && body_done_)) Wait(limits_.head_timeout);
   return sent == Sent::kNoRoom;
 }
 

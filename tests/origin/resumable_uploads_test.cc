@@ -137,7 +137,7 @@ TEST_F(SealedUploadTest, OneWhoseContentIsNowhereIsLost) {
 
 TEST_F(ResumableUploadsTest, WhatExpiresIsToldAndItsSpaceComesBack) {
   Restart("[uploads]\nexpiry = \"1m\"\n");
-  const std::string left = Begun("left", 6);
+  std::string left = Begun("left", 6);
   ASSERT_EQ(Patch(left, 0, "abc").status, 204);
   const std::string done = Begun("done", 1);
   ASSERT_EQ(Patch(done, 0, "x").status, 204);
@@ -154,17 +154,29 @@ TEST_F(ResumableUploadsTest, WhatExpiresIsToldAndItsSpaceComesBack) {
   const std::string limit = Head(left).Field("upload-limit");
   ASSERT_THAT(limit, testing::HasSubstr("max-age="));
   EXPECT_LE(std::stoi(limit.substr(limit.find("max-age=") + 8)), 30);
-  upload.expires = WallNow();
-  ASSERT_TRUE(node_->metadata->KeepResumable(upload));
+  uint64_t expired = 1;
+  const auto refusal = [&] {
+    upload = node_->metadata->FindResumable("demo", IdOf(left)).value();
+    upload.expires = WallNow();
+    EXPECT_TRUE(node_->metadata->KeepResumable(upload));
+    return Reason(Patch(left, 3, "def"));
+  };
+  std::string refused = refusal();
+  if (refused == "no_such_upload") {  // the server's sweep after its start came between, once
+    left = Begun("left", 6);
+    ASSERT_EQ(Patch(left, 0, "abc").status, 204);
+    ++expired;
+    refused = refusal();
+  }
+  EXPECT_EQ(refused, "upload_expired");
   EXPECT_EQ(Head(left).status, 410);
-  EXPECT_EQ(Reason(Patch(left, 3, "def")), "upload_expired");
   uploads.Sweep(WallNow() + std::chrono::minutes(2));
   EXPECT_EQ(Head(left).status, 404);
   EXPECT_EQ(Head(done).status, 404);
   EXPECT_EQ(Content("done"), "x");
   EXPECT_THAT(Partials(), testing::ElementsAre("4567abcd"));
-  EXPECT_EQ(node_->counters.expired_uploads.load(), 1u);
-  EXPECT_EQ(node_->counters.begun_uploads.load(), 2u);
+  EXPECT_EQ(node_->counters.expired_uploads.load(), expired);
+  EXPECT_EQ(node_->counters.begun_uploads.load(), expired + 1);
 }
 
 TEST_F(ResumableUploadsTest, ASiteTakesItsUploadsAlong) {
