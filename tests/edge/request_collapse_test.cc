@@ -354,6 +354,49 @@ TEST_F(RequestCollapseTest, AReplyPrivateToItsRequestMakesAnotherWhoWaitsTheLead
   EXPECT_EQ(origin_.count(), 4u);
 }
 
+TEST_F(RequestCollapseTest, AValidationKeptOutByItsRequestMakesAnotherWhoWaitsTheLeader) {
+  Start();
+  constexpr std::string_view kTagged = "Cache-Control: max-age=60, must-revalidate\nETag: \"v\"\n";
+  Fill("/a", std::string(kTagged) + "Age: 100\n", "old");
+  FakeExchange& leader = Get("/a", {{"cache-control", "no-store"}});
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  const auto others = GetMany(5, "/a");
+  asked.Answer("304 Not Modified", kTagged, "");
+  const ScriptedOrigin::Asked again = origin_.Next();
+  EXPECT_EQ(again.Field("cache-control"), "");
+  again.Answer("304 Not Modified", kTagged, "");
+  EXPECT_THAT(AnswerNow(leader), HasSubstr("|old"));
+  for (FakeExchange* other : others) EXPECT_THAT(AnswerNow(*other), HasSubstr("|old"));
+  Settle();
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|old");
+  EXPECT_EQ(origin_.count(), 3u) << "not one for each";
+}
+
+// RFC 9111 §4.3.4 is about the stored response, and one visitor's answer says nothing of that.
+TEST_F(RequestCollapseTest, AValidationThatIsPrivateToAVisitorLeavesTheCopyForTheOthers) {
+  Start();
+  constexpr std::string_view kTagged = "Cache-Control: max-age=60, must-revalidate\nETag: \"v\"\n";
+  Fill("/a", std::string(kTagged) + "Age: 100\n", "old");
+  FakeExchange& visitor = Get("/a", {{"cookie", "session=1"}});
+  origin_.Next().Answer("304 Not Modified", "Cache-Control: private\nETag: \"v\"\n", "");
+  EXPECT_THAT(Answer(visitor), HasSubstr("|old"));
+  FakeExchange& other = Get("/a");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"") << "it is still there";
+  asked.Answer("304 Not Modified", kTagged, "");
+  EXPECT_THAT(Answer(other), HasSubstr("|old"));
+  // Without a cookie it is the response that says so.
+  Fill("/b", std::string(kTagged) + "Age: 100\n", "old");
+  FakeExchange& plain = Get("/b");
+  origin_.Next().Answer("304 Not Modified", "Cache-Control: private\nETag: \"v\"\n", "");
+  EXPECT_THAT(Answer(plain), HasSubstr("|old"));
+  FakeExchange& next = Get("/b");
+  const ScriptedOrigin::Asked anew = origin_.Next();
+  EXPECT_EQ(anew.Field("if-none-match"), "");
+  anew.Answer("200 OK", kMinute, "new");
+  EXPECT_THAT(Answer(next), HasSubstr("|new"));
+}
+
 TEST_F(RequestCollapseTest, APassingFailureIsNotRemembered) {
   Start();
   EXPECT_EQ(Fill("/a", "", "error", {}, "503 X"),

@@ -119,6 +119,30 @@ TEST_F(RequestPassTest, UnsafeRequestsThatSucceedInvalidate) {
   }
 }
 
+// Whether the origin did what was asked is not known: the copy may stand in for an origin that
+// fails, and is not shown as it is.
+TEST_F(RequestPassTest, AnUnsafeRequestWhoseClientLeavesWithoutAnAnswerIsNotForgotten) {
+  Start();
+  Fill("/a", std::string(kMinute) + "ETag: \"v\"\n", "old");
+  FakeExchange& post = Ask(RequestFor("POST", "https://www.demo.test/a"));
+  const ScriptedOrigin::Asked sent = origin_.Next();
+  Leave(post);
+  Turn();
+  FakeExchange& next = Get("/a");
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.first_line(), "GET /a HTTP/1.1");
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
+  asked.Answer("200 OK", kMinute, "new");
+  EXPECT_THAT(AnswerNow(next), HasSubstr("|new"));
+  // Of a safe one nothing is to be expected.
+  Fill("/b", std::string(kMinute) + "ETag: \"v\"\n", "b");
+  FakeExchange& options = Ask(RequestFor("OPTIONS", "https://www.demo.test/b"));
+  (void)origin_.Next();
+  Leave(options);
+  Turn();
+  EXPECT_EQ(AnswerNow(Get("/b")), "200 hit|b");
+}
+
 // To a site one path is one resource, by whichever of its names and schemes it is asked for.
 TEST_F(RequestPassTest, AnUnsafeRequestInvalidatesThePathUnderAllNamesOfTheSite) {
   hosts_ = {"demo.test", "*.demo.test"};

@@ -204,6 +204,13 @@ TEST_F(RequestSlicesTest, WithoutATagAStrongDateJoinsSlices) {
                Part(kChunkBytes, kChunkBytes));
   const std::string answer = Answer(second);
   EXPECT_EQ(answer.substr(answer.find('|') + 1), Part(70000, 10));
+  // RFC 9110 §15.3.7: what If-Range has let through may leave the date out.
+  FakeExchange& third = GetRange("bytes=140000-140009");
+  origin_.Next().Answer("206 Partial Content",
+                        "Cache-Control: max-age=60\nContent-Range: bytes 131040-196559/197560\n",
+                        Part(2 * kChunkBytes, kChunkBytes));
+  const std::string last = Answer(third);
+  EXPECT_EQ(last.substr(last.find('|') + 1), Part(140000, 10));
 }
 
 TEST_F(RequestSlicesTest, WhatMayNotBeStoredIsAskedForAsTheClientDid) {
@@ -546,7 +553,61 @@ TEST_F(RequestSlicesTest, OnlyIfCachedAsksForNoSlice) {
   EXPECT_EQ(Answer(GetRange("bytes=5-9", only)), "206 hit|" + Part(5, 5));
   EXPECT_THAT(Answer(GetRange("bytes=70000-70009", only)),
               StartsWith("504 detail=only_if_cached|"));
+  EXPECT_THAT(Answer(Get("/film", only)), StartsWith("504 detail=only_if_cached|"))
+      << "not cut off after the part that is there";
+  EXPECT_EQ(Answer(Head("/film", only)).substr(0, 7), "200 hit");
   EXPECT_EQ(origin_.count(), 1u);
+}
+
+// RFC 9111 §5.2.1.5: of what is fetched for such a request nothing is kept.
+TEST_F(RequestSlicesTest, WhatIsMissingIsNotStoredForWhoForbidsIt) {
+  Start(kSliced);
+  HaveFirstSlice();
+  const http::Fields no_store = {{"cache-control", "no-store"}};
+  EXPECT_EQ(Answer(GetRange("bytes=5-9", no_store)), "206 hit|" + Part(5, 5));
+  FakeExchange& client = GetRange("bytes=70000-70009", no_store);
+  EXPECT_EQ(AnswerRange(), "bytes=70000-70009") << "as it was asked";
+  EXPECT_THAT(Answer(client), HasSubstr("|" + Part(70000, 10)));
+  FakeExchange& next = GetRange("bytes=70000-70009");
+  EXPECT_EQ(AnswerRange(), "bytes=65520-131039");
+  Answer(next);
+}
+
+// What was for everybody may be for one by now, though its bytes are the same.
+TEST_F(RequestSlicesTest, ASliceThatMayNotBeStoredAnyMoreIsNot) {
+  for (const std::string_view control : {"private", "no-store"}) {
+    SCOPED_TRACE(control);
+    const std::string target = "/" + std::string(control);
+    const std::string lines = "Cache-Control: " + std::string(control) + "\nETag: \"v1\"\n";
+    if (origin_.count() == 0) Start(kSliced);
+    FakeExchange& first = GetRange("bytes=0-9", {}, target);
+    AnswerRange();
+    Answer(first);
+    FakeExchange& second = GetRange("bytes=70000-70009", {}, target);
+    EXPECT_EQ(AnswerRange(lines), "bytes=65520-131039");
+    EXPECT_EQ(AnswerRange(lines), "bytes=70000-70009") << "as the client asked";
+    EXPECT_EQ(Answer(second),
+              "206 fwd=bypass; fwd-status=206; detail=not_shared|" + Part(70000, 10));
+    FakeExchange& third = GetRange("bytes=0-9", {}, target);
+    AnswerRange();
+    EXPECT_THAT(Answer(third), StartsWith("206 fwd=")) << "nor is the rest shown any more";
+  }
+}
+
+// A file that has become empty has no ranges, and who asks for all of it wants none.
+TEST_F(RequestSlicesTest, WhatHasBecomeEmptyIsAskedForWithoutARange) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange("Cache-Control: max-age=60, must-revalidate\nAge: 100\nETag: \"v1\"\n");
+  Answer(first);
+  FakeExchange& whole = Get("/film");
+  const ScriptedOrigin::Asked part = origin_.Next();
+  EXPECT_EQ(part.Field("range"), "bytes=0-65519");
+  part.Answer("416 Range Not Satisfiable", "Content-Range: bytes */0\n", "");
+  const ScriptedOrigin::Asked again = origin_.Next();
+  EXPECT_EQ(again.Field("range"), "");
+  again.Answer("200 OK", kTagged, "");
+  EXPECT_THAT(Answer(whole), StartsWith("200 "));
 }
 
 TEST_F(RequestSlicesTest, SlicesOfVariantsDoNotMeet) {

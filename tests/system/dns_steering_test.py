@@ -368,7 +368,8 @@ class WeightedTest(RuleTest):
 class FailOpenTest(RuleTest):
     def config(self) -> str:
         dead = self.addresses.address()
-        check = f'fallback_check = {{ url = "http://{dead}:{self.addresses.port(dead)}", interval = "200ms", fall = 1 }}\n'
+        url = f"http://{dead}:{self.addresses.port(dead)}"
+        check = f'fallback_check = {{ url = "{url}", interval = "200ms", fall = 1 }}\n'
         return super().config().replace("ttl = 1\n", "ttl = 1\n" + check, 1)
 
     def test_when_nothing_is_up_it_is_we_who_are_cut_off(self):

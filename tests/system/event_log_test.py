@@ -1,4 +1,4 @@
-"""What edges learn from the origin's log when the line to it mangles, cuts and stalls, and when either end is killed."""
+"""What edges learn from the origin's log when the line to it mangles and cuts, and when either end is killed."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ SEED = int(os.environ.get("NEARSIDE_SEED", "0")) or random.SystemRandom().randra
 
 
 class MangledLine:
-    """A TCP relay to the origin's API. Of the log it loses, doubles, swaps and cuts events; reports go through whole."""
+    """A TCP relay to the origin's API. Of the log it loses, doubles, swaps and cuts events; reports pass whole."""
 
     def __init__(self, address: str, port: int, origin: tuple[str, int], draws: random.Random) -> None:
         self._listener = socket.create_server((address, port), backlog=64)

@@ -325,8 +325,8 @@ class BrokenPublishTest(CacheTest):
         self.addCleanup(self.line.stop)
 
     def publish(self) -> subprocess.CompletedProcess:
-        return run_program("nearside", "--origin", self.line.url, "--token-file", str(self.origin.token_path), "publish",
-                           self.site, "--site", "demo", "--host", SITE_HOST, timeout=120)
+        return run_program("nearside", "--origin", self.line.url, "--token-file", str(self.origin.token_path),
+                           "publish", self.site, "--site", "demo", "--host", SITE_HOST, timeout=120)
 
     def test_it_sends_again_what_has_not_arrived(self):
         self.line.cut_at([300_000, 1_000_000, 2_500_000])

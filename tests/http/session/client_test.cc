@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <string>
+#include <thread>
 
 #include "tests/http/session/client_fixture.h"
 #include "tests/http/session/scripted_origin.h"
@@ -177,6 +178,30 @@ TEST_F(ClientTest, ARequestBodyThatWaitsGoesOnWhenResumed) {
     log->call->ResumeRequestBody();
   });
   EXPECT_EQ(AwaitOver(log)->body, "hello");
+}
+
+TEST_F(ClientTest, TheServersTimeBeginsWithTheLastByteOfTheRequest) {
+  Make({.head_timeout = milliseconds(2000)});
+  ScriptedOrigin origin([&](OriginConnection& connection) {
+    connection.ReadHead();
+    connection.Read(2000);
+    std::this_thread::sleep_for(milliseconds(1200));
+    connection.Send(kHello);
+    connection.AwaitEnd();
+  });
+  BodyLog& body = body_logs_.emplace_back();
+  auto made =
+      std::make_unique<PatternBody>(PatternBody::Plan{.size = 2000, .wait_at = 1000}, &body);
+  PatternBody* source = made.get();
+  CallLog* log = Start(origin.url(), Head("PUT"), std::move(made), 2000);
+  ASSERT_TRUE(thread_.Await([&] { return body.consumed == 1000; }));
+  std::this_thread::sleep_for(milliseconds(1500));
+  thread_.Call([&] {
+    source->plan().wait_at.reset();
+    log->call->ResumeRequestBody();
+  });
+  EXPECT_EQ(AwaitOver(log)->failure, "") << "0.5 s after the last byte it still had 1.5 s";
+  EXPECT_EQ(log->body, "hello");
 }
 
 TEST_F(ClientTest, ARequestBodyThatFailsFailsTheCall) {
