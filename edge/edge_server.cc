@@ -1,6 +1,9 @@
 #include "edge/edge_server.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <nlohmann/json.hpp>
@@ -22,6 +25,8 @@ namespace nearside::edge {
 namespace {
 
 constexpr milliseconds kTick{1000};
+/// How often it is noted, for the process after this one, that the log is applied whole.
+constexpr seconds kNoteWhole{10};
 /// What fills may hold in any case.
 constexpr uint64_t kLeastFillBytes = 64 << 20;
 /// How long a start waits for the event log before it serves what it has.
@@ -150,6 +155,9 @@ class EdgeServer {
   Status OpenAdmin();
   Status StartFollower();
   Status StartKeeper(const EventFollower::Options& fleet);
+  std::string WholeFile() const;
+  std::optional<WallTime> WholeNoted() const;
+  void NoteWhole();
   void Serve();
   void Reload();
   void UseCertificates(std::vector<net::Certificate> certificates);
@@ -186,6 +194,7 @@ class EdgeServer {
   std::unique_ptr<net::Listener> admin_listener_;
   std::unique_ptr<net::SignalWatch> signals_;
   std::optional<net::Timer> tick_;
+  MonoTime note_whole_at_;
   const net::TicketKeys ticket_keys_ = net::TicketKeys::Random();
   std::vector<FileStamp> certificate_stamps_;
   std::chrono::microseconds cpu_time_{};
@@ -305,7 +314,8 @@ Status EdgeServer::StartFollower() {
       .to_keys = [this](PurgeOrder* order) { ToKeys(order); },
       .on_event = [this](storage::LogPosition position,
                          std::string_view data) { keeper_->OnEvent(position, data); },
-      .on_log_cut = [this] { keeper_->OnLogCut(); }};
+      .on_log_cut = [this] { keeper_->OnLogCut(); },
+      .whole_at = WholeNoted()};
   std::shared_ptr<net::TlsClient> tls;
   for (const std::string& url : settings.events) {
     options.origins.push_back(*http::Endpoint::Parse(url));
@@ -325,6 +335,31 @@ Status EdgeServer::StartFollower() {
   follower_->Start();
   follower_->WhenCaughtUp(kCatchUpPatience, [this] { Serve(); });
   return {};
+}
+
+/// A file whose time of change says when the log was last applied whole; "" without a cache on
+/// disk, which a start finds empty.
+std::string EdgeServer::WholeFile() const {
+  const std::string& path = loaded_.configuration->settings.cache.path;
+  return path.empty() ? "" : path + "/log.seen";
+}
+
+std::optional<WallTime> EdgeServer::WholeNoted() const {
+  struct stat file {};
+  const std::string path = WholeFile();
+  if (path.empty() || ::stat(path.c_str(), &file) != 0) return std::nullopt;
+  return FromUnixMillis(int64_t{file.st_mtim.tv_sec} * 1000 + file.st_mtim.tv_nsec / 1'000'000);
+}
+
+void EdgeServer::NoteWhole() {
+  const MonoTime now = control_->now();
+  if (now < note_whole_at_ || WholeFile().empty()) return;
+  note_whole_at_ = now + kNoteWhole;
+  // What cannot be noted makes the next start count from its own.
+  const int file = ::open(WholeFile().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) return;
+  (void)::futimens(file, nullptr);
+  ::close(file);
 }
 
 Status EdgeServer::StartKeeper(const EventFollower::Options& fleet) {
@@ -441,9 +476,10 @@ void EdgeServer::Tick() {
   MeasureLoad();
   WatchCertificates();
   CollectCounters();
-  if (follower_) {
-    node_->lag_ms.store(follower_->Lag(control_->now(), control_->wall_now()).count());
-  }
+  if (!follower_) return;
+  const milliseconds lag = follower_->Lag(control_->now(), control_->wall_now());
+  node_->lag_ms.store(lag.count());
+  if (lag == milliseconds(0)) NoteWhole();
 }
 
 void EdgeServer::MeasureLoad() {

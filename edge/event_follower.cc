@@ -136,7 +136,7 @@ EventFollower::EventFollower(net::EventLoop& loop, http::Client& client, storage
                 }),
       backoff_(kFirstBackoff),
       whole_at_(loop.now()),
-      whole_at_wall_(loop.wall_now()),
+      whole_at_wall_(std::min(loop.wall_now(), options_.whole_at.value_or(WallTime::max()))),
       self_(std::make_shared<EventFollower*>(this)) {
   state_.applied = received_ = store.log_position();
 }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,9 @@ class EventFollower {
     std::function<void(storage::LogPosition, std::string_view data)> on_event;
     /// Events were missed; may be empty.
     std::function<void()> on_log_cut;
+    /// When an earlier process last knew the log to be applied whole: what it has left behind lacks
+    /// what came since. None: nobody knows, and lag counts from now.
+    std::optional<WallTime> whole_at;
   };
   EventFollower(net::EventLoop& loop, http::Client& client, storage::CacheStore& store,
                 Options options);
@@ -57,9 +61,9 @@ class EventFollower {
   /// There is news for the origin that the next report would tell a second later.
   void ReportNow() { SendReport(); }
   const FollowerState& state() const { return state_; }
-  /// Time since the log was last known to be applied whole (at first: since the start); 0 while it
-  /// is. By both clocks, and the longer one counts: one may be set back, the other stand still
-  /// while the machine sleeps.
+  /// Time since the log was last known to be applied whole (at first: since Options::whole_at, or
+  /// the start); 0 while it is. By both clocks, and the longer one counts: one may be set back, the
+  /// other stand still while the machine sleeps.
   milliseconds Lag(MonoTime now, WallTime wall_now) const;
 
  private:

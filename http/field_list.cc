@@ -41,18 +41,25 @@ constexpr std::array<std::string_view, 29> kNotInTrailers = {"age",
                                                              "warning",
                                                              "www-authenticate"};
 
-/// Bytes of `text` up to the first `separator` outside of quotes.
-size_t MemberSize(std::string_view text, char separator) {
-  bool quoted = false;
+/// Where the quoted string that begins at `at` ends; nullopt: it does not.
+std::optional<size_t> QuoteEnd(std::string_view text, size_t at) {
+  for (size_t i = at + 1; i < text.size(); ++i) {
+    if (text[i] == '"') return i;
+    if (text[i] == '\\') ++i;
+  }
+  return std::nullopt;
+}
+
+/// Bytes of `text` up to the first `separator` outside of quotes. A quote that is never closed
+/// hides nothing: a directive behind it may forbid something. `may_quote`: none was met yet; behind
+/// one none closes either, and none is looked for.
+size_t MemberSize(std::string_view text, char separator, bool* may_quote) {
   for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted && c == '\\') {
-      ++i;
-    } else if (c == '"') {
-      quoted = !quoted;
-    } else if (c == separator && !quoted) {
-      return i;
-    }
+    if (text[i] == separator) return i;
+    if (text[i] != '"' || !*may_quote) continue;
+    const std::optional<size_t> end = QuoteEnd(text, i);
+    *may_quote = end.has_value();
+    i = end.value_or(i);
   }
   return text.size();
 }
@@ -61,7 +68,7 @@ size_t MemberSize(std::string_view text, char separator) {
 
 std::optional<std::string_view> ListReader::Next() {
   while (!rest_.empty()) {
-    const size_t size = MemberSize(rest_, separator_);
+    const size_t size = MemberSize(rest_, separator_, &may_quote_);
     const std::string_view member = TrimSpace(rest_.substr(0, size));
     rest_.remove_prefix(std::min(size + 1, rest_.size()));
     if (!member.empty()) return member;

@@ -24,6 +24,7 @@ class ListReader {
  private:
   std::string_view rest_;
   char separator_;
+  bool may_quote_ = true;
 };
 
 /// "name=value", "name=\"quoted\"" or "name", taken apart. Views into the member.

@@ -44,6 +44,7 @@ class EventFollowerTest : public testing::Test {
           .origins = {}, .token = "secret", .edge = "frankfurt", .report = [] {
             return std::string(R"({"load":0.5})");
           }};
+      options.whole_at = whole_at_;
       for (const std::string& url : origins) {
         options.origins.push_back(http::Endpoint::Parse(url).value());
       }
@@ -100,6 +101,7 @@ class EventFollowerTest : public testing::Test {
   FakeStore store_;
   FakeClient client_;
   net::LoopThread thread_;
+  std::optional<WallTime> whole_at_;
   std::unique_ptr<EventFollower> follower_;
 };
 
@@ -428,6 +430,25 @@ TEST_F(EventFollowerTest, AStreamThatSaysNothingOfTheLogEndsNoLag) {
   EXPECT_GE(lag(), seconds(60)) << "what came meanwhile is not known";
   Tell([&](FakeClient::Started& stream) { stream.Body(Position(4, 7)); });
   EXPECT_EQ(lag(), seconds(0));
+}
+
+TEST_F(EventFollowerTest, LagCountsFromWhenTheProcessBeforeThisOneHadTheLogWhole) {
+  constexpr auto kDays = std::chrono::hours(72);
+  whole_at_ = WallNow() - kDays;
+  Start({4, 7});
+  const auto lag = [&] {
+    return thread_.Call(
+        [&] { return follower_->Lag(thread_.loop().now(), thread_.loop().wall_now()); });
+  };
+  EXPECT_GE(lag(), kDays);
+  Follow(1, Position(4, 7));
+  EXPECT_EQ(lag(), seconds(0));
+  Tell([](FakeClient::Started& stream) { stream.Fail("closed_early"); });
+  EXPECT_LT(lag(), seconds(60)) << "from then on it is this one's own";
+  Stop();
+  whole_at_ = WallNow() + kDays;  // a clock that was set back
+  Start({4, 7});
+  EXPECT_LT(lag(), seconds(60));
 }
 
 TEST_F(EventFollowerTest, HeartbeatsAreContact) {

@@ -149,6 +149,10 @@ TEST(CacheControlTest, QuotesHideDirectives) {
             "max-age=1 ext:extension=max-age=3600");
   EXPECT_EQ(Text(ParseCacheControl(R"(extension="a\", no-store, ", public)")),
             R"(public ext:extension=a", no-store, )");
+  // A quote that is never closed hides nothing.
+  EXPECT_TRUE(ParseCacheControl("max-age=60, x=\"a, no-store").no_store);
+  EXPECT_TRUE(ParseCacheControl(R"(max-age=60, x="a\", private)").is_private);
+  EXPECT_FALSE(ParseCacheControl("x=\"a, no-store\", max-age=60").no_store);
 }
 
 TEST(CacheControlTest, UnknownDirectivesAreKept) {

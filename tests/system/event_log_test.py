@@ -198,6 +198,26 @@ class EventLogTest(CacheTest):
         self.edge.get("/a.txt")
         self.expect_hit(self.edge.get("/a.txt"))
 
+    def test_who_was_away_for_days_shows_nothing_unasked_before_it_has_caught_up(self):
+        """Its log is not within reach when it starts again; its visitors' origin is."""
+        self.put("/a.txt", "old")
+        self.edge.get("/a.txt")
+        self.edge.wait_until_stored()
+        seen = self.edge.folder / "log.seen"
+        wait_until(seen.exists, "it notes that it has the log whole")
+        self.edge.daemon.stop()
+        away = time.time() - 3 * 86400
+        os.utime(seen, (away, away))
+        self.line.cut()
+        self.edge.start()
+        self.assertGreater(float(self.health("nearside-lag")), 2 * 86400)
+        response = self.edge.get("/a.txt")
+        self.assertFalse(response.is_hit, response)
+        self.assertEqual(b"old", response.body)
+        self.line.mend()
+        self.wait_until_followed()
+        self.expect_hit(self.edge.get("/a.txt"))
+
     def test_a_hundred_switches_under_load_and_no_response_goes_back(self):
         releases = []
         for number in range(SWITCHES):
