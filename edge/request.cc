@@ -157,8 +157,17 @@ void Request::OnPrimary(storage::HeadRef head) {
 }
 
 void Request::OnUnlisted(storage::HeadRef head) {
-  const bool there = head && worker_.node().store->Check(*head) != storage::Validity::kGone;
+  const bool there = head && worker_.node().store->Check(*head) != storage::Validity::kGone &&
+                     !IsOlderThanIndex(*head);
   there ? OnCandidate(std::move(head)) : Forward(Reason::kVaryMiss);
+}
+
+/// Of a variant: whether it is from before the index (CommitVariant).
+bool Request::IsOlderThanIndex(const storage::CachedHead& head) const {
+  if (head.head.key == resource_->key) return false;
+  const storage::HeadRef index = worker_.node().store->Find(resource_->key);
+  return index && ResponseOf(*index).is_index() &&
+         head.head.stored_at < ResponseOf(*index).freshness.response_time;
 }
 
 void Request::LookUpVariant(const Key256& key) {
@@ -301,7 +310,7 @@ bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
   Node& node = worker_.node();
   storage::HeadRef head = node.store->Find(key_);
   if (!head || head == stored_ || head == unreadable_) return false;
-  if (ResponseOf(*head).is_index()) return false;
+  if (ResponseOf(*head).is_index() || IsOlderThanIndex(*head)) return false;
   const auto validity = ValidityOf(node, *site_, *head);
   if (validity == storage::Validity::kGone) return false;
   const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,

@@ -99,6 +99,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   std::optional<uint64_t> SliceToAsk() const;
   bool WantsStored() const;
   void FailOnlyIfCached();
+  bool IsOlderThanIndex(const storage::CachedHead& head) const;
   bool ForbidsStoring() const;
   bool MayLeadNext(const FillHead& head) const;
   void Await(std::shared_ptr<Fill> fill);

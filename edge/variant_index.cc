@@ -17,6 +17,8 @@ void CommitVariant(storage::CacheStore& store, IndexLocks& locks, IndexEntry ent
   if (!known) known = std::move(entry.before);
   if (known && store.Check(*known) != storage::Validity::kGone) {
     head.drop_at = std::max(head.drop_at, known->head.drop_at);
+    WallTime& since = index.freshness.response_time;
+    since = std::min(since, ResponseOf(*known).freshness.response_time);
     for (const Variant& other : ResponseOf(*known).variants) {
       if (index.variants.size() == kMaxVariants) break;
       if (other.key != newest) index.variants.push_back(other);

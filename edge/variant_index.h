@@ -30,7 +30,9 @@ struct IndexEntry {
 };
 
 /// Lists a variant in the index of its resource, whoever else does so at the same time, keeping the
-/// newest kMaxVariants.
+/// newest kMaxVariants. The index's freshness.response_time is that of the oldest one it has ever
+/// listed: what is older was stored under an index that is gone, and what changed while there was
+/// none has passed it by (a change is not looked for where nothing seems to be stored).
 void CommitVariant(storage::CacheStore& store, IndexLocks& locks, IndexEntry entry);
 
 }  // namespace nearside::edge

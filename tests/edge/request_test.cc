@@ -13,6 +13,7 @@
 namespace nearside::edge {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -560,6 +561,27 @@ TEST_F(RequestTest, OfTwoVariantsThatSuitTheNewestIsServed) {
   Fill("/a", "Cache-Control: max-age=60\nVary: X-B\n", "second", {{"x-a", "2"}, {"x-b", "2"}});
   EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "2"}})), "200 hit|second");
   EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "3"}})), "200 hit|first");
+}
+
+// The index has no body, and may leave a full store before its variants. What changes the resource
+// then finds nothing that is stored.
+TEST_F(RequestTest, AVariantFromBeforeTheIndexIsNotShown) {
+  Start();
+  const std::string lines = "Cache-Control: max-age=60\nVary: X-Kind\n";
+  Fill("/a", lines, "old 1", {{"x-kind", "1"}});
+  Fill("/a", lines, "old 2", {{"x-kind", "2"}});
+  EXPECT_EQ(Answer(Get("/a", {{"x-kind", "2"}})), "200 hit|old 2");
+  On([&] { node_->store->Remove(PrimaryKey("demo", "https://www.demo.test/a")); });
+  FakeExchange& post = Ask(RequestFor("POST", "https://www.demo.test/a"));
+  origin_.Next().Answer("200 OK", "", "");
+  Answer(post);
+  std::this_thread::sleep_for(milliseconds(3));  // times are stored in milliseconds
+  Fill("/a", lines, "new 1", {{"x-kind", "1"}});
+  FakeExchange& second = Get("/a", {{"x-kind", "2"}});
+  origin_.Next().Answer("200 OK", lines, "new 2");
+  EXPECT_THAT(Answer(second), EndsWith("|new 2"));
+  EXPECT_EQ(Answer(Get("/a", {{"x-kind", "1"}})), "200 hit|new 1");
+  EXPECT_EQ(Answer(Get("/a", {{"x-kind", "2"}})), "200 hit|new 2");
 }
 
 TEST_F(RequestTest, AResponseWithoutVaryStandsForAllVariants) {

@@ -56,7 +56,7 @@ class VariantIndexTest : public testing::Test {
     return numbers;
   }
 
-  const WallTime now_ = WallNow();
+  WallTime now_ = WallNow();
   std::unique_ptr<storage::CacheStore> store_;
   IndexLocks locks_;
   storage::HeadRef before_;
@@ -71,6 +71,19 @@ TEST_F(VariantIndexTest, ItLivesAsLongAsTheLongestLivedOfThem) {
   Commit(7, 1, seconds(100));
   Commit(7, 2, seconds(10));
   EXPECT_EQ(store_->Find(KeyOf(7, 0))->head.drop_at, now_ + seconds(100));
+}
+
+TEST_F(VariantIndexTest, ItIsAsOldAsTheOldestThatItHasListed) {
+  const auto since = [&] { return ResponseOf(*store_->Find(KeyOf(7, 0))).freshness.response_time; };
+  Commit(7, 1);
+  EXPECT_EQ(since(), now_);
+  const WallTime first = now_;
+  now_ += seconds(10);
+  Commit(7, 2);
+  EXPECT_EQ(since(), first);
+  store_->Remove(KeyOf(7, 0));
+  Commit(7, 3);
+  EXPECT_EQ(since(), now_) << "nothing is known of what was before";
 }
 
 TEST_F(VariantIndexTest, WhatAPurgeCoversIsNotListedAgain) {
