@@ -58,10 +58,13 @@ std::string_view AdviceOn(Reason reason) {
 /// taken of it any more once `halted`.
 class BorrowedBody final : public http::BodySource {
  public:
-  BorrowedBody(http::BodySource& source, const bool& halted, bool* touched)
-      : source_(source), halted_(halted), touched_(touched) {}
+  BorrowedBody(http::BodySource& source, const bool& halted, bool* touched, bool* whole)
+      : source_(source), halted_(halted), touched_(touched), whole_(whole) {}
   State Peek(std::span<const uint8_t>* piece) override {
-    return halted_ ? State::kWait : source_.Peek(piece);
+    if (halted_) return State::kWait;
+    const State state = source_.Peek(piece);
+    *whole_ |= state == State::kEnd;
+    return state;
   }
   void Consume(size_t n) override {
     *touched_ = true;
@@ -73,6 +76,7 @@ class BorrowedBody final : public http::BodySource {
   http::BodySource& source_;
   const bool& halted_;
   bool* touched_;
+  bool* whole_;
 };
 
 std::optional<uint64_t> ContentLength(const http::Fields& fields) {
@@ -193,7 +197,10 @@ void OriginFetch::Try() {
   if (order_.slice) worker_.cells().Add(worker_.node().metrics.slices);
   tried_ |= OriginMask{1} << attempt_.origin();
   std::unique_ptr<http::BodySource> body;
-  if (order_.body) body = std::make_unique<BorrowedBody>(*order_.body, retrying_, &body_touched_);
+  body_whole_ = !order_.body;
+  if (order_.body) {
+    body = std::make_unique<BorrowedBody>(*order_.body, retrying_, &body_touched_, &body_whole_);
+  }
   client_ = worker_.ClientOf(*order_.site);
   call_ = client_->Start(order_.site->origins[attempt_.origin()], order_.origin_request,
                          std::move(body), order_.body_bytes, this);
@@ -244,9 +251,9 @@ void OriginFetch::OnAbandoned() {
     ResumeBody();
     return;
   }
-  // What a request has changed whose answer nobody waits for is not known: its URL is validated
-  // before it is shown again.
-  if (!head_seen_) {
+  // What a whole request has changed whose answer nobody waits for is not known: its URL is
+  // validated before it is shown again.
+  if (!head_seen_ && body_whole_) {
     for (const std::string& url : InvalidatedUrls(order_.request.method, order_.url, 200, {})) {
       Invalidate(worker_.node(), *order_.site, url, /*soft=*/true);
     }

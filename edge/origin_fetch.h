@@ -170,6 +170,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   std::optional<uint64_t> promised_bytes_;  ///< of a body that a Content-Range tells the length of
   uint64_t come_bytes_ = 0;                 ///< of the body, as the origin sent it
   bool body_touched_ = false;               ///< the request's: it cannot be sent again
+  bool body_whole_ = false;                 ///< the request's: the origin has got all of it
   bool retrying_ = false;                   ///< what else comes of this call is dropped
   bool head_seen_ = false;
   bool switched_ = false;  ///< what comes is the tunnel's

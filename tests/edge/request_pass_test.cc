@@ -134,6 +134,16 @@ TEST_F(RequestPassTest, AnUnsafeRequestWhoseClientLeavesWithoutAnAnswerIsNotForg
   EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
   asked.Answer("200 OK", kMinute, "new");
   EXPECT_THAT(AnswerNow(next), HasSubstr("|new"));
+  // What the origin has got a part of it will not do.
+  Fill("/c", std::string(kMinute) + "ETag: \"v\"\n", "c");
+  FakeExchange& half =
+      Ask(RequestFor("POST", "https://www.demo.test/c", {{"content-length", "10"}}),
+          [](FakeExchange& exchange) { exchange.has_request_body = true; });
+  On([&] { half.Send("half"); });
+  EXPECT_TRUE(thread_.Await([&] { return half.consumed == 4; }));
+  Leave(half);
+  Turn();
+  EXPECT_EQ(AnswerNow(Get("/c")), "200 hit|c");
   // Of a safe one nothing is to be expected.
   Fill("/b", std::string(kMinute) + "ETag: \"v\"\n", "b");
   FakeExchange& options = Ask(RequestFor("OPTIONS", "https://www.demo.test/b"));

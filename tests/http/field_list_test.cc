@@ -31,7 +31,7 @@ TEST(FieldListTest, Members) {
       {"a=\"b,c\",d", "[a=\"b,c\"][d]"},
       {R"(a="b\",c",d)", R"([a="b\",c"][d])"},
       {R"(a="b\\",d)", R"([a="b\\"][d])"},
-      {"a=\"unclosed, b", "[a=\"unclosed, b]"},
+      {"a=\"unclosed, b", "[a=\"unclosed][b]"},
       {"\"a\",\"b\"", "[\"a\"][\"b\"]"},
       {"a\t,\tb", "[a][b]"},
       {"\\", "[\\]"},
