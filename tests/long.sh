@@ -37,7 +37,7 @@ long_storage() {
   build_release || return 1
   NEARSIDE_LONG=1 ctest --test-dir build/release --tests-regex '^storage_(kill|power_cut)_test$' --output-on-failure \
     --verbose || return 1
-  NEARSIDE_LONG=1 build/release/tests/storage_state_test --gtest_filter='MetadataCollectionKillTest.*'
+  NEARSIDE_LONG=1 build/release/tests/storage_state_test --gtest_filter='*MetadataCollectionKillTest.*'
 }
 
 # Figures are printed and kept in build/long/.

@@ -43,7 +43,9 @@ class MetadataAccountsTest : public MetadataTest {
   }
 };
 
-TEST_F(MetadataAccountsTest, AnAccountComesBackAsItWasMade) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataAccountsTest, MetadataEngines());
+
+TEST_P(MetadataAccountsTest, AnAccountComesBackAsItWasMade) {
   MakeSite();
   const Account draft = Draft("alice@example.org", {{"", {"read"}}, {"demo", {"read", "admin"}}});
   const Account made = Create(draft).value();
@@ -63,7 +65,7 @@ TEST_F(MetadataAccountsTest, AnAccountComesBackAsItWasMade) {
   EXPECT_THAT(Actions(), ElementsAre("account_created"));
 }
 
-TEST_F(MetadataAccountsTest, ANameIsOfOneAccountAndASiteMustBeThere) {
+TEST_P(MetadataAccountsTest, ANameIsOfOneAccountAndASiteMustBeThere) {
   ASSERT_TRUE(Create(Draft("alice")));
   EXPECT_EQ(Create(Draft("alice")).error().reason, "account_exists");
   EXPECT_EQ(Create(Draft("bob", {{"none", {"read"}}})).error().reason, "no_such_site");
@@ -72,10 +74,10 @@ TEST_F(MetadataAccountsTest, ANameIsOfOneAccountAndASiteMustBeThere) {
   EXPECT_THAT(Actions(), ElementsAre("account_created"));
 }
 
-TEST_F(MetadataAccountsTest, ThereAreSoManyAndNoMore) {
+TEST_P(MetadataAccountsTest, ThereAreSoManyAndNoMore) {
   MetadataOptions options;
   options.most_accounts = 2;
-  metadata_ = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options).value();
+  metadata_ = Metadata::Open(engine_->Url(), options).value();
   ASSERT_TRUE(Create(Draft("a")));
   ASSERT_TRUE(Create(Draft("b")));
   EXPECT_EQ(Create(Draft("c")).error().reason, "too_many_accounts");
@@ -83,14 +85,14 @@ TEST_F(MetadataAccountsTest, ThereAreSoManyAndNoMore) {
   EXPECT_TRUE(Create(Draft("c")));
 }
 
-TEST_F(MetadataAccountsTest, AListIsInOrderAndInPages) {
+TEST_P(MetadataAccountsTest, AListIsInOrderAndInPages) {
   for (const char* name : {"carol", "alice", "bob"}) ASSERT_TRUE(Create(Draft(name)));
   EXPECT_THAT(Names(), ElementsAre("alice", "bob", "carol"));
   EXPECT_THAT(Names({.after = "alice", .limit = 1}), ElementsAre("bob"));
   EXPECT_THAT(Names({.after = "carol"}), IsEmpty());
 }
 
-TEST_F(MetadataAccountsTest, APasswordTakesThePlaceOfTheOneThatWasShown) {
+TEST_P(MetadataAccountsTest, APasswordTakesThePlaceOfTheOneThatWasShown) {
   const Account account = Create(Draft("alice")).value();
   now_ += seconds(5);
   ASSERT_TRUE(metadata_->ChangePassword(
@@ -122,7 +124,7 @@ TEST_F(MetadataAccountsTest, APasswordTakesThePlaceOfTheOneThatWasShown) {
                                      "account_signed_out_everywhere"));
 }
 
-TEST_F(MetadataAccountsTest, SessionsEndByAnotherGeneration) {
+TEST_P(MetadataAccountsTest, SessionsEndByAnotherGeneration) {
   const Account account = Create(Draft("alice")).value();
   ASSERT_TRUE(metadata_->EndSessions(account.id, 77, Entry("account_signed_out_everywhere")));
   EXPECT_EQ(metadata_->FindAccount("alice")->generation, 77);
@@ -131,7 +133,7 @@ TEST_F(MetadataAccountsTest, SessionsEndByAnotherGeneration) {
   EXPECT_THAT(Actions(), ElementsAre("account_created", "account_signed_out_everywhere"));
 }
 
-TEST_F(MetadataAccountsTest, GrantsAreReplacedAsAWholeAndGoWithTheirSite) {
+TEST_P(MetadataAccountsTest, GrantsAreReplacedAsAWholeAndGoWithTheirSite) {
   MakeSite();
   MakeSite("other", {"www.other.test"});
   ASSERT_TRUE(Create(Draft("alice", {{"demo", {"read"}}})));
@@ -149,7 +151,7 @@ TEST_F(MetadataAccountsTest, GrantsAreReplacedAsAWholeAndGoWithTheirSite) {
   EXPECT_THAT(metadata_->FindAccount("alice")->grants, ElementsAre(fresh[1]));
 }
 
-TEST_F(MetadataAccountsTest, ADeletedAccountIsGoneWithItsGrants) {
+TEST_P(MetadataAccountsTest, ADeletedAccountIsGoneWithItsGrants) {
   MakeSite();
   ASSERT_TRUE(Create(Draft("alice", {{"demo", {"read"}}})));
   EXPECT_EQ(metadata_->DeleteAccount("alice", Entry("account_deleted"))->id, "id-of-alice");
@@ -161,14 +163,14 @@ TEST_F(MetadataAccountsTest, ADeletedAccountIsGoneWithItsGrants) {
   EXPECT_THAT(Actions(), ElementsAre("account_created", "account_deleted", "account_created"));
 }
 
-TEST_F(MetadataAccountsTest, ASignInIsNoted) {
+TEST_P(MetadataAccountsTest, ASignInIsNoted) {
   const Account account = Create(Draft("alice")).value();
   ASSERT_TRUE(metadata_->NoteSignIn(account.id, now_));
   ASSERT_TRUE(metadata_->NoteSignIn("none", now_));
   EXPECT_EQ(metadata_->FindAccount("alice")->signed_in, now_);
 }
 
-TEST_F(MetadataAccountsTest, AnotherProcessSeesAChangeAtOnce) {
+TEST_P(MetadataAccountsTest, AnotherProcessSeesAChangeAtOnce) {
   auto other = OpenStore();
   const Account account = Create(Draft("alice")).value();
   EXPECT_EQ(other->FindAccount("alice")->id, account.id);
@@ -176,10 +178,10 @@ TEST_F(MetadataAccountsTest, AnotherProcessSeesAChangeAtOnce) {
   EXPECT_EQ(metadata_->FindAccount("alice")->generation, 5);
 }
 
-TEST_F(MetadataAccountsTest, RecordsOfAccountsPushOutNobodyElses) {
+TEST_P(MetadataAccountsTest, RecordsOfAccountsPushOutNobodyElses) {
   MetadataOptions options;
   options.keep_audit = 10;
-  metadata_ = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options).value();
+  metadata_ = Metadata::Open(engine_->Url(), options).value();
   ASSERT_TRUE(metadata_->AddAudit(Entry("token_created")));
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(metadata_->AddAudit(Entry("account_signed_in")));
   EXPECT_EQ(Actions().front(), "token_created");

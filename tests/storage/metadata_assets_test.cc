@@ -30,7 +30,9 @@ class MetadataAssetsTest : public MetadataTest {
   }
 };
 
-TEST_F(MetadataAssetsTest, TheFirstPutMakesALiveReleaseAndLaterOnesEditIt) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataAssetsTest, MetadataEngines());
+
+TEST_P(MetadataAssetsTest, TheFirstPutMakesALiveReleaseAndLaterOnesEditIt) {
   EXPECT_FALSE(Put("a", "1")->replaced);
   const ReleaseId live = Active();
   EXPECT_TRUE(Put("a", "22")->replaced);
@@ -44,7 +46,7 @@ TEST_F(MetadataAssetsTest, TheFirstPutMakesALiveReleaseAndLaterOnesEditIt) {
   EXPECT_EQ(release.bytes, 3u);
 }
 
-TEST_F(MetadataAssetsTest, AnEditLeavesThePublishedReleaseAsItWas) {
+TEST_P(MetadataAssetsTest, AnEditLeavesThePublishedReleaseAsItWas) {
   const ReleaseId published = Publish({{"a", "1"}, {"b", "2"}});
   ASSERT_TRUE(Put("a", "edited"));
   const ReleaseId live = Active();
@@ -55,7 +57,7 @@ TEST_F(MetadataAssetsTest, AnEditLeavesThePublishedReleaseAsItWas) {
   EXPECT_EQ(Active(), published);
 }
 
-TEST_F(MetadataAssetsTest, ALiveReleaseThatWasReturnedToIsCopiedBeforeTheNextEdit) {
+TEST_P(MetadataAssetsTest, ALiveReleaseThatWasReturnedToIsCopiedBeforeTheNextEdit) {
   ASSERT_TRUE(Put("a", "1"));
   const ReleaseId live = Active();
   Publish({{"a", "2"}});
@@ -66,7 +68,7 @@ TEST_F(MetadataAssetsTest, ALiveReleaseThatWasReturnedToIsCopiedBeforeTheNextEdi
   EXPECT_EQ(ContentOf(Active()), "a=" + Short("3") + " ");
 }
 
-TEST_F(MetadataAssetsTest, RemovalIsAnnouncedAndUnknownPathsAreErrors) {
+TEST_P(MetadataAssetsTest, RemovalIsAnnouncedAndUnknownPathsAreErrors) {
   ASSERT_TRUE(Put("a", "1"));
   ASSERT_TRUE(Remove("a"));
   EXPECT_EQ(LastEvent(), "activate /a ");
@@ -75,7 +77,7 @@ TEST_F(MetadataAssetsTest, RemovalIsAnnouncedAndUnknownPathsAreErrors) {
   EXPECT_EQ(metadata_->FindRelease("demo", Active())->assets, 0u);
 }
 
-TEST_F(MetadataAssetsTest, PuttingTheSameAgainIsNoEvent) {
+TEST_P(MetadataAssetsTest, PuttingTheSameAgainIsNoEvent) {
   ASSERT_TRUE(Put("a", "1"));
   const LogPosition before = metadata_->Log().value().last;
   const AssetChange change = Put("a", "1").value();
@@ -83,7 +85,7 @@ TEST_F(MetadataAssetsTest, PuttingTheSameAgainIsNoEvent) {
   EXPECT_TRUE(change.replaced);
 }
 
-TEST_F(MetadataAssetsTest, APreconditionSeesWhatStandsThereAndItsErrorStopsTheChange) {
+TEST_P(MetadataAssetsTest, APreconditionSeesWhatStandsThereAndItsErrorStopsTheChange) {
   ASSERT_TRUE(Put("a", "1"));
   const LogPosition before = metadata_->Log().value().last;
   const auto refuse = [](const std::optional<Asset>& there) -> Status {
@@ -100,7 +102,7 @@ TEST_F(MetadataAssetsTest, APreconditionSeesWhatStandsThereAndItsErrorStopsTheCh
   EXPECT_TRUE(Put("new", "2", must_be_new));
 }
 
-TEST_F(MetadataAssetsTest, ContentThatNobodyAddedIsRefused) {
+TEST_P(MetadataAssetsTest, ContentThatNobodyAddedIsRefused) {
   auto put = metadata_->PutAsset("demo", AssetOf("a", "never added"), Anything, Tell);
   ASSERT_FALSE(put);
   EXPECT_EQ(put.error().reason, "missing_blobs");
@@ -109,7 +111,7 @@ TEST_F(MetadataAssetsTest, ContentThatNobodyAddedIsRefused) {
             "no_such_site");
 }
 
-TEST_F(MetadataAssetsTest, ListingHasPrefixPlaceAndLimitInTheOrderOfBytes) {
+TEST_P(MetadataAssetsTest, ListingHasPrefixPlaceAndLimitInTheOrderOfBytes) {
   Publish({{"a", "1"},
            {"a/b", "1"},
            {"a/c", "1"},
@@ -126,7 +128,7 @@ TEST_F(MetadataAssetsTest, ListingHasPrefixPlaceAndLimitInTheOrderOfBytes) {
   EXPECT_THAT(List({.after = "a0"}), IsEmpty());
 }
 
-TEST_F(MetadataAssetsTest, AManifestOfManyEntriesIsStoredAndCompared) {
+TEST_P(MetadataAssetsTest, AManifestOfManyEntriesIsStoredAndCompared) {
   AddContent("x");
   std::vector<Asset> assets;
   for (int i = 0; i < 20'000; ++i) assets.push_back(AssetOf("p/" + std::to_string(i), "x"));

@@ -31,7 +31,9 @@ class MetadataAuditTest : public MetadataTest {
   }
 };
 
-TEST_F(MetadataAuditTest, ARecordComesBackAsItWasWritten) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataAuditTest, MetadataEngines());
+
+TEST_P(MetadataAuditTest, ARecordComesBackAsItWasWritten) {
   ASSERT_TRUE(metadata_->AddAudit(EntryOf("edge_forgotten")));
   const AuditRecord record = metadata_->Audit({}).value().at(0);
   EXPECT_EQ(record.sequence, 1u);
@@ -45,7 +47,7 @@ TEST_F(MetadataAuditTest, ARecordComesBackAsItWasWritten) {
   EXPECT_EQ(record.entry.detail, "{\"a\":\"it's\"}");
 }
 
-TEST_F(MetadataAuditTest, AChangeAndItsRecordAreOneTransaction) {
+TEST_P(MetadataAuditTest, AChangeAndItsRecordAreOneTransaction) {
   ASSERT_TRUE(metadata_->CreateSite({"demo", {"www.demo.test"}, ""}, Signed("site_created")));
   AddContent("1");
   ASSERT_TRUE(metadata_->PutAsset("demo", AssetOf("a", "1"), Anything, Signed("asset_put")));
@@ -60,7 +62,7 @@ TEST_F(MetadataAuditTest, AChangeAndItsRecordAreOneTransaction) {
   EXPECT_THAT(Shown(), ElementsAre("1 site_created", "2 asset_put", "3 site_deleted"));
 }
 
-TEST_F(MetadataAuditTest, AChangeOfNotesIsOnRecord) {
+TEST_P(MetadataAuditTest, AChangeOfNotesIsOnRecord) {
   ASSERT_TRUE(metadata_->CreateSite({"demo", {"www.demo.test"}, ""}, Signed("site_created")));
   AddContent("1");
   Asset asset = AssetOf("a", "1");
@@ -72,10 +74,10 @@ TEST_F(MetadataAuditTest, AChangeOfNotesIsOnRecord) {
   EXPECT_EQ(metadata_->Log().value().last, last);
 }
 
-TEST_F(MetadataAuditTest, NobodysVolumePushesOutOthersRecords) {
+TEST_P(MetadataAuditTest, NobodysVolumePushesOutOthersRecords) {
   MetadataOptions options;
   options.keep_audit = 10;
-  metadata_ = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options).value();
+  metadata_ = Metadata::Open(engine_->Url(), options).value();
   ASSERT_TRUE(metadata_->AddAudit(EntryOf("token_created")));
   ASSERT_TRUE(metadata_->AddAudit(EntryOf("site_changed", "other")));
   ASSERT_TRUE(metadata_->AddAudit(EntryOf("asset_put", "other")));
@@ -91,7 +93,7 @@ TEST_F(MetadataAuditTest, NobodysVolumePushesOutOthersRecords) {
               ElementsAre("2 site_changed", "3 asset_put"));
 }
 
-TEST_F(MetadataAuditTest, ARecordNamesTheLastEventOfAChangeInSeveralParts) {
+TEST_P(MetadataAuditTest, ARecordNamesTheLastEventOfAChangeInSeveralParts) {
   const std::vector<NewEvent> events = {{"purge", "demo", "1", EntryOf("purged")},
                                         {"purge", "demo", "2"}};
   const LogPosition last = metadata_->Append(events).value();
@@ -99,7 +101,7 @@ TEST_F(MetadataAuditTest, ARecordNamesTheLastEventOfAChangeInSeveralParts) {
   EXPECT_EQ(metadata_->Audit({}).value().at(0).event, last);
 }
 
-TEST_F(MetadataAuditTest, RangesAreReadForwardsAndTheNewestWithoutAPlace) {
+TEST_P(MetadataAuditTest, RangesAreReadForwardsAndTheNewestWithoutAPlace) {
   for (int i = 1; i <= 6; ++i) {
     ASSERT_TRUE(metadata_->AddAudit(EntryOf("x", i % 2 == 0 ? "demo" : "other")));
   }
@@ -111,10 +113,10 @@ TEST_F(MetadataAuditTest, RangesAreReadForwardsAndTheNewestWithoutAPlace) {
   EXPECT_THAT(Shown({.after = UINT64_MAX, .site = "", .limit = 9}), IsEmpty());
 }
 
-TEST_F(MetadataAuditTest, OldRecordsGoAndNumbersAreNotGivenTwice) {
+TEST_P(MetadataAuditTest, OldRecordsGoAndNumbersAreNotGivenTwice) {
   MetadataOptions options;
   options.keep_audit = 10;
-  metadata_ = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options).value();
+  metadata_ = Metadata::Open(engine_->Url(), options).value();
   for (int i = 1; i <= 25; ++i) ASSERT_TRUE(metadata_->AddAudit(EntryOf("x")));
   const auto records = metadata_->Audit({.after = 0, .site = "", .limit = 100}).value();
   ASSERT_THAT(records, SizeIs(10));
@@ -122,7 +124,7 @@ TEST_F(MetadataAuditTest, OldRecordsGoAndNumbersAreNotGivenTwice) {
   EXPECT_EQ(records.back().sequence, 25u);
   options.keep_audit = 1;
   metadata_.reset();
-  metadata_ = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options).value();
+  metadata_ = Metadata::Open(engine_->Url(), options).value();
   ASSERT_TRUE(metadata_->AddAudit(EntryOf("x")));
   EXPECT_THAT(Shown(), ElementsAre("26 x"));
 }

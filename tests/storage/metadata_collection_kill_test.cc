@@ -27,7 +27,7 @@ class MetadataCollectionKillTest : public CollectionTest {
   /// The child: publishes from `i` on, says each number that is acknowledged, collects.
   [[noreturn]] void PublishUntilKilled(int i, int acknowledged) {
     MetadataOptions options;
-    auto metadata = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options);
+    auto metadata = Metadata::Open(engine_->Url(), options);
     auto store = BlobStore::Open("file:" + dir_.In("blobs"));
     if (!metadata || !store) ::_exit(1);
     for (;; ++i) {
@@ -87,7 +87,9 @@ class MetadataCollectionKillTest : public CollectionTest {
   }
 };
 
-TEST_F(MetadataCollectionKillTest, NothingAcknowledgedIsLostAndAllSpaceComesBack) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataCollectionKillTest, MetadataEngines());
+
+TEST_P(MetadataCollectionKillTest, NothingAcknowledgedIsLostAndAllSpaceComesBack) {
   MakeSite();
   metadata_.reset();  // a child must not inherit an open database
   store_.reset();

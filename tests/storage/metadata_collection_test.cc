@@ -47,7 +47,9 @@ class MetadataCollectionTest : public CollectionTest {
   WallTime Later() const { return now_ + std::chrono::hours(1); }
 };
 
-TEST_F(MetadataCollectionTest, EarlierAssetsAreFoundInTheReleasesThatAreKept) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataCollectionTest, MetadataEngines());
+
+TEST_P(MetadataCollectionTest, EarlierAssetsAreFoundInTheReleasesThatAreKept) {
   for (int i = 1; i <= 5; ++i) Publish({{"app." + std::to_string(i), "x"}});
   const Retention kept{.earlier = 3};
   EXPECT_FALSE(FindsEarlier("app.5", kept));  // of the active one
@@ -58,7 +60,7 @@ TEST_F(MetadataCollectionTest, EarlierAssetsAreFoundInTheReleasesThatAreKept) {
   EXPECT_FALSE(metadata_->FindEarlierAsset("none", "app.4", kept).value());
 }
 
-TEST_F(MetadataCollectionTest, AReleaseIsKeptForATimeAfterItWasLeft) {
+TEST_P(MetadataCollectionTest, AReleaseIsKeptForATimeAfterItWasLeft) {
   Publish({{"app.1", "x"}});
   now_ += seconds(100);
   Publish({{"app.2", "x"}});  // the first was left now, however long it was active
@@ -71,14 +73,14 @@ TEST_F(MetadataCollectionTest, AReleaseIsKeptForATimeAfterItWasLeft) {
   EXPECT_THAT(metadata_->DropReleases(kept, 10).value(), SizeIs(1));
 }
 
-TEST_F(MetadataCollectionTest, TheSameNameIsThatOfTheLastRelease) {
+TEST_P(MetadataCollectionTest, TheSameNameIsThatOfTheLastRelease) {
   Publish({{"app.js", "1"}});
   Publish({{"app.js", "2"}});
   Publish({{"other", "3"}});
   EXPECT_EQ(metadata_->FindEarlierAsset("demo", "app.js", {}).value()->blob, IdOf("2"));
 }
 
-TEST_F(MetadataCollectionTest, ReleasesThatAreNotKeptLeaveTheirSite) {
+TEST_P(MetadataCollectionTest, ReleasesThatAreNotKeptLeaveTheirSite) {
   std::vector<ReleaseId> ids;
   for (int i = 1; i <= 6; ++i) ids.push_back(Publish({{"a", std::to_string(i)}}));
   ASSERT_TRUE(metadata_->ActivateRelease("demo", ids[1], Tell));  // back to the second
@@ -95,7 +97,7 @@ TEST_F(MetadataCollectionTest, ReleasesThatAreNotKeptLeaveTheirSite) {
   EXPECT_TRUE(metadata_->ActivateRelease("demo", ids[5], Tell));
 }
 
-TEST_F(MetadataCollectionTest, AnOpenReleaseIsKeptForATimeOfItsOwn) {
+TEST_P(MetadataCollectionTest, AnOpenReleaseIsKeptForATimeOfItsOwn) {
   const ReleaseId open = metadata_->CreateRelease("demo", {{AssetOf("a", "never")}})->id;
   const Retention kept{.earlier = 0, .open_for = seconds(60)};
   now_ += seconds(59);
@@ -105,7 +107,7 @@ TEST_F(MetadataCollectionTest, AnOpenReleaseIsKeptForATimeOfItsOwn) {
   EXPECT_THAT(Ids(), IsEmpty());
 }
 
-TEST_F(MetadataCollectionTest, WhatADroppedReleaseNamesGoesInBoundedSteps) {
+TEST_P(MetadataCollectionTest, WhatADroppedReleaseNamesGoesInBoundedSteps) {
   Publish({{"a", "1"}, {"b", "2"}, {"c", "3"}});
   const ReleaseId active = Publish({{"a", "1"}});
   ASSERT_TRUE(metadata_->DropReleases({.earlier = 0}, 10));
@@ -116,7 +118,7 @@ TEST_F(MetadataCollectionTest, WhatADroppedReleaseNamesGoesInBoundedSteps) {
   EXPECT_EQ(ContentOf(active), "a=" + Short("1") + " ");
 }
 
-TEST_F(MetadataCollectionTest, WhatIsNamedIsNeverCondemned) {
+TEST_P(MetadataCollectionTest, WhatIsNamedIsNeverCondemned) {
   PublishFiles({{"a", "active"}});
   PublishFiles({{"a", "kept"}, {"b", "shared"}});
   Upload("single");
@@ -135,7 +137,7 @@ TEST_F(MetadataCollectionTest, WhatIsNamedIsNeverCondemned) {
   EXPECT_TRUE(metadata_->ActivateRelease("demo", open, Tell));
 }
 
-TEST_F(MetadataCollectionTest, TheTableIsLookedThroughInStretches) {
+TEST_P(MetadataCollectionTest, TheTableIsLookedThroughInStretches) {
   for (int i = 0; i < 10; ++i) AddContent(std::to_string(i));
   BlobStretch stretch{.after = std::nullopt, .added_before = Later(), .limit = 4};
   uint64_t condemned = 0;
@@ -151,7 +153,7 @@ TEST_F(MetadataCollectionTest, TheTableIsLookedThroughInStretches) {
   EXPECT_EQ(steps, 3);
 }
 
-TEST_F(MetadataCollectionTest, ACondemnedContentCountsAsMissingUntilItIsUploadedAgain) {
+TEST_P(MetadataCollectionTest, ACondemnedContentCountsAsMissingUntilItIsUploadedAgain) {
   Upload("x");
   ASSERT_EQ(Condemn(Later()), 1u);
   EXPECT_EQ(metadata_->PutAsset("demo", AssetOf("a", "x"), Anything, Tell).error().reason,
@@ -165,7 +167,7 @@ TEST_F(MetadataCollectionTest, ACondemnedContentCountsAsMissingUntilItIsUploaded
   EXPECT_TRUE(Holds("x"));
 }
 
-TEST_F(MetadataCollectionTest, ACondemnedContentGoesFromTheDiskAndThenFromTheTable) {
+TEST_P(MetadataCollectionTest, ACondemnedContentGoesFromTheDiskAndThenFromTheTable) {
   Upload("x");
   ASSERT_EQ(Condemn(Later()), 1u);
   const auto none =
@@ -182,7 +184,7 @@ TEST_F(MetadataCollectionTest, ACondemnedContentGoesFromTheDiskAndThenFromTheTab
   EXPECT_TRUE(Knows("x"));
 }
 
-TEST_F(MetadataCollectionTest, AFileThatHasJustBeenStoredAgainStays) {
+TEST_P(MetadataCollectionTest, AFileThatHasJustBeenStoredAgainStays) {
   Upload("x");
   ASSERT_EQ(Condemn(Later()), 1u);
   const WallTime before_upload = WallNow() - seconds(60);
@@ -194,7 +196,7 @@ TEST_F(MetadataCollectionTest, AFileThatHasJustBeenStoredAgainStays) {
   EXPECT_TRUE(metadata_->AddBlob({IdOf("x"), 1}, *store_));
 }
 
-TEST_F(MetadataCollectionTest, AnUploadWhoseFileWasCollectedFails) {
+TEST_P(MetadataCollectionTest, AnUploadWhoseFileWasCollectedFails) {
   const StoredBlob stored = Land(*store_, "x");
   ASSERT_TRUE(store_->Remove(stored.id));
   EXPECT_EQ(metadata_->AddBlob(stored, *store_).error().reason, "blob_collected");
@@ -209,7 +211,7 @@ TEST_F(MetadataCollectionTest, AnUploadWhoseFileWasCollectedFails) {
   EXPECT_THAT(metadata_->Parts("u", 0, 10).value(), IsEmpty());
 }
 
-TEST_F(MetadataCollectionTest, FilesThatNothingKnowsAreSwept) {
+TEST_P(MetadataCollectionTest, FilesThatNothingKnowsAreSwept) {
   Upload("known");
   Upload("condemned");
   MultipartUpload upload;
@@ -235,7 +237,7 @@ TEST_F(MetadataCollectionTest, FilesThatNothingKnowsAreSwept) {
     EXPECT_TRUE(Holds(text)) << text;
 }
 
-TEST_F(MetadataCollectionTest, ADeletedSitesContentsAreCollected) {
+TEST_P(MetadataCollectionTest, ADeletedSitesContentsAreCollected) {
   PublishFiles({{"a", "1"}, {"b", "2"}});
   EXPECT_EQ(Collect({}), 0u);
   ASSERT_TRUE(metadata_->DeleteSite("demo", Tell));
@@ -243,7 +245,7 @@ TEST_F(MetadataCollectionTest, ADeletedSitesContentsAreCollected) {
   EXPECT_THAT(store_->List(std::nullopt, 10).value(), IsEmpty());
 }
 
-TEST_F(MetadataCollectionTest, UploadsAndActivationsBesideACollectorLoseNothing) {
+TEST_P(MetadataCollectionTest, UploadsAndActivationsBesideACollectorLoseNothing) {
   std::atomic<bool> done{false};
   std::thread collector([&] {
     auto metadata = OpenStore();  // another process would do the same
@@ -283,13 +285,14 @@ TEST_F(MetadataCollectionTest, UploadsAndActivationsBesideACollectorLoseNothing)
   }
 }
 
-TEST_F(MetadataCollectionTest, ADatabaseOfTheThirdVersionIsBroughtUp) {
+TEST_P(MetadataCollectionTest, ADatabaseOfTheThirdVersionIsBroughtUp) {
+  if (engine_->SqliteFile().empty()) GTEST_SKIP() << "of SQLite alone";
   const ReleaseId first = Publish({{"a", "1"}});
   now_ += seconds(10);
   const ReleaseId second = Publish({{"a", "2"}});
   metadata_.reset();
   {
-    auto session = SqlSession::OpenSqlite(dir_.In("state/meta.db"), true).value();
+    auto session = SqlSession::OpenSqlite(engine_->SqliteFile(), true).value();
     for (const char* statement :
          {"DROP TABLE blob_variants", "DROP TABLE accounts", "DROP TABLE account_grants",
           "ALTER TABLE releases DROP COLUMN past_since", "DROP INDEX blobs_condemned",

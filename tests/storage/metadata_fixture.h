@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
+#include <string>
+
 #include "runtime/crypto.h"
 #include "storage/metadata.h"
 #include "tests/support/temp_dir.h"
@@ -49,7 +53,39 @@ inline std::vector<NewEvent> Tell(const Change& change) {
   return {event};
 }
 
-class MetadataTest : public testing::Test {
+/// An engine under the contract that all tests of MetadataTest and what derives from it are: one
+/// object for each test, with a place of its own.
+class MetadataEngine {
+ public:
+  virtual ~MetadataEngine() = default;
+  /// Of a store by a name; the same name is the same store, as it was left.
+  virtual std::string Url(const std::string& name = "meta") const = 0;
+  /// Of what Metadata::BackUp has written.
+  virtual std::string UrlOfCopy(const std::string& path) const = 0;
+  /// The file of the store "meta" where that is SQLite's, for tests of what only SQLite has; else
+  /// "".
+  virtual std::string SqliteFile() const { return ""; }
+};
+using MetadataEngineMaker = std::function<std::unique_ptr<MetadataEngine>()>;
+
+class SqliteEngine final : public MetadataEngine {
+ public:
+  std::string Url(const std::string& name) const override {
+    return "sqlite:" + dir_.In("state/" + name + ".db");
+  }
+  std::string UrlOfCopy(const std::string& path) const override { return "sqlite:" + path; }
+  std::string SqliteFile() const override { return dir_.In("state/meta.db"); }
+
+ private:
+  nearside::test::TempDir dir_;
+};
+
+/// Another engine is one more here.
+inline auto MetadataEngines() {
+  return testing::Values(MetadataEngineMaker([] { return std::make_unique<SqliteEngine>(); }));
+}
+
+class MetadataTest : public testing::TestWithParam<MetadataEngineMaker> {
  protected:
   void SetUp() override { metadata_ = OpenStore(); }
 
@@ -57,7 +93,7 @@ class MetadataTest : public testing::Test {
     MetadataOptions options;
     options.keep_events = keep_events;
     options.clock = [this] { return now_; };
-    auto metadata = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options);
+    auto metadata = Metadata::Open(engine_->Url(), options);
     EXPECT_TRUE(metadata) << metadata.error().ToString();
     return metadata ? std::move(*metadata) : nullptr;
   }
@@ -105,6 +141,7 @@ class MetadataTest : public testing::Test {
     return events.empty() ? "" : events.back().type + " " + events.back().body;
   }
 
+  const std::unique_ptr<MetadataEngine> engine_ = GetParam()();
   nearside::test::TempDir dir_;
   EveryBlob every_blob_;
   WallTime now_ = FromUnixMillis(1'000'000);

@@ -29,7 +29,9 @@ class MetadataLogTest : public MetadataTest {
   }
 };
 
-TEST_F(MetadataLogTest, ANewLogIsEmptyWithAnEpochThatJsonKeeps) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataLogTest, MetadataEngines());
+
+TEST_P(MetadataLogTest, ANewLogIsEmptyWithAnEpochThatJsonKeeps) {
   const LogState log = metadata_->Log().value();
   EXPECT_EQ(log.last.sequence, 0u);
   EXPECT_EQ(log.first, 1u);
@@ -37,12 +39,12 @@ TEST_F(MetadataLogTest, ANewLogIsEmptyWithAnEpochThatJsonKeeps) {
   EXPECT_LT(log.last.epoch, uint64_t{1} << 53);
 }
 
-TEST_F(MetadataLogTest, EpochsOfTwoLogsDiffer) {
-  auto other = Metadata::Open("sqlite:" + dir_.In("other.db"), {});
+TEST_P(MetadataLogTest, EpochsOfTwoLogsDiffer) {
+  auto other = Metadata::Open(engine_->Url("other"), {});
   EXPECT_NE(metadata_->Log()->last.epoch, (*other)->Log()->last.epoch);
 }
 
-TEST_F(MetadataLogTest, ARenewedLogIsAnotherOneWithTheSameEvents) {
+TEST_P(MetadataLogTest, ARenewedLogIsAnotherOneWithTheSameEvents) {
   const LogPosition before = Append({"a", "b"});
   ASSERT_TRUE(metadata_->RenewLog());
   const LogPosition after = metadata_->Log()->last;
@@ -53,7 +55,7 @@ TEST_F(MetadataLogTest, ARenewedLogIsAnotherOneWithTheSameEvents) {
   EXPECT_EQ(Append({"c"}), (LogPosition{after.epoch, 3}));
 }
 
-TEST_F(MetadataLogTest, ARenewedLogForgetsContentsThatNoAssetNames) {
+TEST_P(MetadataLogTest, ARenewedLogForgetsContentsThatNoAssetNames) {
   MakeSite();
   AddContent("of nobody");
   Publish({{"a", "one"}});
@@ -62,14 +64,14 @@ TEST_F(MetadataLogTest, ARenewedLogForgetsContentsThatNoAssetNames) {
   EXPECT_EQ(*metadata_->FindBlob(IdOf("one")), 3u);
 }
 
-TEST_F(MetadataLogTest, ACopyIsOfOneMomentAndAWholeStore) {
+TEST_P(MetadataLogTest, ACopyIsOfOneMomentAndAWholeStore) {
   MakeSite();
   const ReleaseId release = Publish({{"index.html", "one"}, {"a.txt", "two"}});
   const std::string copy = dir_.In("copy.db");
   const LogPosition then = metadata_->Log()->last;
   ASSERT_TRUE(metadata_->BackUp(copy));
   Append({"later"});
-  auto opened = Metadata::Open("sqlite:" + copy, {});
+  auto opened = Metadata::Open(engine_->UrlOfCopy(copy), {});
   ASSERT_TRUE(opened) << opened.error().ToString();
   EXPECT_EQ((*opened)->Log()->last, then);
   EXPECT_EQ((*opened)->FindSite("demo")->active, release);
@@ -79,7 +81,7 @@ TEST_F(MetadataLogTest, ACopyIsOfOneMomentAndAWholeStore) {
   EXPECT_EQ(again.error().reason, "cannot_write");
 }
 
-TEST_F(MetadataLogTest, NamedBlobsAreThoseOfAssetsAndStored) {
+TEST_P(MetadataLogTest, NamedBlobsAreThoseOfAssetsAndStored) {
   MakeSite();
   AddContent("of nobody");
   Publish({{"a", "one"}, {"b", "one"}, {"c", "two"}, {"d", "three"}});
@@ -94,7 +96,7 @@ TEST_F(MetadataLogTest, NamedBlobsAreThoseOfAssetsAndStored) {
   EXPECT_THAT(*metadata_->NamedBlobs(BlobName(expected[2].id), 10), IsEmpty());
 }
 
-TEST_F(MetadataLogTest, EventsAreNumberedWithoutGapsAndReadInOrder) {
+TEST_P(MetadataLogTest, EventsAreNumberedWithoutGapsAndReadInOrder) {
   EXPECT_EQ(Append({"a"}).sequence, 1u);
   EXPECT_EQ(Append({"b", "c"}).sequence, 3u);
   EXPECT_THAT(Bodies(0), ElementsAre("a", "b", "c"));
@@ -108,12 +110,12 @@ TEST_F(MetadataLogTest, EventsAreNumberedWithoutGapsAndReadInOrder) {
   EXPECT_EQ(event.time, now_);
 }
 
-TEST_F(MetadataLogTest, NothingToAppendIsTheLastPosition) {
+TEST_P(MetadataLogTest, NothingToAppendIsTheLastPosition) {
   Append({"a"});
   EXPECT_EQ(Append({}).sequence, 1u);
 }
 
-TEST_F(MetadataLogTest, OldEventsGoWhenMoreThanATenthAboveWhatIsKept) {
+TEST_P(MetadataLogTest, OldEventsGoWhenMoreThanATenthAboveWhatIsKept) {
   metadata_ = OpenStore(/*keep_events=*/10);
   for (int i = 1; i <= 11; ++i) Append({std::to_string(i)});
   EXPECT_EQ(metadata_->Log()->first, 1u);
@@ -124,7 +126,7 @@ TEST_F(MetadataLogTest, OldEventsGoWhenMoreThanATenthAboveWhatIsKept) {
   EXPECT_THAT(Bodies(0, 1), ElementsAre("3"));
 }
 
-TEST_F(MetadataLogTest, AppendsOfTwoProcessesInterleaveWithoutLoss) {
+TEST_P(MetadataLogTest, AppendsOfTwoProcessesInterleaveWithoutLoss) {
   constexpr int kEach = 50;
   auto other = OpenStore();
   const auto append = [&](Metadata& store, const std::string& who) {
@@ -148,13 +150,13 @@ TEST_F(MetadataLogTest, AppendsOfTwoProcessesInterleaveWithoutLoss) {
   }
 }
 
-TEST_F(MetadataLogTest, WhatWasAcknowledgedSurvivesAKillAndWhatWasNotLeavesNoGap) {
+TEST_P(MetadataLogTest, WhatWasAcknowledgedSurvivesAKillAndWhatWasNotLeavesNoGap) {
   int acknowledged[2];
   ASSERT_EQ(::pipe(acknowledged), 0);
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    auto store = Metadata::Open("sqlite:" + dir_.In("killed.db"), {});
+    auto store = Metadata::Open(engine_->Url("killed"), {});
     for (;;) {
       const NewEvent event{"purge", "demo", "x"};
       auto position = (*store)->Append({&event, 1});
@@ -170,14 +172,14 @@ TEST_F(MetadataLogTest, WhatWasAcknowledgedSurvivesAKillAndWhatWasNotLeavesNoGap
   uint64_t more = 0;
   while (::read(acknowledged[0], &more, sizeof more) == ssize_t{sizeof more}) last = more;
   ::close(acknowledged[0]);
-  auto store = Metadata::Open("sqlite:" + dir_.In("killed.db"), {});
+  auto store = Metadata::Open(engine_->Url("killed"), {});
   ASSERT_TRUE(store);
   const LogState log = (*store)->Log().value();
   EXPECT_GE(log.last.sequence, last);
   EXPECT_THAT((*store)->Events(0, 100'000).value(), SizeIs(log.last.sequence));
 }
 
-TEST_F(MetadataLogTest, ReportsOfEdgesAreKeptUnderTheirNames) {
+TEST_P(MetadataLogTest, ReportsOfEdgesAreKeptUnderTheirNames) {
   EdgeReport report{"tokyo", {7, 3}, FromUnixMillis(5), FromUnixMillis(6), "{\"load\":0.5}"};
   ASSERT_TRUE(metadata_->ReportEdge(report));
   report.name = "frankfurt";

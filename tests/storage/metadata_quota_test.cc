@@ -52,7 +52,9 @@ class MetadataQuotaTest : public MetadataTest {
   }
 };
 
-TEST_F(MetadataQuotaTest, IsKeptWhenTheSiteChangesAndIsNoneAtFirst) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataQuotaTest, MetadataEngines());
+
+TEST_P(MetadataQuotaTest, IsKeptWhenTheSiteChangesAndIsNoneAtFirst) {
   EXPECT_EQ(metadata_->FindSite("demo")->quota, SiteQuota());
   Limit(10, 2);
   metadata_ = OpenStore();
@@ -64,7 +66,7 @@ TEST_F(MetadataQuotaTest, IsKeptWhenTheSiteChangesAndIsNoneAtFirst) {
   EXPECT_EQ(Why(metadata_->UsageOf("other")), "no_such_site");
 }
 
-TEST_F(MetadataQuotaTest, ContentsCountOnceWhereverTheyStand) {
+TEST_P(MetadataQuotaTest, ContentsCountOnceWhereverTheyStand) {
   Publish({{"a", "12345"}, {"b", "12345"}, {"c", "678"}});
   EXPECT_EQ(Used(), "8 3");
   Publish({{"a", "12345"}, {"d", "90"}});
@@ -78,7 +80,7 @@ TEST_F(MetadataQuotaTest, ContentsCountOnceWhereverTheyStand) {
   EXPECT_EQ(Used(), "8 3");
 }
 
-TEST_F(MetadataQuotaTest, AnAssetThatDoesNotFitIsNotPut) {
+TEST_P(MetadataQuotaTest, AnAssetThatDoesNotFitIsNotPut) {
   Limit(10);
   EXPECT_EQ(Put("a", "123456"), "");
   AddContent("abcdef");
@@ -98,7 +100,7 @@ TEST_F(MetadataQuotaTest, AnAssetThatDoesNotFitIsNotPut) {
   EXPECT_EQ(Used(), "10 3");
 }
 
-TEST_F(MetadataQuotaTest, AQuotaBelowWhatIsUsedLetsItShrink) {
+TEST_P(MetadataQuotaTest, AQuotaBelowWhatIsUsedLetsItShrink) {
   EXPECT_EQ(Put("a", "1234567890"), "");
   Limit(5);
   EXPECT_EQ(Put("b", "x"), "quota_exceeded");
@@ -108,7 +110,7 @@ TEST_F(MetadataQuotaTest, AQuotaBelowWhatIsUsedLetsItShrink) {
   EXPECT_EQ(Put("b", "x"), "");
 }
 
-TEST_F(MetadataQuotaTest, FilesAreThoseOfARelease) {
+TEST_P(MetadataQuotaTest, FilesAreThoseOfARelease) {
   Limit(0, 2);
   EXPECT_EQ(Put("a", "1"), "");
   EXPECT_EQ(Put("b", "1"), "");
@@ -121,7 +123,7 @@ TEST_F(MetadataQuotaTest, FilesAreThoseOfARelease) {
   EXPECT_TRUE(Create({{"x", "1"}, {"y", "2"}}));
 }
 
-TEST_F(MetadataQuotaTest, AManifestCountsWhatItNamesBeforeItIsUploaded) {
+TEST_P(MetadataQuotaTest, AManifestCountsWhatItNamesBeforeItIsUploaded) {
   Limit(10);
   Publish({{"a", "12345"}});
   EXPECT_EQ(Why(Create({{"a", "12345"}, {"b", "abcdef"}})), "quota_exceeded");
@@ -134,7 +136,7 @@ TEST_F(MetadataQuotaTest, AManifestCountsWhatItNamesBeforeItIsUploaded) {
   EXPECT_TRUE(metadata_->ActivateRelease("demo", fits->id, Tell));
 }
 
-TEST_F(MetadataQuotaTest, AnActivationIsRefusedOnceTheQuotaIsLowerAndARollbackNever) {
+TEST_P(MetadataQuotaTest, AnActivationIsRefusedOnceTheQuotaIsLowerAndARollbackNever) {
   const ReleaseId first = Publish({{"a", "12345"}, {"b", "67890"}});
   Publish({{"a", "1"}});
   AddContent("abc");
@@ -147,7 +149,7 @@ TEST_F(MetadataQuotaTest, AnActivationIsRefusedOnceTheQuotaIsLowerAndARollbackNe
   EXPECT_TRUE(metadata_->ActivateRelease("demo", open->id, Tell));
 }
 
-TEST_F(MetadataQuotaTest, PartsCountUntilTheyAreJoined) {
+TEST_P(MetadataQuotaTest, PartsCountUntilTheyAreJoined) {
   Limit(10);
   MultipartUpload upload;
   upload.id = "u";
@@ -171,7 +173,7 @@ TEST_F(MetadataQuotaTest, PartsCountUntilTheyAreJoined) {
   EXPECT_EQ(Used(), "8 1");
 }
 
-TEST_F(MetadataQuotaTest, UploadsInSeveralGoesCountWhatTheyWillHave) {
+TEST_P(MetadataQuotaTest, UploadsInSeveralGoesCountWhatTheyWillHave) {
   Limit(10);
   const ResumableLimits many{10, 10};
   EXPECT_EQ(Why(metadata_->CreateResumable(Going("u1", 11), many)), "quota_exceeded");
@@ -199,7 +201,7 @@ TEST_F(MetadataQuotaTest, UploadsInSeveralGoesCountWhatTheyWillHave) {
   EXPECT_EQ(Used(), "8 1");
 }
 
-TEST_F(MetadataQuotaTest, TwoWritersDoNotPassItTogether) {
+TEST_P(MetadataQuotaTest, TwoWritersDoNotPassItTogether) {
   constexpr int kWriters = 4;
   constexpr int kEach = 20;
   Limit(200);

@@ -47,7 +47,9 @@ class MetadataReceiptsTest : public MetadataTest {
   }
 };
 
-TEST_F(MetadataReceiptsTest, AReceiptIsFoundAsItWasMade) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataReceiptsTest, MetadataEngines());
+
+TEST_P(MetadataReceiptsTest, AReceiptIsFoundAsItWasMade) {
   const int64_t id = Add("demo", 5, {"tokyo", "frankfurt"});
   const PublishReceipt receipt = metadata_->FindReceipt(id).value();
   EXPECT_EQ(receipt.site, "demo");
@@ -61,7 +63,7 @@ TEST_F(MetadataReceiptsTest, AReceiptIsFoundAsItWasMade) {
   EXPECT_EQ(metadata_->FindReceipt(id + 1).error().reason, "no_such_receipt");
 }
 
-TEST_F(MetadataReceiptsTest, WhatAnEdgeSaidFirstStandsAndItsNewestWordWithIt) {
+TEST_P(MetadataReceiptsTest, WhatAnEdgeSaidFirstStandsAndItsNewestWordWithIt) {
   const int64_t id = Add("demo", 5, {"frankfurt"});
   EXPECT_EQ(Note(5, "frankfurt", 10, 0, "a"), id);
   EXPECT_EQ(Note(5, "frankfurt", 11, 20, "b"), id);
@@ -73,13 +75,13 @@ TEST_F(MetadataReceiptsTest, WhatAnEdgeSaidFirstStandsAndItsNewestWordWithIt) {
   EXPECT_EQ(EdgesOf(id), "frankfurt 10/20 c, new 30/0 d");
 }
 
-TEST_F(MetadataReceiptsTest, TheDigestIsKept) {
+TEST_P(MetadataReceiptsTest, TheDigestIsKept) {
   const int64_t id = Add("demo", 5);
   ASSERT_TRUE(metadata_->SetReceiptDigest(id, "abc"));
   EXPECT_EQ(metadata_->FindReceipt(id).value().digest, "abc");
 }
 
-TEST_F(MetadataReceiptsTest, TheNewestOfEachSiteAreKept) {
+TEST_P(MetadataReceiptsTest, TheNewestOfEachSiteAreKept) {
   const int64_t other = Add("other", 1, {"tokyo"});
   const int64_t first = Add("demo", 2, {"tokyo"});
   int64_t last = first;
@@ -95,7 +97,7 @@ TEST_F(MetadataReceiptsTest, TheNewestOfEachSiteAreKept) {
   EXPECT_THAT(metadata_->Receipts("demo", 5).value(), SizeIs(5));
 }
 
-TEST_F(MetadataReceiptsTest, ADeletedSitesReceiptsGoAndTheirNumbersAreNotGivenAgain) {
+TEST_P(MetadataReceiptsTest, ADeletedSitesReceiptsGoAndTheirNumbersAreNotGivenAgain) {
   const int64_t id = Add("demo", 5, {"tokyo"});
   ASSERT_TRUE(metadata_->DeleteSite("demo", Tell));
   EXPECT_FALSE(metadata_->FindReceipt(id));

@@ -45,7 +45,9 @@ class MetadataResumableTest : public MetadataTest {
   }
 };
 
-TEST_F(MetadataResumableTest, WhatItIsToBecomeAndHowFarItIsAreKept) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataResumableTest, MetadataEngines());
+
+TEST_P(MetadataResumableTest, WhatItIsToBecomeAndHowFarItIsAreKept) {
   ResumableUpload draft = Draft("u1");
   draft.expected = IdOf("whole");
   ASSERT_TRUE(Create(draft));
@@ -76,14 +78,14 @@ TEST_F(MetadataResumableTest, WhatItIsToBecomeAndHowFarItIsAreKept) {
   EXPECT_EQ(kept.expires, upload.expires);
 }
 
-TEST_F(MetadataResumableTest, IsFoundBelowItsSiteAlone) {
+TEST_P(MetadataResumableTest, IsFoundBelowItsSiteAlone) {
   ASSERT_TRUE(Create(Draft("u1")));
   EXPECT_EQ(WhyNot("u2"), "no_such_upload");
   EXPECT_EQ(WhyNot("u1", "other"), "no_such_upload");
   EXPECT_EQ(Create(Draft("u3", "other")).error().reason, "no_such_site");
 }
 
-TEST_F(MetadataResumableTest, SoManyOfASiteAndInAllMayBeUnfinished) {
+TEST_P(MetadataResumableTest, SoManyOfASiteAndInAllMayBeUnfinished) {
   MakeSite("other", {"www.other.test"});
   ASSERT_TRUE(Create(Draft("u1"), {2, 3}));
   ASSERT_TRUE(Create(Draft("u2"), {2, 3}));
@@ -95,7 +97,7 @@ TEST_F(MetadataResumableTest, SoManyOfASiteAndInAllMayBeUnfinished) {
   EXPECT_TRUE(Create(Draft("u4", "other"), {2, 3}));
 }
 
-TEST_F(MetadataResumableTest, CompletingPutsTheAssetAndIsDoneOnceOrNeither) {
+TEST_P(MetadataResumableTest, CompletingPutsTheAssetAndIsDoneOnceOrNeither) {
   AddContent("whole");
   ASSERT_TRUE(Create(Draft("u1")));
   ResumableUpload upload = Find("u1");
@@ -127,7 +129,7 @@ TEST_F(MetadataResumableTest, CompletingPutsTheAssetAndIsDoneOnceOrNeither) {
   EXPECT_EQ(metadata_->KeepResumable(upload).error().reason, "no_such_upload");
 }
 
-TEST_F(MetadataResumableTest, OneThatWasRemovedMeanwhilePutsNothing) {
+TEST_P(MetadataResumableTest, OneThatWasRemovedMeanwhilePutsNothing) {
   AddContent("whole");
   ASSERT_TRUE(Create(Draft("u1")));
   ResumableUpload upload = Find("u1");
@@ -139,7 +141,7 @@ TEST_F(MetadataResumableTest, OneThatWasRemovedMeanwhilePutsNothing) {
   EXPECT_FALSE(metadata_->FindAsset(Active(), "a/b").value());
 }
 
-TEST_F(MetadataResumableTest, OldOnesAreFoundAndThoseOfASiteThatIsGone) {
+TEST_P(MetadataResumableTest, OldOnesAreFoundAndThoseOfASiteThatIsGone) {
   ASSERT_TRUE(Create(Draft("u1")));
   now_ += seconds(10);
   ASSERT_TRUE(Create(Draft("u2")));
@@ -155,14 +157,14 @@ TEST_F(MetadataResumableTest, OldOnesAreFoundAndThoseOfASiteThatIsGone) {
   EXPECT_EQ(WhyNot("u1"), "no_such_upload");
 }
 
-TEST_F(MetadataResumableTest, IdsThatNobodyHasAreTold) {
+TEST_P(MetadataResumableTest, IdsThatNobodyHasAreTold) {
   ASSERT_TRUE(Create(Draft("u1")));
   const std::vector<std::string> ids = {"u0", "u1", "u2"};
   EXPECT_THAT(metadata_->UnknownResumables(ids).value(), ElementsAre("u0", "u2"));
   EXPECT_THAT(metadata_->UnknownResumables({}).value(), IsEmpty());
 }
 
-TEST_F(MetadataResumableTest, ARestoredDatabaseHasForgottenThem) {
+TEST_P(MetadataResumableTest, ARestoredDatabaseHasForgottenThem) {
   ASSERT_TRUE(Create(Draft("u1")));
   ASSERT_TRUE(metadata_->RenewLog());
   EXPECT_EQ(WhyNot("u1"), "no_such_upload");

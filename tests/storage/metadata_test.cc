@@ -13,7 +13,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-TEST_F(MetadataTest, SitesAreCreatedReadReplacedAndDeleted) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataTest, MetadataEngines());
+
+TEST_P(MetadataTest, SitesAreCreatedReadReplacedAndDeleted) {
   MakeSite("demo", {"www.demo.test", "demo.test"});
   now_ = FromUnixMillis(2'000'000);
   ASSERT_TRUE(metadata_->ReplaceSite({"demo", {"demo.test", "new.demo.test"}, "{\"a\":1}"}, Tell));
@@ -29,7 +31,7 @@ TEST_F(MetadataTest, SitesAreCreatedReadReplacedAndDeleted) {
   EXPECT_EQ(metadata_->Log().value().last.sequence, 3u);
 }
 
-TEST_F(MetadataTest, ASiteExistsOnce) {
+TEST_P(MetadataTest, ASiteExistsOnce) {
   MakeSite();
   EXPECT_EQ(metadata_->CreateSite({"demo", {}, ""}, Tell).error().reason, "site_exists");
   EXPECT_EQ(metadata_->ReplaceSite({"other", {}, ""}, Tell).error().reason, "no_such_site");
@@ -41,7 +43,7 @@ TEST_F(MetadataTest, ASiteExistsOnce) {
   EXPECT_TRUE(metadata_->DeleteEmptySite("demo", Tell));
 }
 
-TEST_F(MetadataTest, AHostBelongsToOneSiteAndAFailedChangeLeavesNoTrace) {
+TEST_P(MetadataTest, AHostBelongsToOneSiteAndAFailedChangeLeavesNoTrace) {
   MakeSite();
   auto taken = metadata_->CreateSite({"other", {"free.test", "www.demo.test"}, ""}, Tell);
   ASSERT_FALSE(taken);
@@ -52,7 +54,7 @@ TEST_F(MetadataTest, AHostBelongsToOneSiteAndAFailedChangeLeavesNoTrace) {
   MakeSite("other", {"free.test"});  // the host of the failed attempt is free
 }
 
-TEST_F(MetadataTest, AReleaseNamesTheBlobsThatAreMissing) {
+TEST_P(MetadataTest, AReleaseNamesTheBlobsThatAreMissing) {
   MakeSite();
   AddContent("a");
   const std::vector<Asset> assets = {AssetOf("a", "a"), AssetOf("b", "b"), AssetOf("b2", "b")};
@@ -72,7 +74,7 @@ TEST_F(MetadataTest, AReleaseNamesTheBlobsThatAreMissing) {
   EXPECT_EQ(Active(), release.id);
 }
 
-TEST_F(MetadataTest, AnAnnouncedLengthThatIsNotTheContentsIsRefused) {
+TEST_P(MetadataTest, AnAnnouncedLengthThatIsNotTheContentsIsRefused) {
   MakeSite();
   AddContent("abc");
   Asset wrong = AssetOf("a", "abc");
@@ -86,7 +88,7 @@ TEST_F(MetadataTest, AnAnnouncedLengthThatIsNotTheContentsIsRefused) {
   EXPECT_EQ(metadata_->ActivateRelease("demo", release.id, Tell).error().reason, "bytes_mismatch");
 }
 
-TEST_F(MetadataTest, ActivationAnnouncesExactlyThePathsWhoseAnswerChanges) {
+TEST_P(MetadataTest, ActivationAnnouncesExactlyThePathsWhoseAnswerChanges) {
   MakeSite();
   Publish({{"gone", "1"}, {"kept", "2"}, {"new-bytes", "3"}});
   EXPECT_EQ(LastEvent(), "activate /gone /kept /new-bytes ");
@@ -101,7 +103,7 @@ TEST_F(MetadataTest, ActivationAnnouncesExactlyThePathsWhoseAnswerChanges) {
   EXPECT_EQ(activation->changed_paths, 1u);
 }
 
-TEST_F(MetadataTest, ActivatingTheActiveReleaseChangesNothing) {
+TEST_P(MetadataTest, ActivatingTheActiveReleaseChangesNothing) {
   MakeSite();
   const ReleaseId release = Publish({{"a", "1"}});
   const LogPosition before = metadata_->Log().value().last;
@@ -110,7 +112,7 @@ TEST_F(MetadataTest, ActivatingTheActiveReleaseChangesNothing) {
   EXPECT_EQ(metadata_->Log().value().last, before);
 }
 
-TEST_F(MetadataTest, RollbackIsActivationAndEarlierReleasesAreListedLastFirst) {
+TEST_P(MetadataTest, RollbackIsActivationAndEarlierReleasesAreListedLastFirst) {
   MakeSite();
   const ReleaseId one = Publish({{"a", "1"}});
   const ReleaseId two = Publish({{"a", "2"}});
@@ -128,7 +130,7 @@ TEST_F(MetadataTest, RollbackIsActivationAndEarlierReleasesAreListedLastFirst) {
   EXPECT_THAT(metadata_->Releases("demo", 2).value(), SizeIs(2));
 }
 
-TEST_F(MetadataTest, AReleaseOfAnotherSiteIsNoRelease) {
+TEST_P(MetadataTest, AReleaseOfAnotherSiteIsNoRelease) {
   MakeSite();
   MakeSite("other", {"other.test"});
   const ReleaseId release = Publish({{"a", "1"}});
@@ -138,7 +140,7 @@ TEST_F(MetadataTest, AReleaseOfAnotherSiteIsNoRelease) {
   EXPECT_EQ(metadata_->CreateRelease("none", {}).error().reason, "no_such_site");
 }
 
-TEST_F(MetadataTest, DatesStayWithContentThatStays) {
+TEST_P(MetadataTest, DatesStayWithContentThatStays) {
   MakeSite();
   Publish({{"a", "1"}, {"b", "1"}});
   now_ = FromUnixMillis(2'000'000);
@@ -147,7 +149,7 @@ TEST_F(MetadataTest, DatesStayWithContentThatStays) {
   EXPECT_EQ(ToUnixMillis(metadata_->FindAsset(second, "b").value()->modified), 2'000'000);
 }
 
-TEST_F(MetadataTest, ARollbackDatesReturningContentAnew) {
+TEST_P(MetadataTest, ARollbackDatesReturningContentAnew) {
   MakeSite();
   const ReleaseId first = Publish({{"a", "1"}});
   now_ = FromUnixMillis(2'000'000);
@@ -158,7 +160,7 @@ TEST_F(MetadataTest, ARollbackDatesReturningContentAnew) {
   EXPECT_EQ(ToUnixMillis(metadata_->FindAsset(first, "a").value()->modified), 3'000'000);
 }
 
-TEST_F(MetadataTest, TwoActivationsAtOnceAreOneAfterTheOther) {
+TEST_P(MetadataTest, TwoActivationsAtOnceAreOneAfterTheOther) {
   MakeSite();
   std::vector<ReleaseId> ids;
   AddContent("x");
@@ -190,7 +192,7 @@ TEST_F(MetadataTest, TwoActivationsAtOnceAreOneAfterTheOther) {
   EXPECT_EQ("/" + ContentOf(Active()), active.substr(0, 3) + "=" + Short("x") + " ");
 }
 
-TEST_F(MetadataTest, EverythingSurvivesReopening) {
+TEST_P(MetadataTest, EverythingSurvivesReopening) {
   MakeSite();
   const ReleaseId release = Publish({{"a", "1"}});
   const LogState log = metadata_->Log().value();
@@ -202,7 +204,7 @@ TEST_F(MetadataTest, EverythingSurvivesReopening) {
   EXPECT_FALSE(metadata_->FindBlob(IdOf("2")).value());
 }
 
-TEST_F(MetadataTest, ReleaseNumbersAreNotReusedAfterASiteIsDeleted) {
+TEST_P(MetadataTest, ReleaseNumbersAreNotReusedAfterASiteIsDeleted) {
   MakeSite();
   const ReleaseId first = Publish({{"a", "1"}});
   ASSERT_TRUE(metadata_->DeleteSite("demo", Tell));
@@ -210,27 +212,29 @@ TEST_F(MetadataTest, ReleaseNumbersAreNotReusedAfterASiteIsDeleted) {
   EXPECT_GT(Publish({{"a", "1"}}), first);
 }
 
-TEST_F(MetadataTest, ADatabaseOfANewerProgramIsRefused) {
+TEST_P(MetadataTest, ADatabaseOfANewerProgramIsRefused) {
+  if (engine_->SqliteFile().empty()) GTEST_SKIP() << "of SQLite alone";
   metadata_.reset();
   {
-    auto session = SqlSession::OpenSqlite(dir_.In("state/meta.db"), true);
+    auto session = SqlSession::OpenSqlite(engine_->SqliteFile(), true);
     ASSERT_TRUE((*session)->Run("UPDATE schema_version SET version = 1000"));
   }
-  auto metadata = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), {});
+  auto metadata = Metadata::Open(engine_->Url(), {});
   ASSERT_FALSE(metadata);
   EXPECT_EQ(metadata.error().reason, "newer_schema");
   EXPECT_EQ(metadata.error().fault, Fault::kOperator);
   EXPECT_THAT(metadata.error().message, HasSubstr("version 1000"));
 }
 
-TEST_F(MetadataTest, AFileThatIsNoDatabaseIsRefusedByName) {
-  const std::string path = dir_.Write("no.db", std::string(5000, 'x'));
+TEST(MetadataUrlTest, AFileThatIsNoDatabaseIsRefusedByName) {
+  nearside::test::TempDir dir;
+  const std::string path = dir.Write("no.db", std::string(5000, 'x'));
   auto metadata = Metadata::Open("sqlite:" + path, {});
   ASSERT_FALSE(metadata);
   EXPECT_EQ(metadata.error().reason, "cannot_open");
   EXPECT_THAT(metadata.error().message, HasSubstr("no.db"));
-  dir_.Write("file", "");
-  EXPECT_EQ(Metadata::Open("sqlite:" + dir_.In("file/meta.db"), {}).error().reason, "cannot_open");
+  dir.Write("file", "");
+  EXPECT_EQ(Metadata::Open("sqlite:" + dir.In("file/meta.db"), {}).error().reason, "cannot_open");
 }
 
 TEST(MetadataUrlTest, OtherSchemesAreRefusedWithWhatWasExpected) {
@@ -243,7 +247,7 @@ TEST(MetadataUrlTest, OtherSchemesAreRefusedWithWhatWasExpected) {
   }
 }
 
-TEST_F(MetadataTest, TextsWithQuotesAndAnyUtf8ComeBackAsTheyWere) {
+TEST_P(MetadataTest, TextsWithQuotesAndAnyUtf8ComeBackAsTheyWere) {
   MakeSite();
   const std::string path = "it's/\"quoted\"/%41/\xC3\xA4\xF0\x9F\x98\x80; DROP TABLE sites";
   Asset asset = AssetOf(path, "x");

@@ -46,7 +46,9 @@ class MetadataTokensTest : public MetadataTest {
   }
 };
 
-TEST_F(MetadataTokensTest, ATokenComesBackAsItWasMade) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataTokensTest, MetadataEngines());
+
+TEST_P(MetadataTokensTest, ATokenComesBackAsItWasMade) {
   MakeSite();
   Token draft = Draft("a1", "demo");
   draft.expires = FromUnixMillis(5'000'000);
@@ -66,7 +68,7 @@ TEST_F(MetadataTokensTest, ATokenComesBackAsItWasMade) {
   }
 }
 
-TEST_F(MetadataTokensTest, WhatOpensAndWhenNot) {
+TEST_P(MetadataTokensTest, WhatOpensAndWhenNot) {
   Token token = Draft("a1");
   EXPECT_TRUE(token.OpensAt(FromUnixMillis(INT64_MAX)));
   token.expires = FromUnixMillis(2000);
@@ -77,7 +79,7 @@ TEST_F(MetadataTokensTest, WhatOpensAndWhenNot) {
   EXPECT_FALSE(token.OpensAt(FromUnixMillis(1)));
 }
 
-TEST_F(MetadataTokensTest, WrongTokensAreRefusedAndLeaveNoTrace) {
+TEST_P(MetadataTokensTest, WrongTokensAreRefusedAndLeaveNoTrace) {
   ASSERT_TRUE(Create(Draft("a1")));
   const uint64_t before = Version(*metadata_);
   EXPECT_EQ(Create(Draft("a1")).error().reason, "token_exists");
@@ -89,7 +91,7 @@ TEST_F(MetadataTokensTest, WrongTokensAreRefusedAndLeaveNoTrace) {
   EXPECT_EQ(Version(*metadata_), before);
 }
 
-TEST_F(MetadataTokensTest, EveryChangeIsSeenByAnotherProcess) {
+TEST_P(MetadataTokensTest, EveryChangeIsSeenByAnotherProcess) {
   auto other = OpenStore();
   uint64_t seen = Version(*other);
   const auto changed = [&] { return std::exchange(seen, Version(*other)) != seen; };
@@ -109,7 +111,7 @@ TEST_F(MetadataTokensTest, EveryChangeIsSeenByAnotherProcess) {
   EXPECT_FALSE(changed());
 }
 
-TEST_F(MetadataTokensTest, RevokingOnceMoreKeepsTheFirstTime) {
+TEST_P(MetadataTokensTest, RevokingOnceMoreKeepsTheFirstTime) {
   ASSERT_TRUE(Create(Draft("a1")));
   now_ = FromUnixMillis(2'000'000);
   ASSERT_TRUE(metadata_->RevokeToken("a1", Entry("token_revoked")));
@@ -119,7 +121,7 @@ TEST_F(MetadataTokensTest, RevokingOnceMoreKeepsTheFirstTime) {
   EXPECT_THAT(Actions(), ElementsAre("token_created", "token_revoked"));
 }
 
-TEST_F(MetadataTokensTest, ADeletedSitesTokensOpenNoOtherSiteOfItsName) {
+TEST_P(MetadataTokensTest, ADeletedSitesTokensOpenNoOtherSiteOfItsName) {
   MakeSite();
   ASSERT_TRUE(Create(Draft("a1", "demo")));
   ASSERT_TRUE(Create(Draft("a2")));
@@ -129,18 +131,18 @@ TEST_F(MetadataTokensTest, ADeletedSitesTokensOpenNoOtherSiteOfItsName) {
   EXPECT_FALSE(metadata_->FindToken("a2")->is_revoked());
 }
 
-TEST_F(MetadataTokensTest, UseIsNoted) {
+TEST_P(MetadataTokensTest, UseIsNoted) {
   ASSERT_TRUE(Create(Draft("a1")));
   ASSERT_TRUE(metadata_->NoteTokenUse("a1", FromUnixMillis(1'500'000)));
   EXPECT_EQ(ToUnixMillis(metadata_->FindToken("a1")->used), 1'500'000);
   EXPECT_TRUE(metadata_->NoteTokenUse("none", now_));
 }
 
-TEST_F(MetadataTokensTest, WhatOpensNothingMakesRoomAndWhatOpensStays) {
+TEST_P(MetadataTokensTest, WhatOpensNothingMakesRoomAndWhatOpensStays) {
   MetadataOptions options;
   options.most_tokens = 3;
   options.clock = [this] { return now_; };
-  metadata_ = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options).value();
+  metadata_ = Metadata::Open(engine_->Url(), options).value();
   Token brief = Draft("a2");
   brief.expires = FromUnixMillis(1'000'500);
   ASSERT_TRUE(Create(Draft("a1")));
@@ -158,12 +160,12 @@ TEST_F(MetadataTokensTest, WhatOpensNothingMakesRoomAndWhatOpensStays) {
   EXPECT_THAT(full.error().message, HasSubstr("revoke"));
 }
 
-TEST_F(MetadataTokensTest, ASiteTakesNoRoomOfTheOthers) {
+TEST_P(MetadataTokensTest, ASiteTakesNoRoomOfTheOthers) {
   MakeSite();
   MakeSite("other", {"www.other.test"});
   MetadataOptions options;
   options.most_tokens = 20;
-  metadata_ = Metadata::Open("sqlite:" + dir_.In("state/meta.db"), options).value();
+  metadata_ = Metadata::Open(engine_->Url(), options).value();
   ASSERT_TRUE(Create(Draft("o1", "other")));
   ASSERT_TRUE(metadata_->RevokeToken("o1", Entry("token_revoked")));
   ASSERT_TRUE(Create(Draft("d1", "demo")));
@@ -179,7 +181,7 @@ TEST_F(MetadataTokensTest, ASiteTakesNoRoomOfTheOthers) {
   EXPECT_THAT(Ids(), testing::UnorderedElementsAre("o1", "d2", "o2", "a1", "d3"));
 }
 
-TEST_F(MetadataTokensTest, TokensAndAuditSurviveReopening) {
+TEST_P(MetadataTokensTest, TokensAndAuditSurviveReopening) {
   ASSERT_TRUE(Create(Draft("a1")));
   metadata_.reset();
   metadata_ = OpenStore();
@@ -187,7 +189,7 @@ TEST_F(MetadataTokensTest, TokensAndAuditSurviveReopening) {
   EXPECT_THAT(Actions(), ElementsAre("token_created"));
 }
 
-TEST_F(MetadataTokensTest, TokensMadeAtOnceAreAllThere) {
+TEST_P(MetadataTokensTest, TokensMadeAtOnceAreAllThere) {
   auto other = OpenStore();  // another process would do the same
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
@@ -203,13 +205,14 @@ TEST_F(MetadataTokensTest, TokensMadeAtOnceAreAllThere) {
   EXPECT_THAT(metadata_->Audit({}).value(), SizeIs(8));
 }
 
-TEST_F(MetadataTokensTest, ADatabaseOfTheFirstVersionIsBroughtUp) {
+TEST_P(MetadataTokensTest, ADatabaseOfTheFirstVersionIsBroughtUp) {
+  if (engine_->SqliteFile().empty()) GTEST_SKIP() << "of SQLite alone";
   MakeSite();
   const ReleaseId release = Publish({{"a", "1"}});
   const LogPosition before = metadata_->Log().value().last;
   metadata_.reset();
   {
-    auto session = SqlSession::OpenSqlite(dir_.In("state/meta.db"), true).value();
+    auto session = SqlSession::OpenSqlite(engine_->SqliteFile(), true).value();
     for (const char* statement : {"DROP TABLE blob_variants",
                                   "DROP TABLE accounts",
                                   "DROP TABLE account_grants",

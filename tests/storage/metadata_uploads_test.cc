@@ -48,7 +48,9 @@ class MetadataUploadsTest : public MetadataTest {
   }
 };
 
-TEST_F(MetadataUploadsTest, WhatItIsToBecomeIsKept) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataUploadsTest, MetadataEngines());
+
+TEST_P(MetadataUploadsTest, WhatItIsToBecomeIsKept) {
   ASSERT_TRUE(Begin("u1", "a/b"));
   metadata_ = OpenStore();
   const MultipartUpload upload = metadata_->FindUpload("demo", "a/b", "u1").value();
@@ -63,7 +65,7 @@ TEST_F(MetadataUploadsTest, WhatItIsToBecomeIsKept) {
   EXPECT_EQ(Begin("u2", "a", "none").error().reason, "no_such_site");
 }
 
-TEST_F(MetadataUploadsTest, PartsComeInAnyOrderAndReplaceEachOther) {
+TEST_P(MetadataUploadsTest, PartsComeInAnyOrderAndReplaceEachOther) {
   ASSERT_TRUE(Begin("u1", "a"));
   EXPECT_EQ(*Put("u1", 7, "seven"), std::nullopt);
   EXPECT_EQ(*Put("u1", 2, "two"), std::nullopt);
@@ -74,7 +76,7 @@ TEST_F(MetadataUploadsTest, PartsComeInAnyOrderAndReplaceEachOther) {
   EXPECT_EQ(Put("u2", 1, "x").error().reason, "no_such_upload");
 }
 
-TEST_F(MetadataUploadsTest, RemovingGivesTheBlobsAndIsDoneOnce) {
+TEST_P(MetadataUploadsTest, RemovingGivesTheBlobsAndIsDoneOnce) {
   ASSERT_TRUE(Begin("u1", "a"));
   (void)Put("u1", 1, "one");
   (void)Put("u1", 2, "two");
@@ -85,7 +87,7 @@ TEST_F(MetadataUploadsTest, RemovingGivesTheBlobsAndIsDoneOnce) {
   EXPECT_EQ(metadata_->FindUpload("demo", "a", "u1").error().reason, "no_such_upload");
 }
 
-TEST_F(MetadataUploadsTest, CompletingPutsTheAssetAndRemovesTheUploadOrNeither) {
+TEST_P(MetadataUploadsTest, CompletingPutsTheAssetAndRemovesTheUploadOrNeither) {
   AddContent("joined");
   MultipartUpload upload;
   upload.id = "u1";
@@ -116,7 +118,7 @@ TEST_F(MetadataUploadsTest, CompletingPutsTheAssetAndRemovesTheUploadOrNeither) 
   EXPECT_FALSE(metadata_->FindAsset(Active(), "c").value());
 }
 
-TEST_F(MetadataUploadsTest, AreListedByPathAndId) {
+TEST_P(MetadataUploadsTest, AreListedByPathAndId) {
   for (const auto& [id, path] : {std::pair("u3", "a/1"), std::pair("u1", "b"),
                                  std::pair("u2", "a/1"), std::pair("u4", "a/2")}) {
     ASSERT_TRUE(Begin(id, path));
@@ -127,7 +129,7 @@ TEST_F(MetadataUploadsTest, AreListedByPathAndId) {
   EXPECT_THAT(Ids({.after_path = "a/1", .after_id = "u9", .limit = 1}), ElementsAre("u4"));
 }
 
-TEST_F(MetadataUploadsTest, OldOnesAreFoundAndThoseOfASiteThatIsGone) {
+TEST_P(MetadataUploadsTest, OldOnesAreFoundAndThoseOfASiteThatIsGone) {
   ASSERT_TRUE(Begin("u1", "a"));
   now_ += seconds(10);
   ASSERT_TRUE(Begin("u2", "a"));
@@ -145,7 +147,7 @@ TEST_F(MetadataUploadsTest, OldOnesAreFoundAndThoseOfASiteThatIsGone) {
   EXPECT_THAT(Ids({}), IsEmpty());
 }
 
-TEST_F(MetadataUploadsTest, NotesAreKeptAndAnnounceNothing) {
+TEST_P(MetadataUploadsTest, NotesAreKeptAndAnnounceNothing) {
   AddContent("1");
   Asset asset = AssetOf("a", "1");
   asset.notes = {{"etag", "x"}};

@@ -38,7 +38,9 @@ class MetadataVariantsTest : public CollectionTest {
   }
 };
 
-TEST_F(MetadataVariantsTest, AContentHasOneVariantACoding) {
+INSTANTIATE_TEST_SUITE_P(Engines, MetadataVariantsTest, MetadataEngines());
+
+TEST_P(MetadataVariantsTest, AContentHasOneVariantACoding) {
   PublishFiles({{"a.css", "content"}});
   EXPECT_THAT(VariantsOf("content"), IsEmpty());
   ASSERT_TRUE(Add("content", "gzip", "zipped"));
@@ -50,7 +52,7 @@ TEST_F(MetadataVariantsTest, AContentHasOneVariantACoding) {
   EXPECT_THAT(VariantsOf("content"), ElementsAre("br 5", "gzip 6", "zstd 0"));
 }
 
-TEST_F(MetadataVariantsTest, OfAContentThatIsNotThereNothingIsKept) {
+TEST_P(MetadataVariantsTest, OfAContentThatIsNotThereNothingIsKept) {
   EXPECT_EQ(Add("unknown", "br", "b").error().reason, "no_such_blob");
   EXPECT_THAT(VariantsOf("unknown"), IsEmpty());
   PublishFiles({{"a.css", "content"}});
@@ -60,7 +62,7 @@ TEST_F(MetadataVariantsTest, OfAContentThatIsNotThereNothingIsKept) {
   EXPECT_THAT(VariantsOf("content"), IsEmpty());
 }
 
-TEST_F(MetadataVariantsTest, VariantsAreKeptWithTheirContentAndCollectedAfterIt) {
+TEST_P(MetadataVariantsTest, VariantsAreKeptWithTheirContentAndCollectedAfterIt) {
   PublishFiles({{"a.css", "old"}});
   ASSERT_TRUE(Add("old", "br", "o"));
   PublishFiles({{"a.css", "new"}});
@@ -78,7 +80,7 @@ TEST_F(MetadataVariantsTest, VariantsAreKeptWithTheirContentAndCollectedAfterIt)
   EXPECT_EQ(Collect(none), 0u);
 }
 
-TEST_F(MetadataVariantsTest, AContentThatWasCondemnedAndCameBackHasItsVariants) {
+TEST_P(MetadataVariantsTest, AContentThatWasCondemnedAndCameBackHasItsVariants) {
   Upload("content");
   ASSERT_TRUE(Add("content", "br", "b"));
   const WallTime later = now_ + std::chrono::hours(1);
@@ -88,7 +90,7 @@ TEST_F(MetadataVariantsTest, AContentThatWasCondemnedAndCameBackHasItsVariants) 
   EXPECT_THAT(VariantsOf("content"), ElementsAre("br 1"));
 }
 
-TEST_F(MetadataVariantsTest, UncodedAssetsAreThoseOfASizeThatLackAVariant) {
+TEST_P(MetadataVariantsTest, UncodedAssetsAreThoseOfASizeThatLackAVariant) {
   const ReleaseId release =
       PublishFiles({{"a.css", "aaaa"}, {"b.css", "bbbb"}, {"c.css", "c"}, {"d.css", "too large"}});
   EXPECT_THAT(Uncoded(release), ElementsAre("a.css", "b.css", "c.css"));
@@ -103,7 +105,7 @@ TEST_F(MetadataVariantsTest, UncodedAssetsAreThoseOfASizeThatLackAVariant) {
   EXPECT_EQ(behind.value().size(), 1u);
 }
 
-TEST_F(MetadataVariantsTest, ARestoredCopyHasNone) {
+TEST_P(MetadataVariantsTest, ARestoredCopyHasNone) {
   PublishFiles({{"a.css", "content"}});
   ASSERT_TRUE(Add("content", "br", "b"));
   const std::vector<StoredBlob> named = metadata_->NamedBlobs("", 10).value();
