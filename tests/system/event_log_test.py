@@ -198,6 +198,32 @@ class EventLogTest(CacheTest):
         self.edge.get("/a.txt")
         self.expect_hit(self.edge.get("/a.txt"))
 
+    def purge(self, **order) -> None:
+        done = self.expect(self.origin.call("POST", "/v1/purge?wait=30s", json.dumps({"site": "demo", **order}).encode()),
+                           200)
+        self.assertTrue(json.loads(done.body)["complete"], done)
+
+    def test_purges_by_prefix_and_soft_ones_reach_the_edge(self):
+        paths = ("/d/a.txt", "/d/e/b.txt", "/c.txt")
+        for path in paths:
+            self.put(path, path)
+            self.edge.get(path)
+            self.expect_hit(self.edge.get(path))
+        self.purge(prefixes=["/d/"])
+        self.expect_miss(self.edge.get("/d/a.txt"))
+        self.expect_miss(self.edge.get("/d/e/b.txt"))
+        self.expect_hit(self.edge.get("/c.txt"))
+        # A soft one is validated, and stands in for an origin that is gone; a hard one does not.
+        self.purge(urls=["/c.txt", "/d/a.txt"], soft=True)
+        validated = self.edge.get("/c.txt")
+        self.assertEqual((200, b"/c.txt"), (validated.status, validated.body), validated)
+        self.assertIn("fwd-status=304", validated.cache_status)
+        self.purge(urls=["/d/e/b.txt"], soft=False)
+        self.origin.daemon.stop()
+        stale = self.edge.get("/d/a.txt")
+        self.assertEqual((200, b"/d/a.txt"), (stale.status, stale.body), stale)
+        self.assertIn(self.edge.get("/d/e/b.txt").status, (502, 504))
+
     def test_who_was_away_for_days_shows_nothing_unasked_before_it_has_caught_up(self):
         """Its log is not within reach when it starts again; its visitors' origin is."""
         self.put("/a.txt", "old")
