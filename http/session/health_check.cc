@@ -12,15 +12,18 @@ namespace {
 /// Of an interval: checks of several daemons and targets spread instead of marching in step.
 constexpr double kJitter = 0.1;
 
-/// An interval shortened or lengthened by up to kJitter.
-milliseconds Jittered(milliseconds interval) {
+uint16_t Draw() {
   uint16_t random = 0;
   RandomBytes({reinterpret_cast<uint8_t*>(&random), sizeof random});
-  double factor = 1 - kJitter + 2 * kJitter * random / UINT16_MAX;
-  return milliseconds(static_cast<int64_t>(static_cast<double>(interval.count()) * factor));
+  return random;
 }
 
 }  // namespace
+
+milliseconds Jittered(milliseconds interval, uint16_t draw) {
+  const double factor = 1 - kJitter + 2 * kJitter * draw / UINT16_MAX;
+  return milliseconds(static_cast<int64_t>(static_cast<double>(interval.count()) * factor));
+}
 
 HealthCheck::HealthCheck(net::EventLoop& loop, net::Resolver& resolver, OnAnswer on_answer)
     : loop_(loop),
@@ -45,7 +48,7 @@ std::unique_ptr<Client> HealthCheck::MakeClient(net::EventLoop& loop, net::Resol
 void HealthCheck::Ask() {
   late_ = waiting_;  // one at a time: the next one begins when this one ends
   if (late_) return;
-  next_.Arm(Jittered(question_.interval));
+  next_.Arm(Jittered(question_.interval, Draw()));
   timeout_.Arm(question_.timeout);
   started_ = MonoNow();
   waiting_ = true;

@@ -34,6 +34,10 @@ struct HealthAnswer {
   milliseconds took{};
 };
 
+/// An interval shortened or lengthened by up to a tenth, by a draw of 16 bits: those who check the
+/// same do not keep step. Pure.
+milliseconds Jittered(milliseconds interval, uint16_t draw);
+
 /// Asks a server again and again whether it is well, one question at a time. What an answer means
 /// is its owner's to know. The loop's thread.
 class HealthCheck final : private CallHandler {

@@ -375,22 +375,26 @@ TEST_F(HealthCheckerTest, AReloadWithOtherCountsBeginsToCountAnew) {
 TEST_F(HealthCheckerTest, TlsAndCertificateAreChecked) {
   net::TestAuthority authority, stranger;
   auto certificate = authority.Issue({.names = {"www.demo.test"}});
+  auto second = authority.Issue({.names = {"second.demo.test"}});
   loop_.Call([&] {
-    auto tls = net::TlsServer::Create({certificate}, {"http/1.1"}, net::TicketKeys::Random());
+    auto tls =
+        net::TlsServer::Create({certificate, second}, {"http/1.1"}, net::TicketKeys::Random());
     ASSERT_TRUE(tls);
     tls_server_ = std::make_unique<CheckedServer>(loop_.loop(), *tls);
   });
-  std::vector<CheckPlan> plans(3, Plan(tls_server_->port()));
-  for (size_t i = 0; i < 3; ++i) {
+  std::vector<CheckPlan> plans(4, Plan(tls_server_->port()));
+  for (size_t i = 0; i < 4; ++i) {
     plans[i].target = "tls" + std::to_string(i);
     plans[i].endpoint.tls = true;
     plans[i].endpoint.server_name = i == 1 ? "other.demo.test" : "www.demo.test";
     plans[i].ca = i == 2 ? stranger.file() : authority.file();
   }
+  plans[3].endpoint.server_name = "second.demo.test";
   Check(plans);
   ASSERT_TRUE(AwaitState(0, PopState::kUp));
   ASSERT_TRUE(AwaitState(1, PopState::kDown)) << "a certificate for another name";
   ASSERT_TRUE(AwaitState(2, PopState::kDown)) << "signed by a stranger";
+  ASSERT_TRUE(AwaitState(3, PopState::kUp)) << "the server was told which name is meant (SNI)";
 }
 
 TEST_F(HealthCheckerTest, AMissingAuthorityLeavesThePlansAsTheyWere) {

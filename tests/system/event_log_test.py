@@ -199,8 +199,8 @@ class EventLogTest(CacheTest):
         self.expect_hit(self.edge.get("/a.txt"))
 
     def purge(self, **order) -> None:
-        done = self.expect(self.origin.call("POST", "/v1/purge?wait=30s", json.dumps({"site": "demo", **order}).encode()),
-                           200)
+        data = json.dumps({"site": "demo", **order}).encode()
+        done = self.expect(self.origin.call("POST", "/v1/purge?wait=30s", data), 200)
         self.assertTrue(json.loads(done.body)["complete"], done)
 
     def test_purges_by_prefix_and_soft_ones_reach_the_edge(self):
