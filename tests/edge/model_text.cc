@@ -78,6 +78,14 @@ bool IsTokenText(std::string_view text) {
 
 std::vector<std::string> ListMembers(std::string_view value) {
   std::vector<std::string> members(1);
+  // A quote without another one behind it begins no quoted string, and hides no comma.
+  const auto is_closed = [value](size_t at) {
+    for (size_t i = at + 1; i < value.size(); ++i) {
+      if (value[i] == '"') return true;
+      if (value[i] == '\\') ++i;
+    }
+    return false;
+  };
   bool quoted = false;
   for (size_t i = 0; i < value.size(); ++i) {
     const char c = value[i];
@@ -86,7 +94,7 @@ std::vector<std::string> ListMembers(std::string_view value) {
       members.back() += value[++i];
       continue;
     }
-    if (c == '"') quoted = !quoted;
+    if (c == '"') quoted = !quoted && is_closed(i);
     if (c == ',' && !quoted) {
       members.emplace_back();
     } else {
