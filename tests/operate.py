@@ -260,12 +260,14 @@ class Walk:
         server.bash(self.guide.block("apt-get install -y ./nearside_0.1.0"), limit=900)
         self.trust_authority(server)
         self.guide.says("Nothing starts by itself.")
-        active = server.bash("systemctl is-active nearside-edge nearside-geodns nearside-origin", check=False)
-        require(active.split() == ["inactive"] * 3, f"units of {name} are {active.split()}")
+        active = server.bash("systemctl is-active nearside-edge nearside-geodns nearside-origin nearside-worker",
+                             check=False)
+        require(active.split() == ["inactive"] * 4, f"units of {name} are {active.split()}")
 
     def rate_units(self) -> None:
         self.guide.says("rates edge and origin 1.6 of 10, and the name server 1.8,")
-        for unit, figure in (("edge", "1.6"), ("geodns", "1.8"), ("origin", "1.6")):
+        self.guide.says("and the worker 1.4 (systemd")
+        for unit, figure in (("edge", "1.6"), ("geodns", "1.8"), ("origin", "1.6"), ("worker", "1.4")):
             rated = self.home.bash("systemd-analyze security --offline=true --no-pager "
                                    f"/lib/systemd/system/nearside-{unit}.service")
             exposure = re.search(r"exposure level for nearside-\w+\.service: ([\d.]+)", rated)

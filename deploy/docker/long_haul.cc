@@ -24,6 +24,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -269,6 +270,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: long_haul DEVICE LINKS-FILE\n");
     return 2;
   }
+  // The kernel spares a container's first process signals that it has no handler for.
+  std::signal(SIGTERM, [](int) { ::_exit(0); });
   static LongHaul long_haul(OpenTun(argv[1]), argv[2]);
   long_haul.Run();
 }

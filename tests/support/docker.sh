@@ -12,7 +12,11 @@ cannot() {
 }
 
 install_docker() {
-  command -v dockerd docker-compose debootstrap iptables >/dev/null && return
+  local program missing=''
+  for program in dockerd docker-compose debootstrap iptables; do
+    command -v "$program" >/dev/null || missing=1
+  done
+  [[ -n $missing ]] || return 0
   [[ -z ${NEARSIDE_SKIP_DEPS:-} ]] || cannot "docker.io, docker-compose, iptables or debootstrap is not installed"
   apt-get install -y --no-install-recommends docker.io docker-compose iptables debootstrap >"$folder/apt.log" 2>&1 ||
     cannot "its packages cannot be installed ($folder/apt.log)"
