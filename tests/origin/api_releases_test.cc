@@ -99,6 +99,13 @@ TEST_F(ApiReleasesTest, WrongManifestsAndReleasesAreRefused) {
   EXPECT_EQ(Reason(Admin("POST /v1/sites/other/releases/" + id + "/activate")), "no_such_release");
 }
 
+// Of a manifest; where sanitizers make each entry dear, fewer show what they are to show.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kMostEntries = 10'000;
+#else
+constexpr size_t kMostEntries = 100'000;
+#endif
+
 TEST_F(ApiReleasesTest, AHundredThousandEntriesAreARelease) {
   const std::string blob = DigitsOf("x");
   (void)Admin("PUT /v1/blobs/" + blob, "x");
@@ -111,15 +118,18 @@ TEST_F(ApiReleasesTest, AHundredThousandEntriesAreARelease) {
     }
     return text + "]}";
   };
-  const Reply over = Admin("POST /v1/sites/demo/releases", manifest(100'001));
-  EXPECT_EQ(over.status, 422) << over.body;
-  EXPECT_THAT(over.body, HasSubstr("expected a list of at most 100000"));
-  const Reply created = Admin("POST /v1/sites/demo/releases", manifest(100'000));
+  if (kMostEntries == 100'000) {
+    const Reply over = Admin("POST /v1/sites/demo/releases", manifest(100'001));
+    EXPECT_EQ(over.status, 422) << over.body;
+    EXPECT_THAT(over.body, HasSubstr("expected a list of at most 100000"));
+  }
+  const Reply created = Admin("POST /v1/sites/demo/releases", manifest(kMostEntries));
   ASSERT_EQ(created.status, 201) << created.body.substr(0, 500);
   const Reply activated = Activate(Json(created)["id"]);
   ASSERT_EQ(activated.status, 200) << activated.body.substr(0, 500);
-  EXPECT_EQ(Json(activated)["changed"], 100'000);
-  EXPECT_EQ(Visit("/folder99/file99999.html").body, "x");
+  EXPECT_EQ(Json(activated)["changed"], kMostEntries);
+  const std::string last = std::to_string(kMostEntries - 1);
+  EXPECT_EQ(Visit("/folder99/file" + last + ".html").body, "x");
   EXPECT_EQ(Visit("/folder0/file0.html").body, "x");
   EXPECT_EQ(Visit("/folder0/file100000.html").status, 404);
 }
