@@ -168,7 +168,7 @@ class Metadata : public EventLog {
   virtual Result<Release> CreateRelease(const std::string& site, std::span<const Asset> assets) = 0;
   /// Blobs that the release names and nobody has stored, each once.
   virtual Result<std::vector<StoredBlob>> MissingBlobs(ReleaseId release) = 0;
-  /// `draft`: asked once, if another release was active before; null: no receipt. Errors: kClient
+  /// `draft`: asked once, unless the release is active already; null: no receipt. Errors: kClient
   /// no_such_site, no_such_release, missing_blobs, bytes_mismatch.
   virtual Result<Activation> ActivateRelease(const std::string& site, ReleaseId release,
                                              const Announce& announce,
