@@ -244,6 +244,7 @@ class Explanation final : public http::ExchangeHandler {
       json["slice_bytes"] = response.slicing.slice_bytes;
       json["slices_stored"] = ExplainSlices(head);
     }
+    if (response.is_tail()) json["last_bytes_alone"] = response.tail_bytes;
     json["in_memory"] = in_memory;
     json["fetched_at"] = http::FormatDate(response.freshness.response_time);
     json["drop_at"] = http::FormatDate(head.head.drop_at);
@@ -254,6 +255,11 @@ class Explanation final : public http::ExchangeHandler {
     json["fields"] = ExplainFields(response.fields);
     json_["responses"].push_back(std::move(json));
     if (!selected || validity == storage::Validity::kGone) return;
+    if (response.is_tail() && TailOf(request_, UINT64_MAX) != response.tail_bytes) {
+      return TellNow(
+          "fetch from the origin", Reason::kUriMiss,
+          "what is stored are the last " + std::to_string(response.tail_bytes) + " bytes alone");
+    }
     const UseDecision decision = DecideUse(request_, response, ValidityOf(node_, *site_, head), now,
                                            site_->request_directives);
     if (decision.action == UseDecision::Action::kServe && response.is_sliced()) {

@@ -306,10 +306,12 @@ void OriginFetch::OnHead(http::ResponseHead&& response) {
                             .response = response,
                             .request_time = request_time_,
                             .response_time = worker_.loop().wall_now(),
-                            .site = order_.site->settings};
+                            .site = order_.site->settings,
+                            .tail = order_.tail_bytes != 0};
   if (response.status == 304 && order_.validate) return OnNotModified(exchanged);
   if (order_.sliced) return OnSlice(exchanged);
   if (order_.slice && response.status == 206) return OnFirstPart(exchanged);
+  if (exchanged.tail && response.status == 206) return OnTail(exchanged);
   // The range was ours, or may be void by If-Range: who asks for the whole of what has become empty
   // is not to be told of a range.
   const http::Fields& wanted = order_.request.fields;
@@ -332,7 +334,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   const http::ResponseHead& response = exchanged.response;
   decision_ = DecideStore(exchanged);
   // It is about the range that we have asked for, and about nothing else.
-  if (order_.slice && response.status == 416) {
+  if ((order_.slice || order_.tail_bytes != 0) && response.status == 416) {
     decision_.reason = Reason::kPartial;
     decision_.unshareable = false;
   }
@@ -344,6 +346,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   if (!order_.may_store && !for_later_gets) decision_.reason = Reason::kNotShared;
   const std::string via = ViaOf(response, worker_.node().name);
   response_ = MakeStored(exchanged, decision_, order_.url, via);
+  if (response.status == 206) response_->tail_bytes = order_.tail_bytes;
   const bool validated_each = shareable && IsNeverFresh(response_->freshness);
   FillHead head{.response = response_,
                 .body_bytes = promised_bytes_ ? promised_bytes_ : ContentLength(response.fields),
@@ -356,7 +359,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   if (order_.origin_request.method == "HEAD" || http::StatusHasNoContent(response.status)) {
     head.body_bytes = 0;
   }
-  if (shareable) Negotiate(exchanged, &head);
+  if (shareable && !response_->is_tail()) Negotiate(exchanged, &head);
   if (!head.shared && IsErrorStatus(response.status)) {
     head.told = ToldToOthers(exchanged);
     head.selecting = Selecting(exchanged, *response_, http::Coding::kIdentity);
@@ -708,6 +711,13 @@ bool OriginFetch::IsOvertaken(const Key256& key) const {
   return store.purge_sequence() > purge_sequence_ && store.MayBeOnDisk(key);
 }
 
+/// Whether more than a tail stands under the key by now: a tail is not to take its place.
+bool OriginFetch::IsInTheWay(const Key256& key) const {
+  storage::CacheStore& store = *worker_.node().store;
+  const storage::HeadRef there = store.Find(key);
+  return there ? !ResponseOf(*there).is_tail() : store.MayBeOnDisk(key);
+}
+
 storage::HeadRef OriginFetch::Commit() {
   if (ChunkRef tail = order_.fill->TakeTail()) writer_->Append(std::move(tail));
   if (order_.sliced) return CommitSlice();
@@ -719,6 +729,10 @@ storage::HeadRef OriginFetch::Commit() {
   const http::Fields& selecting = order_.fill->head().selecting;
   Key256 key = order_.primary;
   if (!selecting.empty()) key = VariantKey(order_.primary, selecting);
+  if (response_->is_tail() && IsInTheWay(key)) {
+    writer_.reset();
+    return nullptr;
+  }
   if (IsOvertaken(key)) {
     writer_.reset();
     Invalidate(worker_.node(), *order_.site, order_.url);

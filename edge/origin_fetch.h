@@ -40,6 +40,8 @@ struct FetchOrder {
   uint64_t slice_bytes = 0;
   /// … of this representation; null: whether it has slices is to be found out.
   storage::HeadRef sliced;
+  /// Not the whole is asked for, but its last bytes, so many; 0: it is not so.
+  uint64_t tail_bytes = 0;
   std::unique_ptr<http::BodySource> body;
   std::optional<uint64_t> body_bytes;
   /// Of a request for another protocol: `body` is its client's side, this the origin's.
@@ -55,6 +57,9 @@ void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, Fetc
 /// there, as for a purge.
 /// `soft`: it is validated before it is shown again, and may stand in for an origin that fails.
 void Invalidate(Node& node, const Site& site, std::string_view url, bool soft = false);
+
+/// Makes an order for the whole one for its last `n` bytes, of what nothing is known of.
+void AskForTail(uint64_t n, FetchOrder* order);
 
 class OriginFetch;
 /// Points to a fetch as long as it lives; null inside afterwards. Any thread may hold it, the
@@ -96,6 +101,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void OnWhole(const Exchanged& exchanged);
   void TakeBody(std::span<const uint8_t> bytes);
   void OnFirstPart(const Exchanged& exchanged);
+  void OnTail(const Exchanged& exchanged);
   void OnSlice(const Exchanged& exchanged);
   void BeginWhole(const Exchanged& exchanged);
   void BeginSlices(const Exchanged& exchanged, const Slicing& slicing);
@@ -145,6 +151,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   bool is_paused() const { return reader_paused_ || store_paused_ || encoder_paused_; }
   void CancelIfUnwanted();
   bool IsOvertaken(const Key256& key) const;
+  bool IsInTheWay(const Key256& key) const;
   storage::HeadRef Commit();
   storage::HeadRef CommitSlice();
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,

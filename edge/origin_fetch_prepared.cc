@@ -15,7 +15,8 @@ constexpr int kChunksOfTurn = 8;
 }  // namespace
 
 void OriginFetch::OfferPrepared() {
-  if (!order_.may_store || order_.sliced || order_.origin_request.method != "GET") return;
+  if (!order_.may_store || order_.sliced || order_.tail_bytes != 0) return;
+  if (order_.origin_request.method != "GET") return;
   Node& node = worker_.node();
   prepared_ = node.prepared.Find(order_.site->settings.name, order_.target);
   if (!prepared_) return;

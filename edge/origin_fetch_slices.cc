@@ -31,6 +31,13 @@ void AskForSlice(uint64_t n, uint64_t slice_bytes, storage::HeadRef sliced, Fetc
   order->sliced = std::move(sliced);
 }
 
+void AskForTail(uint64_t n, FetchOrder* order) {
+  http::Fields& fields = order->origin_request.fields;
+  fields.Set("range", "bytes=-" + std::to_string(n));
+  fields.Set("accept-encoding", "identity");
+  order->tail_bytes = n;
+}
+
 /// A part of what nothing was known of, or of what was to be validated.
 void OriginFetch::OnFirstPart(const Exchanged& exchanged) {
   const PartialAnswer part =
@@ -53,6 +60,19 @@ void OriginFetch::OnFirstPart(const Exchanged& exchanged) {
     return OnWhole(whole);
   }
   BeginSlices(whole, part.slicing);
+}
+
+/// The last bytes as they were asked for; all there are, if they are that many.
+void OriginFetch::OnTail(const Exchanged& exchanged) {
+  const PartialAnswer part =
+      ReadPartial(exchanged.response, 0, order_.tail_bytes, exchanged.response_time);
+  if (part.kind != PartialAnswer::Kind::kWhole) return OnWhole(exchanged);
+  promised_bytes_ = part.total_bytes;
+  OnWhole({.request = exchanged.request,
+           .response = part.whole,
+           .request_time = exchanged.request_time,
+           .response_time = exchanged.response_time,
+           .site = exchanged.site});
 }
 
 /// Stores the head of a representation of which the first slice is arriving, and lets those who

@@ -201,7 +201,9 @@ std::vector<std::string> TagsOf(const http::Fields& fields) {
 std::optional<Reason> ForbiddenByResponse(const Exchanged& exchanged, const CacheControl& control) {
   const http::Fields& fields = exchanged.response.fields;
   const int status = exchanged.response.status;
-  if (status == 206) return Reason::kPartial;
+  // The last bytes as such, if they say which they are and are the same for everybody.
+  const bool tail = exchanged.tail && fields.Has("content-range") && !fields.Has("vary");
+  if (status == 206 && !tail) return Reason::kPartial;
   if (status < 200 || status == 304) return Reason::kUncacheableStatus;
   const bool understood = IsUnderstood(status);
   if (control.must_understand && !understood) return Reason::kUncacheableStatus;

@@ -26,6 +26,8 @@ struct Exchanged {
   WallTime request_time;   ///< when the request was sent
   WallTime response_time;  ///< when the response's head had arrived
   const SiteSettings& site;
+  /// The last bytes were asked for as such: a 206 answers that request whole (edge/slices.h).
+  bool tail = false;
 };
 
 struct StoreDecision {

@@ -177,7 +177,9 @@ void Request::LookUpVariant(const Key256& key) {
 
 void Request::OnCandidate(storage::HeadRef head) {
   const auto validity = head ? ValidityOf(worker_.node(), *site_, *head) : storage::Validity::kGone;
-  if (validity == storage::Validity::kGone) return Forward(Reason::kUriMiss);
+  if (validity == storage::Validity::kGone || IsOtherTail(*head)) {
+    return Forward(Reason::kUriMiss);
+  }
   stored_ = head;
   const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
                                          worker_.loop().wall_now(), site_->request_directives);
@@ -245,8 +247,8 @@ void Request::Forward(Reason reason) {
 
 FillTable::Claim Request::ClaimFill() {
   Node& node = worker_.node();
-  return node.fills.ClaimFill(key_, configuration_->settings.cache.fill_window.bytes, *node.store,
-                              Beginning());
+  return node.fills.ClaimFill(FillKey(), configuration_->settings.cache.fill_window.bytes,
+                              *node.store, Beginning());
 }
 
 /// Of a fetch that begins now.
@@ -270,8 +272,9 @@ bool Request::MayJoin(const Fill& fill) const {
 bool Request::IsNotShared() const {
   const FillTable& fills = worker_.node().fills;
   const MonoTime now = worker_.loop().now();
-  if (fills.IsNotShared(key_, now)) return true;
-  return SaysWhoAsks(exchange_.request().fields) && fills.IsNotShared(AskersKey(key_), now);
+  const Key256 key = FillKey();
+  if (fills.IsNotShared(key, now)) return true;
+  return SaysWhoAsks(exchange_.request().fields) && fills.IsNotShared(AskersKey(key), now);
 }
 
 /// Whether the range that is wanted begins so far behind what has come of the whole that a slice of
@@ -292,7 +295,7 @@ bool Request::IsFarAhead(const Fill& fill) const {
 void Request::FetchBeside(bool conditional) {
   collapsed_ = false;
   std::shared_ptr<Fill> fill = worker_.node().fills.MakeFill(
-      key_, configuration_->settings.cache.fill_window.bytes, Beginning());
+      FillKey(), configuration_->settings.cache.fill_window.bytes, Beginning());
   fetch_ = OriginFetch::Start(worker_, MakeFillOrder(fill, conditional));
   Await(std::move(fill));
 }
@@ -312,7 +315,7 @@ bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
   if (!head || head == stored_ || head == unreadable_) return false;
   if (ResponseOf(*head).is_index() || IsOlderThanIndex(*head)) return false;
   const auto validity = ValidityOf(node, *site_, *head);
-  if (validity == storage::Validity::kGone) return false;
+  if (validity == storage::Validity::kGone || IsOtherTail(*head)) return false;
   const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
                                          worker_.loop().wall_now(), site_->request_directives);
   if (decision.action == UseDecision::Action::kValidate) return false;
@@ -329,7 +332,9 @@ void Request::ValidateBehind() {
 
 FetchOrder Request::MakeFillOrder(std::shared_ptr<Fill> fill, bool conditional) const {
   FetchOrder order = MakeOrder(std::move(fill), OriginMode::kFill, conditional);
-  if (const auto n = SliceToAsk()) {
+  if (const uint64_t tail_bytes = TailToAsk()) {
+    AskForTail(tail_bytes, &order);
+  } else if (const auto n = SliceToAsk()) {
     AskForSlice(*n, SliceBytes(site_->settings), /*sliced=*/nullptr, &order);
   }
   return order;
@@ -504,7 +509,8 @@ void Request::FollowAdvice(Fill::Advice advice) {
 storage::HeadRef Request::NewerStored() const {
   if (passing_) return nullptr;
   storage::HeadRef head = worker_.node().store->Find(key_);
-  if (!head || head == stored_ || head == unreadable_ || ResponseOf(*head).is_index()) {
+  if (!head || head == stored_ || head == unreadable_ || ResponseOf(*head).is_index() ||
+      IsOtherTail(*head)) {
     return nullptr;
   }
   const bool newer = !stored_ || head->head.object_id > stored_->head.object_id;

@@ -97,6 +97,9 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   FetchOrder MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const;
   FetchOrder MakeFillOrder(std::shared_ptr<Fill> fill, bool conditional) const;
   std::optional<uint64_t> SliceToAsk() const;
+  uint64_t TailToAsk() const;
+  Key256 FillKey() const;
+  bool IsOtherTail(const storage::CachedHead& head) const;
   bool WantsStored() const;
   void FailOnlyIfCached();
   bool IsOlderThanIndex(const storage::CachedHead& head) const;

@@ -216,6 +216,29 @@ std::optional<uint64_t> Request::SliceToAsk() const {
   return ResponseOf(*stored_).is_sliced() ? first.value_or(0) : std::optional<uint64_t>();
 }
 
+/// How many of the last bytes to ask for instead of the whole; 0: not so.
+uint64_t Request::TailToAsk() const {
+  return stored_ || ask_whole_ ? 0 : TailOf(exchange_.request(), SliceBytes(site_->settings));
+}
+
+/// Who wants the last bytes alone does not wait for the whole.
+Key256 Request::FillKey() const {
+  const uint64_t tail_bytes = TailToAsk();
+  return tail_bytes == 0 ? key_ : TailFillKey(key_, tail_bytes);
+}
+
+/// Whether what is stored are last bytes alone that this request is not answered by: others than it
+/// asks for, or any that are stale. They are replaced by what comes, never validated.
+bool Request::IsOtherTail(const storage::CachedHead& head) const {
+  const StoredResponse& response = ResponseOf(head);
+  if (!response.is_tail()) return false;
+  if (TailOf(exchange_.request(), UINT64_MAX) != response.tail_bytes) return true;
+  const UseDecision decision =
+      DecideUse(exchange_.request(), response, ValidityOf(worker_.node(), *site_, head),
+                worker_.loop().wall_now(), site_->request_directives);
+  return decision.action != UseDecision::Action::kServe;
+}
+
 /// RFC 9111 §5.2.1.5.
 bool Request::ForbidsStoring() const {
   const http::Fields& fields = exchange_.request().fields;

@@ -105,6 +105,23 @@ std::optional<uint64_t> FirstSlice(const http::RequestHead& request, uint64_t sl
   return first < kLongest ? std::optional(first / slice_bytes) : std::nullopt;
 }
 
+uint64_t TailOf(const http::RequestHead& request, uint64_t slice_bytes) {
+  if (request.method != "GET" || !request.fields.Has("range")) return 0;
+  for (const std::string_view name : kConditions) {
+    if (request.fields.Has(name)) return 0;
+  }
+  const auto specs = http::ParseRange(request.fields.Joined("range"));
+  if (!specs || specs->size() != 1 || specs->front().first) return 0;
+  const uint64_t n = specs->front().last.value_or(0);
+  return n <= slice_bytes ? n : 0;
+}
+
+Key256 TailFillKey(const Key256& key, uint64_t n) {
+  std::string text(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
+  text += "tail " + std::to_string(n);
+  return Key256{Sha256Of(text)};
+}
+
 PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64_t slice_bytes,
                           WallTime now) {
   PartialAnswer answer;

@@ -5,6 +5,10 @@
 // Under the representation's key stands its head without a body (StoredResponse::slicing); each
 // slice is an object of its own, named by the validator, so that slices of two versions never meet
 // (RFC 9110 §15.3.7.3, RFC 9111 §3.4). Pure but for MissingSlice.
+//
+// The last bytes of what nothing is known of lie in no slice yet: they are asked for as they are,
+// and what comes is stored as the answer to that very range (RFC 9111 §3.3), not joined with
+// anything.
 
 #include <cstdint>
 #include <optional>
@@ -51,6 +55,13 @@ bool IsFitForSlices(const http::Fields& response, WallTime now);
 /// the last bytes of it, and where a condition stands before the range. nullopt for a request
 /// without a range that could be answered.
 std::optional<uint64_t> FirstSlice(const http::RequestHead& request, uint64_t slice_bytes);
+
+/// The n of a request that asks for the last n bytes without a condition, at most `slice_bytes`;
+/// 0: it asks for something else.
+uint64_t TailOf(const http::RequestHead& request, uint64_t slice_bytes);
+
+/// The key of the fill of what is asked for by its last `n` bytes.
+Key256 TailFillKey(const Key256& key, uint64_t n);
 
 /// What an answer to "Range: bytes=<slice n>" has brought.
 struct PartialAnswer {

@@ -6,7 +6,7 @@ namespace nearside::edge {
 namespace {
 
 // Little-endian throughout; every length is checked against what is left when it is read back.
-constexpr uint8_t kFormatVersion = 3;
+constexpr uint8_t kFormatVersion = 4;
 
 class Encoder {
  public:
@@ -148,6 +148,7 @@ std::string EncodeStored(const StoredResponse& response) {
   out.Number(response.slicing.slice_bytes);
   out.Number(response.slicing.total_bytes);
   out.Number(response.slicing.since_purge);
+  out.Number(response.tail_bytes);
   return bytes;
 }
 
@@ -176,6 +177,7 @@ std::unique_ptr<StoredResponse> DecodeStored(std::string_view meta) {
   response->slicing.slice_bytes = in.Number<uint64_t>();
   response->slicing.total_bytes = in.Number<uint64_t>();
   response->slicing.since_purge = in.Number<uint64_t>();
+  response->tail_bytes = in.Number<uint64_t>();
   if (!in.ok() || !in.at_end()) return nullptr;
   return response;
 }

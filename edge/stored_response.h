@@ -62,7 +62,11 @@ class StoredResponse final : public storage::HeadPayload {
   std::vector<std::string> tags;
   std::string url;  ///< for `explain` and for people who look into the file
   Slicing slicing;
+  /// Not 0: a 206 to "bytes=-<this>", which answers requests for that range and no others
+  /// (edge/slices.h).
+  uint64_t tail_bytes = 0;
 
+  bool is_tail() const { return tail_bytes != 0; }
   bool is_sliced() const { return slicing.slice_bytes != 0; }
   bool is_index() const { return !variants.empty(); }
   /// Its body is in a coding that this edge made.

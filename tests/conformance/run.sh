@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the public suite for HTTP caches, from a checkout of https://github.com/http-tests/cache-tests in which
-# `npm ci` has been run, against nearside-edge as a plain reverse proxy: one site for every host, set_cookie = "store".
+# `npm install` has been run, against nearside-edge as a plain reverse proxy: one site for every host, set_cookie = "store".
 #
 #   tests/conformance/run.sh CHECKOUT [--optimal N] [--bin FOLDER] [--checks]
 #
@@ -53,7 +53,7 @@ done
 [[ $optimal =~ ^[0-9]+$ ]] || fail "--optimal: a number was expected, not \"$optimal\""
 suite=$(cd "$suite" 2>/dev/null && pwd) || fail "no such folder: $suite"
 [[ -f $suite/test-engine/cli.mjs ]] || fail "$suite is no checkout of cache-tests"
-[[ -d $suite/node_modules/undici ]] || fail "run \"npm ci\" in $suite first"
+[[ -d $suite/node_modules/undici ]] || fail "run \"npm install\" in $suite first"
 [[ -x $bin/nearside-edge ]] || fail "no nearside-edge in $bin: build it, or name its folder with --bin"
 command -v node >/dev/null || fail "node is needed"
 

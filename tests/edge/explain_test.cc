@@ -171,6 +171,21 @@ TEST_F(ExplainTest, WhatLiesInSlicesIsToldSliceBySlice) {
   }
 }
 
+TEST_F(ExplainTest, LastBytesAloneAreToldAsSuch) {
+  Start("slice = \"64KiB\"\n");
+  FakeExchange& seek = Get("/film", {{"range", "bytes=-10"}});
+  origin_.Next().Answer("206 Partial Content",
+                        std::string(kMinute) + "Content-Range: bytes 90-99/100\n", "0123456789");
+  Answer(seek);
+  const Json same = Explain("/film", "&header=Range:%20bytes=-10");
+  EXPECT_EQ(Stored(same)["last_bytes_alone"], 10);
+  EXPECT_THAT(Now(same), HasSubstr("serve: fresh: "));
+  for (const char* other : {"", "&header=Range:%20bytes=-9"}) {
+    EXPECT_EQ(Now(Explain("/film", other)),
+              "fetch from the origin: uri_miss: what is stored are the last 10 bytes alone");
+  }
+}
+
 TEST_F(ExplainTest, PurgesAreTold) {
   Start();
   Fill("/a", kMinute, "hello");

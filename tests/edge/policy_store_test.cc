@@ -186,6 +186,23 @@ TEST(PolicyStoreTest, StatusesThatMayBeStoredWithExplicitFreshness) {
   });
 }
 
+// RFC 9111 §3.3: a part may be stored by a cache that knows what it is a part of.
+TEST(PolicyStoreTest, LastBytesThatWereAskedForAsSuch) {
+  const Fields part = {{"cache-control", "max-age=60"}, {"content-range", "bytes 4-9/10"}};
+  const auto decide = [](Fields response, std::string_view more, std::string_view value) {
+    if (!more.empty()) response.Set(more, value);
+    const Answered answered(response, 206);
+    Exchanged exchanged = answered.exchanged();
+    exchanged.tail = true;
+    return Describe(DecideStore(exchanged));
+  };
+  EXPECT_EQ(decide(part, "", ""), "stored 1m");
+  EXPECT_EQ(decide(part, "vary", "accept"), "partial");
+  EXPECT_EQ(decide(part, "cache-control", "no-store"), "no_store");
+  EXPECT_EQ(decide({{"cache-control", "max-age=60"}}, "", ""), "partial") << "which part?";
+  ExpectDecisions({{part, "partial", {}, 206}});
+}
+
 TEST(PolicyStoreTest, MustUnderstandStandsAboveNoStore) {
   const Fields both = {{"cache-control", "max-age=60, no-store, must-understand"}};
   const Fields alone = {{"cache-control", "max-age=60, must-understand"}};

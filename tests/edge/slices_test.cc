@@ -49,6 +49,30 @@ TEST(SlicesTest, TheFirstRangeTellsTheFirstSlice) {
   EXPECT_EQ(FirstSlice(GetFor("https://a.test/", {{"range", "bytes=0-"}}), 0), std::nullopt);
 }
 
+TEST(SlicesTest, TheLastBytesAreATail) {
+  const struct {
+    const char* range;
+    uint64_t tail_bytes;
+  } rows[] = {
+      {"bytes=-5", 5}, {"BYTES= -5", 5}, {"bytes=-100", 100}, {"bytes=-101", 0},   {"bytes=-0", 0},
+      {"bytes=5-", 0}, {"bytes=0-4", 0}, {"bytes=-5,-6", 0},  {"bytes=--5", 0},    {"pages=-5", 0},
+      {"bytes=", 0},   {"bytes=-", 0},   {"bytes=-5,", 5},    {"bytes=-5,0-0", 0}, {"", 0},
+  };
+  for (const auto& row : rows) {
+    const Fields fields = {{"range", row.range}};
+    EXPECT_EQ(TailOf(GetFor("https://a.test/", fields), kSlice), row.tail_bytes) << row.range;
+  }
+  for (const char* condition :
+       {"if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"}) {
+    const Fields fields = {{"range", "bytes=-5"}, {condition, "\"v\""}};
+    EXPECT_EQ(TailOf(GetFor("https://a.test/", fields), kSlice), 0u) << condition;
+  }
+  const Fields twice = {{"range", "bytes=-5"}, {"range", "bytes=-6"}};
+  EXPECT_EQ(TailOf(GetFor("https://a.test/", twice), kSlice), 0u);
+  EXPECT_EQ(TailOf(GetFor("https://a.test/", {{"range", "bytes=-5"}}), 0), 0u) << "no slices";
+  EXPECT_EQ(TailOf(RequestFor("HEAD", "https://a.test/", {{"range", "bytes=-5"}}), kSlice), 0u);
+}
+
 TEST(SlicesTest, MoreRangesThanARequestMayHaveAreNoReasonForASlice) {
   std::string range = "bytes=0-0";
   for (size_t i = 0; i < http::kRangesInRequest; ++i) range += ",5-5";

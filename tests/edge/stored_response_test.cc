@@ -30,6 +30,7 @@ StoredResponse TextPage() {
   page.tags = {"product-7", "blog"};
   page.url = "https://www.demo.test/a?b=c";
   page.slicing = {.slice_bytes = 65'520, .total_bytes = uint64_t{1} << 40, .since_purge = 7};
+  page.tail_bytes = 500;
   return page;
 }
 
@@ -62,7 +63,7 @@ std::string Describe(const StoredResponse& response) {
   for (const std::string& tag : response.tags) text += " #" + tag;
   text += " " + std::to_string(response.slicing.slice_bytes) + "/" +
           std::to_string(response.slicing.total_bytes) + "@" +
-          std::to_string(response.slicing.since_purge);
+          std::to_string(response.slicing.since_purge) + " -" + std::to_string(response.tail_bytes);
   for (const Variant& variant : response.variants) {
     text += "\n" + HexEncode(variant.key.bytes) + " " + FormatIsoTime(variant.stored_at) + " " +
             variant.language + " " + variant.selecting.ToText();
@@ -110,7 +111,8 @@ TEST(StoredResponseTest, AnotherVersionIsRefused) {
 
 TEST(StoredResponseTest, HugeCountsAreRefusedWithoutMemory) {
   std::string bytes = EncodeStored(StoredResponse());
-  constexpr size_t kSlicingBytes = 3 * sizeof(uint64_t);  // behind the count of variants
+  constexpr size_t kSlicingBytes =
+      4 * sizeof(uint64_t);  // with the tail's, behind the count of variants
   bytes.replace(bytes.size() - kSlicingBytes - 4, 4, "\xff\xff\xff\xff");
   EXPECT_EQ(DecodeStored(bytes), nullptr);
 }
