@@ -13,7 +13,8 @@ set -euo pipefail
 # brings along; GoogleTest belongs here because the presets configure the tests too.
 build_packages=(
   cmake g++ ninja-build pkg-config
-  libbrotli-dev libc-ares-dev libcli11-dev libexpected-dev libfmt-dev liblmdb-dev libmaxminddb-dev libnghttp2-dev
+  libbrotli-dev libc-ares-dev libcli11-dev libexpected-dev libfmt-dev libjemalloc-dev liblmdb-dev libmaxminddb-dev
+  libnghttp2-dev
   libpoco-dev libsodium-dev libspdlog-dev libssl-dev libtomlplusplus-dev libxxhash-dev libzstd-dev nlohmann-json3-dev
   zlib1g-dev libboost1.74-dev libgmock-dev libgtest-dev libldns-dev librapidcheck-dev
 )

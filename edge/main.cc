@@ -1,9 +1,7 @@
 #include "edge/edge_server.h"
-#include "runtime/allocator.h"
 #include "runtime/daemon.h"
 
 int main(int argc, char** argv) {
-  nearside::KeepFreedMemory();
   return nearside::RunDaemon(
       {
           .name = "nearside-edge",

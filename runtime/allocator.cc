@@ -1,22 +1,9 @@
-#include "runtime/allocator.h"
+// The edge's allocator is jemalloc (docs/decisions/dependencies.md): whatever links nearside_allocator
+// has its malloc. It reads how it is used from this name.
 
-#include <malloc.h>
-
-namespace nearside {
-
-namespace {
-
-constexpr int kKeptBytes = 16 << 20;
-/// Setting one of the two fixes the other at its first value, 128 KiB: LMDB's lists of pages in a
-/// batch would be mapped and unmapped with each.
-constexpr int kMappedFromBytes = 4 << 20;
-
-}  // namespace
-
-void KeepFreedMemory() {
-  // A C library that refuses goes on as it would have.
-  (void)mallopt(M_TRIM_THRESHOLD, kKeptBytes);
-  (void)mallopt(M_MMAP_THRESHOLD, kMappedFromBytes);
+extern "C" {
+/// A thread of its own gives back what has been free for ten seconds, also while nothing is
+/// allocated. What is freed and taken again with each batch of the cache's writer stays until then.
+extern const char* malloc_conf;
+const char* malloc_conf = "background_thread:true";
 }
-
-}  // namespace nearside

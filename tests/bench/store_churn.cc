@@ -17,7 +17,6 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "runtime/allocator.h"
 #include "runtime/units.h"
 #include "storage/store_disk.h"
 #include "tests/bench/bench_store.h"
@@ -302,7 +301,6 @@ bool Run::Judge(CacheStore& store, const ChurnLoad& load) {
 }  // namespace nearside::bench
 
 int main(int argc, char** argv) {
-  nearside::KeepFreedMemory();  // as the edge does
   using namespace nearside::bench;
   Settings settings;
   CLI::App app("Puts a cache store under churn and prints what its batches and reads took.",
