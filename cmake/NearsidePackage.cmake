@@ -4,6 +4,10 @@
 
 include(GNUInstallDirs)
 install(TARGETS nearside nearside-edge nearside-geodns nearside-origin RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(TARGET nearside_vaes)
+  # Beside the programs' folder, where nearside-edge looks.
+  install(TARGETS nearside_vaes LIBRARY DESTINATION lib/nearside)
+endif()
 install(FILES
   deploy/systemd/nearside-edge.service
   deploy/systemd/nearside-geodns.service

@@ -18,6 +18,8 @@ build_packages=(
   libpoco-dev libsodium-dev libspdlog-dev libssl-dev libtomlplusplus-dev libxxhash-dev libzstd-dev nlohmann-json3-dev
   zlib1g-dev libboost1.74-dev libgmock-dev libgtest-dev libldns-dev librapidcheck-dev
 )
+# The module of TLS ciphers (net/vaes_module.cc), for processors of one kind.
+[[ $(uname -m) != x86_64 ]] || build_packages+=(libipsec-mb-dev)
 # Clients (four of them of S3), the browser with its certificate store, formatters and the fuzzers' compiler.
 test_packages=(
   awscli bind9-dnsutils ca-certificates chromium clang-14 clang-format-14 clang-tidy-14 curl iproute2 knot-dnsutils

@@ -17,6 +17,7 @@
 #include "edge/origin_checks.h"
 #include "edge/worker.h"
 #include "net/service_manager.h"
+#include "net/tls_cipher_module.h"
 #include "net/worker_group.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
@@ -615,6 +616,9 @@ Status RunEdge(const std::string& config) {
   StartLog("edge", Level::kInfo);
   auto loaded = Load(config, nullptr);
   if (!loaded) return tl::unexpected<Error>(loaded.error());
+  const bool vaes =
+      loaded->configuration->settings.node.vaes && net::LoadTlsCiphers(net::TlsCipherFolder());
+  Log(Level::kInfo, "tls_ciphers", {{"by", vaes ? "libipsec-mb" : "openssl"}});
   EdgeServer server(config, std::move(*loaded));
   if (auto started = server.Start(); !started) return started;
   server.Run();

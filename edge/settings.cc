@@ -68,6 +68,12 @@ Table NodeTable() {
              .most = "256",
              .prose = "Event loops, each on a thread of its own. 0: one a core.",
              .restart = true});
+  table.Key("vaes", &NodeSettings::vaes,
+            {.fallback = "true",
+             .prose = "Takes the ciphers of TLS from libipsec-mb where its module is installed "
+                      "(`lib/nearside/vaes.so`) and the processor has AVX-512 and VAES; the log "
+                      "says at the start whether. `false`: OpenSSL's.",
+             .restart = true});
   table.Key("access_log", &NodeSettings::access_log,
             {.fallback = "off",
              .prose = "`off`, `stdout`, or a file: one JSON line a request. A file is reopened on "

@@ -14,6 +14,7 @@ namespace nearside::edge {
 struct NodeSettings {
   std::string name;
   int workers = 0;  ///< 0: one a core
+  bool vaes = true;
   std::string access_log;
   milliseconds drain_timeout{};
   std::vector<std::string> trusted_proxies;

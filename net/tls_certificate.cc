@@ -10,6 +10,7 @@
 
 #include "net/address.h"
 #include "net/tls.h"
+#include "net/tls_cipher_module.h"
 #include "net/tls_context.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
@@ -149,7 +150,7 @@ Result<std::unique_ptr<TlsIdentity>> TlsIdentity::Create(const Certificate& cert
   auto pair = ReadPair(certificate);
   if (!pair) return unexpected(pair.error());
   auto identity = std::make_unique<TlsIdentity>();
-  identity->context_.reset(SSL_CTX_new(TLS_server_method()));
+  identity->context_.reset(SSL_CTX_new_ex(nullptr, TlsProperties(), TLS_server_method()));
   SSL_CTX* context = identity->context_.get();
   if (context == nullptr) return Fail(Fault::kSelf, "tls_setup", TakeOpensslError());
   if (auto status = ConfigureTls(context); !status) return unexpected(status.error());

@@ -3,6 +3,7 @@
 
 #include "net/address.h"
 #include "net/tls.h"
+#include "net/tls_cipher_module.h"
 #include "net/tls_context.h"
 
 namespace nearside::net {
@@ -34,7 +35,7 @@ Status ExpectPeer(SSL* ssl, const std::string& host) {
 Result<std::shared_ptr<TlsClientContext>> TlsClientContext::Make(
     const std::string& ca_file, const std::vector<std::string>& alpn) {
   std::shared_ptr<TlsClientContext> client(new TlsClientContext);
-  client->context_.reset(SSL_CTX_new(TLS_client_method()));
+  client->context_.reset(SSL_CTX_new_ex(nullptr, TlsProperties(), TLS_client_method()));
   SSL_CTX* context = client->context_.get();
   if (context == nullptr) return Fail(Fault::kSelf, "tls_setup", TakeOpensslError());
   if (auto status = ConfigureTls(context); !status) return unexpected(status.error());

@@ -1,5 +1,5 @@
-// The edge's allocator is jemalloc (docs/decisions/dependencies.md): whatever links nearside_allocator
-// has its malloc. It reads how it is used from this name.
+// The edge's allocator is jemalloc (docs/decisions/dependencies.md): whatever links
+// nearside_allocator has its malloc. It reads how it is used from this name.
 
 extern "C" {
 /// A thread of its own gives back what has been free for ten seconds, also while nothing is

@@ -26,7 +26,10 @@ use_release() {
     strip -o "$out/$program" "build/release/bin/$program"
   done
   g++ -std=c++20 -O2 -o "$folder/built/long_haul" deploy/docker/long_haul.cc
-  deploy/docker/packages-of.sh "$out"/* >"$folder/built/packages"
+  mkdir "$folder/built/out-lib"
+  [[ ! -d build/release/lib/nearside ]] || cp build/release/lib/nearside/*.so "$folder/built/out-lib/"
+  find "$folder/built/out" "$folder/built/out-lib" -type f -exec deploy/docker/packages-of.sh {} + \
+    >"$folder/built/packages"
   printf 'FROM scratch\nCOPY . /\n' | docker build -q -t nearside-built -f - "$folder/built" >/dev/null
   cp -r deploy .dockerignore "$tree/"
   awk '/^FROM / { inside = / AS build$/ }

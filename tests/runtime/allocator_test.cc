@@ -31,7 +31,8 @@ TEST(AllocatorTest, WhatABatchFreesTheNextTakesWithoutAskingTheSystem) {
   std::thread([] {  // as the cache's writer is one
     EXPECT_GT(FaultsOfOneBatch(), 500) << "a thousand pages, taken for the first time";
     for (int batch = 0; batch < 10; ++batch) EXPECT_LT(FaultsOfOneBatch(), 50);
-  }).join();
+  })
+      .join();
 }
 
 TEST(AllocatorTest, AThreadGivesBackWhatIsFreeAlsoWhileNothingIsAllocated) {
@@ -43,4 +44,3 @@ TEST(AllocatorTest, AThreadGivesBackWhatIsFreeAlsoWhileNothingIsAllocated) {
 
 }  // namespace
 }  // namespace nearside
-

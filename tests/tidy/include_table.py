@@ -24,6 +24,7 @@ MAY_INCLUDE = {
 HOMES = {
     "nghttp2/": {"http/session"},
     "openssl/": {"net", "runtime/crypto.cc", "runtime/resumable_sha256.cc", "runtime/signing_key.cc"},
+    "intel-ipsec-mb.h": {"net/vaes_module.cc"},
     "jemalloc/": {"runtime"},
     "lmdb.h": {"storage"},
     "sqlite3": {"storage"},
