@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the public suite for HTTP caches, from a checkout of https://github.com/http-tests/cache-tests in which
-# `npm install` has been run, against nearside-edge as a plain reverse proxy: one site for every host, set_cookie = "store".
+# `npm install` has been run, against nearside-edge as a plain reverse proxy: one site for every host,
+# set_cookie = "store".
 #
 #   tests/conformance/run.sh CHECKOUT [--optimal N] [--bin FOLDER] [--checks]
 #
@@ -19,7 +20,7 @@ fail() {
   echo "conformance: $*" >&2
   exit 2
 }
-usage() { sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
 # wait_for FILE WHAT PID: until a line of the file has WHAT in it, or the process has ended.
 wait_for() {
