@@ -30,6 +30,7 @@
 
 #include "net/address.h"
 #include "net/descriptor.h"
+#include "net/tls_cipher_module.h"
 #include "runtime/fatal.h"
 
 namespace nearside::bench {
@@ -353,7 +354,7 @@ bool Connection::Send() {
 // ---- the loop
 
 SSL_CTX* MakeContext(const Options& options) {
-  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+  SSL_CTX* context = SSL_CTX_new_ex(nullptr, net::TlsProperties(), TLS_server_method());
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   if (SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") != 1 ||
@@ -437,5 +438,6 @@ int main(int argc, char** argv) {
   app.add_option("--body", options.body_bytes);
   app.add_option("--field", options.fields);
   CLI11_PARSE(app, argc, argv);
+  nearside::net::LoadTlsCiphers(nearside::net::TlsCipherFolder());  // as the edge does
   nearside::bench::Run(options);
 }
