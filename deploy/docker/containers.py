@@ -17,6 +17,10 @@ ADDRESSES = {f"edge-{region}-{twin}": f"10.77.{number}.{10 + twin}"
 NAME_SERVER_ADMINS = ("http://10.77.1.53:7053", "http://10.77.2.53:7053")
 CLOCK_OFF = "edge-tokyo-1-clock-off"  # in place of edge-tokyo-1
 TTL = 5  # seconds, of the steered names
+STOP_SECONDS = 10  # Docker's own limit, after which it kills
+# What has nothing to finish may leave it to the signal to end it: SIGTERM under an init, programs in Go. 137 is a kill.
+GRACEFUL = {"origin-processes": {143}, "acme": {0, 2, 143}, "node-exporter": {0, 2, 143},
+            **{f"visitor-{region}": {143} for region in REGIONS}}
 LINKS = (("frankfurt", "virginia", "80ms"), ("virginia", "tokyo", "140ms"), ("frankfurt", "tokyo", "160ms"))
 
 
@@ -73,10 +77,26 @@ def kill(*services: str) -> None:
     run("docker", "kill", *map(container, services))
 
 
+def exit_code(service: str) -> int:
+    return int(run("docker", "inspect", "--format", "{{.State.ExitCode}}", container(service)).stdout)
+
+
 def stop(service: str) -> float:
+    """Gracefully: what finishes its work and ends by itself, and not what Docker kills in the end. How many seconds."""
     began = time.monotonic()
     run("docker", "stop", container(service))
-    return time.monotonic() - began
+    seconds = time.monotonic() - began
+    require(exit_code(service) in GRACEFUL.get(service, {0}), f"{service} ended with {exit_code(service)}")
+    require(seconds < STOP_SECONDS, f"{service} took {seconds:.1f} s to stop")
+    return seconds
+
+
+def running() -> set[str]:
+    """The services whose containers run."""
+    ids = compose("ps", "-q").split()
+    label = '{{.State.Running}} {{index .Config.Labels "com.docker.compose.service"}}'
+    states = run("docker", "inspect", "--format", label, *ids).stdout.splitlines()
+    return {service for state, service in map(str.split, states) if state == "true"}
 
 
 def start(*services: str) -> None:
