@@ -29,6 +29,7 @@ from containers import (
 )
 
 DASHBOARDS = pathlib.Path(__file__).resolve().parents[1] / "dashboards"
+SILENT = {"origin-processes", "logs"}  # the one sleeps, the other writes what it has to say among the rest
 
 
 # --- visitors -------------------------------------------------------------------------------------------------------
@@ -418,6 +419,31 @@ def request_traced(row: Row) -> None:
     row.saw = f"one id in the lines of {' and '.join(sorted(kinds.values()))}"
 
 
+def logs_gathered(row: Row) -> None:
+    """What each container has written last, as Docker itself tells it, is among the lines gathered from all of them."""
+    hammers = hammers_everywhere()
+    reports = [hammer.report() for hammer in hammers]
+    row.count(*reports)
+    require_none_failed(*reports)
+    began = time.monotonic()
+    services = sorted(running() - SILENT) + ["publish"]
+    for service in services:
+        name = run("docker", "inspect", "--format", "{{.Name}}", container(service)).stdout.strip().lstrip("/")
+
+        def gathered(service: str = service, name: str = name) -> bool:
+            told = run("docker", "logs", "--tail", "1", container(service))
+            line = (told.stdout + told.stderr).strip()
+            require(bool(line), f"{service} has written nothing")
+            found = inside("logs", "grep", "-cxF", f"{name} {line}", "/var/log/nearside/all.log", check=False)
+            return found.returncode == 0
+
+        wait_until(gathered, f"the last line of {service} is gathered", 20)
+    sums = inside("logs", "grep", "-F", "visitor-tokyo", "/var/log/nearside/requests.jsonl").stdout.splitlines()
+    require(json.loads(sums[-1])["sent"] == reports[-1]["sent"], f"the sums of Tokyo's visitor are {sums[-1]}")
+    row.seconds = time.monotonic() - began
+    row.saw = f"nothing; lines of {len(services)} containers in one place"
+
+
 def prometheus(path: str) -> dict | list:
     """What its API answers, whose `data` is that."""
     done = inside("visitor-frankfurt", "curl", "-s", f"http://10.77.1.90:9090/api/v1/{path}")
@@ -550,7 +576,7 @@ def all_stopped(row: Row) -> None:
 
 DRILLS = {drill.__name__.replace("_", "-"): drill for drill in (
     edge_killed, region_killed, all_edges_killed, origin_replica_killed, origins_killed, name_server_killed,
-    region_cut_off, publish_under_load, certificate_renewed, clock_off, request_traced, alarm_raised,
+    region_cut_off, publish_under_load, certificate_renewed, clock_off, request_traced, logs_gathered, alarm_raised,
     state_lost, rolling_upgrade, all_stopped)}
 
 
