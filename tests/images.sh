@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the demo's images from the programs in build/release, starts its three regions, runs drills, ends it all.
 #
-#   tests/images.sh [DRILL...]    by default four; deploy/docker/drills.py --list names them all
+#   tests/images.sh [DRILL...]    by default six, and a start by `docker-compose up` alone, as of a clean clone;
+#                                 deploy/docker/drills.py --list names all drills
 #   tests/images.sh --source [DRILL...]   the images as users build them: the Dockerfile compiles (a quarter of an hour
 #                                 on two cores); a browser in each region besides
 #
@@ -11,7 +12,7 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=$PWD/build/images
-default_drills=(edge-killed origin-replica-killed origins-killed region-cut-off)
+default_drills=(edge-killed origin-replica-killed origins-killed region-cut-off logs-gathered all-stopped)
 
 . tests/support/docker.sh
 
@@ -38,6 +39,20 @@ use_release() {
   demo=$tree/deploy/docker
 }
 
+# All of it by the one command, from nothing but the images: no volumes, no folder for screenshots.
+start_bare() {
+  local began=$SECONDS compose=(docker-compose) pid
+  ! docker compose version >/dev/null 2>&1 || compose=(docker compose)
+  "$demo/demo.sh" down --volumes >"$folder/down.log" 2>&1
+  [[ $demo != "$folder"/* ]] || rm -rf "$demo/output"
+  (cd "$demo" && exec "${compose[@]}" up) >"$folder/bare.log" 2>&1 &
+  pid=$!
+  "$demo/demo.sh" ready || { tail -n 30 "$folder/bare.log" && return 1; }
+  say "\`${compose[*]} up\` alone: all is well after $((SECONDS - began)) s"
+  "$demo/demo.sh" down --volumes >"$folder/down.log" 2>&1
+  wait "$pid" || true
+}
+
 finish() {
   local code=$?
   if ((code != 0 && code != 77)); then
@@ -49,13 +64,13 @@ finish() {
 }
 
 main() {
-  local source='' drills
+  local source='' bare='' drills
   if [[ ${1:-} == --source ]]; then
     source=1
     shift
   fi
   drills=("$@")
-  (($# > 0)) || drills=("${default_drills[@]}")
+  (($# > 0)) || { drills=("${default_drills[@]}") && bare=1; }
   mkdir -p "$folder"
   demo=$PWD/deploy/docker
   install_docker
@@ -69,6 +84,7 @@ main() {
   [[ -z $source ]] || "$demo/demo.sh" visit
   "$demo/demo.sh" drills "${drills[@]}"
   say "${#drills[@]} drills passed"
+  [[ -z $bare ]] || start_bare
 }
 
 main "$@"

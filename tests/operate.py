@@ -414,6 +414,32 @@ class Walk:
             require(seen["http_code"] == 200 and seen["body"] == self.pages["never.html"], f"{visitor.name}: {seen}")
         self.home.bash("systemctl start nearside-origin")
 
+    def move_jobs(self) -> None:
+        """A worker encodes what is published next, and the origin nothing any more; both go on under their units."""
+        self.home.bash(self.guide.block("--role api"))
+        active = self.home.bash("systemctl is-active nearside-origin nearside-worker")
+        require(active.split() == ["active", "active"], active)
+        self.pages["large.html"] = page_of("encoded beforehand", 500)
+        self.put_site(self.pages)
+        self.home.bash("nearside publish ./public --site example")
+        self.expect_worker_done(1)
+        require(self.jobs_done(7090) == 0, "the origin leaves jobs to the worker")
+        # SIGTERM ends it gracefully, and SIGHUP has it read its settings anew, as those of the other units.
+        self.home.bash("systemctl reload nearside-worker && systemctl restart nearside-worker")
+        require(self.unit("nearside-worker", "Result") == "success", "the worker ends well")
+
+    def expect_worker_done(self, least: int) -> None:
+        wait_until(lambda: self.jobs_done(7091) >= least, f"the worker has done {least}")
+        asked = self.guide.block("7091/metrics")
+        wait_until(lambda: "No job waits or runs." in self.home.bash(asked), "no job waits")
+
+    def jobs_done(self, port: int) -> int:
+        metrics = self.home.bash(f"curl -s http://127.0.0.1:{port}/metrics")
+        return sum(map(int, re.findall(r"^nearside_origin_jobs_done_total\S* (\d+)", metrics, re.MULTILINE)))
+
+    def unit(self, name: str, what: str) -> str:
+        return self.home.bash(f"systemctl show --property {what} --value {name}").strip()
+
     def kept(self, name: str) -> bool:
         metrics = self.servers[name].bash("curl -s http://127.0.0.1:7080/metrics")
         found = dict(re.findall(r"^nearside_edge_kept_(held|wanted)_urls\S* (\d+)", metrics, re.MULTILINE))
@@ -479,8 +505,8 @@ class Walk:
         for name in SERVERS:
             installed = self.servers[name].bash("dpkg-query --show --showformat '${Version}' nearside")
             require(installed == "0.1.1", f"{name} has {installed}")
-        active = self.home.bash("systemctl is-active nearside-origin nearside-edge")
-        require(active.split() == ["active", "active"], active)
+        active = self.home.bash("systemctl is-active nearside-origin nearside-worker nearside-edge")
+        require(active.split() == ["active"] * 3, active)
         require('"203.0.113.10:443"' in self.home.read("/etc/nearside/origin.toml"), "changed settings stay")
         newer_sample = self.home.read("/etc/nearside/origin.toml.dpkg-dist")
         require("A newer sample" in newer_sample, "new samples lie beside them")
@@ -509,15 +535,19 @@ class Walk:
         self.home.bash("nearside publish ./public --site example")
         for visitor in self.visitors.values():
             require(self.visit(visitor)["body"] == self.pages["index.html"], "the later release is served")
-        self.home.bash("systemctl stop nearside-origin && rm -rf /var/lib/nearside/origin")
+        self.home.bash("systemctl stop nearside-worker nearside-origin && rm -rf /var/lib/nearside/origin")
         restored = self.guide.block("nearside-origin restore")
         began = time.monotonic()
         self.home.bash(restored)
+        self.guide.says("and nearside-worker, where one does the jobs")
+        self.home.bash("systemctl start nearside-worker")
         self.pages = kept
         for visitor in self.visitors.values():
             wait_until(lambda visitor=visitor: self.visit(visitor)["body"] == kept["index.html"],
                        f"{visitor.name} gets the release of the backup")
         print(f"  restored: every region serves the release of the backup after {time.monotonic() - began:.1f} s")
+        self.guide.says("What was encoded beforehand is made anew.")
+        self.expect_worker_done(1)
         # The tokens are as they were, and what comes now is published and proved as ever.
         self.pages["index.html"] = page_of("after the restore")
         self.put_site(self.pages)
@@ -557,6 +587,7 @@ class Walk:
         print(f"operate: a site on three edges, {time.monotonic() - began:.0f} s from nothing", flush=True)
         step("a certificate anew", self.renew_certificate)
         step("without an origin", self.lose_origin)
+        step("jobs apart from the origin", self.move_jobs)
         step("an edge more", self.add_edge)
         step("an edge less", self.remove_edge)
         step("the next version", self.upgrade)
@@ -566,8 +597,8 @@ class Walk:
         print(f"operate: every command of {GUIDE.name} was run, in {time.monotonic() - began:.0f} s")
 
 
-def page_of(text: str) -> str:
-    return f"<!doctype html><title>{text}</title>" + f"<p>{text}</p>" * 50
+def page_of(text: str, times: int = 50) -> str:
+    return f"<!doctype html><title>{text}</title>" + f"<p>{text}</p>" * times
 
 
 POP = """[[pop]]

@@ -2,9 +2,9 @@
 # Walks docs/operate.md, command by command, on five servers with systemd: containers that have the package of
 # build/release and nothing else of ours (tests/operate.py). Some 15 minutes.
 #
-# Installs Docker where it is missing, and starts its daemon where none answers. Where Docker, or systemd in it, cannot
-# run, one line says why, and the exit code is 77. Everything is in build/operate; NEARSIDE_SKIP_DEPS=1 installs no
-# packages; NEARSIDE_KEEP=1 leaves the servers running.
+# Installs Docker and the writer of the places' table where they are missing, and starts Docker's daemon where none
+# answers. Where Docker, or systemd in it, cannot run, one line says why, and the exit code is 77. Everything is in
+# build/operate; NEARSIDE_SKIP_DEPS=1 installs no packages; NEARSIDE_KEEP=1 leaves the servers running.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -42,10 +42,18 @@ build_package() {
   package=$(find "$folder/package" -maxdepth 1 -name 'nearside_*.deb')
 }
 
+# For deploy/docker/places.pl, which runs here.
+install_writer() {
+  perl -MMaxMind::DB::Writer::Tree -e 1 2>/dev/null && return
+  [[ -z ${NEARSIDE_SKIP_DEPS:-} ]] || { say "libmaxmind-db-writer-perl is not installed" && return 1; }
+  apt-get install -y --no-install-recommends libmaxmind-db-writer-perl >"$folder/writer.log" 2>&1
+}
+
 main() {
   local code=0
   mkdir -p "$folder"
   install_docker
+  install_writer
   trap end_daemon EXIT
   start_daemon
   get_base

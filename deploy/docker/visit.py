@@ -4,12 +4,14 @@
     visit.py [--direct ADDRESS] [--screenshot FILE] [--runs N] URL
 
 Each run has a fresh profile, so nothing is cached at the visitor. Of several runs the times are the medians.
---direct goes to that address instead of where DNS leads: to compare with the way past every edge.
+--direct goes to that address instead of where DNS leads: to compare with the way past every edge. The sums, without the
+single responses, go to the file that the environment names as VISITOR_LOG, too.
 """
 
 import argparse
 import base64
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -113,6 +115,9 @@ def main() -> int:
     for key in ("first_byte_ms", "load_ms"):
         report[key] = round(statistics.median(run[key] for run in runs), 1)
     report["problems"] = [problem for run in runs for problem in run["problems"]]
+    sums = {key: value for key, value in report.items() if key != "responses"}
+    with open(os.environ.get("VISITOR_LOG", os.devnull), "w", encoding="utf-8") as log:
+        log.write(json.dumps({"url": options.url, "direct": options.direct, **sums}) + "\n")
     json.dump(report, sys.stdout)
     print()
     return 0

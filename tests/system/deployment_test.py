@@ -161,6 +161,15 @@ class WatchTest(FleetTest):
         for folded, plain in expressions:
             self.expect_known(folded or plain, names, labels)
 
+    def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(self):
+        """promtool runs them when the image of the demo's Prometheus is built."""
+        alerts = re.findall(r"- alert: (\w+)", (DEPLOY / "dashboards/alerts.yml").read_text())
+        cases = (DEPLOY / "dashboards/alerts_test.yml").read_text()
+        fires = re.findall(r"alertname: (\w+)\n +exp_alerts:\n", cases)
+        silent = re.findall(r"alertname: (\w+), exp_alerts: \[\]", cases)
+        self.assertEqual(sorted(alerts), sorted(set(fires)))
+        self.assertEqual(sorted(alerts), sorted(set(silent)))
+
     def test_the_dashboard_is_one_that_grafana_loads(self):
         """What Grafana's schema of dashboards asks for (there is no Grafana among Debian's packages)."""
         dashboard = json.loads((DEPLOY / "dashboards/nearside.json").read_text())
