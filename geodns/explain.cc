@@ -115,7 +115,7 @@ Json Explanation::Follow(const Zone& zone, dns::NameView name) {
   dns::Name owner(name);
   const Zone* in = &zone;  // a CNAME may lead to a zone of ours below the first
   std::vector<const Zone::Node*> seen;
-  const auto told = [&](Json json) {
+  const auto told = [&](const Json& json) {
     via.update(json);
     return via;
   };
@@ -136,7 +136,7 @@ Json Explanation::Follow(const Zone& zone, dns::NameView name) {
       Json json = node.steer != Zone::kNone ? TellSteered(node.steer)
                                             : TellAlias(in->first_alias() + node.alias);
       AddServices(*in, node, &json);
-      return told(std::move(json));
+      return told(json);
     }
     if (cname == nullptr) return told(TellNode(*in, node, owner));
     AddRecords("answer", owner, *in, *cname);
