@@ -89,6 +89,9 @@ void PrintQuestion(const Json& answer, Terminal& terminal) {
   if (!ListOf(answer, "cname").empty()) {
     table.Add({"alias of", Printable(Joined(ListOf(answer, "cname")))});
   }
+  if (!ListOf(answer, "wildcard").empty()) {
+    table.Add({"wildcard", Printable(Joined(ListOf(answer, "wildcard")))});
+  }
   const Json alias = answer.value("alias", Json());
   if (alias.is_object()) table.Add({"leads to", Printable(TextOf(alias, "target"))});
   if (!BoolOf(answer, "steered")) {
@@ -123,7 +126,49 @@ void AddAnswer(const Json& answer, TextTable* table) {
   if (answer.contains("ttl")) table->Add({"ttl", std::to_string(IntOf(answer, "ttl")) + " s"});
 }
 
-/// Of a name that is not steered: what an ALIAS leads to, services whose hints are.
+/// What kind of answer the records of a zone file make.
+std::string KindText(const Json& answer) {
+  const std::string kind = TextOf(answer, "kind");
+  const std::string rcode = TextOf(answer, "rcode");
+  if (kind == "referral") {
+    return rcode + ", a referral to the name servers of " + TextOf(answer, "delegation");
+  }
+  if (kind == "nodata") return rcode + " without records (NODATA): only names below it have any";
+  if (kind == "nxdomain") {
+    const std::string proven = TextOf(answer, "rcode_with_proof");
+    const std::string aside = proven.empty() ? "" : "; " + proven + " with a proof of it (DNSSEC)";
+    return rcode + ", there is no such name" + aside;
+  }
+  const std::string found = TextOf(answer, "found");
+  if (found == "cname") return rcode + ", a CNAME that the resolver follows elsewhere";
+  if (found == "cname_loop") return rcode + ", CNAMEs that lead back to themselves";
+  return rcode + ", the same for every client";
+}
+
+/// Of a name that no steering answers for: its records, or why it has none.
+void PrintRecords(const Json& answer, Terminal& terminal) {
+  TextTable kind({"ANSWER", Printable(KindText(answer))});
+  if (answer.contains("negative_ttl")) {
+    const bool has_records = TextOf(answer, "kind") == "answer";
+    kind.Add({has_records ? "other types" : "ttl",
+              (has_records ? "none (NODATA), for " : "") +
+                  std::to_string(IntOf(answer, "negative_ttl")) + " s"});
+  }
+  terminal.Line("");
+  kind.Print(terminal);
+  const Json records = ListOf(answer, "records");
+  if (records.empty()) return;
+  TextTable table({"SECTION", "NAME", "TTL", "TYPE", "DATA"});
+  for (const Json& record : records) {
+    table.Add({Printable(TextOf(record, "section")), Printable(TextOf(record, "name")),
+               std::to_string(IntOf(record, "ttl")), Printable(TextOf(record, "type")),
+               Printable(TextOf(record, "data"))});
+  }
+  terminal.Line("");
+  table.Print(terminal);
+}
+
+/// Of an ALIAS: what it leads to, services whose hints are steered.
 void PrintUnsteered(const Json& answer, Terminal& terminal) {
   TextTable table({"ANSWER", ""});
   const Json alias = answer.value("alias", Json::object());
@@ -157,7 +202,9 @@ Exit ExplainDns(CommandContext& context, const ExplainDnsOptions& options) {
   }
   PrintQuestion(*answer, terminal);
   if (!BoolOf(*answer, "steered")) {
-    if (answer->contains("answer") || answer->contains("services")) {
+    if (answer->contains("records")) {
+      PrintRecords(*answer, terminal);
+    } else if (answer->contains("answer")) {
       PrintUnsteered(*answer, terminal);
     }
     return Exit::kDone;

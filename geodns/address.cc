@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <span>
 
@@ -49,6 +50,20 @@ std::optional<IpAddress::Embedded> IpAddress::EmbeddedIpv4() const {
     return Embedded{V4(bytes.data() + prefix.size()), static_cast<uint8_t>(prefix.size() * 8)};
   }
   return {};
+}
+
+uint8_t IpAddress::BitsBesideEmbedded() const {
+  size_t most = 0;
+  for (std::span<const uint8_t> prefix : {std::span<const uint8_t>(kMapped), {k6to4}}) {
+    const auto differs = std::ranges::mismatch(prefix, bytes);
+    size_t bits = static_cast<size_t>(differs.in1 - prefix.begin()) * 8;
+    if (differs.in1 != prefix.end()) {
+      const auto apart = static_cast<uint8_t>(*differs.in1 ^ *differs.in2);
+      bits += static_cast<size_t>(std::countl_zero(apart)) + 1;
+    }
+    most = std::max(most, bits);
+  }
+  return static_cast<uint8_t>(most);
 }
 
 bool IpAddress::IsLoopback() const {

@@ -26,6 +26,9 @@ struct IpAddress {
   /// The IPv4 address that an IPv6 one is made of: mapped (::ffff:0:0/96) or 6to4 (2002::/16, RFC
   /// 3056). No IPv6 database knows such a client's place.
   std::optional<Embedded> EmbeddedIpv4() const;
+  /// How long a prefix of this IPv6 address must be to hold no address of that kind; of one of
+  /// them, as long as their prefix.
+  uint8_t BitsBesideEmbedded() const;
 
   uint8_t bits() const { return is_ipv6 ? 128 : 32; }
   std::span<const uint8_t> raw() const { return {bytes.data(), bits() / size_t{8}}; }

@@ -22,6 +22,10 @@ const Steering& SteeringOf(const World& world, uint32_t number) {
   return zone->steers[number];
 }
 
+bool IsOurs(const Zone::Found& found) {
+  return found.match == Zone::Match::kExact || found.match == Zone::Match::kWildcard;
+}
+
 /// To a tenth of a degree: databases are not better than that.
 double Tenths(double value) { return std::round(value * 10) / 10; }
 
@@ -55,6 +59,14 @@ class Explanation {
   Json Tell(const Zone& zone, dns::NameView name);
 
  private:
+  Json Follow(const Zone& zone, dns::NameView name);
+  Json TellNode(const Zone& zone, const Zone::Node& node, dns::NameView owner);
+  Json TellAbsent(const Zone& zone, const Zone::Found& found);
+  Json TellRecords(std::string_view found, std::string_view kind = "answer",
+                   dns::Rcode rcode = dns::Rcode::kNoError) const;
+  void AddRecords(std::string_view section, dns::NameView owner, const Zone& zone,
+                  const Zone::RrSet& set);
+  std::string DataText(const Zone& zone, const Zone::RrSet& set, size_t i) const;
   Json TellSteered(uint32_t number);
   Json TellAlias(uint32_t number);
   const AliasNetworks::Answer* OwnOf(const AliasAnswer& alias) const;
@@ -77,6 +89,7 @@ class Explanation {
   const Snapshot& snapshot_;
   const Moment& moment_;
   const Network& client_;
+  Json records_ = Json::array();  ///< of an answer that is not steered
   GeoMap::Evidence evidence_;
   SteerReason reason_ = SteerReason::kNearest;
   int first_answered_ = -1;
@@ -92,45 +105,112 @@ Json Explanation::Tell(const Zone& zone, dns::NameView name) {
     json["signed_by"] = Json::array();
     for (const ZoneKey& key : zone.keys()->keys) json["signed_by"].push_back(key.tag);
   }
-  dns::Name folded(name);
+  json.update(Follow(zone, name));
+  return json;
+}
+
+/// From the name along CNAMEs, as the responder does, to what answers.
+Json Explanation::Follow(const Zone& zone, dns::NameView name) {
+  Json via = Json::object();
+  dns::Name owner(name);
   const Zone* in = &zone;  // a CNAME may lead to a zone of ours below the first
-  Json via = Json::array();
-  for (size_t hop = 0;; ++hop) {
+  std::vector<const Zone::Node*> seen;
+  const auto told = [&](const Json& json) {
+    via.update(json);
+    return via;
+  };
+  for (;;) {
+    dns::Name folded(owner);
     folded.Fold();
-    if (hop > 0) in = snapshot_.zones.Find(folded);
-    Zone::Found found = in->Find(folded);
-    bool ours = found.match == Zone::Match::kExact || found.match == Zone::Match::kWildcard;
-    if (ours && found.node->steer != Zone::kNone) {
-      if (!via.empty()) json["cname"] = via;
-      json.update(TellSteered(found.node->steer));
-      AddServices(*in, *found.node, &json);
-      return json;
+    if (!seen.empty()) in = snapshot_.zones.Find(folded);
+    const Zone::Found found = in->Find(folded);
+    if (!IsOurs(found)) return told(TellAbsent(*in, found));
+    const Zone::Node& node = *found.node;
+    const Zone::RrSet* cname = in->Find(node, dns::type::kCname);
+    // The chain comes back to where it was: its records are answered once.
+    if (std::ranges::find(seen, &node) != seen.end()) return told(TellRecords("cname_loop"));
+    if (found.match == Zone::Match::kWildcard) {
+      via["wildcard"].push_back(in->name(node).ToText());
     }
-    if (ours && found.node->alias != Zone::kNone) {
-      if (!via.empty()) json["cname"] = via;
-      json.update(TellAlias(in->first_alias() + found.node->alias));
-      AddServices(*in, *found.node, &json);
-      return json;
+    if (node.steer != Zone::kNone || node.alias != Zone::kNone) {
+      Json json = node.steer != Zone::kNone ? TellSteered(node.steer)
+                                            : TellAlias(in->first_alias() + node.alias);
+      AddServices(*in, node, &json);
+      return told(json);
     }
-    const Zone::RrSet* cname = ours ? in->Find(*found.node, dns::type::kCname) : nullptr;
-    dns::NameView target;
-    if (cname != nullptr) {
-      auto rdata = in->Record(*cname, 0).rdata;
-      target = {rdata.data(), rdata.size()};
+    if (cname == nullptr) return told(TellNode(*in, node, owner));
+    AddRecords("answer", owner, *in, *cname);
+    const auto rdata = in->Record(*cname, 0).rdata;
+    const dns::NameView target(rdata.data(), rdata.size());
+    if (seen.size() == kMaxCnameHops || !target.IsAtOrBelow(zone.origin())) {
+      return told(TellRecords("cname"));
     }
-    if (cname != nullptr && hop < kMaxCnameHops && target.IsAtOrBelow(zone.origin())) {
-      via.push_back(target.ToText());
-      folded = dns::Name(target);
-      continue;
-    }
-    if (!via.empty()) json["cname"] = via;
-    json["steered"] = false;
-    json["found"] = found.match == Zone::Match::kNoSuchName  ? "no_such_name"
-                    : found.match == Zone::Match::kDelegated ? "delegated"
-                    : cname != nullptr                       ? "cname"
-                                                             : "static";
-    if (ours) AddServices(*in, *found.node, &json);
+    seen.push_back(&node);
+    via["cname"].push_back(target.ToText());
+    owner = dns::Name(target);
+  }
+}
+
+/// Everything at a name whose answers depend on nobody; the types that it has not are NODATA.
+Json Explanation::TellNode(const Zone& zone, const Zone::Node& node, dns::NameView owner) {
+  for (const Zone::RrSet& set : zone.RrSets(node)) AddRecords("answer", owner, zone, set);
+  Json json = TellRecords("static");
+  if (node.rrset_count == 0) json["kind"] = "nodata";
+  json["negative_ttl"] = zone.NegativeSoa().ttl;
+  AddServices(zone, node, &json);
+  return json;
+}
+
+/// A name that does not exist, or that others answer for.
+Json Explanation::TellAbsent(const Zone& zone, const Zone::Found& found) {
+  if (found.match == Zone::Match::kNoSuchName) {
+    Json json = TellRecords("no_such_name", "nxdomain", dns::Rcode::kNxDomain);
+    json["negative_ttl"] = zone.NegativeSoa().ttl;
+    // Who asks for proof and does not know better is told otherwise (RFC 9824 §5).
+    if (zone.keys() != nullptr) json["rcode_with_proof"] = dns::RcodeName(dns::Rcode::kNoError);
     return json;
+  }
+  const Zone::Node& cut = *found.node;
+  AddRecords("authority", zone.name(cut), zone, *zone.Find(cut, dns::type::kNs));
+  const Zone::RrSet* ds = zone.Find(cut, dns::type::kDs);
+  if (ds != nullptr && zone.keys() != nullptr) {
+    AddRecords("authority", zone.name(cut), zone, *ds);
+  }
+  for (size_t i = 0; i < zone.glue_count(cut); ++i) {
+    const Zone::Node& glue = zone.Glue(cut, i);
+    for (uint16_t type : {dns::type::kA, dns::type::kAaaa}) {
+      const Zone::RrSet* set = zone.Find(glue, type);
+      if (set != nullptr) AddRecords("additional", zone.name(glue), zone, *set);
+    }
+  }
+  Json json = TellRecords("delegated", "referral");
+  json["delegation"] = zone.name(cut).ToText();
+  return json;
+}
+
+/// The records so far, and what kind of answer they make.
+Json Explanation::TellRecords(std::string_view found, std::string_view kind,
+                              dns::Rcode rcode) const {
+  return {{"steered", false},
+          {"found", found},
+          {"kind", kind},
+          {"rcode", dns::RcodeName(rcode)},
+          {"records", records_}};
+}
+
+void Explanation::AddRecords(std::string_view section, dns::NameView owner, const Zone& zone,
+                             const Zone::RrSet& set) {
+  uint32_t ttl = set.ttl;
+  for (size_t i = 0; i < set.count; ++i) {
+    const uint32_t number = zone.HintSteer(set, i);
+    if (number != Zone::kNone) ttl = std::min(ttl, snapshot_.steers[number].ttl);
+  }
+  for (size_t i = 0; i < set.count; ++i) {
+    records_.push_back({{"section", section},
+                        {"name", owner.ToText()},
+                        {"type", dns::TypeToText(set.type)},
+                        {"ttl", ttl},
+                        {"data", DataText(zone, set, i)}});
   }
 }
 
@@ -184,18 +264,20 @@ void Explanation::AddServices(const Zone& zone, const Zone::Node& node, Json* js
   for (const Zone::RrSet& set : zone.RrSets(node)) {
     if (!set.has_steered_hints) continue;
     Json& list = (*json)["services"][dns::TypeToText(set.type)];
-    for (size_t i = 0; i < set.count; ++i) {
-      auto rdata = zone.Record(set, i).rdata;
-      std::vector<uint8_t> replaced(rdata.begin(), rdata.end());
-      if (uint32_t number = zone.HintSteer(set, i); number != Zone::kNone) {
-        const Steer& steer = snapshot_.steers[number];
-        HintBuffer hints;
-        replaced.resize(kMaxHintedRdata);
-        replaced.resize(dns::ReplaceAddressHints(rdata, hints.Of(steer, Ask(steer)), replaced));
-      }
-      list.push_back(dns::RdataToText(set.type, replaced));
-    }
+    for (size_t i = 0; i < set.count; ++i) list.push_back(DataText(zone, set, i));
   }
+}
+
+/// The data of a record, with the hints that this client gets.
+std::string Explanation::DataText(const Zone& zone, const Zone::RrSet& set, size_t i) const {
+  const auto rdata = zone.Record(set, i).rdata;
+  const uint32_t number = zone.HintSteer(set, i);
+  if (number == Zone::kNone) return dns::RdataToText(set.type, rdata);
+  const Steer& steer = snapshot_.steers[number];
+  HintBuffer hints;
+  std::vector<uint8_t> replaced(kMaxHintedRdata);
+  replaced.resize(dns::ReplaceAddressHints(rdata, hints.Of(steer, Ask(steer)), replaced));
+  return dns::RdataToText(set.type, replaced);
 }
 
 /// What is answered is asked of the very tables that answer.

@@ -237,6 +237,11 @@ std::shared_ptr<const SteerTable> SteerTable::Make(const SteerRule& rule, const 
     Maker(rule, map, health, table.get(), &outcomes).Make(is_ipv6, networks);
   }
   std::ranges::sort(table->cut_short_, {}, &CutShort::order);
+  const auto of_ipv4 = table->tries_[0].Find(IpAddress().bytes.data());
+  const auto of_ipv6 = table->tries_[1].Find(IpAddress().bytes.data());
+  const std::vector<uint32_t>& groups = *outcomes.groups();
+  table->embedded_differ_ =
+      of_ipv4.scope != 0 || of_ipv6.scope != 0 || groups[of_ipv4.value] != groups[of_ipv6.value];
   table->outcomes_ = outcomes.Take();
   return table;
 }
@@ -283,6 +288,11 @@ SteerTable::Answer SteerTable::Find(const IpAddress& client, uint8_t known_bits)
       answer.Take(part->choice.pops);
       answer.reason = part->choice.reason;
     }
+  }
+  // What is kept for a network around this one is no answer for clients in it who are placed
+  // otherwise.
+  if (client.is_ipv6 && embedded_differ_) {
+    answer.scope = std::max(answer.scope, client.BitsBesideEmbedded());
   }
   answer.scope = std::min(answer.scope, known_bits);
   return answer;

@@ -77,6 +77,7 @@ class SteerTable {
 
   size_t answers_ = 1;
   bool by_hash_ = false;
+  bool embedded_differ_ = true;  ///< IPv6 addresses with an IPv4 one inside may get something else
   std::vector<uint32_t> weights_;
   std::vector<double> kept_;  ///< kWeighted: shares; empty: all keep all
   std::vector<Pops> beside_;  ///< kWeighted: as of the rule

@@ -81,6 +81,7 @@ bool TcpSession::AnswerQuery(std::span<const uint8_t> query) {
   if (size == 0) return false;
   uint8_t length[kLengthBytes];
   dns::Store16(length, static_cast<uint16_t>(size));
+  if (unsent_.empty()) unsent_.reserve(kLengthBytes + size);
   unsent_.insert(unsent_.end(), length, length + kLengthBytes);
   unsent_.insert(unsent_.end(), context_.answer.begin(),
                  context_.answer.begin() + static_cast<ptrdiff_t>(size));

@@ -271,10 +271,15 @@ Status EventLoop::Rewatch(int fd, uint32_t events, Watcher* watcher) {
 
 void EventLoop::Unwatch(int fd) {
   if (fd < 0 || static_cast<size_t>(fd) >= state_->watched.size()) return;
+  Forget(fd);
+  epoll_ctl(state_->epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
+
+void EventLoop::Forget(int fd) {
+  if (fd < 0 || static_cast<size_t>(fd) >= state_->watched.size()) return;
   State::Watched& entry = state_->watched[static_cast<size_t>(fd)];
   entry.watcher = nullptr;
   ++entry.generation;
-  epoll_ctl(state_->epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
 void EventLoop::AtTurnEnd(TurnEnd* item) {

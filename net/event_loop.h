@@ -77,6 +77,9 @@ class EventLoop final : public Executor {
   Status Watch(int fd, uint32_t events, Watcher* watcher);
   Status Rewatch(int fd, uint32_t events, Watcher* watcher);
   void Unwatch(int fd);
+  /// The same without a system call, for a descriptor that is closed before anything else is done
+  /// with it: the system forgets what is closed.
+  void Forget(int fd);
 
   /// Runs item->OnTurnEnd() when this turn's events are done; a call during OnTurnEnd runs next
   /// turn (without sleeping in between). CancelTurnEnd before the item dies.

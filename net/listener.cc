@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -22,6 +23,7 @@ namespace nearside::net {
 namespace {
 
 constexpr int kAcceptBatch = 64;           // of one turn, so that a flood does not starve the rest
+constexpr int kSingleTurns = 8;            // with one each, before it is more
 constexpr milliseconds kAcceptPause{100};  // when the system has no descriptors or memory
 constexpr seconds kProxyLogPause{60};
 
@@ -121,14 +123,26 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
   };
 
   void OnReady(uint32_t) override {
+    const bool goes_on = loop_.turns() == last_turn_ + 1;
+    full_turns_ = goes_on ? std::min(full_turns_ + 1, kSingleTurns + 6) : 0;
+    last_turn_ = loop_.turns();
+    const int batch = BatchAfter(full_turns_);
     bool destroyed = false;
     destroyed_ = &destroyed;
-    for (int i = 0; i < kAcceptBatch && socket_.is_open(); ++i) {
-      bool again = AcceptOne();
+    for (int i = 0; i < batch && socket_.is_open(); ++i) {
+      const bool again = AcceptOne();
       if (destroyed) return;
+      if (!again) full_turns_ = -1;
       if (!again) break;
     }
     destroyed_ = nullptr;
+  }
+
+  /// One connection a turn, since a second accept4 would most often find none; after some turns in
+  /// a row in which that left something, twice as many each.
+  static int BatchAfter(int full_turns) {
+    if (full_turns < kSingleTurns) return 1;
+    return std::min(2 << (full_turns - kSingleTurns), kAcceptBatch);
   }
 
   /// False when there is nothing more to accept now.
@@ -213,7 +227,9 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
     ++*live_;
     parts.live_count = live_;
     auto stream = std::make_unique<SocketStream>(loop_, std::move(parts));
-    if (!stream->Open(false)) {
+    if (options_.reads_first && tls_ == nullptr) {
+      stream->OpenReading();
+    } else if (!stream->Open(false)) {
       ++counters_.accept_errors;
       return;
     }
@@ -261,6 +277,8 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
   std::shared_ptr<size_t> live_ = std::make_shared<size_t>(0);  // shared with the streams
   std::unordered_map<ProxyGreeting*, std::unique_ptr<ProxyGreeting>> greetings_;
   std::unordered_map<SocketStream*, std::unique_ptr<Handshake>> handshakes_;
+  uint64_t last_turn_ = 0;  // of the loop, in which something was to be accepted
+  int full_turns_ = 0;      // in a row before that one, each of which accepted all that it wanted
   std::optional<MonoTime> proxy_logged_;
   bool* destroyed_ = nullptr;
 };

@@ -49,8 +49,15 @@ SocketStream::~SocketStream() {
 
 Status SocketStream::Open(bool watched) {
   armed_events_ = EPOLLIN;
+  is_watched_ = true;
   return watched ? loop_.Rewatch(socket_.get(), armed_events_, this)
                  : loop_.Watch(socket_.get(), armed_events_, this);
+}
+
+void SocketStream::OpenReading() {
+  armed_events_ = EPOLLIN;
+  reads_first_ = true;
+  loop_.AtTurnEnd(this);
 }
 
 void SocketStream::StartHandshake(HandshakeOwner* owner) {
@@ -62,7 +69,7 @@ void SocketStream::StartHandshake(HandshakeOwner* owner) {
 void SocketStream::SetHandler(StreamHandler* handler) {
   handler_ = handler;
   if (handler == nullptr) return;
-  bool untold = input_held_ || end_untold_ || want_write_ || drain_untold_;
+  bool untold = input_held_ || end_untold_ || want_write_ || drain_untold_ || !is_watched_;
   if (untold || why_gone_ != nullptr) loop_.AtTurnEnd(this);
   UpdateReading();
 }
@@ -70,7 +77,7 @@ void SocketStream::SetHandler(StreamHandler* handler) {
 void SocketStream::WantWrite() {
   if (state_ != State::kOpen || want_write_ || end_sending_) return;
   want_write_ = true;
-  if (!blocked_) loop_.AtTurnEnd(this);
+  if (!blocked_ && !reads_first_) loop_.AtTurnEnd(this);
 }
 
 void SocketStream::PauseReading() { paused_ = true; }  // the next event disarms EPOLLIN
@@ -142,14 +149,31 @@ void SocketStream::OnTurnEnd() {
     AdvanceHandshake({});
     return;
   }
+  if (reads_first_) {
+    if (!OnReadable(EPOLLIN)) return;
+    reads_first_ = false;
+  }
   if ((input_held_ || end_untold_) && !DeliverHeld()) return;
-  if (!blocked_) Flush();
+  if (!blocked_ && !Flush()) return;
+  if (!is_watched_) WatchLate();
 }
 
 void SocketStream::Arm(uint32_t events) {
   if (events == armed_events_) return;
   armed_events_ = events;
-  loop_.Rewatch(socket_.get(), events, this);
+  if (is_watched_) loop_.Rewatch(socket_.get(), events, this);
+}
+
+/// After OpenReading. One without a handler has most likely ended with its first bytes, and is
+/// destroyed in this turn; else SetHandler leads here again.
+void SocketStream::WatchLate() {
+  if (handler_ == nullptr && state_ == State::kOpen) return;
+  auto watched = loop_.Watch(socket_.get(), armed_events_, this);
+  if (watched) {
+    is_watched_ = true;
+  } else {
+    End(std::move(watched.error()));
+  }
 }
 
 bool SocketStream::End(Error why) {
@@ -183,7 +207,7 @@ void SocketStream::Release() {
   if (IsGone()) return;
   state_ = State::kGone;
   loop_.CancelTurnEnd(this);
-  loop_.Unwatch(socket_.get());
+  if (is_watched_) loop_.Forget(socket_.get());
   socket_.Close();
   DropUnsent();
   held_ = {};

@@ -48,6 +48,9 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   /// Begins to watch the socket. Without TLS the stream is open at once.
   /// `watched`: the loop knows the descriptor already, under another watcher. Error: kSelf.
   Status Open(bool watched);
+  /// Instead of Open, for a peer that has most likely sent something already: reads at the end of
+  /// this turn, answers, and begins to watch the socket after that. Without TLS.
+  void OpenReading();
   /// After Open, with TLS: tells `owner` (who must outlive the stream's handshake) when it is done.
   void StartHandshake(HandshakeOwner* owner);
 
@@ -81,6 +84,7 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   bool CallOut(Call call);
   bool IsGone() const { return state_ == State::kGone; }
   void Arm(uint32_t events);
+  void WatchLate();
 
   // Input (socket_stream_input.cc). A false answer means what CallOut's means.
   bool MayRead() const;
@@ -139,6 +143,8 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   int write_error_ = 0;  // errno of a send; what the peer had sent before is still read
   State state_ = State::kOpen;
   Role role_;
+  bool is_watched_ = false;
+  bool reads_first_ = false;  // OpenReading: it has not come to that yet
   bool want_write_ = false;
   bool blocked_ = false;  // the socket was full: EPOLLOUT is awaited
   bool paused_ = false;

@@ -154,9 +154,9 @@ bool SocketStream::OnPeerFin() {
   return EndInput();
 }
 
+/// The next event disarms EPOLLIN: most streams are gone by then.
 bool SocketStream::EndInput() {
   input_ended_ = true;
-  Arm(armed_events_ & ~EPOLLIN);
   if (state_ != State::kOpen) return true;
   if (handler_ == nullptr) {
     end_untold_ = true;

@@ -105,13 +105,63 @@ TEST_F(GeodnsCommandsTest, ExplainPrintsWhatGeodnsSays) {
   EXPECT_THAT(json.out, HasSubstr("\"scope\": 24"));
 }
 
-TEST_F(GeodnsCommandsTest, ExplainOfAStaticNameSaysSo) {
-  ScriptedServer server({Answers(R"({"name": "ns.demo.test.", "client": "192.0.2.1/32",
-    "zone": "demo.test.", "serial": 7, "steered": false, "found": "static"})")});
+/// An answer about ns.demo.test with `members` beside what each answer has.
+std::string StaticAnswer(const std::string& members) {
+  return R"({"name": "ns.demo.test.", "client": "192.0.2.1/32", "zone": "demo.test.", "serial": 7,
+             "steered": false, )" +
+         members + "}";
+}
+
+TEST_F(GeodnsCommandsTest, ExplainOfAStaticNamePrintsItsRecords) {
+  ScriptedServer server({Answers(StaticAnswer(
+      R"("wildcard": ["*.demo.test."], "found": "static", "kind": "answer", "rcode": "NOERROR",
+    "records": [{"section": "answer", "name": "ns.demo.test.", "type": "MX", "ttl": 3600,
+                 "data": "10 mail.demo.test."},
+                {"section": "answer", "name": "ns.demo.test.", "type": "TXT", "ttl": 60,
+                 "data": "\"a\u001b[31m\""}], "negative_ttl": 300)"))});
   const Outcome outcome =
       Run("explain --dns ns.demo.test --client 192.0.2.1 --geodns " + server.url());
   EXPECT_EQ(outcome.code, 0) << outcome.errors;
-  EXPECT_THAT(outcome.out, HasSubstr("no: static"));
+  for (const char* text :
+       {"no: static", "wildcard  *.demo.test.", "NOERROR, the same for every client",
+        "none (NODATA), for 300 s", "answer   ns.demo.test.  3600  MX    10 mail.demo.test.",
+        "answer   ns.demo.test.  60    TXT   \"a?[31m\""}) {
+    EXPECT_THAT(outcome.out, HasSubstr(text));
+  }
+}
+
+TEST_F(GeodnsCommandsTest, ExplainSaysWhatKindOfAnswerAStaticNameHas) {
+  const struct {
+    std::string_view members;
+    std::vector<const char*> texts;
+  } kRows[] = {
+      {R"("found": "no_such_name", "kind": "nxdomain", "rcode": "NXDOMAIN", "negative_ttl": 60,
+          "records": [])",
+       {"NXDOMAIN, there is no such name\n", "60 s"}},
+      {R"("found": "no_such_name", "kind": "nxdomain", "rcode": "NXDOMAIN", "negative_ttl": 60,
+          "records": [], "rcode_with_proof": "NOERROR")",
+       {"NXDOMAIN, there is no such name; NOERROR with a proof of it (DNSSEC)\n"}},
+      {R"("found": "static", "kind": "nodata", "rcode": "NOERROR", "records": [],
+          "negative_ttl": 60)",
+       {"NOERROR without records (NODATA)", "60 s"}},
+      {R"("found": "delegated", "kind": "referral", "rcode": "NOERROR",
+          "delegation": "sub.demo.test.", "records": [{"section": "authority",
+          "name": "sub.demo.test.", "type": "NS", "ttl": 9, "data": "ns.other."}])",
+       {"a referral to the name servers of sub.demo.test.",
+        "authority  sub.demo.test.  9    NS    ns.other."}},
+      {R"("found": "cname", "kind": "answer", "rcode": "NOERROR", "records": [
+          {"section": "answer", "name": "ns.demo.test.", "type": "CNAME", "ttl": 9, "data": "a."}])",
+       {"a CNAME that the resolver follows elsewhere", "CNAME  a."}},
+      {R"("found": "cname_loop", "kind": "answer", "rcode": "NOERROR", "records": [])",
+       {"CNAMEs that lead back to themselves"}},
+  };
+  for (const auto& row : kRows) {
+    ScriptedServer server({Answers(StaticAnswer(std::string(row.members)))});
+    const Outcome outcome =
+        Run("explain --dns ns.demo.test --client 192.0.2.1 --geodns " + server.url());
+    EXPECT_EQ(outcome.code, 0) << outcome.errors;
+    for (const char* text : row.texts) EXPECT_THAT(outcome.out, HasSubstr(text));
+  }
 }
 
 TEST_F(GeodnsCommandsTest, ExplainOfAnAliasTellsWhereItLeadsAndWhatItAnswers) {

@@ -5,6 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "dns/reply.h"
+#include "dns/wire.h"
+#include "geodns/responder.h"
 #include "geodns/status.h"
 #include "tests/geodns/mmdb_writer.h"
 #include "tests/support/temp_dir.h"
@@ -60,7 +63,10 @@ class ExplainTest : public testing::Test {
   ExplainTest() {
     dir_.Write("zone",
                "$TTL 9\n@ SOA ns h 42 1 1 1 1\n@ NS ns\nns A 127.0.0.1\nalias CNAME www\n"
-               "out CNAME x.other.\nsub NS ns.other.\nchild NS ns.other.\ntochild CNAME a.child\n");
+               "out CNAME x.other.\nsub NS ns.other.\nsub NS ns.sub\nsub DS 1 13 2 00\n"
+               "ns.sub 5 A 127.0.0.9\nchild NS ns.other.\ntochild CNAME a.child\n"
+               "toward 4 CNAME to.w\n*.w MX 10 ns\n*.w 7 HTTPS 1 www ipv4hint=192.0.2.1\n"
+               "tono CNAME no\nloop CNAME pool\npool CNAME loop\nx.deep TXT x\n");
     dir_.Write("child", "$TTL 9\n@ SOA ns h 43 1 1 1 1\n@ NS ns.other.\na TXT a\n");
     dir_.Write("geo.mmdb",
                MmdbWriter(6).AddFlat("133.0.0.0/8", "JP").AddFlat("192.0.0.0/8", "DE").Bytes());
@@ -86,6 +92,17 @@ class ExplainTest : public testing::Test {
     for (const auto& pop : json["pops"]) {
       text += (text.empty() ? "" : " ") + pop["name"].get<std::string>();
       if (!pop["answered"].get<bool>()) text += ":" + pop["left_out"].get<std::string>();
+    }
+    return text;
+  }
+  /// "static answer NOERROR | answer ns.demo.test. 9 A 127.0.0.1"
+  static std::string RecordsOf(const Json& json) {
+    std::string text = json["found"].get<std::string>() + " " + json["kind"].get<std::string>() +
+                       " " + json["rcode"].get<std::string>();
+    for (const auto& record : json["records"]) {
+      text += " | " + record["section"].get<std::string>() + " " +
+              record["name"].get<std::string>() + " " + std::to_string(record["ttl"].get<int>()) +
+              " " + record["type"].get<std::string>() + " " + record["data"].get<std::string>();
     }
     return text;
   }
@@ -222,6 +239,78 @@ TEST_F(ExplainTest, FollowsAliasesAndNamesWhatIsNotSteered) {
   EXPECT_EQ(Ask("tochild.demo.test.", "133.11.0.1")["found"], "static") << "in the zone below";
   EXPECT_EQ(Ask("www.other.", "133.11.0.1"), "not_our_zone");
   EXPECT_EQ(Ask("www.demo.test.", "203.0.113.0/24")["place"], nullptr);
+}
+
+TEST_F(ExplainTest, TellsTheRecordsOfWhatIsNotSteered) {
+  const struct {
+    std::string_view name;
+    std::string_view told;  // found, kind, rcode, and each record as text
+  } kRows[] = {
+      {"ns.demo.test.", "static answer NOERROR | answer ns.demo.test. 9 A 127.0.0.1"},
+      {"Any.w.demo.test.",
+       "static answer NOERROR | answer Any.w.demo.test. 9 MX 10 ns.demo.test. | "
+       "answer Any.w.demo.test. 7 HTTPS 1 www.demo.test. ipv4hint=127.0.3.1"},
+      {"toward.demo.test.",
+       "static answer NOERROR | answer toward.demo.test. 4 CNAME to.w.demo.test. | "
+       "answer to.w.demo.test. 9 MX 10 ns.demo.test. | "
+       "answer to.w.demo.test. 7 HTTPS 1 www.demo.test. ipv4hint=127.0.3.1"},
+      {"out.demo.test.", "cname answer NOERROR | answer out.demo.test. 9 CNAME x.other."},
+      {"loop.demo.test.",
+       "cname_loop answer NOERROR | answer loop.demo.test. 9 CNAME pool.demo.test. | "
+       "answer pool.demo.test. 9 CNAME loop.demo.test."},
+      {"tono.demo.test.",
+       "no_such_name nxdomain NXDOMAIN | answer tono.demo.test. 9 CNAME no.demo.test."},
+      {"no.demo.test.", "no_such_name nxdomain NXDOMAIN"},
+      {"deep.demo.test.", "static nodata NOERROR"},
+      {"y.sub.demo.test.",
+       "delegated referral NOERROR | authority sub.demo.test. 9 NS ns.other. | "
+       "authority sub.demo.test. 9 NS ns.sub.demo.test. | "
+       "additional ns.sub.demo.test. 5 A 127.0.0.9"},
+  };
+  for (const auto& row : kRows) {
+    Json json = Ask(row.name, "133.11.0.1");
+    EXPECT_EQ(RecordsOf(json), row.told);
+    const bool is_denied = json["kind"] == "nodata" || json["kind"] == "nxdomain";
+    EXPECT_TRUE(!is_denied || json["negative_ttl"] == 1) << row.name;
+  }
+  EXPECT_EQ(Ask("ns.demo.test.", "133.11.0.1")["negative_ttl"], 1) << "of its other types";
+  EXPECT_EQ(Ask("toward.demo.test.", "133.11.0.1")["wildcard"], Json({"*.w.demo.test."}));
+  EXPECT_EQ(Ask("sub.demo.test.", "133.11.0.1")["delegation"], "sub.demo.test.");
+  EXPECT_FALSE(Ask("no.demo.test.", "133.11.0.1").contains("rcode_with_proof"))
+      << "the zone is not signed";
+}
+
+/// What it says is what the responder does.
+TEST_F(ExplainTest, TellsTheRcodeAndTheSectionsThatAreAnswered) {
+  auto snapshot = MakeSnapshot(world_, Moment(targets_));
+  for (std::string_view name :
+       {"ns", "any.w", "toward", "out", "loop", "tono", "no", "deep", "sub", "y.sub", "tochild"}) {
+    const std::string whole = std::string(name) + ".demo.test.";
+    Json json = Ask(whole, "192.0.2.1");
+    std::string type = "A";  // a name with other data is asked for that
+    for (const Json& record : json["records"]) {
+      const bool is_data = record["section"] == "answer" && record["type"] != "CNAME";
+      if (is_data) type = record["type"];
+    }
+    const uint16_t asked = *dns::TypeFromText(type);
+    const auto query = dns::EncodeQuery(1, *dns::Name::FromText(whole), asked);
+    std::array<uint8_t, kTcpAnswerBytes> out;
+    Tally tally;
+    const Asker asker{.address = *IpAddress::Parse("192.0.2.1"), .transport = Transport::kTcp};
+    ASSERT_GT(Respond(*snapshot, query, asker, out, &tally), 0U) << whole;
+    EXPECT_EQ(json["rcode"], dns::RcodeName(tally.rcode)) << whole;
+    size_t answers = 0;
+    size_t others = 0;
+    for (const Json& record : json["records"]) {
+      const bool is_chain = record["type"] == "CNAME";
+      (record["section"] == "answer" && (is_chain || record["type"] == type) ? answers : others)++;
+    }
+    EXPECT_EQ(dns::Load16(&out[6]), answers) << whole;
+    if (json["kind"] == "referral") {
+      EXPECT_EQ(dns::Load16(&out[8]) + dns::Load16(&out[10]) - 1U, others) << whole << ", but OPT";
+      EXPECT_EQ(out[2] & 0x04, 0) << whole << " is not authoritative";
+    }
+  }
 }
 
 TEST_F(ExplainTest, StatusListsPopsZonesAndDatabases) {

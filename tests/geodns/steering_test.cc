@@ -511,7 +511,15 @@ TEST_F(SteerTableTest, TheIpv4AddressInsideAnIpv6OneCounts) {
   EXPECT_EQ(At(rule, Now("uuuu"), "2002:850b::", 32), "nearest 2 /24");
   EXPECT_EQ(At(rule, Now("uuuu"), "2002:850b:1:2::", 56), "nearest 2 /24");
   EXPECT_EQ(At(rule, Now("uuuu"), "2002:8000::", 18), "unknown_place 1 /18");
-  EXPECT_EQ(At(rule, Now("uuuu"), "2002::", 16), "unknown_place 1 /15") << "nothing is inside";
+  EXPECT_EQ(At(rule, Now("uuuu"), "2002::", 16), "unknown_place 1 /16") << "nothing is inside";
+  // Neither does the answer for a network beside them reach over them (RFC 7871 §7.2.1).
+  EXPECT_EQ(At(rule, Now("uuuu"), "2003:b01:8000::", 33), "unknown_place 1 /16");
+  EXPECT_EQ(At(rule, Now("uuuu"), "fd00::", 8), "unknown_place 1 /1");
+  EXPECT_EQ(At(rule, Now("uuuu"), "::1", 128), "unknown_place 1 /81");
+  EXPECT_EQ(At(rule, Now("uuuu"), "2000::", 14), "unknown_place 1 /14") << "all that is known";
+  EXPECT_EQ(At({.policy = Policy::kFailover, .pops = {kTokyo}}, Now("uuuu"), "2003::", 32),
+            "failover 2 /0")
+      << "all get the same";
   IpAddress mapped{.is_ipv6 = true};
   mapped.bytes[10] = mapped.bytes[11] = 0xFF;
   mapped.bytes[12] = 133;

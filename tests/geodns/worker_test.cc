@@ -15,6 +15,7 @@
 #include "tests/dns/wire_query.h"
 #include "tests/geodns/dns_client.h"
 #include "tests/net/loop_thread.h"
+#include "tests/support/system_calls.h"
 
 namespace nearside::geodns {
 namespace {
@@ -369,6 +370,77 @@ TEST_F(WorkerTest, AnswersComeBeforeTheEndOfAClientThatHasFinished) {
   EXPECT_FALSE(client.Receive().empty());
   EXPECT_FALSE(client.Receive().empty());
   EXPECT_TRUE(client.IsEnded());
+}
+
+/// Holds up a loop until it is let go, so that what clients do meanwhile comes to it at once.
+class HeldLoop {
+ public:
+  explicit HeldLoop(net::LoopThread& loop) {
+    std::promise<void> held;
+    loop.loop().Post([&held, let_go = let_go_.get_future().share()] {
+      held.set_value();
+      let_go.wait();
+    });
+    held.get_future().wait();
+  }
+  ~HeldLoop() { let_go_.set_value(); }
+
+ private:
+  std::promise<void> let_go_;
+};
+
+/// What gdnsd takes: accept4, recv, send, epoll_ctl, recv of the end, close.
+TEST_F(WorkerTest, AConnectionOfOneQueryTakesNoMoreSystemCallsThanItMust) {
+  Start();
+  const auto before = loop_.Call([] { return test::CountedCalls(); });
+  constexpr size_t kConnections = 20;
+  for (size_t i = 0; i < kConnections; ++i) {
+    auto held = std::make_unique<HeldLoop>(loop_);
+    DnsClient client(Kind::kTcp, server_);
+    client.SendFramed(Www());
+    held.reset();
+    ASSERT_THAT(Decoded(client.Receive()), HasSubstr("192.0.2.1"));
+    client.FinishSending();
+    ASSERT_TRUE(client.IsEnded());
+  }
+  const auto after = loop_.Call([] { return test::CountedCalls(); });
+  EXPECT_EQ(after.accepts - before.accepts, kConnections);
+  EXPECT_EQ(after.receives - before.receives, 2 * kConnections);
+  EXPECT_EQ(after.sends - before.sends, kConnections);
+  EXPECT_EQ(after.controls - before.controls, kConnections);
+  EXPECT_EQ(after.shutdowns - before.shutdowns, 0U);
+  EXPECT_EQ(after.set_options - before.set_options, 0U);
+}
+
+TEST_F(WorkerTest, AConnectionThatEndsWithItsQueryIsNotEvenWatched) {
+  Start();
+  const auto before = loop_.Call([] { return test::CountedCalls(); });
+  {
+    HeldLoop held(loop_);
+    DnsClient broken(Kind::kTcp, server_);
+    broken.SendFramed(std::vector<uint8_t>(3));
+  }
+  ASSERT_TRUE(loop_.Await([&] { return Metric("nearside_dns_tcp_broken_total") == 1; }));
+  const auto after = loop_.Call([] { return test::CountedCalls(); });
+  EXPECT_EQ(after.controls - before.controls, 0U);
+}
+
+/// Few accept4 that find none, and few turns.
+TEST_F(WorkerTest, ManyConnectionsAtOnceAreAcceptedInFewTurns) {
+  Start();
+  constexpr size_t kConnections = 200;
+  std::vector<std::unique_ptr<DnsClient>> clients;
+  auto held = std::make_unique<HeldLoop>(loop_);
+  for (size_t i = 0; i < kConnections; ++i) {
+    clients.push_back(std::make_unique<DnsClient>(Kind::kTcp, server_));
+    clients.back()->SendFramed(Www());
+  }
+  held.reset();
+  for (auto& client : clients) ASSERT_THAT(Decoded(client->Receive()), HasSubstr("192.0.2.1"));
+  const auto [calls, turns] =
+      loop_.Call([this] { return std::pair(test::CountedCalls(), loop_.loop().turns()); });
+  EXPECT_LE(calls.accepts, kConnections + 5);
+  EXPECT_LE(turns, 25U) << "1, 2, 4 … 64 in a turn";
 }
 
 TEST_F(WorkerTest, IdleConnectionsAreClosed) {

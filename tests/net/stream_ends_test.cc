@@ -13,15 +13,15 @@ namespace {
 
 constexpr size_t kMegabyte = size_t{1} << 20;
 
-class StreamEndsTest : public testing::TestWithParam<bool> {
+class StreamEndsTest : public testing::TestWithParam<Transport> {
  protected:
-  bool tls() const { return GetParam(); }
-  StreamServer server_{StreamServer::Options{.tls = GetParam()}};
+  bool tls() const { return GetParam() == Transport::kTls; }
+  StreamServer server_{OptionsOf(GetParam())};
   LoopThread& thread_ = server_.thread();
 };
 
-INSTANTIATE_TEST_SUITE_P(Transport, StreamEndsTest, testing::Bool(),
-                         [](const auto& test) { return test.param ? "Tls" : "Clear"; });
+INSTANTIATE_TEST_SUITE_P(Transport, StreamEndsTest, kTransports,
+                         [](const auto& test) { return NameOf(test.param); });
 
 TEST_P(StreamEndsTest, AnAnswerFollowsThePeersEnd) {
   server_.on_recorder = [](Recorder* recorder) {

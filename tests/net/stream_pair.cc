@@ -75,6 +75,16 @@ void Recorder::Send(std::string bytes) {
   stream->WantWrite();
 }
 
+std::string NameOf(Transport transport) {
+  constexpr const char* kNames[] = {"Clear", "ReadingFirst", "Tls"};
+  return kNames[static_cast<size_t>(transport)];
+}
+
+StreamServer::Options OptionsOf(Transport transport) {
+  return {.tls = transport == Transport::kTls,
+          .listener = {.reads_first = transport == Transport::kReadingFirst}};
+}
+
 StreamServer::StreamServer(Options options) : options_(std::move(options)) {
   options_.listener.address = *SocketAddress::Parse("127.0.0.1:0");
   if (options_.certificates.empty()) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -98,5 +100,12 @@ class StreamServer {
   std::vector<std::unique_ptr<Recorder>> recorders_;  // null: destroyed
   std::vector<std::unique_ptr<Connector>> connectors_;
 };
+
+/// How the streams of a suite are: in cleartext, likewise and reading first, or with TLS.
+enum class Transport { kClear, kReadingFirst, kTls };
+inline const auto kTransports =
+    testing::Values(Transport::kClear, Transport::kReadingFirst, Transport::kTls);
+std::string NameOf(Transport transport);
+StreamServer::Options OptionsOf(Transport transport);
 
 }  // namespace nearside::net

@@ -15,15 +15,16 @@ namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
 
-class StreamTest : public testing::TestWithParam<bool> {
+class StreamTest : public testing::TestWithParam<Transport> {
  protected:
-  StreamServer::Options ServerOptions() { return {.tls = GetParam()}; }
+  bool tls() const { return GetParam() == Transport::kTls; }
+  StreamServer::Options ServerOptions() { return OptionsOf(GetParam()); }
   StreamServer server_{ServerOptions()};
   LoopThread& thread_ = server_.thread();
 };
 
-INSTANTIATE_TEST_SUITE_P(Transport, StreamTest, testing::Bool(),
-                         [](const auto& test) { return test.param ? "Tls" : "Clear"; });
+INSTANTIATE_TEST_SUITE_P(Transport, StreamTest, kTransports,
+                         [](const auto& test) { return NameOf(test.param); });
 
 TEST_P(StreamTest, EchoesEverySizeAroundTheLimits) {
   server_.on_recorder = [](Recorder* recorder) { recorder->echo = true; };
@@ -34,7 +35,7 @@ TEST_P(StreamTest, EchoesEverySizeAroundTheLimits) {
     std::string sent = Pattern(size);
     std::thread sender([&] { EXPECT_TRUE(peer->Send(sent)); });
     // Compared as a truth, so that a failure does not print megabytes.
-    if (GetParam()) {
+    if (tls()) {
       sender.join();  // OpenSSL's SSL is not for two threads; our side takes and keeps all
       EXPECT_TRUE(peer->Receive(size) == sent) << size;
     } else {
@@ -88,7 +89,7 @@ TEST_P(StreamTest, ManySmallWritesOfOneTurnAreOneRecord) {
   EXPECT_TRUE(thread_.Await([&] { return recorder->drains == 1; }));
   EXPECT_EQ(recorder->produces, 1);
   // A TLS 1.3 record has 22 bytes around its content; the ticket may have left in the same write.
-  EXPECT_LE(recorder->stream->counters().bytes_out - before, GetParam() ? 1022u + 300u : 1000u);
+  EXPECT_LE(recorder->stream->counters().bytes_out - before, tls() ? 1022u + 300u : 1000u);
 }
 
 TEST_P(StreamTest, AppendsOfEverySmallSizeKeepTheirOrder) {

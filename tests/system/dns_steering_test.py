@@ -20,6 +20,7 @@ $TTL 300
 @    IN SOA  ns1 hostmaster 2026112001 3600 600 604800 60
 @    IN NS   ns1
 ns1  IN A    127.0.0.1
+*.wild IN A  192.0.2.77
 """
 
 
@@ -392,6 +393,13 @@ class CommandTest(SteeringSystemTest):
             self.assertIn(text, told.stdout)
         answer = json.loads(self.nearside("explain", "--json", "--dns", NAME, "--client", "133.11.0.0/16").stdout)
         self.assertEqual([self.points["tokyo"].address], answer["answer"]["A"])
+        static = self.nearside("explain", "--dns", "any.wild.demo.test", "--client", "133.11.0.1")
+        self.assertEqual((0, ""), (static.returncode, static.stderr))
+        self.assertRegex(static.stdout, r"wildcard +\*\.wild\.demo\.test\.\n")
+        self.assertRegex(static.stdout, r"answer +any\.wild\.demo\.test\. +300 +A +192\.0\.2\.77\n")
+        absent = json.loads(self.nearside("explain", "--json", "--dns", "no.demo.test", "--client", "1.2.3.4").stdout)
+        self.assertEqual(("nxdomain", "NXDOMAIN", [], 60),
+                         (absent["kind"], absent["rcode"], absent["records"], absent["negative_ttl"]))
         refused = self.nearside("explain", "--dns", "www.example.org", "--client", "133.11.0.1")
         self.assertEqual(1, refused.returncode)
         self.assertIn("is in none of our zones", refused.stderr)

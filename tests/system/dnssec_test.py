@@ -267,6 +267,8 @@ class ValidatorTest(DnssecTest):
         self.assertNotIn("dnssec", zones["plain.demo.test."])
         explained = json.loads(fetch_text(self.server.admin_url("/explain?name=www.demo.test&client=133.11.0.1")))
         self.assertEqual([key["tag"]], explained["signed_by"])
+        absent = json.loads(fetch_text(self.server.admin_url("/explain?name=no.demo.test&client=133.11.0.1")))
+        self.assertEqual(("NXDOMAIN", "NOERROR"), (absent["rcode"], absent["rcode_with_proof"]))
 
 
 class KeysTest(DnssecTest):
