@@ -178,9 +178,14 @@ TEST(AnswerTest, Ranges) {
   });
 }
 
-TEST(AnswerTest, AnEmptyBodyHasNoRange) {
+// RFC 9110 §14.1.2, §14.2.
+TEST(AnswerTest, OfAnEmptyBodyTheLastBytesAreAll) {
+  const std::string all = "200 0-0 whole";
+  EXPECT_EQ(Selected({}, Page(), "GET", 0), all);
   EXPECT_EQ(Selected({{"range", "bytes=0-"}}, Page(), "GET", 0), "416 0-0 bytes */0");
-  EXPECT_EQ(Selected({}, Page(), "GET", 0), "200 0-0 whole");
+  EXPECT_EQ(Selected({{"range", "bytes=-0"}}, Page(), "GET", 0), "416 0-0 bytes */0");
+  EXPECT_EQ(Selected({{"range", "bytes=-5"}}, Page(), "GET", 0), all);
+  EXPECT_EQ(Selected({{"range", "bytes=0-4, -5"}}, Page(), "GET", 0), all);
 }
 
 TEST(AnswerTest, WhileTheLengthIsUnknownRangesWait) {

@@ -89,6 +89,30 @@ TEST_F(RequestTest, HeadIsAnsweredFromAGetAndPassedOtherwise) {
   EXPECT_EQ(Answer(hit), "200 hit|");
   EXPECT_EQ(hit.Field("content-length"), "5");
 }
+TEST_F(RequestTest, AConditionIsAnsweredFromWhatIsFetchedForTheCache) {
+  Start();
+  FakeExchange& client = Get("/a", {{"if-none-match", "\"v\""}});
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "");
+  asked.Answer("200 OK", "Cache-Control: max-age=60\nETag: \"v\"\n", "hello");
+  EXPECT_EQ(Answer(client), "304 fwd=uri-miss; fwd-status=200; stored|");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|hello");
+}
+
+// RFC 9110 §14.1.2.
+TEST_F(RequestTest, AnEmptyResponseHasNoRangesButItsLastBytes) {
+  Start();
+  Fill("/a", kMinute, "");
+  FakeExchange& last = Get("/a", {{"range", "bytes=-5"}});
+  EXPECT_EQ(Answer(last), "200 hit|");
+  EXPECT_EQ(last.Field("content-length"), "0");
+  EXPECT_EQ(last.Field("content-range"), "");
+  FakeExchange& all = Get("/a", {{"range", "bytes=0-"}});
+  EXPECT_EQ(Answer(all), "416 hit|");
+  EXPECT_EQ(all.Field("content-range"), "bytes */0");
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
 
 TEST_F(RequestTest, BodiesOfManyChunksComeOutAsTheyWentIn) {
   Start();
