@@ -111,6 +111,9 @@ TEST(AnswerTest, WithoutLastModifiedTheDateTells) {
           {"since then", {{"if-modified-since", DateAt(-10)}}, kNotModified},
           {"since before", {{"if-modified-since", DateAt(-11)}}, kWhole},
           {"unmodified since", {{"if-unmodified-since", DateAt(-11)}}, kWhole},
+          {"unmodified since, which does not count, and since then",
+           {{"if-unmodified-since", DateAt(-11)}, {"if-modified-since", DateAt(-10)}},
+           kNotModified},
           {"a range", {{"range", "bytes=0-1"}, {"if-range", DateAt(-10)}}, kWhole},
       },
       PageOf({{"date", DateAt(-10)}}));
@@ -235,6 +238,18 @@ TEST(AnswerTest, A206CarriesAllOfTheRepresentationAndItsOwnLength) {
 }
 
 // RFC 9530 §2: of the content, and not of the representation.
+// RFC 9110 §14.4: an origin's Content-Range has no meaning in a 200, and would have one in a part.
+TEST(AnswerTest, APartHasTheContentRangeOfThePartAlone) {
+  const StoredResponse page =
+      PageOf({{"content-range", "bytes 0-4/5"}, {"content-length", "1000"}, {"x-a", "1"}});
+  const Selection selection =
+      Select(GetFor("https://www.demo.test/a", {{"range", "bytes=10-19"}}), page, kBody, kNow);
+  EXPECT_EQ(TextOf(PartialFields(page, selection)),
+            "x-a: 1\ncontent-range: bytes 10-19/1000\ncontent-length: 10\n");
+  const Multipart layout(std::vector<http::ByteRange>{{0, 1}, {8, 9}}, kBody, "text/html", "b");
+  EXPECT_FALSE(MultipartFields(page, layout).Has("content-range"));
+}
+
 TEST(AnswerTest, ADigestOfTheWholeContentIsNotThatOfAPart) {
   const StoredResponse page = PageOf({{"content-digest", "sha-256=:x:"},
                                       {"content-length", "1000"},
