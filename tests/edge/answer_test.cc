@@ -172,6 +172,7 @@ TEST(AnswerTest, Ranges) {
       {"if-range by date",
        {{"range", "bytes=0-9"}, {"if-range", DateAt(-100)}},
        "206 0-10 bytes 0-9/1000"},
+      {"if-range without a range", {{"if-range", "\"w\""}}, kWhole},
       {"if-range by another date", {{"range", "bytes=0-9"}, {"if-range", DateAt(-99)}}, kWhole},
       {"a failed if-range saves from 416",
        {{"range", "bytes=5000-"}, {"if-range", "\"w\""}},
@@ -237,7 +238,6 @@ TEST(AnswerTest, A206CarriesAllOfTheRepresentationAndItsOwnLength) {
                 "content-range: bytes 10-19/1000\ncontent-length: 10\n");
 }
 
-// RFC 9530 §2: of the content, and not of the representation.
 // RFC 9110 §14.4: an origin's Content-Range has no meaning in a 200, and would have one in a part.
 TEST(AnswerTest, APartHasTheContentRangeOfThePartAlone) {
   const StoredResponse page =
@@ -250,6 +250,7 @@ TEST(AnswerTest, APartHasTheContentRangeOfThePartAlone) {
   EXPECT_FALSE(MultipartFields(page, layout).Has("content-range"));
 }
 
+// RFC 9530 §2: of the content, and not of the representation.
 TEST(AnswerTest, ADigestOfTheWholeContentIsNotThatOfAPart) {
   const StoredResponse page = PageOf({{"content-digest", "sha-256=:x:"},
                                       {"content-length", "1000"},

@@ -76,19 +76,6 @@ TEST_F(RequestTest, ConditionsAndRangesAreAnsweredFromTheCache) {
   EXPECT_EQ(origin_.count(), 1u);
 }
 
-TEST_F(RequestTest, HeadIsAnsweredFromAGetAndPassedOtherwise) {
-  Start();
-  FakeExchange& miss = Head("/a");
-  ScriptedOrigin::Asked asked = origin_.Next();
-  EXPECT_EQ(asked.first_line(), "HEAD /a HTTP/1.1");
-  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\n");
-  EXPECT_EQ(Answer(miss), "200 fwd=uri-miss; fwd-status=200|");
-  EXPECT_EQ(miss.Field("content-length"), "5");
-  Fill("/a", kMinute, "hello");
-  FakeExchange& hit = Head("/a");
-  EXPECT_EQ(Answer(hit), "200 hit|");
-  EXPECT_EQ(hit.Field("content-length"), "5");
-}
 TEST_F(RequestTest, AConditionIsAnsweredFromWhatIsFetchedForTheCache) {
   Start();
   FakeExchange& client = Get("/a", {{"if-none-match", "\"v\""}});
@@ -113,6 +100,19 @@ TEST_F(RequestTest, AnEmptyResponseHasNoRangesButItsLastBytes) {
   EXPECT_EQ(origin_.count(), 1u);
 }
 
+TEST_F(RequestTest, HeadIsAnsweredFromAGetAndPassedOtherwise) {
+  Start();
+  FakeExchange& miss = Head("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.first_line(), "HEAD /a HTTP/1.1");
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\n");
+  EXPECT_EQ(Answer(miss), "200 fwd=uri-miss; fwd-status=200|");
+  EXPECT_EQ(miss.Field("content-length"), "5");
+  Fill("/a", kMinute, "hello");
+  FakeExchange& hit = Head("/a");
+  EXPECT_EQ(Answer(hit), "200 hit|");
+  EXPECT_EQ(hit.Field("content-length"), "5");
+}
 
 TEST_F(RequestTest, BodiesOfManyChunksComeOutAsTheyWentIn) {
   Start();
@@ -221,6 +221,14 @@ TEST_F(RequestTest, AClientsOwnConditionIsAnsweredAfterValidation) {
   FakeExchange& client = Get("/a", {{"if-none-match", "\"v\""}});
   origin_.Next().Answer("304 Not Modified", kMinute, "");
   EXPECT_EQ(Answer(client), "304 fwd=stale; fwd-status=304; detail=validated|");
+  // RFC 9111 §4.3.2: the 304 is about our copy, and not about the client's.
+  Fill("/b", kStale, "hello");
+  FakeExchange& other = Get("/b", {{"if-none-match", "\"w\""}, {"if-modified-since", DateAt(0)}});
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
+  asked.Answer("304 Not Modified", "Cache-Control: max-age=60\nETag: \"v\"\n", "");
+  EXPECT_EQ(Answer(other), "200 fwd=stale; fwd-status=304; detail=validated|hello");
+  EXPECT_EQ(other.Field("etag"), "\"v\"");
 }
 
 TEST_F(RequestTest, A304ThatForbidsStoringEndsTheStoredResponse) {
@@ -342,7 +350,10 @@ TEST_F(RequestTest, StaleWhileRevalidateServesAndValidatesBehind) {
   Start();
   Fill("/a", "Cache-Control: max-age=60, stale-while-revalidate=600\nAge: 100\nETag: \"v\"\n",
        "old");
-  EXPECT_EQ(AnswerNow(Get("/a")), "200 hit; detail=stale_while_revalidate|old");
+  FakeExchange& stale = Get("/a");
+  EXPECT_EQ(AnswerNow(stale), "200 hit; detail=stale_while_revalidate|old");
+  EXPECT_EQ(stale.Field("age"), "100");
+  EXPECT_EQ(stale.Field("warning"), "");
   EXPECT_EQ(AnswerNow(Get("/a")), "200 hit; detail=stale_while_revalidate|old");
   ScriptedOrigin::Asked asked = origin_.Next();
   EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
