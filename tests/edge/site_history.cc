@@ -251,9 +251,11 @@ void World::Take(const SiteStep& step) {
 
 Reply World::Answer(const Request& request, int64_t now) const {
   if (request.method != "GET" && request.method != "HEAD") {
-    return {.status = change_.status,
-            .fields = change_.fields,
-            .body = change_.status == 204 ? "" : "changed"};
+    Reply reply{.status = change_.status,
+                .fields = change_.fields,
+                .body = change_.status == 204 ? "" : "changed"};
+    reply.fields.emplace_back("date", DateText(now));
+    return reply;
   }
   if (fails_ != 0) return {.status = fails_, .fields = {{"x-version", "none"}}, .body = "fails"};
   const bool other = JoinedValue(request.fields, "x-kind").find("k1") != std::string::npos;
