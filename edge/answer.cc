@@ -27,6 +27,12 @@ bool Describes(std::string_view name, int status) {
   return std::find(fields.begin(), fields.end(), name) != fields.end();
 }
 
+/// What a 206 says of its own. A Content-Range has no meaning in what it is a part of (RFC 9110
+/// §14.4), and would have one here.
+bool IsOfThePart(std::string_view name) {
+  return name == "content-length" || name == "content-range";
+}
+
 /// If-Range belongs to the range.
 bool IsCondition(std::string_view name) {
   return name.starts_with("if-") && (name == "if-none-match" || name == "if-modified-since" ||
@@ -75,9 +81,7 @@ Selection Select(const http::RequestHead& request, const StoredResponse& respons
   const http::Validators validators = http::ValidatorsOf(response.fields, now);
   if (conditional) {
     http::Validators since = validators;
-    // RFC 9111 §4.3.2: for If-Modified-Since the Date stands for a Last-Modified that is missing.
-    if (!since.last_modified && !fields.Has("if-unmodified-since"))
-      since.last_modified = since.date;
+    since.in_its_place = validators.date;
     switch (http::EvaluatePreconditions(request.method, fields, since, now)) {
       case http::Precondition::kNone:
       case http::Precondition::kHolds:
@@ -101,7 +105,7 @@ http::Fields PartialFields(const StoredResponse& response, const Selection& sele
   http::Fields fields;
   const bool part = selection.status == 206;
   for (const http::FieldLine& line : response.fields.lines()) {
-    const bool keep = part ? line.name != "content-length" : Describes(line.name, selection.status);
+    const bool keep = part ? !IsOfThePart(line.name) : Describes(line.name, selection.status);
     if (keep) fields.Add(line.name, line.value);
   }
   if (part) http::RemoveContentDigests(&fields);
@@ -115,7 +119,7 @@ http::Fields PartialFields(const StoredResponse& response, const Selection& sele
 http::Fields MultipartFields(const StoredResponse& response, const Multipart& layout) {
   http::Fields fields;
   for (const http::FieldLine& line : response.fields.lines()) {
-    if (line.name == "content-length" || line.name == "content-type") continue;
+    if (IsOfThePart(line.name) || line.name == "content-type") continue;
     fields.Add(line.name, line.value);
   }
   http::RemoveContentDigests(&fields);

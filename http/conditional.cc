@@ -69,8 +69,10 @@ Precondition EvaluateNoneMatch(bool reads, const Fields& request, const Validato
       break;
   }
   const auto since = DateOf(request, "if-modified-since", now);
-  if (!reads || !since || !validators.last_modified) return Precondition::kNone;
-  return *validators.last_modified <= *since ? Precondition::kNotModified : Precondition::kHolds;
+  const auto modified =
+      validators.last_modified ? validators.last_modified : validators.in_its_place;
+  if (!reads || !since || !modified) return Precondition::kNone;
+  return *modified <= *since ? Precondition::kNotModified : Precondition::kHolds;
 }
 
 }  // namespace

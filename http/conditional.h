@@ -17,6 +17,9 @@ struct Validators {
   bool exists = true;  ///< false: there is no current representation (matters for "*")
   std::optional<EntityTag> etag;
   std::optional<WallTime> last_modified;
+  /// In a cache, of a response without Last-Modified: the date that If-Modified-Since is compared
+  /// with in its place (RFC 9111 §4.3.2).
+  std::optional<WallTime> in_its_place;
   /// When the representation was sent, if known: a Last-Modified at least a second older than it is
   /// strong (RFC 9110 §8.8.2.2).
   std::optional<WallTime> date;

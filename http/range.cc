@@ -48,6 +48,12 @@ std::optional<ByteRange> Resolve(const RangeSpec& spec, uint64_t length) {
   return ByteRange{*spec.first, std::min(spec.last.value_or(length - 1), length - 1)};
 }
 
+/// RFC 9110 §14.1.2: the last bytes of nothing are satisfiable, and no Content-Range could tell of
+/// them.
+bool IsAllOfNothing(const RangeSpec& spec, uint64_t length) {
+  return length == 0 && !spec.first && *spec.last > 0;
+}
+
 size_t CountOverlaps(std::vector<ByteRange> ranges) {
   std::sort(ranges.begin(), ranges.end(),
             [](const ByteRange& a, const ByteRange& b) { return a.first < b.first; });
@@ -82,6 +88,8 @@ RangeSelection SelectRanges(std::string_view range, uint64_t length) {
   if (!specs || specs->size() > kRangesInRequest) return {};
   RangeSelection selection{RangeOutcome::kUnsatisfiable, {}};
   for (const RangeSpec& spec : *specs) {
+    // RFC 9110 §14.2 lets a server ignore Range where there is no content.
+    if (IsAllOfNothing(spec, length)) return {};
     if (const auto resolved = Resolve(spec, length)) selection.ranges.push_back(*resolved);
   }
   if (selection.ranges.empty()) return selection;

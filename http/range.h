@@ -36,7 +36,8 @@ struct RangeSelection {
 inline constexpr size_t kRangesInRequest = 32;
 
 /// What a Range value means for a representation of `length` bytes. Another unit, bad syntax, too
-/// many ranges, and ranges that overlap more than once: ignored.
+/// many ranges, ranges that overlap more than once, and the last bytes of an empty representation:
+/// ignored.
 RangeSelection SelectRanges(std::string_view range, uint64_t length);
 
 /// One range as it was asked for, before the length is known: "5-", "5-9" or "-3".

@@ -4,7 +4,7 @@
 #   tests/long.sh [tidy] [policy] [sim] [storage] [churn] [objects] [system] [fuzz] [operate] [images]    all by default
 #
 #   tidy     clang-tidy over every source
-#   policy   three million random histories through the caching policy and its model
+#   policy   three million random histories through the caching policy and its model, a hundred thousand through an edge
 #   sim      50,000 seeds of the simulated fleet (NEARSIDE_SIM_SEEDS), other ones each day
 #   storage  200 SIGKILLs of the cache's store, 100 of the origin's metadata, thousands of modelled power cuts
 #   churn    an hour of churn on a store of 10 GiB (NEARSIDE_CHURN_SECONDS), and all hit ratios
@@ -24,7 +24,8 @@ build_release() { cmake --preset release >/dev/null && cmake --build --preset re
 
 long_policy() {
   build_release || return 1
-  NEARSIDE_LONG=1 ctest --test-dir build/release --tests-regex '^edge_policy_model_test$' --output-on-failure --verbose
+  NEARSIDE_LONG=1 ctest --test-dir build/release --tests-regex '^edge_(policy|site)_model_test$' \
+    --output-on-failure --verbose
 }
 
 long_sim() {

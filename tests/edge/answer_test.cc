@@ -111,6 +111,9 @@ TEST(AnswerTest, WithoutLastModifiedTheDateTells) {
           {"since then", {{"if-modified-since", DateAt(-10)}}, kNotModified},
           {"since before", {{"if-modified-since", DateAt(-11)}}, kWhole},
           {"unmodified since", {{"if-unmodified-since", DateAt(-11)}}, kWhole},
+          {"unmodified since, which does not count, and since then",
+           {{"if-unmodified-since", DateAt(-11)}, {"if-modified-since", DateAt(-10)}},
+           kNotModified},
           {"a range", {{"range", "bytes=0-1"}, {"if-range", DateAt(-10)}}, kWhole},
       },
       PageOf({{"date", DateAt(-10)}}));
@@ -169,6 +172,7 @@ TEST(AnswerTest, Ranges) {
       {"if-range by date",
        {{"range", "bytes=0-9"}, {"if-range", DateAt(-100)}},
        "206 0-10 bytes 0-9/1000"},
+      {"if-range without a range", {{"if-range", "\"w\""}}, kWhole},
       {"if-range by another date", {{"range", "bytes=0-9"}, {"if-range", DateAt(-99)}}, kWhole},
       {"a failed if-range saves from 416",
        {{"range", "bytes=5000-"}, {"if-range", "\"w\""}},
@@ -178,9 +182,14 @@ TEST(AnswerTest, Ranges) {
   });
 }
 
-TEST(AnswerTest, AnEmptyBodyHasNoRange) {
+// RFC 9110 §14.1.2, §14.2.
+TEST(AnswerTest, OfAnEmptyBodyTheLastBytesAreAll) {
+  const std::string all = "200 0-0 whole";
+  EXPECT_EQ(Selected({}, Page(), "GET", 0), all);
   EXPECT_EQ(Selected({{"range", "bytes=0-"}}, Page(), "GET", 0), "416 0-0 bytes */0");
-  EXPECT_EQ(Selected({}, Page(), "GET", 0), "200 0-0 whole");
+  EXPECT_EQ(Selected({{"range", "bytes=-0"}}, Page(), "GET", 0), "416 0-0 bytes */0");
+  EXPECT_EQ(Selected({{"range", "bytes=-5"}}, Page(), "GET", 0), all);
+  EXPECT_EQ(Selected({{"range", "bytes=0-4, -5"}}, Page(), "GET", 0), all);
 }
 
 TEST(AnswerTest, WhileTheLengthIsUnknownRangesWait) {
@@ -227,6 +236,18 @@ TEST(AnswerTest, A206CarriesAllOfTheRepresentationAndItsOwnLength) {
                 "\nlast-modified: " + DateAt(-100) +
                 "\nset-cookie: a=b\nvary: accept\nvia: 1.1 frankfurt\n"
                 "content-range: bytes 10-19/1000\ncontent-length: 10\n");
+}
+
+// RFC 9110 §14.4: an origin's Content-Range has no meaning in a 200, and would have one in a part.
+TEST(AnswerTest, APartHasTheContentRangeOfThePartAlone) {
+  const StoredResponse page =
+      PageOf({{"content-range", "bytes 0-4/5"}, {"content-length", "1000"}, {"x-a", "1"}});
+  const Selection selection =
+      Select(GetFor("https://www.demo.test/a", {{"range", "bytes=10-19"}}), page, kBody, kNow);
+  EXPECT_EQ(TextOf(PartialFields(page, selection)),
+            "x-a: 1\ncontent-range: bytes 10-19/1000\ncontent-length: 10\n");
+  const Multipart layout(std::vector<http::ByteRange>{{0, 1}, {8, 9}}, kBody, "text/html", "b");
+  EXPECT_FALSE(MultipartFields(page, layout).Has("content-range"));
 }
 
 // RFC 9530 §2: of the content, and not of the representation.

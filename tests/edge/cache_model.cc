@@ -5,7 +5,6 @@
 namespace nearside::edge::model {
 namespace {
 
-constexpr int64_t kSecond = 1000;
 constexpr int64_t kDay = 86'400 * kSecond;
 
 /// What governs a response: RFC 9213 §2.2. Of a targeted field that is valid nothing else counts.
@@ -368,9 +367,9 @@ Lines Updated(const Kept& old, const Exchange& not_modified) {
 
 Freshening Freshen(const Kept& old, const Exchange& not_modified, const std::string& via) {
   Freshening freshening;
-  const bool about = IsAbout(old.fields, not_modified.response, not_modified.response_time) &&
-                     (!HasField(not_modified.response, "vary") ||
-                      VaryNames(not_modified.response) == VaryNames(old.fields));
+  freshening.about = IsAbout(old.fields, not_modified.response, not_modified.response_time);
+  const bool selects_alike = !HasField(not_modified.response, "vary") ||
+                             VaryNames(not_modified.response) == VaryNames(old.fields);
   Kept before = old;
   std::erase(before.fields, Line{"via", via});  // ours, which is added anew
   Exchange merged = not_modified;
@@ -379,9 +378,10 @@ Freshening Freshen(const Kept& old, const Exchange& not_modified, const std::str
   // What was for everybody and is still the same with a cookie is still for everybody.
   merged.request = Without(merged.request, {"cookie"});
   freshening.storing = Store(merged);
-  if (!about) {
+  if (!freshening.about || !selects_alike) {
     freshening.storing.forbidden.insert(Reason::kUncacheableStatus);
     freshening.storing.forbidden.insert(Reason::kVaryStar);
+    freshening.storing.for_nobody = true;
   }
   freshening.kept = Keep(merged, freshening.storing, via);
   return freshening;

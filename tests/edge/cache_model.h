@@ -83,6 +83,7 @@ bool MayServeStaleOnError(const Lines& request, const Terms& terms, bool soft_pu
 
 /// What a 304 makes of what is kept.
 struct Freshening {
+  bool about = true;  ///< false: it speaks of another response, and validates nothing
   Storing storing;
   Kept kept;
 };

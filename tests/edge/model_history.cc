@@ -9,19 +9,7 @@
 namespace nearside::edge::model {
 namespace {
 
-class Reader {
- public:
-  explicit Reader(const Tape& tape) : tape_(tape) {}
-  size_t Below(size_t end) { return position_ < tape_.size() ? tape_[position_++] % end : 0; }
-  template <typename Pool>
-  auto Of(const Pool& pool) {
-    return pool[Below(std::size(pool))];
-  }
-
- private:
-  const Tape& tape_;
-  size_t position_ = 0;
-};
+using Reader = TapeReader;
 
 /// What stands between bars and line ends; EMPTY is nothing.
 class Words {
@@ -77,6 +65,16 @@ max-stale=0 | max-stale=5 | max-stale=3600 | max-stale=x | stale-if-error=5
 stale-if-error=99999 | only-if-cached | no-store | No-Cache | immutable
 foo="no-cache, x" | max-stale="5" | MIN-FRESH=10 | stale-while-revalidate=99
 must-revalidate | EMPTY)");
+
+const Words kRanges(R"(
+0-4 | 0- | -1 | -5 | 5-9 | 9- | 9-9 | 0-0 | 10- | 10-20 | -0 | -10 | -999 | 3-999 | 2-5 | 007-8
+4-18446744073709551615 | 18446744073709551616- | 0-99999999999999999999999 | 1-2 | 4-3)");
+
+const Words kWholeRanges(R"(
+bytes=0-0,2-2,4-4 | BYTES=0-1 | bytes=a-b | bytes= | bytes | bytes=0-1;x | lines=0-4 | bytes =0-1
+bytes=0-1, | bytes=,0-1 | bytes=0-,0-,0- | bytes=0-5,3-8 | bytes=0-5,3-8,7-9 | bytes=-5,0-1 | EMPTY
+bytes=1 | bytes=-1-2 | bytes=- | bytes=0-1,x
+bytes=0-0,1-1,2-2,3-3,4-4,5-5,6-6,7-7,8-8,9-9,0-0,1-1,2-2,3-3,4-4,5-5,6-6,7-7,8-8,9-9,0-0,1-1,2-2,3-3,4-4,5-5,6-6,7-7,8-8,9-9,0-0,1-1,2-2)");
 
 constexpr int64_t kSpans[] = {0,      1000,      1,          999,       4000,   5000,
                               5001,   10'000,    55'000,     60'000,    60'001, 65'000,
@@ -211,6 +209,79 @@ Line RequestLine(Reader& reader) {
   }
 }
 
+/// One of what the responses so far have said under this name, or `other`.
+std::string SeenValue(Reader& reader, const Lines& seen, std::string_view name,
+                      std::string_view other) {
+  std::vector<std::string> values;
+  for (const Line& line : seen) {
+    if (line.first == name) values.push_back(line.second);
+  }
+  const size_t chosen = reader.Below(values.size() + 2);
+  if (values.empty() || chosen > values.size()) return std::string(other);
+  return values[std::min(chosen, values.size() - 1)];
+}
+
+std::string TagCondition(Reader& reader, const Lines& seen) {
+  constexpr std::string_view kOthers[] = {"\"b\"", "*", "W/\"a\"", "\"a\"", "a", "", "\"a\", x"};
+  std::string value = SeenValue(reader, seen, "etag", reader.Of(kOthers));
+  if (reader.Below(4) == 3) value = "\"z\", " + value;
+  return value;
+}
+
+/// A date that was seen, or one a second beside it.
+std::string DateCondition(Reader& reader, const Lines& seen, int64_t at) {
+  constexpr std::string_view kNames[] = {"last-modified", "last-modified", "date"};
+  constexpr int64_t kBeside[] = {0, 0, 0, 1000, -1000, -86'400'000};
+  const std::string text =
+      SeenValue(reader, seen, reader.Of(kNames), http::FormatDate(FromUnixMillis(at)));
+  const int64_t beside = reader.Of(kBeside);
+  const auto date = DateMillis(text, at);
+  if (!date || beside == 0) return text;
+  return http::FormatDate(FromUnixMillis(*date + beside));
+}
+
+std::string RangeValue(Reader& reader) {
+  if (reader.Below(3) > 0) {
+    std::string value = "bytes=" + std::string(reader.Of(kRanges));
+    for (size_t more = reader.Below(4) / 2; more > 0; --more) {
+      value += ", " + std::string(reader.Of(kRanges));
+    }
+    return value;
+  }
+  return std::string(reader.Of(kWholeRanges));
+}
+
+/// What a client says of a copy of its own, or of the part that it wants.
+Lines ConditionsFrom(Reader& reader, const Lines& seen, int64_t at) {
+  Lines lines;
+  for (size_t more = reader.Below(4); more > 0; --more) {
+    switch (reader.Below(10)) {
+      case 0:
+      case 1:
+        lines.emplace_back("if-none-match", TagCondition(reader, seen));
+        break;
+      case 2:
+      case 3:
+        lines.emplace_back("if-modified-since", DateCondition(reader, seen, at));
+        break;
+      case 4:
+        lines.emplace_back("if-match", TagCondition(reader, seen));
+        break;
+      case 5:
+        lines.emplace_back("if-unmodified-since", DateCondition(reader, seen, at));
+        break;
+      default:
+        if (HasField(lines, "range")) break;
+        lines.emplace_back("range", RangeValue(reader));
+        if (reader.Below(3) == 2) {
+          lines.emplace_back("if-range", reader.Below(2) == 1 ? DateCondition(reader, seen, at)
+                                                              : TagCondition(reader, seen));
+        }
+    }
+  }
+  return lines;
+}
+
 Choices SiteFrom(const Tape& tape, bool* hashed_name) {
   constexpr int64_t kDefaults[] = {0, 30'000, 0, 1500};
   constexpr int64_t kNegatives[] = {5000, 0, 60'000};
@@ -227,7 +298,8 @@ Choices SiteFrom(const Tape& tape, bool* hashed_name) {
   return site;
 }
 
-Step StepFrom(const Tape& tape, int64_t after) {
+/// `seen`: the lines of all responses so far.
+Step StepFrom(const Tape& tape, int64_t after, const Lines& seen) {
   constexpr Step::Kind kKinds[] = {
       Step::Kind::kAsk,   Step::Kind::kFetch,    Step::Kind::kFetch,
       Step::Kind::kFetch, Step::Kind::kAsk,      Step::Kind::kAsk,
@@ -240,7 +312,11 @@ Step StepFrom(const Tape& tape, int64_t after) {
     step.request.push_back(RequestLine(reader));
   }
   if (step.kind == Step::Kind::kAsk) {
+    constexpr uint64_t kBodies[] = {10, 1, 0, 1000, 10, 6};
     step.soft_purged = reader.Below(6) == 5;
+    step.conditions = ConditionsFrom(reader, seen, step.at);
+    step.body_bytes = reader.Of(kBodies);
+    if (reader.Below(5) == 4) step.method = "HEAD";
     return step;
   }
   step.took = reader.Of(kDelays);
@@ -264,9 +340,11 @@ History HistoryFrom(std::span<const Tape> tapes, int64_t start) {
   if (tapes.empty()) return history;
   history.site = SiteFrom(tapes.front(), &history.hashed_name);
   int64_t now = start;
+  Lines seen;
   for (const Tape& tape : tapes.subspan(1)) {
-    history.steps.push_back(StepFrom(tape, now));
-    now = history.steps.back().at;
+    const Step& step = history.steps.emplace_back(StepFrom(tape, now, seen));
+    seen.insert(seen.end(), step.response.begin(), step.response.end());
+    now = step.at;
   }
   return history;
 }
@@ -275,8 +353,9 @@ std::ostream& operator<<(std::ostream& out, const Step& step) {
   out << "  " << FormatIsoTime(FromUnixMillis(step.at)) << " ";
   switch (step.kind) {
     case Step::Kind::kAsk:
-      return out << (step.soft_purged ? "is asked, soft-purged\n" : "is asked\n")
-                 << TextOf(step.request);
+      return out << "of " << step.body_bytes << " bytes is asked by " << step.method
+                 << (step.soft_purged ? ", soft-purged\n" : "\n") << TextOf(step.request)
+                 << TextOf(step.conditions);
     case Step::Kind::kFetch:
     case Step::Kind::kValidate:
       out << "gets, after " << step.took << " ms, to\n" << TextOf(step.request);

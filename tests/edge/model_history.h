@@ -9,6 +9,7 @@
 #include <span>
 
 #include "tests/edge/cache_model.h"
+#include "tests/edge/tape.h"
 
 namespace nearside::edge::model {
 
@@ -25,6 +26,10 @@ struct Step {
   int status = 200;
   Lines response;
   bool soft_purged = false;
+  // Of an ask:
+  std::string method = "GET";
+  Lines conditions;         ///< and ranges
+  uint64_t body_bytes = 0;  ///< of what is stored
 };
 
 struct History {
@@ -33,7 +38,6 @@ struct History {
   std::vector<Step> steps;
 };
 
-using Tape = std::vector<uint16_t>;
 /// The first tape is the site's; each of the others is a step. `start` is when it begins.
 History HistoryFrom(std::span<const Tape> tapes, int64_t start);
 

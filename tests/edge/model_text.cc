@@ -237,9 +237,12 @@ std::optional<int64_t> FirstDate(const Lines& lines, std::string_view name, int6
 }
 
 std::optional<Tag> TagOf(const Lines& lines) {
-  auto value = FirstValue(lines, "etag");
-  if (!value) return std::nullopt;
-  Tag tag{.weak = value->starts_with("W/"), .opaque = *value};
+  const auto value = FirstValue(lines, "etag");
+  return value ? TagIn(*value) : std::nullopt;
+}
+
+std::optional<Tag> TagIn(std::string_view text) {
+  Tag tag{.weak = text.starts_with("W/"), .opaque = std::string(text)};
   if (tag.weak) tag.opaque.erase(0, 2);
   const std::string& opaque = tag.opaque;
   if (opaque.size() < 2 || opaque.front() != '"' || opaque.back() != '"') return std::nullopt;

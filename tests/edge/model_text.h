@@ -15,6 +15,9 @@ namespace nearside::edge::model {
 using Line = std::pair<std::string, std::string>;  ///< name in lower case, value
 using Lines = std::vector<Line>;
 
+/// In milliseconds.
+inline constexpr int64_t kSecond = 1000;
+
 /// 2^31: what a delta-seconds that is too large means (RFC 9111 §1.2.2).
 inline constexpr int64_t kForever = 2147483648;
 
@@ -44,6 +47,7 @@ struct Tag {
   std::string opaque;
 };
 std::optional<Tag> TagOf(const Lines& lines);
+std::optional<Tag> TagIn(std::string_view text);
 
 /// One cache directive.
 struct Directive {

@@ -257,9 +257,12 @@ TEST(PolicyStoredTest, KeepsEndToEndFieldsInOrderAndAddsItsOwn) {
                                        {"age", "3"},
                                        {"cache-control", "max-age=60"},
                                        {"x-a", "2"},
+                                       {"warning", "110 - \"stale\""},
+                                       {"other-cache-control", "no-store"},
                                        {"via", "1.1 other"}}));
   EXPECT_EQ(TextOf(stored->fields),
-            "content-type: text/html\nx-a: 1\ncache-control: max-age=60\nx-a: 2\nvia: 1.1 other\n"
+            "content-type: text/html\nx-a: 1\ncache-control: max-age=60\nx-a: 2\n"
+            "warning: 110 - \"stale\"\nother-cache-control: no-store\nvia: 1.1 other\n"
             "date: " +
                 DateAt(0) + "\nvia: 1.1 frankfurt\n");
   EXPECT_EQ(stored->status, 200);

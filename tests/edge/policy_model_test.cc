@@ -10,6 +10,8 @@
 #include <map>
 #include <sstream>
 
+#include "edge/answer.h"
+#include "tests/edge/answer_model.h"
 #include "tests/edge/answered.h"
 #include "tests/edge/model_history.h"
 
@@ -35,19 +37,22 @@ std::string Sorted(model::Lines lines) {
                    [](const model::Line& a, const model::Line& b) { return a.first < b.first; });
   return TextOf(FieldsOf(lines));
 }
-std::string Sorted(const http::Fields& fields) {
+model::Lines LinesOf(const http::Fields& fields) {
   model::Lines lines;
   for (const http::FieldLine& line : fields.lines()) lines.emplace_back(line.name, line.value);
-  return Sorted(std::move(lines));
+  return lines;
 }
-std::string Sorted(const model::Kept& kept) {
+std::string Sorted(const http::Fields& fields) { return Sorted(LinesOf(fields)); }
+/// With the time of arrival as a date.
+model::Lines KeptLines(const model::Kept& kept) {
   model::Lines lines = kept.fields;
   for (model::Line& line : lines) {
     if (line.second != model::kTimeOfArrival) continue;
     line.second = http::FormatDate(FromUnixMillis(kept.terms.received));
   }
-  return Sorted(std::move(lines));
+  return lines;
 }
+std::string Sorted(const model::Kept& kept) { return Sorted(KeptLines(kept)); }
 
 /// The windows of a response that is never served stale mean nothing.
 std::string Text(const Freshness& terms, WallTime drop_at) {
@@ -198,6 +203,59 @@ class Comparison {
     Compare("on error, purged",
             MayServeOnError(request_, *ours_, Validity::kGone, now) ? "served" : "not served",
             "not served");
+    Answer(step);
+  }
+
+  /// "206 [0-4] bytes 0-4/10".
+  static std::string Worded(int status, const std::vector<model::Part>& parts,
+                            std::string_view content_range) {
+    std::string text = std::to_string(status) + " ";
+    for (const model::Part& part : parts) {
+      text.append("[" + std::to_string(part.first) + "-" + std::to_string(part.last) + "] ");
+    }
+    return text.append(content_range);
+  }
+
+  /// What is sent of what is stored, whether or not the policy would let it.
+  void Answer(const Step& step) {
+    http::RequestHead request = request_;
+    request.method = step.method;
+    request.fields = FieldsOf(step.conditions);
+    const Selection ours = Select(request, *ours_, step.body_bytes, FromUnixMillis(step.at));
+    const model::Answering theirs = model::Answer(step.method, step.conditions,
+                                                  {.status = theirs_.status,
+                                                   .fields = KeptLines(theirs_),
+                                                   .body_bytes = step.body_bytes,
+                                                   .received = theirs_.terms.received},
+                                                  step.at);
+    ++Reached()["answer: " + std::to_string(ours.status) + (ours.ranges.empty() ? "" : " parts")];
+    if (theirs.or_whole && ours.status == 200) return;
+    std::vector<model::Part> parts;
+    for (const http::ByteRange& range : ours.ranges) parts.push_back({range.first, range.last});
+    if (ours.status == 206 && parts.empty()) parts = {{ours.span.first, ours.span.end - 1}};
+    Compare("the answer", Worded(ours.status, parts, ours.content_range),
+            Worded(theirs.status, theirs.parts, ContentRangeOf(theirs, step.body_bytes)));
+    if (ours.status == theirs.status && !ours.whole()) {
+      CompareLines(ours, theirs, step.body_bytes);
+    }
+  }
+
+  void CompareLines(const Selection& ours, const model::Answering& theirs, uint64_t body_bytes) {
+    const std::string type(ours_->fields.Get("content-type").value_or(""));
+    const model::Lines sent =
+        LinesOf(ours.ranges.empty()
+                    ? PartialFields(*ours_, ours)
+                    : MultipartFields(*ours_, Multipart(ours.ranges, body_bytes, type, "b")));
+    for (const model::Line& line : KeptLines(theirs_)) {
+      if (!IsSentWith(theirs, line.first)) continue;
+      const bool is_sent = std::find(sent.begin(), sent.end(), line) != sent.end();
+      if (!is_sent) Compare("a line of the answer", "", line.first + ": " + line.second);
+    }
+    Compare("content-range", model::JoinedValue(sent, "content-range"),
+            ContentRangeOf(theirs, body_bytes));
+    if (theirs.status < 400) return;
+    Compare("the refusal's cache-control", model::JoinedValue(sent, "cache-control"), "no-store");
+    Compare("the refusal's expires", model::JoinedValue(sent, "expires"), "");
   }
 
   void Validate(const Step& step) {
@@ -271,6 +329,9 @@ void ExpectEveryDecisionReached() {
                               Reason::kExpired, Reason::kResponseNoCache, Reason::kSoftPurged,
                               Reason::kRequestNoCache, Reason::kRequestMaxAge}) {
     EXPECT_GT(Reached()["use: " + std::string(ReasonName(reason))], 0) << ReasonName(reason);
+  }
+  for (const std::string_view answer : {"200", "206", "206 parts", "304", "412", "416", "404"}) {
+    EXPECT_GT(Reached()["answer: " + std::string(answer)], 0) << answer;
   }
   EXPECT_GT(Reached()["on error: stale"], 0);
   EXPECT_GT(Reached()["on error: error"], 0);

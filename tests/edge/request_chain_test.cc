@@ -1,6 +1,8 @@
 // The edge as one of several on the way: what it says behind the others, and that it does not ask
 // itself.
 
+#include <thread>
+
 #include "tests/edge/request_fixture.h"
 
 namespace nearside::edge {
@@ -21,6 +23,19 @@ class RequestChainTest : public RequestTest {
     return status;
   }
 };
+
+// RFC 9111 §4, §5.1.
+TEST_F(RequestChainTest, TheAgeOfAHitTakesThePlaceOfTheOneThatCame) {
+  Start();
+  FakeExchange& miss = Get("/a");
+  origin_.Next().Answer("200 OK", std::string(kMinute) + "Age: 20\nAge: 3\n", "hello");
+  Answer(miss);
+  EXPECT_EQ(miss.Field("age"), "20");
+  std::this_thread::sleep_for(milliseconds(1100));
+  FakeExchange& hit = Get("/a");
+  EXPECT_EQ(Answer(hit), "200 hit|hello");
+  EXPECT_THAT(hit.Field("age"), testing::MatchesRegex("2[1-9]"));
+}
 
 // RFC 9211 §2.
 TEST_F(RequestChainTest, OurCacheStatusComesBehindTheOnesBefore) {

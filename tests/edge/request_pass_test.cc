@@ -228,6 +228,24 @@ TEST_F(RequestPassTest, ASiteOfManyHostsHasItsPathsPurgedWithoutALook) {
 }
 
 // RFC 9111 §4.4: what the answer names goes as well, within the same origin.
+// RFC 9111 §4.4: all stored responses of the URI, whichever requests select them.
+TEST_F(RequestPassTest, AnUnsafeRequestInvalidatesAllVariants) {
+  Start();
+  const std::string lines = std::string(kMinute) + "Vary: X-Kind\n";
+  for (const std::string_view target : {"/a", "/named"}) {
+    for (const std::string_view kind : {"1", "2"}) Fill(target, lines, "old", {{"x-kind", kind}});
+  }
+  FakeExchange& post = Post("/a", "x");
+  origin_.Next().Answer("200 OK", "Content-Location: /named\n", "");
+  Answer(post);
+  for (const std::string_view target : {"/a", "/named"}) {
+    for (const std::string_view kind : {"2", "1"}) {
+      EXPECT_THAT(Fill(target, lines, "new", {{"x-kind", kind}}), HasSubstr("stored"));
+      EXPECT_EQ(Answer(Get(target, {{"x-kind", kind}})), "200 hit|new");
+    }
+  }
+}
+
 TEST_F(RequestPassTest, AnUnsafeRequestInvalidatesWhatItsAnswerNames) {
   Start();
   Fill("/made", kMinute, "old");

@@ -76,6 +76,30 @@ TEST_F(RequestTest, ConditionsAndRangesAreAnsweredFromTheCache) {
   EXPECT_EQ(origin_.count(), 1u);
 }
 
+TEST_F(RequestTest, AConditionIsAnsweredFromWhatIsFetchedForTheCache) {
+  Start();
+  FakeExchange& client = Get("/a", {{"if-none-match", "\"v\""}});
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "");
+  asked.Answer("200 OK", "Cache-Control: max-age=60\nETag: \"v\"\n", "hello");
+  EXPECT_EQ(Answer(client), "304 fwd=uri-miss; fwd-status=200; stored|");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|hello");
+}
+
+// RFC 9110 §14.1.2.
+TEST_F(RequestTest, AnEmptyResponseHasNoRangesButItsLastBytes) {
+  Start();
+  Fill("/a", kMinute, "");
+  FakeExchange& last = Get("/a", {{"range", "bytes=-5"}});
+  EXPECT_EQ(Answer(last), "200 hit|");
+  EXPECT_EQ(last.Field("content-length"), "0");
+  EXPECT_EQ(last.Field("content-range"), "");
+  FakeExchange& all = Get("/a", {{"range", "bytes=0-"}});
+  EXPECT_EQ(Answer(all), "416 hit|");
+  EXPECT_EQ(all.Field("content-range"), "bytes */0");
+  EXPECT_EQ(origin_.count(), 1u);
+}
+
 TEST_F(RequestTest, HeadIsAnsweredFromAGetAndPassedOtherwise) {
   Start();
   FakeExchange& miss = Head("/a");
@@ -197,6 +221,14 @@ TEST_F(RequestTest, AClientsOwnConditionIsAnsweredAfterValidation) {
   FakeExchange& client = Get("/a", {{"if-none-match", "\"v\""}});
   origin_.Next().Answer("304 Not Modified", kMinute, "");
   EXPECT_EQ(Answer(client), "304 fwd=stale; fwd-status=304; detail=validated|");
+  // RFC 9111 §4.3.2: the 304 is about our copy, and not about the client's.
+  Fill("/b", kStale, "hello");
+  FakeExchange& other = Get("/b", {{"if-none-match", "\"w\""}, {"if-modified-since", DateAt(0)}});
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");
+  asked.Answer("304 Not Modified", "Cache-Control: max-age=60\nETag: \"v\"\n", "");
+  EXPECT_EQ(Answer(other), "200 fwd=stale; fwd-status=304; detail=validated|hello");
+  EXPECT_EQ(other.Field("etag"), "\"v\"");
 }
 
 TEST_F(RequestTest, A304ThatForbidsStoringEndsTheStoredResponse) {
@@ -318,7 +350,10 @@ TEST_F(RequestTest, StaleWhileRevalidateServesAndValidatesBehind) {
   Start();
   Fill("/a", "Cache-Control: max-age=60, stale-while-revalidate=600\nAge: 100\nETag: \"v\"\n",
        "old");
-  EXPECT_EQ(AnswerNow(Get("/a")), "200 hit; detail=stale_while_revalidate|old");
+  FakeExchange& stale = Get("/a");
+  EXPECT_EQ(AnswerNow(stale), "200 hit; detail=stale_while_revalidate|old");
+  EXPECT_EQ(stale.Field("age"), "100");
+  EXPECT_EQ(stale.Field("warning"), "");
   EXPECT_EQ(AnswerNow(Get("/a")), "200 hit; detail=stale_while_revalidate|old");
   ScriptedOrigin::Asked asked = origin_.Next();
   EXPECT_EQ(asked.Field("if-none-match"), "\"v\"");

@@ -108,6 +108,7 @@ TEST(CacheControlTest, Arguments) {
       // Flags have no argument; one that comes is not looked at.
       {"no-store=\"yes\"", "no-store"},
       {"public=1", "public"},
+      {"immutable=\"60\"", "immutable"},
   };
   for (const Row& row : rows)
     EXPECT_EQ(Text(ParseCacheControl(row.value)), row.understood) << row.value;

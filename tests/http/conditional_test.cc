@@ -68,6 +68,7 @@ TEST(ConditionalTest, IfModifiedSince) {
   EXPECT_EQ(Get({{"if-modified-since", kOlder}}), "holds");
   EXPECT_EQ(Get({{"if-modified-since", "yesterday"}}), "none");
   EXPECT_EQ(Get({{"if-modified-since", kSame}, {"if-modified-since", kSame}}), "none");
+  EXPECT_EQ(Get({{"if-modified-since", kSame + ", " + kSame}}), "none");
   EXPECT_EQ(Put({{"if-modified-since", kSame}}), "none");
 }
 
@@ -90,6 +91,8 @@ TEST(ConditionalTest, IfUnmodifiedSince) {
   EXPECT_EQ(Put({{"if-unmodified-since", kNewer}}), "holds");
   EXPECT_EQ(Put({{"if-unmodified-since", kOlder}}), "412");
   EXPECT_EQ(Put({{"if-unmodified-since", "never"}}), "none");
+  EXPECT_EQ(Put({{"if-unmodified-since", kOlder}, {"if-unmodified-since", kOlder}}), "none");
+  EXPECT_EQ(Put({{"if-unmodified-since", kOlder + ", " + kOlder}}), "none");
 }
 
 TEST(ConditionalTest, IfMatchWinsOverIfUnmodifiedSince) {

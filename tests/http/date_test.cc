@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <ctime>
 #include <random>
+#include <string>
 
 namespace nearside::http {
 namespace {
@@ -14,6 +17,21 @@ TEST(DateTest, AllThreeFormsMeanTheSame) {
   EXPECT_EQ(ParseDate("Sun, 06 Nov 1994 08:49:37 GMT", kInNovember2026), kExample);
   EXPECT_EQ(ParseDate("Sunday, 06-Nov-94 08:49:37 GMT", kInNovember2026), kExample);
   EXPECT_EQ(ParseDate("Sun Nov  6 08:49:37 1994", kInNovember2026), kExample);
+}
+
+// RFC 9111 §4.2.
+TEST(DateTest, TheZoneOfTheMachineTakesNoPart) {
+  const char* before = std::getenv("TZ");
+  const std::string kept = before != nullptr ? before : "";
+  for (const char* zone : {"Asia/Tokyo", "JST-9", "EST5EDT"}) {
+    setenv("TZ", zone, 1);
+    tzset();
+    EXPECT_EQ(ParseDate("Sun, 06 Nov 1994 08:49:37 GMT", kInNovember2026), kExample) << zone;
+    EXPECT_EQ(ParseDate("Sun Nov  6 08:49:37 1994", kInNovember2026), kExample) << zone;
+    EXPECT_EQ(FormatDate(kExample), "Sun, 06 Nov 1994 08:49:37 GMT") << zone;
+  }
+  before != nullptr ? setenv("TZ", kept.c_str(), 1) : unsetenv("TZ");
+  tzset();
 }
 
 TEST(DateTest, NamesMatchInAnyCase) {

@@ -68,9 +68,27 @@ TEST(RangeTest, SelectionOfAThousandBytes) {
     EXPECT_EQ(Text(SelectRanges(row.range, 1000)), row.answer) << row.range;
 }
 
-TEST(RangeTest, NothingIsSatisfiableInAnEmptyBody) {
-  EXPECT_EQ(Text(SelectRanges("bytes=0-", 0)), "416");
-  EXPECT_EQ(Text(SelectRanges("bytes=-5", 0)), "416");
+// RFC 9110 §14.1.2: only a suffix is, and no Content-Range could say which bytes these are.
+TEST(RangeTest, OfAnEmptyBodyASuffixIsAllThereIs) {
+  const struct {
+    const char* range;
+    const char* answer;
+  } rows[] = {
+      {"bytes=0-", "416"},
+      {"bytes=0-0", "416"},
+      {"bytes=5-9", "416"},
+      {"bytes=-0", "416"},
+      {"bytes=0-,-0", "416"},
+      {"bytes=-1", "200"},
+      {"bytes=-5", "200"},
+      {"bytes=0-4, -5", "200"},
+      {"bytes=-5,0-", "200"},
+      {"bytes=-0,-1", "200"},
+      {"bytes=-99999999999999999999", "200"},
+      {"bytes=-", "200"},
+      {"lines=-5", "200"},
+  };
+  for (const auto& row : rows) EXPECT_EQ(Text(SelectRanges(row.range, 0)), row.answer) << row.range;
 }
 
 TEST(RangeTest, TooManyRangesAreIgnored) {

@@ -1,0 +1,518 @@
+#include "tests/edge/site_model.h"
+
+#include <algorithm>
+#include <set>
+
+namespace nearside::edge::model {
+namespace {
+
+/// docs/decisions/caching.md: "do not share" is remembered so long.
+constexpr int64_t kAloneFor = 120 * kSecond;
+const std::string kVia = "1.1 frankfurt";
+
+bool IsRead(const Request& request) { return request.method == "GET" || request.method == "HEAD"; }
+
+/// RFC 5861 §4.
+bool IsFailure(int status) {
+  return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+/// RFC 9110 §9.2.1: what is not known to be safe is not.
+bool IsSafe(const std::string& method) {
+  const std::set<std::string> safe = {"GET", "HEAD", "OPTIONS", "TRACE"};
+  return safe.count(method) > 0;
+}
+
+Lines WithoutConditions(const Lines& fields) {
+  return Without(fields, {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since",
+                          "if-range", "range"});
+}
+
+/// RFC 9111 §4.1: members of its lines, whatever stands between them.
+std::optional<std::string> SelectingValue(const Lines& request, const std::string& name) {
+  if (!HasField(request, name)) return std::nullopt;
+  std::string value;
+  for (const std::string& member : ListMembers(JoinedValue(request, name))) value += member + ",";
+  return value;
+}
+
+bool Matches(const std::map<std::string, std::optional<std::string>>& selecting,
+             const Lines& request) {
+  return std::all_of(selecting.begin(), selecting.end(), [&](const auto& field) {
+    return SelectingValue(request, field.first) == field.second;
+  });
+}
+
+Lines WithArrival(Lines fields, const std::string& date) {
+  for (Line& line : fields) {
+    if (line.second == kTimeOfArrival) line.second = date;
+  }
+  return fields;
+}
+
+/// RFC 3986 §5.2, of what the histories have. "" for another origin.
+std::string PathOf(const std::string& reference, const std::string& base) {
+  const std::string origin = "https://www.demo.test";
+  std::string path = reference;
+  if (Lowered(path).starts_with(origin)) {
+    path.erase(0, origin.size());
+    if (path.starts_with(":443")) path.erase(0, 4);
+  } else if (path.starts_with("//www.demo.test/")) {
+    path.erase(0, std::string("//www.demo.test").size());
+  } else if (path.find("//") != std::string::npos) {
+    return "";
+  }
+  path = path.substr(0, path.find('#'));
+  if (path.empty()) return base;
+  if (path[0] == '?') return base.substr(0, base.find('?')) + path;
+  if (path[0] != '/') return path[0] == ':' ? "" : "/" + path;
+  return path;
+}
+
+std::string PartsText(const std::vector<Part>& parts, const Reply& whole) {
+  const std::string length = "/" + std::to_string(whole.body.size());
+  const std::string type = FirstValue(whole.fields, "content-type").value_or("");
+  std::string text;
+  for (const Part& part : parts) {
+    text += type + "|bytes " + std::to_string(part.first) + "-" + std::to_string(part.last) +
+            length + "|" + whole.body.substr(part.first, part.last - part.first + 1) + "\n";
+  }
+  return text;
+}
+
+/// Its beginning, and its length.
+std::string Short(const std::string& body) {
+  constexpr size_t kMost = 40;
+  if (body.size() <= kMost) return body;
+  return body.substr(0, kMost) + "... of " + std::to_string(body.size());
+}
+
+/// All that there is of it: equal texts are equal caches.
+std::string TextOf(const Cache& cache) {
+  std::string text;
+  for (const auto& [path, resource] : cache.resources) {
+    text += path + " " + std::to_string(resource.alone_until) + "\n";
+    for (const auto& selecting : resource.dropped) {
+      for (const auto& [name, value] : selecting) text += name + "=" + value.value_or("-");
+      text += " dropped\n";
+    }
+    for (const Cache::Stored& stored : resource.stored) {
+      const Terms& terms = stored.kept.terms;
+      for (const int64_t number : {terms.received, terms.initial_age, terms.lifetime}) {
+        text += std::to_string(number) + " ";
+      }
+      for (const Line& line : stored.kept.fields) text += line.first + ":" + line.second + "\n";
+      for (const auto& [name, value] : stored.selecting) text += name + "=" + value.value_or("-");
+      text += Short(stored.body) + (stored.in_parts ? "parts\n" : "\n");
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+Reply Told(Reply reply, bool asked) {
+  // §5.1: Age tells that the origin was not asked. That of nothing is sent all the same.
+  if (asked) std::erase(reply.fields, Line{"age", "0"});
+  // What the edge says by itself is its own matter.
+  if (reply.status == 504) return {.status = 504, .fields = {}, .body = ""};
+  const std::set<std::string> names = {"age",      "cache-control", "content-location",
+                                       "location", "content-range", "etag",
+                                       "vary",     "last-modified", "x-version"};
+  std::erase_if(reply.fields, [&](const Line& line) { return names.count(line.first) == 0; });
+  std::stable_sort(reply.fields.begin(), reply.fields.end(),
+                   [](const Line& a, const Line& b) { return a.first < b.first; });
+  return reply;
+}
+
+/// One cache, one request.
+struct SiteModel::Turn {
+  const Choices& site;
+  const std::optional<size_t> in_parts;
+  const Request& request;
+  const Origin& origin;
+  const int64_t now;
+  const std::string date;  ///< of an arrival now
+  const Cache& before;
+  std::vector<Outcome> outcomes;
+
+  const Cache::Resource& resource() const {
+    static const Cache::Resource none;
+    const auto found = before.resources.find(request.path);
+    return found == before.resources.end() ? none : found->second;
+  }
+
+  void Play() {
+    if (!IsRead(request)) return Change();
+    const std::set<size_t> chosen = Choose();
+    const auto& dropped = resource().dropped;
+    const bool hidden = std::any_of(dropped.begin(), dropped.end(), [&](const auto& selecting) {
+      return Matches(selecting, request.fields);
+    });
+    if (chosen.empty() || hidden) Forward(std::nullopt, nullptr);
+    for (const size_t index : chosen) Consider(index);
+  }
+
+  /// RFC 9111 §4, §4.1: the most recent of those that suit, by their Date; or the one that came
+  /// last (docs/conformance.md, §4).
+  std::set<size_t> Choose() const {
+    std::set<size_t> chosen;
+    int64_t newest = 0;
+    std::optional<size_t> last;
+    const std::vector<Cache::Stored>& all = resource().stored;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (!Matches(all[i].selecting, request.fields)) continue;
+      if (!last) last = i;
+      const int64_t made =
+          FirstDate(all[i].kept.fields, "date", now).value_or(all[i].kept.terms.received);
+      if (!chosen.empty() && made < newest) continue;
+      if (made > newest) chosen.clear();
+      newest = std::max(newest, made);
+      chosen.insert(i);
+    }
+    if (last) chosen.insert(*last);
+    return chosen;
+  }
+
+  void Consider(size_t index) {
+    const Cache::Stored& stored = resource().stored[index];
+    const Using use = Use(request.fields, stored.kept.terms, /*soft_purged=*/false, now);
+    if (use.action == Action::kValidate) return Forward(index, nullptr);
+    const Outcome served = AnswerFrom(stored.kept, stored.body, stored.kept.terms.Age(now));
+    if (stored.in_parts && !served.reply.body.empty()) AskForParts(index, served, use.action);
+    if (use.action == Action::kServe) return Emit(served, false, before);
+    Forward(index, &served);
+  }
+
+  /// RFC 9111 §3.3, §3.4: what is missing comes from the origin, if that has still the same.
+  void AskForParts(size_t index, const Outcome& served, Action action) {
+    if (CacheControlOf(request.fields).Has("only-if-cached")) {
+      const Outcome refused = Only({.status = 504, .fields = {}, .body = ""});
+      if (action == Action::kServeAndValidate) Forward(index, &refused);
+      return Emit(refused, false, before);
+    }
+    const Reply now_there = origin(Asked(std::nullopt));
+    const Lines& kept = resource().stored[index].kept.fields;
+    const bool same =
+        now_there.status == 200 && FirstValue(now_there.fields, "etag") == FirstValue(kept, "etag");
+    if (same) Emit(served, true, before);
+    if (!same || CacheControlOf(request.fields).Has("no-store")) PassOn(before);
+    if (same) return;
+    // What has been sent of the one cannot go on with the other. What was refused to this request
+    // may still be there for others.
+    Outcome cut;
+    cut.cut = true;
+    Emit(cut, true, before);
+    if (action == Action::kServeAndValidate) Forward(index, &cut);
+    Cache after = before;
+    EraseStored(index, &after);
+    Emit(cut, true, after);
+    TakeWhole(std::nullopt, nullptr, now_there, after);
+  }
+
+  // ---- to the origin
+
+  /// `instead`: what the client has been told already, while this is done behind.
+  void Forward(std::optional<size_t> index, const Outcome* instead) {
+    const bool stored_only = CacheControlOf(request.fields).Has("only-if-cached");
+    if (stored_only && instead == nullptr) {
+      return Emit(Only({.status = 504, .fields = {}, .body = ""}), false, before);
+    }
+    const bool validates = index && resource().stored[*index].kept.terms.has_validator;
+    // docs/decisions/caching.md: HEAD on a miss is passed on; so is what is not shared.
+    if (request.method == "HEAD" && !index) return PassOn(before);
+    const bool alone = now < resource().alone_until && !validates;
+    // A part that may not be stored is asked for as the client did.
+    const bool part = in_parts && HasField(request.fields, "range");
+    if ((alone || part) && instead == nullptr) {
+      Cache marked = before;
+      if (part) marked.resources[request.path].alone_until = now + kAloneFor;
+      PassOn(marked);
+    }
+    Reply reply = origin(Asked(validates ? index : std::nullopt));
+    if (reply.status != 304) return TakeWhole(index, instead, reply, before);
+    TakeNotModified(*index, instead, reply);
+  }
+
+  /// §4.3.1.
+  Request Asked(std::optional<size_t> validated) const {
+    Request asked = {
+        .method = "GET", .path = request.path, .fields = WithoutConditions(request.fields)};
+    if (!validated) return asked;
+    const Lines& kept = resource().stored[*validated].kept.fields;
+    if (const auto tag = FirstValue(kept, "etag")) asked.fields.emplace_back("if-none-match", *tag);
+    if (const auto modified = FirstValue(kept, "last-modified")) {
+      asked.fields.emplace_back("if-modified-since", *modified);
+    }
+    return asked;
+  }
+
+  Exchange ExchangeOf(const Reply& reply) const {
+    return {.hashed_name = false,
+            .request = request.fields,
+            .status = reply.status,
+            .response = reply.fields,
+            .request_time = now,
+            .response_time = now,
+            .site = site};
+  }
+
+  void PassOn(const Cache& after) {
+    Reply reply = origin(request);
+    const int64_t age = Store(ExchangeOf(reply)).terms.Age(now) / kSecond;
+    if (HasField(reply.fields, "age")) {
+      reply.fields = Without(reply.fields, {"age"});
+      if (age > 0) reply.fields.emplace_back("age", std::to_string(age));
+    }
+    if (request.method == "HEAD") reply.body.clear();
+    Emit(Only(std::move(reply)), true, after);
+  }
+
+  /// §4.3.3.
+  void TakeWhole(std::optional<size_t> index, const Outcome* instead, const Reply& reply,
+                 const Cache& from) {
+    const Exchange exchange = ExchangeOf(reply);
+    const Storing storing = Store(exchange);
+    const Kept kept = model::Keep(exchange, storing, kVia);
+    Cache after = from;
+    const bool fails = IsFailure(reply.status);
+    const bool displaces = !fails || !index || !MayShow(resource().stored[*index].kept.terms);
+    const bool stores = storing.forbidden.empty() && displaces;
+    if (stores) Put(request, kept, reply.body, &after);
+    const bool never_shared = storing.for_nobody || IsNeverFresh(storing.terms);
+    if (never_shared) after.resources[request.path].alone_until = now + kAloneFor;
+    const bool withdrawn = storing.for_nobody && (storing.forbidden.count(Reason::kPrivate) > 0 ||
+                                                  storing.forbidden.count(Reason::kNoStore) > 0);
+    const Outcome answer = AnswerTo(index, kept, reply);
+    if (stores && in_parts && reply.body.size() > *in_parts) {
+      Emit(instead != nullptr ? *instead : answer, true, from);
+      after.resources[request.path].stored.front().in_parts = true;
+      // §5.1 would have no Age of what was fetched for this: it is sent as if found.
+      const Outcome found = AnswerFrom(kept, reply.body, kept.terms.Age(now));
+      if (instead == nullptr) Emit(found, true, after);
+    }
+    if (!withdrawn || CacheControlOf(request.fields).Has("no-store")) {
+      Emit(instead != nullptr ? *instead : answer, true, after);
+    }
+    if (!withdrawn) return;
+    if (index) EraseStored(*index, &after);
+    Emit(instead != nullptr ? *instead : answer, true, std::move(after));
+  }
+
+  Outcome AnswerTo(std::optional<size_t> index, const Kept& kept, const Reply& reply) const {
+    if (IsFailure(reply.status) && index) {
+      const Cache::Stored& stored = resource().stored[*index];
+      if (MayServeStaleOnError(request.fields, stored.kept.terms, false, now)) {
+        return AnswerFrom(stored.kept, stored.body, stored.kept.terms.Age(now));
+      }
+    }
+    // §5.1: this one the origin has made, unless it says otherwise.
+    const int64_t age = HasField(reply.fields, "age") ? kept.terms.Age(now) : 0;
+    Outcome answer =
+        AnswerFrom(kept, reply.body, age >= kSecond ? std::optional(age) : std::nullopt);
+    // RFC 9110 §14.2: of what is still arriving.
+    answer.or_whole = true;
+    return answer;
+  }
+
+  /// Whether a request that asks for nothing special could be shown it.
+  bool MayShow(const Terms& terms) const {
+    return Use({}, terms, false, now).action != Action::kValidate ||
+           MayServeStaleOnError({}, terms, false, now);
+  }
+
+  /// §4.3.4.
+  void TakeNotModified(size_t index, const Outcome* instead, const Reply& reply) {
+    const Cache::Stored& stored = resource().stored[index];
+    const Freshening fresh = Freshen(stored.kept, ExchangeOf(reply), kVia);
+    Cache after = before;
+    if (!fresh.about) {
+      EraseStored(index, &after);
+      return TakeWhole(std::nullopt, instead, origin(Asked(std::nullopt)), after);
+    }
+    if (IsNeverFresh(fresh.kept.terms)) {
+      after.resources[request.path].alone_until = now + kAloneFor;
+    }
+    if (fresh.storing.forbidden.empty()) {
+      after.resources[request.path].stored[index].kept = fresh.kept;
+    } else if (fresh.storing.for_nobody) {
+      EraseStored(index, &after);
+    }
+    const Outcome answer = AnswerFrom(fresh.kept, stored.body, fresh.kept.terms.Age(now));
+    Emit(instead != nullptr ? *instead : answer, true, std::move(after));
+  }
+
+  // ---- §4.4
+
+  void Change() {
+    const Reply reply = origin(request);
+    const bool changes = !IsSafe(request.method) && reply.status >= 200 && reply.status < 400;
+    if (!changes) return Emit(Only(reply), true, before);
+    // What else of the origin goes along is a cache's to choose: a purge of a path takes what it
+    // has with a query, and is made only where something is stored.
+    for (const bool with_queries : {false, true}) {
+      Cache after = before;
+      Invalidate(request.path, with_queries, &after);
+      for (const char* name : {"location", "content-location"}) {
+        const auto reference = FirstValue(reply.fields, name);
+        if (reference) Invalidate(PathOf(*reference, request.path), with_queries, &after);
+      }
+      KeepForLaterGets(reply, &after);
+      Emit(Only(reply), true, std::move(after));
+    }
+  }
+
+  static void Invalidate(const std::string& path, bool with_queries, Cache* cache) {
+    if (path.empty()) return;
+    for (auto& [other, resource] : cache->resources) {
+      const bool covered = other == path || (with_queries && other.starts_with(path + "?"));
+      if (!covered) continue;
+      resource.stored.clear();
+      resource.dropped.clear();
+    }
+  }
+
+  /// RFC 9110 §9.3.3.
+  void KeepForLaterGets(const Reply& reply, Cache* after) const {
+    const Exchange exchange = ExchangeOf(reply);
+    const Storing storing = Store(exchange);
+    const auto shows = FirstValue(reply.fields, "content-location");
+    if (request.method == "POST" && reply.status == 200 && storing.forbidden.empty() &&
+        !storing.terms.guessed && !HasField(reply.fields, "vary") && shows &&
+        PathOf(*shows, request.path) == request.path) {
+      Put({}, model::Keep(exchange, storing, kVia), reply.body, after);
+    }
+  }
+
+  // ---- what is stored
+
+  static bool IsNeverFresh(const Terms& terms) {
+    if (terms.validate_always) return true;
+    return terms.lifetime <= 0 && (terms.never_stale || terms.while_revalidate <= 0);
+  }
+
+  void EraseStored(size_t index, Cache* cache) const {
+    Cache::Resource& from = cache->resources[request.path];
+    if (!from.stored[index].selecting.empty()) {
+      from.dropped.push_back(from.stored[index].selecting);
+    }
+    from.stored.erase(from.stored.begin() + static_cast<std::ptrdiff_t>(index));
+  }
+
+  /// In place of those that the same requests select; without Vary of all, and of those without one
+  /// (docs/conformance.md, §4.1).
+  void Put(const Request& by, const Kept& kept, const std::string& body, Cache* cache) const {
+    Cache::Stored stored{.kept = kept, .body = body, .selecting = {}};
+    for (const std::string& name : ListMembers(JoinedValue(kept.fields, "vary"))) {
+      stored.selecting[Lowered(name)] = SelectingValue(by.fields, Lowered(name));
+    }
+    std::vector<Cache::Stored>& all = cache->resources[request.path].stored;
+    std::erase_if(all, [&](const Cache::Stored& old) {
+      return stored.selecting.empty() || old.selecting.empty() || old.selecting == stored.selecting;
+    });
+    std::erase(cache->resources[request.path].dropped, stored.selecting);
+    if (stored.selecting.empty()) cache->resources[request.path].dropped.clear();
+    all.insert(all.begin(), std::move(stored));
+  }
+
+  // ---- what is sent
+
+  Outcome AnswerFrom(const Kept& kept, const std::string& body, std::optional<int64_t> age) const {
+    Reply whole{.status = kept.status, .fields = WithArrival(kept.fields, date), .body = body};
+    if (age) whole.fields.emplace_back("age", std::to_string(*age / kSecond));
+    const Answering answering = Answer(request.method, request.fields,
+                                       {.status = kept.status,
+                                        .fields = whole.fields,
+                                        .body_bytes = body.size(),
+                                        .received = kept.terms.received},
+                                       now);
+    Outcome outcome = Only(Worded(answering, whole));
+    if (request.method == "HEAD") whole.body.clear();
+    outcome.or_whole = answering.or_whole;
+    outcome.whole = std::move(whole);
+    return outcome;
+  }
+
+  Reply Worded(const Answering& answering, const Reply& whole) const {
+    Reply reply = whole;
+    reply.status = answering.status;
+    if (request.method == "HEAD") reply.body.clear();
+    if (answering.status == whole.status) return reply;
+    std::erase_if(reply.fields, [&](const Line& line) {
+      if (line.first == "age") return false;
+      if (answering.status >= 400) return line.first != "etag";
+      const bool told = answering.status == 304 && line.first == "last-modified";
+      return !told && !IsSentWith(answering, line.first);
+    });
+    if (answering.status >= 400) reply.fields.emplace_back("cache-control", "no-store");
+    const std::string content_range = ContentRangeOf(answering, whole.body.size());
+    if (!content_range.empty()) reply.fields.emplace_back("content-range", content_range);
+    reply.body.clear();
+    if (answering.parts.size() == 1) {
+      const Part& part = answering.parts.front();
+      reply.body = whole.body.substr(part.first, part.last - part.first + 1);
+    } else if (!answering.parts.empty()) {
+      reply.body = PartsText(answering.parts, whole);
+    }
+    return reply;
+  }
+
+  static Outcome Only(Reply reply) {
+    Outcome outcome;
+    outcome.reply = std::move(reply);
+    return outcome;
+  }
+
+  void Emit(Outcome outcome, bool asked, Cache after) {
+    outcome.asked = asked;
+    outcome.after = std::move(after);
+    outcomes.push_back(std::move(outcome));
+  }
+};
+
+std::string SiteModel::Play(const Request& request, const Seen& seen, const Origin& origin,
+                            int64_t now) {
+  std::vector<Cache> next;
+  std::set<std::string> known;
+  std::set<std::string> expected;
+  for (const Cache& cache : caches_) {
+    Turn turn{.site = site_,
+              .in_parts = in_parts_,
+              .request = request,
+              .origin = origin,
+              .now = now,
+              .date = "",
+              .before = cache,
+              .outcomes = {}};
+    turn.Play();
+    for (Outcome& outcome : turn.outcomes) {
+      const bool as_it_is = Told(outcome.reply, seen.asked) == seen.reply;
+      const bool as_whole = outcome.or_whole && outcome.reply.status == 206 &&
+                            Told(outcome.whole, seen.asked) == seen.reply;
+      const bool as_seen = seen.cut ? outcome.cut : !outcome.cut && (as_it_is || as_whole);
+      if (outcome.asked == seen.asked && as_seen) {
+        if (known.insert(TextOf(outcome.after)).second) next.push_back(std::move(outcome.after));
+      } else if (!outcome.cut) {
+        expected.insert(
+            Text({.reply = Told(std::move(outcome.reply), outcome.asked), .asked = outcome.asked}));
+      }
+    }
+  }
+  if (next.empty()) {
+    std::string text;
+    for (const std::string& one : expected) text += one;
+    return text.empty() ? "has no answer\n" : text;
+  }
+  caches_ = std::move(next);
+  return "";
+}
+
+std::string Text(const Seen& seen) {
+  std::string text = seen.asked ? "asks the origin: " : "does not ask: ";
+  text += std::to_string(seen.reply.status) + "\n";
+  for (const Line& line : seen.reply.fields)
+    text += "    " + line.first + ": " + line.second + "\n";
+  return text + "    |" + Short(seen.reply.body) + "|\n";
+}
+
+}  // namespace nearside::edge::model
