@@ -171,9 +171,11 @@ void Fill::Finish(storage::HeadRef stored, http::Fields trailers) {
   WakeAll();
 }
 
-void Fill::FinishStored(storage::HeadRef head, Reason reason, bool shared, http::Fields selecting) {
+void Fill::FinishStored(storage::HeadRef head, Reason reason, bool shared, http::Fields selecting,
+                        bool aged) {
   std::lock_guard lock(mutex_);
   head_.shared = shared;
+  head_.aged = aged;
   head_.selecting = std::move(selecting);
   reason_ = reason;
   stored_ = std::move(head);

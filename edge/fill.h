@@ -208,8 +208,10 @@ class Fill : public std::enable_shared_from_this<Fill> {
   /// `reason`: kFresh and the like when it was in the store already, kStored when it has just been
   /// stored. `shared`: it may answer other requests than the one it was fetched for, if
   /// they agree on `selecting`.
-  void FinishStored(storage::HeadRef head, Reason reason, bool shared, http::Fields selecting = {});
-  /// After a 304 about `head`. Of `told` response, shared and withheld count.
+  /// `aged`: FillHead's.
+  void FinishStored(storage::HeadRef head, Reason reason, bool shared, http::Fields selecting = {},
+                    bool aged = false);
+  /// After a 304 about `head`. Of `told` response, shared, withheld and aged count.
   void FinishValidated(storage::HeadRef head, FillHead told);
   void Fail(Reason reason, Error error, Advice advice = Advice::kTellError);
 

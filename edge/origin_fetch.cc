@@ -11,6 +11,7 @@
 #include "edge/variant_index.h"
 #include "edge/worker.h"
 #include "http/accept_language.h"
+#include "http/range.h"
 
 namespace nearside::edge {
 namespace {
@@ -90,6 +91,15 @@ std::optional<uint64_t> ContentLength(const http::Fields& fields) {
 Error WrongLength() {
   return {Fault::kOrigin, "bad_response",
           "its body has another length than its Content-Range says"};
+}
+
+/// Whether a 416 says that there is nothing, and nothing is what the client's range is about: the
+/// last bytes of an empty representation are all of it (RFC 9110 §14.1.2).
+bool IsOfEmpty(const http::Fields& refusal, const http::Fields& wanted) {
+  const auto told = http::ParseContentRange(refusal.Get("content-range").value_or(""));
+  return told && told->length == uint64_t{0} &&
+         http::SelectRanges(wanted.Get("range").value_or(""), 0).outcome ==
+             http::RangeOutcome::kIgnored;
 }
 
 /// Whether the origin will not have shown any more what it allowed to be stored before. What it
@@ -315,8 +325,9 @@ void OriginFetch::OnHead(http::ResponseHead&& response) {
   // The range was ours, or may be void by If-Range: who asks for the whole of what has become empty
   // is not to be told of a range.
   const http::Fields& wanted = order_.request.fields;
-  if (order_.slice && response.status == 416 && order_.origin_request.fields.Has("range") &&
-      (!wanted.Has("range") || wanted.Has("if-range"))) {
+  if (response.status == 416 && (order_.slice || order_.tail_bytes != 0) &&
+      order_.origin_request.fields.Has("range") &&
+      (!wanted.Has("range") || wanted.Has("if-range") || IsOfEmpty(response.fields, wanted))) {
     return AskWithoutRange();
   }
   OnWhole(exchanged);

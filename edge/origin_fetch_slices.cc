@@ -95,7 +95,8 @@ void OriginFetch::BeginSlices(const Exchanged& exchanged, const Slicing& slicing
       {.purge_sequence = purge_sequence_, .scopes = head->head.scopes});
   order_.fill->SetResume(nullptr);
   order_.fill->SetAbandoned(nullptr);
-  order_.fill->FinishStored(head, Reason::kStored, /*shared=*/true, std::move(selecting));
+  order_.fill->FinishStored(head, Reason::kStored, /*shared=*/true, std::move(selecting),
+                            exchanged.response.fields.Has("age"));
   node.fills.Remove(order_.fill);  // after this, requests find the head
   if (!claim.lead) {               // somebody else has been sent for that slice meanwhile
     call_.reset();

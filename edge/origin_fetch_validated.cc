@@ -35,7 +35,8 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
                 .unshareable = decision_.unshareable,
                 .ones_own = ones_own,
                 .validated_each = validated_each,
-                .withheld = FieldsForOne(old, *fresh, exchanged, decision_.store())};
+                .withheld = FieldsForOne(old, *fresh, exchanged, decision_.store()),
+                .aged = exchanged.response.fields.Has("age")};
   if (!head) told.response = std::move(fresh);
   order_.fill->FinishValidated(head ? head : order_.validate, std::move(told));
   node.fills.Remove(order_.fill);  // after this, requests find the refreshed head

@@ -372,6 +372,7 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
 void Request::Await(std::shared_ptr<Fill> fill) {
   validated_.reset();
   for_one_ = {};
+  just_told_ = false;
   reader_ = std::make_unique<FillReader>(std::move(fill), worker_.loop(), [self = Self()] {
     if (*self != nullptr) (*self)->OnFill();
   });
@@ -403,6 +404,8 @@ void Request::OnFill() {
       if (collapsed_ && fill->reason() != Reason::kValidated) return OnCandidate(fill->stored());
       validated_ = fill->head().response;
       if (!collapsed_) for_one_ = fill->head().withheld;
+      just_told_ = !collapsed_ && !fill->head().aged &&
+                   (fill->reason() == Reason::kValidated || fill->reason() == Reason::kStored);
       return ServeStored(fill->stored(),
                          fill->reason() == Reason::kStored ? reason_ : fill->reason());
     case Fill::Phase::kFailed:
@@ -510,7 +513,7 @@ storage::HeadRef Request::NewerStored() const {
   if (passing_) return nullptr;
   storage::HeadRef head = worker_.node().store->Find(key_);
   if (!head || head == stored_ || head == unreadable_ || ResponseOf(*head).is_index() ||
-      IsOtherTail(*head)) {
+      IsOtherTail(*head) || IsOlderThanIndex(*head)) {
     return nullptr;
   }
   const bool newer = !stored_ || head->head.object_id > stored_->head.object_id;

@@ -172,6 +172,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   int failed_status_ = 0;  ///< what the origin answered instead of which a copy is served
   bool collapsed_ = false;
   bool passing_ = false;
+  bool just_told_ = false;  ///< what is stored was made, or validated, for this request
   enum class Identity : uint8_t {
     kNotSought,
     kSought,

@@ -132,6 +132,8 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
   const StoredResponse& response = HeadOf(*head);
   const WallTime now = worker_.loop().wall_now();
   const DecimalText age(std::chrono::floor<seconds>(response.freshness.Age(now)).count());
+  // RFC 9111 §5.1: it would say that the origin did not make, nor validate, it for this request.
+  const bool has_age = !just_told_;
   SpareFields spare(worker_);
   http::Fields& extra = spare.fields;
   StatusLine line{.reason = reason, .time_to_live = response.freshness.TimeToLive(now)};
@@ -156,7 +158,7 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
       prepared = {};
     }
     AddForOne(selection.status, &extra);
-    extra.Add("age", age.text());
+    if (has_age) extra.Add("age", age.text());
     return Deliver(selection.status, prepared, &extra, line, std::move(first));
   }
   if (!selection.ranges.empty()) {
@@ -165,14 +167,14 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
                      RandomBoundary());
     extra = MultipartFields(response, layout);
     AddForOne(206, &extra);
-    extra.Add("age", age.text());
+    if (has_age) extra.Add("age", age.text());
     auto body = MakeMultipartBody(std::move(layout), std::move(head), std::move(slices),
                                   std::move(first), CountOf(reason));
     return Deliver(206, {}, &extra, line, std::move(body));
   }
   extra = PartialFields(response, selection);
   AddForOne(selection.status, &extra);
-  extra.Add("age", age.text());
+  if (has_age) extra.Add("age", age.text());
   if (selection.status != 206) first.reset();
   Deliver(selection.status, {}, &extra, line, std::move(first));
 }

@@ -221,6 +221,33 @@ TEST_F(RequestSlicesTest, LastBytesThatSayNotWhichTheyAreAreNotStored) {
   EXPECT_EQ(origin_.count(), 6u);
 }
 
+// RFC 9110 §14.1.2: the last bytes of nothing are all of it, and no Content-Range can say so.
+TEST_F(RequestSlicesTest, LastBytesOfNothingAreNothing) {
+  Start(kSliced);
+  for (const std::string_view range : {"bytes=-10", "bytes=-100000"}) {
+    const std::string target = "/" + std::to_string(origin_.count());
+    FakeExchange& seek = GetRange(range, {}, target);
+    origin_.Next().Answer("416 Range Not Satisfiable", "Content-Range: bytes */0\n", "");
+    const ScriptedOrigin::Asked again = origin_.Next();
+    EXPECT_EQ(again.Field("range"), "");
+    again.Answer("200 OK", kFresh, "");
+    EXPECT_EQ(Answer(seek), "200 fwd=uri-miss; fwd-status=200; stored|");
+    EXPECT_EQ(Answer(GetRange(range, {}, target)), "200 hit|");
+  }
+  FakeExchange& beyond = GetRange("bytes=10-", {}, "/b");
+  origin_.Next().Answer("416 Range Not Satisfiable", "Content-Range: bytes */0\n", "");
+  EXPECT_THAT(Answer(beyond), StartsWith("416 "));
+}
+
+TEST_F(RequestSlicesTest, AFirstSliceHasNoAgeForWhoItWasFetchedFor) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange(
+      "Date: Thu, 01 Jan 2015 00:00:00 GMT\nETag: \"v1\"\nCache-Control: max-age=999999999\n");
+  EXPECT_THAT(Answer(first), StartsWith("206 "));
+  EXPECT_EQ(first.Field("age"), "");
+}
+
 TEST_F(RequestSlicesTest, AWholeThatComesForLastBytesIsStoredAsSuch) {
   Start(kSliced);
   FakeExchange& seek = GetRange("bytes=-10");

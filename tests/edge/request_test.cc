@@ -278,7 +278,7 @@ TEST_F(RequestTest, WhatA304SaysReachesTheClientEvenIfItIsNotKept) {
     EXPECT_EQ(client.Field("set-cookie"), "a=1, b=2");
     EXPECT_EQ(client.Field("x-account"), "7");
     EXPECT_EQ(client.Field("surrogate-key"), "");
-    EXPECT_EQ(client.Field("age"), "0");
+    EXPECT_EQ(client.Field("age"), "");
     if (client.status == 200) {
       EXPECT_EQ(client.Field("x-stays"), "1");
       EXPECT_EQ(client.Field("content-length"), "5");
@@ -617,6 +617,39 @@ TEST_F(RequestTest, AVariantFromBeforeTheIndexIsNotShown) {
   EXPECT_THAT(Answer(second), EndsWith("|new 2"));
   EXPECT_EQ(Answer(Get("/a", {{"x-kind", "1"}})), "200 hit|new 1");
   EXPECT_EQ(Answer(Get("/a", {{"x-kind", "2"}})), "200 hit|new 2");
+}
+
+// It was replaced by a response without Vary, and that by an index; then the origin fails.
+TEST_F(RequestTest, AVariantFromBeforeTheIndexStandsInForNothing) {
+  Start();
+  const std::string vary = "Cache-Control: max-age=60\nVary: X-Kind\n";
+  Fill("/a", vary, "old 2", {{"x-kind", "2"}});
+  Fill("/a", kStale, "for all", {{"x-kind", "1"}});
+  std::this_thread::sleep_for(milliseconds(3));  // times are stored in milliseconds
+  Fill("/a", vary, "new 1", {{"x-kind", "1"}});
+  FakeExchange& second = Get("/a", {{"x-kind", "2"}});
+  origin_.Next().Answer("503 X", "", "down");
+  EXPECT_THAT(Answer(second), StartsWith("503 "));
+  EXPECT_EQ(Answer(Get("/a", {{"x-kind", "1"}})), "200 hit|new 1");
+}
+
+// RFC 9111 §5.1.
+TEST_F(RequestTest, WhatWasValidatedForARequestHasNoAgeForIt) {
+  Start();
+  Fill("/a", kStale, "one");
+  FakeExchange& first = Get("/a");
+  origin_.Next().Answer("304 Not Modified", "Cache-Control: max-age=60\nETag: \"v\"\n", "");
+  EXPECT_THAT(Answer(first), EndsWith("|one"));
+  EXPECT_EQ(first.Field("age"), "");
+  FakeExchange& hit = Get("/a");
+  EXPECT_EQ(Answer(hit), "200 hit|one");
+  EXPECT_EQ(hit.Field("age"), "0");
+  // A cache on the way says how old its word is.
+  Fill("/b", kStale, "two");
+  FakeExchange& chained = Get("/b");
+  origin_.Next().Answer("304 Not Modified", "Cache-Control: max-age=60\nETag: \"v\"\nAge: 7\n", "");
+  EXPECT_THAT(Answer(chained), EndsWith("|two"));
+  EXPECT_EQ(chained.Field("age"), "7");
 }
 
 TEST_F(RequestTest, AResponseWithoutVaryStandsForAllVariants) {

@@ -112,7 +112,7 @@ std::string TextOf(const Cache& cache) {
 }  // namespace
 
 Reply Told(Reply reply, bool asked) {
-  // §5.1: Age tells that the origin was not asked. That of nothing is sent all the same.
+  // §5.1: what the origin was asked for has an Age if that came with one; one of 0 says nothing.
   if (asked) std::erase(reply.fields, Line{"age", "0"});
   // What the edge says by itself is its own matter.
   if (reply.status == 504) return {.status = 504, .fields = {}, .body = ""};
@@ -287,8 +287,7 @@ struct SiteModel::Turn {
     if (stores && in_parts && reply.body.size() > *in_parts) {
       Emit(instead != nullptr ? *instead : answer, true, from);
       after.resources[request.path].stored.front().in_parts = true;
-      // §5.1 would have no Age of what was fetched for this: it is sent as if found.
-      const Outcome found = AnswerFrom(kept, reply.body, kept.terms.Age(now));
+      const Outcome found = AnswerFrom(kept, reply.body, AgeToTell(kept, reply));
       if (instead == nullptr) Emit(found, true, after);
     }
     if (!withdrawn || CacheControlOf(request.fields).Has("no-store")) {
@@ -315,6 +314,12 @@ struct SiteModel::Turn {
     return answer;
   }
 
+  /// §5.1: of what the origin has made, or validated, for this request, unless it says otherwise.
+  std::optional<int64_t> AgeToTell(const Kept& kept, const Reply& reply) const {
+    if (!HasField(reply.fields, "age")) return std::nullopt;
+    return kept.terms.Age(now);
+  }
+
   /// Whether a request that asks for nothing special could be shown it.
   bool MayShow(const Terms& terms) const {
     return Use({}, terms, false, now).action != Action::kValidate ||
@@ -338,7 +343,7 @@ struct SiteModel::Turn {
     } else if (fresh.storing.for_nobody) {
       EraseStored(index, &after);
     }
-    const Outcome answer = AnswerFrom(fresh.kept, stored.body, fresh.kept.terms.Age(now));
+    const Outcome answer = AnswerFrom(fresh.kept, stored.body, AgeToTell(fresh.kept, reply));
     Emit(instead != nullptr ? *instead : answer, true, std::move(after));
   }
 
