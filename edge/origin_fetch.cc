@@ -148,7 +148,7 @@ OriginFetch::OriginFetch(Worker& worker, FetchOrder order)
 }
 
 void OriginFetch::BeginStoring() {
-  worker_.node().fills.BeginStoring(order_.primary);
+  stored_then_ = worker_.node().fills.BeginStoring(order_.primary);
   counted_ = true;
 }
 
@@ -696,10 +696,28 @@ storage::Head OriginFetch::MakeStorageHead(const Key256& key, const StoredRespon
   return head;
 }
 
+/// Whether another fetch beside this one has stored something else under the key while this one was
+/// under way: requests that do not wait for one another may be answered in any order.
+bool OriginFetch::IsOvertakenByAnother(const Key256& key) const {
+  Node& node = worker_.node();
+  if (!counted_ || !node.fills.IsStoredSince(order_.primary, key, stored_then_)) return false;
+  const storage::HeadRef top = node.store->Find(order_.primary);
+  if (!top || ResponseOf(*top).is_index() != (key != order_.primary)) return true;
+  const storage::HeadRef there = node.store->Find(key);
+  if (!there) return true;
+  const http::Fields& theirs = ResponseOf(*there).fields;
+  for (const std::string_view validator : {"etag", "last-modified"}) {
+    const auto ours = response_->fields.Get(validator);
+    if (ours) return ours != theirs.Get(validator);
+  }
+  return true;
+}
+
 /// Whether what stands under the key was fetched after a purge that came when this fetch was under
-/// way. Which of the two is of the later release nobody knows: neither stays, nor what others still
-/// fetch that began before now.
+/// way, or by another one meanwhile. Which of the two is of the later release nobody knows: neither
+/// stays, nor what others still fetch that began before now.
 bool OriginFetch::IsOvertaken(const Key256& key) const {
+  if (IsOvertakenByAnother(key)) return true;
   storage::CacheStore& store = *worker_.node().store;
   if (const storage::HeadRef there = store.Find(key)) {
     return there->head.purge_sequence > purge_sequence_;
@@ -719,12 +737,17 @@ storage::HeadRef OriginFetch::Commit() {
   const http::Fields& selecting = order_.fill->head().selecting;
   Key256 key = order_.primary;
   if (!selecting.empty()) key = VariantKey(order_.primary, selecting);
-  if (IsOvertaken(key)) {
-    writer_.reset();
-    Invalidate(worker_.node(), *order_.site, order_.url);
-    return nullptr;
+  storage::HeadRef kept;
+  {
+    // Of two that end on two workers at once, one sees the other.
+    const auto lock = worker_.node().index_locks.Hold(order_.primary);
+    if (!IsOvertaken(key)) {
+      kept = writer_->Commit(MakeStorageHead(key, stored, decision_.drop_at));
+      if (kept) worker_.node().fills.NoteStored(order_.primary, key);
+    } else {
+      Invalidate(worker_.node(), *order_.site, order_.url);
+    }
   }
-  storage::HeadRef kept = writer_->Commit(MakeStorageHead(key, stored, decision_.drop_at));
   writer_.reset();
   if (kept && !selecting.empty()) {
     const WallTime stored_at = response_->freshness.response_time;
