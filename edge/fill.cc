@@ -330,17 +330,49 @@ bool FillTable::IsNotShared(const Key256& key, MonoTime now) const {
   return mark.key == key && now < mark.until;
 }
 
-void FillTable::BeginStoring(const Key256& primary) {
+uint64_t FillTable::BeginStoring(const Key256& primary) {
   Shard& shard = ShardOf(primary);
   std::lock_guard lock(shard.mutex);
-  ++shard.storing[primary];
+  Storing& storing = shard.storing[primary];
+  ++storing.fetches;
+  return storing.stored;
 }
 
 void FillTable::EndStoring(const Key256& primary) {
   Shard& shard = ShardOf(primary);
   std::lock_guard lock(shard.mutex);
   const auto found = shard.storing.find(primary);
-  if (--found->second == 0) shard.storing.erase(found);
+  if (--found->second.fetches == 0) shard.storing.erase(found);
+}
+
+void FillTable::NoteStored(const Key256& primary, const Key256& key) {
+  Shard& shard = ShardOf(primary);
+  std::lock_guard lock(shard.mutex);
+  const auto found = shard.storing.find(primary);
+  if (found == shard.storing.end() || found->second.fetches < 2) return;  // nobody will ask
+  auto& last = found->second.last;
+  const uint64_t place = ++found->second.stored;
+  const auto of_key =
+      std::find_if(last.begin(), last.end(), [&](const auto& entry) { return entry.first == key; });
+  if (of_key != last.end()) {
+    of_key->second = place;
+  } else {
+    if (last.size() == kMaxVariants) last.erase(last.begin());
+    last.emplace_back(key, place);
+  }
+}
+
+/// A response without Vary takes the place of all variants, and any of them its.
+bool FillTable::IsStoredSince(const Key256& primary, const Key256& key, uint64_t place) const {
+  const Shard& shard = ShardOf(primary);
+  std::lock_guard lock(shard.mutex);
+  const auto found = shard.storing.find(primary);
+  if (found == shard.storing.end()) return false;
+  const auto& last = found->second.last;
+  return std::any_of(last.begin(), last.end(), [&](const auto& entry) {
+    const bool concerns = entry.first == key || entry.first == primary || key == primary;
+    return concerns && entry.second > place;
+  });
 }
 
 bool FillTable::IsStoring(const Key256& primary) const {

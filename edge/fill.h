@@ -284,8 +284,13 @@ class FillTable {
   bool tight() const { return held_bytes() > budget_.limit; }
   /// Counts a fetch that may yet store something under `primary`, or under a key made of it: also
   /// one whose fill is in no table, or has left it. EndStoring once it has stored, or will not.
-  void BeginStoring(const Key256& primary);
+  /// Returns its place among what is stored by such fetches, for IsStoredSince.
+  uint64_t BeginStoring(const Key256& primary);
   void EndStoring(const Key256& primary);
+  /// One of them has stored something under `key`, or has validated what is there.
+  void NoteStored(const Key256& primary, const Key256& key);
+  /// Whether that was since a fetch that is still counted began.
+  bool IsStoredSince(const Key256& primary, const Key256& key, uint64_t place) const;
   /// Whether such a fetch is under way. What has ended is findable in the store before it is false.
   bool IsStoring(const Key256& primary) const;
   /// Whether a fill of `key` is under way.
@@ -300,10 +305,17 @@ class FillTable {
     MonoTime until;
     bool by_size = false;
   };
+  /// Fetches of a resource that may store something, and what they have stored: the last for each
+  /// key, of the newest kMaxVariants.
+  struct Storing {
+    size_t fetches = 0;  ///< none is in no table
+    uint64_t stored = 0;
+    std::vector<std::pair<Key256, uint64_t>> last;
+  };
   struct Shard {
     mutable std::mutex mutex;
     std::unordered_map<Key256, std::shared_ptr<Fill>> fills;
-    std::unordered_map<Key256, size_t> storing;  ///< fetches; none is not in it
+    std::unordered_map<Key256, Storing> storing;
     std::array<NotShared, kNotSharedSlots> not_shared{};
   };
   Shard& ShardOf(const Key256& key) { return shards_[key.bytes[31] % kShards]; }

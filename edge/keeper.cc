@@ -101,7 +101,9 @@ void Keeper::Use(std::shared_ptr<const Configuration> configuration) {
   for (auto& [name, site] : sites_) site->Use(configuration_);
   for (const SiteSettings& site : configuration_->settings.sites) {
     const bool asked = site.keep_whole || site.prove_releases;
-    if (asked && !sites_.contains(site.name)) FindOrMake(site.name)->AskForLast();
+    if (!asked || sites_.contains(site.name)) continue;
+    FindOrMake(site.name)->AskForLast();
+    if (SitePreparer* preparer = FindOrMakePreparer(site.name)) preparer->Restore();
   }
   Sweep();
   Poke();
@@ -142,18 +144,26 @@ void Keeper::OnPrepare(const std::string& site, storage::LogPosition position,
   const bool number = !release.empty() && release.size() < 20 &&
                       release.find_first_not_of("0123456789") == std::string::npos;
   if (!number || configuration_->sites.FindByName(site) == nullptr) return;
+  if (SitePreparer* preparer = FindOrMakePreparer(site)) {
+    preparer->Begin(configuration_, position, std::move(release));
+  }
+}
+
+/// Null: there are too many.
+SitePreparer* Keeper::FindOrMakePreparer(const std::string& site) {
   auto found = preparers_.find(site);
   if (found == preparers_.end()) {
-    if (preparers_.size() >= kMostSites) return;
+    if (preparers_.size() >= kMostSites) return nullptr;
     found = preparers_.emplace(site, nullptr).first;
     found->second = std::make_unique<SitePreparer>(means_, site, [this] { means_.told(); });
   }
-  found->second->Begin(configuration_, position, std::move(release));
+  return found->second.get();
 }
 
 const PreparedState* Keeper::Preparation(const std::string& site) const {
   const auto found = preparers_.find(site);
-  return found == preparers_.end() ? nullptr : &found->second->state();
+  const bool any = found != preparers_.end() && found->second->state().position.sequence != 0;
+  return any ? &found->second->state() : nullptr;
 }
 
 void Keeper::OnLogCut() {
@@ -229,7 +239,8 @@ std::string Keeper::StatesJson(storage::LogPosition applied) const {
   }
   std::map<std::string, Json> preparing;
   for (const auto& [name, preparer] : preparers_) {
-    if (!is_done(preparer->state().position)) continue;
+    const storage::LogPosition position = preparer->state().position;
+    if (position.sequence == 0 || !is_done(position)) continue;
     preparing[name] = PreparationJson(preparer->state());
     const bool there = std::any_of(states.begin(), states.end(), [&site = name](const auto& state) {
       return state.site == site;

@@ -53,6 +53,7 @@ class Keeper {
   void Turn();
   void Sweep();
   SiteKeeper* FindOrMake(const std::string& site);
+  SitePreparer* FindOrMakePreparer(const std::string& site);
   void OnPrepare(const std::string& site, storage::LogPosition position, std::string release);
 
   Worker& worker_;

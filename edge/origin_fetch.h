@@ -152,6 +152,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void CancelIfUnwanted();
   bool IsOvertaken(const Key256& key) const;
   bool IsInTheWay(const Key256& key) const;
+  bool IsOvertakenByAnother(const Key256& key) const;
   storage::HeadRef Commit();
   storage::HeadRef CommitSlice();
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,
@@ -207,7 +208,8 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   std::optional<PreparedContent> prepared_;  ///< offered to the origin
   std::string known_tags_;                   ///< If-None-Match without it
   std::unique_ptr<PreparedBody> prepared_body_;
-  bool counted_ = false;  ///< among the fetches that may store something
+  bool counted_ = false;      ///< among the fetches that may store something
+  uint64_t stored_then_ = 0;  ///< FillTable::BeginStoring
 };
 
 }  // namespace nearside::edge

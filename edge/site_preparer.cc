@@ -7,6 +7,7 @@
 #include "edge/worker.h"
 #include "http/uri.h"
 #include "runtime/log.h"
+#include "runtime/text_bytes.h"
 
 namespace nearside::edge {
 namespace {
@@ -20,6 +21,8 @@ constexpr int kFailuresInRow = 5;
 constexpr milliseconds kTryAgain{500};
 /// Of the cache, what is prepared may take one part in so many.
 constexpr uint64_t kPartOfCache = 4;
+/// In the place of a SHA-256: what is noted over a restart.
+constexpr std::string_view kNote = "note";
 
 }  // namespace
 
@@ -269,13 +272,27 @@ void SitePreparer::Finish() {
   changed_();
 }
 
-/// From now on fetches know of it; what only the preparation before had goes.
+/// From now on fetches know of it, after a restart too.
 void SitePreparer::Publish() {
+  PreparationNote note{.state = state_};
+  for (auto& [sha256, content] : contents_) {
+    if (!content.held) continue;
+    note.contents.push_back({.sha256 = sha256,
+                             .etag = std::move(content.etag),
+                             .bytes = content.bytes,
+                             .paths = std::move(content.paths)});
+  }
+  contents_.clear();
+  Note(note);
+  Use(note, kPreparedFor);
+}
+
+/// What only the preparation before had goes.
+void SitePreparer::Use(const PreparationNote& note, milliseconds left) {
   PreparedSet set;
   std::set<Key256> keys;
-  for (const auto& [sha256, content] : contents_) {
-    if (!content.held) continue;
-    const Key256 key = PreparedKey(name_, sha256);
+  for (const PreparationNote::Content& content : note.contents) {
+    const Key256 key = PreparedKey(name_, content.sha256);
     keys.insert(key);
     for (const std::string& path : content.paths) {
       set[path] = {.etag = content.etag, .key = key, .bytes = content.bytes};
@@ -287,8 +304,67 @@ void SitePreparer::Publish() {
     if (!keys.contains(key)) node.store->Remove(key);
   }
   keys_ = std::move(keys);
-  contents_.clear();
-  expiry_.Arm(kPreparedFor);
+  expiry_.Arm(left);
+}
+
+// ---- Over a restart
+
+/// As an object beside the contents, dropped with them. One that cannot be stored is missed after a
+/// restart, and nowhere else.
+void SitePreparer::Note(const PreparationNote& note) {
+  storage::CacheStore& store = *means_.worker.node().store;
+  store.Remove(PreparedKey(name_, kNote));
+  if (note.contents.empty()) return;
+  const std::string text = FormatPreparationNote(note);
+  const auto writer = store.Begin(text.size());
+  if (!writer) return;
+  for (std::span<const uint8_t> left = AsBytes(text); !left.empty();) {
+    const size_t n = std::min<size_t>(left.size(), kChunkBytes);
+    writer->Append(Chunk::Copy(left.first(n)));
+    left = left.subspan(n);
+  }
+  (void)writer->Commit(HeadOf(std::string(kNote)));
+}
+
+void SitePreparer::Restore() {
+  storage::CacheStore& store = *means_.worker.node().store;
+  const Key256 key = PreparedKey(name_, kNote);
+  if (!store.MayHold(key)) return;
+  store.Load(key, means_.worker.loop(),
+             [self = self_, generation = generation_](storage::HeadRef head) {
+               if (*self == nullptr || (*self)->generation_ != generation || !head) return;
+               (*self)->ReadNote(std::move(head), "");
+             });
+}
+
+/// What comes behind the beginning that is here.
+void SitePreparer::ReadNote(storage::HeadRef head, std::string text) {
+  if (head->inline_body) return OnNote(*head, head->inline_body->text());
+  if (text.size() >= head->head.body_bytes) return OnNote(*head, text);
+  const auto index = static_cast<uint32_t>(text.size() / kChunkBytes);
+  means_.worker.node().store->LoadChunk(
+      head, index, means_.worker.loop(),
+      [self = self_, generation = generation_, head,
+       text = std::move(text)](Result<ChunkRef> chunk) mutable {
+        if (*self == nullptr || (*self)->generation_ != generation || !chunk) return;
+        text += (*chunk)->text();
+        (*self)->ReadNote(head, std::move(text));
+      });
+}
+
+void SitePreparer::OnNote(const storage::CachedHead& head, std::string_view text) {
+  Worker& worker = means_.worker;
+  const milliseconds left =
+      std::min<milliseconds>(head.head.drop_at - worker.loop().wall_now(), kPreparedFor);
+  const bool usable =
+      left > milliseconds(0) && worker.node().store->Check(head) != storage::Validity::kGone;
+  const auto note = usable ? ParsePreparationNote(text) : std::nullopt;
+  if (!note) return;
+  state_ = note->state;
+  Use(*note, left);
+  Log(Level::kInfo, "preparation_restored",
+      {{"site", name_}, {"release", state_.release}, {"held", state_.held}, {"of", state_.of}});
+  changed_();
 }
 
 /// The store drops it by itself.

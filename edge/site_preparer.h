@@ -13,6 +13,7 @@
 
 #include "edge/blob_fetch.h"
 #include "edge/content_list.h"
+#include "edge/preparation_note.h"
 #include "edge/prepared_contents.h"
 #include "edge/site_keeper.h"
 #include "net/event_loop.h"
@@ -22,22 +23,11 @@ namespace nearside::edge {
 /// How long what was prepared is kept if no switch comes.
 inline constexpr std::chrono::hours kPreparedFor{1};
 
-/// How far this edge is with preparing a release.
-struct PreparedState {
-  storage::LogPosition position;  ///< of the event that asked for it; sequence 0: none did
-  std::string release;
-  std::string state;  ///< "preparing", "prepared", "partly"; "off" by prove_releases, prepare_most
-  uint64_t of = 0;    ///< contents that differ from the active release's
-  uint64_t held = 0;  ///< of them
-  uint64_t bytes = 0;
-  milliseconds took{0};  ///< from the event to the end
-  std::string why;       ///< of "partly": what the first one lacks
-};
-
 /// Fetches by SHA-256, from the fleet's origin and at the pace of the keeper, what the site's URLs
 /// will have, and keeps it where no request finds it: node.prepared tells fetches. It counts as an
 /// object like others, which may be evicted. A second preparation takes the place of the first.
-/// Owned by the control loop's thread.
+/// What it has come to is noted beside the contents, for after a restart. Owned by the control
+/// loop's thread.
 class SitePreparer {
  public:
   /// `changed`: the state is another one.
@@ -46,6 +36,8 @@ class SitePreparer {
   SitePreparer(const SitePreparer&) = delete;
   SitePreparer& operator=(const SitePreparer&) = delete;
 
+  /// After a start: what an earlier process has prepared, and noted in the store, is known again.
+  void Restore();
   /// The log has told that a release is about to be made active.
   void Begin(std::shared_ptr<const Configuration> configuration, storage::LogPosition position,
              std::string release);
@@ -80,6 +72,10 @@ class SitePreparer {
   void Halt();
   void Finish();
   void Publish();
+  void Note(const PreparationNote& note);
+  void ReadNote(storage::HeadRef head, std::string text);
+  void OnNote(const storage::CachedHead& head, std::string_view text);
+  void Use(const PreparationNote& note, milliseconds left);
   void Expire();
 
   KeeperMeans& means_;

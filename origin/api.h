@@ -69,7 +69,7 @@ class Api {
   /// The same for who has shown in another way who it is: an account.
   ApiOutcome HandleAs(Caller caller, const ApiRequest& request);
   /// Gives back what uploads in several goes have left.
-  void ExpireUploads(WallTime now) { uploads_.Sweep(now); }
+  void ExpireUploads() { uploads_.Expire(); }
 
  private:
   ApiOutcome HandleByToken(const ApiRequest& request, const Result<Route>& route);

@@ -79,6 +79,7 @@ ApiServer::ApiServer(Node& node)
     : node_(node),
       api_(node),
       s3_(node),
+      parts_clock_("uploads in parts", node.settings.s3.upload_expiry),
       account_pages_(node),
       visitors_(Size(node.settings.threads.visitors), Size(node.settings.limits.queue)),
       uploads_(Size(node.settings.threads.uploads), Size(node.settings.limits.queue)),
@@ -267,8 +268,8 @@ void ApiServer::ExpireUploads() {
   if (now < next_expiry_) return;
   next_expiry_ = now + kExpiryStep;
   (void)s3_readers_.Submit([this] {
-    s3_.Expire(WallNow());
-    api_.ExpireUploads(WallNow());
+    s3_.Expire(parts_clock_.Read(MonoNow(), WallNow()));
+    api_.ExpireUploads();
   });
   (void)accounts_.Submit([this] { node_.accounts.Sweep(); });
 }

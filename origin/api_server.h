@@ -79,6 +79,7 @@ class ApiServer {
   Node& node_;
   Api api_;
   S3Service s3_;
+  SettledClock parts_clock_;  ///< by which S3's uploads expire
   AccountService account_pages_;
   Pool visitors_;
   Pool uploads_;

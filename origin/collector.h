@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "origin/node.h"
+#include "origin/settled_clock.h"
 #include "storage/collection.h"
 
 namespace nearside::origin {
@@ -32,7 +33,7 @@ struct CollectorCounters {
 /// steps with pauses. Several origins over one state may each have one.
 class Collector {
  public:
-  explicit Collector(Node& node) : node_(node) {}
+  explicit Collector(Node& node);
   ~Collector() { Stop(); }
   void Start();
   /// Waits for the step under way. Any thread.
@@ -40,6 +41,8 @@ class Collector {
 
   /// The next step of a pass; false when it was the last one, or failed. Where there is no thread.
   bool Step(WallTime now);
+  /// The same by the clock, whose jumps forward make nothing old at once (settled_clock.h).
+  bool Step(MonoTime now, WallTime wall_now) { return Step(clock_.Read(now, wall_now)); }
   const CollectorCounters& counters() const { return counters_; }
   void ExportMetrics(metrics::Registry& registry) const;
 
@@ -65,6 +68,7 @@ class Collector {
   void EndPass();
 
   Node& node_;
+  SettledClock clock_;
   CollectorCounters counters_;
   Stage stage_ = Stage::kDrop;
   std::optional<storage::BlobId> place_;  ///< in the stage's list

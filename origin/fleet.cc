@@ -1,6 +1,7 @@
 #include "origin/fleet.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace nearside::origin {
 namespace {
@@ -17,17 +18,27 @@ bool AllReachableDone(const Receipt& receipt) {
                      [](const ReceiptLine& line) { return line.done || !line.reachable; });
 }
 
+/// Of an edge, as two origins were told.
+bool IsLater(const storage::EdgeReport& one, const storage::EdgeReport& other) {
+  const bool further = one.applied.epoch == other.applied.epoch && one.applied > other.applied;
+  return further || one.seen_at > other.seen_at;
+}
+
 }  // namespace
 
+/// A row that is not as it was is another origin's. Where the edge has reported to us as well since
+/// the last look, it may be older than that.
 Status Fleet::Load() {
   Result<std::vector<storage::EdgeReport>> rows = log_.Edges();
   if (!rows) return unexpected(std::move(rows.error()));
   std::lock_guard lock(mutex_);
   for (storage::EdgeReport& row : *rows) {
     Edge& edge = edges_[row.name];
-    if (row.seen_at <= edge.report.seen_at) continue;
-    edge.stored_at = row.seen_at;
-    edge.report = std::move(row);
+    if (row.applied == edge.row && row.seen_at == edge.row_at) continue;
+    edge.row = row.applied;
+    edge.row_at = row.seen_at;
+    const bool may_be_older = std::exchange(edge.reports_here, false);
+    if (!may_be_older || IsLater(row, edge.report)) edge.report = std::move(row);
   }
   return {};
 }
@@ -49,9 +60,13 @@ Status Fleet::Report(const std::string& name, storage::LogPosition position, std
     edge.report.applied = position;
     edge.report.seen_at = now;
     edge.report.report = std::move(report);
-    store = moved || now - edge.stored_at >= kStoreEvery;
-    if (store) edge.stored_at = now;
-    if (store) to_store = edge.report;
+    edge.reports_here = true;
+    store = moved || now - edge.row_at >= kStoreEvery || now < edge.row_at;
+    if (store) {
+      edge.row = position;
+      edge.row_at = now;
+      to_store = edge.report;
+    }
   }
   Settle(now, [](const Waiter&) { return false; });
   return store ? log_.ReportEdge(to_store) : Status();

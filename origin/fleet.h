@@ -40,7 +40,8 @@ class Fleet {
   /// `log` outlives it.
   explicit Fleet(storage::EventLog& log) : log_(log) {}
 
-  /// Takes the edges that another origin, or this one before its restart, was told of.
+  /// Takes the edges that another origin, or this one before its restart, was told of. Which of
+  /// two reports is the later one is not left to the clocks of origins, which may be set.
   Status Load();
   /// An edge has applied `position`; `report` is opaque JSON. Kept in memory at once, in metadata
   /// when the position is new or some seconds have passed. A position beyond the log is one of a
@@ -75,7 +76,10 @@ class Fleet {
   };
   struct Edge {
     storage::EdgeReport report;
-    WallTime stored_at;
+    /// Its row as we know it; what it says of the time is by the clock of who wrote it.
+    storage::LogPosition row;
+    WallTime row_at;
+    bool reports_here = false;  ///< it has reported to us since we last saw another row
   };
   Receipt ReceiptLocked(storage::LogPosition position, WallTime since, WallTime now) const;
   /// Takes out the waiters that are done and runs them without the lock.

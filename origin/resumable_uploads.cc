@@ -110,11 +110,16 @@ bool UploadsAtWork::Interrupt(const std::string& id, milliseconds patience) {
   return true;
 }
 
+ResumableUploads::ResumableUploads(Node& node, Clocks clocks)
+    : node_(node), clocks_(std::move(clocks)), settled_("uploads", node.settings.uploads.expiry) {
+  (void)SettledNow();
+}
+
 Status ResumableUploads::Create(storage::ResumableUpload* upload) {
   const UploadSettings& settings = node_.settings.uploads;
   upload->id = RandomId();
   upload->hash = ResumableSha256().Save();
-  upload->expires = WallNow() + settings.expiry;
+  upload->expires = clocks_.wall() + settings.expiry;
   Status made = node_.metadata->CreateResumable(
       *upload, {.of_site = static_cast<uint64_t>(settings.open_of_site),
                 .in_all = static_cast<uint64_t>(settings.open)});
@@ -125,7 +130,7 @@ Status ResumableUploads::Create(storage::ResumableUpload* upload) {
 Result<storage::ResumableUpload> ResumableUploads::Find(const std::string& site,
                                                         const std::string& id) {
   Result<storage::ResumableUpload> upload = node_.metadata->FindResumable(site, id);
-  if (!upload || upload->expires > WallNow()) return upload;
+  if (!upload || upload->expires > SettledNow()) return upload;
   return Fail(Fault::kClient, "upload_expired",
               "this upload has expired (uploads.expiry): begin it anew");
 }
@@ -196,7 +201,7 @@ Result<std::unique_ptr<UploadInHand>> ResumableUploads::Take(const std::string& 
 Status ResumableUploads::Keep(UploadInHand* in_hand) {
   if (Status synced = in_hand->partial->Sync(); !synced) return synced;
   in_hand->upload.hash = in_hand->hash.Save();
-  in_hand->upload.expires = WallNow() + node_.settings.uploads.expiry;
+  in_hand->upload.expires = clocks_.wall() + node_.settings.uploads.expiry;
   return node_.metadata->KeepResumable(in_hand->upload);
 }
 
@@ -280,7 +285,7 @@ Status ResumableUploads::Seal(UploadInHand* in_hand) {
   sealed.asset.blob = digest;
   sealed.asset.bytes = upload.offset;
   sealed.hash.clear();
-  sealed.expires = WallNow() + node_.settings.uploads.expiry;
+  sealed.expires = clocks_.wall() + node_.settings.uploads.expiry;
   if (Status kept = node_.metadata->KeepResumable(sealed); !kept) return kept;
   upload = std::move(sealed);
   return {};
@@ -319,7 +324,7 @@ Result<storage::AssetChange> ResumableUploads::Finish(UploadInHand* in_hand, con
     return fail(std::move(good.error()));
   }
   storage::ResumableUpload done = upload;
-  done.expires = WallNow() + std::min(kDoneFor, node_.settings.uploads.expiry);
+  done.expires = clocks_.wall() + std::min(kDoneFor, node_.settings.uploads.expiry);
   Result<storage::AssetChange> change =
       node_.metadata->CompleteResumable(done, put.precondition, put.announce(upload.asset));
   if (!change) return fail(std::move(change.error()));

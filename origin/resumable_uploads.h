@@ -16,6 +16,7 @@
 
 #include "origin/node.h"
 #include "origin/request_body.h"
+#include "origin/settled_clock.h"
 #include "origin/upload_fields.h"
 #include "runtime/resumable_sha256.h"
 #include "storage/resumable_upload.h"
@@ -80,7 +81,12 @@ class UploadsAtWork {
 /// Any thread; blocks on disk and on contents.
 class ResumableUploads {
  public:
-  explicit ResumableUploads(Node& node) : node_(node) {}
+  struct Clocks {
+    std::function<MonoTime()> mono = MonoNow;
+    std::function<WallTime()> wall = WallNow;
+  };
+  explicit ResumableUploads(Node& node) : ResumableUploads(node, Clocks()) {}
+  ResumableUploads(Node& node, Clocks clocks);
 
   /// Makes a new one: gives it its id and expiry. Errors: kClient no_such_site, too_many_uploads.
   Status Create(storage::ResumableUpload* upload);
@@ -120,8 +126,11 @@ class ResumableUploads {
   Status Remove(UploadInHand* in_hand);
   /// Gives back what has expired, and bytes that are no upload's.
   void Sweep(WallTime now);
+  /// The same, now: a clock that is set forward makes nothing expire at once (settled_clock.h).
+  void Expire() { Sweep(SettledNow()); }
 
  private:
+  WallTime SettledNow() { return settled_.Read(clocks_.mono(), clocks_.wall()); }
   Result<std::unique_ptr<storage::PartialBlob>> Lock(const storage::ResumableUpload& upload,
                                                      Others others);
   Result<std::unique_ptr<UploadInHand>> WithoutBytes(storage::ResumableUpload upload);
@@ -133,6 +142,8 @@ class ResumableUploads {
   void SweepPartials();
 
   Node& node_;
+  const Clocks clocks_;
+  SettledClock settled_;
   UploadsAtWork at_work_;
 };
 

@@ -560,6 +560,31 @@ TEST_F(FillTableTest, CountsFetchesThatMayStore) {
   EXPECT_FALSE(table_->IsStoring(FilledKey(1)));
 }
 
+TEST_F(FillTableTest, KnowsWhatWasStoredWhileAFetchWasUnderWay) {
+  const Key256 primary = FilledKey(1), variant = FilledKey(2), other = FilledKey(3);
+  const uint64_t first = table_->BeginStoring(primary);
+  table_->NoteStored(primary, variant);  // by itself alone: there is nobody to tell
+  const uint64_t second = table_->BeginStoring(primary);
+  EXPECT_FALSE(table_->IsStoredSince(primary, variant, second));
+  table_->NoteStored(primary, variant);
+  EXPECT_TRUE(table_->IsStoredSince(primary, variant, first));
+  EXPECT_TRUE(table_->IsStoredSince(primary, variant, second));
+  EXPECT_FALSE(table_->IsStoredSince(primary, other, first));
+  const uint64_t third = table_->BeginStoring(primary);
+  EXPECT_FALSE(table_->IsStoredSince(primary, variant, third));
+  table_->NoteStored(primary, other);
+  EXPECT_TRUE(table_->IsStoredSince(primary, other, third));
+  EXPECT_FALSE(table_->IsStoredSince(primary, variant, third));
+  EXPECT_TRUE(table_->IsStoredSince(primary, primary, third)) << "it would replace all variants";
+  const uint64_t fourth = table_->BeginStoring(primary);
+  EXPECT_FALSE(table_->IsStoredSince(primary, primary, fourth));
+  table_->NoteStored(primary, primary);
+  EXPECT_TRUE(table_->IsStoredSince(primary, variant, fourth)) << "and it has replaced them";
+  table_->EndStoring(primary);
+  for (int i = 0; i < 3; ++i) table_->EndStoring(primary);
+  EXPECT_FALSE(table_->IsStoredSince(primary, variant, 0)) << "nothing is left of it";
+}
+
 TEST_F(FillTableTest, AfterRemoveTheNextLeads) {
   const FillTable::Claim first = Claim(FilledKey(1));
   table_->Remove(first.fill);

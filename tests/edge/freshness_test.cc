@@ -18,7 +18,17 @@ TEST(FreshnessTest, AgeGrowsFromTheInitialAge) {
 }
 
 TEST(FreshnessTest, AClockThatWentBackDoesNotMakeItYounger) {
-  EXPECT_EQ(Minute().Age(After(seconds(-3600))), seconds(10));
+  EXPECT_EQ(Minute().Age(After(seconds(-5))), seconds(10));
+  EXPECT_TRUE(Minute().IsFresh(After(seconds(-5))));
+}
+
+// It would be fresh for as long as the clock was set back.
+TEST(FreshnessTest, WhatIsDatedBehindAClockThatWasSetBackIsStale) {
+  EXPECT_EQ(Minute().Age(kNow - milliseconds(5001)), seconds(60));
+  EXPECT_FALSE(Minute().IsFresh(After(seconds(-3600))));
+  Freshness old = Minute();
+  old.initial_age = seconds(90);
+  EXPECT_EQ(old.Age(After(seconds(-3600))), seconds(90));
 }
 
 TEST(FreshnessTest, IsFreshUntilTheAgeReachesTheLifetime) {

@@ -281,6 +281,29 @@ TEST_F(RequestCollapseTest, WhatTakesLongerThanItsLifetimeIsShared) {
 
 // A body that the cache has no room for goes to each by its own fetch, so that nobody waits for
 // somebody slow.
+// They do not wait for one another, and their origins may answer in any order. Which of the two is
+// of the later release nobody knows.
+TEST_F(RequestCollapseTest, OfTwoThatFetchBesideEachOtherNoneStaysUnlessTheyBringTheSame) {
+  Start();
+  for (const bool same : {false, true}) {
+    const std::string url = same ? "/same" : "/other";
+    Fill(url, "Cache-Control: max-age=0\nETag: \"1\"\n", "one");
+    Fill(url, "Cache-Control: max-age=0\nETag: \"1\"\n", "one");
+    FakeExchange& first = Get(url);
+    const auto slow = origin_.Next();
+    FakeExchange& second = Get(url);
+    const auto quick = origin_.Next();
+    quick.Answer("200 OK", std::string(kMinute) + "ETag: \"3\"\n", "three");
+    EXPECT_THAT(Answer(second), HasSubstr("|three"));
+    EXPECT_THAT(Answer(Get(url)), HasSubstr("hit|three"));
+    slow.Answer("200 OK", std::string(kMinute) + (same ? "ETag: \"3\"\n" : "ETag: \"2\"\n"), "two");
+    EXPECT_THAT(Answer(first), HasSubstr("|two"));
+    FakeExchange& next = Get(url);
+    if (!same) origin_.Next().Answer("200 OK", kMinute, "four");
+    EXPECT_THAT(Answer(next), HasSubstr(same ? "hit|two" : "|four"));
+  }
+}
+
 TEST_F(RequestCollapseTest, WhatTheStoreRefusesIsNotSharedUnlessItIsSmall) {
   Start();
   FakeExchange& leader = Get("/a");

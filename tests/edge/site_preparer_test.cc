@@ -51,6 +51,18 @@ class SitePreparerTest : public RequestTest {
       client_.calls.clear();
     });
   }
+  /// Another process over the same disk.
+  void Restart() {
+    node_->store->Flush();
+    On([this] {
+      keeper_.reset();
+      exchanges_.clear();
+      worker_.reset();
+      client_.calls.clear();
+    });
+    node_.reset();
+    StartKeeper();
+  }
   static void Reply(const std::shared_ptr<FakeClient::Started>& call, int status,
                     std::string_view body) {
     call->Head(status);
@@ -339,6 +351,59 @@ TEST_F(SitePreparerTest, IsLeftAloneWhereASettingSaysSo) {
   Tell("prepare", "../8", 11);
   EXPECT_EQ(StateText(), "7 off 0/0 0");
   EXPECT_TRUE(On([&] { return client_.calls.empty(); }));
+}
+
+TEST_F(SitePreparerTest, AfterARestartWhatWasPreparedIsUsed) {
+  StartKeeper();
+  const std::string content(200'000, 'p');
+  Tell("prepare", "7", 9);
+  std::vector<std::pair<std::string, std::string>> rows = {{"/a", content}, {"/b", "small"}};
+  for (int i = 0; i < 3000; ++i) rows.emplace_back("/many/page-" + std::to_string(i), "small");
+  List(rows);
+  Send(content);
+  Send("small");
+  AwaitState("7 prepared 2/2 200005");
+  Restart();
+  ASSERT_TRUE(thread_.Await([&] { return keeper_->Preparation("demo") != nullptr; }));
+  EXPECT_EQ(StateText(), "7 prepared 2/2 200005");
+  EXPECT_THAT(
+      On([&] {
+        return keeper_->StatesJson({4, 9});
+      }),
+      HasSubstr(R"("preparing":{"release":"7","epoch":4,"seq":9,"state":"prepared","held":2,)"));
+  for (const auto& [path, body] :
+       {std::pair<std::string, std::string>("/a", content), {"/many/page-2999", "small"}}) {
+    FakeExchange& client = Get(path);
+    const auto asked = origin_.Next();
+    EXPECT_EQ(asked.Field("if-none-match"), TagFor(body));
+    asked.Answer("304 Not Modified", Fresh(TagFor(body)), "");
+    EXPECT_EQ(Answer(client), "200 fwd=uri-miss; fwd-status=200; stored|" + body);
+  }
+  EXPECT_TRUE(On([&] { return client_.To("/v1/blobs/").empty(); }));
+  EXPECT_EQ(Sum(node_->metrics.prepared), 2u);
+  // The next one takes its place as it would have without the restart.
+  Tell("prepare", "8", 11);
+  List({{"/b", "small"}});
+  AwaitState("8 prepared 1/1 5");
+  EXPECT_TRUE(On([&] { return client_.To("/v1/blobs/").empty(); })) << "it is here already";
+  node_->store->Flush();
+  EXPECT_TRUE(thread_.Await(
+      [&] { return !node_->store->MayHold(PreparedKey("demo", DigestOf(content))); }));
+}
+
+TEST_F(SitePreparerTest, APreparationThatBroughtNothingLeavesNoNote) {
+  StartKeeper();
+  Prepare("new");
+  Tell("prepare", "8", 10);
+  List({});
+  AwaitState("8 prepared 0/0 0");
+  Restart();
+  FakeExchange& client = Get("/a");
+  const auto asked = origin_.Next();
+  EXPECT_EQ(asked.Field("if-none-match"), "");
+  asked.Answer("200 OK", kMinute, "x");
+  Answer(client);
+  EXPECT_EQ(StateText(), "none");
 }
 
 }  // namespace

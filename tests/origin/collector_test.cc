@@ -68,6 +68,26 @@ TEST_F(CollectorTest, AContentIsSparedForATimeAfterItsUpload) {
   EXPECT_EQ(Visit("/").body, "early");
 }
 
+TEST_F(CollectorTest, AClockThatIsSetForwardMakesNothingOldAtOnce) {
+  (void)Admin("PUT /v1/blobs/" + DigitsOf("early"), "early");
+  Collector collector(*node_);
+  MonoTime now = MonoNow();
+  WallTime wall = WallNow() + std::chrono::hours(24 * 30);
+  const auto pass = [&] {
+    while (collector.Step(now, wall)) {
+    }
+  };
+  pass();
+  pass();
+  EXPECT_EQ(collector.counters().condemned_blobs.load(), 0u);
+  EXPECT_EQ(Admin("GET /v1/blobs/" + DigitsOf("early")).status, 200);
+  // As time passes it becomes as old as anything.
+  now += std::chrono::hours(2);
+  wall += std::chrono::hours(2);
+  pass();
+  EXPECT_EQ(collector.counters().condemned_blobs.load(), 1u);
+}
+
 TEST_F(CollectorTest, FilesOfAProcessThatDiedAreSwept) {
   PublishMany(1);
   {

@@ -152,5 +152,33 @@ TEST_F(FleetTest, WhatAnotherOriginWasToldCountsWhenItIsNewer) {
   EXPECT_EQ(fleet_.Edges().at(0).applied.sequence, 7u);
 }
 
+// Edges are told of by the clocks of origins, of which one may have been ahead.
+TEST_F(FleetTest, AClockThatWasSetBackHidesNoReportToAnotherOrigin) {
+  Fleet other(*metadata_);
+  const int64_t day = 86'400'000;
+  Report("a", 5, day);
+  ASSERT_TRUE(other.Report("a", {7, 6}, "{}", At(1000)));
+  ASSERT_TRUE(fleet_.Load());
+  EXPECT_THAT(Lines(fleet_.ReceiptOf({7, 6}, At(0), At(2000))), ElementsAre("a 6 done 1000"));
+  // Nor does it keep a report from others, who would take the edge to be lost.
+  Report("b", 5, day);
+  Report("b", 5, 1000);
+  ASSERT_TRUE(other.Load());
+  EXPECT_EQ(other.Edges().back().seen_at, At(1000));
+  ASSERT_TRUE(other.Report("b", {7, 5}, "{}", At(7000)));
+  ASSERT_TRUE(fleet_.Load());
+  EXPECT_EQ(fleet_.Edges().back().seen_at, At(7000));
+}
+
+TEST_F(FleetTest, ARowThatIsOlderThanAReportToUsIsNotTaken) {
+  Report("a", 5, 0);
+  Fleet other(*metadata_);
+  ASSERT_TRUE(other.Report("a", {7, 5}, "{}", At(1000)));
+  Report("a", 5, 2000);  // not stored: nothing in it is new
+  ASSERT_TRUE(fleet_.Load());
+  ASSERT_TRUE(fleet_.Load());
+  EXPECT_EQ(fleet_.Edges().front().seen_at, At(2000));
+}
+
 }  // namespace
 }  // namespace nearside::origin

@@ -135,6 +135,40 @@ TEST_F(SealedUploadTest, OneWhoseContentIsNowhereIsLost) {
   EXPECT_EQ(Head(upload).status, 404);
 }
 
+TEST_F(ResumableUploadsTest, AClockThatIsSetForwardMakesNothingExpireAtOnce) {
+  const std::string left = Begun("left", 6);
+  ASSERT_EQ(Patch(left, 0, "abc").status, 204);
+  const std::string wanted = Begun("wanted", 6);
+  ASSERT_EQ(Patch(wanted, 0, "abc").status, 204);
+  MonoTime mono = MonoNow();
+  WallTime wall = WallNow();
+  ResumableUploads uploads(*node_, {.mono = [&] { return mono; }, .wall = [&] { return wall; }});
+  const milliseconds expiry = node_->settings.uploads.expiry;
+  wall += 100 * expiry;
+  uploads.Expire();
+  EXPECT_TRUE(uploads.Find("demo", IdOf(left)));
+  const auto pass = [&](milliseconds time) {
+    mono += time;
+    wall += time;
+    uploads.Expire();
+  };
+  pass(expiry / 2);
+  {
+    auto in_hand = uploads.Take("demo", IdOf(wanted), Others::kLeave);
+    ASSERT_TRUE(in_hand) << "who comes back goes on, and is dated anew";
+    TextContent body("de");
+    ASSERT_TRUE(uploads.Append(in_hand->get(), {.body = body}));
+  }
+  pass(expiry / 2 - seconds(60));
+  EXPECT_TRUE(uploads.Find("demo", IdOf(left)));
+  EXPECT_EQ(Partials().size(), 2u);
+  // By then everybody has had the time that was promised.
+  pass(seconds(60));
+  EXPECT_EQ(uploads.Find("demo", IdOf(left)).error().reason, "no_such_upload");
+  EXPECT_EQ(uploads.Find("demo", IdOf(wanted)).value().offset, 5u);
+  EXPECT_THAT(Partials(), testing::ElementsAre(IdOf(wanted)));
+}
+
 TEST_F(ResumableUploadsTest, WhatExpiresIsToldAndItsSpaceComesBack) {
   Restart("[uploads]\nexpiry = \"1m\"\n");
   std::string left = Begun("left", 6);

@@ -82,10 +82,9 @@ std::unique_ptr<storage::CacheStore> EdgeProcess::MakeStore() {
   return store;
 }
 
-void EdgeProcess::Boot(milliseconds clock_error) {
+void EdgeProcess::Boot() {
   process_ = std::make_shared<Process>();
-  process_->clock_error = clock_error;
-  process_->loop = net::EventLoop::CreateTurned(parts_.schedule.now(), WallOf());
+  process_->loop = net::EventLoop::CreateTurned(parts_.schedule.now(), parts_.clock.now());
   process_->node = std::make_unique<edge::Node>(name(), MakeStore(), *LineLog::Open("off"));
   process_->node->draw_seed = parts_.chance.Next() | 1;
   process_->node->make_client = [this](net::EventLoop&, const edge::Site&) {
@@ -160,9 +159,10 @@ void EdgeProcess::Wake(MonoTime when) {
 
 void EdgeProcess::Turn() {
   process_->turn_at.reset();
-  process_->loop->Turn(parts_.schedule.now(), WallOf());
+  const WallTime wall = parts_.clock.now();
+  process_->loop->Turn(parts_.schedule.now(), wall);
   if (parts_.bug != Bug::kIgnoresLag) {
-    process_->node->lag_ms.store(process_->follower->Lag(parts_.schedule.now(), WallOf()).count());
+    process_->node->lag_ms.store(process_->follower->Lag(parts_.schedule.now(), wall).count());
   }
   CollectAnswers();
   if (const auto next = process_->loop->NextTurn()) Wake(*next);
@@ -191,10 +191,11 @@ void EdgeProcess::Evict() {
   if (process_->store != nullptr) process_->store->Evict(parts_.chance.Next());
 }
 
-void EdgeProcess::Ask(const std::string& url, uint64_t visit) {
-  Run([this, url, visit] {
-    auto exchange = std::make_unique<edge::FakeExchange>(
-        edge::GetFor("https://" + std::string(kHost) + url), process_->loop.get());
+void EdgeProcess::Ask(const std::string& url, uint64_t kind, uint64_t visit) {
+  Run([this, url, kind, visit] {
+    http::RequestHead head = edge::GetFor("https://" + std::string(kHost) + url);
+    if (kind != 0) head.fields.Add(kKindField, std::to_string(kind));
+    auto exchange = std::make_unique<edge::FakeExchange>(std::move(head), process_->loop.get());
     exchange->pull_at_once = true;
     edge::FakeExchange& asked = *exchange;
     process_->visits.push_back({url, visit, std::move(exchange)});

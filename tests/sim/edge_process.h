@@ -35,6 +35,7 @@ class EdgeProcess {
  public:
   struct Parts {
     Schedule& schedule;
+    const WallClock& clock;
     Chance& chance;
     Network& network;
     size_t index = 0;
@@ -53,13 +54,13 @@ class EdgeProcess {
   bool up() const { return process_ != nullptr; }
   /// Visitors are let in.
   bool serving() const { return up() && process_->serving; }
-  void Boot(milliseconds clock_error);
+  void Boot();
   /// At any moment: what was in RAM is gone.
   void Crash();
   void LoseDisk() { disk_ = {}; }
   void Evict();
-  /// A visitor asks; `visit` comes back with the answer.
-  void Ask(const std::string& url, uint64_t visit);
+  /// A visitor of a kind asks; `visit` comes back with the answer.
+  void Ask(const std::string& url, uint64_t kind, uint64_t visit);
   /// The process's clients are taken away in the middle.
   void LeaveAll();
   /// Runs `what` on the loop of the process that lives now.
@@ -88,7 +89,6 @@ class EdgeProcess {
     std::vector<Visit> visits;
     std::vector<WireRef> wires;
     std::optional<MonoTime> turn_at;
-    milliseconds clock_error{};
     bool serving = false;
     bool commit_due = false;
   };
@@ -98,7 +98,6 @@ class EdgeProcess {
   void Turn();
   void DueCommit();
   void CollectAnswers();
-  WallTime WallOf() const { return parts_.schedule.wall_now() + process_->clock_error; }
 
   Parts parts_;
   Disk disk_;

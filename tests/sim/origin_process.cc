@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "http/date.h"
+
 namespace nearside::sim {
 namespace {
 
@@ -69,7 +71,7 @@ void OriginProcess::Poll(const std::shared_ptr<Process>& process) {
   if (process != process_) return;
   Look();
   const MonoTime now = parts_.schedule.now();
-  process->fleet.Tick(now, parts_.schedule.wall_now());
+  process->fleet.Tick(now, parts_.clock.now());
   for (Stream& stream : process->streams) {
     if (now - stream.sent < kHeartbeat) continue;
     stream.sent = now;
@@ -174,7 +176,7 @@ void OriginProcess::Follow(const WireRef& wire, const http::RequestHead& head) {
         if (process != process_ || !wire->at_origin) return;
         Look();
         Stream stream{.wire = wire, .sent = parts_.schedule.now()};
-        const auto first = process_->tail.Begin(after, parts_.schedule.wall_now(), &stream.place);
+        const auto first = process_->tail.Begin(after, parts_.clock.now(), &stream.place);
         if (!first) return parts_.network.Cut(wire);
         parts_.network.SendBody(wire, *first);
         process_->streams.push_back(stream);
@@ -190,7 +192,7 @@ void OriginProcess::TakeReport(const WireRef& wire, const http::RequestHead& hea
   if (parts_.bug == Bug::kReceiptTooEarly) {
     position.sequence = std::min(position.sequence + 1, parts_.state.last().sequence);
   }
-  const Status kept = process_->fleet.Report(edge, position, "{}", parts_.schedule.wall_now());
+  const Status kept = process_->fleet.Report(edge, position, "{}", parts_.clock.now());
   parts_.reported(edge, process_->fleet);
   Answer(wire, kept ? 200 : 503, {}, "{}");
 }
@@ -202,12 +204,16 @@ void OriginProcess::ServePage(const WireRef& wire, const http::RequestHead& head
   }
   const Contents& contents = *process_->read;
   const std::string url(head.path());
-  const auto found = contents.at.find(url);
+  const std::string kind = head.fields.Joined(kKindField);
+  const auto found = contents.at.find(PlaceOf(url, kind.empty() ? 0 : std::stoull(kind)));
   const Content content = found != contents.at.end() ? found->second : Content{};
   const std::string tag = "\"" + std::to_string(content.id) + "\"";
   http::Fields fields{{"cache-control", "max-age=" + std::to_string(conduct.lifetime.count()) +
                                             ", stale-while-revalidate=5"}};
+  fields.Add("date", http::FormatDate(parts_.clock.now()));
   if (content.id != 0) fields.Add("etag", tag);
+  if (content.varies) fields.Add("vary", kKindField);
+  parts_.said(wire->edge, url, content.id);
   for (const std::string& label : content.tags) fields.Add("surrogate-key", label);
   if (content.id != 0 && head.fields.Joined("if-none-match") == tag) {
     return Answer(wire, 304, std::move(fields), "");
@@ -233,9 +239,9 @@ void OriginProcess::AfterChange(storage::LogPosition position, milliseconds pati
   process_->read = parts_.state.contents();
   Look();
   const origin::Fleet::Wanted wanted{.position = position,
-                                     .since = parts_.schedule.wall_now(),
+                                     .since = parts_.clock.now(),
                                      .deadline = parts_.schedule.now() + patience};
-  process_->fleet.WhenApplied(wanted, parts_.schedule.wall_now(), std::move(done));
+  process_->fleet.WhenApplied(wanted, parts_.clock.now(), std::move(done));
 }
 
 }  // namespace nearside::sim

@@ -44,12 +44,15 @@ class OriginProcess {
  public:
   struct Parts {
     Schedule& schedule;
+    const WallClock& clock;
     Chance& chance;
     Network& network;
     SharedState& state;
     Bug bug = Bug::kNone;
     /// An edge's report has been taken, by this fleet.
     std::function<void(const std::string& edge, origin::Fleet&)> reported;
+    /// A visitor's answer by way of an edge: the content that stands at the URL.
+    std::function<void(size_t edge, const std::string& url, uint64_t id)> said;
   };
   explicit OriginProcess(Parts parts) : parts_(std::move(parts)) {}
 

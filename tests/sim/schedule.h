@@ -47,4 +47,19 @@ class Schedule {
   std::map<std::pair<MonoTime, uint64_t>, std::function<void()>> due_;
 };
 
+/// A machine's clock. It is wrong by something, and may be set while processes run by it. Owned by
+/// the world.
+class WallClock {
+ public:
+  explicit WallClock(const Schedule& schedule) : schedule_(schedule) {}
+  WallTime now() const { return schedule_.wall_now() + error_; }
+  milliseconds error() const { return error_; }
+  /// It jumps.
+  void Set(milliseconds error) { error_ = error; }
+
+ private:
+  const Schedule& schedule_;
+  milliseconds error_{0};
+};
+
 }  // namespace nearside::sim

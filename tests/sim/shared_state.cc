@@ -10,32 +10,32 @@ using storage::LogState;
 using storage::NewEvent;
 
 void History::Note(const Contents& contents) {
-  for (const auto& [url, content] : contents.at) {
-    std::vector<Span>& spans = spans_[url];
+  for (const auto& [place, content] : contents.at) {
+    std::vector<Span>& spans = spans_[place];
     if (!spans.empty() && spans.back().id == content.id) continue;
     if (!spans.empty()) spans.back().to = contents.change;
     spans.push_back({.id = content.id, .from = contents.change});
   }
 }
 
-bool History::StoodSince(const std::string& url, uint64_t id, uint64_t change) const {
-  const auto found = spans_.find(url);
+bool History::StoodSince(const std::string& place, uint64_t id, uint64_t change) const {
+  const auto found = spans_.find(place);
   return found != spans_.end() &&
          std::any_of(found->second.begin(), found->second.end(),
                      [&](const Span& span) { return span.id == id && span.to > change; });
 }
 
-uint64_t History::CameBy(const std::string& url, uint64_t id, uint64_t made) const {
+uint64_t History::CameBy(const std::string& place, uint64_t id, uint64_t made) const {
   uint64_t came = 0;
-  for (const Span& span : spans_.at(url)) {
+  for (const Span& span : spans_.at(place)) {
     if (span.id == id && span.from <= made) came = span.from;
   }
   return came;
 }
 
-uint64_t History::WentBy(const std::string& url, uint64_t id) const {
+uint64_t History::WentBy(const std::string& place, uint64_t id) const {
   uint64_t went = 0;
-  for (const Span& span : spans_.at(url)) {
+  for (const Span& span : spans_.at(place)) {
     if (span.id == id) went = span.to;
   }
   return went;
@@ -45,7 +45,7 @@ LogPosition SharedState::Commit(const std::map<std::string, Content>& after,
                                 std::span<const NewEvent> events, WallTime now) {
   auto contents = std::make_shared<Contents>(*contents_);
   contents->change = ++changes_;
-  for (const auto& [url, content] : after) contents->at[url] = content;
+  for (const auto& [place, content] : after) contents->at[place] = content;
   contents_ = std::move(contents);
   history_.Note(*contents_);
   for (const NewEvent& event : events) {

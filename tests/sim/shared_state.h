@@ -20,27 +20,36 @@ namespace nearside::sim {
 inline constexpr const char* kSite = "demo";
 inline constexpr const char* kHost = "www.demo.test";
 
-/// What stands at a URL.
+/// Visitors differ by the field X-Kind, whose value is one of so many; 0: they do not send it.
+inline constexpr uint64_t kKinds = 3;
+inline constexpr const char* kKindField = "x-kind";
+/// What such a visitor is answered at a URL has a place of its own: "/b#1".
+inline std::string PlaceOf(const std::string& url, uint64_t kind) {
+  return url + "#" + std::to_string(kind);
+}
+
+/// What stands at a place.
 struct Content {
   uint64_t id = 0;  ///< the same content has the same id, whenever it stood there; 0: nothing
   std::vector<std::string> tags;
+  bool varies = false;  ///< other kinds have other contents at this URL; else all have this one
 };
 /// A whole site, as of one change. Immutable.
 struct Contents {
-  uint64_t change = 0;  ///< number of the last change in it
-  std::map<std::string, Content> at;
+  uint64_t change = 0;                ///< number of the last change in it
+  std::map<std::string, Content> at;  ///< by place
 };
 
 /// When which contents stood where: all that is needed to judge an answer.
 class History {
  public:
   void Note(const Contents& contents);
-  /// Whether `id` stood at the URL at some time from `change` on.
-  bool StoodSince(const std::string& url, uint64_t id, uint64_t change) const;
+  /// Whether `id` stood at the place at some time from `change` on.
+  bool StoodSince(const std::string& place, uint64_t id, uint64_t change) const;
   /// The change by which `id` came to stand there the last time; and by which it went (UINT64_MAX:
   /// it stands there).
-  uint64_t CameBy(const std::string& url, uint64_t id, uint64_t made) const;
-  uint64_t WentBy(const std::string& url, uint64_t id) const;
+  uint64_t CameBy(const std::string& place, uint64_t id, uint64_t made) const;
+  uint64_t WentBy(const std::string& place, uint64_t id) const;
 
  private:
   struct Span {
@@ -56,7 +65,7 @@ class SharedState final : public storage::EventLog {
   const std::shared_ptr<const Contents>& contents() const { return contents_; }
   const History& history() const { return history_; }
   storage::LogPosition last() const { return log_.last; }
-  /// Replaces what stands at `after`'s URLs and appends, as one transaction; the position of the
+  /// Replaces what stands at `after`'s places and appends, as one transaction; the position of the
   /// last event.
   storage::LogPosition Commit(const std::map<std::string, Content>& after,
                               std::span<const storage::NewEvent> events, WallTime now);

@@ -44,6 +44,7 @@ TEST(SimTest, EveryInvariantHoldsWhateverTheSeed) {
   std::printf("%llu seeds: %s\n", static_cast<unsigned long long>(count), sum.ToText().c_str());
   // What is not reached is not tested.
   EXPECT_GT(sum.hits, count * 10);
+  EXPECT_GT(sum.hits_of_variants, count * 2);
   EXPECT_GT(sum.confirmations, count * 5);
   EXPECT_GT(sum.receipts, count);
   EXPECT_GT(sum.stale_on_error, count / 10);
@@ -51,6 +52,7 @@ TEST(SimTest, EveryInvariantHoldsWhateverTheSeed) {
   EXPECT_GT(sum.origin_crashes, count / 2);
   EXPECT_GT(sum.log_cuts, count / 10);
   EXPECT_GT(sum.restores, count / 20);
+  EXPECT_GT(sum.clock_jumps, count / 2);
 }
 
 TEST(SimTest, OneSeedIsOneRun) {

@@ -16,6 +16,9 @@ std::vector<std::string> TagsOf(const std::string& url) {
   return {};
 }
 
+/// Whether this one varies changes.
+constexpr std::string_view kChanging = "/e";
+
 std::vector<std::string> AllUrls() { return {kUrls.begin(), kUrls.end()}; }
 
 template <typename Holds>
@@ -30,6 +33,10 @@ std::vector<std::string> UrlsThat(Holds holds) {
 /// So old may what is shown be, at most: the site's max_event_lag, or the time that it takes to
 /// find out that a stream has gone silent, and something for the turn of a loop.
 constexpr milliseconds kOldest{15'000 + 500};
+
+/// Behind its lifetime something is taken to be fresh, at most: what a clock may go back unnoticed
+/// (edge/freshness.h) and be wrong, and a page's way.
+constexpr seconds kOldestFresh{5 + 2 + 3};
 
 /// Parsed once: a run needs many edges.
 const edge::EdgeSettings& SettingsFor(size_t origins) {
@@ -62,6 +69,7 @@ std::string TextOf(storage::LogPosition position) { return origin::PositionText(
 Outcome& Outcome::operator+=(const Outcome& other) {
   answers += other.answers;
   hits += other.hits;
+  hits_of_variants += other.hits_of_variants;
   stale_on_error += other.stale_on_error;
   failures += other.failures;
   changes += other.changes;
@@ -71,6 +79,7 @@ Outcome& Outcome::operator+=(const Outcome& other) {
   origin_crashes += other.origin_crashes;
   log_cuts += other.log_cuts;
   restores += other.restores;
+  clock_jumps += other.clock_jumps;
   return *this;
 }
 
@@ -78,6 +87,7 @@ std::string Outcome::ToText() const {
   std::string text;
   const std::pair<const char*, uint64_t> figures[] = {{"answers", answers},
                                                       {"hits", hits},
+                                                      {"of variants", hits_of_variants},
                                                       {"stale on error", stale_on_error},
                                                       {"failures", failures},
                                                       {"changes", changes},
@@ -86,7 +96,8 @@ std::string Outcome::ToText() const {
                                                       {"crashes of edges", edge_crashes},
                                                       {"crashes of origins", origin_crashes},
                                                       {"logs cut", log_cuts},
-                                                      {"restores", restores}};
+                                                      {"restores", restores},
+                                                      {"clock jumps", clock_jumps}};
   for (const auto& [name, figure] : figures) {
     text += (text.empty() ? "" : ", ") + std::to_string(figure) + " " + name;
   }
@@ -98,10 +109,13 @@ World::World(const WorldOptions& options)
       chance_(options.seed),
       edge_count_(1 + chance_.Below(3)),
       origin_count_(1 + chance_.Below(3)),
+      edge_clocks_(edge_count_, WallClock(schedule_)),
+      origin_clocks_(origin_count_, WallClock(schedule_)),
       state_(chance_, KeptEvents(chance_)),
       network_(schedule_, chance_, edge_count_, origin_count_),
       settings_(SettingsFor(origin_count_)),
       needs_(edge_count_),
+      said_(edge_count_),
       booted_(edge_count_),
       reported_(edge_count_),
       taken_(edge_count_),
@@ -117,15 +131,22 @@ World::World(const WorldOptions& options)
   for (size_t i = 0; i < origin_count_; ++i) {
     origins_.push_back(std::make_unique<OriginProcess>(OriginProcess::Parts{
         .schedule = schedule_,
+        .clock = origin_clocks_[i],
         .chance = chance_,
         .network = network_,
         .state = state_,
         .bug = options_.bug,
-        .reported = [this](const std::string&, origin::Fleet& fleet) { OnReported(fleet); }}));
+        .reported = [this](const std::string&, origin::Fleet& fleet) { OnReported(fleet); },
+        .said =
+            [this](size_t edge, const std::string& url, uint64_t id) {
+              said_[edge][{url, id}] = schedule_.now();
+            }}));
   }
   for (size_t i = 0; i < edge_count_; ++i) {
+    edge_clocks_[i].Set(SmallError());
     edges_.push_back(std::make_unique<EdgeProcess>(EdgeProcess::Parts{
         .schedule = schedule_,
+        .clock = edge_clocks_[i],
         .chance = chance_,
         .network = network_,
         .index = i,
@@ -165,7 +186,7 @@ void World::Begin() {
   constexpr std::array<int64_t, 4> kLifetimes = {1, 5, 60, 3600};
   const seconds lifetime(kLifetimes[chance_.Below(kLifetimes.size())]);
   for (const auto& origin : origins_) {
-    origin->conduct.lifetime = lifetime;
+    origin->conduct.lifetime = lifetime_ = lifetime;
     origin->Boot();
   }
   for (size_t i = 0; i < edge_count_; ++i) {
@@ -184,9 +205,15 @@ void World::VisitSoon(size_t edge) {
     VisitSoon(edge);
     if (!edges_[edge]->serving()) return;
     const std::string url = kUrls[chance_.Below(kUrls.size())];
+    const uint64_t kind = chance_.Below(kKinds);
+    const std::string place = PlaceOf(url, kind);
     const uint64_t number = next_visit_++;
-    visits_[number] = {.edge = edge, .need = NeedOf(edge, url), .known_by = KnownBy(edge)};
-    edges_[edge]->Ask(url, number);
+    visits_[number] = {.edge = edge,
+                       .place = place,
+                       .need = NeedOf(edge, place),
+                       .known_by = KnownBy(edge),
+                       .at = schedule_.now()};
+    edges_[edge]->Ask(url, kind, number);
   });
 }
 
@@ -232,6 +259,42 @@ World::Record World::MakeRecord(bool everything, origin::Forget* forget) {
   return record;
 }
 
+/// Contents that differ by kind have numbers that tell it, and those that do not the one behind
+/// them
+/// (`slot`), so that one that is shown to the wrong visitor shows itself.
+uint64_t World::SomeContent(uint64_t slot, bool may_be_gone) {
+  const bool earlier = next_content_ > 5 && chance_.Permille(250);
+  if (may_be_gone && chance_.Permille(100)) return 0;
+  const uint64_t number = earlier ? 1 + chance_.Below(next_content_ - 1) : next_content_++;
+  return number * (kKinds + 1) + slot;
+}
+
+/// What varies does so for good, but at one URL, where that comes and goes.
+void World::ChangeUrl(const std::string& url, bool everything,
+                      std::map<std::string, Content>* after) {
+  const bool may_be_gone = !everything;
+  const bool varies = url == "/b" || url == "/p/d" || (url == kChanging && chance_.Permille(500));
+  const uint64_t of_all = varies ? 0 : SomeContent(kKinds, may_be_gone);
+  for (uint64_t kind = 0; kind < kKinds; ++kind) {
+    const std::string place = PlaceOf(url, kind);
+    // As it is, unless another part of this change has replaced it.
+    const auto at = state_.contents()->at.find(place);
+    const bool may_stay = varies && !everything && !after->contains(place) && at->second.varies;
+    if (may_stay && chance_.Permille(300)) continue;
+    (*after)[place] = {.id = varies ? SomeContent(kind, may_be_gone) : of_all,
+                       .tags = TagsOf(url),
+                       .varies = varies};
+  }
+}
+
+std::vector<std::string> World::Record::places() const {
+  std::vector<std::string> places;
+  for (const std::string& url : urls) {
+    for (uint64_t kind = 0; kind < kKinds; ++kind) places.push_back(PlaceOf(url, kind));
+  }
+  return places;
+}
+
 /// What changes is told of in the same transaction, as a publish, a put or a delete does; a hard
 /// purge may be of what has not changed.
 void World::Change(bool everything) {
@@ -247,12 +310,7 @@ void World::Change(bool everything) {
     Record record = MakeRecord(everything, &forget);
     for (const std::string& url : record.urls) {
       if (record.hard && !everything && chance_.Permille(400)) continue;
-      const bool earlier = next_content_ > 5 && chance_.Permille(250);
-      const bool gone = !everything && chance_.Permille(100);
-      const uint64_t id = gone      ? 0
-                          : earlier ? 1 + chance_.Below(next_content_ - 1)
-                                    : next_content_++;
-      after[url] = {.id = id, .tags = TagsOf(url)};
+      ChangeUrl(url, everything, &after);
     }
     const auto made = origin::EventsOf(forget.soft ? "activate" : "purge", site, forget);
     events.insert(events.end(), made.begin(), made.end());
@@ -268,8 +326,8 @@ void World::Change(bool everything) {
       std::string line = "change " + std::to_string(records_.back().change) + " at " +
                          TextOf(records_.back().position) +
                          (records_.back().hard ? " hard" : " soft");
-      for (const std::string& url : records_.back().urls) {
-        line += " " + url + "=" + std::to_string(state_.contents()->at.at(url).id);
+      for (const std::string& place : records_.back().places()) {
+        line += " " + place + "=" + std::to_string(state_.contents()->at.at(place).id);
       }
       return line;
     });
@@ -299,7 +357,7 @@ void World::FaultSoon() {
 void World::Fault() {
   const size_t edge = chance_.Below(edge_count_);
   const size_t origin = chance_.Below(origin_count_);
-  switch (chance_.Below(20)) {
+  switch (chance_.Below(24)) {
     case 0:
     case 1:
     case 2:
@@ -326,6 +384,12 @@ void World::Fault() {
       return RestoreBackup();
     case 16:
     case 17:
+    case 18:
+      return SetClock(edge_clocks_[edge], edges_[edge]->name());
+    case 19:
+      return SetClock(origin_clocks_[origin], "origin" + std::to_string(origin));
+    case 20:
+    case 21:
       edges_[edge]->longest_commit = milliseconds(chance_.Permille(500) ? 30 : 1500);
       return;
     default:
@@ -337,7 +401,7 @@ void World::BootEdge(size_t edge) {
   Trace([&] { return "edge" + std::to_string(edge) + " begins"; });
   booted_[edge] = schedule_.now();
   reported_[edge] = edges_[edge]->disk().position;
-  edges_[edge]->Boot(milliseconds(static_cast<int64_t>(chance_.Below(4000)) - 2000));
+  edges_[edge]->Boot();
 }
 
 void World::CrashEdge(size_t edge) {
@@ -347,7 +411,7 @@ void World::CrashEdge(size_t edge) {
   if (loses) edges_[edge]->LoseDisk();
   ++outcome_.edge_crashes;
   // What it had shown may not have been durable: only what receipts say still holds.
-  for (auto& [url, need] : needs_[edge]) need.seen = 0;
+  for (auto& [place, need] : needs_[edge]) need.seen = 0;
   Trace([&] {
     return "edge" + std::to_string(edge) + " dies" + (loses ? ", with its disk" : "") +
            "; durable: " + TextOf(edges_[edge]->disk().position);
@@ -415,6 +479,26 @@ void World::Isolate() {
   });
 }
 
+/// What a machine's clock is wrong by when nobody has touched it.
+milliseconds World::SmallError() {
+  return milliseconds(static_cast<int64_t>(chance_.Below(4000)) - 2000);
+}
+
+/// Forward or backward by minutes to days, or right again. No two errors are nearer to each other
+/// than the longest run: by no clock could anybody know how long ago what a wrong one has dated is.
+void World::SetClock(WallClock& clock, const std::string& whose) {
+  const uint64_t steps = uint64_t{1} << chance_.Below(11);  // up to a month and a half
+  milliseconds error = std::chrono::minutes(2 * (1 + chance_.Below(31)) * steps);
+  if (chance_.Permille(500)) error = -error;
+  if (chance_.Permille(250)) error = milliseconds(0);
+  Trace([&] {
+    const auto by = std::chrono::floor<seconds>(error - clock.error());
+    return "the clock of " + whose + " jumps by " + std::to_string(by.count()) + " s";
+  });
+  clock.Set(error);
+  ++outcome_.clock_jumps;
+}
+
 uint64_t World::KnownBy(size_t edge) const {
   const bool young = schedule_.now() - booted_[edge] < kOldest;
   return young ? 0 : ChangeBy(schedule_.now() - kOldest);
@@ -428,6 +512,8 @@ uint64_t World::ChangeBy(MonoTime time) const {
 void World::Heal() {
   Trace([] { return "faults cease"; });
   quiet_ = true;
+  for (WallClock& clock : edge_clocks_) clock.Set(SmallError());
+  for (WallClock& clock : origin_clocks_) clock.Set({});
   network_.OpenAll();
   network_.slow_permille = network_.doubled_permille = 0;
   state_.failing_permille = 0;
@@ -505,24 +591,25 @@ void World::Confirm(Record& record, const std::string& name) {
   ++outcome_.confirmations;
   Trace([&] { return "a receipt of " + TextOf(record.position) + " names " + name; });
   const auto raise = [](uint64_t* at, uint64_t to) { *at = std::max(*at, to); };
-  for (const std::string& url : record.urls) {
-    raise(&NeedOf(edge, url).stood_since, record.change);
-    if (record.hard) raise(&NeedOf(edge, url).made_since, record.change);
+  for (const std::string& place : record.places()) {
+    raise(&NeedOf(edge, place).stood_since, record.change);
+    if (record.hard) raise(&NeedOf(edge, place).made_since, record.change);
   }
   // It follows this log, so it has heard of the one before being no more.
-  for (const char* url : kUrls) {
-    raise(&NeedOf(edge, url).stood_since, epochs_.at(record.position.epoch));
+  for (const std::string& place : Record{.urls = AllUrls()}.places()) {
+    raise(&NeedOf(edge, place).stood_since, epochs_.at(record.position.epoch));
   }
 }
 
 void World::OnAnswer(size_t edge, const Answered& answered) {
   const auto found = visits_.find(answered.visit);
-  const Need need = found->second.need;
-  const uint64_t known_by = found->second.known_by;
+  const Visit visit = std::move(found->second);
+  const Need& need = visit.need;
+  const std::string& place = visit.place;
   visits_.erase(found);
   Trace([&] {
     std::string body = answered.body.substr(0, answered.body.find('\n'));
-    return "edge" + std::to_string(edge) + " answers " + answered.url + " " +
+    return "edge" + std::to_string(edge) + " answers " + place + " " +
            std::to_string(answered.status) + " " + body + " | " + answered.cache_status;
   });
   ++outcome_.answers;
@@ -537,36 +624,55 @@ void World::OnAnswer(size_t edge, const Answered& answered) {
   const bool hit = answered.cache_status.find("; hit") != std::string::npos;
   outcome_.hits += hit ? 1 : 0;
   outcome_.stale_on_error += on_error ? 1 : 0;
-  const std::string what = "edge" + std::to_string(edge) + " answers " + answered.url +
-                           " with content " + std::to_string(page->id) + " made at change " +
+  const auto stands = state_.contents()->at.find(place);
+  outcome_.hits_of_variants += hit && stands->second.varies ? 1 : 0;
+  const std::string what = "edge" + std::to_string(edge) + " answers " + place + " with content " +
+                           std::to_string(page->id) + " made at change " +
                            std::to_string(page->made);
   const History& history = state_.history();
   if (page->url != answered.url) return Fail(what + ", which is of " + page->url);
-  if (IsGone(edge, need, *page)) {
+  if (!history.StoodSince(place, page->id, 0)) {
+    return Fail(what + ", which never stood there");
+  }
+  if (IsGone(edge, visit, *page)) {
     return Fail(what + ", though a receipt of a hard purge by change " +
                 std::to_string(need.made_since) + " names it");
   }
-  if (!on_error && !history.StoodSince(page->url, page->id, need.stood_since)) {
+  if (!on_error && !history.StoodSince(place, page->id, need.stood_since)) {
     return Fail(what + ", though a receipt of change " + std::to_string(need.stood_since) +
                 " names it");
   }
-  if (!on_error && !history.StoodSince(page->url, page->id, known_by)) {
-    return Fail(what + ", which went before change " + std::to_string(known_by) +
+  if (!on_error && !history.StoodSince(place, page->id, visit.known_by)) {
+    return Fail(what + ", which went before change " + std::to_string(visit.known_by) +
                 ", longer ago than max_event_lag");
   }
   // What was on its way may be older than what another fetch has brought, as long as no receipt
   // says otherwise; what is kept may not.
-  if ((hit || on_error) && !history.StoodSince(page->url, page->id, need.seen)) {
+  if ((hit || on_error) && !history.StoodSince(place, page->id, need.seen)) {
     return Fail(what + ", but has shown what came by change " + std::to_string(need.seen));
   }
-  Need& now = NeedOf(edge, page->url);
-  now.seen = std::max(now.seen, history.CameBy(page->url, page->id, page->made));
+  const bool as_stale = answered.cache_status.find("stale_while_revalidate") != std::string::npos;
+  const MonoTime said = said_[edge][{page->url, page->id}];
+  if (hit && !on_error && !as_stale && visit.at - said > lifetime_ + kOldestFresh) {
+    return Fail(what + ", long after the origin said it, as if it were fresh");
+  }
+  // What comes too old to be kept, by an origin whose clock is behind, is shown and not kept, and
+  // so is what others ask for meanwhile, who wait for nobody. And which variants are from before a
+  // time without Vary is told by the wall clock (edge/variant_index.h). See "Known" in
+  // docs/decisions/simulation.md.
+  const auto says = [&](const char* word) {
+    return answered.cache_status.find(word) != std::string::npos;
+  };
+  if (says("no_freshness") || says("fwd=bypass") || page->url == kChanging) return;
+  Need& now = NeedOf(edge, place);
+  now.seen = std::max(now.seen, history.CameBy(place, page->id, page->made));
 }
 
-bool World::IsGone(size_t edge, const Need& need, const Page& page) const {
-  if (page.made >= need.made_since) return false;
-  const bool on_its_word = taken_[edge] >= need.made_since &&
-                           state_.history().StoodSince(page.url, page.id, need.made_since);
+bool World::IsGone(size_t edge, const Visit& visit, const Page& page) const {
+  const uint64_t made_since = visit.need.made_since;
+  if (page.made >= made_since) return false;
+  const bool on_its_word =
+      taken_[edge] >= made_since && state_.history().StoodSince(visit.place, page.id, made_since);
   return !on_its_word;
 }
 

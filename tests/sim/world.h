@@ -27,9 +27,9 @@ struct WorldOptions {
 /// What a run came to, and how much happened in it.
 struct Outcome {
   std::string failure;  ///< "": every invariant held
-  uint64_t answers = 0, hits = 0, stale_on_error = 0, failures = 0;
+  uint64_t answers = 0, hits = 0, hits_of_variants = 0, stale_on_error = 0, failures = 0;
   uint64_t changes = 0, confirmations = 0, receipts = 0;
-  uint64_t edge_crashes = 0, origin_crashes = 0, log_cuts = 0, restores = 0;
+  uint64_t edge_crashes = 0, origin_crashes = 0, log_cuts = 0, restores = 0, clock_jumps = 0;
   Outcome& operator+=(const Outcome& other);
   std::string ToText() const;
   bool operator==(const Outcome&) const = default;
@@ -47,9 +47,10 @@ class World {
     uint64_t change = 0;
     bool hard = false;
     std::vector<std::string> urls;
+    std::vector<std::string> places() const;
     std::vector<bool> confirmed;  ///< by edge: a receipt has named it
   };
-  /// What an edge may answer with at a URL.
+  /// What an edge may answer with at a place.
   struct Need {
     uint64_t stood_since = 0;  ///< contents that stood there after this change
     uint64_t made_since = 0;   ///< pages made after this change, whatever fails
@@ -57,8 +58,10 @@ class World {
   };
   struct Visit {
     size_t edge = 0;
+    std::string place;
     Need need;
     uint64_t known_by = 0;  ///< what an edge within max_event_lag has heard of or asks for
+    MonoTime at;
   };
 
   // What happens.
@@ -74,7 +77,11 @@ class World {
   void Misbehave();
   void BlockLink(size_t edge, size_t origin);
   void Isolate();
+  milliseconds SmallError();
+  void SetClock(WallClock& clock, const std::string& whose);
   void Change(bool everything);
+  void ChangeUrl(const std::string& url, bool everything, std::map<std::string, Content>* after);
+  uint64_t SomeContent(uint64_t slot, bool may_be_gone);
   Record MakeRecord(bool everything, origin::Forget* forget);
   bool RunFor(microseconds span);
   void Heal();
@@ -87,11 +94,11 @@ class World {
   void Confirm(Record& record, const std::string& edge);
   void OnAnswer(size_t edge, const Answered& answered);
   void OnLogCut(size_t edge, bool all_stale);
-  bool IsGone(size_t edge, const Need& need, const Page& page) const;
+  bool IsGone(size_t edge, const Visit& visit, const Page& page) const;
 
   void Fail(const std::string& what);
   void Trace(const std::function<std::string()>& line) const;
-  Need& NeedOf(size_t edge, const std::string& url) { return needs_[edge][url]; }
+  Need& NeedOf(size_t edge, const std::string& place) { return needs_[edge][place]; }
   std::optional<size_t> SomeOrigin();
   uint64_t ChangeBy(MonoTime time) const;
   /// What an edge that has been up for long enough must know of.
@@ -101,6 +108,7 @@ class World {
   Chance chance_;
   Schedule schedule_;
   const size_t edge_count_, origin_count_;
+  std::vector<WallClock> edge_clocks_, origin_clocks_;
   SharedState state_;
   Network network_;
   const edge::EdgeSettings settings_;
@@ -109,6 +117,9 @@ class World {
   std::vector<Record> records_;
   std::map<uint64_t, uint64_t> epochs_;  ///< the change by which each log began
   std::vector<std::map<std::string, Need>> needs_;
+  /// By edge: when an origin last told it that a content stands at a URL.
+  std::vector<std::map<std::pair<std::string, uint64_t>, MonoTime>> said_;
+  seconds lifetime_{};  ///< of what origins say
   std::vector<MonoTime> booted_;
   std::vector<storage::LogPosition> reported_;
   /// By edge: the last change when it took a position without having been told what lay before.

@@ -116,6 +116,30 @@ class PreparingTest(CacheTest):
         shown = self.origin.client("receipt", receipt["id"])
         self.assertRegex(shown.stdout, r"frankfurt +3/3 ")
 
+    def test_an_edge_that_dies_between_has_the_bodies_all_the_same(self):
+        self.start_edges("frankfurt", "tokyo")
+        self.publish()
+        self.write_second()
+        release = self.make_release()
+        self.assertEqual(["prepared"] * 2, [edge["state"] for edge in self.prepare(release)["edges"]])
+        before = self.bodies_sent()
+        for edge in self.edges.values():
+            edge.daemon.kill()
+            edge.start()
+        told = f"/v1/sites/demo/releases/{release}/prepare"
+        wait_until(lambda: [edge.get("state") for edge in json.loads(self.origin.call("GET", told).body)["edges"]]
+                   == ["prepared"] * 2, "they know what they have")
+        # One is away at the switch itself.
+        self.edges["tokyo"].daemon.kill()
+        self.expect(self.origin.call("POST", f"/v1/sites/demo/releases/{release}/activate"), 200)
+        self.edges["tokyo"].start()
+        wait_until(lambda: self.newest_receipt()["complete"], "the edges have proved it")
+        for edge in self.edges.values():
+            self.expect_site(edge)
+            self.assertGreaterEqual(edge.metrics().sum("nearside_edge_prepared_used_total"), 3, edge.name)
+            self.assertEqual(0, edge.metrics().sum("nearside_edge_origin_body_bytes_total"), edge.name)
+        self.assertEqual(before, self.bodies_sent(), "304s alone, though the edges have been started again")
+
     def test_before_the_switch_visitors_get_the_release_that_is_active(self):
         self.start_edges("frankfurt")
         self.publish()
