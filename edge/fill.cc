@@ -335,7 +335,7 @@ uint64_t FillTable::BeginStoring(const Key256& primary) {
   std::lock_guard lock(shard.mutex);
   Storing& storing = shard.storing[primary];
   ++storing.fetches;
-  return storing.stored;
+  return ++storing.time;
 }
 
 void FillTable::EndStoring(const Key256& primary) {
@@ -345,34 +345,39 @@ void FillTable::EndStoring(const Key256& primary) {
   if (--found->second.fetches == 0) shard.storing.erase(found);
 }
 
-void FillTable::NoteStored(const Key256& primary, const Key256& key) {
+uint64_t FillTable::TellTime(const Key256& primary) {
+  Shard& shard = ShardOf(primary);
+  std::lock_guard lock(shard.mutex);
+  const auto found = shard.storing.find(primary);
+  return found == shard.storing.end() ? 0 : ++found->second.time;
+}
+
+void FillTable::NoteStored(const Key256& primary, const Key256& key, const FetchEra& era) {
   Shard& shard = ShardOf(primary);
   std::lock_guard lock(shard.mutex);
   const auto found = shard.storing.find(primary);
   if (found == shard.storing.end() || found->second.fetches < 2) return;  // nobody will ask
   auto& last = found->second.last;
-  const uint64_t place = ++found->second.stored;
-  const auto of_key =
-      std::find_if(last.begin(), last.end(), [&](const auto& entry) { return entry.first == key; });
-  if (of_key != last.end()) {
-    of_key->second = place;
-  } else {
-    if (last.size() == kMaxVariants) last.erase(last.begin());
-    last.emplace_back(key, place);
-  }
+  std::erase_if(last, [&](const auto& entry) { return entry.first == key; });
+  if (last.size() == kMaxVariants) last.erase(last.begin());
+  last.emplace_back(key, era);
 }
 
 /// A response without Vary takes the place of all variants, and any of them its.
-bool FillTable::IsStoredSince(const Key256& primary, const Key256& key, uint64_t place) const {
+StoringOrder FillTable::OrderOf(const Key256& primary, const Key256& key,
+                                const FetchEra& era) const {
   const Shard& shard = ShardOf(primary);
   std::lock_guard lock(shard.mutex);
   const auto found = shard.storing.find(primary);
-  if (found == shard.storing.end()) return false;
-  const auto& last = found->second.last;
-  return std::any_of(last.begin(), last.end(), [&](const auto& entry) {
-    const bool concerns = entry.first == key || entry.first == primary || key == primary;
-    return concerns && entry.second > place;
-  });
+  StoringOrder order = StoringOrder::kNewer;
+  if (found == shard.storing.end()) return order;
+  for (const auto& [stored, theirs] : found->second.last) {
+    if (stored != key && stored != primary && key != primary) continue;
+    if (theirs.came != 0 && theirs.came < era.asked) continue;
+    if (era.came == 0 || era.came > theirs.asked) return StoringOrder::kUnknown;
+    order = StoringOrder::kOlder;
+  }
+  return order;
 }
 
 bool FillTable::IsStoring(const Key256& primary) const {

@@ -252,6 +252,17 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::function<void()> abandoned_;
 };
 
+/// When a response left its origin: between these two, as FillTable::TellTime has them.
+struct FetchEra {
+  uint64_t asked = 0;
+  uint64_t came = 0;  ///< its head; 0: that was not noted
+};
+enum class StoringOrder : uint8_t {
+  kNewer,    ///< than all of them, or there are none
+  kOlder,    ///< than one of them
+  kUnknown,  ///< origins may answer in any order what they were asked at one time
+};
+
 /// Fills under way by key, for all workers: one fetch a key and node.
 class FillTable {
  public:
@@ -284,13 +295,17 @@ class FillTable {
   bool tight() const { return held_bytes() > budget_.limit; }
   /// Counts a fetch that may yet store something under `primary`, or under a key made of it: also
   /// one whose fill is in no table, or has left it. EndStoring once it has stored, or will not.
-  /// Returns its place among what is stored by such fetches, for IsStoredSince.
+  /// Returns a time of the resource's, as of TellTime.
   uint64_t BeginStoring(const Key256& primary);
   void EndStoring(const Key256& primary);
-  /// One of them has stored something under `key`, or has validated what is there.
-  void NoteStored(const Key256& primary, const Key256& key);
-  /// Whether that was since a fetch that is still counted began.
-  bool IsStoredSince(const Key256& primary, const Key256& key, uint64_t place) const;
+  /// What has come to a resource with fetches under way, counted: later is more. 0: it has none.
+  uint64_t TellTime(const Key256& primary);
+  /// One of them, `era` of a response, has stored something under `key`, or has validated what is
+  /// there.
+  void NoteStored(const Key256& primary, const Key256& key, const FetchEra& era);
+  /// When a response of `era` left its origin, beside those that others have stored in its place,
+  /// or that it would replace, while its fetch was under way.
+  StoringOrder OrderOf(const Key256& primary, const Key256& key, const FetchEra& era) const;
   /// Whether such a fetch is under way. What has ended is findable in the store before it is false.
   bool IsStoring(const Key256& primary) const;
   /// Whether a fill of `key` is under way.
@@ -309,8 +324,8 @@ class FillTable {
   /// key, of the newest kMaxVariants.
   struct Storing {
     size_t fetches = 0;  ///< none is in no table
-    uint64_t stored = 0;
-    std::vector<std::pair<Key256, uint64_t>> last;
+    uint64_t time = 0;
+    std::vector<std::pair<Key256, FetchEra>> last;
   };
   struct Shard {
     mutable std::mutex mutex;

@@ -156,7 +156,7 @@ OriginFetch::OriginFetch(Worker& worker, FetchOrder order)
 }
 
 void OriginFetch::BeginStoring() {
-  stored_then_ = worker_.node().fills.BeginStoring(order_.primary);
+  era_.asked = worker_.node().fills.BeginStoring(order_.primary);
   counted_ = true;
 }
 
@@ -305,6 +305,7 @@ bool OriginFetch::AskElsewhere(const http::ResponseHead& response) {
 void OriginFetch::OnHead(http::ResponseHead&& response) {
   if (retrying_ || AskElsewhere(response)) return;
   head_seen_ = true;
+  if (counted_) era_.came = worker_.node().fills.TellTime(order_.primary);
   if (order_.tunnel && response.status == 101) return OnSwitched(std::move(response));
   if (response.status == 304 && prepared_) {
     if (IsAboutPrepared(response)) return OnPrepared(std::move(response));

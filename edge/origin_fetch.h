@@ -150,9 +150,11 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void ResumeBody();
   bool is_paused() const { return reader_paused_ || store_paused_ || encoder_paused_; }
   void CancelIfUnwanted();
-  bool IsOvertaken(const Key256& key) const;
+  StoringOrder OrderOf(const Key256& key, const http::Fields& fields) const;
+  bool IsPurged(const Key256& key) const;
   bool IsInTheWay(const Key256& key) const;
-  bool IsOvertakenByAnother(const Key256& key) const;
+  storage::HeadRef StoreInOrder(const Key256& key, const StoredResponse& response,
+                                storage::ObjectWriter& writer);
   storage::HeadRef Commit();
   storage::HeadRef CommitSlice();
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,
@@ -208,8 +210,8 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   std::optional<PreparedContent> prepared_;  ///< offered to the origin
   std::string known_tags_;                   ///< If-None-Match without it
   std::unique_ptr<PreparedBody> prepared_body_;
-  bool counted_ = false;      ///< among the fetches that may store something
-  uint64_t stored_then_ = 0;  ///< FillTable::BeginStoring
+  bool counted_ = false;  ///< among the fetches that may store something
+  FetchEra era_;
 };
 
 }  // namespace nearside::edge

@@ -21,28 +21,27 @@ storage::Head OriginFetch::MakeStorageHead(const Key256& key, const StoredRespon
   return head;
 }
 
-/// Whether another fetch beside this one has stored something else under the key while this one was
-/// under way: requests that do not wait for one another may be answered in any order.
-bool OriginFetch::IsOvertakenByAnother(const Key256& key) const {
+/// Where the response belongs among what other fetches beside this one have stored: requests that
+/// do not wait for one another may be answered in any order. What is the same is as good as newer.
+StoringOrder OriginFetch::OrderOf(const Key256& key, const http::Fields& fields) const {
   Node& node = worker_.node();
-  if (!counted_ || !node.fills.IsStoredSince(order_.primary, key, stored_then_)) return false;
+  const StoringOrder order = node.fills.OrderOf(order_.primary, key, era_);
+  if (!counted_ || order == StoringOrder::kNewer) return StoringOrder::kNewer;
   const storage::HeadRef top = node.store->Find(order_.primary);
-  if (!top || ResponseOf(*top).is_index() != (key != order_.primary)) return true;
+  if (!top || ResponseOf(*top).is_index() != (key != order_.primary)) return order;
   const storage::HeadRef there = node.store->Find(key);
-  if (!there) return true;
-  const http::Fields& theirs = ResponseOf(*there).fields;
+  if (!there) return order;
   for (const std::string_view validator : {"etag", "last-modified"}) {
-    const auto ours = response_->fields.Get(validator);
-    if (ours) return ours != theirs.Get(validator);
+    const auto ours = fields.Get(validator);
+    if (!ours) continue;
+    return ours == ResponseOf(*there).fields.Get(validator) ? StoringOrder::kNewer : order;
   }
-  return true;
+  return order;
 }
 
 /// Whether what stands under the key was fetched after a purge that came when this fetch was under
-/// way, or by another one meanwhile. Which of the two is of the later release nobody knows: neither
-/// stays, nor what others still fetch that began before now.
-bool OriginFetch::IsOvertaken(const Key256& key) const {
-  if (IsOvertakenByAnother(key)) return true;
+/// way.
+bool OriginFetch::IsPurged(const Key256& key) const {
   storage::CacheStore& store = *worker_.node().store;
   if (const storage::HeadRef there = store.Find(key)) {
     return there->head.purge_sequence > purge_sequence_;
@@ -55,7 +54,28 @@ bool OriginFetch::IsOvertaken(const Key256& key) const {
 bool OriginFetch::IsInTheWay(const Key256& key) const {
   storage::CacheStore& store = *worker_.node().store;
   const storage::HeadRef there = store.Find(key);
-  return there ? !ResponseOf(*there).is_tail() : store.MayBeOnDisk(key);
+  if (!there) return store.MayBeOnDisk(key);
+  return !ResponseOf(*there).is_tail() && store.Check(*there) != storage::Validity::kGone;
+}
+
+/// Null: it is not to stand there, or the store does not take it. Where nobody knows which of two
+/// is of the later release, neither stays, nor what others still fetch that began before now.
+storage::HeadRef OriginFetch::StoreInOrder(const Key256& key, const StoredResponse& response,
+                                           storage::ObjectWriter& writer) {
+  Node& node = worker_.node();
+  // Of two that end on two workers at once, one sees the other.
+  const auto lock = node.index_locks.Hold(order_.primary);
+  if (response.is_tail() && IsInTheWay(key)) return nullptr;
+  const StoringOrder order = IsPurged(key) ? StoringOrder::kUnknown : OrderOf(key, response.fields);
+  if (order == StoringOrder::kOlder) return nullptr;
+  if (order == StoringOrder::kUnknown) {
+    Invalidate(node, *order_.site, order_.url);
+    RememberShared();  // the next one is to be stored, and not passed on
+    return nullptr;
+  }
+  storage::HeadRef kept = writer.Commit(MakeStorageHead(key, response, decision_.drop_at));
+  if (kept && !response.is_tail()) node.fills.NoteStored(order_.primary, key, era_);
+  return kept;
 }
 
 storage::HeadRef OriginFetch::Commit() {
@@ -69,19 +89,7 @@ storage::HeadRef OriginFetch::Commit() {
   const http::Fields& selecting = order_.fill->head().selecting;
   Key256 key = order_.primary;
   if (!selecting.empty()) key = VariantKey(order_.primary, selecting);
-  storage::HeadRef kept;
-  {
-    // Of two that end on two workers at once, one sees the other.
-    const auto lock = worker_.node().index_locks.Hold(order_.primary);
-    if (response_->is_tail() && IsInTheWay(key)) {
-      // The clients have it; it is not worth what is there.
-    } else if (!IsOvertaken(key)) {
-      kept = writer_->Commit(MakeStorageHead(key, stored, decision_.drop_at));
-      if (kept && !stored.is_tail()) worker_.node().fills.NoteStored(order_.primary, key);
-    } else {
-      Invalidate(worker_.node(), *order_.site, order_.url);
-    }
-  }
+  storage::HeadRef kept = StoreInOrder(key, stored, *writer_);
   writer_.reset();
   if (kept && !selecting.empty()) {
     const WallTime stored_at = response_->freshness.response_time;

@@ -7,6 +7,7 @@
 #include "edge/slices.h"
 #include "edge/worker.h"
 #include "http/accept_language.h"
+#include "http/range.h"
 
 namespace nearside::edge {
 namespace {
@@ -66,7 +67,12 @@ void OriginFetch::OnFirstPart(const Exchanged& exchanged) {
 void OriginFetch::OnTail(const Exchanged& exchanged) {
   const PartialAnswer part =
       ReadPartial(exchanged.response, 0, order_.tail_bytes, exchanged.response_time);
-  if (part.kind != PartialAnswer::Kind::kWhole) return OnWhole(exchanged);
+  const http::Fields& fields = exchanged.response.fields;
+  if (part.kind != PartialAnswer::Kind::kWhole) {
+    const auto told = http::ParseContentRange(fields.Get("content-range").value_or(""));
+    if (told && told->range && !fields.Has("content-length")) promised_bytes_ = told->range->size();
+    return OnWhole(exchanged);
+  }
   promised_bytes_ = part.total_bytes;
   OnWhole({.request = exchanged.request,
            .response = part.whole,
@@ -89,6 +95,13 @@ void OriginFetch::BeginSlices(const Exchanged& exchanged, const Slicing& slicing
                   Error{Fault::kOrigin, "part_not_shared", "what came may not be stored"},
                   Fill::Advice::kAskAlone);
   }
+  if (!ResponseOf(*head).is_sliced()) {
+    order_.fill->FinishStored(std::move(head), Reason::kStored, /*shared=*/true,
+                              std::move(selecting), exchanged.response.fields.Has("age"));
+    node.fills.Remove(order_.fill);
+    call_.reset();
+    return Done();
+  }
   const uint64_t window = order_.configuration->settings.cache.fill_window.bytes;
   FillTable::Claim claim = node.fills.ClaimFill(
       SliceKey(head->head.key, ResponseOf(*head), *order_.slice), window, *node.store,
@@ -109,7 +122,8 @@ void OriginFetch::BeginSlices(const Exchanged& exchanged, const Slicing& slicing
   BeginSlice();
 }
 
-/// Null when it may not be stored, or the store does not take it.
+/// Null when it may not be stored, or the store does not take it. Not in slices: the whole of that
+/// version has come meanwhile.
 storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const Slicing& slicing,
                                               http::Fields* selecting) {
   // Fields for this client alone would have to go with a body that is put together from the store.
@@ -126,13 +140,14 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   }
   *selecting = Selecting(exchanged, whole, http::Coding::kIdentity);
   const Key256 key = selecting->empty() ? order_.primary : VariantKey(order_.primary, *selecting);
-  if (IsOvertaken(key)) {
-    Invalidate(node, *order_.site, order_.url);
-    return nullptr;
+  if (storage::HeadRef there = node.store->Find(key);
+      there && IsWholeOfVersion(*there, exchanged.response, exchanged.response_time) &&
+      node.store->Check(*there) == storage::Validity::kValid) {
+    return there;
   }
   auto writer = node.store->Begin(0);
   if (!writer) return nullptr;
-  storage::HeadRef head = writer->Commit(MakeStorageHead(key, whole, decision_.drop_at));
+  storage::HeadRef head = StoreInOrder(key, whole, *writer);
   if (head && !selecting->empty()) {
     CommitIndex({.selecting = *selecting,
                  .key = key,

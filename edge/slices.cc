@@ -150,6 +150,13 @@ bool IsOfVersion(const http::ResponseHead& response, const StoredResponse& store
          SliceValidator(response.fields) == SliceValidator(stored.fields);
 }
 
+bool IsWholeOfVersion(const storage::CachedHead& stored, const http::ResponseHead& part,
+                      WallTime now) {
+  const StoredResponse& response = ResponseOf(stored);
+  return response.status == 200 && !response.is_index() && !response.is_sliced() &&
+         IsOfVersion(part, response, now);
+}
+
 bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n,
                WallTime now) {
   if (response.status != 206 || !IsOfVersion(response, stored, now)) return false;

@@ -83,6 +83,10 @@ PartialAnswer ReadPartial(const http::ResponseHead& response, uint64_t n, uint64
 /// Whether a response is of the version that is stored, by a strong validator.
 bool IsOfVersion(const http::ResponseHead& response, const StoredResponse& stored, WallTime now);
 
+/// Whether what is stored is all of the representation that `part` is a part of.
+bool IsWholeOfVersion(const storage::CachedHead& stored, const http::ResponseHead& part,
+                      WallTime now);
+
 /// Whether a 206 carries exactly slice `n` of the stored representation, of the same version.
 bool IsSliceOf(const http::ResponseHead& response, const StoredResponse& stored, uint64_t n,
                WallTime now);

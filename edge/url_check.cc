@@ -143,7 +143,8 @@ void UrlCheck::OnHead(storage::HeadRef head) {
     return NextBase();
   }
   // What was just asked for and is not there, or not as it was just told, was not stored.
-  if (!head || worker_.node().store->Check(*head) != storage::Validity::kValid) {
+  if (!head || ResponseOf(*head).is_tail() ||
+      worker_.node().store->Check(*head) != storage::Validity::kValid) {
     verdict_.why = "not stored";
     return EndAsking();
   }

@@ -1,5 +1,7 @@
 #include "origin/settled_clock.h"
 
+#include <algorithm>
+
 #include "runtime/log.h"
 
 namespace nearside::origin {
@@ -18,7 +20,8 @@ WallTime SettledClock::Read(MonoTime now, WallTime wall_now) {
     return wall_now;
   }
   if (ahead > ahead_ + kLeastJump) {
-    held_until_ = now + period_;
+    if (!holds) held_since_ = now;
+    held_until_ = std::min(now + period_, held_since_ + 2 * period_);
     Log(Level::kWarning, "clock_jumped",
         {{"seconds", std::chrono::floor<seconds>(ahead - ahead_).count()},
          {"kept_longer", of_},

@@ -18,8 +18,8 @@ inline constexpr seconds kLeastJump{5};
 /// The wall clock, but for jumps forward in the last while. Any thread.
 class SettledClock {
  public:
-  /// `period`: for how long a jump is held back, which is how long things are kept. `of`: they, for
-  /// the log.
+  /// `period`: for how long a jump is held back, which is how long things are kept; twice that,
+  /// where further ones follow. `of`: they, for the log.
   SettledClock(std::string of, milliseconds period) : of_(std::move(of)), period_(period) {}
 
   /// The settled time. A jump between two calls is noticed, and one before the first is not.
@@ -35,6 +35,7 @@ class SettledClock {
   MonoTime at_;            ///< when the two clocks were last taken to agree
   WallTime wall_at_;       ///< and on what
   milliseconds ahead_{0};  ///< that the wall clock is, by jumps that are held back
+  MonoTime held_since_;
   MonoTime held_until_;
 };
 

@@ -28,7 +28,7 @@ use_release() {
   done
   g++ -std=c++20 -O2 -o "$folder/built/long_haul" deploy/docker/long_haul.cc
   mkdir "$folder/built/out-lib"
-  [[ ! -d build/release/lib/nearside ]] || cp build/release/lib/nearside/*.so "$folder/built/out-lib/"
+  [[ ! -d build/release/lib/nearside ]] || strip -o "$folder/built/out-lib/vaes.so" build/release/lib/nearside/vaes.so
   find "$folder/built/out" "$folder/built/out-lib" -type f -exec deploy/docker/packages-of.sh {} + \
     >"$folder/built/packages"
   printf 'FROM scratch\nCOPY . /\n' | docker build -q -t nearside-built -f - "$folder/built" >/dev/null

@@ -560,29 +560,35 @@ TEST_F(FillTableTest, CountsFetchesThatMayStore) {
   EXPECT_FALSE(table_->IsStoring(FilledKey(1)));
 }
 
-TEST_F(FillTableTest, KnowsWhatWasStoredWhileAFetchWasUnderWay) {
+TEST_F(FillTableTest, KnowsWhichOfTwoFetchesBroughtTheNewer) {
   const Key256 primary = FilledKey(1), variant = FilledKey(2), other = FilledKey(3);
-  const uint64_t first = table_->BeginStoring(primary);
-  table_->NoteStored(primary, variant);  // by itself alone: there is nobody to tell
-  const uint64_t second = table_->BeginStoring(primary);
-  EXPECT_FALSE(table_->IsStoredSince(primary, variant, second));
-  table_->NoteStored(primary, variant);
-  EXPECT_TRUE(table_->IsStoredSince(primary, variant, first));
-  EXPECT_TRUE(table_->IsStoredSince(primary, variant, second));
-  EXPECT_FALSE(table_->IsStoredSince(primary, other, first));
-  const uint64_t third = table_->BeginStoring(primary);
-  EXPECT_FALSE(table_->IsStoredSince(primary, variant, third));
-  table_->NoteStored(primary, other);
-  EXPECT_TRUE(table_->IsStoredSince(primary, other, third));
-  EXPECT_FALSE(table_->IsStoredSince(primary, variant, third));
-  EXPECT_TRUE(table_->IsStoredSince(primary, primary, third)) << "it would replace all variants";
-  const uint64_t fourth = table_->BeginStoring(primary);
-  EXPECT_FALSE(table_->IsStoredSince(primary, primary, fourth));
-  table_->NoteStored(primary, primary);
-  EXPECT_TRUE(table_->IsStoredSince(primary, variant, fourth)) << "and it has replaced them";
-  table_->EndStoring(primary);
-  for (int i = 0; i < 3; ++i) table_->EndStoring(primary);
-  EXPECT_FALSE(table_->IsStoredSince(primary, variant, 0)) << "nothing is left of it";
+  const auto begin = [&] { return FetchEra{.asked = table_->BeginStoring(primary)}; };
+  const auto comes = [&](FetchEra* era) { era->came = table_->TellTime(primary); };
+  const auto order = [&](const Key256& key, const FetchEra& era) {
+    return table_->OrderOf(primary, key, era);
+  };
+  FetchEra first = begin();
+  table_->NoteStored(primary, variant, first);  // by itself alone: there is nobody to tell
+  EXPECT_EQ(order(variant, first), StoringOrder::kNewer);
+  FetchEra second = begin();
+  comes(&first);
+  FetchEra third = begin();
+  for (FetchEra* era : {&second, &third}) comes(era);
+  table_->NoteStored(primary, variant, first);
+  EXPECT_EQ(order(variant, second), StoringOrder::kUnknown) << "asked while the first was asked";
+  EXPECT_EQ(order(variant, third), StoringOrder::kNewer) << "asked when the first had come";
+  EXPECT_EQ(order(other, second), StoringOrder::kNewer) << "something else";
+  EXPECT_EQ(order(primary, second), StoringOrder::kUnknown) << "it would replace all variants";
+  table_->NoteStored(primary, variant, third);
+  EXPECT_EQ(order(variant, first), StoringOrder::kOlder) << "had come when the third was asked";
+  EXPECT_EQ(order(variant, second), StoringOrder::kUnknown);
+  FetchEra late = begin();
+  EXPECT_EQ(order(variant, late), StoringOrder::kNewer);
+  table_->NoteStored(primary, primary, late);
+  EXPECT_EQ(order(other, first), StoringOrder::kOlder) << "and it has replaced them";
+  for (int i = 0; i < 4; ++i) table_->EndStoring(primary);
+  EXPECT_EQ(order(variant, first), StoringOrder::kNewer) << "nothing is left of it";
+  EXPECT_EQ(table_->TellTime(primary), 0u);
 }
 
 TEST_F(FillTableTest, AfterRemoveTheNextLeads) {

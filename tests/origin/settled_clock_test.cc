@@ -91,5 +91,17 @@ TEST_F(SettledClockTest, ASecondJumpIsHeldBackAsLongAsTheFirst) {
   EXPECT_EQ(Read(), 2072 * 3600);
 }
 
+TEST_F(SettledClockTest, JumpAfterJumpIsNotHeldBackForEver) {
+  Read();
+  int settled = 0;
+  for (int day = 0; day < 10; ++day) {
+    wall_ += hours(1);
+    Read();
+    if (!clock_.holds()) ++settled;
+    Pass(hours(23));
+  }
+  EXPECT_GE(settled, 3) << "twice the period is the most";
+}
+
 }  // namespace
 }  // namespace nearside::origin

@@ -122,6 +122,11 @@ class PreparingTest(CacheTest):
         self.write_second()
         release = self.make_release()
         self.assertEqual(["prepared"] * 2, [edge["state"] for edge in self.prepare(release)["edges"]])
+        # What a kill -9 is to leave is on disk: a purge is confirmed when it is, and heads that came before it with
+        # the one after it.
+        for _ in range(2):
+            purged = self.origin.client("purge", f"https://{SITE_HOST}/nothing", "--wait", "30s")
+            self.assertEqual(0, purged.returncode, purged.stderr)
         before = self.bodies_sent()
         for edge in self.edges.values():
             edge.daemon.kill()
