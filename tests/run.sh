@@ -12,7 +12,8 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 logs=$PWD/build/test-logs
 fuzz_seconds=${NEARSIDE_FUZZ_SECONDS:-60}
-jobs=$(nproc)
+# Of tests at once: half of the time of two on two cores is waiting.
+jobs=$(($(nproc) + 1))
 # Folders whose code runs on several threads.
 threaded='^(net|http_session|storage_cache|storage_fault|edge|runtime)_test$'
 
