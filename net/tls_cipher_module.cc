@@ -14,6 +14,9 @@ constexpr const char* kName = "vaes";
 constexpr const char* kPreferIt = "?provider=vaes";
 
 const char* properties = nullptr;
+/// Loaded until the process ends; contexts may be in use until then.
+OSSL_PROVIDER* default_provider = nullptr;
+OSSL_PROVIDER* module_provider = nullptr;
 
 }  // namespace
 
@@ -21,12 +24,14 @@ bool LoadTlsCiphers(const std::string& folder) {
   std::error_code error;
   if (folder.empty() || !std::filesystem::exists(folder + "/vaes.so", error)) return false;
   // Once a provider has been asked for, OpenSSL's default one is no longer there by itself.
-  if (OSSL_PROVIDER_load(nullptr, "default") == nullptr) return false;
+  if (default_provider == nullptr) default_provider = OSSL_PROVIDER_load(nullptr, "default");
+  if (default_provider == nullptr) return false;
   OSSL_PROVIDER_set_default_search_path(nullptr, folder.c_str());
-  const bool loaded = OSSL_PROVIDER_load(nullptr, kName) != nullptr;
+  if (module_provider == nullptr) module_provider = OSSL_PROVIDER_load(nullptr, kName);
   ERR_clear_error();
-  if (loaded) properties = kPreferIt;
-  return loaded;
+  if (module_provider == nullptr) return false;
+  properties = kPreferIt;
+  return true;
 }
 
 std::string TlsCipherFolder() {

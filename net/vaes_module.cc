@@ -392,7 +392,7 @@ int Update(void* context, unsigned char* out, size_t* out_bytes, size_t out_room
   if (!cipher.has_iv) return 0;
   if (out == nullptr) {
     if (cipher.begun || bytes > kMostAadBytes - cipher.aad_bytes) return 0;
-    std::memcpy(cipher.aad.data() + cipher.aad_bytes, in, bytes);
+    if (bytes > 0) std::memcpy(cipher.aad.data() + cipher.aad_bytes, in, bytes);
     cipher.aad_bytes += bytes;
     *out_bytes = bytes;
     return 1;
