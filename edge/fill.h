@@ -121,6 +121,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   enum class Advice : uint8_t {
     kTellError,
     kAskWhole,  ///< what came for a range is of no use: ask for the whole
+    kAskSlice,  ///< the last bytes alone cannot be kept: ask for the slice that they begin in
     kAskAlone,  ///< it may not be shared: each asks as it came
   };
   /// What all fills of a node hold together, in bytes. Over the limit their windows are small.

@@ -68,6 +68,12 @@ void OriginFetch::OnTail(const Exchanged& exchanged) {
   const PartialAnswer part =
       ReadPartial(exchanged.response, 0, order_.tail_bytes, exchanged.response_time);
   const http::Fields& fields = exchanged.response.fields;
+  if (part.kind != PartialAnswer::Kind::kWhole && fields.Has("vary")) {
+    return GiveUp(Reason::kPartial,
+                  Error{Fault::kOrigin, "part_varies",
+                        "the last bytes came alone, and are not the same for everybody"},
+                  Fill::Advice::kAskSlice);
+  }
   if (part.kind != PartialAnswer::Kind::kWhole) {
     const auto told = http::ParseContentRange(fields.Get("content-range").value_or(""));
     if (told && told->range && !fields.Has("content-length")) promised_bytes_ = told->range->size();

@@ -179,6 +179,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
     kKnown,
   } identity_ = Identity::kNotSought;  ///< the variant without a coding, when the origin fails
   bool ask_whole_ = false;             ///< slices have been found not to work
+  bool ask_slice_ = false;             ///< last bytes alone have
   bool responded_ = false;
   std::shared_ptr<Request*> self_;  ///< Self()
 };

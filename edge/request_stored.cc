@@ -220,7 +220,9 @@ std::optional<uint64_t> Request::SliceToAsk() const {
 
 /// How many of the last bytes to ask for instead of the whole; 0: not so.
 uint64_t Request::TailToAsk() const {
-  return stored_ || ask_whole_ ? 0 : TailOf(exchange_.request(), SliceBytes(site_->settings));
+  return stored_ || ask_whole_ || ask_slice_
+             ? 0
+             : TailOf(exchange_.request(), SliceBytes(site_->settings));
 }
 
 /// Who wants the last bytes alone does not wait for the whole.
