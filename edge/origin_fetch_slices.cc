@@ -101,23 +101,19 @@ void OriginFetch::BeginSlices(const Exchanged& exchanged, const Slicing& slicing
                   Error{Fault::kOrigin, "part_not_shared", "what came may not be stored"},
                   Fill::Advice::kAskAlone);
   }
-  if (!ResponseOf(*head).is_sliced()) {
-    order_.fill->FinishStored(std::move(head), Reason::kStored, /*shared=*/true,
-                              std::move(selecting), exchanged.response.fields.Has("age"));
-    node.fills.Remove(order_.fill);
-    call_.reset();
-    return Done();
+  FillTable::Claim claim;
+  if (ResponseOf(*head).is_sliced()) {
+    const uint64_t window = order_.configuration->settings.cache.fill_window.bytes;
+    claim = node.fills.ClaimFill(SliceKey(head->head.key, ResponseOf(*head), *order_.slice), window,
+                                 *node.store,
+                                 {.purge_sequence = purge_sequence_, .scopes = head->head.scopes});
   }
-  const uint64_t window = order_.configuration->settings.cache.fill_window.bytes;
-  FillTable::Claim claim = node.fills.ClaimFill(
-      SliceKey(head->head.key, ResponseOf(*head), *order_.slice), window, *node.store,
-      {.purge_sequence = purge_sequence_, .scopes = head->head.scopes});
   order_.fill->SetResume(nullptr);
   order_.fill->SetAbandoned(nullptr);
   order_.fill->FinishStored(head, Reason::kStored, /*shared=*/true, std::move(selecting),
                             exchanged.response.fields.Has("age"));
   node.fills.Remove(order_.fill);  // after this, requests find the head
-  if (!claim.lead) {               // somebody else has been sent for that slice meanwhile
+  if (!claim.lead) {  // the whole is here, or somebody has been sent for that slice meanwhile
     call_.reset();
     return Done();
   }

@@ -501,13 +501,10 @@ void Request::ForwardAsVariant(const http::Fields& selecting) {
 
 /// The part that was asked for is of no use to the cache.
 void Request::FollowAdvice(Fill::Advice advice) {
-  if (advice == Fill::Advice::kAskWhole) ask_whole_ = true;
-  if (advice == Fill::Advice::kAskSlice) {
-    ask_slice_ = true;
-    return Forward(reason_);
-  }
+  ask_whole_ = ask_whole_ || advice == Fill::Advice::kAskWhole;
+  ask_slice_ = ask_slice_ || advice == Fill::Advice::kAskSlice;
   // Those who waited may be luckier with a request of their own.
-  if (advice == Fill::Advice::kAskWhole || collapsed_) return Forward(reason_);
+  if (advice != Fill::Advice::kAskAlone || collapsed_) return Forward(reason_);
   Pass(Reason::kNotShared);
 }
 

@@ -25,13 +25,7 @@ TEST_F(RequestSlicesTest, ASeekCostsOneSlice) {
 TEST_F(RequestSlicesTest, ASeekBesideTheWholeThatIsStillFarDoesNotWaitForIt) {
   Start(kSliced);
   FakeExchange& whole = Get("/film");
-  const ScriptedOrigin::Asked asked = origin_.Next();
-  const std::string_view film = film_;
-  asked.Send(
-      "HTTP/1.1 200 OK\r\nAccept-Ranges: bytes\r\nCache-Control: max-age=60\r\n"
-      "ETag: \"v1\"\r\nContent-Length: " +
-      std::to_string(film.size()) + "\r\n\r\n" + std::string(film.substr(0, 1000)));
-  EXPECT_TRUE(thread_.Await([&] { return whole.body.size() == 1000; }));
+  const ScriptedOrigin::Asked asked = BeginWhole(whole);
   // What comes soon is waited for.
   FakeExchange& near = GetRange("bytes=70000-70009");
   Turn();
@@ -39,7 +33,7 @@ TEST_F(RequestSlicesTest, ASeekBesideTheWholeThatIsStillFarDoesNotWaitForIt) {
   FakeExchange& seek = GetRange("bytes=196560-196569");
   EXPECT_EQ(AnswerRange(), "bytes=196560-262079");
   EXPECT_EQ(AnswerNow(seek), "206 fwd=uri-miss; fwd-status=206; stored|" + Part(196560, 10));
-  asked.Send(film.substr(1000));
+  asked.Send(std::string_view(film_).substr(1000));
   EXPECT_EQ(AnswerNow(whole), "200 fwd=uri-miss; fwd-status=200; stored|" + film_);
   EXPECT_THAT(Answer(near), StartsWith("206 fwd=uri-miss; fwd-status=200; stored; collapsed|"));
   EXPECT_EQ(Answer(Get("/film")), "200 hit|" + film_);
@@ -50,20 +44,14 @@ TEST_F(RequestSlicesTest, ASeekBesideTheWholeThatIsStillFarDoesNotWaitForIt) {
 TEST_F(RequestSlicesTest, AWholeThatEndsBeforeTheSeekBesideItStays) {
   Start(kSliced);
   FakeExchange& whole = Get("/film");
-  const ScriptedOrigin::Asked asked = origin_.Next();
-  const std::string_view film = film_;
-  asked.Send(
-      "HTTP/1.1 200 OK\r\nAccept-Ranges: bytes\r\nCache-Control: max-age=60\r\n"
-      "ETag: \"v1\"\r\nContent-Length: " +
-      std::to_string(film.size()) + "\r\n\r\n" + std::string(film.substr(0, 1000)));
-  EXPECT_TRUE(thread_.Await([&] { return whole.body.size() == 1000; }));
+  const ScriptedOrigin::Asked asked = BeginWhole(whole);
   FakeExchange& seek = GetRange("bytes=196560-196569");
   const ScriptedOrigin::Asked beside = origin_.Next();
-  asked.Send(film.substr(1000));
+  asked.Send(std::string_view(film_).substr(1000));
   EXPECT_THAT(AnswerNow(whole), testing::EndsWith("|" + film_));
   beside.Answer("206 Partial Content",
                 "Content-Range: bytes 196560-197559/197560\n" + std::string(kTagged),
-                film.substr(196560));
+                std::string_view(film_).substr(196560));
   EXPECT_THAT(Answer(seek), testing::EndsWith("|" + Part(196560, 10)));
   EXPECT_EQ(Answer(Get("/film")), "200 hit|" + film_);
   EXPECT_EQ(origin_.count(), 2u);

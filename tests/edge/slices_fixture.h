@@ -43,6 +43,16 @@ class RequestSlicesTest : public RequestTest {
     }
     return asked.Field("range");
   }
+  /// The next request of the edge is for the whole: its first thousand bytes have come to `client`.
+  ScriptedOrigin::Asked BeginWhole(const FakeExchange& client) {
+    const ScriptedOrigin::Asked asked = origin_.Next();
+    asked.Send(
+        "HTTP/1.1 200 OK\r\nAccept-Ranges: bytes\r\nCache-Control: max-age=60\r\n"
+        "ETag: \"v1\"\r\nContent-Length: " +
+        std::to_string(film_.size()) + "\r\n\r\n" + Part(0, 1000));
+    EXPECT_TRUE(thread_.Await([&] { return client.body.size() == 1000; }));
+    return asked;
+  }
   /// The film is known, and its first slice stored.
   void HaveFirstSlice() {
     FakeExchange& first = GetRange("bytes=0-9");
