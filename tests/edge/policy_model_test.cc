@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
-#include <sstream>
 
 #include "edge/answer.h"
+#include "tests/edge/alike.h"
 #include "tests/edge/answer_model.h"
 #include "tests/edge/answered.h"
 #include "tests/edge/model_history.h"
@@ -340,17 +340,7 @@ void ExpectEveryDecisionReached() {
 TEST(PolicyModelTest, BothDecideAlike) {
   rc::detail::TestParams params = rc::detail::configuration().testParams;
   params.maxSuccess = HistoriesToPlay();
-  SCOPED_TRACE("RC_PARAMS=\"seed=" + std::to_string(params.seed) + "\"");
-  const rc::Gen<History> histories = Histories();
-  const rc::detail::TestResult result = rc::detail::checkTestable(
-      [&histories] {
-        const std::string difference = DifferenceIn(*histories);
-        if (!difference.empty()) RC_FAIL(difference);
-      },
-      rc::detail::TestMetadata(), params);
-  std::ostringstream text;
-  rc::detail::printResultMessage(result, text);
-  ASSERT_TRUE(result.is<rc::detail::SuccessResult>()) << text.str();
+  ASSERT_NO_FATAL_FAILURE(ExpectNoDifference(Histories(), params, DifferenceIn));
   ExpectEveryDecisionReached();
 }
 

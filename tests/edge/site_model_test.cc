@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 
+#include "tests/edge/alike.h"
 #include "tests/edge/messages.h"
 #include "tests/edge/site_history.h"
 #include "tests/edge/turned_edge.h"
@@ -184,17 +185,7 @@ void ExpectEveryAnswerReached() {
 
 TEST(SiteModelTest, BothAnswerAlike) {
   const rc::detail::TestParams params = ParamsOfRun();
-  SCOPED_TRACE("RC_PARAMS=\"seed=" + std::to_string(params.seed) + "\"");
-  const rc::Gen<SiteHistory> histories = Histories();
-  const rc::detail::TestResult result = rc::detail::checkTestable(
-      [&histories] {
-        const std::string difference = DifferenceIn(*histories);
-        if (!difference.empty()) RC_FAIL(difference);
-      },
-      rc::detail::TestMetadata(), params);
-  std::ostringstream text;
-  rc::detail::printResultMessage(result, text);
-  ASSERT_TRUE(result.is<rc::detail::SuccessResult>()) << text.str();
+  ASSERT_NO_FATAL_FAILURE(ExpectNoDifference(Histories(), params, DifferenceIn));
   ExpectEveryAnswerReached();
 }
 
