@@ -47,7 +47,7 @@ start_bare() {
   [[ $demo != "$folder"/* ]] || rm -rf "$demo/output"
   (cd "$demo" && exec "${compose[@]}" up) >"$folder/bare.log" 2>&1 &
   pid=$!
-  "$demo/demo.sh" ready || { tail -n 30 "$folder/bare.log" && return 1; }
+  "$demo/demo.sh" ready
   say "\`${compose[*]} up\` alone: all is well after $((SECONDS - began)) s"
   "$demo/demo.sh" down --volumes >"$folder/down.log" 2>&1
   wait "$pid" || true
@@ -56,7 +56,11 @@ start_bare() {
 finish() {
   local code=$?
   if ((code != 0 && code != 77)); then
-    docker ps -a --format '{{.Names}}: {{.Status}}' || true
+    docker ps -a --format '{{.Names}}: {{.Status}}' | grep -v '(healthy)' || true
+    df -h "$folder" /var/lib/docker | sed 's/^/  /' || true
+    say "the end of the newest log:"
+    tail -n 12 "$(find "$folder" -maxdepth 1 -name '*.log' ! -name dockerd.log -printf '%T@ %p\n' | sort -n |
+      awk 'END { print $2 }')" || true
   fi
   ((code == 77)) || "$demo/demo.sh" down --volumes >"$folder/down.log" 2>&1 || true
   end_daemon
@@ -79,7 +83,7 @@ main() {
   get_base
   [[ -n $source ]] || use_release
   say "building"
-  "$demo/demo.sh" up >"$folder/up.log" 2>&1 || { tail -n 30 "$folder/up.log" && return 1; }
+  "$demo/demo.sh" up >"$folder/up.log" 2>&1
   tail -n 4 "$folder/up.log"
   [[ -z $source ]] || "$demo/demo.sh" visit
   "$demo/demo.sh" drills "${drills[@]}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sums up what tests/run.sh left in its folder of logs, lists what failed, and ends with the line of totals.
+"""Sums up what tests/run.sh left in its folder of logs, lists what failed and why, and ends with the line of totals.
 
     totals.py FOLDER
 
@@ -18,6 +18,12 @@ import xml.etree.ElementTree as ElementTree
 
 SUMMARY = re.compile(r"^tests: (\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
 PYTHON_FAILURE = re.compile(r"^(?:FAIL|ERROR): (.+)$", re.MULTILINE)
+# What unittest prints of a failure: a ruled head and a traceback, up to the next rule.
+PYTHON_REPORT = re.compile(r"^={70}\n(?:FAIL|ERROR): (.+)\n((?:.*\n)*?)(?=^={70}$|^-{70}\nRan )", re.MULTILINE)
+# The line by which a program that ended badly tells why, and how much of the lines behind it is shown.
+TELLING = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|terminate called|Assertion `|"
+                     r"No space left|Segmentation fault|Bus error")
+WHY_LINES = 24
 # What unittest prints of a skipped case; a case with a docstring takes two lines.
 PYTHON_SKIP = re.compile(r"^ *(\w+ \([\w.<>]+\)(?: \(.*\))?)(?:\n.*)? \.\.\. skipped (.+)$", re.MULTILINE)
 # Preset and case → why it has no meaning there.
@@ -34,6 +40,8 @@ class Totals:
     failed: int = 0
     skipped: int = 0
     failures: list[str] = dataclasses.field(default_factory=list)
+    # Failure → the lines that tell why: of a log that may be gone when somebody asks.
+    why: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     unexpected_skips: list[str] = dataclasses.field(default_factory=list)
 
     def count(self) -> int:
@@ -45,13 +53,29 @@ class Totals:
         self.skipped += skipped
         self.failures += failures
 
-    def add_one(self, ok: bool, name: str) -> None:
+    def add_one(self, ok: bool, name: str, output: str = "") -> None:
         self.add(int(ok), int(not ok), 0, [] if ok else [name])
+        if not ok and output:
+            self.why[name] = telling_lines(output)
 
     def add_skipped(self, preset: str, case: str, why: str) -> None:
         self.skipped += 1
         if (preset, case) not in KNOWN_SKIPS:
             self.unexpected_skips.append(f"{preset}: {case}" + (f" ({why})" if why else ""))
+
+
+def telling_lines(output: str) -> list[str]:
+    """What a program said last, or from where it says why it ends."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    first = next((i for i, line in enumerate(lines) if TELLING.search(line)), max(len(lines) - WHY_LINES, 0))
+    return [line[:300] for line in lines[first:first + WHY_LINES]]
+
+
+def log_text(path: str) -> str:
+    try:
+        return pathlib.Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def add_googletest(totals: Totals, preset: str, path: pathlib.Path) -> int:
@@ -66,9 +90,10 @@ def add_googletest(totals: Totals, preset: str, path: pathlib.Path) -> int:
             why = (skipped.get("message") or "") if skipped is not None else ""
             totals.add_skipped(preset, name, why.strip().rpartition("\n")[2])
         else:
-            ok = case.find("failure") is None
-            failed += not ok
-            totals.add_one(ok, f"{preset}: {name}")
+            failure = case.find("failure")
+            failed += failure is not None
+            said = failure.get("message") or "" if failure is not None else ""
+            totals.add_one(failure is None, f"{preset}: {name}", said)
     return failed
 
 
@@ -76,6 +101,8 @@ def add_python(totals: Totals, preset: str, name: str, output: str, counts: list
     """The cases of one test file, by its last line and what unittest printed of each."""
     passed, failed, skipped = counts
     totals.add(passed, failed, 0, [f"{preset}: {name}: {failure}" for failure in PYTHON_FAILURE.findall(output)])
+    for failure, report in PYTHON_REPORT.findall(output):
+        totals.why[f"{preset}: {name}: {failure}"] = report.splitlines()[-WHY_LINES:]
     skips = PYTHON_SKIP.findall(output)[:skipped]
     for case, why in skips:
         totals.add_skipped(preset, f"{name}: {case}", why)
@@ -104,10 +131,11 @@ def add_ctest(totals: Totals, preset: str, folder: pathlib.Path, case: ElementTr
         totals.add(0, 1, 0, [f"{preset}: {name} was not run"])
         return
     else:
-        totals.add_one(ok, f"{preset}: {name}")
+        totals.add_one(ok, f"{preset}: {name}", output)
         return
     if not ok and failed == 0:
-        totals.add(0, 1, 0, [f"{preset}: {name} ended badly (crash, timeout or exit code); see {preset}.test.log"])
+        why = f"{preset}: {name} ended badly (crash, timeout or exit code); see {preset}.test.log"
+        totals.add_one(False, why, output)
 
 
 def add_preset(totals: Totals, folder: pathlib.Path, preset: str, code: str, log: str) -> None:
@@ -136,7 +164,7 @@ def collect(folder: pathlib.Path) -> Totals:
             add_preset(totals, folder, name.removeprefix("tests of "), code, log)
         # A build that went well is no test; a fuzzer that found nothing is one, and so are the drills.
         elif code != "0" or name.startswith(("fuzz ", "images ")):
-            totals.add_one(code == "0", f"{name} (log: {log})")
+            totals.add_one(code == "0", f"{name} (log: {log})", log_text(log) if code != "0" else "")
     for junit in sorted(folder.glob("*.junit.xml")):
         preset = junit.name.partition(".")[0]
         if preset not in presets:
@@ -151,12 +179,20 @@ def print_list(title: str, lines: list[str]) -> None:
             print(f"  {line}")
 
 
+def print_why(totals: Totals) -> None:
+    for failure, lines in totals.why.items():
+        print(f"\n--- {failure}")
+        for line in lines:
+            print(f"    {line}")
+
+
 def main() -> int:
     folder = pathlib.Path(sys.argv[1])
     totals = collect(folder)
     if totals.passed + totals.failed == 0:
         totals.add(0, 1, 0, ["no test has run at all"])
     skips_count = os.environ.get("NEARSIDE_ALLOW_SKIPS") != "1"
+    print_why(totals)
     print_list("failed:", totals.failures)
     print_list("skipped, which lets the run fail (NEARSIDE_ALLOW_SKIPS=1 allows it):" if skips_count else "skipped:",
                totals.unexpected_skips)

@@ -63,6 +63,41 @@ class TotalsTest(unittest.TestCase):
         self.ctest("a_test", "fail", "Segmentation fault")
         self.expect(0, 1, 0, "release: a_test")
 
+    def test_what_a_crash_said_is_told(self):
+        noise = "".join(f"line {i}\n" for i in range(100))
+        self.ctest("a_test", "fail", noise + "==1==ERROR: AddressSanitizer: heap-use-after-free\n#0 f\n" + noise)
+        output = self.run_totals()[1]
+        self.assertIn("\n--- release: a_test\n    ==1==ERROR: AddressSanitizer: heap-use-after-free\n    #0 f\n", output)
+        self.assertLess(len(output.splitlines()), 40)
+
+    def test_what_a_program_said_last_is_told_where_nothing_else_is(self):
+        self.ctest("a_test", "fail", "".join(f"line {i}\n" for i in range(100)))
+        output = self.run_totals()[1]
+        self.assertIn("    line 99\n", output)
+        self.assertNotIn("    line 50\n", output)
+
+    def test_what_failed_in_a_case_is_told(self):
+        self.ctest("a_test", "fail")
+        self.googletest(GTEST.replace('message="x"', 'message="a.cc:7&#x0A;Expected: 1"'))
+        self.assertIn("--- release: ATest.Fails\n    a.cc:7\n    Expected: 1\n", self.run_totals()[1])
+
+    def test_traceback_of_a_python_case_is_told(self):
+        rule, thin = "=" * 70, "-" * 70
+        self.ctest("system_a", "fail",
+                   f"{rule}\nFAIL: test_b (a.ATest.test_b)\n{thin}\nTraceback of b\nAssertionError: 1 != 2\n\n"
+                   f"{rule}\nERROR: test_c (a.ATest.test_c)\n{thin}\nTraceback of c\nValueError\n\n"
+                   f"{thin}\nRan 3 tests in 1 s\n\nFAILED\ntests: 1 passed, 2 failed, 0 skipped\n")
+        output = self.run_totals()[1]
+        self.assertIn(f"--- release: system_a: test_b (a.ATest.test_b)\n    {thin}\n    Traceback of b\n"
+                      "    AssertionError: 1 != 2\n", output)
+        self.assertIn("    Traceback of c\n    ValueError\n", output)
+
+    def test_end_of_a_step_s_log_is_told(self):
+        log = self.folder / "images.log"
+        log.write_text("".join(f"step {i}\n" for i in range(100)))
+        (self.folder / "steps.tsv").write_text(f"images and drills\t1\t{log}\n")
+        self.assertIn(f"--- images and drills (log: {log})\n    step 76\n", self.run_totals()[1])
+
     def test_leak_found_after_all_cases_passed_is_a_failure(self):
         self.ctest("a_test", "fail")
         self.googletest(GTEST.replace('<failure message="x"/>', ""))
