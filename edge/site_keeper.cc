@@ -128,7 +128,7 @@ void SiteKeeper::Drop() {
 void SiteKeeper::Begin(Kind kind) {
   Drop();
   ++passes_;
-  pass_.emplace();
+  pass_.emplace(Pass{});
   pass_->kind = kind;
   const std::string releases = "/v1/sites/" + name_ + "/releases/";
   switch (kind) {

@@ -81,6 +81,16 @@ Result<nlohmann::ordered_json> EdgeJson(storage::Metadata& metadata,
   return json;
 }
 
+/// What a report tells of preparing releases: who publishes may ask another origin for it.
+std::string PreparingOf(const nlohmann::json& sites) {
+  std::string text;
+  for (const nlohmann::json& site : sites) {
+    if (!site.is_object() || !site.contains("preparing")) continue;
+    text += site["preparing"].dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+  return text;
+}
+
 }  // namespace
 
 ApiOutcome Api::Purge(const ApiRequest& request) {
@@ -174,11 +184,12 @@ ApiOutcome Api::ReportEdge(const Route& route, const ApiRequest& request) {
     object.Refuse("expected \"epoch\" and \"seq\", 0 and 0 before the first");
   if (Status good = object.status(); !good) return ProblemAnswer(good.error());
   if (sites != nullptr) node_.proofs.Take(node_, route.name, *sites, WallNow());
+  const std::string awaited = sites != nullptr ? PreparingOf(*sites) : "";
   json->erase("epoch");
   json->erase("seq");
   const Status kept = node_.fleet.Report(
       route.name, {*epoch, *sequence},
-      json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), WallNow());
+      json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), WallNow(), awaited);
   if (!kept) return ProblemAnswer(kept.error());
   Result<storage::LogState> log = node_.metadata->Log();
   if (!log) return ProblemAnswer(log.error());

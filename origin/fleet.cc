@@ -44,7 +44,7 @@ Status Fleet::Load() {
 }
 
 Status Fleet::Report(const std::string& name, storage::LogPosition position, std::string report,
-                     WallTime now) {
+                     WallTime now, std::string_view awaited) {
   // Read after the report came: the log holds all that an edge can have applied.
   Result<storage::LogState> log = log_.Log();
   if (!log) return unexpected(std::move(log.error()));
@@ -56,12 +56,14 @@ Status Fleet::Report(const std::string& name, storage::LogPosition position, std
     Edge& edge = edges_[name];
     const bool moved = edge.report.name.empty() || edge.report.applied != position;
     if (moved) edge.report.applied_at = now;
+    const bool told = edge.awaited != awaited;
+    edge.awaited = awaited;
     edge.report.name = name;
     edge.report.applied = position;
     edge.report.seen_at = now;
     edge.report.report = std::move(report);
     edge.reports_here = true;
-    store = moved || now - edge.row_at >= kStoreEvery || now < edge.row_at;
+    store = moved || told || now - edge.row_at >= kStoreEvery || now < edge.row_at;
     if (store) {
       edge.row = position;
       edge.row_at = now;

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/clock.h"
@@ -43,12 +44,13 @@ class Fleet {
   /// Takes the edges that another origin, or this one before its restart, was told of. Which of
   /// two reports is the later one is not left to the clocks of origins, which may be set.
   Status Load();
-  /// An edge has applied `position`; `report` is opaque JSON. Kept in memory at once, in metadata
-  /// when the position is new or some seconds have passed. A position beyond the log is one of a
-  /// log that is no more (a backup was restored): it is kept as {0, 0}, and so confirms nothing,
-  /// also not when the log has grown as long again.
+  /// An edge has applied `position`; `report` is opaque JSON, and `awaited` the part of it for
+  /// which somebody may wait at another origin. Kept in memory at once, in metadata when position
+  /// or `awaited` are new or some seconds have passed. A position beyond the log is one of a log
+  /// that is no more (a backup was restored): it is kept as {0, 0}, and so confirms nothing, also
+  /// not when the log has grown as long again.
   Status Report(const std::string& edge, storage::LogPosition position, std::string report,
-                WallTime now);
+                WallTime now, std::string_view awaited = {});
   Status Remove(const std::string& edge, WallTime now);
   std::vector<storage::EdgeReport> Edges() const;
 
@@ -80,6 +82,7 @@ class Fleet {
     storage::LogPosition row;
     WallTime row_at;
     bool reports_here = false;  ///< it has reported to us since we last saw another row
+    std::string awaited;        ///< of its last report to us
   };
   Receipt ReceiptLocked(storage::LogPosition position, WallTime since, WallTime now) const;
   /// Takes out the waiters that are done and runs them without the lock.

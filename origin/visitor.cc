@@ -152,8 +152,9 @@ void AddRuleFields(const http::HeaderRules& rules, std::string_view path, storag
       const bool guessed = asset->content_type == http::MediaTypeOfPath(asset->path);
       if (guessed) asset->content_type = value;
     } else {
-      const bool said = std::any_of(asset->headers.begin(), asset->headers.end(),
-                                    [&](const auto& own) { return own.first == name; });
+      const bool said =
+          std::any_of(asset->headers.begin(), asset->headers.end(),
+                      [&field = name](const auto& own) { return own.first == field; });
       if (!said) asset->headers.emplace_back(name, value);
     }
   }

@@ -82,9 +82,9 @@ constexpr const char* kStep5[] = {
 };
 
 constexpr const char* kStep6[] = {
-    "CREATE TABLE accounts (id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, "
-    "password TEXT NOT NULL, generation BIGINT NOT NULL, created_by TEXT NOT NULL, "
-    "created BIGINT NOT NULL, password_changed BIGINT NOT NULL, signed_in BIGINT NOT NULL)",
+    ("CREATE TABLE accounts (id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, "
+     "password TEXT NOT NULL, generation BIGINT NOT NULL, created_by TEXT NOT NULL, "
+     "created BIGINT NOT NULL, password_changed BIGINT NOT NULL, signed_in BIGINT NOT NULL)"),
     "CREATE UNIQUE INDEX accounts_by_name ON accounts (name)",
     "CREATE TABLE account_grants (account TEXT NOT NULL, site TEXT NOT NULL, "
     "scopes TEXT NOT NULL, PRIMARY KEY (account, site))",

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "dns/wire.h"
@@ -431,7 +432,9 @@ TEST_F(SignedResponderTest, HintsThatFollowSteeringAreSignedAsTheyAreWritten) {
             Ask(WireQuery(name, type::kHttps).Edns(1232, 0, true).Subnet(subnet).Bytes());
         EXPECT_NE(got.find("answer: svc.demo.test. HTTPS signed 1\n"), std::string::npos) << got;
         const IpAddress hint = Ip(address);
-        EXPECT_NE(std::ranges::search(answer_, hint.raw()).begin(), answer_.end()) << decoded_;
+        EXPECT_NE(std::search(answer_.begin(), answer_.end(), hint.raw().begin(), hint.raw().end()),
+                  answer_.end())
+            << decoded_;
         EXPECT_NE(decoded_.find("answer: svc.demo.test. 30 "), std::string::npos) << decoded_;
       }
     }

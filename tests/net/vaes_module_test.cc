@@ -8,7 +8,11 @@
 #include <openssl/ssl.h>
 
 #include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,13 +32,12 @@ constexpr const char* kOwn = "provider=vaes";
 constexpr const char* kOpenssl = "provider=default";
 constexpr int kTagBytes = 16;
 
+/// By the kernel's word: the module asks the processor.
 bool HasProcessor() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("vaes") != 0 && __builtin_cpu_supports("vpclmulqdq") != 0 &&
-         __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0;
-#else
-  return false;
-#endif
+  std::ifstream file("/proc/cpuinfo");
+  const std::set<std::string> words{std::istream_iterator<std::string>(file), {}};
+  return std::ranges::all_of(std::array{"vaes", "vpclmulqdq", "avx512bw", "avx512vl"},
+                             [&](const char* word) { return words.contains(word); });
 }
 
 /// Whether the module is there: loaded once for the process.

@@ -106,6 +106,17 @@ TEST_F(ApiPreparationTest, IsCompleteWhenNoReachableEdgeIsWaitedFor) {
   EXPECT_EQ(State(third), "frankfurt waiting, tokyo waiting; complete");
 }
 
+TEST_F(ApiPreparationTest, WhatEdgesTellOneOriginTheOtherKnowsAtOnce) {
+  Upload();
+  const uint64_t sequence = Prepare();
+  for (const char* state : {"preparing", "prepared"}) {
+    Report("tokyo", sequence, Told(sequence, state, id_));
+    const std::vector<storage::EdgeReport> rows = *node_->metadata->Edges();
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_THAT(rows[0].report, testing::HasSubstr(std::string("\"state\":\"") + state + "\""));
+  }
+}
+
 TEST_F(ApiPreparationTest, EdgesGetTheListAndTheContents) {
   Upload();
   const nlohmann::json page =

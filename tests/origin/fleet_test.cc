@@ -98,6 +98,25 @@ TEST_F(FleetTest, AWaitIsForThoseWhoReportToAnotherOriginToo) {
   EXPECT_THAT(lines, ElementsAre("a 2 done 40"));
 }
 
+// Of what changes all the time a row is written now and then; of what somebody waits for, at once.
+TEST_F(FleetTest, WhatIsAwaitedIsToldToOtherOriginsAtOnce) {
+  const WallTime now = WallNow();
+  Fleet other(*metadata_);
+  const auto known_here = [&] {
+    EXPECT_TRUE(fleet_.Load());
+    return fleet_.Edges().at(0).report;
+  };
+  ASSERT_TRUE(other.Report("a", {7, 1}, "idle", now));
+  ASSERT_TRUE(other.Report("a", {7, 1}, "busier", now + milliseconds(10)));
+  EXPECT_EQ(known_here(), "idle");
+  ASSERT_TRUE(other.Report("a", {7, 1}, "half", now + milliseconds(20), "1 of 2"));
+  EXPECT_EQ(known_here(), "half");
+  ASSERT_TRUE(other.Report("a", {7, 1}, "half, busy", now + milliseconds(30), "1 of 2"));
+  EXPECT_EQ(known_here(), "half");
+  ASSERT_TRUE(other.Report("a", {7, 1}, "done", now + milliseconds(40), "2 of 2"));
+  EXPECT_EQ(known_here(), "done");
+}
+
 TEST_F(FleetTest, AWaitEndsAtItsDeadline) {
   const WallTime now = WallNow();
   const MonoTime start = MonoNow();
