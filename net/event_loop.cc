@@ -46,6 +46,7 @@ struct EventLoop::State {
   std::vector<TurnEnd*> running_turn_ends;  // those being run
   std::chrono::nanoseconds longest_sleep = std::chrono::nanoseconds::max();  // for turn_ends
   std::vector<std::unique_ptr<Disposable>> disposed;
+  std::vector<std::unique_ptr<Disposable>> no_longer_disposed;  // empty: room for the next turn's
 
   std::mutex mutex;
   std::vector<std::function<void()>> posted;  // under mutex
@@ -216,10 +217,14 @@ void EventLoop::RunTurnEnds() {
 }
 
 void EventLoop::DestroyDisposed() {
+  if (state_->disposed.empty()) return;
+  // Held here, because what is destroyed may dispose of more, and lead here again.
+  std::vector<std::unique_ptr<Disposable>> now = std::move(state_->no_longer_disposed);
   while (!state_->disposed.empty()) {
-    std::vector<std::unique_ptr<Disposable>> now;
     now.swap(state_->disposed);
+    now.clear();
   }
+  state_->no_longer_disposed = std::move(now);
 }
 
 void EventLoop::Stop() {

@@ -8,6 +8,7 @@
 #include "net/descriptor.h"
 #include "net/stream.h"
 #include "net/tls_session.h"
+#include "runtime/recycled.h"
 
 namespace nearside::net {
 
@@ -28,7 +29,10 @@ class HandshakeOwner {
 ///   handshaking → open → closing (unsent bytes leave) → lingering (until the peer's FIN) → gone
 ///
 /// Any callback may destroy the stream: whoever calls out asks a Guard afterwards.
-class SocketStream final : public Stream, private Watcher, private TurnEnd {
+class SocketStream final : public Stream,
+                           public Recycled<SocketStream>,
+                           private Watcher,
+                           private TurnEnd {
  public:
   /// Whose fault it is when the connection breaks.
   enum class Role { kAccepted, kConnected };
