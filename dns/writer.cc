@@ -169,7 +169,9 @@ bool MessageWriter::SameAt(size_t offset, NameView name) const {
     if (length != *wanted) return false;
     if (length == 0) return true;
     for (size_t i = 1; i <= length; ++i) {
-      if (FoldCase(data_[offset + i]) != FoldCase(wanted[i])) return false;
+      const uint8_t byte = data_[offset + i];
+      if (byte == wanted[i]) continue;  // most are, case included
+      if (FoldCase(byte) != FoldCase(wanted[i])) return false;
     }
     offset += length + size_t{1};
     wanted += length + size_t{1};

@@ -1,37 +1,49 @@
 #pragma once
 
 #include <cstddef>
-#include <string_view>
-#include <unordered_map>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <vector>
 
 #include "geodns/address.h"
-#include "runtime/hash.h"
 
 namespace nearside::geodns {
 
-/// How many of something each client has. As large as the number of clients that have one. One
-/// thread.
+/// How many of something each client has: a hash table with chains, so that counting one more costs
+/// a single hash, counting it back none, and neither takes memory once there were as many clients
+/// at a time. One thread.
 class ClientCount {
  public:
-  size_t Of(const IpAddress& client) const {
-    auto at = counts_.find(client);
-    return at == counts_.end() ? 0 : at->second;
-  }
-  void Add(const IpAddress& client) { ++counts_[client]; }
-  /// Of what was added.
-  void Remove(const IpAddress& client) {
-    auto at = counts_.find(client);
-    if (--at->second == 0) counts_.erase(at);
-  }
+  /// Where a client is counted, until the last of what it has is counted back.
+  using Place = uint32_t;
+  static constexpr size_t kAnyNumber = std::numeric_limits<size_t>::max();
+
+  /// For so many clients at a time; with more of them the chains get longer.
+  explicit ClientCount(size_t clients);
+  /// Counts one more for `client`; nullopt when it has `most` of them.
+  std::optional<Place> Add(const IpAddress& client, size_t most);
+  /// Counts back what Add has counted there.
+  void Remove(Place place);
+
+  /// Clients that have one.
+  size_t size() const { return counted_; }
 
  private:
-  struct Hash {
-    size_t operator()(const IpAddress& client) const {
-      auto raw = client.raw();
-      return SipHash(std::string_view(reinterpret_cast<const char*>(raw.data()), raw.size()));
-    }
+  static constexpr Place kNone = std::numeric_limits<Place>::max();
+  struct Client {
+    IpAddress address;
+    size_t count = 0;
+    size_t chain = 0;    ///< that it stands in
+    Place next = kNone;  ///< in its chain, or among the unused
   };
-  std::unordered_map<IpAddress, size_t, Hash> counts_;
+  Place Find(const IpAddress& client, size_t chain) const;
+  Place Enter(const IpAddress& client, size_t chain);
+
+  std::vector<Place> chains_;    ///< their first clients; a power of two
+  std::vector<Client> clients_;  ///< by place
+  Place unused_ = kNone;
+  size_t counted_ = 0;
 };
 
 }  // namespace nearside::geodns

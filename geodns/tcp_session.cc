@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include <utility>
+
 #include "dns/wire.h"
 
 namespace nearside::geodns {
@@ -15,6 +17,20 @@ constexpr size_t kMaxUnsentBytes = 128 << 10;
 
 }  // namespace
 
+std::vector<uint8_t> SpareBuffers::Take() {
+  if (spare_.empty()) return {};
+  std::vector<uint8_t> buffer = std::move(spare_.back());
+  spare_.pop_back();
+  return buffer;
+}
+
+void SpareBuffers::Give(std::vector<uint8_t>& buffer) {
+  std::vector<uint8_t> given = std::exchange(buffer, {});
+  if (spare_.size() == kMost || given.capacity() == 0 || given.capacity() > kMostBytes) return;
+  given.clear();
+  spare_.push_back(std::move(given));
+}
+
 IpAddress TcpSession::AddressOf(const net::SocketAddress& peer) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(peer.bytes().data());
   return peer.family() == AF_INET6 ? IpAddress::V6(bytes) : IpAddress::V4(bytes);
@@ -26,17 +42,15 @@ TcpSession::TcpSession(TcpContext& context, TcpSessionOwner& owner,
       owner_(owner),
       stream_(std::move(stream)),
       client_(AddressOf(stream_->peer())),
-      idle_(context.loop, [this] { OnIdle(); }),
       last_query_(context.loop.now()) {
   stream_->SetHandler(this);
-  idle_.Arm(context.idle_timeout);
 }
 
 void TcpSession::OnBytes(std::span<const uint8_t> bytes) {
   if (ending_ || ended_) return;
   if (unread_.empty()) {
     size_t taken = AnswerWholeQueries(bytes);
-    if (ended_) return;
+    if (ended_ || taken == bytes.size()) return;
     unread_.assign(bytes.begin() + static_cast<ptrdiff_t>(taken), bytes.end());
   } else {
     unread_.insert(unread_.end(), bytes.begin(), bytes.end());
@@ -81,7 +95,10 @@ bool TcpSession::AnswerQuery(std::span<const uint8_t> query) {
   if (size == 0) return false;
   uint8_t length[kLengthBytes];
   dns::Store16(length, static_cast<uint16_t>(size));
-  if (unsent_.empty()) unsent_.reserve(kLengthBytes + size);
+  if (unsent_.empty()) {
+    unsent_ = context_.spare.Take();
+    unsent_.reserve(kLengthBytes + size);
+  }
   unsent_.insert(unsent_.end(), length, length + kLengthBytes);
   unsent_.insert(unsent_.end(), context_.answer.begin(),
                  context_.answer.begin() + static_cast<ptrdiff_t>(size));
@@ -117,7 +134,7 @@ bool TcpSession::Produce(net::Output& output) {
     }
     return true;
   }
-  unsent_.clear();
+  context_.spare.Give(unsent_);
   unsent_begin_ = 0;
   return false;
 }
@@ -148,18 +165,10 @@ void TcpSession::EndIfDone() {
   if (ending_ && !ended_ && is_idle()) End();
 }
 
-void TcpSession::OnIdle() {
-  auto idle = std::chrono::ceil<milliseconds>(context_.loop.now() - last_query_);
-  if (idle < context_.idle_timeout) return idle_.Arm(context_.idle_timeout - idle);
-  context_.desk.Count(context_.desk.metrics().tcp_idle_closed);
-  End();
-}
-
 void TcpSession::OnClosed(const Error&) { End(); }
 
 void TcpSession::End() {
   if (std::exchange(ended_, true)) return;
-  idle_.Disarm();
   stream_->SetHandler(nullptr);
   owner_.OnSessionEnd(this);
 }

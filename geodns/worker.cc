@@ -11,8 +11,13 @@ namespace {
 constexpr int kPortAttempts = 20;
 /// So many are looked at for one that waits for nothing before the longest without a query goes.
 constexpr int kMostLookedAt = 64;
+/// Places of sessions that have ended, kept for the next ones.
+constexpr size_t kMostSpare = 1024;
 
 }  // namespace
+
+Worker::Door::Door(Worker& worker)
+    : idle(worker.loop_, [this, &worker] { worker.EndIdle(*this); }) {}
 
 Worker::Worker(net::EventLoop& loop, const DnsMetrics& metrics, metrics::Cells& cells,
                std::shared_ptr<const Snapshot> snapshot, const WorkerOptions& options)
@@ -20,7 +25,8 @@ Worker::Worker(net::EventLoop& loop, const DnsMetrics& metrics, metrics::Cells& 
       options_(options),
       desk_(loop, metrics, cells, std::move(snapshot), options.rate_networks, options.number,
             options.signing),
-      tcp_{.loop = loop, .desk = desk_, .idle_timeout = options.tcp_idle_timeout} {
+      tcp_{.loop = loop, .desk = desk_},
+      clients_(options.tcp_connections) {
   desk_.SetAliasAsks(options.alias_asks);
 }
 
@@ -58,7 +64,7 @@ Status Worker::Adopt(net::Descriptor udp, net::Descriptor tcp) {
 Status Worker::Listen(net::ListenerOptions options) {
   options.max_connections = std::numeric_limits<size_t>::max();  // MakeRoom sees to it
   options.reads_first = true;                                    // who connects has a query
-  auto door = std::make_unique<Door>();
+  auto door = std::make_unique<Door>(*this);
   auto listener = net::Listener::Open(loop_, options, nullptr,
                                       [this, at = door.get()](std::unique_ptr<net::Stream> stream) {
                                         OnStream(*at, std::move(stream));
@@ -84,17 +90,19 @@ void Worker::OnStream(Door& door, std::unique_ptr<net::Stream> stream) {
   // A client of IPv6 has as many addresses as it likes.
   const uint8_t prefix = client.is_ipv6 ? protocol.rates.ipv6_prefix : protocol.rates.ipv4_prefix;
   const IpAddress network = Network::Of(client, std::min(prefix, client.bits())).address;
-  if (!is_spared && clients_.Of(network) >= options_.tcp_connections_per_client) {
-    return desk_.Count(desk_.metrics().tcp_refused_client);
-  }
+  const auto counted_as = clients_.Add(
+      network, is_spared ? ClientCount::kAnyNumber : options_.tcp_connections_per_client);
+  if (!counted_as) return desk_.Count(desk_.metrics().tcp_refused_client);
   if (door.sessions.size() >= options_.tcp_connections) MakeRoom(door.sessions);
-  clients_.Add(network);
+  if (spare_.empty()) spare_.emplace_front();
+  door.sessions.splice(door.sessions.begin(), spare_, spare_.begin());
   auto& owner = static_cast<TcpSessionOwner&>(*this);
-  door.sessions.push_front(std::make_unique<TcpSession>(tcp_, owner, std::move(stream)));
-  TcpSession& session = *door.sessions.front();
-  session.list = &door.sessions;
-  session.place = door.sessions.begin();
-  session.counted_as = network;
+  auto session = std::make_unique<TcpSession>(tcp_, owner, std::move(stream));
+  session->list = &door.sessions;
+  session->place = door.sessions.begin();
+  session->counted_as = *counted_as;
+  door.sessions.front() = std::move(session);
+  if (!door.idle.armed()) door.idle.Arm(options_.tcp_idle_timeout);
 }
 
 /// RFC 7766 §6.2.3: idle connections are what a server gives up first. To refuse the new one would
@@ -112,6 +120,17 @@ void Worker::MakeRoom(const Sessions& sessions) {
   (*longest)->End();
 }
 
+/// Those behind the first that is not idle for long enough have asked later.
+void Worker::EndIdle(Door& door) {
+  while (!door.sessions.empty()) {
+    TcpSession& longest = *door.sessions.back();
+    const auto left = longest.last_query() + options_.tcp_idle_timeout - loop_.now();
+    if (left > left.zero()) return door.idle.Arm(std::chrono::ceil<milliseconds>(left));
+    desk_.Count(desk_.metrics().tcp_idle_closed);
+    longest.End();
+  }
+}
+
 void Worker::OnQuery(TcpSession* session) {
   session->list->splice(session->list->begin(), *session->list, session->place);
 }
@@ -121,7 +140,8 @@ void Worker::OnSessionEnd(TcpSession* session) {
   Sessions& list = *session->list;
   auto place = session->place;
   loop_.DisposeLater(std::move(*place));
-  list.erase(place);
+  spare_.splice(spare_.begin(), list, place);
+  if (spare_.size() > kMostSpare) spare_.pop_front();
   if (on_drained_ && !has_sessions()) EndDrain();
 }
 

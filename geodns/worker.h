@@ -57,14 +57,19 @@ class Worker final : private TcpSessionOwner {
   using Sessions = std::list<std::unique_ptr<TcpSession>>;
   /// A listener and who came by it.
   struct Door {
+    explicit Door(Worker& worker);
     std::unique_ptr<net::Listener> listener;
     Sessions sessions;  ///< by their last query, the latest first
+    /// For the last of them; armed as long as there is one, but not anew for each: when it fires
+    /// nobody may have been idle for long.
+    net::Timer idle;
   };
   void OnQuery(TcpSession* session) override;
   void OnSessionEnd(TcpSession* session) override;
   Result<net::SocketAddress> OpenOnce(const net::SocketAddress& address);
   void OnStream(Door& door, std::unique_ptr<net::Stream> stream);
   void MakeRoom(const Sessions& sessions);
+  void EndIdle(Door& door);
   bool has_sessions() const;
   Status Listen(net::ListenerOptions options);
   void CloseSockets();
@@ -77,6 +82,7 @@ class Worker final : private TcpSessionOwner {
   TcpContext tcp_;
   std::vector<std::unique_ptr<UdpSocket>> udp_;
   std::vector<std::unique_ptr<Door>> doors_;
+  Sessions spare_;       ///< places without a session, for the next ones
   ClientCount clients_;  ///< of all sessions
   std::unique_ptr<net::Timer> drain_timer_;
   std::unique_ptr<net::Timer> drain_deadline_;

@@ -46,6 +46,7 @@ struct EventLoop::State {
   std::vector<TurnEnd*> running_turn_ends;  // those being run
   std::chrono::nanoseconds longest_sleep = std::chrono::nanoseconds::max();  // for turn_ends
   std::vector<std::unique_ptr<Disposable>> disposed;
+  std::vector<std::unique_ptr<Disposable>> no_longer_disposed;  // empty: room for the next turn's
 
   std::mutex mutex;
   std::vector<std::function<void()>> posted;  // under mutex
@@ -146,12 +147,16 @@ int EventLoop::Sleep(epoll_event* events) const {
   }
   const bool timer_is_first = most_ms > 0 && milliseconds(most_ms) < longest;
   const std::chrono::nanoseconds most = timer_is_first ? milliseconds(most_ms) : longest;
+  const auto ms = std::chrono::ceil<milliseconds>(most);
+  const auto wait_ms =
+      static_cast<int>(std::min<int64_t>(ms.count(), std::numeric_limits<int>::max()));
+  if (ms == most) return epoll_wait(epoll, events, kMaxEvents, wait_ms);
   const auto whole = std::chrono::floor<seconds>(most);
   const timespec span{static_cast<time_t>(whole.count()), (most - whole).count()};
   const int ready = epoll_pwait2(epoll, events, kMaxEvents, &span, nullptr);
-  if (ready >= 0 || errno != ENOSYS) return ready;
-  const auto ms = std::chrono::ceil<milliseconds>(most).count();  // Linux before 5.11
-  return epoll_wait(epoll, events, kMaxEvents, static_cast<int>(std::min<int64_t>(ms, 1000)));
+  // Linux before 5.11; a container's list of system calls.
+  if (ready >= 0 || (errno != ENOSYS && errno != EPERM)) return ready;
+  return epoll_wait(epoll, events, kMaxEvents, wait_ms);
 }
 
 /// 0: something waits for the next turn; -1: nothing but events does.
@@ -216,10 +221,14 @@ void EventLoop::RunTurnEnds() {
 }
 
 void EventLoop::DestroyDisposed() {
+  if (state_->disposed.empty()) return;
+  // Held here, because what is destroyed may dispose of more, and lead here again.
+  std::vector<std::unique_ptr<Disposable>> now = std::move(state_->no_longer_disposed);
   while (!state_->disposed.empty()) {
-    std::vector<std::unique_ptr<Disposable>> now;
     now.swap(state_->disposed);
+    now.clear();
   }
+  state_->no_longer_disposed = std::move(now);
 }
 
 void EventLoop::Stop() {

@@ -73,7 +73,8 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
         options_(options),
         tls_(std::move(tls)),
         on_stream_(std::make_shared<OnStream>(std::move(on_stream))),
-        resume_(loop, [this] { Resume(); }) {}
+        resume_(loop, [this] { Resume(); }),
+        siblings_(std::make_shared<Siblings>(options.look_again)) {}
 
   ~TcpListener() override {
     StopAccepting();
@@ -152,7 +153,7 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
     auto* name = reinterpret_cast<sockaddr*>(&storage);
     Descriptor accepted(accept4(socket_.get(), name, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!accepted.is_open()) return OnAcceptError(errno);
-    if (*live_ + greetings_.size() >= options_.max_connections) {
+    if (siblings_->live + greetings_.size() >= options_.max_connections) {
       ++counters_.refused_full;
       return true;
     }
@@ -224,8 +225,8 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
       }
       parts.tls = std::move(*session);
     }
-    ++*live_;
-    parts.live_count = live_;
+    ++siblings_->live;
+    parts.siblings = siblings_;
     auto stream = std::make_unique<SocketStream>(loop_, std::move(parts));
     if (options_.reads_first && tls_ == nullptr) {
       stream->OpenReading();
@@ -274,7 +275,7 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
   SocketAddress address_;
   ListenerCounters counters_;
   Timer resume_;
-  std::shared_ptr<size_t> live_ = std::make_shared<size_t>(0);  // shared with the streams
+  std::shared_ptr<Siblings> siblings_;
   std::unordered_map<ProxyGreeting*, std::unique_ptr<ProxyGreeting>> greetings_;
   std::unordered_map<SocketStream*, std::unique_ptr<Handshake>> handshakes_;
   uint64_t last_turn_ = 0;  // of the loop, in which something was to be accepted

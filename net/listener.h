@@ -29,6 +29,10 @@ struct ListenerOptions {
   /// stream reads before it waits to be told. Saves a turn of the loop and two system calls then,
   /// and costs one otherwise.
   bool reads_first = false;
+  /// With reads_first: how long an answered client's next bytes, or its end, may stay unseen while
+  /// nearly all clients end at that point (PromptEnds). Saves a turn of the loop and a system call
+  /// for each. 0: never.
+  milliseconds look_again{4};
   /// A socket that listens on `address` already, or -1: it is taken over instead of opening one.
   int inherited = -1;
   std::shared_ptr<const AddressRanges> proxies;

@@ -37,7 +37,7 @@ SocketStream::SocketStream(EventLoop& loop, Parts parts)
       peer_(parts.peer),
       over_tls_(parts.over_tls),
       tls_(std::move(parts.tls)),
-      live_count_(std::move(parts.live_count)),
+      siblings_(std::move(parts.siblings)),
       budget_(kFirstBudget),
       role_(parts.role) {}
 
@@ -149,9 +149,10 @@ void SocketStream::OnTurnEnd() {
     AdvanceHandshake({});
     return;
   }
-  if (reads_first_) {
+  if (reads_first_ || looks_again_) {
     if (!OnReadable(EPOLLIN)) return;
     reads_first_ = false;
+    looks_again_ = false;
   }
   if ((input_held_ || end_untold_) && !DeliverHeld()) return;
   if (!blocked_ && !Flush()) return;
@@ -168,12 +169,23 @@ void SocketStream::Arm(uint32_t events) {
 /// destroyed in this turn; else SetHandler leads here again.
 void SocketStream::WatchLate() {
   if (handler_ == nullptr && state_ == State::kOpen) return;
+  if (ShouldLookAgain()) {
+    looks_again_ = true;
+    return loop_.AtTurnEndWithin(this, siblings_->prompt_ends.within());
+  }
   auto watched = loop_.Watch(socket_.get(), armed_events_, this);
   if (watched) {
     is_watched_ = true;
   } else {
     End(std::move(watched.error()));
   }
+}
+
+/// Not for one that has sent nothing yet, or waits for something else than the peer's next bytes.
+bool SocketStream::ShouldLookAgain() {
+  if (std::exchange(has_looked_, true) || siblings_ == nullptr) return false;
+  if (state_ != State::kOpen || counters_.bytes_in == 0 || blocked_ || !MayRead()) return false;
+  return siblings_->prompt_ends.ShouldLook(loop_.now());
 }
 
 bool SocketStream::End(Error why) {
@@ -212,7 +224,7 @@ void SocketStream::Release() {
   DropUnsent();
   held_ = {};
   lingering_.reset();
-  if (live_count_ != nullptr) --*std::exchange(live_count_, nullptr);
+  if (siblings_ != nullptr) --std::exchange(siblings_, nullptr)->live;
 }
 
 size_t SocketStream::OutstandingBytes() const {

@@ -6,12 +6,21 @@
 #include <vector>
 
 #include "net/descriptor.h"
+#include "net/prompt_ends.h"
 #include "net/stream.h"
 #include "net/tls_session.h"
+#include "runtime/recycled.h"
 
 namespace nearside::net {
 
 class SocketStream;
+
+/// What a listener and its streams share.
+struct Siblings {
+  explicit Siblings(milliseconds look_again) : prompt_ends(look_again) {}
+  size_t live = 0;  ///< streams that have not ended
+  PromptEnds prompt_ends;
+};
 
 /// Who waits for a stream's TLS handshake: its listener or its connector.
 class HandshakeOwner {
@@ -28,7 +37,10 @@ class HandshakeOwner {
 ///   handshaking → open → closing (unsent bytes leave) → lingering (until the peer's FIN) → gone
 ///
 /// Any callback may destroy the stream: whoever calls out asks a Guard afterwards.
-class SocketStream final : public Stream, private Watcher, private TurnEnd {
+class SocketStream final : public Stream,
+                           public Recycled<SocketStream>,
+                           private Watcher,
+                           private TurnEnd {
  public:
   /// Whose fault it is when the connection breaks.
   enum class Role { kAccepted, kConnected };
@@ -39,7 +51,7 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
     Role role = Role::kAccepted;
     bool over_tls = false;               ///< the peer spoke TLS to a proxy, where it ended
     std::unique_ptr<TlsSession> tls;     ///< null: cleartext
-    std::shared_ptr<size_t> live_count;  ///< decremented at the end; may be null
+    std::shared_ptr<Siblings> siblings;  ///< may be null
   };
 
   SocketStream(EventLoop& loop, Parts parts);
@@ -49,7 +61,8 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   /// `watched`: the loop knows the descriptor already, under another watcher. Error: kSelf.
   Status Open(bool watched);
   /// Instead of Open, for a peer that has most likely sent something already: reads at the end of
-  /// this turn, answers, and begins to watch the socket after that. Without TLS.
+  /// this turn, answers, and begins to watch the socket after that, or after a second look in the
+  /// next turn, by Siblings::prompt_ends. Without TLS.
   void OpenReading();
   /// After Open, with TLS: tells `owner` (who must outlive the stream's handshake) when it is done.
   void StartHandshake(HandshakeOwner* owner);
@@ -85,6 +98,7 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   bool IsGone() const { return state_ == State::kGone; }
   void Arm(uint32_t events);
   void WatchLate();
+  bool ShouldLookAgain();
 
   // Input (socket_stream_input.cc). A false answer means what CallOut's means.
   bool MayRead() const;
@@ -126,7 +140,7 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   bool over_tls_;
   mutable std::unique_ptr<SocketAddress> local_;  // asked for when it is wanted
   std::unique_ptr<TlsSession> tls_;
-  std::shared_ptr<size_t> live_count_;
+  std::shared_ptr<Siblings> siblings_;
   StreamHandler* handler_ = nullptr;
   HandshakeOwner* owner_ = nullptr;
   bool* destroyed_ = nullptr;  // of the innermost Guard on the stack
@@ -145,6 +159,8 @@ class SocketStream final : public Stream, private Watcher, private TurnEnd {
   Role role_;
   bool is_watched_ = false;
   bool reads_first_ = false;  // OpenReading: it has not come to that yet
+  bool looks_again_ = false;  // ... it has, and is not watched before a second look
+  bool has_looked_ = false;   // ... or that was not worth it
   bool want_write_ = false;
   bool blocked_ = false;  // the socket was full: EPOLLOUT is awaited
   bool paused_ = false;

@@ -38,6 +38,7 @@ bool SocketStream::OnReadable(uint32_t events) {
   }
   std::span<uint8_t> scratch = loop_.input_scratch();
   ssize_t taken = recv(socket_.get(), scratch.data(), scratch.size(), 0);
+  if (looks_again_) siblings_->prompt_ends.Learn(taken == 0 || (taken < 0 && errno != EAGAIN));
   if (taken > 0) {
     counters_.bytes_in += static_cast<uint64_t>(taken);
     return Receive(scratch.first(static_cast<size_t>(taken)));

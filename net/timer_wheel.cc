@@ -40,6 +40,8 @@ void TimerWheel::Place(Timer* timer, uint64_t tick) {
   Link(timer, &heads_[level * kSlots + slot]);
   occupied_[level][slot / 64] |= uint64_t{1} << (slot % 64);
   ++waiting_;
+  const uint64_t entered_at = tick >> (kSlotBits * level) << (kSlotBits * level);
+  if (next_tick_) next_tick_ = std::min(*next_tick_, entered_at);
 }
 
 void TimerWheel::Link(Timer* timer, Timer** head) {
@@ -63,6 +65,7 @@ void TimerWheel::Remove(Timer* timer) {
   if (*from != nullptr || from < heads_.data() || from >= heads_.data() + heads_.size()) return;
   auto index = static_cast<uint64_t>(from - heads_.data());
   occupied_[index / kSlots][index % kSlots / 64] &= ~(uint64_t{1} << (index % 64));
+  next_tick_.reset();
 }
 
 uint64_t TimerWheel::DistanceToNext(const Bitmap& bitmap, uint64_t slot) {
@@ -78,7 +81,13 @@ uint64_t TimerWheel::DistanceToNext(const Bitmap& bitmap, uint64_t slot) {
   return kNever;
 }
 
+/// A loop asks twice a turn, and most turns arm nothing.
 uint64_t TimerWheel::NextTick() const {
+  if (!next_tick_) next_tick_ = FindNextTick();
+  return *next_tick_;
+}
+
+uint64_t TimerWheel::FindNextTick() const {
   uint64_t next = kNever;
   if (waiting_ == 0) return next;
   for (int level = 0; level < kLevels; ++level) {

@@ -37,6 +37,7 @@ class TimerWheel {
   static uint64_t TickAfter(MonoTime time);   // the first tick that is not before `time`
   static uint64_t DistanceToNext(const Bitmap& bitmap, uint64_t slot);
   uint64_t NextTick() const;
+  uint64_t FindNextTick() const;
   void Place(Timer* timer, uint64_t tick);
   void Link(Timer* timer, Timer** head);
   void Enter(uint64_t tick);
@@ -44,8 +45,9 @@ class TimerWheel {
   std::array<Timer*, kLevels * kSlots> heads_{};
   std::array<Bitmap, kLevels> occupied_{};
   Timer* due_ = nullptr;
-  uint64_t current_;    // the last tick that was entered
-  size_t waiting_ = 0;  // timers in slots, without those due
+  uint64_t current_;                           // the last tick that was entered
+  size_t waiting_ = 0;                         // timers in slots, without those due
+  mutable std::optional<uint64_t> next_tick_;  // what FindNextTick found, as long as it holds
 };
 
 }  // namespace nearside::net

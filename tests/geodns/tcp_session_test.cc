@@ -77,7 +77,7 @@ class TcpSessionTest : public testing::Test, public TcpSessionOwner {
   metrics::Registry registry_;
   DnsMetrics metrics_{registry_};
   QueryDesk desk_{*loop_, metrics_, *registry_.MakeCells(), nullptr, 1024};
-  TcpContext context_{.loop = *loop_, .desk = desk_, .idle_timeout = seconds(10)};
+  TcpContext context_{.loop = *loop_, .desk = desk_};
   NarrowStream* stream_ = nullptr;
   std::unique_ptr<TcpSession> session_;
   bool ended_ = false;
@@ -106,6 +106,42 @@ TEST_F(TcpSessionTest, WhatHasBeenSentIsNotKept) {
                            received.begin() + static_cast<long>(at)))
         << "message after message, all alike";
   }
+}
+
+TEST_F(TcpSessionTest, WhoHasItsAnswersHoldsNoBuffer) {
+  Ask();
+  Window window(1 << 20);
+  ASSERT_FALSE(session_->Produce(window));
+  EXPECT_EQ(session_->buffer_bytes(), 0U);
+  EXPECT_TRUE(session_->is_idle());
+}
+
+TEST(SpareBuffersTest, AreEmptyAndAreTheSameAgain) {
+  SpareBuffers spare;
+  EXPECT_EQ(spare.Take().capacity(), 0U);
+  std::vector<uint8_t> buffer(100, 'x');
+  const uint8_t* memory = buffer.data();
+  spare.Give(buffer);
+  EXPECT_EQ(buffer.capacity(), 0U);
+  spare.Give(buffer);  // which is none
+  buffer = spare.Take();
+  EXPECT_EQ(buffer.data(), memory);
+  EXPECT_EQ(buffer.size(), 0U);
+  EXPECT_EQ(spare.Take().capacity(), 0U);
+}
+
+TEST(SpareBuffersTest, AreFewAndSmall) {
+  SpareBuffers spare;
+  std::vector<uint8_t> large(SpareBuffers::kMostBytes + 1);
+  spare.Give(large);
+  EXPECT_EQ(spare.Take().capacity(), 0U);
+  for (size_t i = 0; i < SpareBuffers::kMost + 10; ++i) {
+    std::vector<uint8_t> buffer(SpareBuffers::kMostBytes);
+    spare.Give(buffer);
+  }
+  size_t kept = 0;
+  while (spare.Take().capacity() > 0) ++kept;
+  EXPECT_EQ(kept, SpareBuffers::kMost);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "tests/dns/wire_query.h"
 #include "tests/geodns/dns_client.h"
 #include "tests/net/loop_thread.h"
+#include "tests/support/allocation_counter.h"
 #include "tests/support/system_calls.h"
 
 namespace nearside::geodns {
@@ -389,11 +390,12 @@ class HeldLoop {
   std::promise<void> let_go_;
 };
 
-/// What gdnsd takes: accept4, recv, send, epoll_ctl, recv of the end, close.
+/// What gdnsd takes: accept4, recv, send, epoll_ctl, recv of the end, close. (So few do not tell
+/// yet that all end at once: ListenerTest has those that do.)
 TEST_F(WorkerTest, AConnectionOfOneQueryTakesNoMoreSystemCallsThanItMust) {
   Start();
   const auto before = loop_.Call([] { return test::CountedCalls(); });
-  constexpr size_t kConnections = 20;
+  constexpr size_t kConnections = 15;
   for (size_t i = 0; i < kConnections; ++i) {
     auto held = std::make_unique<HeldLoop>(loop_);
     DnsClient client(Kind::kTcp, server_);
@@ -410,6 +412,22 @@ TEST_F(WorkerTest, AConnectionOfOneQueryTakesNoMoreSystemCallsThanItMust) {
   EXPECT_EQ(after.controls - before.controls, kConnections);
   EXPECT_EQ(after.shutdowns - before.shutdowns, 0U);
   EXPECT_EQ(after.set_options - before.set_options, 0U);
+}
+
+TEST_F(WorkerTest, AConnectionAfterAnotherTakesNoMemory) {
+  Start();
+  const auto connect = [this] {
+    DnsClient client(Kind::kTcp, server_);
+    client.SendFramed(Www());
+    ASSERT_THAT(Decoded(client.Receive()), HasSubstr("192.0.2.1"));
+    client.FinishSending();
+    ASSERT_TRUE(client.IsEnded());
+  };
+  connect();
+  const size_t before = loop_.Call([] { return test::Allocations(); });
+  for (int i = 0; i < 20; ++i) connect();
+  const size_t after = loop_.Call([] { return test::Allocations(); });
+  EXPECT_LE(after - before, 2U) << "which is for the calls that ask";
 }
 
 TEST_F(WorkerTest, AConnectionThatEndsWithItsQueryIsNotEvenWatched) {
@@ -451,6 +469,25 @@ TEST_F(WorkerTest, IdleConnectionsAreClosed) {
   EXPECT_TRUE(silent.IsEnded());
   EXPECT_TRUE(half.IsEnded());
   EXPECT_EQ(Metric("nearside_dns_tcp_idle_closed_total"), 2);
+}
+
+TEST_F(WorkerTest, WhoAsksIsNotIdle) {
+  Start("127.0.0.1:0", {.tcp_idle_timeout = milliseconds(200)});
+  DnsClient silent(Kind::kTcp, server_);
+  DnsClient asking(Kind::kTcp, server_);
+  DnsClient later(Kind::kTcp, server_);
+  const auto is_answered = [](DnsClient& client) {
+    client.SendFramed(Www());
+    return !client.Receive().empty();
+  };
+  ASSERT_TRUE(is_answered(silent));
+  ASSERT_TRUE(is_answered(later));
+  while (Metric("nearside_dns_tcp_idle_closed_total") < 2) ASSERT_TRUE(is_answered(asking));
+  EXPECT_TRUE(silent.IsEnded());
+  EXPECT_TRUE(later.IsEnded());
+  EXPECT_TRUE(is_answered(asking)) << "the others' end is not its own";
+  EXPECT_TRUE(asking.IsEnded()) << "but it has one as well";
+  EXPECT_EQ(Metric("nearside_dns_tcp_idle_closed_total"), 3);
 }
 
 TEST_F(WorkerTest, AtTheLimitTheOneLongestWithoutAQueryGivesWay) {

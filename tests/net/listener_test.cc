@@ -8,7 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <future>
+
 #include "tests/net/stream_pair.h"
+#include "tests/support/system_calls.h"
 
 namespace nearside::net {
 namespace {
@@ -225,6 +228,74 @@ TEST(ListenerTest, AStreamOutlivesItsListener) {
   peer->Send(body);
   EXPECT_TRUE(peer->Receive(body.size()) == body);
   server.thread().Call([&] { recorder.reset(); });
+}
+
+/// A server that echoes, and whose clients end as soon as they have that.
+class PromptClients {
+ public:
+  explicit PromptClients(milliseconds look_again)
+      : server_({.listener = {.reads_first = true, .look_again = look_again}}) {
+    server_.on_recorder = [this](Recorder* recorder) {
+      recorder->echo = true;
+      recorder->then_on_end = [this, recorder] { server_.Destroy(recorder); };
+    };
+    for (int i = 0; i < 1000; ++i) Ask();  // far more than it takes to learn it
+  }
+  /// A client that has its answer.
+  std::unique_ptr<RawPeer> Ask() {
+    // So that it is accepted with what it has sent.
+    std::promise<void> held, sent;
+    thread().loop().Post([&] {
+      held.set_value();
+      sent.get_future().wait();
+    });
+    held.get_future().wait();
+    auto peer = std::make_unique<RawPeer>(server_.address());
+    EXPECT_TRUE(peer->Send("a"));
+    sent.set_value();
+    EXPECT_EQ(peer->Receive(1), "a");
+    return peer;
+  }
+  LoopThread& thread() { return server_.thread(); }
+  test::SystemCalls Calls() {
+    return thread().Call([] { return test::CountedCalls(); });
+  }
+
+ private:
+  StreamServer server_;
+};
+
+/// Each is looked at in the turn of the next.
+TEST(ListenerTest, ClientsThatEndPromptlyAreNotWatched) {
+  PromptClients clients(seconds(600));
+  const auto before = clients.Calls();
+  constexpr size_t kClients = 100;
+  for (size_t i = 0; i < kClients; ++i) clients.Ask();
+  const auto after = clients.Calls();
+  EXPECT_EQ(after.controls - before.controls, 0U);
+  EXPECT_EQ(after.receives - before.receives, 2 * kClients);
+  EXPECT_EQ(after.sends - before.sends, kClients);
+}
+
+TEST(ListenerTest, AmongClientsThatEndPromptlyOneMayStay) {
+  PromptClients clients(seconds(600));
+  auto before_the_look = clients.Ask();
+  EXPECT_TRUE(before_the_look->Send("b"));
+  clients.thread().Call([] {});
+  EXPECT_EQ(before_the_look->Receive(1), "b");
+  auto after_the_look = clients.Ask();
+  clients.thread().Call([] {});
+  for (auto* peer : {before_the_look.get(), after_the_look.get()}) {
+    EXPECT_TRUE(peer->Send("c"));
+    EXPECT_EQ(peer->Receive(1), "c");
+  }
+}
+
+TEST(ListenerTest, TheSecondLookComesInItsTime) {
+  PromptClients clients(milliseconds(50));
+  auto peer = clients.Ask();
+  EXPECT_TRUE(peer->Send("b"));
+  EXPECT_EQ(peer->Receive(1), "b");
 }
 
 TEST(ListenerTest, RunningOutOfDescriptorsPausesAccepting) {

@@ -15,7 +15,7 @@ namespace nearside::net {
 
 namespace {
 
-std::string TextOf(BIO* bio) {
+std::string PemOf(BIO* bio) {
   char* data = nullptr;
   long size = BIO_get_mem_data(bio, &data);
   return {data, static_cast<size_t>(size)};
@@ -24,7 +24,7 @@ std::string TextOf(BIO* bio) {
 std::string CertificatePem(X509* certificate) {
   OpensslPtr<BIO> bio(BIO_new(BIO_s_mem()));
   PEM_write_bio_X509(bio.get(), certificate);
-  return TextOf(bio.get());
+  return PemOf(bio.get());
 }
 
 void AddExtension(X509* certificate, X509* issuer, int nid, const std::string& value) {
@@ -77,7 +77,7 @@ std::string KeyPem(EVP_PKEY* key, const char* password) {
   PEM_write_bio_PrivateKey(bio.get(), key, cipher,
                            reinterpret_cast<const unsigned char*>(secret.data()),
                            static_cast<int>(secret.size()), nullptr, nullptr);
-  return TextOf(bio.get());
+  return PemOf(bio.get());
 }
 
 TestAuthority::TestAuthority() : key_(MakeKey()) {
