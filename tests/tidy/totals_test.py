@@ -67,7 +67,8 @@ class TotalsTest(unittest.TestCase):
         noise = "".join(f"line {i}\n" for i in range(100))
         self.ctest("a_test", "fail", noise + "==1==ERROR: AddressSanitizer: heap-use-after-free\n#0 f\n" + noise)
         output = self.run_totals()[1]
-        self.assertIn("\n--- release: a_test\n    ==1==ERROR: AddressSanitizer: heap-use-after-free\n    #0 f\n", output)
+        self.assertIn("\n--- release: a_test\n    ==1==ERROR: AddressSanitizer: heap-use-after-free\n    #0 f\n",
+                      output)
         self.assertLess(len(output.splitlines()), 40)
 
     def test_what_a_program_said_last_is_told_where_nothing_else_is(self):
