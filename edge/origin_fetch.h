@@ -160,7 +160,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,
                                 WallTime drop_at) const;
   void CommitIndex(const Variant& newest, WallTime drop_at);
-  void ProlongIndex();
+  void RelistVariant(const StoredResponse& fresh);
   void Done();
 
   Worker& worker_;
