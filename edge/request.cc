@@ -315,9 +315,12 @@ void Request::FetchBeside(bool conditional) {
   Await(std::move(fill));
 }
 
-/// Waits for no other request: validates the copy there is, else asks as it came.
+/// Waits for no other request: validates the copy there is, else asks as it came. But a HEAD that a
+/// copy could answer is asked for by GET, or the copy would not be told (RFC 9111 §4.3.5).
 void Request::ForwardAlone() {
-  if (!stored_ || !ResponseOf(*stored_).freshness.has_validator) return Pass(Reason::kNotShared);
+  const bool validates = stored_ && ResponseOf(*stored_).freshness.has_validator;
+  const bool tells = stored_ && exchange_.request().method == "HEAD";
+  if (!validates && !tells) return Pass(Reason::kNotShared);
   FetchBeside(/*conditional=*/true);
 }
 
