@@ -124,6 +124,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   bool FitsIntoWindow(const FillHead& head) const;
   void RememberNotShared(bool by_size = false);
   void RememberShared();
+  void RememberIfShareable(const Exchanged& exchanged);
   void ReplaceStored();
   void Negotiate(const Exchanged& exchanged, FillHead* head);
   // origin_fetch_prepared.cc
