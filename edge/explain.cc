@@ -195,8 +195,10 @@ class Explanation final : public http::ExchangeHandler {
     const std::vector<Variant>& variants = ResponseOf(*index_).variants;
     gone_ = node_.store->Check(*index_) == storage::Validity::kGone;
     Selector selector(request_.fields, site_->settings);
-    for (size_t i = 0; i < variants.size() && !gone_ && !selected_; ++i) {
-      if (selector.Selects(variants[i].selecting, variants[i].language)) selected_ = i;
+    for (const Variant& variant : variants) {
+      const bool suits = !gone_ && selector.Selects(variant.selecting, variant.language);
+      suits_.push_back(suits);
+      suited_ = suited_ || suits;
     }
     LookAtNext();
   }
@@ -204,7 +206,7 @@ class Explanation final : public http::ExchangeHandler {
   void LookAtNext() {
     const std::vector<Variant>& variants = ResponseOf(*index_).variants;
     if (next_ < variants.size()) return Find(variants[next_].key, &Explanation::OnVariant);
-    if (selected_ || gone_) return Finish(Reason::kUriMiss);
+    if (suited_ || gone_) return Finish(Reason::kUriMiss);
     // The index has a limit: what a request looks for when it finds nothing there.
     unlisted_.selecting =
         SelectingLike(variants.front().selecting, request_.fields, site_->settings);
@@ -219,7 +221,11 @@ class Explanation final : public http::ExchangeHandler {
 
   void OnVariant(storage::HeadRef head, bool in_memory) {
     const Variant& variant = ResponseOf(*index_).variants[next_];
-    if (head) Describe(*head, in_memory, &variant, selected_ == next_);
+    // The first that is there.
+    const bool selected = suits_[next_] && !selected_ && head &&
+                          node_.store->Check(*head) != storage::Validity::kGone;
+    selected_ = selected_ || selected;
+    if (head) Describe(*head, in_memory, &variant, selected);
     ++next_;
     // Not from inside itself: the heads of many variants may all be in RAM.
     loop_.Post([self = self_] {
@@ -317,8 +323,10 @@ class Explanation final : public http::ExchangeHandler {
   const Site* site_ = nullptr;
   Key256 primary_;
   storage::HeadRef index_;
-  bool gone_ = false;               ///< the index was purged
-  std::optional<size_t> selected_;  ///< of the index's variants
+  bool gone_ = false;        ///< the index was purged
+  std::vector<bool> suits_;  ///< of each of its variants: whether the request selects it …
+  bool suited_ = false;      ///< … any of them …
+  bool selected_ = false;    ///< … and one of those that are there
   size_t next_ = 0;
   Variant unlisted_;
   Json json_;

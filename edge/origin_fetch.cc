@@ -352,7 +352,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
   const bool for_later_gets = !order_.may_store && MayAnswerLaterGets(exchanged);
   if (for_later_gets) BeginStoring();
   const bool passed_get = !order_.may_store && !order_.tunnel && order_.request.method == "GET";
-  if (passed_get && shareable && !IsNeverFresh(decision_.freshness)) RememberShared();
+  if (passed_get) RememberIfShareable(exchanged);
   if (!order_.may_store && !for_later_gets) decision_.reason = Reason::kNotShared;
   const std::string via = ViaOf(response, worker_.node().name);
   response_ = MakeStored(exchanged, decision_, order_.url, via);
@@ -454,6 +454,24 @@ void OriginFetch::RememberShared() {
   FillTable& fills = worker_.node().fills;
   fills.MarkShared(order_.fill->key());
   if (SaysWhoAsks(order_.request.fields)) fills.MarkShared(AskersKey(order_.fill->key()));
+}
+
+/// Of what was passed on because nothing was shared: a fill would have got as much, be it of the
+/// last bytes alone.
+void OriginFetch::RememberIfShareable(const Exchanged& passed) {
+  const uint64_t tail_bytes = TailOf(passed.request, SliceBytes(passed.site));
+  const StoreDecision decision = DecideStore({.request = passed.request,
+                                              .response = passed.response,
+                                              .request_time = passed.request_time,
+                                              .response_time = passed.response_time,
+                                              .site = passed.site,
+                                              .tail = tail_bytes != 0});
+  if (!decision.store() || IsNeverFresh(decision.freshness)) return;
+  if (passed.response.status != 206) RememberShared();
+  if (tail_bytes == 0) return;
+  const Key256 key = TailFillKey(order_.fill->key(), tail_bytes);
+  worker_.node().fills.MarkShared(key);
+  if (SaysWhoAsks(passed.request.fields)) worker_.node().fills.MarkShared(AskersKey(key));
 }
 
 /// The answer to an unsafe request takes the place of what was stored before it.

@@ -124,6 +124,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   bool FitsIntoWindow(const FillHead& head) const;
   void RememberNotShared(bool by_size = false);
   void RememberShared();
+  void RememberIfShareable(const Exchanged& exchanged);
   void ReplaceStored();
   void Negotiate(const Exchanged& exchanged, FillHead* head);
   // origin_fetch_prepared.cc
@@ -160,7 +161,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,
                                 WallTime drop_at) const;
   void CommitIndex(const Variant& newest, WallTime drop_at);
-  void ProlongIndex();
+  void RelistVariant(const StoredResponse& fresh);
   void Done();
 
   Worker& worker_;

@@ -5,7 +5,6 @@
 #include "edge/purge.h"
 #include "edge/variant_index.h"
 #include "edge/worker.h"
-#include "http/accept_language.h"
 
 namespace nearside::edge {
 
@@ -92,12 +91,7 @@ storage::HeadRef OriginFetch::Commit() {
   storage::HeadRef kept = StoreInOrder(key, stored, *writer_);
   writer_.reset();
   if (kept && !selecting.empty()) {
-    const WallTime stored_at = response_->freshness.response_time;
-    CommitIndex({.selecting = selecting,
-                 .key = key,
-                 .stored_at = stored_at,
-                 .language = http::SoleContentLanguage(stored.fields)},
-                decision_.drop_at);
+    CommitIndex(MakeVariant(key, selecting, stored), decision_.drop_at);
   }
   return kept;
 }
@@ -114,12 +108,18 @@ void OriginFetch::CommitIndex(const Variant& newest, WallTime drop_at) {
   CommitVariant(*worker_.node().store, worker_.node().index_locks, std::move(entry));
 }
 
-/// A variant that was validated is kept longer than the index knows: without it, it would not be
-/// found.
-void OriginFetch::ProlongIndex() {
-  if (!order_.index || order_.index->head.drop_at >= decision_.drop_at) return;
-  for (const Variant& variant : ResponseOf(*order_.index).variants) {
-    if (variant.key == order_.validate->head.key) return CommitIndex(variant, decision_.drop_at);
+/// A variant that was validated is kept longer than the index knows, without which it would not be
+/// found, and has another Date. What has come without Vary meanwhile stands for all of them.
+void OriginFetch::RelistVariant(const StoredResponse& fresh) {
+  if (!order_.index) return;
+  const storage::HeadRef top = worker_.node().store->Find(order_.primary);
+  if (top && !ResponseOf(*top).is_index()) return;
+  for (Variant variant : ResponseOf(*order_.index).variants) {
+    if (variant.key != order_.validate->head.key) continue;
+    const bool is_known = variant.date == DateOf(fresh);
+    if (is_known && order_.index->head.drop_at >= decision_.drop_at) return;
+    variant.date = DateOf(fresh);
+    return CommitIndex(variant, decision_.drop_at);
   }
 }
 

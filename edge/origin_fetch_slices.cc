@@ -5,8 +5,8 @@
 #include "edge/origin_fetch.h"
 #include "edge/policy.h"
 #include "edge/slices.h"
+#include "edge/variant_index.h"
 #include "edge/worker.h"
-#include "http/accept_language.h"
 #include "http/range.h"
 
 namespace nearside::edge {
@@ -131,7 +131,6 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   // Fields for this client alone would have to go with a body that is put together from the store.
   if (!decision_.store() || !WithheldFields(exchanged).empty()) return nullptr;
   Node& node = worker_.node();
-  const http::Fields& fields = exchanged.response.fields;
   const std::string via = ViaOf(exchanged.response, node.name);
   StoredResponse whole = *MakeStored(exchanged, decision_, order_.url, via);
   whole.slicing = slicing;
@@ -151,11 +150,7 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   if (!writer) return nullptr;
   storage::HeadRef head = StoreInOrder(key, whole, *writer);
   if (head && !selecting->empty()) {
-    CommitIndex({.selecting = *selecting,
-                 .key = key,
-                 .stored_at = exchanged.response_time,
-                 .language = http::SoleContentLanguage(fields)},
-                decision_.drop_at);
+    CommitIndex(MakeVariant(key, *selecting, whole), decision_.drop_at);
   }
   return head;
 }

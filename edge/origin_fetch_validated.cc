@@ -23,7 +23,7 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
     head = node.store->Refresh(
         order_.validate, MakeStorageHead(order_.validate->head.key, *fresh, decision_.drop_at));
     if (head) node.fills.NoteStored(order_.primary, head->head.key, era_);
-    if (head) ProlongIndex();
+    if (head) RelistVariant(*fresh);
   } else if (decision_.unshareable && !ones_own) {
     Forget(order_.validate);
   }

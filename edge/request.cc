@@ -140,20 +140,33 @@ void Request::OnPrimary(storage::HeadRef head) {
   if (!head || worker_.node().store->Check(*head) == storage::Validity::kGone) {
     return Forward(Reason::kUriMiss);
   }
-  const StoredResponse& response = ResponseOf(*head);
-  if (!response.is_index()) return OnCandidate(std::move(head));
-  index_ = head;
+  if (!ResponseOf(*head).is_index()) return OnCandidate(std::move(head));
+  index_ = std::move(head);
+  LookUpVariant();
+}
+
+/// RFC 9111 §4: the most recent of those that the request selects; if it is there no more, the
+/// next.
+void Request::LookUpVariant() {
   const http::Fields& fields = exchange_.request().fields;
   const SiteSettings& site = site_->settings;
+  const std::vector<Variant>& variants = ResponseOf(*index_).variants;
   Selector selector(fields, site);
-  for (const Variant& variant : response.variants) {
-    if (selector.Selects(variant.selecting, variant.language)) return LookUpVariant(variant.key);
+  while (next_variant_ < variants.size()) {
+    const Variant& variant = variants[next_variant_++];
+    if (!selector.Selects(variant.selecting, variant.language)) continue;
+    key_ = variant.key;
+    return Find(key_, &Request::OnListed);
   }
+  if (key_ != resource_->key) return Forward(Reason::kUriMiss);  // all that it selects are gone
   // The newest variant tells which fields select; requests that agree on them share a fetch, and
   // find what the index does not list: it has a limit, and may have left RAM.
-  key_ =
-      VariantKey(resource_->key, SelectingLike(response.variants.front().selecting, fields, site));
+  key_ = VariantKey(resource_->key, SelectingLike(variants.front().selecting, fields, site));
   Find(key_, &Request::OnUnlisted);
+}
+
+void Request::OnListed(storage::HeadRef head) {
+  if (!Use(std::move(head))) LookUpVariant();
 }
 
 void Request::OnUnlisted(storage::HeadRef head) {
@@ -170,35 +183,37 @@ bool Request::IsOlderThanIndex(const storage::CachedHead& head) const {
          head.head.stored_at < ResponseOf(*index).freshness.response_time;
 }
 
-void Request::LookUpVariant(const Key256& key) {
-  key_ = key;
-  Find(key, &Request::OnCandidate);
+void Request::OnCandidate(storage::HeadRef head) {
+  if (!Use(std::move(head))) Forward(Reason::kUriMiss);
 }
 
-void Request::OnCandidate(storage::HeadRef head) {
+/// Goes on with what is stored; false: it is gone, or says nothing to this request.
+bool Request::Use(storage::HeadRef head) {
   const auto validity = head ? ValidityOf(worker_.node(), *site_, *head) : storage::Validity::kGone;
-  if (validity == storage::Validity::kGone || IsOtherTail(*head)) {
-    return Forward(Reason::kUriMiss);
-  }
+  if (validity == storage::Validity::kGone || IsOtherTail(*head)) return false;
   stored_ = head;
   const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
                                          worker_.loop().wall_now(), site_->request_directives);
   switch (decision.action) {
     case UseDecision::Action::kServe:
-      return ServeStored(std::move(head), decision.reason);
+      ServeStored(std::move(head), decision.reason);
+      return true;
     case UseDecision::Action::kServeAndValidate:
       if (MayAskOrigin()) ValidateBehind();
-      return ServeStored(std::move(head), decision.reason);
+      ServeStored(std::move(head), decision.reason);
+      return true;
     case UseDecision::Action::kValidate:
       break;
   }
   // Nobody is to wait for origins that do not answer, once that is known.
   const bool by_age = decision.reason == Reason::kExpired || decision.reason == Reason::kSoftPurged;
   if (!by_age || !site_->origin_set->is_silent() || !MayServeStale()) {
-    return Forward(decision.reason);
+    Forward(decision.reason);
+    return true;
   }
   if (MayAskOrigin()) ValidateBehind();
   ServeStored(std::move(head), Reason::kStaleIfError);
+  return true;
 }
 
 /// Of what nobody waits for: while all origins of the site are silent, one request a second.
@@ -300,9 +315,12 @@ void Request::FetchBeside(bool conditional) {
   Await(std::move(fill));
 }
 
-/// Waits for no other request: validates the copy there is, else asks as it came.
+/// Waits for no other request: validates the copy there is, else asks as it came. But a HEAD that a
+/// copy could answer is asked for by GET, or the copy would not be told (RFC 9111 §4.3.5).
 void Request::ForwardAlone() {
-  if (!stored_ || !ResponseOf(*stored_).freshness.has_validator) return Pass(Reason::kNotShared);
+  const bool validates = stored_ && ResponseOf(*stored_).freshness.has_validator;
+  const bool tells = stored_ && exchange_.request().method == "HEAD";
+  if (!validates && !tells) return Pass(Reason::kNotShared);
   FetchBeside(/*conditional=*/true);
 }
 

@@ -51,9 +51,11 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   // → look up
   void LookUp();
   void OnPrimary(storage::HeadRef head);
-  void LookUpVariant(const Key256& key);
+  void LookUpVariant();
+  void OnListed(storage::HeadRef head);
   void OnUnlisted(storage::HeadRef head);
   void OnCandidate(storage::HeadRef head);
+  bool Use(storage::HeadRef head);
   bool MayAskOrigin() const;
   /// Runs `then` with the head of `key` from RAM, or later from disk.
   void Find(const Key256& key, void (Request::*then)(storage::HeadRef));
@@ -155,6 +157,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   ResourceRef resource_;         ///< null until its target is known to be well formed
   Key256 key_;                   ///< the resource's, or the variant's
   storage::HeadRef index_;       ///< of variants, if there is one
+  size_t next_variant_ = 0;      ///< of its variants, the next to be looked at
   storage::HeadRef stored_;      ///< what may be validated, or served stale
   storage::HeadRef unreadable_;  ///< a copy whose body could not be read: not to be found again
   // After a 304:

@@ -6,7 +6,7 @@ namespace nearside::edge {
 namespace {
 
 // Little-endian throughout; every length is checked against what is left when it is read back.
-constexpr uint8_t kFormatVersion = 4;
+constexpr uint8_t kFormatVersion = 5;
 
 class Encoder {
  public:
@@ -143,6 +143,7 @@ std::string EncodeStored(const StoredResponse& response) {
     out.FieldList(variant.selecting);
     out.Number(variant.key.bytes);
     out.Number(ToUnixMillis(variant.stored_at));
+    out.Number(ToUnixMillis(variant.date));
     out.Text(variant.language);
   }
   out.Number(response.slicing.slice_bytes);
@@ -171,6 +172,7 @@ std::unique_ptr<StoredResponse> DecodeStored(std::string_view meta) {
     in.FieldList(&variant.selecting);
     variant.key.bytes = in.Number<decltype(variant.key.bytes)>();
     variant.stored_at = FromUnixMillis(in.Number<int64_t>());
+    variant.date = FromUnixMillis(in.Number<int64_t>());
     variant.language = in.Text();
     response->variants.push_back(std::move(variant));
   }

@@ -18,6 +18,7 @@ struct Variant {
   http::Fields selecting;  ///< one line for each field that Vary names, "" for absent ones
   Key256 key;
   WallTime stored_at;
+  WallTime date;         ///< its Date, or when it came where that is none
   std::string language;  ///< of the response, in lower case, if it is only one (Content-Language)
 };
 
@@ -49,7 +50,8 @@ class StoredResponse final : public storage::HeadPayload {
   /// fields.
   http::Fields fields;
   Freshness freshness;
-  /// Not empty: this is an index, and status, fields and freshness mean nothing.
+  /// Not empty: this is an index, and status, fields and freshness mean nothing. By date, the most
+  /// recent first; of one date the one first that was stored last.
   std::vector<Variant> variants;
   /// Its Nearside-Cache-Control, which clients do not get and a 304 without one leaves in force.
   std::string control;

@@ -127,12 +127,25 @@ void UrlCheck::OnPrimary(storage::HeadRef head) {
   const SiteSettings& site = order_.site->settings;
   const std::vector<Variant>& variants = ResponseOf(*head).variants;
   Selector selector(request_.fields, site);
+  variants_.clear();
   for (const Variant& variant : variants) {
-    if (!selector.Selects(variant.selecting, variant.language)) continue;
-    return Find(variant.key, &UrlCheck::OnHead);
+    if (selector.Selects(variant.selecting, variant.language)) variants_.push_back(variant.key);
   }
-  const http::Fields selecting = SelectingLike(variants.front().selecting, request_.fields, site);
-  Find(VariantKey(primary_, selecting), &UrlCheck::OnHead);
+  std::reverse(variants_.begin(), variants_.end());
+  if (variants_.empty()) {
+    variants_.push_back(
+        VariantKey(primary_, SelectingLike(variants.front().selecting, request_.fields, site)));
+  }
+  OnVariant(nullptr);
+}
+
+/// The first of those that suit and are there, as a request finds it.
+void UrlCheck::OnVariant(storage::HeadRef head) {
+  const bool is_there = head && worker_.node().store->Check(*head) != storage::Validity::kGone;
+  if (is_there || variants_.empty()) return OnHead(std::move(head));
+  const Key256 next = variants_.back();
+  variants_.pop_back();
+  Find(next, &UrlCheck::OnVariant);
 }
 
 void UrlCheck::OnHead(storage::HeadRef head) {

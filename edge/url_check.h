@@ -68,6 +68,7 @@ class UrlCheck final : public net::Disposable {
   bool IsAsItShould(const InsideAnswer& answer);
   void Find(const Key256& key, void (UrlCheck::*then)(storage::HeadRef));
   void OnPrimary(storage::HeadRef head);
+  void OnVariant(storage::HeadRef head);
   void OnHead(storage::HeadRef head);
   void ListKeys(const storage::CachedHead& head);
   void Pin();
@@ -84,6 +85,7 @@ class UrlCheck final : public net::Disposable {
   size_t base_ = 0;
   http::RequestHead request_;
   Key256 primary_;
+  std::vector<Key256> variants_;  ///< that are to be looked at, the last one first
   std::vector<Key256> keys_;
   size_t pins_ = 0;  ///< that wait for the disk
   bool asking_ = true;

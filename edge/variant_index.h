@@ -21,18 +21,25 @@ class IndexLocks {
   std::array<std::mutex, 64> mutexes_;
 };
 
+/// When a stored response was made, as its Date says; where that is none, when it came.
+WallTime DateOf(const StoredResponse& response);
+
+/// A response that is stored under `key` for requests that say `selecting`.
+Variant MakeVariant(const Key256& key, http::Fields selecting, const StoredResponse& response);
+
 /// One more variant of a resource.
 struct IndexEntry {
   storage::Head head;  ///< of the index: key, scopes, purge sequence, and the variant's drop_at
-  Variant newest;      ///< goes first
+  Variant newest;      ///< has just been stored, or validated
   std::string url;     ///< for `explain`
   storage::HeadRef before;  ///< the index at lookup, for when RAM has it no more; or null
 };
 
-/// Lists a variant in the index of its resource, whoever else does so at the same time, keeping the
-/// newest kMaxVariants. The index's freshness.response_time is that of the oldest one it has ever
-/// listed: what is older was stored under an index that is gone, and what changed while there was
-/// none has passed it by (a change is not looked for where nothing seems to be stored).
+/// Lists a variant in the index of its resource, whoever else does so at the same time, where its
+/// date puts it (RFC 9111 §4). Of more than kMaxVariants the one of the oldest date goes. The
+/// index's freshness.response_time is that of the oldest one it has ever listed: what is older was
+/// stored under an index that is gone, and what changed while there was none has passed it by (a
+/// change is not looked for where nothing seems to be stored).
 void CommitVariant(storage::CacheStore& store, IndexLocks& locks, IndexEntry entry);
 
 }  // namespace nearside::edge

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "edge/cache_key.h"
 #include "tests/edge/request_fixture.h"
 
 namespace nearside::edge {
@@ -148,6 +149,24 @@ TEST_F(ExplainTest, EveryVariantIsThereAndTheOneThatIsSelected) {
   EXPECT_THAT(selected(none), ElementsAre());
   EXPECT_EQ(Now(none),
             "fetch from the origin: vary_miss: what is stored is for other request fields");
+}
+
+TEST_F(ExplainTest, OfVariantsThatSuitTheFirstThatIsThereIsSelected) {
+  Start();
+  Fill("/a", std::string(kMinute) + "Vary: X-A\n", "first", {{"x-a", "1"}, {"x-b", "1"}});
+  Fill("/a", std::string(kMinute) + "Vary: X-B\n", "second", {{"x-a", "2"}, {"x-b", "2"}});
+  const auto explain = [&] { return Explain("/a", "&header=X-A:%201&header=X-B:%202"); };
+  EXPECT_EQ(Stored(explain(), 0)["selected"], true);
+  EXPECT_EQ(Stored(explain(), 1)["selected"], false);
+  const Key256 primary = PrimaryKey("demo", "https://www.demo.test/a");
+  On([&] { node_->store->Remove(VariantKey(primary, {{"x-b", "2"}})); });
+  const Json json = explain();
+  EXPECT_EQ(json["responses"].size(), 1u);
+  EXPECT_EQ(Stored(json)["selected"], true);
+  EXPECT_THAT(Now(json), HasSubstr("serve: fresh"));
+  On([&] { node_->store->Remove(VariantKey(primary, {{"x-a", "1"}})); });
+  EXPECT_EQ(Now(explain()),
+            "fetch from the origin: uri_miss: nothing that may be used is stored under the key");
 }
 
 TEST_F(ExplainTest, WhatLiesInSlicesIsToldSliceBySlice) {

@@ -100,6 +100,29 @@ TEST_F(RequestSlicesTest, LastBytesThatSayNotWhichTheyAreAreNotStored) {
   EXPECT_EQ(origin_.count(), 4u);
 }
 
+// docs/decisions/caching.md: the first answer that could be stored ends "do not share".
+TEST_F(RequestSlicesTest, LastBytesThatWerePrivateAreStoredAgain) {
+  Start(kSliced);
+  const auto ask = [&](std::string_view status, const std::string& lines, std::string_view body) {
+    FakeExchange& seek = GetRange("bytes=-10");
+    const ScriptedOrigin::Asked asked = origin_.Next();
+    EXPECT_EQ(asked.Field("range"), "bytes=-10");
+    asked.Answer(status, lines, body);
+    return Answer(seek);
+  };
+  const std::string part = "Content-Range: bytes 197550-197559/197560\n";
+  const std::string end = Part(197550, 10);
+  ask("206 Partial Content", part + "Cache-Control: private\n", end);
+  EXPECT_EQ(ask("206 Partial Content", part + std::string(kFresh), end),
+            "206 fwd=bypass; fwd-status=206; detail=not_shared|" + end);
+  EXPECT_EQ(ask("206 Partial Content", part + std::string(kStale), end),
+            "206 fwd=uri-miss; fwd-status=206; stored|" + end);
+  ask("206 Partial Content", part + "Cache-Control: private\n", end);
+  EXPECT_THAT(ask("200 OK", std::string(kFresh), film_), StartsWith("200 fwd=bypass"));
+  EXPECT_THAT(ask("200 OK", std::string(kFresh), film_), StartsWith("206 fwd=uri-miss"));
+  EXPECT_EQ(Answer(GetRange("bytes=-10")), "206 hit|" + end);
+}
+
 // As every text that is encoded on the way does.
 TEST_F(RequestSlicesTest, LastBytesOfWhatVariesAreCutFromItsSlice) {
   film_ = "0123456789";
@@ -144,6 +167,30 @@ TEST_F(RequestSlicesTest, AWholeThatComesForLastBytesIsStoredAsSuch) {
                         "note");
   EXPECT_EQ(Answer(note), "206 fwd=uri-miss; fwd-status=200; stored|note");
   EXPECT_EQ(Answer(Get("/note")), "200 hit|note");
+  EXPECT_EQ(origin_.count(), 2u);
+}
+
+// RFC 9110 §14.2: an origin may know ranges, and no suffixes among them.
+TEST_F(RequestSlicesTest, WhereSuffixesAreNotKnownLastBytesAreCutFromTheWhole) {
+  Start(kSliced);
+  const std::string lines =
+      std::string(kTagged) + "Accept-Ranges: bytes\nContent-Type: text/plain\n";
+  FakeExchange& seek = GetRange("bytes=-10", {{"accept-encoding", "gzip"}});
+  origin_.Next().Answer("200 OK", lines, film_);
+  EXPECT_EQ(Answer(seek), "206 fwd=uri-miss; fwd-status=200; stored|" + Part(197550, 10));
+  EXPECT_EQ(seek.Field("content-range"), "bytes 197550-197559/197560");
+  for (const std::string_view range : {"bytes=-10", "bytes=-9", "bytes=197550-197559"}) {
+    EXPECT_THAT(Answer(GetRange(range)), StartsWith("206 hit|")) << range;
+  }
+  EXPECT_EQ(Answer(Get("/film")), "200 hit|" + film_);
+  EXPECT_EQ(origin_.count(), 1u);
+  // Where its end begins is not known before it is there: all of it, once.
+  FakeExchange& chunked = GetRange("bytes=-4", {}, "/note");
+  origin_.Next().Send(
+      "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n6\r\na note\r\n0\r\n\r\n");
+  EXPECT_EQ(Answer(chunked), "200 fwd=uri-miss; fwd-status=200; stored|a note");
+  EXPECT_EQ(Answer(GetRange("bytes=-4", {}, "/note")), "206 hit|note");
   EXPECT_EQ(origin_.count(), 2u);
 }
 

@@ -114,6 +114,21 @@ TEST_F(RequestTest, HeadIsAnsweredFromAGetAndPassedOtherwise) {
   EXPECT_EQ(hit.Field("content-length"), "5");
 }
 
+// RFC 9111 §4.3.5: the copy learns of it.
+TEST_F(RequestTest, HeadIsAskedForByGetWhereACopyCouldAnswerThoughNothingIsShared) {
+  Start();
+  const http::Fields anew = {{"cache-control", "no-cache"}};
+  Fill("/a", kMinute, "hello");
+  EXPECT_THAT(Fill("/a", "Set-Cookie: a=b\n", "yours", anew), EndsWith("|yours"));
+  FakeExchange& head = Head("/a", anew);
+  const ScriptedOrigin::Asked asked = origin_.Next();
+  EXPECT_EQ(asked.first_line(), "GET /a HTTP/1.1");
+  asked.Answer("200 OK", kMinute, "longer than that");
+  EXPECT_THAT(Answer(head), StartsWith("200 fwd="));
+  EXPECT_EQ(head.Field("content-length"), "16");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|longer than that");
+}
+
 TEST_F(RequestTest, BodiesOfManyChunksComeOutAsTheyWentIn) {
   Start();
   const std::string body = Pattern(5 * kChunkBytes + 321);

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "edge/cache_key.h"
+#include "http/date.h"
 #include "tests/edge/request_fixture.h"
 
 namespace nearside::edge {
@@ -124,6 +125,62 @@ TEST_F(RequestTest, OfTwoVariantsThatSuitTheNewestIsServed) {
   Fill("/a", "Cache-Control: max-age=60\nVary: X-B\n", "second", {{"x-a", "2"}, {"x-b", "2"}});
   EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "2"}})), "200 hit|second");
   EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "3"}})), "200 hit|first");
+}
+
+/// Of a response that was made so long ago.
+std::string Dated(seconds back, std::string_view vary) {
+  return "Cache-Control: max-age=600\nDate: " + http::FormatDate(WallNow() - back) +
+         "\nVary: " + std::string(vary) + "\n";
+}
+
+// What came last had been in a cache on the way.
+TEST_F(RequestTest, OfVariantsThatSuitTheMostRecentByDateIsServed) {
+  Start();
+  Fill("/a", Dated(seconds(10), "X-A"), "first", {{"x-a", "1"}, {"x-b", "1"}});
+  Fill("/a", Dated(seconds(100), "X-B"), "second", {{"x-a", "2"}, {"x-b", "2"}});
+  EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "2"}})), "200 hit|first");
+  EXPECT_EQ(Answer(Get("/a", {{"x-a", "3"}, {"x-b", "2"}})), "200 hit|second");
+  EXPECT_EQ(origin_.count(), 2u);
+}
+
+TEST_F(RequestTest, AVariantThatWasValidatedIsTheMostRecent) {
+  Start();
+  Fill("/a", Dated(seconds(700), "X-A") + "ETag: \"v\"\n", "first", {{"x-a", "1"}, {"x-b", "1"}});
+  Fill("/a", Dated(seconds(100), "X-B"), "second", {{"x-a", "2"}, {"x-b", "2"}});
+  EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "2"}})), "200 hit|second");
+  FakeExchange& client = Get("/a", {{"x-a", "1"}, {"x-b", "3"}});
+  origin_.Next().Answer("304 Not Modified", Dated(seconds(0), "X-A"), "");
+  EXPECT_THAT(Answer(client), HasSubstr("detail=validated|first"));
+  EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "2"}})), "200 hit|first");
+}
+
+// The most recent one was evicted.
+TEST_F(RequestTest, OfVariantsThatSuitTheNextIsServedWhereOneIsGone) {
+  Start();
+  Fill("/a", Dated(seconds(10), "X-A"), "first", {{"x-a", "1"}, {"x-b", "1"}});
+  Fill("/a", Dated(seconds(5), "X-B"), "second", {{"x-a", "2"}, {"x-b", "2"}});
+  const Key256 primary = PrimaryKey("demo", "https://www.demo.test/a");
+  On([&] { node_->store->Remove(VariantKey(primary, {{"x-b", "2"}})); });
+  EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "2"}})), "200 hit|first");
+  On([&] { node_->store->Remove(VariantKey(primary, {{"x-a", "1"}})); });
+  EXPECT_EQ(Fill("/a", Dated(seconds(0), "X-B"), "third", {{"x-a", "1"}, {"x-b", "2"}}),
+            "200 fwd=uri-miss; fwd-status=200; stored|third");
+  EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "2"}})), "200 hit|third");
+}
+
+TEST_F(RequestTest, AValidationDoesNotListAVariantBeforeWhatStandsForAll) {
+  Start();
+  const std::string vary = "Vary: X-Kind\n";
+  Fill("/a", std::string(kStale) + vary, "old 1", {{"x-kind", "1"}});
+  FakeExchange& first = Get("/a", {{"x-kind", "1"}});
+  const ScriptedOrigin::Asked validation = origin_.Next();
+  EXPECT_EQ(validation.Field("if-none-match"), "\"v\"");
+  FakeExchange& second = Get("/a", {{"x-kind", "2"}});
+  origin_.Next().Answer("200 OK", kMinute, "for all");
+  EXPECT_THAT(AnswerNow(second), EndsWith("|for all"));
+  validation.Answer("304 Not Modified", kMinute, "");
+  EXPECT_THAT(Answer(first), EndsWith("|old 1"));
+  EXPECT_EQ(Answer(Get("/a", {{"x-kind", "2"}})), "200 hit|for all");
 }
 
 // The index has no body, and may leave a full store before its variants. What changes the resource

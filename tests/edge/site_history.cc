@@ -42,7 +42,13 @@ constexpr std::string_view kKinds[] = {"k1", "k1", "k2", " k1 ,", "k2, k1", ""};
 constexpr std::string_view kRanges[] = {
     "bytes=0-4",      "bytes=-3",         "bytes=5-",  "bytes=99-", "bytes=-0",
     "bytes=0-0,-1",   "bytes=4-99",       "lines=1-2", "bytes=3-1", "bytes=0-2, 8-9",
-    "bytes=0-,0-,0-", "bytes=12-20, 50-", "bytes=-99"};
+    "bytes=0-,0-,0-", "bytes=12-20, 50-", "bytes=-99", "bytes=99-"};
+/// Of the last bytes alone.
+constexpr std::string_view kEnds[] = {"bytes=-3",  "bytes=-3",   "bytes=-3",
+                                      "bytes=-4",  "bytes=-14",  "BYTES=-3",
+                                      "bytes=-13", "bytes=-003", "bytes=-0"};
+constexpr std::string_view kFarEnds[] = {"bytes=-10",    "bytes=-10",    "bytes=-010",   "bytes=-9",
+                                         "bytes=-65520", "bytes=-65521", "bytes=-140000"};
 constexpr std::string_view kFarRanges[] = {
     "bytes=0-9",        "bytes=70000-70009",       "bytes=65000-66000", "bytes=-10",
     "bytes=139995-",    "bytes=131000-131100",     "bytes=500000-",     "bytes=-0",
@@ -59,11 +65,13 @@ constexpr std::string_view kReferences[] = {"/b",
                                             "HTTPS://WWW.demo.test:443/b",
                                             "https://www.demo.test:8443/b",
                                             "/a"};
-constexpr int64_t kSpans[] = {0, 0, 1000, 4000, 6000, 10'000, 61'000, 70'000, 130'000, 4'000'000};
+/// What is stored has the millisecond in which it came: two of one millisecond are not told apart.
+constexpr int64_t kSpans[] = {1, 1, 1000, 4000, 6000, 10'000, 61'000, 70'000, 130'000, 4'000'000};
 
 /// What clients may have kept of earlier answers.
 struct Copies {
   bool in_parts = false;
+  bool ends = false;  ///< and they look at the ends of pages above all
   std::vector<std::string> tags;
   std::vector<int64_t> dates;
   int version = 0;
@@ -72,15 +80,19 @@ struct Copies {
 std::string DateText(int64_t at) { return http::FormatDate(FromUnixMillis(at)); }
 
 /// Longer than two parts, with a strong tag.
-void MakeLong(const std::string& version, Copies* copies, Page* page) {
+void MakeLong(Copies* copies, Page* page) {
   constexpr size_t kLength = 140'000;
-  while (page->body.size() < kLength) {
-    page->body += ' ' + version + '-' + std::to_string(page->body.size());
-  }
+  const auto number = static_cast<uint32_t>(copies->version);
+  // Each place and each version has letters of its own, by a multiplicative hash.
+  size_t at = page->body.size();
   page->body.resize(kLength);
+  for (; at < kLength; ++at) {
+    const uint32_t hash = static_cast<uint32_t>(at) * 2'654'435'761U;
+    page->body[at] = static_cast<char>('a' + ((hash >> 13) + number) % 26);
+  }
   if (HasField(page->fields, "etag")) copies->tags.pop_back();
   page->fields = Without(page->fields, {"etag"});
-  copies->tags.push_back("\"" + version + "\"");
+  copies->tags.push_back("\"v" + std::to_string(number) + "\"");
   page->fields.emplace_back("etag", copies->tags.back());
 }
 
@@ -92,7 +104,7 @@ Page PageFrom(TapeReader& reader, int64_t now, Copies* copies) {
     if (!value.empty()) page.fields.emplace_back(name, value);
   };
   add("cache-control", reader.Of(kControls));
-  add("vary", reader.Of(kVaries));
+  if (!copies->ends || reader.OneIn(3)) add("vary", reader.Of(kVaries));
   const size_t tag = reader.Below(5);
   if (tag < 4) {
     copies->tags.push_back((tag == 3 ? "W/\"" : "\"") + version + "\"");
@@ -106,7 +118,7 @@ Page PageFrom(TapeReader& reader, int64_t now, Copies* copies) {
   if (reader.OneIn(8)) add("age", "30");
   page.heeds_conditions = !reader.OneIn(6);
   page.heeds_ranges = !reader.OneIn(3);
-  if (copies->in_parts) MakeLong(version, copies, &page);
+  if (copies->in_parts) MakeLong(copies, &page);
   return page;
 }
 
@@ -159,9 +171,14 @@ void AddConditions(TapeReader& reader, const Copies& copies, int64_t now, Lines*
 
 Request RequestFrom(TapeReader& reader, const Copies& copies, int64_t now) {
   Request request{.method = "GET", .path = std::string(reader.Of(kPaths)), .fields = {}};
+  if (copies.ends && !reader.OneIn(3)) {
+    request.fields.emplace_back("range", copies.in_parts ? reader.Of(kFarEnds) : reader.Of(kEnds));
+    if (reader.OneIn(4)) request.fields.emplace_back("cache-control", reader.Of(kAsked));
+    return request;
+  }
   if (reader.OneIn(2)) request.fields.emplace_back("x-kind", reader.Of(kKinds));
   if (reader.OneIn(6)) request.fields.emplace_back("x-other", reader.Of(kKinds));
-  if (reader.OneIn(5)) request.method = "HEAD";
+  if (reader.OneIn(4)) request.method = "HEAD";
   const bool ranged = copies.in_parts && reader.OneIn(2);
   if (reader.OneIn(4)) request.fields.emplace_back("cache-control", reader.Of(kAsked));
   AddConditions(reader, copies, now, &request.fields);
@@ -228,6 +245,7 @@ SiteHistory SiteHistoryFrom(std::span<const Tape> tapes, int64_t start) {
   history.in_parts = reader.OneIn(8);
   Copies copies;
   copies.in_parts = history.in_parts;
+  copies.ends = reader.OneIn(4);
   int64_t now = start;
   // There is something from the beginning.
   SiteStep first;

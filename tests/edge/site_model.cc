@@ -10,6 +10,9 @@ namespace {
 constexpr int64_t kAloneFor = 120 * kSecond;
 const std::string kVia = "1.1 frankfurt";
 
+/// docs/configuration.md, slice, where a site says nothing.
+constexpr size_t kUsualPartBytes = 4 << 20;
+
 bool IsRead(const Request& request) { return request.method == "GET" || request.method == "HEAD"; }
 
 /// RFC 5861 §4.
@@ -69,6 +72,19 @@ std::string PathOf(const std::string& reference, const std::string& base) {
   return path;
 }
 
+/// RFC 9110 §14.1.2: the one suffix length that a range asks for, if it does no more than that.
+std::optional<size_t> SuffixLength(const std::string& range) {
+  const size_t equals = range.find('=');
+  if (Lowered(range.substr(0, equals)) != "bytes") return std::nullopt;
+  const std::vector<std::string> specs = ListMembers(range.substr(equals + 1));
+  if (specs.size() != 1 || specs.front().front() != '-') return std::nullopt;
+  const std::string digits = specs.front().substr(1);
+  constexpr size_t kMostDigits = 15;
+  const bool is_number = digits.find_first_not_of("0123456789") == std::string::npos;
+  if (digits.empty() || !is_number || digits.size() > kMostDigits) return std::nullopt;
+  return std::stoull(digits);
+}
+
 std::string PartsText(const std::vector<Part>& parts, const Reply& whole) {
   const std::string length = "/" + std::to_string(whole.body.size());
   const std::string type = FirstValue(whole.fields, "content-type").value_or("");
@@ -87,21 +103,31 @@ std::string Short(const std::string& body) {
   return body.substr(0, kMost) + "... of " + std::to_string(body.size());
 }
 
+std::string TextOf(const Kept& kept) {
+  std::string text;
+  const Terms& terms = kept.terms;
+  for (const int64_t number : {terms.received, terms.initial_age, terms.lifetime}) {
+    text += std::to_string(number) + " ";
+  }
+  for (const Line& line : kept.fields) text += line.first + ":" + line.second + "\n";
+  return text;
+}
+
 /// All that there is of it: equal texts are equal caches.
 std::string TextOf(const Cache& cache) {
   std::string text;
   for (const auto& [path, resource] : cache.resources) {
-    text += path + " " + std::to_string(resource.alone_until) + "\n";
-    for (const auto& selecting : resource.dropped) {
-      for (const auto& [name, value] : selecting) text += name + "=" + value.value_or("-");
-      text += " dropped\n";
+    text +=
+        path + " " + std::to_string(resource.alone_until) + (resource.varies ? " varies\n" : "\n");
+    for (const auto& [length, until] : resource.tails_alone_until) {
+      text += std::to_string(length) + " alone until " + std::to_string(until) + "\n";
+    }
+    if (const auto& tail = resource.tail) {
+      text += "the last " + std::to_string(tail->length) + " " + TextOf(tail->kept) +
+              Short(tail->body) + "\n";
     }
     for (const Cache::Stored& stored : resource.stored) {
-      const Terms& terms = stored.kept.terms;
-      for (const int64_t number : {terms.received, terms.initial_age, terms.lifetime}) {
-        text += std::to_string(number) + " ";
-      }
-      for (const Line& line : stored.kept.fields) text += line.first + ":" + line.second + "\n";
+      text += TextOf(stored.kept);
       for (const auto& [name, value] : stored.selecting) text += name + "=" + value.value_or("-");
       text += Short(stored.body) + (stored.in_parts ? "parts\n" : "\n");
     }
@@ -145,24 +171,18 @@ struct SiteModel::Turn {
   void Play() {
     if (!IsRead(request)) return Change();
     const std::set<size_t> chosen = Choose();
-    const auto& dropped = resource().dropped;
-    const bool hidden = std::any_of(dropped.begin(), dropped.end(), [&](const auto& selecting) {
-      return Matches(selecting, request.fields);
-    });
-    if (chosen.empty() || hidden) Forward(std::nullopt, nullptr);
+    if (chosen.empty() && !ShowTail()) Forward(std::nullopt, nullptr);
     for (const size_t index : chosen) Consider(index);
   }
 
-  /// RFC 9111 §4, §4.1: the most recent of those that suit, by their Date; or the one that came
-  /// last (docs/conformance.md, §4).
+  /// RFC 9111 §4, §4.1: the most recent of those that suit, by their Date; of several that are,
+  /// any.
   std::set<size_t> Choose() const {
     std::set<size_t> chosen;
     int64_t newest = 0;
-    std::optional<size_t> last;
     const std::vector<Cache::Stored>& all = resource().stored;
     for (size_t i = 0; i < all.size(); ++i) {
       if (!Matches(all[i].selecting, request.fields)) continue;
-      if (!last) last = i;
       const int64_t made =
           FirstDate(all[i].kept.fields, "date", now).value_or(all[i].kept.terms.received);
       if (!chosen.empty() && made < newest) continue;
@@ -170,9 +190,84 @@ struct SiteModel::Turn {
       newest = std::max(newest, made);
       chosen.insert(i);
     }
-    if (last) chosen.insert(*last);
     return chosen;
   }
+
+  // ---- the last bytes alone
+
+  /// How many of them are asked for as such (docs/decisions/caching.md): without a condition, and
+  /// no more than a part has.
+  std::optional<size_t> LastBytesWanted() const {
+    const auto range = FirstValue(request.fields, "range");
+    if (request.method != "GET" || !range) return std::nullopt;
+    for (const Line& line : request.fields) {
+      if (line.first.starts_with("if-")) return std::nullopt;
+    }
+    const auto length = SuffixLength(*range);
+    const bool fits = length && *length > 0 && *length <= in_parts.value_or(kUsualPartBytes);
+    return fits ? length : std::nullopt;
+  }
+
+  /// RFC 9111 §3.3, §3.4: what is stored of it is this very range. While it may be shown without
+  /// asking; it is not validated, nor shown behind anybody's back.
+  bool ShowTail() {
+    const auto length = LastBytesWanted();
+    const std::optional<Cache::Tail>& tail = resource().tail;
+    if (!length || !tail || tail->length != *length) return false;
+    const Terms& terms = tail->kept.terms;
+    const bool shown = Use(request.fields, terms, false, now).action == Action::kServe;
+    if (!shown) return false;
+    Outcome outcome = TailAnswer(tail->kept, tail->body, terms.Age(now));
+    outcome.shows_tail = true;
+    Emit(std::move(outcome), false, before);
+    return true;
+  }
+
+  /// False: the whole came instead, or has to be asked for.
+  bool FetchTail(const Cache& from) {
+    const auto length = LastBytesWanted();
+    if (!length) return false;
+    Request asked = Asked(std::nullopt);
+    asked.fields.emplace_back("range", "bytes=-" + std::to_string(*length));
+    const auto remembered = from.resources.find(request.path);
+    if (remembered != from.resources.end()) {
+      const auto& alone = remembered->second.tails_alone_until;
+      if (const auto until = alone.find(*length); until != alone.end() && now < until->second) {
+        PassOn(from);
+      }
+    }
+    const Reply reply = origin(asked);
+    const std::string told = FirstValue(reply.fields, "content-range").value_or("");
+    // All there is of it is the whole (§3.3); what varies is not kept alone.
+    const bool alone =
+        reply.status == 206 && !told.starts_with("bytes 0-") && !HasField(reply.fields, "vary");
+    if (!alone) return false;
+    Cache after = from;
+    Cache::Resource& there = after.resources[request.path];
+    // It is stored as the 200 would be that it is a part of.
+    Exchange exchange = ExchangeOf(reply);
+    exchange.status = 200;
+    const Storing storing = Store(exchange);
+    Kept kept = model::Keep(exchange, storing, kVia);
+    kept.status = 206;
+    if (storing.forbidden.empty() && there.stored.empty() && !there.varies) {
+      there.tail = {.length = *length, .kept = kept, .body = reply.body};
+    }
+    if (storing.for_nobody || IsNeverFresh(storing.terms)) {
+      there.tails_alone_until[*length] = now + kAloneFor;
+    }
+    const auto age = AgeToTell(kept, reply);
+    Emit(TailAnswer(kept, reply.body, age >= kSecond ? age : std::nullopt), true, std::move(after));
+    return true;
+  }
+
+  Outcome TailAnswer(const Kept& kept, const std::string& body, std::optional<int64_t> age) const {
+    Reply reply{.status = 206, .fields = WithArrival(kept.fields, date), .body = body};
+    if (age) reply.fields.emplace_back("age", std::to_string(*age / kSecond));
+    return Only(std::move(reply));
+  }
+
+  // ---- what is stored of it as a whole
 
   void Consider(size_t index) {
     const Cache::Stored& stored = resource().stored[index];
@@ -207,7 +302,7 @@ struct SiteModel::Turn {
     Cache after = before;
     EraseStored(index, &after);
     Emit(cut, true, after);
-    TakeWhole(std::nullopt, nullptr, now_there, after);
+    if (!FetchTail(after)) TakeWhole(std::nullopt, nullptr, now_there, after);
   }
 
   // ---- to the origin
@@ -221,7 +316,10 @@ struct SiteModel::Turn {
     const bool validates = index && resource().stored[*index].kept.terms.has_validator;
     // docs/decisions/caching.md: HEAD on a miss is passed on; so is what is not shared.
     if (request.method == "HEAD" && !index) return PassOn(before);
-    const bool alone = now < resource().alone_until && !validates;
+    if (!index && FetchTail(before)) return;
+    // §4.3.5: a HEAD that something stored could answer is sent as GET.
+    const bool tells = index && request.method == "HEAD";
+    const bool alone = now < resource().alone_until && !validates && !tells;
     // A part that may not be stored is asked for as the client did.
     const bool part = in_parts && HasField(request.fields, "range");
     if ((alone || part) && instead == nullptr) {
@@ -280,7 +378,14 @@ struct SiteModel::Turn {
     const bool stores = storing.forbidden.empty() && displaces;
     if (stores) Put(request, kept, reply.body, &after);
     const bool never_shared = storing.for_nobody || IsNeverFresh(storing.terms);
-    if (never_shared) after.resources[request.path].alone_until = now + kAloneFor;
+    if (never_shared) {
+      after.resources[request.path].alone_until = now + kAloneFor;
+      // It may have been asked for as the last bytes.
+      const auto length = LastBytesWanted();
+      if (length && !index) {
+        after.resources[request.path].tails_alone_until[*length] = now + kAloneFor;
+      }
+    }
     const bool withdrawn = storing.for_nobody && (storing.forbidden.count(Reason::kPrivate) > 0 ||
                                                   storing.forbidden.count(Reason::kNoStore) > 0);
     const Outcome answer = AnswerTo(index, kept, reply);
@@ -373,7 +478,8 @@ struct SiteModel::Turn {
       const bool covered = other == path || (with_queries && other.starts_with(path + "?"));
       if (!covered) continue;
       resource.stored.clear();
-      resource.dropped.clear();
+      resource.tail.reset();
+      resource.varies = false;
     }
   }
 
@@ -397,11 +503,8 @@ struct SiteModel::Turn {
   }
 
   void EraseStored(size_t index, Cache* cache) const {
-    Cache::Resource& from = cache->resources[request.path];
-    if (!from.stored[index].selecting.empty()) {
-      from.dropped.push_back(from.stored[index].selecting);
-    }
-    from.stored.erase(from.stored.begin() + static_cast<std::ptrdiff_t>(index));
+    std::vector<Cache::Stored>& stored = cache->resources[request.path].stored;
+    stored.erase(stored.begin() + static_cast<std::ptrdiff_t>(index));
   }
 
   /// In place of those that the same requests select; without Vary of all, and of those without one
@@ -411,12 +514,13 @@ struct SiteModel::Turn {
     for (const std::string& name : ListMembers(JoinedValue(kept.fields, "vary"))) {
       stored.selecting[Lowered(name)] = SelectingValue(by.fields, Lowered(name));
     }
-    std::vector<Cache::Stored>& all = cache->resources[request.path].stored;
+    Cache::Resource& resource = cache->resources[request.path];
+    resource.varies = !stored.selecting.empty();
+    resource.tail.reset();  // docs/decisions/caching.md: what else comes takes its place
+    std::vector<Cache::Stored>& all = resource.stored;
     std::erase_if(all, [&](const Cache::Stored& old) {
       return stored.selecting.empty() || old.selecting.empty() || old.selecting == stored.selecting;
     });
-    std::erase(cache->resources[request.path].dropped, stored.selecting);
-    if (stored.selecting.empty()) cache->resources[request.path].dropped.clear();
     all.insert(all.begin(), std::move(stored));
   }
 
@@ -496,6 +600,7 @@ std::string SiteModel::Play(const Request& request, const Seen& seen, const Orig
                             Told(outcome.whole, seen.asked) == seen.reply;
       const bool as_seen = seen.cut ? outcome.cut : !outcome.cut && (as_it_is || as_whole);
       if (outcome.asked == seen.asked && as_seen) {
+        tails_shown_ += outcome.shows_tail ? 1 : 0;
         if (known.insert(TextOf(outcome.after)).second) next.push_back(std::move(outcome.after));
       } else if (!outcome.cut) {
         expected.insert(

@@ -2,9 +2,10 @@
 
 // A whole cache before one origin, told a second time: which stored response a request selects,
 // what a validation, an unsafe method and a failing origin do to what is stored, and what the
-// client is sent of it. From RFC 9111 §4 and, where that leaves a choice, from docs/conformance.md
-// and docs/decisions/caching.md. It knows no slices, no purges and no requests that meet. Built on
-// cache_model.h (one response) and answer_model.h (conditions and ranges).
+// client is sent of it, the last bytes that are stored alone among it. From RFC 9111 §3.3 and §4
+// and, where that leaves a choice, from docs/conformance.md and docs/decisions/caching.md. It knows
+// no slices, no purges and no requests that meet. Built on cache_model.h (one response) and
+// answer_model.h (conditions and ranges).
 //
 // Of a site whose files are fetched in parts it does not know which parts are there: whether the
 // origin is asked for more is left open, and what is answered is not.
@@ -15,6 +16,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "tests/edge/answer_model.h"
@@ -56,11 +59,18 @@ struct Cache {
     /// Some of it may have to be asked for, if it is still the same.
     bool in_parts = false;
   };
+  /// RFC 9111 §3.3: a 206 of the last bytes, which answers that range and nothing else.
+  struct Tail {
+    size_t length = 0;
+    Kept kept;
+    std::string body;
+  };
   struct Resource {
     std::vector<Stored> stored;  ///< the latest first
-    /// Variants that were dropped one by one: they may still be listed, and stand before others.
-    std::vector<std::map<std::string, std::optional<std::string>>> dropped;
-    int64_t alone_until = 0;  ///< nobody's answer is another's, as far as is remembered
+    bool varies = false;         ///< the latest did, though it may have been dropped since
+    int64_t alone_until = 0;     ///< nobody's answer is another's, as far as is remembered
+    std::optional<Tail> tail;    ///< where nothing else is stored
+    std::map<size_t, int64_t> tails_alone_until;  ///< by their length
   };
   std::map<std::string, Resource> resources;
 };
@@ -75,6 +85,8 @@ class SiteModel {
   /// answered.
   std::string Play(const Request& request, const Seen& seen, const Origin& origin, int64_t now);
   size_t size() const { return caches_.size(); }
+  /// Answers so far that were last bytes which some cache had alone.
+  int tails_shown() const { return tails_shown_; }
 
  private:
   struct Outcome {
@@ -83,6 +95,7 @@ class SiteModel {
     bool or_whole = false;  ///< Range may have been ignored
     Reply whole;            ///< then
     bool cut = false;
+    bool shows_tail = false;
     Cache after;
   };
   struct Turn;
@@ -90,6 +103,7 @@ class SiteModel {
   const Choices site_;
   const std::optional<size_t> in_parts_;
   std::vector<Cache> caches_;
+  int tails_shown_ = 0;
 };
 
 }  // namespace nearside::edge::model

@@ -41,6 +41,7 @@ StoredResponse Index() {
     Variant variant{.selecting = {{"accept", std::to_string(i)}, {"cookie", ""}},
                     .key = {},
                     .stored_at = kNow + seconds(i),
+                    .date = kNow - seconds(i),
                     .language = i == 2 ? "de" : ""};
     variant.key.bytes.fill(i);
     index.variants.push_back(std::move(variant));
@@ -66,7 +67,7 @@ std::string Describe(const StoredResponse& response) {
           std::to_string(response.slicing.since_purge) + " -" + std::to_string(response.tail_bytes);
   for (const Variant& variant : response.variants) {
     text += "\n" + HexEncode(variant.key.bytes) + " " + FormatIsoTime(variant.stored_at) + " " +
-            variant.language + " " + variant.selecting.ToText();
+            FormatIsoTime(variant.date) + " " + variant.language + " " + variant.selecting.ToText();
   }
   return text;
 }

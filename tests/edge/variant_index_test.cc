@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "http/date.h"
 #include "runtime/fatal.h"
 #include "runtime/units.h"
 
@@ -41,11 +42,12 @@ class VariantIndexTest : public testing::Test {
     entry.head.scopes = {resource};
     entry.newest = {.selecting = {{"x-n", std::to_string(variant)}},
                     .key = KeyOf(resource, variant),
-                    .stored_at = now_};
+                    .stored_at = now_,
+                    .date = date_};
     entry.before = before_;
     CommitVariant(*store_, locks_, std::move(entry));
   }
-  /// The variants of an index, by number, the newest first.
+  /// The variants of an index, by number.
   std::vector<int> Listed(uint8_t resource) {
     std::vector<int> numbers;
     const storage::HeadRef head = store_->Find(KeyOf(resource, 0));
@@ -57,14 +59,59 @@ class VariantIndexTest : public testing::Test {
   }
 
   WallTime now_ = WallNow();
+  WallTime date_ = now_;  ///< of what is committed
   std::unique_ptr<storage::CacheStore> store_;
   IndexLocks locks_;
   storage::HeadRef before_;
 };
 
-TEST_F(VariantIndexTest, TheNewestIsFirstAndListedOnce) {
+TEST_F(VariantIndexTest, OfOneDateTheLastIsFirstAndListedOnce) {
   for (const uint8_t variant : {1, 2, 3, 2}) Commit(7, variant);
   EXPECT_EQ(Listed(7), (std::vector<int>{2, 3, 1}));
+}
+
+// RFC 9111 §4.
+TEST_F(VariantIndexTest, TheMostRecentByDateIsFirst) {
+  const auto commit = [&](uint8_t variant, seconds back) {
+    date_ = now_ - back;
+    Commit(7, variant);
+  };
+  commit(1, seconds(10));
+  commit(2, seconds(30));
+  commit(3, seconds(20));
+  EXPECT_EQ(Listed(7), (std::vector<int>{1, 3, 2}));
+  commit(2, seconds(0));
+  EXPECT_EQ(Listed(7), (std::vector<int>{2, 1, 3}));
+  commit(1, seconds(20));
+  EXPECT_EQ(Listed(7), (std::vector<int>{2, 1, 3}));
+}
+
+TEST_F(VariantIndexTest, OfTooManyTheOldestGoesAndNotTheLast) {
+  for (size_t i = 1; i <= kMaxVariants; ++i) {
+    date_ = now_ - seconds(i);
+    Commit(7, static_cast<uint8_t>(i));
+  }
+  date_ = now_ - std::chrono::hours(1);
+  Commit(7, 200);
+  const std::vector<int> listed = Listed(7);
+  ASSERT_EQ(listed.size(), kMaxVariants);
+  EXPECT_EQ(listed.front(), 1);
+  EXPECT_EQ(listed[kMaxVariants - 2], int{kMaxVariants} - 1);
+  EXPECT_EQ(listed.back(), 200);
+}
+
+TEST_F(VariantIndexTest, AVariantIsOfTheDateOfItsResponse) {
+  StoredResponse response;
+  response.freshness.response_time = now_;
+  response.fields = {{"date", "Tue, 01 Dec 2026 12:00:00 GMT"}, {"content-language", "DE"}};
+  const Variant variant = MakeVariant(KeyOf(7, 1), {{"x-n", "1"}}, response);
+  EXPECT_EQ(variant.date, *http::ParseDate("Tue, 01 Dec 2026 12:00:00 GMT", now_));
+  EXPECT_EQ(variant.stored_at, now_);
+  EXPECT_EQ(variant.language, "de");
+  for (const std::string_view date : {"", "yesterday"}) {
+    response.fields.Set("date", date);
+    EXPECT_EQ(MakeVariant(KeyOf(7, 1), {}, response).date, now_) << date;
+  }
 }
 
 TEST_F(VariantIndexTest, ItLivesAsLongAsTheLongestLivedOfThem) {
@@ -84,6 +131,22 @@ TEST_F(VariantIndexTest, ItIsAsOldAsTheOldestThatItHasListed) {
   store_->Remove(KeyOf(7, 0));
   Commit(7, 3);
   EXPECT_EQ(since(), now_) << "nothing is known of what was before";
+}
+
+TEST_F(VariantIndexTest, ItIsNotAsOldAsAResponseThatStoodForAll) {
+  StoredResponse page;
+  page.status = 200;
+  page.freshness.response_time = now_;
+  storage::Head head;
+  head.key = KeyOf(7, 0);
+  head.stored_at = now_;
+  head.drop_at = now_ + seconds(60);
+  head.purge_sequence = store_->purge_sequence();
+  head.meta = EncodeStored(page);
+  ASSERT_NE(store_->Begin(0)->Commit(std::move(head)), nullptr);
+  now_ += seconds(10);
+  Commit(7, 1);
+  EXPECT_EQ(ResponseOf(*store_->Find(KeyOf(7, 0))).freshness.response_time, now_);
 }
 
 TEST_F(VariantIndexTest, WhatAPurgeCoversIsNotListedAgain) {

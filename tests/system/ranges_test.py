@@ -22,6 +22,7 @@ class Film:
         self.etag = f'"{version}"'
         self.version = version
         self.heeds_ranges = True
+        self.heeds_suffixes = True
         self.sent = 0
 
     def part(self, first: int, end: int) -> bytes:
@@ -35,7 +36,7 @@ class Film:
         if seen.fields.get("if-none-match") == self.etag:
             return Reply(304, fields=fields)
         wanted = seen.fields.get("range", "")
-        if suffix := re.fullmatch(r"bytes=-(\d+)", wanted):
+        if (suffix := re.fullmatch(r"bytes=-(\d+)", wanted)) and self.heeds_suffixes:
             wanted = f"bytes={self.length - int(suffix[1])}-"
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)
         if match is None or not self.heeds_ranges or seen.fields.get("if-range", self.etag) != self.etag:
@@ -84,6 +85,20 @@ class SeekTest(EdgeTest):
         self.expect_part(edge, film, 0, 10)
         self.expect(edge.get("/film", options=("-r", "-90")), 206)
         self.assertLessEqual(film.sent, 100 + 2 * SLICE)
+
+    def test_the_last_bytes_where_the_origin_knows_no_suffixes(self):
+        """RFC 9110, 14.2: it sends the whole, which is stored, and the client gets what it asked for."""
+        film = Film(20 * MIB + 17)
+        film.heeds_suffixes = False
+        edge = self.serve(film)
+        last = self.expect(edge.get("/film", options=("-r", "-100"), timeout=120), 206)
+        self.assertEqual(film.part(film.length - 100, film.length), last.body)
+        self.assertEqual(f"bytes {film.length - 100}-{film.length - 1}/{film.length}", last.field("content-range"))
+        edge.wait_until_stored(1)
+        self.expect_hit(self.expect_part(edge, film, 5 * MIB, 5 * MIB + 10))
+        self.expect_hit(edge.get("/film", options=("-r", "-90")))
+        self.expect_hit(edge.get("/film", timeout=120))
+        self.assertEqual(film.length, film.sent)
 
     def test_slices_are_joined_and_survive_a_restart(self):
         film = Film(20 * MIB)
