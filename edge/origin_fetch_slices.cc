@@ -155,7 +155,7 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
                  .key = key,
                  .stored_at = exchanged.response_time,
                  .language = http::SoleContentLanguage(fields)},
-                decision_.drop_at);
+                head->head.object_id);
   }
   return head;
 }

@@ -102,7 +102,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   bool IsOtherTail(const storage::CachedHead& head) const;
   bool WantsStored() const;
   void FailOnlyIfCached();
-  bool IsOlderThanIndex(const storage::CachedHead& head) const;
+  bool IsFromBefore(const storage::CachedHead& head) const;
   bool ForbidsStoring() const;
   bool MayLeadNext(const FillHead& head) const;
   void Await(std::shared_ptr<Fill> fill);
@@ -114,6 +114,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   void FollowAdvice(Fill::Advice advice);
   void RespondFill();
   storage::HeadRef NewerStored() const;
+  void OnNewer(storage::HeadRef head);
   bool MayServeStale() const;
   bool MayTakeIdentity() const;
   void SeekIdentity();

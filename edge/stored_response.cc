@@ -6,7 +6,7 @@ namespace nearside::edge {
 namespace {
 
 // Little-endian throughout; every length is checked against what is left when it is read back.
-constexpr uint8_t kFormatVersion = 4;
+constexpr uint8_t kFormatVersion = 5;
 
 class Encoder {
  public:
@@ -145,6 +145,7 @@ std::string EncodeStored(const StoredResponse& response) {
     out.Number(ToUnixMillis(variant.stored_at));
     out.Text(variant.language);
   }
+  out.Number(response.since);
   out.Number(response.slicing.slice_bytes);
   out.Number(response.slicing.total_bytes);
   out.Number(response.slicing.since_purge);
@@ -174,6 +175,7 @@ std::unique_ptr<StoredResponse> DecodeStored(std::string_view meta) {
     variant.language = in.Text();
     response->variants.push_back(std::move(variant));
   }
+  response->since = in.Number<uint64_t>();
   response->slicing.slice_bytes = in.Number<uint64_t>();
   response->slicing.total_bytes = in.Number<uint64_t>();
   response->slicing.since_purge = in.Number<uint64_t>();

@@ -51,6 +51,9 @@ class StoredResponse final : public storage::HeadPayload {
   Freshness freshness;
   /// Not empty: this is an index, and status, fields and freshness mean nothing.
   std::vector<Variant> variants;
+  /// Of an index: variants that the store has given a lower id are from before it
+  /// (edge/variant_index.h).
+  uint64_t since = 0;
   /// Its Nearside-Cache-Control, which clients do not get and a 304 without one leaves in force.
   std::string control;
   /// The origin's ETag of a response that this edge encoded, to validate it by: `fields` has one of
