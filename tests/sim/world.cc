@@ -33,6 +33,8 @@ std::vector<std::string> UrlsThat(Holds holds) {
 /// So old may what is shown be, at most: the site's max_event_lag, or the time that it takes to
 /// find out that a stream has gone silent, and something for the turn of a loop.
 constexpr milliseconds kOldest{15'000 + 500};
+/// A change is on its way to edges within this, where there is a way.
+constexpr milliseconds kTold{500};
 
 /// Behind its lifetime something is taken to be fresh, at most: what a clock may go back unnoticed
 /// (edge/freshness.h) and be wrong, and a page's way.
@@ -117,6 +119,7 @@ World::World(const WorldOptions& options)
       needs_(edge_count_),
       said_(edge_count_),
       booted_(edge_count_),
+      heard_(edge_count_),
       reported_(edge_count_),
       taken_(edge_count_),
       fault_share_(chance_.Below(4) * 150) {
@@ -127,7 +130,9 @@ World::World(const WorldOptions& options)
            },
        .gone = [this](const WireRef& wire) { origins_[wire->origin]->OnGone(wire); },
        .on_edge = [this](size_t edge,
-                         std::function<void()> what) { edges_[edge]->Run(std::move(what)); }});
+                         std::function<void()> what) { edges_[edge]->Run(std::move(what)); },
+       .heard = [this](size_t edge,
+                       MonoTime sent) { heard_[edge] = {.at = schedule_.now(), .sent = sent}; }});
   for (size_t i = 0; i < origin_count_; ++i) {
     origins_.push_back(std::make_unique<OriginProcess>(OriginProcess::Parts{
         .schedule = schedule_,
@@ -499,9 +504,16 @@ void World::SetClock(WallClock& clock, const std::string& whose) {
   ++outcome_.clock_jumps;
 }
 
+/// What it has heard last may have been on its way for long, and the stream be dead behind that.
+/// Until the silence tells, it knows of what went before that was sent, and of nothing since: when
+/// something was sent, no clock of two machines can say.
 uint64_t World::KnownBy(size_t edge) const {
-  const bool young = schedule_.now() - booted_[edge] < kOldest;
-  return young ? 0 : ChangeBy(schedule_.now() - kOldest);
+  const MonoTime now = schedule_.now();
+  if (now - booted_[edge] < kOldest) return 0;
+  const Heard& heard = heard_[edge];
+  MonoTime known = now - kOldest;
+  if (heard.at > known) known = std::min(known, heard.sent - kTold);
+  return ChangeBy(known);
 }
 
 uint64_t World::ChangeBy(MonoTime time) const {
@@ -657,13 +669,12 @@ void World::OnAnswer(size_t edge, const Answered& answered) {
     return Fail(what + ", long after the origin said it, as if it were fresh");
   }
   // What comes too old to be kept, by an origin whose clock is behind, is shown and not kept, and
-  // so is what others ask for meanwhile, who wait for nobody. And which variants are from before a
-  // time without Vary is told by the wall clock (edge/variant_index.h). See "Known" in
+  // so is what others ask for meanwhile, who wait for nobody. See "Known" in
   // docs/decisions/simulation.md.
   const auto says = [&](const char* word) {
     return answered.cache_status.find(word) != std::string::npos;
   };
-  if (says("no_freshness") || says("fwd=bypass") || page->url == kChanging) return;
+  if (says("no_freshness") || says("fwd=bypass")) return;
   Need& now = NeedOf(edge, place);
   now.seen = std::max(now.seen, history.CameBy(place, page->id, page->made));
 }

@@ -121,6 +121,11 @@ class World {
   std::vector<std::map<std::pair<std::string, uint64_t>, MonoTime>> said_;
   seconds lifetime_{};  ///< of what origins say
   std::vector<MonoTime> booted_;
+  /// By edge: what it has heard last of the event log.
+  struct Heard {
+    MonoTime at, sent;
+  };
+  std::vector<Heard> heard_;
   std::vector<storage::LogPosition> reported_;
   /// By edge: the last change when it took a position without having been told what lay before.
   /// What it holds from before it may use again on the origin's word, whatever was purged hard.
