@@ -11,6 +11,7 @@
 #include "edge/cache_key.h"
 #include "edge/policy.h"
 #include "edge/slices.h"
+#include "edge/variant_index.h"
 #include "http/characters.h"
 #include "http/date.h"
 #include "http/uri.h"
@@ -215,7 +216,9 @@ class Explanation final : public http::ExchangeHandler {
   }
 
   void OnUnlisted(storage::HeadRef head, bool in_memory) {
-    if (head) Describe(*head, in_memory, &unlisted_, /*selected=*/true);
+    if (head && !IsFromBefore(*index_, *head)) {
+      Describe(*head, in_memory, &unlisted_, /*selected=*/true);
+    }
     Finish(Reason::kVaryMiss);
   }
 

@@ -10,6 +10,17 @@ namespace {
 /// when it is stored.
 constexpr uint64_t kLeastWindow = 4 * kChunkBytes;
 
+auto IsOf(const Key256& key) {
+  return [&key](const std::pair<Key256, FetchEra>& entry) { return entry.first == key; };
+}
+
+/// The least that is certain of what two responses have brought, if they have brought the same.
+FetchEra LaterOf(const FetchEra& one, const FetchEra& other) {
+  const bool noted = one.came != 0 && other.came != 0;
+  return {.asked = std::max(one.asked, other.asked),
+          .came = noted ? std::max(one.came, other.came) : 0};
+}
+
 }  // namespace
 
 FillReader::FillReader(std::shared_ptr<Fill> fill, Executor& executor, std::function<void()> wake)
@@ -352,15 +363,29 @@ uint64_t FillTable::TellTime(const Key256& primary) {
   return found == shard.storing.end() ? 0 : ++found->second.time;
 }
 
-void FillTable::NoteStored(const Key256& primary, const Key256& key, const FetchEra& era) {
+void FillTable::NoteBrought(const Key256& primary, const Key256& key, const FetchEra& era) {
   Shard& shard = ShardOf(primary);
   std::lock_guard lock(shard.mutex);
   const auto found = shard.storing.find(primary);
   if (found == shard.storing.end() || found->second.fetches < 2) return;  // nobody will ask
   auto& last = found->second.last;
-  std::erase_if(last, [&](const auto& entry) { return entry.first == key; });
+  FetchEra newest = era;
+  const auto known = std::find_if(last.begin(), last.end(), IsOf(key));
+  if (known != last.end()) {
+    newest = LaterOf(known->second, era);
+    last.erase(known);
+  }
   if (last.size() == kMaxVariants) last.erase(last.begin());
-  last.emplace_back(key, era);
+  last.emplace_back(key, newest);
+}
+
+bool FillTable::HasBrought(const Key256& primary, const Key256& key) const {
+  const Shard& shard = ShardOf(primary);
+  std::lock_guard lock(shard.mutex);
+  const auto found = shard.storing.find(primary);
+  if (found == shard.storing.end()) return false;
+  const auto& last = found->second.last;
+  return std::any_of(last.begin(), last.end(), IsOf(key));
 }
 
 /// A response without Vary takes the place of all variants, and any of them its.

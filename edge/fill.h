@@ -301,10 +301,13 @@ class FillTable {
   void EndStoring(const Key256& primary);
   /// What has come to a resource with fetches under way, counted: later is more. 0: it has none.
   uint64_t TellTime(const Key256& primary);
-  /// One of them, `era` of a response, has stored something under `key`, or has validated what is
-  /// there.
-  void NoteStored(const Key256& primary, const Key256& key, const FetchEra& era);
-  /// When a response of `era` left its origin, beside those that others have stored in its place,
+  /// One of them, `era` of a response, has stored something under `key`, has validated what is
+  /// there, or has shown what a purge keeps from being stored. Of two that brought the same there
+  /// the later era counts, whichever ended last.
+  void NoteBrought(const Key256& primary, const Key256& key, const FetchEra& era);
+  /// Whether that has been noted of `key` while fetches of the resource have been under way.
+  bool HasBrought(const Key256& primary, const Key256& key) const;
+  /// When a response of `era` left its origin, beside those that others have brought in its place,
   /// or that it would replace, while its fetch was under way.
   StoringOrder OrderOf(const Key256& primary, const Key256& key, const FetchEra& era) const;
   /// Whether such a fetch is under way. What has ended is findable in the store before it is false.
@@ -321,7 +324,7 @@ class FillTable {
     MonoTime until;
     bool by_size = false;
   };
-  /// Fetches of a resource that may store something, and what they have stored: the last for each
+  /// Fetches of a resource that may store something, and what they have brought: the last for each
   /// key, of the newest kMaxVariants.
   struct Storing {
     size_t fetches = 0;  ///< none is in no table

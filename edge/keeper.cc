@@ -20,6 +20,8 @@ bool IsTrue(const nlohmann::json& json, const char* name) {
   return member != json.end() && member->is_boolean() && member->get<bool>();
 }
 
+bool IsAsked(const SiteSettings& site) { return site.keep_whole || site.prove_releases; }
+
 Json FlawsJson(const std::vector<UrlFlaw>& flaws) {
   Json json = Json::array();
   for (const UrlFlaw& flaw : flaws) {
@@ -100,8 +102,7 @@ void Keeper::Use(std::shared_ptr<const Configuration> configuration) {
   pace_.SetRate(fleet.keep_rate);
   for (auto& [name, site] : sites_) site->Use(configuration_);
   for (const SiteSettings& site : configuration_->settings.sites) {
-    const bool asked = site.keep_whole || site.prove_releases;
-    if (!asked || sites_.contains(site.name)) continue;
+    if (!IsAsked(site) || sites_.contains(site.name)) continue;
     FindOrMake(site.name)->AskForLast();
     if (SitePreparer* preparer = FindOrMakePreparer(site.name)) preparer->Restore();
   }
@@ -167,7 +168,12 @@ const PreparedState* Keeper::Preparation(const std::string& site) const {
 }
 
 void Keeper::OnLogCut() {
-  for (auto& [name, site] : sites_) site->OnChanged({}, {});
+  for (auto& [name, site] : sites_) {
+    site->OnChanged({}, {});
+    const Site* own = configuration_->sites.FindByName(name);
+    if (own != nullptr && IsAsked(own->settings)) site->AskForLast();
+  }
+  Poke();
 }
 
 void Keeper::OnPurged(const std::string& site) {

@@ -153,14 +153,18 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void CancelIfUnwanted();
   StoringOrder OrderOf(const Key256& key, const http::Fields& fields) const;
   bool IsPurged(const Key256& key) const;
+  bool IsFromBefore(const storage::CachedHead& variant) const;
   bool IsInTheWay(const Key256& key) const;
   storage::HeadRef StoreInOrder(const Key256& key, const StoredResponse& response,
                                 storage::ObjectWriter& writer);
+  storage::HeadRef RefreshInOrder(const StoredResponse& fresh);
+  void ForgetUnordered();
   storage::HeadRef Commit();
   storage::HeadRef CommitSlice();
   storage::Head MakeStorageHead(const Key256& key, const StoredResponse& response,
                                 WallTime drop_at) const;
-  void CommitIndex(const Variant& newest, WallTime drop_at);
+  void CommitIndex(const Variant& newest, uint64_t object_id);
+  storage::HeadRef IndexNow() const;
   void RelistVariant(const StoredResponse& fresh);
   void Done();
 

@@ -150,7 +150,7 @@ storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const 
   if (!writer) return nullptr;
   storage::HeadRef head = StoreInOrder(key, whole, *writer);
   if (head && !selecting->empty()) {
-    CommitIndex(MakeVariant(key, *selecting, whole), decision_.drop_at);
+    CommitIndex(MakeVariant(key, *selecting, whole), head->head.object_id);
   }
   return head;
 }

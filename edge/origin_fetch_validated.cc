@@ -20,9 +20,7 @@ void OriginFetch::OnNotModified(const Exchanged& exchanged) {
                         SaysWhoAsks(exchanged.request.fields);
   storage::HeadRef head;
   if (decision_.store()) {
-    head = node.store->Refresh(
-        order_.validate, MakeStorageHead(order_.validate->head.key, *fresh, decision_.drop_at));
-    if (head) node.fills.NoteStored(order_.primary, head->head.key, era_);
+    head = RefreshInOrder(*fresh);
     if (head) RelistVariant(*fresh);
   } else if (decision_.unshareable && !ones_own) {
     Forget(order_.validate);

@@ -7,6 +7,7 @@
 #include "edge/origin_request.h"
 #include "edge/purge.h"
 #include "edge/slices.h"
+#include "edge/variant_index.h"
 #include "edge/worker.h"
 #include "http/accept_encoding.h"
 #include "http/cache_control.h"
@@ -171,16 +172,16 @@ void Request::OnListed(storage::HeadRef head) {
 
 void Request::OnUnlisted(storage::HeadRef head) {
   const bool there = head && worker_.node().store->Check(*head) != storage::Validity::kGone &&
-                     !IsOlderThanIndex(*head);
+                     !IsFromBefore(*head);
   there ? OnCandidate(std::move(head)) : Forward(Reason::kVaryMiss);
 }
 
-/// Of a variant: whether it is from before the index (CommitVariant).
-bool Request::IsOlderThanIndex(const storage::CachedHead& head) const {
+/// Of a variant: whether something else stands for the whole resource by now.
+bool Request::IsFromBefore(const storage::CachedHead& head) const {
   if (head.head.key == resource_->key) return false;
-  const storage::HeadRef index = worker_.node().store->Find(resource_->key);
-  return index && ResponseOf(*index).is_index() &&
-         head.head.stored_at < ResponseOf(*index).freshness.response_time;
+  storage::HeadRef top = worker_.node().store->Find(resource_->key);
+  if (!top) top = index_;  // it has left RAM
+  return !top || edge::IsFromBefore(*top, head);
 }
 
 void Request::OnCandidate(storage::HeadRef head) {
@@ -331,7 +332,7 @@ bool Request::LeadFill(const std::shared_ptr<Fill>& fill) {
   Node& node = worker_.node();
   storage::HeadRef head = node.store->Find(key_);
   if (!head || head == stored_ || head == unreadable_) return false;
-  if (ResponseOf(*head).is_index() || IsOlderThanIndex(*head)) return false;
+  if (ResponseOf(*head).is_index() || IsFromBefore(*head)) return false;
   const auto validity = ValidityOf(node, *site_, *head);
   if (validity == storage::Validity::kGone || IsOtherTail(*head)) return false;
   const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
@@ -435,7 +436,7 @@ void Request::OnFill() {
       // Given up because its last reader left, just as we came.
       if (fill->error().fault == Fault::kClient) return Forward(reason_);
       if (fill->advice() != Fill::Advice::kTellError) return FollowAdvice(fill->advice());
-      if (storage::HeadRef newer = NewerStored()) return OnCandidate(std::move(newer));
+      if (storage::HeadRef newer = NewerStored()) return OnNewer(std::move(newer));
       if (MayServeStale()) return ServeStored(stored_, Reason::kStaleIfError);
       return Fail(fill->reason(),
                   "The origin of this site did not answer as it should, and there is no copy "
@@ -459,7 +460,7 @@ void Request::OnFillHead() {
     storage::HeadRef newer = head.storing ? nullptr : NewerStored();
     if (newer) {
       reader_.reset();
-      return OnCandidate(std::move(newer));
+      return OnNewer(std::move(newer));
     }
     if (MayServeStale()) {
       reader_.reset();
@@ -530,13 +531,20 @@ void Request::FollowAdvice(Fill::Advice advice) {
 /// after that, though its own fetch has failed. Null: nothing.
 storage::HeadRef Request::NewerStored() const {
   if (passing_) return nullptr;
-  storage::HeadRef head = worker_.node().store->Find(key_);
+  storage::CacheStore& store = *worker_.node().store;
+  storage::HeadRef head = store.Find(resource_->key);
+  if (!head || ResponseOf(*head).is_index()) head = store.Find(key_);
   if (!head || head == stored_ || head == unreadable_ || ResponseOf(*head).is_index() ||
-      IsOtherTail(*head) || IsOlderThanIndex(*head)) {
+      IsOtherTail(*head) || IsFromBefore(*head)) {
     return nullptr;
   }
   const bool newer = !stored_ || head->head.object_id > stored_->head.object_id;
   return newer ? head : nullptr;
+}
+
+void Request::OnNewer(storage::HeadRef head) {
+  key_ = head->head.key;
+  OnCandidate(std::move(head));
 }
 
 bool Request::MayServeStale() const {

@@ -104,7 +104,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   bool IsOtherTail(const storage::CachedHead& head) const;
   bool WantsStored() const;
   void FailOnlyIfCached();
-  bool IsOlderThanIndex(const storage::CachedHead& head) const;
+  bool IsFromBefore(const storage::CachedHead& head) const;
   bool ForbidsStoring() const;
   bool MayLeadNext(const FillHead& head) const;
   void Await(std::shared_ptr<Fill> fill);
@@ -116,6 +116,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
   void FollowAdvice(Fill::Advice advice);
   void RespondFill();
   storage::HeadRef NewerStored() const;
+  void OnNewer(storage::HeadRef head);
   bool MayServeStale() const;
   bool MayTakeIdentity() const;
   void SeekIdentity();

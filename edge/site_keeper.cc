@@ -251,8 +251,11 @@ void SiteKeeper::OnList(Result<ContentList> list) {
 /// A site that the origin does not have, or that has had no switch, has none to prove.
 void SiteKeeper::OnLast(const Result<ContentList>& list) {
   Drop();
-  if (list && list->switch_sequence != 0 && !list->proved && state_.position.sequence == 0) {
-    OnActivated({list->switch_epoch, list->switch_sequence}, list->release, list->hosts);
+  if (list && list->switch_sequence != 0 && !list->proved) {
+    const storage::LogPosition last{list->switch_epoch, list->switch_sequence};
+    const storage::LogPosition& known = state_.position;
+    const bool is_news = last.epoch != known.epoch || last.sequence > known.sequence;
+    if (is_news) OnActivated(last, list->release, list->hosts);
   }
   means_.poke();
 }

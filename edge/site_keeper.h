@@ -70,7 +70,8 @@ class SiteKeeper {
   SiteKeeper& operator=(const SiteKeeper&) = delete;
 
   void Use(std::shared_ptr<const Configuration> configuration);
-  /// At a start: was the last switch proved, or was there no time for it?
+  /// At a start, and where the log was cut: was the last switch proved, or was there no time for
+  /// it, or no word of it?
   void AskForLast() { ask_for_last_ = true; }
   /// The log has told of a switch; `prepared` as in KeptState.
   void OnActivated(storage::LogPosition position, std::string release,

@@ -146,6 +146,7 @@ std::string EncodeStored(const StoredResponse& response) {
     out.Number(ToUnixMillis(variant.date));
     out.Text(variant.language);
   }
+  out.Number(response.since);
   out.Number(response.slicing.slice_bytes);
   out.Number(response.slicing.total_bytes);
   out.Number(response.slicing.since_purge);
@@ -176,6 +177,7 @@ std::unique_ptr<StoredResponse> DecodeStored(std::string_view meta) {
     variant.language = in.Text();
     response->variants.push_back(std::move(variant));
   }
+  response->since = in.Number<uint64_t>();
   response->slicing.slice_bytes = in.Number<uint64_t>();
   response->slicing.total_bytes = in.Number<uint64_t>();
   response->slicing.since_purge = in.Number<uint64_t>();

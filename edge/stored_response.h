@@ -53,6 +53,9 @@ class StoredResponse final : public storage::HeadPayload {
   /// Not empty: this is an index, and status, fields and freshness mean nothing. By date, the most
   /// recent first; of one date the one first that was stored last.
   std::vector<Variant> variants;
+  /// Of an index: variants that the store has given a lower id are from before it
+  /// (edge/variant_index.h).
+  uint64_t since = 0;
   /// Its Nearside-Cache-Control, which clients do not get and a 304 without one leaves in force.
   std::string control;
   /// The origin's ETag of a response that this edge encoded, to validate it by: `fields` has one of

@@ -26,17 +26,20 @@ void CommitVariant(storage::CacheStore& store, IndexLocks& locks, IndexEntry ent
   StoredResponse index;
   index.url = std::move(entry.url);
   index.freshness.response_time = head.stored_at = entry.newest.stored_at;
+  index.since = entry.object_id;
   const Key256 newest = entry.newest.key;
   const auto lock = locks.Hold(head.key);
   storage::HeadRef known = store.Find(head.key);
   if (!known) known = std::move(entry.before);
   if (known && store.Check(*known) != storage::Validity::kGone) {
+    const StoredResponse& there = ResponseOf(*known);
+    if (!there.is_index() && known->head.object_id > entry.object_id) return;
     head.drop_at = std::max(head.drop_at, known->head.drop_at);
-    // A response without Vary that stood there has none of the variants before it.
-    const StoredResponse& before = ResponseOf(*known);
-    WallTime& since = index.freshness.response_time;
-    if (before.is_index()) since = std::min(since, before.freshness.response_time);
-    for (const Variant& other : before.variants) {
+    const bool is_listed =
+        std::any_of(there.variants.begin(), there.variants.end(),
+                    [&](const Variant& variant) { return variant.key == newest; });
+    if (is_listed || (there.is_index() && there.since < index.since)) index.since = there.since;
+    for (const Variant& other : there.variants) {
       if (index.variants.size() == kMaxVariants - 1) break;
       if (other.key != newest) index.variants.push_back(other);
     }
@@ -49,6 +52,11 @@ void CommitVariant(storage::CacheStore& store, IndexLocks& locks, IndexEntry ent
   head.meta = EncodeStored(index);
   // What no index names would be found again once there is one, whatever was purged meanwhile.
   if (!writer || !writer->Commit(std::move(head))) store.Remove(newest);
+}
+
+bool IsFromBefore(const storage::CachedHead& top, const storage::CachedHead& variant) {
+  const StoredResponse& response = ResponseOf(top);
+  return !response.is_index() || variant.head.object_id < response.since;
 }
 
 }  // namespace nearside::edge

@@ -29,17 +29,24 @@ Variant MakeVariant(const Key256& key, http::Fields selecting, const StoredRespo
 
 /// One more variant of a resource.
 struct IndexEntry {
-  storage::Head head;  ///< of the index: key, scopes, purge sequence, and the variant's drop_at
-  Variant newest;      ///< has just been stored, or validated
-  std::string url;     ///< for `explain`
+  storage::Head head;      ///< of the index: key, scopes, purge sequence, and the variant's drop_at
+  Variant newest;          ///< has just been stored, or validated
+  uint64_t object_id = 0;  ///< of the variant, in the store
+  std::string url;         ///< for `explain`
   storage::HeadRef before;  ///< the index at lookup, for when RAM has it no more; or null
 };
 
 /// Lists a variant in the index of its resource, whoever else does so at the same time, where its
 /// date puts it (RFC 9111 §4). Of more than kMaxVariants the one of the oldest date goes. The
-/// index's freshness.response_time is that of the oldest one it has ever listed: what is older was
-/// stored under an index that is gone, and what changed while there was none has passed it by (a
-/// change is not looked for where nothing seems to be stored).
+/// index's `since` is the id of the oldest one it has ever listed: what is older was stored under
+/// an index that is gone, and what changed while there was none has passed it by (a change is not
+/// looked for where nothing seems to be stored). Does nothing where a response without Vary has
+/// come after the variant.
 void CommitVariant(storage::CacheStore& store, IndexLocks& locks, IndexEntry entry);
+
+/// Whether what is stored under a variant's key is from before `top`, which stands under the
+/// resource's own: nobody is to be answered with it. By the store's ids, as clocks may be set, and
+/// a 304 that was long under way makes what is old young again.
+bool IsFromBefore(const storage::CachedHead& top, const storage::CachedHead& variant);
 
 }  // namespace nearside::edge

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <optional>
 
 #include "tests/edge/fake_store.h"
@@ -568,27 +569,48 @@ TEST_F(FillTableTest, KnowsWhichOfTwoFetchesBroughtTheNewer) {
     return table_->OrderOf(primary, key, era);
   };
   FetchEra first = begin();
-  table_->NoteStored(primary, variant, first);  // by itself alone: there is nobody to tell
+  table_->NoteBrought(primary, variant, first);  // by itself alone: there is nobody to tell
   EXPECT_EQ(order(variant, first), StoringOrder::kNewer);
   FetchEra second = begin();
   comes(&first);
   FetchEra third = begin();
   for (FetchEra* era : {&second, &third}) comes(era);
-  table_->NoteStored(primary, variant, first);
+  table_->NoteBrought(primary, variant, first);
   EXPECT_EQ(order(variant, second), StoringOrder::kUnknown) << "asked while the first was asked";
   EXPECT_EQ(order(variant, third), StoringOrder::kNewer) << "asked when the first had come";
   EXPECT_EQ(order(other, second), StoringOrder::kNewer) << "something else";
   EXPECT_EQ(order(primary, second), StoringOrder::kUnknown) << "it would replace all variants";
-  table_->NoteStored(primary, variant, third);
+  table_->NoteBrought(primary, variant, third);
   EXPECT_EQ(order(variant, first), StoringOrder::kOlder) << "had come when the third was asked";
   EXPECT_EQ(order(variant, second), StoringOrder::kUnknown);
   FetchEra late = begin();
   EXPECT_EQ(order(variant, late), StoringOrder::kNewer);
-  table_->NoteStored(primary, primary, late);
+  table_->NoteBrought(primary, primary, late);
   EXPECT_EQ(order(other, first), StoringOrder::kOlder) << "and it has replaced them";
   for (int i = 0; i < 4; ++i) table_->EndStoring(primary);
   EXPECT_EQ(order(variant, first), StoringOrder::kNewer) << "nothing is left of it";
   EXPECT_EQ(table_->TellTime(primary), 0u);
+}
+
+// The first and the third have brought the same, the second something else in between.
+TEST_F(FillTableTest, OfTwoThatBroughtTheSameTheLaterCounts) {
+  const Key256 primary = FilledKey(1);
+  std::array<FetchEra, 3> eras;
+  for (FetchEra& era : eras) {
+    era.asked = table_->BeginStoring(primary);
+    era.came = table_->TellTime(primary);
+  }
+  EXPECT_FALSE(table_->HasBrought(primary, primary));
+  table_->NoteBrought(primary, primary, eras[2]);
+  table_->NoteBrought(primary, primary, eras[0]);
+  EXPECT_TRUE(table_->HasBrought(primary, primary));
+  EXPECT_FALSE(table_->HasBrought(primary, FilledKey(2)));
+  EXPECT_EQ(table_->OrderOf(primary, primary, eras[1]), StoringOrder::kOlder);
+  table_->NoteBrought(primary, primary, {.asked = eras[1].asked});  // when it came was not noted
+  EXPECT_EQ(table_->OrderOf(primary, primary, eras[1]), StoringOrder::kOlder);
+  const FetchEra late{.asked = table_->BeginStoring(primary), .came = table_->TellTime(primary)};
+  EXPECT_EQ(table_->OrderOf(primary, primary, late), StoringOrder::kUnknown);
+  for (int i = 0; i < 4; ++i) table_->EndStoring(primary);
 }
 
 TEST_F(FillTableTest, AfterRemoveTheNextLeads) {

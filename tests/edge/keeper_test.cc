@@ -189,6 +189,37 @@ TEST_F(KeeperTest, WhatWasProvedBeforeAStartIsNotProvedAgain) {
   EXPECT_EQ(On([&] { return keeper_->StatesJson({4, 9}); }), "[]");
 }
 
+// The event was one of those that the log does not tell any more.
+TEST_F(KeeperTest, ASwitchThatTheLogWasCutBehindIsProved) {
+  StartKeeper("");
+  Activate("7", 9);
+  AwaitList(1);
+  AnswerList(1, {}, "7");
+  ASSERT_TRUE(AwaitState([](const KeptState& state) { return state.state == "proved"; }));
+  const auto cut = [&](size_t n, uint64_t sequence) {
+    On([&] { keeper_->OnLogCut(); });
+    EXPECT_EQ(AwaitList(n),
+              "a /v1/sites/demo/releases/active/content?since=previous&edge=frankfurt&limit=1");
+    On([&] {
+      client_.calls[n - 1]->Head(200);
+      client_.calls[n - 1]->Body(R"({"release":"8","since":"7","urls":[],"switch":{"epoch":4,)"
+                                 R"("seq":)" +
+                                 std::to_string(sequence) + "}}");
+      client_.calls[n - 1]->End();
+    });
+  };
+  cut(2, 9);  // the origin does not know yet that it was proved
+  Turn();
+  EXPECT_EQ(State().release, "7");
+  cut(3, 12);
+  EXPECT_EQ(AwaitList(4), "a /v1/sites/demo/releases/8/content?since=previous&limit=500");
+  AnswerList(4, {Row("/a", "one")}, "8");
+  Serve("/a", "one");
+  ASSERT_TRUE(AwaitState(
+      [](const KeptState& state) { return state.state == "proved" && state.release == "8"; }));
+  EXPECT_EQ(State().position.sequence, 12u);
+}
+
 TEST_F(KeeperTest, ASiteThatTheFleetsOriginDoesNotHaveIsLeftAlone) {
   StartKeeper("", "");
   AwaitList(1);
@@ -283,8 +314,11 @@ TEST_F(KeeperTest, AWholeSiteIsHeldAndWhatLeavesItIsLetGo) {
 
   // Events were missed, and another one is gone since.
   On([&] { keeper_->OnLogCut(); });
-  EXPECT_EQ(AwaitList(3), "a /v1/sites/demo/releases/active/content?limit=500");
-  AnswerList(3, {Row("/c", "three")}, "9");
+  EXPECT_EQ(AwaitList(3),
+            "a /v1/sites/demo/releases/active/content?since=previous&edge=frankfurt&limit=1");
+  AnswerList(3, {}, "9");  // of a switch it tells nothing
+  EXPECT_EQ(AwaitList(4), "a /v1/sites/demo/releases/active/content?limit=500");
+  AnswerList(4, {Row("/c", "three")}, "9");
   ASSERT_TRUE(AwaitState([](const KeptState& state) { return state.of == 1; }));
   ASSERT_TRUE(thread_.Await([&] { return node_->store->Stats().pinned_objects == 1; }));
   EXPECT_EQ(Pinned(), std::set<Key256>{KeyOf("/c")});

@@ -279,8 +279,6 @@ TEST_F(RequestCollapseTest, WhatTakesLongerThanItsLifetimeIsShared) {
   EXPECT_EQ(origin_.count(), 1u);
 }
 
-// A body that the cache has no room for goes to each by its own fetch, so that nobody waits for
-// somebody slow.
 // They do not wait for one another, and their origins may answer in any order. Which of the two is
 // of the later release nobody knows.
 TEST_F(RequestCollapseTest, OfTwoThatFetchBesideEachOtherNoneStaysUnlessTheyBringTheSame) {
@@ -304,6 +302,8 @@ TEST_F(RequestCollapseTest, OfTwoThatFetchBesideEachOtherNoneStaysUnlessTheyBrin
   }
 }
 
+// A body that the cache has no room for goes to each by its own fetch, so that nobody waits for
+// somebody slow.
 TEST_F(RequestCollapseTest, WhatTheStoreRefusesIsNotSharedUnlessItIsSmall) {
   Start();
   FakeExchange& leader = Get("/a");

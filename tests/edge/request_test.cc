@@ -603,15 +603,68 @@ TEST_F(RequestTest, AFillThatAPurgeOvertookIsNotStored) {
   Start();
   FakeExchange& before = Get("/a");
   ScriptedOrigin::Asked asked = origin_.Next();
+  asked.Send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\n");
+  EXPECT_TRUE(thread_.Await([&] { return before.status != 0; }));
   node_->store->Purge({ScopeOf(storage::ScopeKind::kUrl, "demo", "/a")}, false, std::nullopt,
                       nullptr, nullptr);
   FakeExchange& after = Get("/a");  // does not join what began before
   ScriptedOrigin::Asked again = origin_.Next();
-  asked.Answer("200 OK", kMinute, "old");
+  asked.Send("old");
   EXPECT_EQ(AnswerNow(before), "200 fwd=uri-miss; fwd-status=200; stored|old");
   again.Answer("200 OK", kMinute, "new");
   EXPECT_EQ(Answer(after), "200 fwd=uri-miss; fwd-status=200; stored|new");
   EXPECT_EQ(Answer(Get("/a")), "200 hit|new");
+}
+
+// They were asked at one time: which of the two is of the later release the origin knows. The first
+// has been shown, though the purge keeps it from being stored.
+TEST_F(RequestTest, WhatIsAskedAsAFillIsThatAPurgeOvertookIsNotStoredBehindIt) {
+  Start();
+  FakeExchange& before = Get("/a");
+  ScriptedOrigin::Asked asked = origin_.Next();
+  node_->store->Purge({ScopeOf(storage::ScopeKind::kUrl, "demo", "/a")}, false, std::nullopt,
+                      nullptr, nullptr);
+  FakeExchange& after = Get("/a");
+  ScriptedOrigin::Asked again = origin_.Next();
+  asked.Answer("200 OK", kMinute, "newer");
+  EXPECT_EQ(AnswerNow(before), "200 fwd=uri-miss; fwd-status=200; stored|newer");
+  again.Answer("200 OK", kMinute, "older");
+  EXPECT_EQ(Answer(after), "200 fwd=uri-miss; fwd-status=200; stored|older");
+  EXPECT_EQ(Fill("/a", kMinute, "newer"), "200 fwd=uri-miss; fwd-status=200; stored|newer");
+  EXPECT_EQ(Answer(Get("/a")), "200 hit|newer");
+}
+
+// What stood there first came back: the one that fetched it first ends after the one that has
+// fetched it again, and does not make room for what was there in between.
+TEST_F(RequestTest, WhatBringsTheSameAsALaterOneMakesNoRoomForWhatCameBetweenThem) {
+  Start();
+  const auto lines = [](const std::string& tag) {
+    return "Cache-Control: max-age=0\nETag: \"" + tag + "\"\n";
+  };
+  for (int i = 0; i < 2; ++i) Fill("/a", lines("0"), "zero");  // nobody waits for it from here on
+  const auto begin = [&](const std::string& tag, FakeExchange& client) {
+    ScriptedOrigin::Asked asked = origin_.Next();
+    asked.Send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nCache-Control: max-age=0\r\nETag: \"" +
+               tag + "\"\r\n\r\n" + tag);
+    EXPECT_TRUE(thread_.Await([&] { return client.status != 0; }));
+    return asked;
+  };
+  FakeExchange& first = Get("/a");
+  const auto came_first = begin("A", first);
+  FakeExchange& second = Get("/a");
+  const auto between = begin("B", second);
+  FakeExchange& third = Get("/a");
+  origin_.Next().Answer("200 OK", lines("A"), "A..");
+  EXPECT_THAT(AnswerNow(third), EndsWith("|A.."));
+  came_first.Send("..");
+  EXPECT_THAT(AnswerNow(first), EndsWith("|A.."));
+  between.Send("..");
+  EXPECT_THAT(Answer(second), EndsWith("|B.."));
+  FakeExchange& next = Get("/a");
+  const auto validation = origin_.Next();
+  EXPECT_EQ(validation.Field("if-none-match"), "\"A\"");
+  validation.Answer("304 Not Modified", lines("A"), "");
+  EXPECT_THAT(Answer(next), EndsWith("|A.."));
 }
 
 TEST_F(RequestTest, ABodyThatCannotBeReadIsFetchedAnew) {

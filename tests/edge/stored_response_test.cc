@@ -37,6 +37,7 @@ StoredResponse TextPage() {
 StoredResponse Index() {
   StoredResponse index;
   index.url = "https://www.demo.test/";
+  index.since = 77;
   for (uint8_t i = 1; i <= 3; ++i) {
     Variant variant{.selecting = {{"accept", std::to_string(i)}, {"cookie", ""}},
                     .key = {},
@@ -64,7 +65,8 @@ std::string Describe(const StoredResponse& response) {
   for (const std::string& tag : response.tags) text += " #" + tag;
   text += " " + std::to_string(response.slicing.slice_bytes) + "/" +
           std::to_string(response.slicing.total_bytes) + "@" +
-          std::to_string(response.slicing.since_purge) + " -" + std::to_string(response.tail_bytes);
+          std::to_string(response.slicing.since_purge) + " -" +
+          std::to_string(response.tail_bytes) + " since " + std::to_string(response.since);
   for (const Variant& variant : response.variants) {
     text += "\n" + HexEncode(variant.key.bytes) + " " + FormatIsoTime(variant.stored_at) + " " +
             FormatIsoTime(variant.date) + " " + variant.language + " " + variant.selecting.ToText();
@@ -112,9 +114,8 @@ TEST(StoredResponseTest, AnotherVersionIsRefused) {
 
 TEST(StoredResponseTest, HugeCountsAreRefusedWithoutMemory) {
   std::string bytes = EncodeStored(StoredResponse());
-  constexpr size_t kSlicingBytes =
-      4 * sizeof(uint64_t);  // with the tail's, behind the count of variants
-  bytes.replace(bytes.size() - kSlicingBytes - 4, 4, "\xff\xff\xff\xff");
+  constexpr size_t kBehindVariants = 5 * sizeof(uint64_t);  // behind their count
+  bytes.replace(bytes.size() - kBehindVariants - 4, 4, "\xff\xff\xff\xff");
   EXPECT_EQ(DecodeStored(bytes), nullptr);
 }
 

@@ -44,6 +44,7 @@ class VariantIndexTest : public testing::Test {
                     .key = KeyOf(resource, variant),
                     .stored_at = now_,
                     .date = date_};
+    entry.object_id = id_;
     entry.before = before_;
     CommitVariant(*store_, locks_, std::move(entry));
   }
@@ -60,6 +61,7 @@ class VariantIndexTest : public testing::Test {
 
   WallTime now_ = WallNow();
   WallTime date_ = now_;  ///< of what is committed
+  uint64_t id_ = 1;       ///< of the next variant, in the store
   std::unique_ptr<storage::CacheStore> store_;
   IndexLocks locks_;
   storage::HeadRef before_;
@@ -121,32 +123,56 @@ TEST_F(VariantIndexTest, ItLivesAsLongAsTheLongestLivedOfThem) {
 }
 
 TEST_F(VariantIndexTest, ItIsAsOldAsTheOldestThatItHasListed) {
-  const auto since = [&] { return ResponseOf(*store_->Find(KeyOf(7, 0))).freshness.response_time; };
+  const auto since = [&] { return ResponseOf(*store_->Find(KeyOf(7, 0))).since; };
+  id_ = 10;
   Commit(7, 1);
-  EXPECT_EQ(since(), now_);
-  const WallTime first = now_;
-  now_ += seconds(10);
+  EXPECT_EQ(since(), 10u);
+  id_ = 20;
+  now_ -= std::chrono::hours(1);  // no clock tells
   Commit(7, 2);
-  EXPECT_EQ(since(), first);
-  store_->Remove(KeyOf(7, 0));
+  EXPECT_EQ(since(), 10u);
+  id_ = 9;  // begun earlier, ended later
   Commit(7, 3);
-  EXPECT_EQ(since(), now_) << "nothing is known of what was before";
+  EXPECT_EQ(since(), 9u);
+  id_ = 5;  // the same as what is listed, begun long ago
+  Commit(7, 1);
+  EXPECT_EQ(since(), 9u);
+  store_->Remove(KeyOf(7, 0));
+  id_ = 30;
+  Commit(7, 4);
+  EXPECT_EQ(since(), 30u) << "nothing is known of what was before";
 }
 
-TEST_F(VariantIndexTest, ItIsNotAsOldAsAResponseThatStoodForAll) {
-  StoredResponse page;
-  page.status = 200;
-  page.freshness.response_time = now_;
-  storage::Head head;
-  head.key = KeyOf(7, 0);
-  head.stored_at = now_;
-  head.drop_at = now_ + seconds(60);
-  head.purge_sequence = store_->purge_sequence();
-  head.meta = EncodeStored(page);
-  ASSERT_NE(store_->Begin(0)->Commit(std::move(head)), nullptr);
-  now_ += seconds(10);
+TEST_F(VariantIndexTest, ItTakesThePlaceOfAResponseWithoutVaryThatIsOlderThanTheVariantAlone) {
+  storage::Head plain;
+  plain.key = KeyOf(7, 0);
+  plain.drop_at = now_ + seconds(60);
+  plain.meta = EncodeStored(StoredResponse());
+  const storage::HeadRef stored = store_->Begin(0)->Commit(std::move(plain));
+  id_ = stored->head.object_id - 1;
   Commit(7, 1);
-  EXPECT_EQ(ResponseOf(*store_->Find(KeyOf(7, 0))).freshness.response_time, now_);
+  EXPECT_EQ(store_->Find(KeyOf(7, 0)), stored);
+  id_ = stored->head.object_id + 1;
+  Commit(7, 2);
+  EXPECT_EQ(Listed(7), std::vector<int>{2});
+  EXPECT_EQ(ResponseOf(*store_->Find(KeyOf(7, 0))).since, id_);
+}
+
+TEST_F(VariantIndexTest, WhatIsFromBeforeIsToldByTheIndexAndByAResponseWithoutVary) {
+  const auto made = [](uint64_t id, uint64_t since) {
+    auto head = std::make_shared<storage::CachedHead>();
+    auto response = std::make_unique<StoredResponse>();
+    if (since != 0) response->variants.resize(1);
+    response->since = since;
+    head->head.object_id = id;
+    head->payload = std::move(response);
+    return head;
+  };
+  const auto index = made(12, 10);
+  EXPECT_TRUE(IsFromBefore(*index, *made(9, 0)));
+  EXPECT_FALSE(IsFromBefore(*index, *made(10, 0)));
+  EXPECT_FALSE(IsFromBefore(*index, *made(13, 0)));
+  EXPECT_TRUE(IsFromBefore(*made(12, 0), *made(9, 0)));
 }
 
 TEST_F(VariantIndexTest, WhatAPurgeCoversIsNotListedAgain) {

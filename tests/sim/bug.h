@@ -17,8 +17,9 @@ enum class Bug : uint8_t {
   kReplicaBehind,         ///< an origin answers visitors from what it has read last
   kLosesPurgesAtStart,    ///< purges on disk are not read after a crash
   kIgnoresLag,            ///< an edge does not notice that it is cut off from the log
+  kProvesUnasked,         ///< an edge says that it has proved a release before it has looked
 };
-inline constexpr int kBugs = 10;
+inline constexpr int kBugs = 11;
 
 inline const char* NameOf(Bug bug) {
   static constexpr const char* kNames[kBugs] = {"none",
@@ -30,7 +31,8 @@ inline const char* NameOf(Bug bug) {
                                                 "receipt_too_early",
                                                 "replica_behind",
                                                 "loses_purges_at_start",
-                                                "ignores_lag"};
+                                                "ignores_lag",
+                                                "proves_unasked"};
   return kNames[static_cast<int>(bug)];
 }
 

@@ -103,21 +103,44 @@ void EdgeProcess::StartFollower() {
       .origins = {},
       .token = "secret",
       .edge = name(),
-      .report = [] { return std::string("{}"); },
+      .report = [this] { return Report(); },
       .to_keys = {},
-      .on_event = {},
+      .on_event = [this](storage::LogPosition position,
+                         std::string_view data) { process_->keeper->OnEvent(position, data); },
       .on_log_cut =
-          [this] { parts_.log_cut(process_->store == nullptr || process_->store->IsAllStale()); }};
+          [this] {
+            process_->keeper->OnLogCut();
+            parts_.log_cut(process_->store == nullptr || process_->store->IsAllStale());
+          }};
   const size_t first = parts_.chance.Below(parts_.origins);
   for (size_t i = 0; i < parts_.origins; ++i) {
     const std::string host = "o" + std::to_string((first + i) % parts_.origins);
     options.origins.push_back(*http::Endpoint::Parse("http://" + host + ":80"));
   }
   process_->fleet_client = std::make_unique<Client>(*this, Patience{.head = seconds(5)});
+  const auto configuration = process_->worker->configuration();
+  process_->inside =
+      std::make_unique<edge::Worker>(*process_->node, *process_->loop, configuration);
+  process_->keeper = std::make_unique<edge::Keeper>(
+      *process_->inside, *process_->fleet_client,
+      edge::Keeper::Options{
+          .origins = options.origins, .token = options.token, .rate = {0}, .told = [this] {
+            process_->follower->ReportNow();
+          }});
+  process_->keeper->Use(configuration);
   process_->follower = std::make_unique<edge::EventFollower>(
       *process_->loop, *process_->fleet_client, *process_->node->store, std::move(options));
   process_->follower->Start();
   process_->follower->WhenCaughtUp(kCatchUpPatience, [this] { process_->serving = true; });
+}
+
+std::string EdgeProcess::Report() const {
+  const storage::LogPosition applied = process_->follower->state().applied;
+  auto sites = nlohmann::json::parse(process_->keeper->StatesJson(applied));
+  for (nlohmann::json& site : sites) {
+    if (parts_.bug == Bug::kProvesUnasked && site.contains("state")) site["state"] = "proved";
+  }
+  return nlohmann::json{{"sites", sites}}.dump();
 }
 
 void EdgeProcess::Crash() {
@@ -131,7 +154,9 @@ void EdgeProcess::Crash() {
   Process& process = *process_;
   process.store = nullptr;
   process.follower.reset();
+  process.keeper.reset();
   process.visits.clear();
+  process.inside.reset();
   process.worker.reset();
   process.fleet_client.reset();
   process.node.reset();
@@ -224,6 +249,7 @@ void EdgeProcess::CollectAnswers() {
                      .visit = visit.number,
                      .status = exchange.status,
                      .body = exchange.body,
+                     .made = exchange.Field(kMadeField),
                      .cache_status = exchange.Field("cache-status"),
                      .whole = whole});
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "edge/event_follower.h"
+#include "edge/keeper.h"
 #include "edge/node.h"
 #include "edge/worker.h"
 #include "tests/edge/fake_exchange.h"
@@ -27,6 +28,7 @@ struct Answered {
   uint64_t visit = 0;
   int status = 0;
   std::string body;
+  std::string made;  ///< the field kMadeField
   std::string cache_status;
   bool whole = false;
 };
@@ -86,6 +88,8 @@ class EdgeProcess {
     std::unique_ptr<edge::Worker> worker;
     std::unique_ptr<http::Client> fleet_client;
     std::unique_ptr<edge::EventFollower> follower;
+    std::unique_ptr<edge::Worker> inside;
+    std::unique_ptr<edge::Keeper> keeper;
     std::vector<Visit> visits;
     std::vector<WireRef> wires;
     std::optional<MonoTime> turn_at;
@@ -94,6 +98,7 @@ class EdgeProcess {
   };
   std::unique_ptr<storage::CacheStore> MakeStore();
   void StartFollower();
+  std::string Report() const;
   void Wake(MonoTime when);
   void Turn();
   void DueCommit();

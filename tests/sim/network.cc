@@ -138,10 +138,12 @@ void Network::SendHead(const WireRef& wire, http::ResponseHead head) {
 }
 
 void Network::SendBody(const WireRef& wire, std::string bytes) {
-  schedule_.At(Arrival(*wire, &wire->to_edge), [this, wire, bytes = std::move(bytes)] {
+  const MonoTime sent = schedule_.now();
+  schedule_.At(Arrival(*wire, &wire->to_edge), [this, wire, sent, bytes = std::move(bytes)] {
     Deliver(
         wire,
-        [wire, bytes](http::CallHandler& handler) {
+        [this, wire, sent, bytes](http::CallHandler& handler) {
+          if (wire->target.starts_with("/v1/events")) sides_.heard(wire->edge, sent);
           handler.OnBody({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
           // A response of known length ends with its last byte, whatever becomes of the connection.
           if (wire->handler == nullptr || !wire->left) return;

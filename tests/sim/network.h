@@ -52,6 +52,8 @@ class Network {
     std::function<void(const WireRef&)> gone;
     /// Something is to run on an edge's loop, if the process that `wire` is of still lives.
     std::function<void(size_t edge, std::function<void()>)> on_edge;
+    /// An edge hears of the event log what an origin sent at that time.
+    std::function<void(size_t edge, MonoTime sent)> heard;
   };
   Network(Schedule& schedule, Chance& chance, size_t edges, size_t origins);
   void Connect(Sides sides) { sides_ = std::move(sides); }

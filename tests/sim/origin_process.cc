@@ -32,17 +32,13 @@ void SwapBody(std::string* message, std::string* held) {
 
 }  // namespace
 
-std::string Page::ToText() const {
-  return "url=" + url + " id=" + std::to_string(id) + " made=" + std::to_string(made) + "\n";
-}
-
-std::optional<Page> Page::Parse(const std::string& text) {
+std::optional<Page> Page::Parse(const std::string& body, const std::string& made) {
   char url[64];
-  unsigned long long id = 0, made = 0;
-  if (std::sscanf(text.c_str(), "url=%63s id=%llu made=%llu\n", url, &id, &made) != 3) {
-    return std::nullopt;
-  }
-  return Page{url, id, made};
+  unsigned long long id = 0, change = 0;
+  const bool good = std::sscanf(body.c_str(), "url=%63s id=%llu\n", url, &id) == 2 &&
+                    std::sscanf(made.c_str(), "%llu", &change) == 1;
+  if (!good) return std::nullopt;
+  return Page{url, id, change};
 }
 
 OriginProcess::Process::Process(OriginProcess& owner)
@@ -142,6 +138,8 @@ bool OriginProcess::OnRequest(const WireRef& wire, const http::RequestHead& head
     Follow(wire, head);
   } else if (head.method == "POST") {
     TakeReport(wire, head, body);
+  } else if (head.path().starts_with("/v1/sites/")) {
+    ListContent(wire, head);
   } else {
     ServePage(wire, head);
   }
@@ -194,7 +192,43 @@ void OriginProcess::TakeReport(const WireRef& wire, const http::RequestHead& hea
   }
   const Status kept = process_->fleet.Report(edge, position, "{}", parts_.clock.now());
   parts_.reported(edge, process_->fleet);
+  if (kept) TakeProofs(edge, json.at("sites"));
   Answer(wire, kept ? 200 : 503, {}, "{}");
+}
+
+/// In place of Proofs, which takes the origin's whole database.
+void OriginProcess::TakeProofs(const std::string& edge, const nlohmann::json& sites) {
+  for (const nlohmann::json& told : sites) {
+    if (told.value("state", "") != "proved") continue;
+    const storage::LogPosition position{told.at("epoch"), told.at("seq")};
+    parts_.state.NoteProof(edge, position);
+    parts_.proved(edge, position, told.value("digest", ""));
+  }
+}
+
+/// In place of ListContent and Api: all of the site, on one page, whatever is asked for.
+void OriginProcess::ListContent(const WireRef& wire, const http::RequestHead& head) {
+  const bool behind = parts_.bug == Bug::kReplicaBehind;
+  const bool known = parts_.state.Log() && (behind || process_->sites.CatchUp());
+  if (!known) return Answer(wire, 503, {}, "busy");
+  const Contents& contents = *process_->read;
+  const storage::LogPosition switched = parts_.state.switched();
+  const std::string_view query = head.query();
+  const size_t edge = query.find("edge=");
+  nlohmann::json page = {{"release", std::to_string(contents.change)},
+                         {"since", "0"},
+                         {"switch", {{"epoch", switched.epoch}, {"seq", switched.sequence}}},
+                         {"urls", nlohmann::json::array()}};
+  if (edge != std::string_view::npos) {
+    const std::string name(query.substr(edge + 5, query.find('&', edge) - edge - 5));
+    page["proved"] = parts_.state.HasProved(name);
+  }
+  for (const auto& [url, hash] : HashesOf(contents)) {
+    nlohmann::json row = {{"url", url}, {"status", hash.empty() ? 404 : 200}};
+    if (!hash.empty()) row["sha256"] = hash;
+    page["urls"].push_back(std::move(row));
+  }
+  Answer(wire, 200, {}, page.dump());
 }
 
 void OriginProcess::ServePage(const WireRef& wire, const http::RequestHead& head) {
@@ -218,7 +252,8 @@ void OriginProcess::ServePage(const WireRef& wire, const http::RequestHead& head
   if (content.id != 0 && head.fields.Joined("if-none-match") == tag) {
     return Answer(wire, 304, std::move(fields), "");
   }
-  const std::string body = Page{url, content.id, contents.change}.ToText();
+  const std::string body = TextOf(url, content.id);
+  fields.Add(kMadeField, std::to_string(contents.change));
   const int status = content.id != 0 ? 200 : 404;
   if (!parts_.chance.Permille(conduct.slow)) {
     return Answer(wire, status, std::move(fields), body);

@@ -5,6 +5,7 @@
 // state outlives it.
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,13 +21,12 @@
 
 namespace nearside::sim {
 
-/// What stands in a page's body: all that is needed to judge it.
+/// What stands in a page's body and in its field X-Made: all that is needed to judge it.
 struct Page {
   std::string url;
   uint64_t id = 0;    ///< of its content
   uint64_t made = 0;  ///< number of the last change that the origin knew when it made the page
-  std::string ToText() const;
-  static std::optional<Page> Parse(const std::string& text);
+  static std::optional<Page> Parse(const std::string& body, const std::string& made);
 };
 
 /// How an origin behaves from now on, in so many of a thousand cases.
@@ -51,6 +51,9 @@ class OriginProcess {
     Bug bug = Bug::kNone;
     /// An edge's report has been taken, by this fleet.
     std::function<void(const std::string& edge, origin::Fleet&)> reported;
+    /// An edge says that it has proved a switch.
+    std::function<void(const std::string& edge, storage::LogPosition, const std::string& digest)>
+        proved;
     /// A visitor's answer by way of an edge: the content that stands at the URL.
     std::function<void(size_t edge, const std::string& url, uint64_t id)> said;
   };
@@ -91,6 +94,8 @@ class OriginProcess {
   void Send(Stream& stream, std::vector<std::string> messages);
   void Follow(const WireRef& wire, const http::RequestHead& head);
   void TakeReport(const WireRef& wire, const http::RequestHead& head, const std::string& body);
+  void TakeProofs(const std::string& edge, const nlohmann::json& sites);
+  void ListContent(const WireRef& wire, const http::RequestHead& head);
   void ServePage(const WireRef& wire, const http::RequestHead& head);
   void Answer(const WireRef& wire, int status, http::Fields fields, std::string body);
 

@@ -2,12 +2,37 @@
 
 #include <algorithm>
 
+#include "runtime/crypto.h"
+
 namespace nearside::sim {
 
 using storage::Event;
 using storage::LogPosition;
 using storage::LogState;
 using storage::NewEvent;
+
+std::string TextOf(const std::string& url, uint64_t id) {
+  return "url=" + url + " id=" + std::to_string(id) + "\n";
+}
+
+std::map<std::string, std::string> HashesOf(const Contents& contents) {
+  std::map<std::string, std::string> hashes;
+  const std::string nobody = PlaceOf("", 0);
+  for (const auto& [place, content] : contents.at) {
+    if (!place.ends_with(nobody)) continue;
+    const std::string url = place.substr(0, place.size() - nobody.size());
+    hashes[url] = content.id != 0 ? HexEncode(Sha256Of(TextOf(url, content.id))) : "";
+  }
+  return hashes;
+}
+
+std::string DigestOf(const Contents& contents) {
+  Sha256 digest;
+  for (const auto& [url, hash] : HashesOf(contents)) {
+    if (!hash.empty()) digest.Update(url + " " + hash + "\n");
+  }
+  return HexEncode(digest.Finish());
+}
 
 void History::Note(const Contents& contents) {
   for (const auto& [place, content] : contents.at) {
@@ -50,6 +75,7 @@ LogPosition SharedState::Commit(const std::map<std::string, Content>& after,
   history_.Note(*contents_);
   for (const NewEvent& event : events) {
     ++log_.last.sequence;
+    if (event.type == "activate") switched_ = log_.last;
     events_.push_back({log_.last, now, event.type, event.site, event.body});
   }
   const uint64_t held = log_.last.sequence + 1 - log_.first;
@@ -59,7 +85,7 @@ LogPosition SharedState::Commit(const std::map<std::string, Content>& after,
 }
 
 void SharedState::BackUp() {
-  backup_ = std::make_unique<Stored>(Stored{log_, events_, edges_, contents_});
+  backup_ = std::make_unique<Stored>(Stored{log_, events_, edges_, contents_, switched_});
 }
 
 void SharedState::Restore() {
@@ -68,6 +94,8 @@ void SharedState::Restore() {
   events_ = backup_->events;
   for (Event& event : events_) event.position.epoch = log_.last.epoch;
   edges_ = backup_->edges;
+  switched_ = backup_->switched;
+  if (switched_.sequence != 0) switched_.epoch = log_.last.epoch;
   auto contents = std::make_shared<Contents>(*backup_->contents);
   contents->change = ++changes_;
   contents_ = std::move(contents);

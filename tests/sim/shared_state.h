@@ -23,6 +23,9 @@ inline constexpr const char* kHost = "www.demo.test";
 /// Visitors differ by the field X-Kind, whose value is one of so many; 0: they do not send it.
 inline constexpr uint64_t kKinds = 3;
 inline constexpr const char* kKindField = "x-kind";
+/// Of a page: the last change that the origin knew when it made it. A 304 does not have it: what
+/// was made before stays so.
+inline constexpr const char* kMadeField = "x-made";
 /// What such a visitor is answered at a URL has a place of its own: "/b#1".
 inline std::string PlaceOf(const std::string& url, uint64_t kind) {
   return url + "#" + std::to_string(kind);
@@ -39,6 +42,13 @@ struct Contents {
   uint64_t change = 0;                ///< number of the last change in it
   std::map<std::string, Content> at;  ///< by place
 };
+/// The body of a page: what it is known by beforehand.
+std::string TextOf(const std::string& url, uint64_t id);
+/// What visitors who send no X-Kind get, by URL: SHA-256 of a page that is there, "" of one that is
+/// not.
+std::map<std::string, std::string> HashesOf(const Contents& contents);
+/// SHA-256 over all of these that are there, as origin/content_urls.h has it.
+std::string DigestOf(const Contents& contents);
 
 /// When which contents stood where: all that is needed to judge an answer.
 class History {
@@ -73,6 +83,17 @@ class SharedState final : public storage::EventLog {
   void BackUp();
   void Restore();
   bool has_backup() const { return backup_ != nullptr; }
+  /// The newest event of type "activate"; {0, 0}: there is none.
+  storage::LogPosition switched() const { return switched_; }
+  /// What an edge says that it has proved.
+  void NoteProof(const std::string& edge, storage::LogPosition position) {
+    proved_[edge] = position;
+  }
+  /// Whether that is the newest switch.
+  bool HasProved(const std::string& edge) const {
+    const auto found = proved_.find(edge);
+    return found != proved_.end() && found->second == switched_;
+  }
   /// In so many of a thousand cases a call fails, as a database that is busy does.
   uint64_t failing_permille = 0;
 
@@ -89,6 +110,7 @@ class SharedState final : public storage::EventLog {
     std::deque<storage::Event> events;
     std::map<std::string, storage::EdgeReport> edges;
     std::shared_ptr<const Contents> contents;
+    storage::LogPosition switched;
   };
   Status Busy();
 
@@ -99,6 +121,8 @@ class SharedState final : public storage::EventLog {
   std::map<std::string, storage::EdgeReport> edges_;
   std::shared_ptr<const Contents> contents_ = std::make_shared<Contents>();
   History history_;
+  storage::LogPosition switched_;
+  std::map<std::string, storage::LogPosition> proved_;
   uint64_t changes_ = 0;
   uint64_t epochs_ = 1'000;
   std::unique_ptr<Stored> backup_;

@@ -47,6 +47,7 @@ TEST(SimTest, EveryInvariantHoldsWhateverTheSeed) {
   EXPECT_GT(sum.hits_of_variants, count * 2);
   EXPECT_GT(sum.confirmations, count * 5);
   EXPECT_GT(sum.receipts, count);
+  EXPECT_GT(sum.proofs, count);
   EXPECT_GT(sum.stale_on_error, count / 10);
   EXPECT_GT(sum.edge_crashes, count / 2);
   EXPECT_GT(sum.origin_crashes, count / 2);

@@ -33,6 +33,8 @@ std::vector<std::string> UrlsThat(Holds holds) {
 /// So old may what is shown be, at most: the site's max_event_lag, or the time that it takes to
 /// find out that a stream has gone silent, and something for the turn of a loop.
 constexpr milliseconds kOldest{15'000 + 500};
+/// A change is on its way to edges within this, where there is a way.
+constexpr milliseconds kTold{500};
 
 /// Behind its lifetime something is taken to be fresh, at most: what a clock may go back unnoticed
 /// (edge/freshness.h) and be wrong, and a page's way.
@@ -44,7 +46,8 @@ const edge::EdgeSettings& SettingsFor(size_t origins) {
     std::array<edge::EdgeSettings, 3> all;
     for (size_t n = 0; n < all.size(); ++n) {
       all[n] = edge::SettingsWith(
-          "stale_if_error = \"1h\"\norigin_timeout = \"3s\"\nmax_event_lag = \"4s\"\n");
+          "stale_if_error = \"1h\"\norigin_timeout = \"3s\"\nmax_event_lag = \"4s\"\n"
+          "keep_at = [\"https://www.demo.test\"]\n");
       all[n].listen.clear();
       all[n].node.access_log = "off";
       all[n].sites[0].origins.clear();
@@ -75,6 +78,7 @@ Outcome& Outcome::operator+=(const Outcome& other) {
   changes += other.changes;
   confirmations += other.confirmations;
   receipts += other.receipts;
+  proofs += other.proofs;
   edge_crashes += other.edge_crashes;
   origin_crashes += other.origin_crashes;
   log_cuts += other.log_cuts;
@@ -93,6 +97,7 @@ std::string Outcome::ToText() const {
                                                       {"changes", changes},
                                                       {"confirmations", confirmations},
                                                       {"receipts", receipts},
+                                                      {"proofs", proofs},
                                                       {"crashes of edges", edge_crashes},
                                                       {"crashes of origins", origin_crashes},
                                                       {"logs cut", log_cuts},
@@ -117,6 +122,7 @@ World::World(const WorldOptions& options)
       needs_(edge_count_),
       said_(edge_count_),
       booted_(edge_count_),
+      heard_(edge_count_),
       reported_(edge_count_),
       taken_(edge_count_),
       fault_share_(chance_.Below(4) * 150) {
@@ -127,7 +133,9 @@ World::World(const WorldOptions& options)
            },
        .gone = [this](const WireRef& wire) { origins_[wire->origin]->OnGone(wire); },
        .on_edge = [this](size_t edge,
-                         std::function<void()> what) { edges_[edge]->Run(std::move(what)); }});
+                         std::function<void()> what) { edges_[edge]->Run(std::move(what)); },
+       .heard = [this](size_t edge,
+                       MonoTime sent) { heard_[edge] = {.at = schedule_.now(), .sent = sent}; }});
   for (size_t i = 0; i < origin_count_; ++i) {
     origins_.push_back(std::make_unique<OriginProcess>(OriginProcess::Parts{
         .schedule = schedule_,
@@ -137,6 +145,8 @@ World::World(const WorldOptions& options)
         .state = state_,
         .bug = options_.bug,
         .reported = [this](const std::string&, origin::Fleet& fleet) { OnReported(fleet); },
+        .proved = [this](const std::string& edge, storage::LogPosition position,
+                         const std::string& digest) { OnProof(edge, position, digest); },
         .said =
             [this](size_t edge, const std::string& url, uint64_t id) {
               said_[edge][{url, id}] = schedule_.now();
@@ -312,11 +322,15 @@ void World::Change(bool everything) {
       if (record.hard && !everything && chance_.Permille(400)) continue;
       ChangeUrl(url, everything, &after);
     }
-    const auto made = origin::EventsOf(forget.soft ? "activate" : "purge", site, forget);
+    // What ends the run is a switch as well: all are to prove it.
+    const auto made =
+        origin::EventsOf(forget.soft || quiet_ ? "activate" : "purge", site, forget,
+                         "\"release\":\"" + std::to_string(state_.contents()->change + 1) + "\"");
     events.insert(events.end(), made.begin(), made.end());
     records.push_back(std::move(record));
   }
   storage::LogPosition position = state_.Commit(after, events, schedule_.wall_now());
+  NoteDigest();
   const storage::LogPosition last = position;
   for (size_t i = count; i-- > 0; --position.sequence) {
     records[i].position = position;
@@ -444,6 +458,7 @@ void World::RestoreBackup() {
   }
   state_.Restore();
   epochs_[state_.last().epoch] = state_.contents()->change;
+  NoteDigest();
   ++outcome_.restores;
   Trace([&] { return "a backup is restored: the log is " + TextOf(state_.last()); });
 }
@@ -499,9 +514,16 @@ void World::SetClock(WallClock& clock, const std::string& whose) {
   ++outcome_.clock_jumps;
 }
 
+/// What it has heard last may have been on its way for long, and the stream be dead behind that.
+/// Until the silence tells, it knows of what went before that was sent, and of nothing since: when
+/// something was sent, no clock of two machines can say.
 uint64_t World::KnownBy(size_t edge) const {
-  const bool young = schedule_.now() - booted_[edge] < kOldest;
-  return young ? 0 : ChangeBy(schedule_.now() - kOldest);
+  const MonoTime now = schedule_.now();
+  if (now - booted_[edge] < kOldest) return 0;
+  const Heard& heard = heard_[edge];
+  MonoTime known = now - kOldest;
+  if (heard.at > known) known = std::min(known, heard.sent - kTold);
+  return ChangeBy(known);
 }
 
 uint64_t World::ChangeBy(MonoTime time) const {
@@ -544,6 +566,8 @@ void World::CheckTheEnd() {
   }
   for (size_t i = 0; i < edge_count_; ++i) {
     if (!edges_[i]->serving()) Fail("edge" + std::to_string(i) + " never serves");
+    if (!state_.HasProved(edges_[i]->name()))
+      Fail(edges_[i]->name() + " never proves the last switch");
   }
 }
 
@@ -559,6 +583,23 @@ void World::OnReport(size_t edge, storage::LogPosition position) {
   if (reached != disk.reached.end() && reached->second >= position.sequence) return;
   Fail("edge" + std::to_string(edge) + " reports " + TextOf(position) + ", but only " +
        TextOf(disk.position) + " is durable");
+}
+
+/// It has been served what the origin has listed, after it heard of the switch; and what a proof is
+/// about is applied.
+void World::OnProof(const std::string& edge, storage::LogPosition position,
+                    const std::string& digest) {
+  if (!proofs_.emplace(edge, position).second) return;  // each report says it again
+  ++outcome_.proofs;
+  Trace([&] { return edge + " has proved " + TextOf(position); });
+  for (Record& record : records_) {
+    if (record.position != position) continue;
+    const auto made = digests_.find(digest);
+    if (made == digests_.end() || made->second < record.change) {
+      return Fail(edge + " has proved " + TextOf(position) + " by what was not there then");
+    }
+    Confirm(record, edge);
+  }
 }
 
 /// What a receipt would say now, of every change.
@@ -609,11 +650,12 @@ void World::OnAnswer(size_t edge, const Answered& answered) {
   visits_.erase(found);
   Trace([&] {
     std::string body = answered.body.substr(0, answered.body.find('\n'));
+    body += " made=" + answered.made;
     return "edge" + std::to_string(edge) + " answers " + place + " " +
            std::to_string(answered.status) + " " + body + " | " + answered.cache_status;
   });
   ++outcome_.answers;
-  const std::optional<Page> page = Page::Parse(answered.body);
+  const std::optional<Page> page = Page::Parse(answered.body, answered.made);
   if (!answered.whole || !page || answered.status >= 500) {
     ++outcome_.failures;
     const bool last = quiet_ && final_receipt_;
@@ -657,13 +699,12 @@ void World::OnAnswer(size_t edge, const Answered& answered) {
     return Fail(what + ", long after the origin said it, as if it were fresh");
   }
   // What comes too old to be kept, by an origin whose clock is behind, is shown and not kept, and
-  // so is what others ask for meanwhile, who wait for nobody. And which variants are from before a
-  // time without Vary is told by the wall clock (edge/variant_index.h). See "Known" in
+  // so is what others ask for meanwhile, who wait for nobody. See "Known" in
   // docs/decisions/simulation.md.
   const auto says = [&](const char* word) {
     return answered.cache_status.find(word) != std::string::npos;
   };
-  if (says("no_freshness") || says("fwd=bypass") || page->url == kChanging) return;
+  if (says("no_freshness") || says("fwd=bypass")) return;
   Need& now = NeedOf(edge, place);
   now.seen = std::max(now.seen, history.CameBy(place, page->id, page->made));
 }

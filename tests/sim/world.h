@@ -7,7 +7,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/edge_process.h"
@@ -28,7 +30,7 @@ struct WorldOptions {
 struct Outcome {
   std::string failure;  ///< "": every invariant held
   uint64_t answers = 0, hits = 0, hits_of_variants = 0, stale_on_error = 0, failures = 0;
-  uint64_t changes = 0, confirmations = 0, receipts = 0;
+  uint64_t changes = 0, confirmations = 0, receipts = 0, proofs = 0;
   uint64_t edge_crashes = 0, origin_crashes = 0, log_cuts = 0, restores = 0, clock_jumps = 0;
   Outcome& operator+=(const Outcome& other);
   std::string ToText() const;
@@ -90,6 +92,8 @@ class World {
   // What must hold.
   void OnReport(size_t edge, storage::LogPosition position);
   void OnReported(origin::Fleet& fleet);
+  void OnProof(const std::string& edge, storage::LogPosition position, const std::string& digest);
+  void NoteDigest() { digests_[DigestOf(*state_.contents())] = state_.contents()->change; }
   void OnReceipt(size_t record, const origin::Receipt& receipt);
   void Confirm(Record& record, const std::string& edge);
   void OnAnswer(size_t edge, const Answered& answered);
@@ -116,11 +120,18 @@ class World {
   std::vector<std::unique_ptr<OriginProcess>> origins_;
   std::vector<Record> records_;
   std::map<uint64_t, uint64_t> epochs_;  ///< the change by which each log began
+  std::set<std::pair<std::string, storage::LogPosition>> proofs_;
+  std::map<std::string, uint64_t> digests_;  ///< of contents: the last change that made them so
   std::vector<std::map<std::string, Need>> needs_;
   /// By edge: when an origin last told it that a content stands at a URL.
   std::vector<std::map<std::pair<std::string, uint64_t>, MonoTime>> said_;
   seconds lifetime_{};  ///< of what origins say
   std::vector<MonoTime> booted_;
+  /// By edge: what it has heard last of the event log.
+  struct Heard {
+    MonoTime at, sent;
+  };
+  std::vector<Heard> heard_;
   std::vector<storage::LogPosition> reported_;
   /// By edge: the last change when it took a position without having been told what lay before.
   /// What it holds from before it may use again on the origin's word, whatever was purged hard.
