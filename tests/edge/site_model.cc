@@ -129,10 +129,19 @@ std::string TextOf(const Cache& cache) {
     for (const Cache::Stored& stored : resource.stored) {
       text += TextOf(stored.kept);
       for (const auto& [name, value] : stored.selecting) text += name + "=" + value.value_or("-");
-      text += Short(stored.body) + (stored.in_parts ? "parts\n" : "\n");
+      text += Short(*stored.body) + (stored.in_parts ? "parts\n" : "\n");
     }
   }
   return text;
+}
+
+/// So that caches which differ in what is over are one.
+void ForgetWhatIsOver(int64_t now, Cache* cache) {
+  for (auto& [path, resource] : cache->resources) {
+    if (resource.alone_until <= now) resource.alone_until = 0;
+    std::erase_if(resource.tails_alone_until,
+                  [now](const auto& mark) { return mark.second <= now; });
+  }
 }
 
 }  // namespace
@@ -273,7 +282,7 @@ struct SiteModel::Turn {
     const Cache::Stored& stored = resource().stored[index];
     const Using use = Use(request.fields, stored.kept.terms, /*soft_purged=*/false, now);
     if (use.action == Action::kValidate) return Forward(index, nullptr);
-    const Outcome served = AnswerFrom(stored.kept, stored.body, stored.kept.terms.Age(now));
+    const Outcome served = AnswerFrom(stored.kept, *stored.body, stored.kept.terms.Age(now));
     if (stored.in_parts && !served.reply.body.empty()) AskForParts(index, served, use.action);
     if (use.action == Action::kServe) return Emit(served, false, before);
     Forward(index, &served);
@@ -407,7 +416,7 @@ struct SiteModel::Turn {
     if (IsFailure(reply.status) && index) {
       const Cache::Stored& stored = resource().stored[*index];
       if (MayServeStaleOnError(request.fields, stored.kept.terms, false, now)) {
-        return AnswerFrom(stored.kept, stored.body, stored.kept.terms.Age(now));
+        return AnswerFrom(stored.kept, *stored.body, stored.kept.terms.Age(now));
       }
     }
     // §5.1: this one the origin has made, unless it says otherwise.
@@ -448,7 +457,7 @@ struct SiteModel::Turn {
     } else if (fresh.storing.for_nobody) {
       EraseStored(index, &after);
     }
-    const Outcome answer = AnswerFrom(fresh.kept, stored.body, AgeToTell(fresh.kept, reply));
+    const Outcome answer = AnswerFrom(fresh.kept, *stored.body, AgeToTell(fresh.kept, reply));
     Emit(instead != nullptr ? *instead : answer, true, std::move(after));
   }
 
@@ -510,7 +519,8 @@ struct SiteModel::Turn {
   /// In place of those that the same requests select; without Vary of all, and of those without one
   /// (docs/conformance.md, §4.1).
   void Put(const Request& by, const Kept& kept, const std::string& body, Cache* cache) const {
-    Cache::Stored stored{.kept = kept, .body = body, .selecting = {}};
+    Cache::Stored stored{
+        .kept = kept, .body = std::make_shared<const std::string>(body), .selecting = {}};
     for (const std::string& name : ListMembers(JoinedValue(kept.fields, "vary"))) {
       stored.selecting[Lowered(name)] = SelectingValue(by.fields, Lowered(name));
     }
@@ -584,7 +594,8 @@ std::string SiteModel::Play(const Request& request, const Seen& seen, const Orig
   std::vector<Cache> next;
   std::set<std::string> known;
   std::set<std::string> expected;
-  for (const Cache& cache : caches_) {
+  for (Cache& cache : caches_) {
+    ForgetWhatIsOver(now, &cache);
     Turn turn{.site = site_,
               .in_parts = in_parts_,
               .request = request,

@@ -53,7 +53,7 @@ Reply Told(Reply reply, bool asked);
 struct Cache {
   struct Stored {
     Kept kept;
-    std::string body;
+    std::shared_ptr<const std::string> body;  ///< one for all caches that have it
     /// What Vary names, with the values that its request had; nothing for an absent field.
     std::map<std::string, std::optional<std::string>> selecting;
     /// Some of it may have to be asked for, if it is still the same.
