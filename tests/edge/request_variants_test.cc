@@ -166,21 +166,6 @@ TEST_F(RequestTest, OfVariantsThatSuitTheNextIsServedWhereOneIsGone) {
   EXPECT_EQ(Answer(Get("/a", {{"x-a", "1"}, {"x-b", "2"}})), "200 hit|third");
 }
 
-TEST_F(RequestTest, AValidationDoesNotListAVariantBeforeWhatStandsForAll) {
-  Start();
-  const std::string vary = "Vary: X-Kind\n";
-  Fill("/a", std::string(kStale) + vary, "old 1", {{"x-kind", "1"}});
-  FakeExchange& first = Get("/a", {{"x-kind", "1"}});
-  const ScriptedOrigin::Asked validation = origin_.Next();
-  EXPECT_EQ(validation.Field("if-none-match"), "\"v\"");
-  FakeExchange& second = Get("/a", {{"x-kind", "2"}});
-  origin_.Next().Answer("200 OK", kMinute, "for all");
-  EXPECT_THAT(AnswerNow(second), EndsWith("|for all"));
-  validation.Answer("304 Not Modified", kMinute, "");
-  EXPECT_THAT(Answer(first), EndsWith("|old 1"));
-  EXPECT_EQ(Answer(Get("/a", {{"x-kind", "2"}})), "200 hit|for all");
-}
-
 // The index has no body, and may leave a full store before its variants. What changes the resource
 // then finds nothing that is stored.
 TEST_F(RequestTest, AVariantFromBeforeTheIndexIsNotShown) {
