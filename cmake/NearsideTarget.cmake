@@ -25,6 +25,13 @@ endif()
 if(NEARSIDE_SANITIZE)
   target_compile_options(nearside_flags INTERFACE -fsanitize=${NEARSIDE_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(nearside_flags INTERFACE -fsanitize=${NEARSIDE_SANITIZE})
+  # By which sources know; g++ has them of its own.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND NEARSIDE_SANITIZE MATCHES "address")
+    target_compile_definitions(nearside_flags INTERFACE __SANITIZE_ADDRESS__=1)
+  endif()
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND NEARSIDE_SANITIZE MATCHES "thread")
+    target_compile_definitions(nearside_flags INTERFACE __SANITIZE_THREAD__=1)
+  endif()
 endif()
 
 function(nearside_batch name)

@@ -20,12 +20,13 @@ build_packages=(
 )
 # The module of TLS ciphers (net/vaes_module.cc), for processors of one kind.
 [[ $(uname -m) != x86_64 ]] || build_packages+=(libipsec-mb-dev)
-# Clients (four of them of S3), the browser with its certificate store, formatters and the fuzzers' compiler.
+# Clients (four of them of S3), the browser with its certificate store, formatters, and the compiler of sanitizers and
+# fuzzers.
 test_packages=(
   awscli bind9-dnsutils ca-certificates chromium clang-14 clang-format-14 clang-tidy-14 curl dnsperf iproute2
-  knot-dnsutils libclang-rt-14-dev libjpeg-turbo-progs libmaxmind-db-writer-perl libnss3-tools nghttp2-client
-  openssl procps python3 python3-boto3 python3-cryptography python3-dnspython rclone s3cmd shellcheck unbound
-  webp
+  knot-dnsutils libclang-rt-14-dev libjpeg-turbo-progs libmaxmind-db-writer-perl libnss3-tools llvm-14
+  nghttp2-client openssl procps python3 python3-boto3 python3-cryptography python3-dnspython rclone s3cmd shellcheck
+  unbound webp
 )
 # Certificates, the sample site's pictures, and the commands that the demo prints.
 demo_packages=(

@@ -7,12 +7,6 @@ namespace nearside {
 
 #if defined(__SANITIZE_ADDRESS__)
 inline constexpr bool kRecycles = false;  // it is to see each object's end
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-inline constexpr bool kRecycles = false;
-#else
-inline constexpr bool kRecycles = true;
-#endif
 #else
 inline constexpr bool kRecycles = true;
 #endif

@@ -14,6 +14,8 @@ logs=$PWD/build/test-logs
 fuzz_seconds=${NEARSIDE_FUZZ_SECONDS:-60}
 # Of tests at once: half of the time of two on two cores is waiting.
 jobs=$(($(nproc) + 1))
+# Names of functions in what clang's sanitizers report.
+export ASAN_SYMBOLIZER_PATH=/usr/lib/llvm-14/bin/llvm-symbolizer
 # Folders whose code runs on several threads.
 threaded='^(net|http_session|storage_cache|storage_fault|edge|runtime)_test$'
 

@@ -15,12 +15,6 @@ namespace {
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kPlain = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr bool kPlain = true;
-#else
-constexpr bool kPlain = false;
-#endif
 #else
 constexpr bool kPlain = false;
 #endif

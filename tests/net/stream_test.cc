@@ -99,7 +99,7 @@ TEST_P(StreamTest, AppendsOfEverySmallSizeKeepTheirOrder) {
   // A handler that appends pieces of 0, 1, 2, … bytes.
   class Pieces final : public StreamHandler {
    public:
-    Pieces(const std::string& body, Stream& stream) : body_(body), stream_(stream) {}
+    explicit Pieces(const std::string& body) : body_(body) {}
     void OnBytes(std::span<const uint8_t>) override {}
     void OnEnd() override {}
     bool Produce(Output& output) override {
@@ -114,10 +114,9 @@ TEST_P(StreamTest, AppendsOfEverySmallSizeKeepTheirOrder) {
 
    private:
     const std::string& body_;
-    Stream& stream_;
     size_t sent_ = 0;
     size_t size_ = 0;
-  } pieces(body, *recorder->stream);
+  } pieces(body);
   thread_.Call([&] {
     recorder->stream->SetHandler(&pieces);
     recorder->stream->WantWrite();
