@@ -82,7 +82,7 @@ Result<nlohmann::ordered_json> EdgeJson(storage::Metadata& metadata,
 }
 
 /// What a report tells of preparing releases: who publishes may ask another origin for it.
-std::string PreparingOf(const nlohmann::json& sites) {
+std::string AwaitedOf(const nlohmann::json& sites) {
   std::string text;
   for (const nlohmann::json& site : sites) {
     if (!site.is_object() || !site.contains("preparing")) continue;
@@ -184,7 +184,7 @@ ApiOutcome Api::ReportEdge(const Route& route, const ApiRequest& request) {
     object.Refuse("expected \"epoch\" and \"seq\", 0 and 0 before the first");
   if (Status good = object.status(); !good) return ProblemAnswer(good.error());
   if (sites != nullptr) node_.proofs.Take(node_, route.name, *sites, WallNow());
-  const std::string awaited = sites != nullptr ? PreparingOf(*sites) : "";
+  const std::string awaited = sites != nullptr ? AwaitedOf(*sites) : "";
   json->erase("epoch");
   json->erase("seq");
   const Status kept = node_.fleet.Report(
