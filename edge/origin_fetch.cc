@@ -100,15 +100,6 @@ bool IsOfEmpty(const http::Fields& refusal, const http::Fields& wanted) {
              http::RangeOutcome::kIgnored;
 }
 
-/// Whether the origin will not have shown any more what it allowed to be stored before. What it
-/// says to a visitor that it knows is about that visitor.
-bool IsWithdrawn(const Exchanged& exchanged, const StoreDecision& decision) {
-  const bool forbidden = decision.reason == Reason::kPrivate || decision.reason == Reason::kNoStore;
-  const http::Fields& request = exchanged.request.fields;
-  return decision.unshareable && forbidden && !request.Has("cookie") &&
-         !request.Has("authorization");
-}
-
 /// Whether something is stored under one of a path's URLs, or on its way: that may have left the
 /// origin before a change. Each purge costs a mark, and a look at its scopes for each object that
 /// is asked for after it: requests that change what nobody has stored are not to cause any.
@@ -392,7 +383,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
       head.ones_own = false;
     }
   }
-  if (order_.copy && IsWithdrawn(exchanged, decision_)) Forget(order_.copy);
+  ForgetIfWithdrawn(exchanged);
   if (order_.may_store) TellTable(head);
   InvalidateByAnswer(head);
   order_.fill->SetHead(std::move(head));
@@ -408,6 +399,16 @@ bool OriginFetch::MayAnswerLaterGets(const Exchanged& exchanged) const {
          worker_.node().store->CheckFetch(
              purge_sequence_, ScopesOfFetch(order_.site->settings.name, order_.target)) ==
              storage::Validity::kValid;
+}
+
+/// If the origin does not allow to be shown any more what it allowed to be stored before. What it
+/// says to a visitor that it knows is about that visitor.
+void OriginFetch::ForgetIfWithdrawn(const Exchanged& exchanged) {
+  const bool forbids = decision_.reason == Reason::kPrivate || decision_.reason == Reason::kNoStore;
+  const http::Fields& request = exchanged.request.fields;
+  const bool withdrawn = decision_.unshareable && forbids && !request.Has("cookie") &&
+                         !request.Has("authorization");
+  if (order_.copy && withdrawn) Forget(order_.copy);
 }
 
 /// Counts what became of the response and lets go of those who cannot share it.

@@ -114,6 +114,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   /// Ends it before its body, with an error for those who wait.
   void GiveUp(Reason reason, Error error, Fill::Advice advice = Fill::Advice::kTellError);
   void Forget(const storage::HeadRef& head);
+  void ForgetIfWithdrawn(const Exchanged& exchanged);
   void AskAnew();
   void AskWithoutRange();
   void AskAgain();

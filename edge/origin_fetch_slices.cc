@@ -96,6 +96,7 @@ void OriginFetch::BeginSlices(const Exchanged& exchanged, const Slicing& slicing
   http::Fields selecting;
   storage::HeadRef head = StoreSlicedHead(exchanged, slicing, &selecting);
   if (!head) {
+    ForgetIfWithdrawn(exchanged);
     if (decision_.unshareable) RememberNotShared();
     return GiveUp(Reason::kNotShared,
                   Error{Fault::kOrigin, "part_not_shared", "what came may not be stored"},

@@ -570,6 +570,22 @@ TEST_F(RequestSlicesTest, ASliceThatMayNotBeStoredAnyMoreIsNot) {
   }
 }
 
+// Nor for who comes while the origin fails, though the copy was once lent for that.
+TEST_F(RequestSlicesTest, ACopyWhoseFirstPartHasBecomePrivateIsForgotten) {
+  Start(kSliced);
+  FakeExchange& first = GetRange("bytes=0-9");
+  AnswerRange("Cache-Control: max-age=60, stale-if-error=600\nAge: 100\nETag: \"v1\"\n");
+  Answer(first);
+  FakeExchange& second = GetRange("bytes=0-9");
+  AnswerRange("Cache-Control: private\nETag: \"v2\"\n");
+  EXPECT_EQ(AnswerRange("Cache-Control: private\nETag: \"v2\"\n"), "bytes=0-9")
+      << "as the client asked";
+  EXPECT_THAT(Answer(second), StartsWith("206 fwd=bypass"));
+  FakeExchange& third = GetRange("bytes=0-9");
+  origin_.Next().Answer("503 Service Unavailable", "", "");
+  EXPECT_THAT(Answer(third), StartsWith("503 "));
+}
+
 // A file that has become empty has no ranges, and who asks for all of it wants none.
 TEST_F(RequestSlicesTest, WhatHasBecomeEmptyIsAskedForWithoutARange) {
   Start(kSliced);

@@ -329,12 +329,18 @@ struct SiteModel::Turn {
     // §4.3.5: a HEAD that something stored could answer is sent as GET.
     const bool tells = index && request.method == "HEAD";
     const bool alone = now < resource().alone_until && !validates && !tells;
-    // A part that may not be stored is asked for as the client did.
-    const bool part = in_parts && HasField(request.fields, "range");
+    // A part that may not be stored is asked for as the client did, be it the first of a copy that
+    // has its parts.
+    const bool of_parts = index && resource().stored[*index].in_parts;
+    const bool part = in_parts && (of_parts || HasField(request.fields, "range"));
     if ((alone || part) && instead == nullptr) {
       Cache marked = before;
       if (part) marked.resources[request.path].alone_until = now + kAloneFor;
       PassOn(marked);
+      if (part && index) {
+        EraseStored(*index, &marked);
+        PassOn(marked);
+      }
     }
     Reply reply = origin(Asked(validates ? index : std::nullopt));
     if (reply.status != 304) return TakeWhole(index, instead, reply, before);
