@@ -3,12 +3,13 @@
 #   nearside_library(NAME SOURCES a.cc b.cc [PUBLIC deps...] [PRIVATE deps...])
 #   nearside_program(NAME SOURCES main.cc PRIVATE deps...)
 #   nearside_test(NAME SOURCES a_test.cc [PRIVATE deps...])      one executable, gtest_main, under ctest
+#   nearside_bench(NAME SOURCES a.cc [PRIVATE deps...])          run by hand
 #
 # Libraries are named nearside_FOLDER; includes are written from the repository's root.
 #
 # NEARSIDE_BATCH compiles many files as one, which takes a third of the time: `tests` those of tests/ alone, `all`
-# everything. A file's local names must then differ from those of the folder's other files. Libraries are compiled file
-# by file in presets release and dev, so that none lives on another's includes.
+# everything. A file's local names must then differ from those of the folder's other files. Preset dev compiles libraries
+# file by file: one that lives on another's includes is found there (tests/long.sh tidy).
 
 add_library(nearside_flags INTERFACE)
 target_compile_features(nearside_flags INTERFACE cxx_std_20)
@@ -69,4 +70,15 @@ function(nearside_test name)
   target_compile_definitions(${name} PRIVATE NEARSIDE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS unit)
+endfunction()
+
+# Built with everything else, or it would fall behind; not with a sanitizer, whose figures nobody wants.
+function(nearside_bench name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PRIVATE" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE nearside_flags ${arg_PRIVATE})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  if(NEARSIDE_SANITIZE)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
 endfunction()

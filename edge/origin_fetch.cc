@@ -406,8 +406,8 @@ bool OriginFetch::MayAnswerLaterGets(const Exchanged& exchanged) const {
 void OriginFetch::ForgetIfWithdrawn(const Exchanged& exchanged) {
   const bool forbids = decision_.reason == Reason::kPrivate || decision_.reason == Reason::kNoStore;
   const http::Fields& request = exchanged.request.fields;
-  const bool withdrawn = decision_.unshareable && forbids && !request.Has("cookie") &&
-                         !request.Has("authorization");
+  const bool withdrawn =
+      decision_.unshareable && forbids && !request.Has("cookie") && !request.Has("authorization");
   if (order_.copy && withdrawn) Forget(order_.copy);
 }
 

@@ -102,7 +102,7 @@ main() {
   fi
   build release && run_tests release
   if ((quick == 0)); then
-    build asan && run_tests asan --label-exclude 'tidy|bench'
+    build asan && run_tests asan --label-exclude tidy
     build tsan net_test http_session_test storage_cache_test storage_fault_test edge_test runtime_test &&
       run_tests tsan --tests-regex "$threaded"
     build fuzz fuzzers && run_fuzzers

@@ -474,14 +474,19 @@ struct SiteModel::Turn {
     const bool changes = !IsSafe(request.method) && reply.status >= 200 && reply.status < 400;
     if (!changes) return Emit(Only(reply), true, before);
     // What else of the origin goes along is a cache's to choose: a purge of a path takes what it
-    // has with a query, and is made only where something is stored.
+    // has with a query, this answer among it, and is made only where something is stored.
     for (const bool with_queries : {false, true}) {
       Cache after = before;
       Invalidate(request.path, with_queries, &after);
+      bool takes_own = false;
       for (const char* name : {"location", "content-location"}) {
         const auto reference = FirstValue(reply.fields, name);
-        if (reference) Invalidate(PathOf(*reference, request.path), with_queries, &after);
+        if (!reference) continue;
+        const std::string path = PathOf(*reference, request.path);
+        Invalidate(path, with_queries, &after);
+        takes_own = takes_own || (with_queries && request.path.starts_with(path + "?"));
       }
+      if (takes_own) Emit(Only(reply), true, after);
       KeepForLaterGets(reply, &after);
       Emit(Only(reply), true, std::move(after));
     }

@@ -20,6 +20,11 @@ using model::SiteHistory;
 using model::SiteStep;
 using model::Tape;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kHistories = 400;
+#else
+constexpr int kHistories = 2000;
+#endif
 /// Behind any real clock: what drops things by that one finds nothing to drop.
 constexpr int64_t kStart = 4'102'444'800'000;
 /// The shortest slices that there are: one chunk.
@@ -174,7 +179,7 @@ void ExpectEveryAnswerReached() {
 }
 
 TEST(SiteModelTest, BothAnswerAlike) {
-  const rc::detail::TestParams params = ParamsOfRun(2000, 100'000);
+  const rc::detail::TestParams params = ParamsOfRun(kHistories, 100'000);
   ASSERT_NO_FATAL_FAILURE(ExpectNoDifference(Histories(), params, DifferenceIn));
   ExpectEveryAnswerReached();
 }
