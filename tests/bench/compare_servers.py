@@ -50,7 +50,8 @@ http {{
 
 
 class Origin:
-    """Files, with an hour's freshness; /as/NAME/ANY is the file NAME; /visits is how many came."""
+    """Files, with an hour's freshness; /as/NAME/ANY is the file NAME, and so is /short/NAME/ANY, which is fresh for a
+    second; /visits is how many came."""
 
     @staticmethod
     def commands(place: Place) -> list[list[str]]:
@@ -62,27 +63,32 @@ class Origin:
     add_header Cache-Control "public, max-age=3600";
     location = /visits {{ stub_status; }}
     location ~ ^/as/([0-9a-z]+)/ {{ rewrite ^/as/([0-9a-z]+)/ /$1 break; }}
+    location ~ ^/short/([0-9a-z]+)/ {{
+      rewrite ^/short/([0-9a-z]+)/ /$1 break;
+      add_header Cache-Control "public, max-age=1";
+    }}
   }}""")
 
 
 class Edge:
+    workers, disk, more = 1, "2GiB", ""
+
     @staticmethod
     def is_there(edge: str, _floor: str) -> bool:
         return shutil.which(edge) is not None
 
-    @staticmethod
-    def commands(place: Place) -> list[list[str]]:
+    def commands(self, place: Place) -> list[list[str]]:
         conf = place.write("edge.toml", f"""
 [edge]
 name = "bench"
-workers = 1
+workers = {self.workers}
 access_log = "off"
 [[listen]]
 address = "127.0.0.1:{place.port}"
 tls = true
 [cache]
 path = "{place.folder}/cache"
-disk = "2GiB"
+disk = "{self.disk}"
 memory = "{RAM_MB}MiB"
 [[certificate]]
 chain = "{place.chain}"
@@ -91,8 +97,13 @@ key = "{place.key}"
 name = "bench"
 hosts = ["*"]
 origins = ["http://127.0.0.1:{place.origin_port}"]
+{self.more}
 """)
         return [[place.programs["edge"], "--config", conf]]
+
+
+class EdgeOfTwo(Edge):
+    workers = 2
 
 
 class Floor:
@@ -238,5 +249,5 @@ CONFIG proxy.config.admin.user_id STRING nobody
         return [["traffic_server", f"--run-root={root}"]]
 
 
-SERVERS = {"edge": Edge, "floor": Floor, "haproxy": Haproxy, "nginx": Nginx, "varnish": Varnish,
+SERVERS = {"edge": Edge, "edge-2": EdgeOfTwo, "floor": Floor, "haproxy": Haproxy, "nginx": Nginx, "varnish": Varnish,
            "trafficserver": TrafficServer}
