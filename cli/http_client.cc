@@ -27,8 +27,8 @@ constexpr size_t kResponseBytes = 256 << 20;  ///< kept in memory
 tl::unexpected<Error> Unreachable(const ServerUrl& server, const std::string& why) {
   return Fail(Fault::kOrigin, "unreachable",
               "cannot reach " + server.ToString() + ": " + why +
-                  ". Is it running? --origin, or origin = \"http://…\" in "
-                  "~/.config/nearside/client.toml, says where it is");
+                  ". Is it running? --origin, --edge or --geodns says where, or their line in "
+                  "~/.config/nearside/client.toml");
 }
 
 /// "" when `fd` is connected, or why not.

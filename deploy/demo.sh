@@ -100,12 +100,13 @@ build() {
 
 # Keeps the build's output in a log; on a terminal one moving line shows how far it is.
 build_progress() {
-  local terminal=0
+  local terminal=0 line
   [[ -t 1 ]] && terminal=1
-  awk -v log_file="$1" -v terminal="$terminal" '
-    { print > log_file; fflush(log_file) }
-    terminal && /^\[/ { printf "\r\033[K  %.90s", $0; fflush() }
-    END { if (terminal) printf "\r\033[K" }'
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    if ((terminal)) && [[ $line == '['* ]]; then printf '\r\033[K  %.90s' "$line" >&3; fi
+  done 3>&1 >"$1"
+  ((terminal == 0)) || printf '\r\033[K'
 }
 
 require_executables() {
@@ -348,7 +349,7 @@ ${bold}Nearside is running.${plain} In another terminal:
 
   ${bold}# a browser that is told where Frankfurt is and trusts this demo's certificate${plain}
   chromium --user-data-dir=\$(mktemp -d) --ignore-certificate-errors-spki-list=$(spki_pin) \\
-    --host-resolver-rules='MAP www.demo.test ${address[frankfurt]}' https://www.demo.test:$tls_port/
+    --host-resolver-rules='MAP www.demo.test:443 ${address[frankfurt]}:$tls_port' https://www.demo.test/
 
   ${bold}# a drill: Tokyo dies, Japan is led elsewhere, Tokyo comes back${plain}
   deploy/demo.sh ctl kill tokyo; sleep 3; $kdig +subnet=133.11.0.0/16

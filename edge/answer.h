@@ -46,7 +46,7 @@ http::Fields MultipartFields(const StoredResponse& response, const Multipart& la
 /// Cache-Status of an answer (RFC 9211), built in place.
 struct StatusLine {
   Reason reason = Reason::kFresh;
-  std::optional<Reason> forwarded;  ///< of an error: why the request had been sent on
+  std::optional<Reason> forwarded;  ///< why it had been sent on, where `reason` does not say
   std::optional<milliseconds> time_to_live;
   int origin_status = 0;  ///< 0: no origin answered
   bool stored = false;

@@ -138,7 +138,10 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
   http::Fields& extra = spare.fields;
   StatusLine line{.reason = reason, .time_to_live = response.freshness.TimeToLive(now)};
   if (validated_) line.time_to_live.reset();  // nothing of it is kept
-  if (reason == Reason::kValidated) line.origin_status = 304;
+  if (reason == Reason::kValidated) {
+    line.forwarded = reason_;
+    line.origin_status = 304;
+  }
   // RFC 9211 §2.1: what had been sent on is no hit.
   if (reason == Reason::kStaleIfError && forwards_ > 0) {
     line.forwarded = reason_;

@@ -246,6 +246,18 @@ TEST_F(RequestTest, AClientsOwnConditionIsAnsweredAfterValidation) {
   EXPECT_EQ(other.Field("etag"), "\"v\"");
 }
 
+// RFC 9211 §2.2: it was the request that did not want what is fresh.
+TEST_F(RequestTest, WhatARequestHasHadValidatedSaysSo) {
+  Start();
+  Fill("/a", "Cache-Control: max-age=60\nETag: \"v\"\n", "hello");
+  for (const std::string_view control : {"no-cache", "max-age=0", "min-fresh=100"}) {
+    SCOPED_TRACE(control);
+    FakeExchange& client = Get("/a", {{"cache-control", control}});
+    origin_.Next().Answer("304 Not Modified", "Cache-Control: max-age=60\nETag: \"v\"\n", "");
+    EXPECT_EQ(Answer(client), "200 fwd=request; fwd-status=304; detail=validated|hello");
+  }
+}
+
 TEST_F(RequestTest, A304ThatForbidsStoringEndsTheStoredResponse) {
   Start();
   Fill("/a", kStale, "hello");
