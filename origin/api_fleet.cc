@@ -20,9 +20,10 @@ Result<storage::Site> SiteOfPurge(Node& node, const PurgeRequest& purge, const C
   }
   const std::string host = HostOfPurge(purge.forget);
   if (host.empty()) {
-    return Fail(Fault::kClient, "bad_purge",
-                "which site? expected URLs as https://HOST/PATH, without a fragment, of a host of one, "
-                "or \"site\" (nearside purge --site NAME)");
+    return Fail(
+        Fault::kClient, "bad_purge",
+        "which site? expected URLs as https://HOST/PATH, without a fragment, of a host of one, "
+        "or \"site\" (nearside purge --site NAME)");
   }
   std::shared_ptr<const storage::Site> site = node.sites.FindHost(host);
   if (site != nullptr) {
