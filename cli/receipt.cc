@@ -64,6 +64,20 @@ void PrintFlaws(const Json& edge, const Json& flaws, std::string_view what, Term
   }
 }
 
+/// What is published where nobody is shown it is proved by nobody.
+Exit Judge(const Json& receipt, Terminal& terminal) {
+  const Json& edges = ListOf(receipt, "edges");
+  const bool none_serves = std::all_of(edges.begin(), edges.end(), [](const Json& edge) {
+    return TextOf(edge, "state") == "unserved";
+  });
+  if (!edges.empty() && none_serves) {
+    terminal.Error("no edge serves this site yet: each needs [[site]] name = \"" +
+                   Printable(TextOf(receipt, "site")) + "\" in its settings");
+    return Exit::kUnconfirmed;
+  }
+  return BoolOf(receipt, "complete") ? Exit::kDone : Exit::kUnconfirmed;
+}
+
 Exit PrintProofs(const Json& receipt, Terminal& terminal) {
   const Json& edges = ListOf(receipt, "edges");
   terminal.Line(
@@ -93,7 +107,7 @@ Exit PrintProofs(const Json& receipt, Terminal& terminal) {
       PrintFlaws(edge, ListOf(edge["whole"], "missing"), "does not hold", terminal);
     }
   }
-  return BoolOf(receipt, "complete") ? Exit::kDone : Exit::kUnconfirmed;
+  return Judge(receipt, terminal);
 }
 
 Exit ListReceipts(CommandContext& context, OriginApi& api, const ReceiptOptions& options) {
@@ -125,7 +139,7 @@ Exit ShowReceipt(CommandContext& context, const ReceiptOptions& options) {
   if (!receipt) return context.Failed(receipt.error());
   if (!options.json) return PrintProofs(*receipt, context.terminal);
   context.terminal.Line(receipt->dump(2));
-  return BoolOf(*receipt, "complete") ? Exit::kDone : Exit::kUnconfirmed;
+  return Judge(*receipt, context.terminal);
 }
 
 Exit AwaitReceipt(CommandContext& context, OriginApi& api, const Json& activation,

@@ -163,6 +163,11 @@ class PublishTest(FleetTest):
         for edge in self.edges.values():
             wait_until(lambda: b"second edition" in edge.get("/").body, f"{edge.name} has the second edition")
 
+    def test_what_no_edge_serves_is_no_success(self):
+        result = self.origin.client("publish", self.site, "--site", "dmo", "--host", "dmo.test")
+        self.assertEqual(3, result.returncode, result.stdout + result.stderr)
+        self.assertIn('no edge serves this site yet: each needs [[site]] name = "dmo"', result.stderr)
+
     def test_wrong_token_publishes_nothing(self):
         wrong = self.folder / "wrong.token"
         wrong.write_text("wrong\n")
