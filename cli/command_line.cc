@@ -64,8 +64,8 @@ Hidden files are left out (but for .well-known). Symbolic links that leave the f
 Only contents that the origin lacks are sent. The switch is one step: a visitor gets the whole old or
 the whole new release. Files with a hash in their names stay reachable for a few releases. Afterwards
 each edge asks itself for every URL that changed; the table tells who serves what the origin has, by
-SHA-256, and is kept: nearside receipt ID. Exits 3 unless all that serve the site
-have proved it, and when edges report of which none does.)";
+SHA-256, and is kept: nearside receipt ID. Exits 3 unless all edges that serve the site have proved it,
+and where none of them serves it.)";
 
 constexpr const char* kReceiptExamples = R"(Examples:
   nearside receipt 12            # the table that publish printed, as it is now

@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from compare_servers import SERVERS, Origin, Place, free_port
@@ -230,21 +231,46 @@ def table(results: dict[str, dict[str, list[float]]], servers: list[str]) -> str
     return "\n".join(lines)
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--servers", help="default: all that are installed")
-    parser.add_argument("--cases", default=",".join(CASES))
+def parser_of(text: str) -> argparse.ArgumentParser:
+    """With what every comparison is told."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write every figure to this file")
     parser.add_argument("--edge", default=str(ROOT / "build/release/bin/nearside-edge"))
     parser.add_argument("--floor", default=str(ROOT / "build/release/tests/floor"))
     parser.add_argument("--folder", help="where the servers keep their files: on a disk, not in memory")
-    options = parser.parse_args()
+    return parser
+
+
+def demand_machine(parser: argparse.ArgumentParser) -> None:
     for program in ("h2load", "nginx", "openssl", "curl", "taskset"):
         if shutil.which(program) is None:
             parser.error(f"{program} is not installed")
     if (os.cpu_count() or 1) < 2:
         parser.error("two cores are needed: one for the server, one for the client and the origin")
+
+
+@contextlib.contextmanager
+def running(options: argparse.Namespace) -> Iterator[Run]:
+    """An origin and a folder, both gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="compare-", dir=options.folder))
+    folder.chmod(0o755)
+    run = None
+    try:
+        run = Run(options, folder)
+        yield run
+    finally:
+        if run is not None:
+            run.stop(run.origin)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def parse() -> argparse.Namespace:
+    parser = parser_of(__doc__)
+    parser.add_argument("--servers", help="default: all that are installed")
+    parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument("--json", type=Path, help="write every figure to this file")
+    options = parser.parse_args()
+    demand_machine(parser)
     options.cases = options.cases.split(",")
     unknown = [case for case in options.cases if case not in CASES]
     installed = [name for name, server in SERVERS.items() if server.is_there(options.edge, options.floor)]
@@ -261,11 +287,7 @@ def main() -> None:
     results: dict[str, dict[str, list[float]]] = {}
     for case in options.cases:
         results[case] = {name: [] for name in options.servers}
-    folder = Path(tempfile.mkdtemp(prefix="compare-", dir=options.folder))
-    folder.chmod(0o755)
-    run = None
-    try:
-        run = Run(options, folder)
+    with running(options) as run:
         for _ in range(options.repetitions):
             for case in options.cases:
                 for name in options.servers:
@@ -273,10 +295,6 @@ def main() -> None:
                     if figure is not None:
                         results[case][name].append(figure)
                         print(f"{case} {name} {figure:.2f}", file=sys.stderr, flush=True)
-    finally:
-        if run is not None:
-            run.stop(run.origin)
-        shutil.rmtree(folder, ignore_errors=True)
     print(table(results, options.servers))
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")

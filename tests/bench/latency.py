@@ -18,19 +18,17 @@ import contextlib
 import http.server
 import json
 import os
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from compare import CLIENT_CORE, NO_PEERS, ROOT, SERVER_CORE, Run
+from compare import CLIENT_CORE, NO_PEERS, SERVER_CORE, Run, demand_machine, parser_of, running
 from compare_servers import SERVERS, Edge, Place, free_port
 from local_fleet import quantile
 
@@ -222,20 +220,12 @@ def measure_besides(run: Run, options: argparse.Namespace) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--rate", type=int, default=4000, help="requests a second")
     parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--parts", default="peers,beside")
-    parser.add_argument("--edge", default=str(ROOT / "build/release/bin/nearside-edge"))
-    parser.add_argument("--floor", default=str(ROOT / "build/release/tests/floor"))
-    parser.add_argument("--folder", help="where the servers keep their files: on a disk, not in memory")
     options = parser.parse_args()
-    for name in ("h2load", "nginx", "openssl", "curl", "taskset"):
-        if shutil.which(name) is None:
-            parser.error(f"{name} is not installed")
-    if (os.cpu_count() or 1) < 2:
-        parser.error("two cores are needed: one for the server, one for the client and the origin")
+    demand_machine(parser)
     parts = {"peers": measure_peers, "beside": measure_besides}
     unknown = [part for part in options.parts.split(",") if part not in parts]
     if unknown:
@@ -247,17 +237,9 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     options = parse()
     os.sched_setaffinity(0, {int(CLIENT_CORE)})
-    folder = Path(tempfile.mkdtemp(prefix="latency-", dir=options.folder))
-    folder.chmod(0o755)
-    run = None
-    try:
-        run = Run(options, folder)
+    with running(options) as run:
         for part in options.parts:
             part(run, options)
-    finally:
-        if run is not None:
-            run.stop(run.origin)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
