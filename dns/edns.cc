@@ -9,7 +9,6 @@
 namespace nearside::dns {
 namespace {
 
-constexpr size_t kOptionHeaderBytes = 4;
 constexpr size_t kSubnetHeaderBytes = 4;
 
 unsigned AddressBits(uint16_t family) {
@@ -86,13 +85,13 @@ Malformed ParseEdns(uint16_t opt_class, uint32_t opt_ttl, std::span<const uint8_
   edns->compact_ok = (opt_ttl & 0x4000) != 0;
   if (edns->version != 0) return Malformed::kNone;
   while (!rdata.empty()) {
-    if (rdata.size() < kOptionHeaderBytes) return Malformed::kOptionCutOff;
+    if (rdata.size() < option::kHeaderBytes) return Malformed::kOptionCutOff;
     uint16_t code = Load16(rdata.data());
     size_t length = Load16(rdata.data() + 2);
-    if (rdata.size() - kOptionHeaderBytes < length) return Malformed::kOptionCutOff;
-    Malformed malformed = TakeOption(code, rdata.subspan(kOptionHeaderBytes, length), edns);
+    if (rdata.size() - option::kHeaderBytes < length) return Malformed::kOptionCutOff;
+    Malformed malformed = TakeOption(code, rdata.subspan(option::kHeaderBytes, length), edns);
     if (malformed != Malformed::kNone) return malformed;
-    rdata = rdata.subspan(kOptionHeaderBytes + length);
+    rdata = rdata.subspan(option::kHeaderBytes + length);
   }
   return Malformed::kNone;
 }

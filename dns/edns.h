@@ -23,6 +23,7 @@ inline constexpr uint16_t kNsid = 3;
 inline constexpr uint16_t kClientSubnet = 8;
 inline constexpr uint16_t kCookie = 10;
 inline constexpr uint16_t kTcpKeepalive = 11;
+inline constexpr size_t kHeaderBytes = 4;  ///< code and length
 }  // namespace option
 
 /// RFC 7871 §6. Bits of the address beyond `source` are zero.

@@ -11,13 +11,11 @@ namespace {
 constexpr size_t kMaxPointerOffset = 0x3FFF;
 constexpr size_t kOptFixedBytes = 11;  // root, type, class, TTL, length
 
-constexpr size_t kOptionHeaderBytes = 4;
-
 /// Returns where the next option begins.
 uint8_t* PutOption(uint8_t* p, uint16_t code, std::span<const uint8_t> content) {
   Store16(p, code);
   Store16(p + 2, static_cast<uint16_t>(content.size()));
-  return std::copy(content.begin(), content.end(), p + kOptionHeaderBytes);
+  return std::copy(content.begin(), content.end(), p + option::kHeaderBytes);
 }
 
 uint8_t* PutOptions(uint8_t* p, const EdnsAnswer& edns) {
@@ -66,9 +64,9 @@ NameView NameAt(std::span<const uint8_t> rdata) {
 size_t EdnsAnswer::wire_bytes() const {
   size_t bytes = kOptFixedBytes;
   if (subnet) bytes += subnet->option_bytes();
-  if (cookie) bytes += kOptionHeaderBytes + cookie->size();
-  if (keepalive) bytes += kOptionHeaderBytes + sizeof *keepalive;
-  if (!nsid.empty()) bytes += kOptionHeaderBytes + nsid.size();
+  if (cookie) bytes += option::kHeaderBytes + cookie->size();
+  if (keepalive) bytes += option::kHeaderBytes + sizeof *keepalive;
+  if (!nsid.empty()) bytes += option::kHeaderBytes + nsid.size();
   return bytes;
 }
 

@@ -9,7 +9,8 @@
 #   storage  200 SIGKILLs of the cache's store, 100 of the origin's metadata, thousands of modelled power cuts
 #   churn    an hour of churn on a store of 10 GiB (NEARSIDE_CHURN_SECONDS), and all hit ratios
 #   objects  ten million small objects: RAM by the object, start, purges (16 GB of disk)
-#   system   the system tests with hundreds of kills, gigabyte uploads, thousands of bent requests, three times
+#   system   the system tests with hundreds of kills, gigabyte uploads, thousands of bent requests, three times;
+#            once more with asan, those included that tests/run.sh leaves out there
 #   fuzz     30 minutes of fuzzing (NEARSIDE_FUZZ_SECONDS)
 #   operate  every command of docs/operate.md, on five servers with systemd (Docker)
 #   images   the demo's images as users build them, from the source, and every drill (Docker)
@@ -62,7 +63,9 @@ long_objects() {
 long_system() {
   build_release || return 1
   NEARSIDE_LONG=1 ctest --test-dir build/release --label-regex system --output-on-failure --timeout 3600 \
-    --repeat-until-fail 3
+    --repeat-until-fail 3 || return 1
+  cmake --preset asan >/dev/null && cmake --build --preset asan || return 1
+  ctest --test-dir build/asan --label-regex system --output-on-failure
 }
 
 long_fuzz() {
@@ -113,7 +116,7 @@ for part in "${parts[@]}"; do
     operate) say operate && { long_operate || failed=1; } ;;
     images) say images && { long_images || failed=1; } ;;
     *)
-      sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 2
       ;;
   esac

@@ -9,7 +9,7 @@
 namespace nearside::edge {
 namespace {
 
-std::string TextOf(storage::LogPosition position) {
+std::string PositionText(storage::LogPosition position) {
   return std::to_string(position.epoch) + ":" + std::to_string(position.sequence);
 }
 
@@ -72,7 +72,7 @@ uint64_t FakeStore::Purge(const std::vector<storage::ScopeHash>& scopes, bool so
                           std::optional<storage::LogPosition> at, Executor* executor,
                           std::function<void()> on_durable) {
   log.push_back("purge " + std::to_string(scopes.size()) + (soft ? " soft" : " hard") +
-                (at ? " " + TextOf(*at) : ""));
+                (at ? " " + PositionText(*at) : ""));
   if (at) Queue(*at, executor, std::move(on_durable));
   return 0;
 }
@@ -87,7 +87,7 @@ storage::Validity FakeStore::CheckFetch(uint64_t purge_sequence,
 
 void FakeStore::Advance(storage::LogPosition at, Executor* executor,
                         std::function<void()> on_durable) {
-  log.push_back("advance " + TextOf(at));
+  log.push_back("advance " + PositionText(at));
   Queue(at, executor, std::move(on_durable));
 }
 

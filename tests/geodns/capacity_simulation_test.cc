@@ -19,6 +19,11 @@ namespace {
 constexpr int kTtl = 30;
 constexpr int kCheckInterval = 5;
 constexpr int kDay = 24 * 3600;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint32_t kDays = 1;
+#else
+constexpr uint32_t kDays = 3;
+#endif
 constexpr double kMostLoad = 0.8;
 constexpr double kTakeBackLoad = 0.64;
 
@@ -191,7 +196,7 @@ TEST(CapacitySimulationTest, AConstantDemandSettlesBelowTheLimitAndStaysThere) {
 }
 
 TEST(CapacitySimulationTest, ADayIsFollowedWithoutFlapping) {
-  for (uint32_t seed = 1; seed <= 3; ++seed) {
+  for (uint32_t seed = 1; seed <= kDays; ++seed) {
     SimulatedWorld world = SmallFirst(seed);
     int over = 0;
     for (int second = 0; second < 2 * kDay; ++second) {

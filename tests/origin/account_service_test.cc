@@ -18,7 +18,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr const char* kPassword = "correct horse battery staple";
 constexpr const char* kOther = "another long password";
 constexpr const char* kHost = "account.test";
 constexpr const char* kQuick = "hash_memory = \"8KiB\"\nhash_passes = 1\nfailures = 3\n";

@@ -8,8 +8,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-constexpr const char* kPassword = "correct horse battery staple";
-
 class ApiAccountsTest : public OriginTest {
  protected:
   void SetUp() override {

@@ -5,7 +5,7 @@
 namespace nearside::origin {
 namespace {
 
-struct Row {
+struct AskerRow {
   const char* peer;
   const char* scheme;
   const char* chain;  ///< X-Forwarded-For; null: none
@@ -17,7 +17,7 @@ struct Row {
 TEST(AskerTest, EdgesSayWhoAsksAndOthersDoNot) {
   const net::AddressRanges trusted =
       net::AddressRanges::Parse({"10.0.0.0/8", "127.0.0.0/8", "::1"}).value();
-  const Row rows[] = {
+  const AskerRow rows[] = {
       // Nobody between.
       {"192.0.2.1", "https", nullptr, nullptr, "192.0.2.1", true},
       {"192.0.2.1", "http", nullptr, nullptr, "192.0.2.1", false},
@@ -44,7 +44,7 @@ TEST(AskerTest, EdgesSayWhoAsksAndOthersDoNot) {
       {"10.0.0.1", "http", "", "HTTPS", "10.0.0.1", false},
       {"unknown", "http", "192.0.2.1", "https", "unknown", false},
   };
-  for (const Row& row : rows) {
+  for (const AskerRow& row : rows) {
     http::RequestHead request;
     request.scheme = row.scheme;
     if (row.chain != nullptr) request.fields.Add("x-forwarded-for", row.chain);

@@ -5,7 +5,7 @@
 namespace nearside::origin {
 namespace {
 
-struct Row {
+struct ForgeryRow {
   const char* site;       ///< Sec-Fetch-Site; null: none
   const char* origin;     ///< null: none
   const char* authority;  ///< as asked
@@ -14,7 +14,7 @@ struct Row {
 };
 
 TEST(ForgeryTest, WhereARequestComesFrom) {
-  const Row rows[] = {
+  const ForgeryRow rows[] = {
       {"same-origin", "https://account.test", "account.test", true, true},
       {"same-origin", nullptr, "account.test", true, true},
       {nullptr, "https://account.test", "account.test", true, true},
@@ -39,7 +39,7 @@ TEST(ForgeryTest, WhereARequestComesFrom) {
       {nullptr, "https://account.test", "account.test", false, false},
       {"same-origin", "https://evil.test", "account.test", true, false},
   };
-  for (const Row& row : rows) {
+  for (const ForgeryRow& row : rows) {
     http::RequestHead request;
     request.authority = row.authority;
     if (row.site != nullptr) request.fields.Add("sec-fetch-site", row.site);

@@ -14,6 +14,8 @@
 
 namespace nearside::origin::test {
 
+inline constexpr const char* kPassword = "correct horse battery staple";
+
 using nearside::test::Ask;
 using nearside::test::RawClient;
 using nearside::test::Reply;

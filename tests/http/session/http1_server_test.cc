@@ -7,8 +7,6 @@
 namespace nearside::http {
 namespace {
 
-constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
-
 /// Answers with a body of the plan, its length announced or not.
 void AnswerPattern(Exchange& exchange, PatternBody::Plan plan, BodyLog* log, bool announce = true) {
   const std::string length = std::to_string(plan.size);

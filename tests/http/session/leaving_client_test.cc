@@ -15,7 +15,6 @@ namespace nearside::http {
 namespace {
 
 constexpr milliseconds kLong = std::chrono::hours(1);
-constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
 /// Holds every request until the test answers it.
 class LeavingClientTest : public ::testing::TestWithParam<bool> {

@@ -16,6 +16,8 @@
 
 namespace nearside::http {
 
+inline constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
+
 /// What an exchange's handler was told. Written on the loop.
 struct HandlerLog {
   std::string body;
