@@ -56,9 +56,10 @@ std::string FlagsOf(const Json& freshness) {
   return flags.empty() ? "none" : flags;
 }
 
-void PrintHead(const Json& answer, Terminal& terminal) {
+void PrintHead(const Json& answer, std::string_view edge, Terminal& terminal) {
   const Json& parts = Member(answer, "key_parts");
   TextTable table({"URL", AsciiOf(answer, "url")});
+  table.Add({"edge", std::string(edge)});
   table.Add({"site", AsciiOf(answer, "site")});
   table.Add({"key", AsciiOf(answer, "key")});
   table.Add({"made of", AsciiOf(parts, "site") + "  " + AsciiOf(parts, "scheme") + "  " +
@@ -106,8 +107,8 @@ void PrintResponse(const Json& response, Terminal& terminal) {
   table.Print(terminal);
 }
 
-void PrintAnswer(const Json& answer, Terminal& terminal) {
-  PrintHead(answer, terminal);
+void PrintAnswer(const Json& answer, std::string_view edge, Terminal& terminal) {
+  PrintHead(answer, edge, terminal);
   for (const Json& response : ListOf(answer, "responses")) {
     terminal.Line("");
     PrintResponse(response, terminal);
@@ -134,7 +135,7 @@ Exit Explain(CommandContext& context, const ExplainOptions& options) {
   if (options.json) {
     context.terminal.Line(answer->dump(2, ' ', /*ensure_ascii=*/true));
   } else {
-    PrintAnswer(*answer, context.terminal);
+    PrintAnswer(*answer, edge, context.terminal);
   }
   return Exit::kDone;
 }

@@ -1,5 +1,6 @@
 #include "cli/status.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -132,8 +133,13 @@ Exit ShowStatus(CommandContext& context, const StatusOptions& options) {
                   Count(ListOf(*sites, "sites").size(), "site") + "   event " +
                   std::to_string(IntOf(*edges, "seq")));
   } else {
-    terminal.Line(terminal.Paint(Colour::kRed, "origin   " + api->server().ToString() + "   DOWN"));
-    terminal.Error(Printable((edges ? sites : edges).error().message));
+    const Error& error = (edges ? sites : edges).error();
+    // Who is told what is wrong with a token has found an origin that works.
+    const bool refused = error.fault == Fault::kClient;
+    terminal.Line(terminal.Paint(refused ? Colour::kYellow : Colour::kRed,
+                                 "origin   " + api->server().ToString() + "   " +
+                                     (refused ? "up, but refuses this client" : "DOWN")));
+    terminal.Error(Printable(error.message));
   }
   Pops pops;
   if (asked && geodns) {
@@ -170,6 +176,14 @@ Exit ListEdges(CommandContext& context, bool json) {
 Exit ForgetEdge(CommandContext& context, const std::string& name) {
   Result<OriginApi> api = context.Api();
   if (!api) return context.Failed(api.error());
+  Result<Json> edges = api->Get("/v1/edges");
+  if (!edges) return context.Failed(edges.error());
+  const Json& list = ListOf(*edges, "edges");
+  if (std::ranges::none_of(list, [&](const Json& edge) { return TextOf(edge, "name") == name; })) {
+    context.terminal.Error("no edge \"" + name +
+                           "\" has reported; nearside edges lists those that have");
+    return Exit::kFailed;
+  }
   Result<Json> answer = api->Delete("/v1/edges/" + EncodePath(name));
   if (!answer) return context.Failed(answer.error());
   context.terminal.Line("edge " + name + " is forgotten; it comes back when it reports again");

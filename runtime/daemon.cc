@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "runtime/signals.h"
+#include "runtime/usage.h"
 
 namespace nearside {
 
@@ -111,7 +112,7 @@ int RunDaemon(const DaemonSpec& spec, int argc, char** argv) {
   } catch (const CLI::Success& done) {
     return app.exit(done);  // --help, --version
   } catch (const CLI::ParseError& error) {
-    PrintError(spec.name, std::string(error.what()) + "; --help shows how it is used");
+    PrintError(spec.name, UsageError(app, error));
     return kExitFailure;
   }
   for (size_t i = 0; i < commands.size(); ++i) {

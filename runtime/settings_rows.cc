@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "runtime/fatal.h"
+#include "runtime/nearest_word.h"
 
 namespace nearside::settings {
 
@@ -93,25 +93,6 @@ std::string OneOf(const std::vector<std::string>& choices, std::string_view last
     text += Quote(choices[i]);
   }
   return text;
-}
-
-/// Levenshtein's distance, with the swap of two neighbours as one step.
-size_t Distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> before_last;
-  std::vector<size_t> last(b.size() + 1);
-  std::iota(last.begin(), last.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    std::vector<size_t> row(b.size() + 1);
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      row[j] = std::min({last[j] + 1, row[j - 1] + 1, replaced});
-      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-      if (swapped) row[j] = std::min(row[j], before_last[j - 2] + 1);
-    }
-    before_last = std::exchange(last, std::move(row));
-  }
-  return last.back();
 }
 
 }  // namespace
@@ -301,18 +282,9 @@ const Rows::Row* Rows::Find(std::string_view key) const {
 }
 
 std::string_view Rows::Nearest(std::string_view key) const {
-  constexpr size_t kLongestKey = 64;
-  if (key.size() > kLongestKey) return {};
-  std::string_view nearest;
-  // A third of the letters may be wrong, but one always.
-  size_t allowed = std::max<size_t>(1, key.size() / 3);
-  for (const Row& row : rows) {
-    const size_t distance = Distance(key, row.key);
-    if (distance > allowed || (distance == allowed && !nearest.empty())) continue;
-    allowed = distance;
-    nearest = row.key;
-  }
-  return nearest;
+  std::vector<std::string_view> keys;
+  for (const Row& row : rows) keys.emplace_back(row.key);
+  return NearestWord(key, keys);
 }
 
 }  // namespace nearside::settings

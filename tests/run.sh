@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is needed, builds every preset, runs every test, and ends with one line of totals.
 #
-#   tests/run.sh           release (unit, system, tidy), asan (unit, half of system), tsan (threads), fuzz (60 s in all),
-#                          and the demo's images with six drills, where Docker can run (tests/images.sh)
+#   tests/run.sh           release (unit, system, tidy), asan (unit, half of system), tsan (threads), fuzz (60 s in
+#                          all), and the demo's images with six drills, where Docker can run (tests/images.sh)
 #   tests/run.sh --quick   release alone
 #
 # Logs: build/test-logs/. Exit code: 0 when nothing failed and nothing was skipped. NEARSIDE_SKIP_DEPS=1 installs no

@@ -372,6 +372,9 @@ TEST_F(CommandLineTest, EdgesAreListed) {
   EXPECT_THAT(Nearside("edges").out, HasSubstr("no edge has reported yet"));
   EXPECT_EQ(nlohmann::json::parse(Nearside("edges --json").out)["edges"].size(), 0u);
   EXPECT_EQ(Nearside("edges forget").code, 2);
+  const Outcome unknown = Nearside("edges forget frankfurt");
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_THAT(unknown.errors, HasSubstr("no edge \"frankfurt\" has reported"));
 }
 
 TEST_F(CommandLineTest, ExplainPrintsWhatTheEdgeSays) {
@@ -395,7 +398,8 @@ TEST_F(CommandLineTest, ExplainPrintsWhatTheEdgeSays) {
         RunNearside("--config " + dir_.Write("client.toml", "") +
                     " explain https://a.test/x --edge " + edge.url() + " -H Accept:b");
     EXPECT_EQ(run.code, 0) << run.errors;
-    EXPECT_THAT(run.out, StartsWith("URL        https://a.test/x\n"));
+    EXPECT_THAT(run.out,
+                StartsWith("URL        https://a.test/x\nedge       " + edge.url() + "\n"));
     for (const char* line :
          {"key        0f\n", "made of    demo  https  a.test  /x\n", "asked for  /x?utm=1\n",
           "with       accept: b\n", "origin     http://o:1  up, may be asked now\n",
@@ -485,6 +489,26 @@ TEST_F(CommandLineTest, StatusOfADeadOriginSaysSoAndFails) {
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.out, HasSubstr("DOWN"));
   EXPECT_THAT(run.errors, HasSubstr("Connection refused"));
+}
+
+TEST_F(CommandLineTest, StatusTellsAnOriginThatRefusesItsTokenFromADeadOne) {
+  const Outcome run = RunNearside("--config " + dir_.Write("client.toml", "") +
+                                  " --origin http://127.0.0.1:" + std::to_string(port()) +
+                                  " --token-file " + dir_.Write("wrong.token", "0123") + " status");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.out, HasSubstr("up, but refuses this client"));
+  EXPECT_THAT(run.errors, HasSubstr("--token-file"));
+}
+
+TEST_F(CommandLineTest, TheHelpOfACommandIsItsOwnAndMistypedOnesAreNamed) {
+  EXPECT_THAT(Nearside("sites --help").out, HasSubstr("nearside sites put demo --host"));
+  EXPECT_THAT(Nearside("check --help").out, Not(HasSubstr("Examples")));
+  EXPECT_THAT(Nearside("--help").out, HasSubstr("nearside publish ./public --site demo"));
+  EXPECT_EQ(Nearside("sites list").code, 0);
+  EXPECT_EQ(Nearside("token ls").code, 0);
+  const Outcome wrong = Nearside("stauts");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.errors, HasSubstr("\"stauts\" is no command; did you mean \"status\"?"));
 }
 
 TEST_F(CommandLineTest, SingleAssets) {

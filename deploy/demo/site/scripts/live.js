@@ -36,7 +36,7 @@ async function measure(path) {
 
 function show(part) {
   const row = table.insertRow();
-  cell(row, part.path.replace(/^\//, ""));
+  cell(row, part.path.replace(/^\//, "") || "home page");
   const verdict = part.status ? part.status.verdict : "origin";
   const tag = document.createElement("span");
   tag.className = `tag ${kind(verdict)}`;
