@@ -120,7 +120,8 @@ Status ChunkBatch::TakeUpSlab() {
 
 Status ChunkBatch::BeginSlab() {
   if (Status s = CloseSlab(); !s) return s;
-  open_ = {.id = next_id_(), .filled = {}};
+  open_.id = next_id_();
+  open_.filled.Clear();
   filling_ = true;
   open_live_ = open_stored_ = 0;
   return {};
@@ -135,7 +136,7 @@ Status ChunkBatch::CloseSlab() {
     open_ = {};
     return {};
   }
-  const Bytes bytes = open_.filled.bytes();
+  const Bytes bytes = open_.filled.Finish();
   return txn_.PutLast(tables_.slabs, EncodeSlabKey(open_.id, SlabChecksum(open_.id, bytes)), bytes);
 }
 

@@ -15,7 +15,8 @@ constexpr size_t kPartOffsetAt = 8;
 constexpr size_t kPartLengthAt = 12;
 constexpr size_t kEntryIndexAt = 8;
 constexpr size_t kEntryOffsetAt = 12;
-constexpr size_t kEntryLengthAt = 16;  // four bytes of zero follow
+constexpr size_t kEntryLengthAt = 16;
+constexpr size_t kEntryZeroAt = 20;
 constexpr size_t kCountAt = kSlabBytes - kSlabTrailerBytes;
 
 /// Where entry `number` begins: they grow from the end of the slab to its front.
@@ -94,6 +95,7 @@ size_t SlabBuilder::room() const {
 
 uint32_t SlabBuilder::Add(ChunkName tail, Bytes bytes) {
   assert(!bytes.empty() && bytes.size() <= room());
+  if (bytes_.empty()) bytes_.resize(kSlabBytes);
   const auto offset = static_cast<uint32_t>(end_);
   std::memcpy(bytes_.data() + end_, bytes.data(), bytes.size());
   end_ += bytes.size();
@@ -102,8 +104,17 @@ uint32_t SlabBuilder::Add(ChunkName tail, Bytes bytes) {
   PutLittle(entry + kEntryIndexAt, tail.index);
   PutLittle(entry + kEntryOffsetAt, offset);
   PutLittle(entry + kEntryLengthAt, static_cast<uint32_t>(bytes.size()));
-  PutLittle(bytes_.data() + kCountAt, uint64_t{entries_});
+  PutLittle(entry + kEntryZeroAt, uint32_t{0});
   return offset;
+}
+
+Bytes SlabBuilder::Finish() {
+  if (bytes_.empty()) bytes_.resize(kSlabBytes);
+  const auto entries =
+      bytes_.begin() + static_cast<ptrdiff_t>(kCountAt - entries_ * kSlabEntryBytes);
+  std::fill(bytes_.begin() + static_cast<ptrdiff_t>(end_), entries, uint8_t{0});
+  PutLittle(bytes_.data() + kCountAt, uint64_t{entries_});
+  return bytes_;
 }
 
 std::optional<std::vector<SlabEntry>> DecodeSlab(Bytes bytes) {

@@ -88,11 +88,16 @@ class SlabBuilder {
   /// Appends one part. `bytes` are at most room(). Its offset.
   uint32_t Add(ChunkName tail, Bytes bytes);
   bool empty() const { return entries_ == 0; }
-  /// kSlabBytes: what is not filled is zero. Valid until Add.
-  Bytes bytes() const { return bytes_; }
+  /// The slab as it is to be stored: kSlabBytes, zero where it is not filled. Valid until Add or
+  /// Clear; parts may still be added.
+  Bytes Finish();
+  /// Empty again, in the same memory.
+  void Clear() { end_ = entries_ = 0; }
 
  private:
-  std::vector<uint8_t> bytes_ = std::vector<uint8_t>(kSlabBytes);
+  /// kSlabBytes from the first Add on. Between the parts and the entries lies anything until
+  /// Finish: a slab is filled in memory that is in the processor's caches, and not cleared first.
+  std::vector<uint8_t> bytes_;
   size_t end_ = 0;  ///< of the parts' bytes
   size_t entries_ = 0;
 };

@@ -193,7 +193,7 @@ TEST(SlabCodecTest, ASlabIsFilledToItsEndAndTellsWhatIsInIt) {
       entries.push_back({.tail = name, .offset = offset, .bytes = static_cast<uint32_t>(bytes)});
     }
     EXPECT_EQ(entries.size(), (kSlabBytes - kSlabTrailerBytes) / (bytes + kSlabEntryBytes));
-    const Bytes filled = slab.bytes();
+    const Bytes filled = slab.Finish();
     ASSERT_EQ(filled.size(), kSlabBytes);
     EXPECT_EQ(DecodeSlab(filled), entries);
     for (const SlabEntry& entry : entries) {
@@ -203,11 +203,32 @@ TEST(SlabCodecTest, ASlabIsFilledToItsEndAndTellsWhatIsInIt) {
   }
 }
 
+TEST(SlabCodecTest, OfWhatWasInItsMemoryBeforeNothingIsStored) {
+  SlabBuilder slab;
+  EXPECT_THAT(slab.Finish(), ::testing::Each(0));
+  while (slab.room() >= 500)
+    slab.Add({.object_id = ~0ull, .index = ~0u}, AsBytes(BodyOf("a", 500)));
+  (void)slab.Finish();
+  slab.Clear();
+  EXPECT_TRUE(slab.empty());
+  EXPECT_EQ(slab.room(), kMostPartBytes);
+  SlabBuilder fresh;
+  for (SlabBuilder* builder : {&slab, &fresh}) {
+    builder->Add({.object_id = 1, .index = 2}, AsBytes(BodyOf("b", 100)));
+    (void)builder->Finish();
+    builder->Add({.object_id = 3, .index = 4}, AsBytes(BodyOf("c", 100)));
+  }
+  EXPECT_TRUE(std::ranges::equal(slab.Finish(), fresh.Finish()));
+  EXPECT_THAT(fresh.Finish().subspan(200, 65'000), ::testing::Each(0));
+  slab.Clear();
+  EXPECT_THAT(slab.Finish(), ::testing::Each(0));
+}
+
 TEST(SlabCodecTest, NoBytesAreReadBeyondASlabWhateverItsDirectorySays) {
   SlabBuilder slab;
   slab.Add({.object_id = 1, .index = 2}, AsBytes(BodyOf("a", 1000)));
   slab.Add({.object_id = 3, .index = 4}, AsBytes(BodyOf("b", 1000)));
-  const std::vector<uint8_t> sound(slab.bytes().begin(), slab.bytes().end());
+  const std::vector<uint8_t> sound(slab.Finish().begin(), slab.Finish().end());
   ASSERT_TRUE(DecodeSlab(sound));
   EXPECT_FALSE(DecodeSlab(Bytes(sound).first(kSlabBytes - 1)));
   std::mt19937_64 random(11);
