@@ -54,17 +54,18 @@ AnswerSigner::Outcome AnswerSigner::Finish(Section section, NameView owner) {
 }
 
 /// The types for a bitmap, in order. At a zone cut only what the parent has a say in counts (RFC
-/// 4034 §4.1.2).
-void AnswerSigner::TypesAt(const Zone::Node& node) {
+/// 4034 §4.1.2). Null: of a name that does not exist (RFC 9824 §3.1).
+void AnswerSigner::TypesAt(const Zone::Node* node) {
   auto& types = signer_->nsec_types();
   types.assign({type::kRrsig, type::kNsec});
-  for (const Zone::RrSet& set : zone_->RrSets(node)) {
-    const bool counts = node.cut == Zone::kNone || set.type == type::kNs || set.type == type::kDs;
+  if (node == nullptr) return types.push_back(type::kNxname);
+  for (const Zone::RrSet& set : zone_->RrSets(*node)) {
+    const bool counts = node->cut == Zone::kNone || set.type == type::kNs || set.type == type::kDs;
     if (counts) types.push_back(set.type);
   }
   // Which families are there depends on who asks, on health and on other zones: a bit says that
   // they may be.
-  if (node.steer != Zone::kNone || node.alias != Zone::kNone)
+  if (node->steer != Zone::kNone || node->alias != Zone::kNone)
     types.insert(types.end(), {type::kA, type::kAaaa});
   std::ranges::sort(types);
   types.erase(std::unique(types.begin(), types.end()), types.end());
@@ -95,25 +96,25 @@ AnswerSigner::Outcome AnswerSigner::AddNsec(Section section, NameView owner,
 
 AnswerSigner::Outcome AnswerSigner::DenyName(NameView owner, uint32_t ttl) {
   if (!signs()) return Outcome::kSigned;
-  signer_->nsec_types().assign({type::kRrsig, type::kNsec, type::kNxname});
+  TypesAt(nullptr);
   return AddNsec(Section::kAuthority, owner, MakeNsec(owner, false, ttl));
 }
 
 AnswerSigner::Outcome AnswerSigner::DenyType(NameView owner, const Zone::Node& node, uint16_t type,
                                              uint32_t ttl) {
   if (!signs()) return Outcome::kSigned;
-  TypesAt(node);
+  TypesAt(&node);
   std::erase(signer_->nsec_types(), type);
   return AddNsec(Section::kAuthority, owner, MakeNsec(owner, node.cut != Zone::kNone, ttl));
 }
 
-AnswerSigner::Outcome AnswerSigner::AnswerNsec(NameView owner, const Zone::Node& node,
+AnswerSigner::Outcome AnswerSigner::AnswerNsec(NameView owner, const Zone::Node* node,
                                                uint32_t ttl) {
   TypesAt(node);
   return AddNsec(Section::kAnswer, owner, MakeNsec(owner, false, ttl));
 }
 
-AnswerSigner::Outcome AnswerSigner::AnswerRrsig(NameView owner, const Zone::Node& node,
+AnswerSigner::Outcome AnswerSigner::AnswerRrsig(NameView owner, const Zone::Node* node,
                                                 uint32_t ttl) {
   TypesAt(node);
   const RecordView nsec = MakeNsec(owner, false, ttl);

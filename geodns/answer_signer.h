@@ -49,12 +49,13 @@ class AnswerSigner {
 
   /// The answers to queries for NSEC and RRSIG themselves, with or without DO, where
   /// zone_is_signed(). There is a signature for every set at the name: one is enough, as for ANY
-  /// (RFC 8482 §4.1).
-  Outcome AnswerNsec(dns::NameView owner, const Zone::Node& node, uint32_t ttl);
-  Outcome AnswerRrsig(dns::NameView owner, const Zone::Node& node, uint32_t ttl);
+  /// (RFC 8482 §4.1). Without a node for names that do not exist: what proves that says that they
+  /// have these two types, so that an answer without them could not be proved.
+  Outcome AnswerNsec(dns::NameView owner, const Zone::Node* node, uint32_t ttl);
+  Outcome AnswerRrsig(dns::NameView owner, const Zone::Node* node, uint32_t ttl);
 
  private:
-  void TypesAt(const Zone::Node& node);
+  void TypesAt(const Zone::Node* node);
   dns::RecordView MakeNsec(dns::NameView owner, bool is_cut, uint32_t ttl);
   void StartSet(dns::NameView owner, uint16_t type, uint32_t ttl, bool is_drawn = false);
   Outcome AddNsec(dns::Section section, dns::NameView owner, const dns::RecordView& nsec);

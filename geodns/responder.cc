@@ -66,6 +66,7 @@ class Response {
   size_t ZoneNumberFor(NameView folded) const;
   uint32_t AddNegativeSoa(const Zone& zone, uint32_t most_ttl = UINT32_MAX);
   void AddNoData(const Zone& zone, const Zone::Node& node, uint32_t most_ttl = UINT32_MAX);
+  void AnswerProof(const Zone& zone, const Zone::Node* node);
   Rcode AddNoName(const Zone& zone);
   void AddReferral(const Zone& zone, const Zone::Node& cut);
   bool AddGlue(const Zone& zone, const Zone::Node& node);
@@ -277,9 +278,7 @@ Response::Step Response::AnswerAt(const Zone& zone, const Zone::Node& node) {
     return Step::kDone;
   }
   if (signer_.zone_is_signed() && (type_ == type::kNsec || type_ == type::kRrsig)) {
-    uint32_t ttl = zone.NegativeSoa().ttl;
-    Take(type_ == type::kNsec ? signer_.AnswerNsec(owner_, node, ttl)
-                              : signer_.AnswerRrsig(owner_, node, ttl));
+    AnswerProof(zone, &node);
     return Step::kDone;
   }
   if (node.alias != Zone::kNone && (type_ == type::kA || type_ == type::kAaaa)) {
@@ -516,7 +515,21 @@ void Response::AddNoData(const Zone& zone, const Zone::Node& node, uint32_t most
   if (!tally_->truncated) Take(signer_.DenyType(owner_, node, type_, ttl));
 }
 
+/// The answer to a query for NSEC or RRSIG themselves.
+void Response::AnswerProof(const Zone& zone, const Zone::Node* node) {
+  const uint32_t ttl = zone.NegativeSoa().ttl;
+  Take(type_ == type::kNsec ? signer_.AnswerNsec(owner_, node, ttl)
+                            : signer_.AnswerRrsig(owner_, node, ttl));
+}
+
 Rcode Response::AddNoName(const Zone& zone) {
+  const bool asks_for_proof = type_ == type::kNsec || type_ == type::kRrsig;
+  // Denied, these would be refused: the record that denies says that both are there.
+  if (signer_.signs() && !edns_.compact_ok && asks_for_proof) {
+    AnswerProof(zone, nullptr);
+    tally_->denied_compactly = true;
+    return Rcode::kNoError;
+  }
   uint32_t ttl = AddNegativeSoa(zone);
   if (!signer_.signs()) return Rcode::kNxDomain;
   if (!tally_->truncated) Take(signer_.DenyName(owner_, ttl));

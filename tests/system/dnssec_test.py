@@ -62,6 +62,9 @@ SECURE = (
     ("www.demo.test", "A", None), ("towww.demo.test", "A", None),
     ("www.secure.demo.test", "A", ["192.0.2.106"]), ("secure.demo.test", "DS", None),
     ("tosecure.demo.test", "A", ["www.secure.demo.test.", "192.0.2.106"]),
+    # What proves, asked for itself; also of a name that does not exist, before and after it is denied.
+    ("static.demo.test", "NSEC", None), ("ent.demo.test", "NSEC", None), ("x.wild.demo.test", "NSEC", None),
+    ("nowhere.demo.test", "NSEC", None), ("nowhere.demo.test", "A", []), ("nowhere.demo.test", "NSEC", None),
     # Denied: no such name, type, at an empty name, under a wildcard, at the end of a chain, no DS.
     ("missing.demo.test", "A", []), ("a.b.c.missing.demo.test", "TXT", []), ("static.demo.test", "AAAA", []),
     ("b.ent.demo.test", "A", []), ("ent.demo.test", "TXT", []), ("x.wild.demo.test", "MX", []),
