@@ -123,6 +123,9 @@ void Admin::Explain(http::Exchange& exchange) {
   const std::string_view query = exchange.request().query();
   auto name = dns::Name::FromText(QueryValue(query, "name"));
   auto client = Network::Parse(QueryValue(query, "client"));
+  if (name && !client && !QueryValue(query, "client").empty()) {
+    return RespondError(exchange, 400, "client: " + client.error().message);
+  }
   if (!name || !client) {
     return RespondError(exchange, 400,
                         "expected /explain?name=www.example.org&client=192.0.2.1 (or a network "

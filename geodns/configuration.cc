@@ -119,6 +119,7 @@ void Maker::TakeServer() {
   }
   auto protocol = Protocol::Make(row, settings_.limits);
   if (protocol) made_->protocol = std::move(*protocol);
+  if (!row.cookie_secret_file.empty()) made_->secret_files.push_back(row.cookie_secret_file);
   if (!protocol) AddLine(protocol.error().message);
   made_->rate_networks = static_cast<size_t>(settings_.limits.networks);
   made_->tcp_connections_per_client =
@@ -146,6 +147,7 @@ void Maker::TakeAdmin() {
   const AdminSettings& row = settings_.admin;
   made_->admin_where = row.where;
   if (!row.token_file.empty()) {
+    made_->secret_files.push_back(row.token_file);
     auto text = ReadFile(row.token_file, 4_KiB);
     if (!text) {
       return AddError(row.where, "token_file",

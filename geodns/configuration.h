@@ -76,6 +76,7 @@ struct Configuration {
   AliasOptions alias;             ///< without resolvers: those of the system
   net::SocketAddress admin;       ///< unset: none
   std::string admin_token;
+  std::vector<std::string> secret_files;  ///< which a reload reads again
   std::vector<std::string> databases;
   std::vector<uint32_t> asns;  ///< autonomous systems that overrides name, ascending
   std::vector<Pop> pops;

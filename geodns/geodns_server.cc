@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -102,6 +104,7 @@ class GeodnsServer {
   Result<bool> AdoptEverywhere(const net::SocketAddress& wanted);
   Status OpenAdmin();
   Status GiveUpRoot();
+  void WarnOfUnreadable() const;
   void OpenTheRest();
   void ServeWhenChecked();
   void Serve();
@@ -330,7 +333,26 @@ Status GeodnsServer::GiveUpRoot() {
   Status done = KeepsState() ? GiveFolderTo(configuration.state, configuration.user) : Status();
   if (done) done = BecomeUser(configuration.user);
   if (!done) return configuration.server_where.Refuse("user", done.error());
+  WarnOfUnreadable();
   return {};
+}
+
+/// What root has read and the user cannot: better told now than by a reload that is refused.
+void GeodnsServer::WarnOfUnreadable() const {
+  const Configuration& configuration = *world_.configuration;
+  std::vector<std::string> paths = configuration.secret_files;
+  paths.push_back(config_file_);
+  for (const auto* files : {&world_.zone_files, &world_.map_files}) {
+    for (const FileSource& file : *files) paths.push_back(file.path);
+  }
+  for (const std::string& path : paths) {
+    if (access(path.c_str(), R_OK) == 0) continue;
+    Log(Level::kWarning, "file_unreadable_for_user",
+        {{"path", path},
+         {"user", configuration.user},
+         {"error", std::string_view(std::strerror(errno))},
+         {"effect", "the next reload will be refused until that user may read it"}});
+  }
 }
 
 Status GeodnsServer::OpenAdmin() {

@@ -1,6 +1,7 @@
 #include "geodns/world.h"
 
 #include <algorithm>
+#include <set>
 
 #include "geodns/system_resolvers.h"
 #include "geodns/zone_keys.h"
@@ -251,11 +252,12 @@ Health HealthFor(const Configuration& configuration, const Steering& steering,
 }
 
 std::vector<std::string> BlindRules(const World& world) {
-  bool ranked = false, countries = false, continents = false, systems = false;
+  bool ranked = false, continents = false, systems = false;
+  std::set<CountryCode> countries;
   for (size_t i = 0; i < world.map->place_count(); ++i) {
     const Place& place = world.map->place(static_cast<uint32_t>(i));
     ranked |= !place.ranking.empty();
-    countries |= place.country.is_set();
+    if (place.country.is_set()) countries.insert(place.country);
     continents |= place.continent != Continent::kNone;
     systems |= place.asn != 0;
   }
@@ -269,13 +271,22 @@ std::vector<std::string> BlindRules(const World& world) {
       if (steering.rule.policy == Policy::kNearest && steering.rule.pops.size() > 1 && !ranked) {
         tell(steering, "policy = \"nearest\"", "where clients are (`unknown` is for all)");
       }
-      bool by_country = false, by_continent = false, by_system = false;
+      bool by_continent = false, by_system = false;
+      std::set<CountryCode> named;
       for (const Override& each : steering.rule.overrides) {
-        by_country |= !each.countries.empty();
+        named.insert(each.countries.begin(), each.countries.end());
         by_continent |= !each.continents.empty();
         by_system |= !each.asns.empty();
       }
-      if (by_country && !countries) tell(steering, "an override by countries", "countries");
+      if (!named.empty() && countries.empty()) {
+        tell(steering, "an override by countries", "countries");
+        named.clear();
+      }
+      for (const CountryCode country : named) {
+        if (countries.contains(country)) continue;
+        tell(steering, "an override by country " + country.ToText(),
+             "a network there (codes are those of ISO 3166-1: GB, not UK)");
+      }
       if (by_continent && !continents) tell(steering, "an override by continents", "continents");
       if (by_system && !systems) {
         tell(steering, "an override by asns", "a network of any of these autonomous systems");

@@ -72,6 +72,13 @@ TEST_F(BlindRulesTest, SystemsAloneTellNoPlaces) {
                                        HasSubstr("by continents")));
 }
 
+TEST_F(BlindRulesTest, ACountryThatNoFileHasIsTold) {
+  const std::string places = File("geo.mmdb", MmdbWriter(6).AddFlat("133.0.0.0/8", "KR"));
+  EXPECT_THAT(Blind(places), ElementsAre(HasSubstr("an override by country JP, but no file of "
+                                                   "geo.databases tells a network there"),
+                                         HasSubstr("an override by asns")));
+}
+
 TEST_F(BlindRulesTest, ASystemThatNoFileHasIsTold) {
   const std::string places = File("geo.mmdb", MmdbWriter(6).AddFlat("133.0.0.0/8", "JP"));
   EXPECT_THAT(Blind(places), ElementsAre(HasSubstr("an override by asns")));

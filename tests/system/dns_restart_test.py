@@ -346,6 +346,17 @@ class UnprivilegedTest(RestartTest):
         self.server.daemon.reload()
         self.server.daemon.wait_for_log("event=reloaded")
 
+    def test_what_the_user_cannot_read_again_is_told_at_the_start(self):
+        self.assertEqual([], self.lines("file_unreadable_for_user"))
+        self.server.daemon.stop()
+        os.chmod(self.server.zone_path, 0o600)
+        self.server.daemon.start()
+        lines = self.lines("file_unreadable_for_user")
+        self.assertEqual(1, len(lines), lines)
+        self.assertIn(f"path={self.server.zone_path} user=nobody", lines[0])
+        self.server.daemon.reload()
+        self.server.daemon.wait_for_log("event=reload_refused")
+
     def test_threads_that_find_no_port_share_the_sockets_that_are_there(self):
         self.change("threads = 2", "threads = 3")
         self.replace()
