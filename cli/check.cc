@@ -54,20 +54,28 @@ void CheckGeodns(const std::string& url, Findings* findings) {
   }
 }
 
-}  // namespace
-
-Exit Check(CommandContext& context, const CheckOptions& options) {
-  Findings findings(context.terminal);
+void CheckOrigin(CommandContext& context, Findings* findings) {
   Result<OriginApi> api = context.Api();
   const Result<Json> sites =
       api ? api->Get("/v1/sites") : Result<Json>(unexpected(Error(api.error())));
   const Result<Json> edges = sites ? api->Get("/v1/edges") : sites;
   if (edges) {
-    findings.Add(true, "origin: " + api->server().ToString() + " answers and takes the token, " +
-                           Count(ListOf(*sites, "sites").size(), "site"));
-    CheckEdges(*edges, &findings);
+    findings->Add(true, "origin: " + api->server().ToString() + " answers and takes the token, " +
+                            Count(ListOf(*sites, "sites").size(), "site"));
+    CheckEdges(*edges, findings);
   } else {
-    findings.Add(false, "origin: " + edges.error().message);
+    findings->Add(false, "origin: " + edges.error().message);
+  }
+}
+
+}  // namespace
+
+Exit Check(CommandContext& context, const CheckOptions& options) {
+  Findings findings(context.terminal);
+  if (!options.geodns.empty() && context.settings.token_file.empty()) {
+    context.terminal.Line("      origin: not asked, as no token is named (--token-file)");
+  } else {
+    CheckOrigin(context, &findings);
   }
   const std::string geodns = options.geodns.empty() ? context.settings.geodns : options.geodns;
   if (!geodns.empty()) CheckGeodns(geodns, &findings);

@@ -181,7 +181,10 @@ void ZoneBuilder::CheckContent(Content& content) {
     if (record.type == type::kSoa && ++soa_count == 2) AddError(record, "a second SOA record");
     if (record.type == type::kNs && ViewOf(content.owner).is_wildcard()) {
       AddError(record, "a wildcard cannot be delegated (RFC 4592 §4.2)");
+    } else if (record.type == type::kNs) {
+      CheckNameServer(record, content);
     }
+    if (record.type == type::kDs) CheckDs(record, content);
     if (has_cname && content.records.size() > 1 && &record == &content.records[1]) {
       AddError(record, name + " has a CNAME beside other records (RFC 1034 §3.6.2)");
     }
@@ -214,6 +217,55 @@ void ZoneBuilder::CheckSets(const Content& content) {
       AddError(record, "the data of a record whose hints are steered may have 2048 bytes");
     }
   }
+}
+
+/// A name server of this zone, or below the cut that it serves, that nobody could ask (RFC 1034
+/// §4.2.1). What lies below another cut is that zone's business.
+void ZoneBuilder::CheckNameServer(const ZoneRecord& record, const Content& owner) {
+  const dns::NameView name(record.rdata.data(), record.rdata.size());
+  if (!name.IsAtOrBelow(origin_)) return;
+  const dns::NameView zone = ViewOf(owner.owner);
+  const Content* serving = Serving(name);
+  for (dns::NameView at = name; at.size() > origin_.view().size(); at = at.Parent()) {
+    const Content* content = Lookup(at);
+    if (content == nullptr || !Holds(content->records, type::kNs)) continue;
+    if (content != &owner) return;
+    serving = Lookup(name);  // glue, which no wildcard gives
+  }
+  const bool has_address =
+      serving != nullptr && (HoldsAddresses(serving->records) || serving->steer != Zone::kNone ||
+                             !serving->aliases.empty());
+  if (has_address) return;
+  AddError(record, name.ToText() + ", a name server of " + zone.ToText() +
+                       ", has no address here: add an A or AAAA record for it");
+}
+
+void ZoneBuilder::CheckDs(const ZoneRecord& record, const Content& owner) {
+  constexpr size_t kDigestAt = 4, kDigestTypeAt = 3;
+  const bool is_apex = owner.owner.size() == origin_.view().size();
+  if (is_apex) {
+    AddError(record, "a DS record at the apex belongs into the zone above (RFC 4035 §2.4)");
+  } else if (!Holds(owner.records, type::kNs)) {
+    AddError(record, "a DS record where nothing is delegated: expected an NS record beside it");
+  }
+  size_t wanted = 0;
+  switch (record.rdata[kDigestTypeAt]) {
+    case 1:
+      wanted = 20;
+      break;  // SHA-1, RFC 4034 §5.1.4
+    case 2:
+      wanted = 32;
+      break;  // SHA-256, RFC 4509 §2.1
+    case 4:
+      wanted = 48;
+      break;  // SHA-384, RFC 6605 §2
+    default:
+      return;
+  }
+  const size_t bytes = record.rdata.size() - kDigestAt;
+  if (bytes == wanted) return;
+  AddError(record, "expected a digest of " + std::to_string(wanted) + " bytes for its type, got " +
+                       std::to_string(bytes));
 }
 
 void ZoneBuilder::CheckAlias(const Content& content) {

@@ -38,6 +38,8 @@ class ZoneBuilder {
   void CheckContent(Content& content);
   void CheckSets(const Content& content);
   void CheckAlias(const Content& content);
+  void CheckNameServer(const ZoneRecord& record, const Content& owner);
+  void CheckDs(const ZoneRecord& record, const Content& owner);
   void PlaceNodes();
   void PlaceNode(const std::vector<uint8_t>& folded, Content& content);
   void PlaceAlias(const Content& content, Zone::Node* node);

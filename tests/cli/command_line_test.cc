@@ -471,6 +471,16 @@ TEST_F(CommandLineTest, CheckFailsUnlessAllIsWell) {
   EXPECT_THAT(Nearside("check").out, HasSubstr("FAIL  origin: "));
 }
 
+TEST_F(CommandLineTest, CheckOfGeodnsAloneNeedsNoToken) {
+  const std::string config = "--config " + dir_.Write("client.toml", "") + " check";
+  ScriptedServer geodns({Answers(R"({"pops":[{"name":"tokyo","state":"up"}]})")});
+  const Outcome run = RunNearside(config + " --geodns " + geodns.url());
+  EXPECT_EQ(run.code, 0) << run.errors;
+  EXPECT_THAT(run.out, StartsWith("      origin: not asked, as no token is named"));
+  EXPECT_THAT(run.out, HasSubstr("ok    geodns: tokyo is up\n"));
+  EXPECT_EQ(RunNearside(config).code, 1) << "that nothing can be looked at is not well";
+}
+
 TEST_F(CommandLineTest, StatusAsJsonHasAllParts) {
   PublishFirst();
   Report("frankfurt", LastEvent());

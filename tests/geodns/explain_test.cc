@@ -63,7 +63,8 @@ class ExplainTest : public testing::Test {
   ExplainTest() {
     dir_.Write("zone",
                "$TTL 9\n@ SOA ns h 42 1 1 1 1\n@ NS ns\nns A 127.0.0.1\nalias CNAME www\n"
-               "out CNAME x.other.\nsub NS ns.other.\nsub NS ns.sub\nsub DS 1 13 2 00\n"
+               "out CNAME x.other.\nsub NS ns.other.\nsub NS ns.sub\nsub DS 1 13 1 "
+               "0000000000000000000000000000000000000000\n"
                "ns.sub 5 A 127.0.0.9\nchild NS ns.other.\ntochild CNAME a.child\n"
                "toward 4 CNAME to.w\n*.w MX 10 ns\n*.w 7 HTTPS 1 www ipv4hint=192.0.2.1\n"
                "tono CNAME no\nloop CNAME pool\npool CNAME loop\nx.deep TXT x\n");

@@ -19,6 +19,8 @@ using dns::FromHex;
 using dns::WireQuery;
 namespace type = dns::type;
 
+/// Of the DS records in kZone.
+const std::string kDigest = "00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff";
 constexpr std::string_view kZone = R"($TTL 300
 @        SOA   ns1 hostmaster 7 1h 1h 1w 60
 @        NS    ns1
@@ -45,7 +47,7 @@ intosub  CNAME x.sub
 a.b.ent  A     192.0.2.102
 sub      NS    ns1.sub
 sub      NS    ns.other.example.
-sub      DS    1 13 2 00ff
+sub      DS    1 13 2 00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
 ns1.sub  A     192.0.2.103
 ns1.sub  AAAA  2001:db8::103
 plain    NS    ns.other.example.
@@ -53,7 +55,7 @@ www      A     192.0.2.99
 www      MX    10 mail
 caps.Mixed A   192.0.2.104
 child    NS    ns.child
-child    DS    2 13 2 00ff
+child    DS    2 13 2 00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
 ns.child A     192.0.2.105
 tochild  CNAME www.child
 nochild  CNAME missing.child
@@ -111,7 +113,7 @@ class ResponderTest : public testing::Test {
     auto snapshot = std::make_shared<Snapshot>();
     const std::vector<std::shared_ptr<const Zone>> zones = {
         std::make_shared<Zone>(std::move(*zone)), Static("child.demo.test.", kChildZone),
-        Static("sibling.test.", "@ SOA ns h 1 1 1 1 60\n@ NS ns\n")};
+        Static("sibling.test.", "@ SOA ns h 1 1 1 1 60\n@ NS ns\nns A 192.0.2.53\n")};
     snapshot->zones = ZoneIndex(zones);
     const auto plans = *PlanAliases(zones);
     snapshot->aliases = AnswersOf(plans, nullptr);
@@ -237,7 +239,7 @@ TEST_F(ResponderTest, AnswersOfTheZone) {
        "answer: static.demo.test. 300 A 192.0.2.100\n"},
       {"x.cdn.demo.test.", type::kA, "answer: x.cdn.demo.test. 30 A 192.0.2.1\n"},
       // DS is the parent's side of a cut.
-      {"sub.demo.test.", type::kDs, "answer: sub.demo.test. 300 DS 1 13 2 00ff\n"},
+      {"sub.demo.test.", type::kDs, "answer: sub.demo.test. 300 DS 1 13 2 " + kDigest + "\n"},
       {"plain.demo.test.", type::kDs, std::string(kSoa)},
       // Minimal ANY.
       {"static.demo.test.", type::kAny, "answer: static.demo.test. 3600 HINFO \"RFC8482\" \"\"\n"},
@@ -275,7 +277,7 @@ TEST_F(ResponderTest, AliasesGoOnInAZoneBelow) {
   EXPECT_EQ(Ask("topchild.demo.test.", type::kDs),
             "NOERROR qr aa\n? topchild.demo.test. DS\n" +
                 alias("topchild.demo.test.", "child.demo.test.") +
-                "answer: child.demo.test. 300 DS 2 13 2 00ff\n")
+                "answer: child.demo.test. 300 DS 2 13 2 " + kDigest + "\n")
       << "the parent's side";
   EXPECT_EQ(Ask("back.child.demo.test."), "NOERROR qr aa\n? back.child.demo.test. A\n" +
                                               alias("back.child.demo.test.", "static.demo.test."))

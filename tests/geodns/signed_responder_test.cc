@@ -41,11 +41,11 @@ a.b.ent  A     192.0.2.102
 sub      NS    ns1.sub
 ns1.sub  A     192.0.2.103
 secure   NS    ns.other.example.
-secure   DS    1 13 2 00ff
+secure   DS    1 13 2 00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
 plain    NS    ns.plain
 ns.plain A     192.0.2.105
 child    NS    ns.child
-child    DS    2 13 2 00ff
+child    DS    2 13 2 00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
 ns.child A     192.0.2.105
 www      MX    10 mail
 like     ALIAS static

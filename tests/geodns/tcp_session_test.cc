@@ -56,7 +56,7 @@ class Window final : public net::Output {
 class TcpSessionTest : public testing::Test, public TcpSessionOwner {
  protected:
   TcpSessionTest() {
-    std::string text = "$TTL 300\n@ SOA ns1 h 1 1 1 1 60\n@ NS ns1\n";
+    std::string text = "$TTL 300\n@ SOA ns1 h 1 1 1 1 60\n@ NS ns1\nns1 A 192.0.2.53\n";
     for (int i = 0; i < 40; ++i) {
       text += "big TXT \"" + std::to_string(i) + std::string(250, 'x') + "\"\n";
     }

@@ -103,9 +103,8 @@ TEST(ZoneTest, SetsHoldDistinctRecordsAndTheLeastTtl) {
 }
 
 TEST(ZoneTest, GlueIsFoundForServersInTheZone) {
-  auto zone = Build(
-      std::string(kHead) +
-      "sub NS ns.sub\nsub NS ns1\nsub NS ns.other.test.\nsub NS missing\nns.sub A 192.0.2.6\n");
+  auto zone = Build(std::string(kHead) +
+                    "sub NS ns.sub\nsub NS ns1\nsub NS ns.other.test.\nns.sub A 192.0.2.6\n");
   ASSERT_TRUE(zone);
   dns::Name name = *dns::Name::FromText("sub.demo.test.");
   const Zone::Node& cut = *zone->Find(name).node;
@@ -119,6 +118,21 @@ TEST(ZoneTest, WrongZonesAreRefusedWithTheirLines) {
     std::string text, want;
     std::vector<std::string> steered;
   } kRows[] = {
+      {std::string(kHead) + "@ NS b\nw NS b.w\n*.w A 192.0.2.1\nx NS ns1\nx NS b.w\ny NS ns.x\n",
+       "z:6: b.w.demo.test., a name server of w.demo.test., has no address here: add an A or AAAA "
+       "record for it\n"
+       "z:5: b.demo.test., a name server of demo.test., has no address here: add an A or AAAA "
+       "record for it",
+       {}},
+      {std::string(kHead) + "@ DS 1 13 8 00\na DS 1 13 8 00\nb NS ns1\nb DS 1 13 1 00\nb DS 1 13 2 "
+                            "00\nb DS 1 13 4 00\n"
+                            "b DS 1 13 3 00\n",
+       "z:6: a DS record where nothing is delegated: expected an NS record beside it\n"
+       "z:8: expected a digest of 20 bytes for its type, got 1\n"
+       "z:9: expected a digest of 32 bytes for its type, got 1\n"
+       "z:10: expected a digest of 48 bytes for its type, got 1\n"
+       "z:5: a DS record at the apex belongs into the zone above (RFC 4035 §2.4)",
+       {}},
       {"",
        "z:1: expected an SOA record at demo.test., and the file has none\n"
        "z:1: expected an NS record at demo.test., and the file has none",
@@ -135,7 +149,7 @@ TEST(ZoneTest, WrongZonesAreRefusedWithTheirLines) {
       {std::string(kHead) + "www CNAME b\n",
        "geodns.toml:1: www.demo.test. is a CNAME in the zone file: remove it there",
        {"www"}},
-      {std::string(kHead) + "sub NS b\n",
+      {std::string(kHead) + "sub NS ns1\n",
        "geodns.toml:1: www.sub.demo.test. is delegated away at sub.demo.test.",
        {"www.sub"}},
       {std::string(kHead),
@@ -329,7 +343,8 @@ TEST(ZoneTest, TheDigestTellsContentAndNothingElse) {
 
 TEST(ZoneTest, ASerialThatDoesNotGrowWithTheContentIsTold) {
   auto zone = [](std::string_view serial, std::string_view more) {
-    std::string text = "$TTL 300\n@ SOA ns1 h " + std::string(serial) + " 1 1 1 1\n@ NS ns1\n";
+    std::string text =
+        "$TTL 300\n@ SOA ns1 h " + std::string(serial) + " 1 1 1 1\n@ NS ns1\nns1 A 192.0.2.53\n";
     return std::vector{std::make_shared<const Zone>(*Build(text + std::string(more)))};
   };
   auto told = [&](std::string_view before, std::string_view now) {
