@@ -71,7 +71,8 @@ class Shedder {
       return;
     }
     if (crowd.nearness.empty()) {
-      double split = piece.begin + (piece.end - piece.begin) * kept_[pop];
+      const double split =
+          std::min(piece.begin + (piece.end - piece.begin) * kept_[pop], piece.end);
       settled_.push_back({piece.crowd, piece.choice, piece.begin, split});
       GoOn({piece.crowd, piece.choice, split, piece.end});
       return;
@@ -99,7 +100,10 @@ class Shedder {
         continue;
       }
       double split = piece.begin;
-      if (weight > 0) split += (piece.end - piece.begin) * room / weight;
+      // Rounded up it would reach into the next piece.
+      if (weight > 0) {
+        split = std::min(split + (piece.end - piece.begin) * room / weight, piece.end);
+      }
       room = 0;
       if (split > piece.begin) kept.push_back({piece.crowd, piece.choice, piece.begin, split});
       GoOn({piece.crowd, piece.choice, split, piece.end});
