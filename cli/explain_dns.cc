@@ -170,7 +170,8 @@ void PrintRecords(const Json& answer, Terminal& terminal) {
 
 /// Of an ALIAS: what it leads to, services whose hints are steered.
 void PrintUnsteered(const Json& answer, Terminal& terminal) {
-  TextTable table({"ANSWER", ""});
+  const std::string rcode = TextOf(answer, "rcode");
+  TextTable table({"ANSWER", Printable(rcode) + ", as the ALIAS has it now"});
   const Json alias = answer.value("alias", Json::object());
   if (alias.contains("known") && !BoolOf(alias, "known")) {
     table.Add({"known", "no: nobody has answered what it leads to yet, so clients get SERVFAIL"});

@@ -38,8 +38,14 @@ std::string PercentOf(double share) {
 
 /// What an ALIAS leads to, its addresses by type.
 Json AliasToldJson(Json alias, Json addresses, uint32_t ttl) {
+  const bool is_known = alias.value("known", true);
+  const bool is_empty = addresses["A"].empty() && addresses["AAAA"].empty();
   return {{"steered", false},
           {"found", "alias"},
+          {"kind", !is_known  ? "servfail"
+                   : is_empty ? "nodata"
+                              : "answer"},
+          {"rcode", dns::RcodeName(is_known ? dns::Rcode::kNoError : dns::Rcode::kServFail)},
           {"alias", std::move(alias)},
           {"answer", std::move(addresses)},
           {"ttl", ttl}};

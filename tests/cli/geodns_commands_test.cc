@@ -167,6 +167,7 @@ TEST_F(GeodnsCommandsTest, ExplainSaysWhatKindOfAnswerAStaticNameHas) {
 TEST_F(GeodnsCommandsTest, ExplainOfAnAliasTellsWhereItLeadsAndWhatItAnswers) {
   ScriptedServer server({Answers(R"({"name": "demo.test.", "client": "192.0.2.1/32",
     "zone": "demo.test.", "serial": 7, "steered": false, "found": "alias",
+    "kind": "answer", "rcode": "NOERROR",
     "alias": {"target": "shop.example.net.", "known": true, "network": "192.0.2.0/24"},
     "services": {"HTTPS": ["1 . alpn=h2 ipv4hint=127.0.1.1"]},
     "answer": {"A": ["198.51.100.1"], "AAAA": []}, "ttl": 45})"),
@@ -177,8 +178,9 @@ TEST_F(GeodnsCommandsTest, ExplainOfAnAliasTellsWhereItLeadsAndWhatItAnswers) {
   const std::string command = "explain --dns demo.test --client 192.0.2.1 --geodns " + server.url();
   const Outcome known = Run(command);
   EXPECT_EQ(known.code, 0) << known.errors;
-  for (const char* text : {"leads to  shop.example.net.", "192.0.2.0/24", "198.51.100.1",
-                           "1 . alpn=h2 ipv4hint=127.0.1.1", "45 s"}) {
+  for (const char* text :
+       {"leads to  shop.example.net.", "NOERROR, as the ALIAS has it now", "192.0.2.0/24",
+        "198.51.100.1", "1 . alpn=h2 ipv4hint=127.0.1.1", "45 s"}) {
     EXPECT_THAT(known.out, HasSubstr(text));
   }
   EXPECT_THAT(Run(command).out, HasSubstr("clients get SERVFAIL"));

@@ -204,6 +204,7 @@ class AliasTest(DnsDataTest):
         told = self.server.explain("demo.test", "192.0.2.1")
         self.assertEqual({"target": "target.outside.test.", "known": True}, told["alias"], told)
         self.assertEqual(["198.51.100.7"], told["answer"]["A"], told)
+        self.assertEqual(("answer", "NOERROR"), (told["kind"], told["rcode"]), told)
 
     def test_changed_addresses_are_served_and_the_last_ones_stand_when_the_resolver_fails(self):
         self.outside.addresses = ["198.51.100.8", "198.51.100.9"]
