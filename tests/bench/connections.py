@@ -5,8 +5,8 @@
 
 Idle: TLS 1.3 connections over HTTP/2 that have asked for 1 KiB each and then nothing for five seconds. Slow: each has
 asked for 4 MiB, with windows as large, and reads 4 KiB of it a second, so that the server has all of it to send and
-nowhere to put it. Printed are KiB of the processes' memory (Pss) a connection; what the kernel keeps in socket buffers is
-not in it. One worker. The clients' addresses are many (127.1.x.y), as limits by client are not what is measured.
+nowhere to put it. Printed are KiB of the processes' memory (Pss) a connection, without the kernel's socket buffers.
+One worker. The clients' addresses are many (127.1.x.y), as limits by client are not what is measured.
 """
 
 import argparse
