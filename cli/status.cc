@@ -134,8 +134,8 @@ Exit ShowStatus(CommandContext& context, const StatusOptions& options) {
                   std::to_string(IntOf(*edges, "seq")));
   } else {
     const Error& error = (edges ? sites : edges).error();
-    // Who is told what is wrong with a token has found an origin that works.
-    const bool refused = error.fault == Fault::kClient;
+    // Who is told by the origin itself what is wrong, as with a token, has found one that works.
+    const bool refused = error.fault == Fault::kClient && !error.reason.starts_with("status_");
     terminal.Line(terminal.Paint(refused ? Colour::kYellow : Colour::kRed,
                                  "origin   " + api->server().ToString() + "   " +
                                      (refused ? "up, but refuses this client" : "DOWN")));

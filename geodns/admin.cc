@@ -122,15 +122,14 @@ void Admin::Get(http::Exchange& exchange) {
 void Admin::Explain(http::Exchange& exchange) {
   const std::string_view query = exchange.request().query();
   auto name = dns::Name::FromText(QueryValue(query, "name"));
-  auto client = Network::Parse(QueryValue(query, "client"));
-  if (name && !client && !QueryValue(query, "client").empty()) {
-    return RespondError(exchange, 400, "client: " + client.error().message);
-  }
-  if (!name || !client) {
+  const auto client_text = QueryValue(query, "client");
+  if (!name || client_text.empty()) {
     return RespondError(exchange, 400,
                         "expected /explain?name=www.example.org&client=192.0.2.1 (or a network "
                         "like 192.0.2.0/24)");
   }
+  auto client = Network::Parse(client_text);
+  if (!client) return RespondError(exchange, 400, "client: " + client.error().message);
   auto snapshot = sources_.snapshot();
   auto json = geodns::Explain(sources_.world(), *snapshot, sources_.moment(), *name, *client);
   if (!json) return RespondError(exchange, 404, json.error().message);

@@ -95,7 +95,6 @@ size_t SlabBuilder::room() const {
 
 uint32_t SlabBuilder::Add(ChunkName tail, Bytes bytes) {
   assert(!bytes.empty() && bytes.size() <= room());
-  if (bytes_.empty()) bytes_.resize(kSlabBytes);
   const auto offset = static_cast<uint32_t>(end_);
   std::memcpy(bytes_.data() + end_, bytes.data(), bytes.size());
   end_ += bytes.size();
@@ -109,7 +108,6 @@ uint32_t SlabBuilder::Add(ChunkName tail, Bytes bytes) {
 }
 
 Bytes SlabBuilder::Finish() {
-  if (bytes_.empty()) bytes_.resize(kSlabBytes);
   const auto entries =
       bytes_.begin() + static_cast<ptrdiff_t>(kCountAt - entries_ * kSlabEntryBytes);
   std::fill(bytes_.begin() + static_cast<ptrdiff_t>(end_), entries, uint8_t{0});

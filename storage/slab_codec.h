@@ -95,9 +95,9 @@ class SlabBuilder {
   void Clear() { end_ = entries_ = 0; }
 
  private:
-  /// kSlabBytes from the first Add on. Between the parts and the entries lies anything until
-  /// Finish: a slab is filled in memory that is in the processor's caches, and not cleared first.
-  std::vector<uint8_t> bytes_;
+  /// Between the parts and the entries lies anything until Finish: the next slab is filled in
+  /// memory that is in the processor's caches, and not cleared first.
+  std::vector<uint8_t> bytes_ = std::vector<uint8_t>(kSlabBytes);
   size_t end_ = 0;  ///< of the parts' bytes
   size_t entries_ = 0;
 };

@@ -508,6 +508,10 @@ TEST_F(CommandLineTest, StatusTellsAnOriginThatRefusesItsTokenFromADeadOne) {
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.out, HasSubstr("up, but refuses this client"));
   EXPECT_THAT(run.errors, HasSubstr("--token-file"));
+  ScriptedServer other({Answers("nothing here", "404 Not Found")});
+  const Outcome stranger = RunNearside("--origin " + other.url() + " --token-file " +
+                                       dir_.In("admin.token") + " status");
+  EXPECT_THAT(stranger.out, HasSubstr("DOWN")) << "it is no origin that answers";
 }
 
 TEST_F(CommandLineTest, TheHelpOfACommandIsItsOwnAndMistypedOnesAreNamed) {

@@ -7,6 +7,7 @@ import shutil
 import socket
 import struct
 import threading
+import urllib.error
 
 from clients import dns_query
 from fleet import PLACES, Metrics, NameServer, country_database, fetch_text
@@ -242,6 +243,17 @@ class AliasTest(DnsDataTest):
         self.assertGreater(metrics.sum("nearside_dns_alias_network_lookups_total", result="ok"), 0)
         self.assertLessEqual(set(self.outside.subnets), {bytes([193, 0, 14]), bytes([193, 0, 15])},
                              "loopback, where other queries come from, is told to nobody")
+
+    def test_explain_says_what_is_wrong_with_a_question(self):
+        for query, why in (("name=demo.test&client=192.0.2.1/24", "client: "),
+                           ("name=demo.test&client=1.2.3.4/33", "client: "),
+                           ("name=demo.test&client=" + "1" * 2000, "client: "),
+                           ("name=demo.test", "expected /explain?name="),
+                           ("name=a..b&client=192.0.2.1", "expected /explain?name="), ("", "expected /explain?name=")):
+            with self.subTest(query=query[:60]), self.assertRaises(urllib.error.HTTPError) as refused:
+                fetch_text(self.server.admin_url(f"/explain?{query}"))
+            self.assertEqual(400, refused.exception.code)
+            self.assertIn(why, refused.exception.read().decode())
 
     def test_subnets_are_told_to_nobody_who_does_not_want_it(self):
         config = self.server.daemon.config_path.read_text()
