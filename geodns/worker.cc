@@ -63,7 +63,7 @@ Status Worker::Adopt(net::Descriptor udp, net::Descriptor tcp) {
 
 Status Worker::Listen(net::ListenerOptions options) {
   options.max_connections = std::numeric_limits<size_t>::max();  // MakeRoom sees to it
-  options.reads_first = true;                                    // who connects has a query
+  options.reads_first = options.defers_accept = true;            // who connects has a query
   auto door = std::make_unique<Door>(*this);
   auto listener = net::Listener::Open(loop_, options, nullptr,
                                       [this, at = door.get()](std::unique_ptr<net::Stream> stream) {

@@ -26,6 +26,8 @@ constexpr int kAcceptBatch = 64;           // of one turn, so that a flood does 
 constexpr int kSingleTurns = 8;            // with one each, before it is more
 constexpr milliseconds kAcceptPause{100};  // when the system has no descriptors or memory
 constexpr seconds kProxyLogPause{60};
+/// The system counts in times that it asks a client again: once, after a second.
+constexpr int kDeferSeconds = 1;
 
 tl::unexpected<Error> ListenError(const SocketAddress& address, int error) {
   std::string at = "cannot listen on " + address.ToString() + ": ";
@@ -65,6 +67,12 @@ Result<Descriptor> BoundSocket(const SocketAddress& address, bool reuse_port) {
   return socket;
 }
 
+/// A failure costs a wake-up for each connection, and nothing else.
+void DeferAccept(int socket) {
+  const int seconds = kDeferSeconds;
+  setsockopt(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+}
+
 class TcpListener final : public Listener, private Watcher, private HandshakeOwner {
  public:
   TcpListener(EventLoop& loop, const ListenerOptions& options, std::shared_ptr<TlsServer> tls,
@@ -89,6 +97,7 @@ class TcpListener final : public Listener, private Watcher, private HandshakeOwn
       if (!bound) return unexpected(bound.error());
       socket_ = std::move(*bound);
     }
+    if (options_.defers_accept) DeferAccept(socket_.get());
     if (listen(socket_.get(), options_.backlog) != 0) return ListenError(options_.address, errno);
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;

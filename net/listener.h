@@ -29,6 +29,9 @@ struct ListenerOptions {
   /// stream reads before it waits to be told. Saves a turn of the loop and two system calls then,
   /// and costs one otherwise.
   bool reads_first = false;
+  /// Clients speak first: the system hands a connection over when its first bytes are there, or
+  /// after a second or two without any (TCP_DEFER_ACCEPT). Saves waking up twice for each.
+  bool defers_accept = false;
   /// With reads_first: how long an answered client's next bytes, or its end, may stay unseen while
   /// nearly all clients end at that point (PromptEnds). Saves a turn of the loop and a system call
   /// for each. 0: never.

@@ -230,6 +230,21 @@ TEST(ListenerTest, AStreamOutlivesItsListener) {
   server.thread().Call([&] { recorder.reset(); });
 }
 
+/// The kernel keeps it for a second or two: it may have nothing to say for good, but our limits of
+/// idle connections are to see it then.
+TEST(ListenerTest, WhoIsSilentIsAcceptedLaterWhereClientsSpeakFirst) {
+  StreamServer server({.listener = {.reads_first = true, .defers_accept = true}});
+  RawPeer silent(server.address());
+  RawPeer speaking(server.address());
+  speaking.Send("a");
+  Recorder* first = server.Accepted();
+  EXPECT_TRUE(server.thread().Await([&] { return first->received == "a"; }));
+  EXPECT_EQ(server.Counters().accepted, 1u);
+  Recorder* second = server.Accepted(1);
+  silent.Send("b");
+  EXPECT_TRUE(server.thread().Await([&] { return second->received == "b"; }));
+}
+
 /// A server that echoes, and whose clients end as soon as they have that.
 class PromptClients {
  public:
