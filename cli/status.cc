@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/admin_api.h"
 #include "cli/edge_state.h"
@@ -61,8 +62,10 @@ void AddEdge(TextTable* table, const Json& edge, const Json& edges, const Pops& 
                         : Colour::kGreen);
 }
 
-/// Points of presence that DNS knows and that never reported here.
-void AddUnreported(TextTable* table, const Json& edges, const Pops& pops) {
+/// Points of presence that DNS knows and that never reported here: `state` says so, unless the
+/// origin could not be asked.
+void AddUnreported(TextTable* table, const Json& edges, const Pops& pops,
+                   const std::string& state) {
   for (const auto& [name, pop] : pops) {
     bool reported = false;
     for (const Json& edge : edges) reported |= TextOf(edge, "name") == name;
@@ -70,7 +73,7 @@ void AddUnreported(TextTable* table, const Json& edges, const Pops& pops) {
     const Json& addresses = ListOf(pop, "addresses");
     const std::string address =
         !addresses.empty() && addresses[0].is_string() ? addresses[0].get<std::string>() : "";
-    table->Add({Printable(name), "no report", TextOf(pop, "state"), "-", "-", "-", "-", "-", "-",
+    table->Add({Printable(name), state, TextOf(pop, "state"), "-", "-", "-", "-", "-", "-",
                 Printable(address)},
                Colour::kYellow);
   }
@@ -85,7 +88,7 @@ void PrintEdges(const Json& edges, const Pops& pops, bool geodns_asked, Terminal
   TextTable table({"POP", "STATE", "DNS", "LOAD", "REQUESTS", "HITS", "BYTES HIT", "BEHIND", "SEEN",
                    "ADDRESS"});
   for (const Json& edge : list) AddEdge(&table, edge, edges, pops, geodns_asked);
-  AddUnreported(&table, list, pops);
+  AddUnreported(&table, list, pops, edges.contains("edges") ? "no report" : "-");
   table.Print(terminal);
 }
 
@@ -107,57 +110,96 @@ void PrintTotals(const Json& edges, Terminal& terminal) {
                 " from the cache");
 }
 
+/// What the screen is made of. Each part may have failed for itself.
+struct Answers {
+  std::optional<OriginApi> api;  ///< nullopt: the origin was not asked
+  Result<Json> edges = Json::object();
+  Result<Json> sites = Json::object();
+  std::string geodns_url;  ///< "": GeoDNS was not asked
+  Result<Json> geodns = Json::object();
+
+  bool all_well() const { return edges && sites && geodns; }
+};
+
+Json ToJson(const Answers& answers) {
+  const auto part = [](const Result<Json>& json) {
+    return json ? *json : Json{{"error", json.error().message}};
+  };
+  Json all = Json::object();
+  if (answers.api) {
+    all["origin"] = part(answers.edges);
+    all["sites"] = ListOf(part(answers.sites), "sites");
+  }
+  if (!answers.geodns_url.empty()) all["geodns"] = part(answers.geodns);
+  return all;
+}
+
+void PrintOrigin(const Answers& answers, Terminal& terminal) {
+  if (!answers.api) {
+    terminal.Line("origin   not asked, as no token is named (--token-file)");
+    return;
+  }
+  const std::string address = answers.api->server().ToString();
+  if (answers.edges && answers.sites) {
+    terminal.Line("origin   " + address + "   up   " +
+                  Count(ListOf(*answers.sites, "sites").size(), "site") + "   event " +
+                  std::to_string(IntOf(*answers.edges, "seq")));
+    return;
+  }
+  const Error& error = (answers.edges ? answers.sites : answers.edges).error();
+  // Who is told by the origin itself what is wrong, as with a token, has found one that works.
+  const bool refused = error.fault == Fault::kClient && !error.reason.starts_with("status_");
+  terminal.Line(terminal.Paint(
+      refused ? Colour::kYellow : Colour::kRed,
+      "origin   " + address + "   " + (refused ? "up, but refuses this client" : "DOWN")));
+  terminal.Error(Printable(error.message));
+}
+
+/// Returns what it says of its points of presence.
+Pops PrintGeodns(const Answers& answers, Terminal& terminal) {
+  Pops pops;
+  if (answers.geodns_url.empty()) return pops;
+  if (!answers.geodns) {
+    terminal.Line(terminal.Paint(Colour::kRed, "geodns   " + answers.geodns_url + "   DOWN"));
+    terminal.Error(Printable(answers.geodns.error().message));
+    return pops;
+  }
+  for (const Json& pop : ListOf(*answers.geodns, "pops")) pops[TextOf(pop, "name")] = pop;
+  terminal.Line("geodns   " + answers.geodns_url + "   up   " + std::to_string(pops.size()) +
+                (pops.size() == 1 ? " point of presence" : " points of presence"));
+  return pops;
+}
+
 }  // namespace
 
 Exit ShowStatus(CommandContext& context, const StatusOptions& options) {
   Terminal& terminal = context.terminal;
-  Result<OriginApi> api = context.Api();
-  if (!api) return context.Failed(api.error());
-  Result<Json> edges = api->Get("/v1/edges");
-  Result<Json> sites = edges ? api->Get("/v1/sites") : edges;
-  const std::string geodns_url = options.geodns.empty() ? context.settings.geodns : options.geodns;
-  const bool asked = !geodns_url.empty();
-  Result<Json> geodns =
-      asked ? AskAdmin(geodns_url, "/status", "GeoDNS") : Result<Json>(Json::object());
+  Answers answers;
+  answers.geodns_url = options.geodns.empty() ? context.settings.geodns : options.geodns;
+  if (options.geodns.empty() || !context.settings.token_file.empty()) {
+    Result<OriginApi> api = context.Api();
+    if (!api) return context.Failed(api.error());
+    answers.api = std::move(*api);
+    answers.edges = answers.api->Get("/v1/edges");
+    answers.sites = answers.edges ? answers.api->Get("/v1/sites") : answers.edges;
+  }
+  if (!answers.geodns_url.empty()) {
+    answers.geodns = AskAdmin(answers.geodns_url, "/status", "GeoDNS");
+  }
+  const Exit exit = answers.all_well() ? Exit::kDone : Exit::kFailed;
   if (options.json) {
-    const auto part = [](const Result<Json>& json) {
-      return json ? *json : Json{{"error", json.error().message}};
-    };
-    Json all = {{"origin", part(edges)}, {"sites", ListOf(part(sites), "sites")}};
-    if (asked) all["geodns"] = part(geodns);
-    terminal.Line(all.dump(2, ' ', false, Json::error_handler_t::replace));
-    return edges && geodns ? Exit::kDone : Exit::kFailed;
+    terminal.Line(ToJson(answers).dump(2, ' ', false, Json::error_handler_t::replace));
+    return exit;
   }
-  if (edges && sites) {
-    terminal.Line("origin   " + api->server().ToString() + "   up   " +
-                  Count(ListOf(*sites, "sites").size(), "site") + "   event " +
-                  std::to_string(IntOf(*edges, "seq")));
-  } else {
-    const Error& error = (edges ? sites : edges).error();
-    // Who is told by the origin itself what is wrong, as with a token, has found one that works.
-    const bool refused = error.fault == Fault::kClient && !error.reason.starts_with("status_");
-    terminal.Line(terminal.Paint(refused ? Colour::kYellow : Colour::kRed,
-                                 "origin   " + api->server().ToString() + "   " +
-                                     (refused ? "up, but refuses this client" : "DOWN")));
-    terminal.Error(Printable(error.message));
+  PrintOrigin(answers, terminal);
+  const Pops pops = PrintGeodns(answers, terminal);
+  const Json edges = answers.edges ? *answers.edges : Json::object();
+  if (edges.contains("edges") || !pops.empty()) {
+    PrintEdges(edges, pops, !answers.geodns_url.empty(), terminal);
   }
-  Pops pops;
-  if (asked && geodns) {
-    for (const Json& pop : ListOf(*geodns, "pops")) pops[TextOf(pop, "name")] = pop;
-    terminal.Line("geodns   " + geodns_url + "   up   " + std::to_string(pops.size()) +
-                  (pops.size() == 1 ? " point of presence" : " points of presence"));
-  } else if (asked) {
-    terminal.Line(terminal.Paint(Colour::kRed, "geodns   " + geodns_url + "   DOWN"));
-    terminal.Error(Printable(geodns.error().message));
-  }
-  const Json& list = edges ? ListOf(*edges, "edges") : Json::array();
-  if (edges) {
-    PrintEdges(*edges, pops, asked, terminal);
-  } else if (!pops.empty()) {
-    PrintEdges(Json::object(), pops, asked, terminal);
-  }
+  const Json& list = ListOf(edges, "edges");
   if (!list.empty()) PrintTotals(list, terminal);
-  return edges && sites && geodns ? Exit::kDone : Exit::kFailed;
+  return exit;
 }
 
 Exit ListEdges(CommandContext& context, bool json) {

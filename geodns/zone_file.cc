@@ -1,5 +1,6 @@
 #include "geodns/zone_file.h"
 
+#include <algorithm>
 #include <optional>
 #include <tuple>
 
@@ -51,6 +52,7 @@ class ZoneReader {
  public:
   ZoneReader(std::string_view file_name, dns::NameView zone, const IncludeReader& includes)
       : file_(std::make_shared<const std::string>(file_name)),
+        open_({*file_}),
         zone_(zone),
         origin_(zone),
         includes_(includes) {}
@@ -70,10 +72,10 @@ class ZoneReader {
   void AddError(int line, std::string_view message);
 
   std::shared_ptr<const std::string> file_;  ///< that is being read
+  std::vector<std::string> open_;            ///< file_ and those that include it
   dns::NameView zone_;
   dns::Name origin_;
   const IncludeReader& includes_;
-  size_t depth_ = 0;  ///< of file_: included by so many
   size_t included_ = 0;
   size_t bytes_ = 0;  ///< of all files so far
   dns::Name owner_;
@@ -155,7 +157,7 @@ void ZoneReader::TakeInclude(const ZoneEntry& entry) {
     return AddError(entry.line, "expected a file after $INCLUDE, and perhaps an origin");
   }
   if (!includes_) return AddError(entry.line, "$INCLUDE cannot be read here");
-  if (depth_ == kMaxIncludeDepth) return AddError(entry.line, "$INCLUDE inside 8 others");
+  if (open_.size() > kMaxIncludeDepth) return AddError(entry.line, "$INCLUDE inside 8 others");
   if (included_++ == kMaxIncludes) return AddError(entry.line, "$INCLUDE for the 1001st time");
   dns::Name origin = origin_;
   if (entry.words.size() == 3) {
@@ -166,14 +168,17 @@ void ZoneReader::TakeInclude(const ZoneEntry& entry) {
   auto name = dns::Unescape(entry.words[1].text);
   if (!name) return AddError(entry.line, "\\ must be followed by a character or three digits");
   std::string path = PathFrom(*file_, {name->begin(), name->end()});
+  if (std::ranges::find(open_, path) != open_.end()) {
+    return AddError(entry.line, "$INCLUDE of " + path + " inside itself");
+  }
   auto text = includes_(path);
   if (!text) return AddError(entry.line, text.error().message + "; expected a zone file");
   auto before = std::tuple(file_, origin_, owner_, has_owner_, default_ttl_, last_ttl_);
   file_ = std::make_shared<const std::string>(path);
   origin_ = origin;
-  ++depth_;
+  open_.push_back(path);
   ReadEntries(*text);
-  --depth_;
+  open_.pop_back();
   std::tie(file_, origin_, owner_, has_owner_, default_ttl_, last_ttl_) = std::move(before);
 }
 

@@ -490,6 +490,19 @@ TEST_F(CommandLineTest, StatusAsJsonHasAllParts) {
   EXPECT_FALSE(json.contains("geodns"));
 }
 
+TEST_F(CommandLineTest, StatusOfGeodnsAloneNeedsNoToken) {
+  const std::string config = "--config " + dir_.Write("client.toml", "") + " status";
+  const std::string answer = R"({"pops":[{"name":"tokyo","state":"down"}]})";
+  ScriptedServer geodns({Answers(answer), Answers(answer)});
+  const Outcome run = RunNearside(config + " --geodns " + geodns.url());
+  EXPECT_EQ(run.code, 0) << run.errors;
+  EXPECT_THAT(run.out, StartsWith("origin   not asked, as no token is named"));
+  EXPECT_THAT(run.out, HasSubstr("\ntokyo  -      down"));
+  const Outcome json = RunNearside(config + " --json --geodns " + geodns.url());
+  EXPECT_EQ(nlohmann::json::parse(json.out).dump(), R"({"geodns":)" + answer + "}");
+  EXPECT_EQ(RunNearside(config).code, 1) << "then it is the origin that is asked";
+}
+
 TEST_F(CommandLineTest, StatusOfADeadOriginSaysSoAndFails) {
   const uint16_t dead = port();
   Stop();

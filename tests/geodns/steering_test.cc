@@ -461,6 +461,48 @@ TEST_F(SteerTableTest, ScopeIsTheTrueWidthOfTheAnswer) {
       << "never longer than the source";
 }
 
+/// Not by the country, nor by the 5 by 5 degrees, in which a client is: those are for rules that
+/// ask for them.
+TEST_F(SteerTableTest, ScopeIsAsWideAsTheAnswer) {
+  uint32_t dice = 4711;
+  auto next = [&] { return dice = dice * 1664525 + 1013904223; };
+  MmdbWriter writer(4);
+  constexpr std::string_view kCountries[] = {"DE", "AT", "FR", "PL", "US", "CA", "JP", "KR"};
+  for (int i = 0; i < 3000; ++i) {
+    const std::string first = std::to_string(1 + (next() >> 16) % 200);
+    const std::string second = std::to_string((next() >> 16) % 256);
+    writer.AddFlat(first + "." + second + ".0.0/16", kCountries[(next() >> 16) % 8]);
+  }
+  const Coordinates pops[] = {{50.11, 8.68}, {38.9, -77.4}, {35.7, 139.7}, {-33.9, 151.2}};
+  auto map = GeoMap::Load({dir_.Write("mixed.mmdb", writer.Bytes())}, pops);
+  ASSERT_TRUE(map);
+  SteerRule nearest{.pops = {kFrankfurt, kVirginia, kTokyo}, .unknown = {kFrankfurt}};
+  SteerRule two = nearest;
+  two.answers = 2;
+  SteerRule with_override = nearest;
+  with_override.overrides = {{.countries = {CountryCode('P', 'L')}, .pops = {kVirginia}}};
+  for (const SteerRule& rule : {nearest, two, with_override}) {
+    auto table = SteerTable::Make(rule, **map, Now("uuuu"), {1, 1, 1, 1});
+    auto find = [&](uint32_t value) {
+      const uint8_t bytes[] = {static_cast<uint8_t>(value >> 24), static_cast<uint8_t>(value >> 16),
+                               static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
+      return table->Find(IpAddress::V4(bytes), 32);
+    };
+    auto text = [](const SteerTable::Answer& answer) {
+      return std::string(answer.pops.pops.begin(), answer.pops.pops.begin() + answer.pops.count);
+    };
+    for (int i = 0; i < 2000; ++i) {
+      const uint32_t address = next();
+      const SteerTable::Answer told = find(address);
+      ASSERT_GT(told.scope, 0) << "there are several answers";
+      // The other half of the next wider network: were it all alike, the two would be one.
+      const SteerTable::Answer beside = find(address ^ 1U << (32 - told.scope));
+      ASSERT_FALSE(beside.scope <= told.scope && text(beside) == text(told))
+          << std::hex << address << " /" << std::dec << int{told.scope};
+    }
+  }
+}
+
 TEST_F(SteerTableTest, ScopeWidensWhereDifferentReasonsAnswerTheSame) {
   // Germans and Austrians by nearness, Americans by override, the rest unknown: Frankfurt for all
   // but Japan.

@@ -169,8 +169,14 @@ TEST(ZoneFileTest, ErrorsOfIncludedFilesNameThatFile) {
 }
 
 TEST(ZoneFileTest, IncludesEndSomewhere) {
-  EXPECT_EQ(ParseIncluding("$INCLUDE z\n", {{"/zones/z", "$INCLUDE z\n"}}),
-            "/zones/z:1: $INCLUDE inside 8 others");
+  EXPECT_EQ(ParseIncluding("\n$INCLUDE z\n", {}), "/zones/z:2: $INCLUDE of /zones/z inside itself");
+  EXPECT_EQ(ParseIncluding("$INCLUDE b\n", {{"/zones/b", "\n$INCLUDE z\n"}}),
+            "/zones/b:2: $INCLUDE of /zones/z inside itself");
+  std::map<std::string, std::string> nested;
+  for (size_t i = 0; i <= kMaxIncludeDepth; ++i) {
+    nested["/zones/" + std::to_string(i)] = "$INCLUDE " + std::to_string(i + 1) + "\n";
+  }
+  EXPECT_EQ(ParseIncluding("$INCLUDE 0\n", nested), "/zones/7:1: $INCLUDE inside 8 others");
   std::string many;
   for (size_t i = 0; i <= kMaxIncludes; ++i) many += "$INCLUDE b\n";
   EXPECT_EQ(ParseIncluding(many, {{"/zones/b", ""}}),
