@@ -34,6 +34,8 @@ class TurnEnd {
  public:
   virtual ~TurnEnd() = default;
   virtual void OnTurnEnd() = 0;
+  /// Whether OnTurnEnd is to come.
+  bool is_queued() const { return queued_; }
 
  private:
   friend class EventLoop;

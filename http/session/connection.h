@@ -14,6 +14,7 @@
 #include "http/session/exchange.h"
 #include "http/session/server.h"
 #include "http/session/session_memory.h"
+#include "http/session/spare_exchanges.h"
 #include "net/event_loop.h"
 #include "net/stream.h"
 #include "runtime/text_bytes.h"
@@ -41,6 +42,7 @@ struct SessionContext {
   SessionCounters counters;
   DateClock dates;
   std::shared_ptr<SessionMemory> memory = std::make_shared<SessionMemory>();
+  SpareExchanges spare_exchanges;
   uint64_t next_exchange_id = 0;
   size_t open_exchanges = 0;
 };

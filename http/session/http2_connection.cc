@@ -11,8 +11,6 @@ namespace nearside::http {
 
 namespace {
 
-/// Exchanges kept for later streams of the connection.
-constexpr size_t kFreeExchanges = 32;
 /// A client that does not answer our PING is told the last stream after this (RFC 9113 §6.8).
 constexpr seconds kGoawayPatience{1};
 constexpr std::array<uint8_t, 8> kDrainPing = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
@@ -302,14 +300,8 @@ Http2Exchange* Http2Connection::Find(int32_t stream_id) {
 }
 
 Http2Exchange* Http2Connection::Acquire(int32_t stream_id) {
-  std::unique_ptr<Http2Exchange> exchange;
-  if (free_.empty()) {
-    exchange = std::make_unique<Http2Exchange>(*this);
-  } else {
-    exchange = std::move(free_.back());
-    free_.pop_back();
-  }
-  exchange->Reset(stream_id);
+  std::unique_ptr<Http2Exchange> exchange = context().spare_exchanges.Take();
+  exchange->Reset(this, stream_id);
   exchange->place = live_.size();
   Forget(Wait::kIdle);
   Forget(Wait::kRest);
@@ -322,7 +314,7 @@ void Http2Connection::Release(Http2Exchange* exchange) {
   std::swap(live_[freed], live_.back());
   live_[freed]->place = freed;
   exchange->body.reset();
-  if (free_.size() < kFreeExchanges) free_.push_back(std::move(live_.back()));
+  context().spare_exchanges.Give(std::move(live_.back()));
   live_.pop_back();
 }
 
@@ -376,7 +368,6 @@ void Http2Connection::AwaitRequest() {
 /// What serves only a busy connection is given back.
 void Http2Connection::Rest() {
   if (!live_.empty() || silent_ || closing_ || OutputWaits()) return;
-  std::exchange(free_, {});
   std::exchange(live_, {});
   std::exchange(done_, {});
   std::exchange(fields_, {});

@@ -5,7 +5,8 @@
 
 namespace nearside::http {
 
-void Http2Exchange::Reset(int32_t stream) {
+void Http2Exchange::Reset(Http2Connection* connection, int32_t stream) {
+  connection_ = connection;
   stream_id = stream;
   head.method.clear();
   head.scheme.clear();
@@ -34,38 +35,38 @@ void Http2Exchange::Reset(int32_t stream) {
   outcome = {};
 }
 
-const net::Stream& Http2Exchange::stream() const { return connection_.client(); }
+const net::Stream& Http2Exchange::stream() const { return connection_->client(); }
 
-void Http2Exchange::ConsumedBody(size_t n) { connection_.ConsumedBody(this, n); }
+void Http2Exchange::ConsumedBody(size_t n) { connection_->ConsumedBody(this, n); }
 
 void Http2Exchange::SendInterim(int status, const Fields& fields) {
-  if (!responded) connection_.SubmitInterim(this, status, fields.lines());
+  if (!responded) connection_->SubmitInterim(this, status, fields.lines());
 }
 
 void Http2Exchange::WantBody() {
   if (!awaits_continue || responded) return;
   awaits_continue = false;
-  connection_.SubmitInterim(this, 100, {});
+  connection_->SubmitInterim(this, 100, {});
 }
 
 void Http2Exchange::Respond(int status, std::span<const FieldLine> prepared,
                             std::span<const FieldLine> extra, std::unique_ptr<BodySource> source) {
   if (responded) Fatal("Respond was called twice");
   body = std::move(source);
-  connection_.SubmitResponse(this, status, prepared, extra);
+  connection_->SubmitResponse(this, status, prepared, extra);
 }
 
 /// RFC 8441 §5.
 void Http2Exchange::SwitchProtocol(std::span<const FieldLine> lines,
                                    std::unique_ptr<BodySource> source) {
   if (head.protocol.empty()) Fatal("SwitchProtocol without a request for it");
-  if (connection_.draining()) return Abort();  // it would have no end to wait for
+  if (connection_->draining()) return Abort();  // it would have no end to wait for
   switched = true;
   Respond(200, {}, lines, std::move(source));
 }
 
-void Http2Exchange::Resume() { connection_.ResumeBody(this); }
+void Http2Exchange::Resume() { connection_->ResumeBody(this); }
 
-void Http2Exchange::Abort() { connection_.Break(this, "aborted"); }
+void Http2Exchange::Abort() { connection_->Break(this, "aborted"); }
 
 }  // namespace nearside::http

@@ -13,13 +13,12 @@ namespace nearside::http {
 
 class Http2Connection;
 
-/// One stream of an HTTP/2 connection as an Exchange. Made by its connection and used again for
-/// later streams; the plain members are the connection's to keep.
+/// One stream of an HTTP/2 connection as an Exchange. Used again for later streams of the worker's
+/// connections (SpareExchanges); the plain members are the connection's to keep.
 class Http2Exchange final : public Exchange {
  public:
-  explicit Http2Exchange(Http2Connection& connection) : connection_(connection) {}
-  /// As new, but for the memory of strings and fields.
-  void Reset(int32_t stream);
+  /// As new, for a stream of `connection`; the memory of strings and fields stays.
+  void Reset(Http2Connection* connection, int32_t stream);
 
   const RequestHead& request() const override { return head; }
   void SetScheme(std::string_view scheme) override { head.scheme = scheme; }
@@ -90,7 +89,7 @@ class Http2Exchange final : public Exchange {
   ExchangeOutcome outcome;
 
  private:
-  Http2Connection& connection_;
+  Http2Connection* connection_ = nullptr;
 };
 
 }  // namespace nearside::http

@@ -35,7 +35,14 @@ SessionMemory::SessionMemory()
                  .calloc = [](size_t count, size_t bytes,
                               void* self) { return MemoryOf(self).AllocateZeroed(count, bytes); },
                  .realloc = [](void* block, size_t bytes,
-                               void* self) { return MemoryOf(self).Reallocate(block, bytes); }} {}
+                               void* self) { return MemoryOf(self).Reallocate(block, bytes); }} {
+  for (size_t place = kLeastClass; place < class_of_.size(); ++place) {
+    void* block = std::malloc(BytesOf(place));
+    const size_t actual = ClassOf(malloc_usable_size(block));
+    class_of_[place] = static_cast<uint8_t>(std::clamp(actual, place, kClasses - 1));
+    std::free(block);
+  }
+}
 
 SessionMemory::~SessionMemory() {
   for (FreeBlock* block : free_) {
@@ -48,13 +55,14 @@ nghttp2_mem* SessionMemory::functions() { return kPlain ? nullptr : &functions_;
 
 void* SessionMemory::Allocate(size_t bytes) {
   if (bytes <= kMostSmall) {
-    const size_t place = std::max(kLeastClass, ClassOf(bytes + kStep - 1));
+    const size_t wanted = std::max(kLeastClass, ClassOf(bytes + kStep - 1));
+    const size_t place = class_of_[wanted];
     if (FreeBlock* block = free_[place]) {
       free_[place] = block->next;
       kept_bytes_ -= place * kStep;
       return block;
     }
-    return std::malloc(place * kStep - kStep / 2);
+    return std::malloc(BytesOf(wanted));
   }
   if (bytes >= kLeastFrame && bytes <= kFrameBytes) return AllocateFrame();
   return std::malloc(bytes);

@@ -57,17 +57,21 @@ class SessionMemory {
   };
   static constexpr size_t kStep = 16;       ///< between the C library's block sizes
   static constexpr size_t kLeastClass = 2;  ///< the C library has no smaller blocks
-  static constexpr size_t kClasses = kMostSmall / kStep + 2;
+  static constexpr size_t kClasses = kMostSmall * 2 / kStep;
   static constexpr size_t kFramesASlab = 64;
 
   /// The class of a block of which `usable` bytes may be used.
   static size_t ClassOf(size_t usable) { return (usable + kStep / 2) / kStep; }
+  /// What is asked for where a block of `place` is wanted.
+  static size_t BytesOf(size_t place) { return place * kStep - kStep / 2; }
   void* AllocateFrame();
   void FreeFrame(void* block);
   bool AddSlab();
   bool IsFrame(const void* block) const;
   size_t CapacityOf(void* block) const;
 
+  /// The class that the allocator's block for a class has: jemalloc's are further apart.
+  std::array<uint8_t, kMostSmall / kStep + 2> class_of_{};
   std::array<FreeBlock*, kClasses> free_{};
   size_t kept_bytes_ = 0;
   void* latest_frame_ = nullptr;

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "tests/net/stream_pair.h"
 
@@ -187,6 +189,33 @@ TEST_P(StreamTest, TwoStreamsTakeTurns) {
   EXPECT_TRUE(first->Receive(body.size()) == body);
   reader.join();
   EXPECT_THAT(order, testing::StartsWith("ab"));
+}
+
+TEST_P(StreamTest, AnAnswerLeavesBeforeTheNextStreamIsRead) {
+  auto first = server_.Connect();
+  Recorder* a = server_.Accepted(0);
+  auto second = server_.Connect();
+  Recorder* b = server_.Accepted(1);
+  std::string order;
+  first->barrier = second->barrier = nullptr;
+  // Both are readable when the turn begins.
+  std::promise<void> held, sent;
+  thread_.loop().Post([&] {
+    a->echo = b->echo = true;
+    for (auto [recorder, name] : {std::pair(a, 'a'), std::pair(b, 'b')}) {
+      recorder->then_on_bytes = [&order, name = name] { order += name; };
+      recorder->then_on_drained = [&order] { order += '>'; };
+    }
+    held.set_value();
+    sent.get_future().wait();
+  });
+  held.get_future().wait();
+  first->Send("1");
+  second->Send("2");
+  sent.set_value();
+  EXPECT_EQ(first->Receive(1), "1");
+  EXPECT_EQ(second->Receive(1), "2");
+  EXPECT_EQ(thread_.Call([&] { return order.size() < 4 ? order : order.substr(1, 1); }), ">");
 }
 
 TEST_P(StreamTest, WantWriteInsideProduceIsForTheNextTurn) {

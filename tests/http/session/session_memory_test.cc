@@ -38,6 +38,17 @@ TEST_F(SessionMemoryTest, WhatWasFreedIsUsedAgain) {
   }
 }
 
+/// Whatever sizes of blocks the allocator has: jemalloc's are up to a fifth apart.
+TEST_F(SessionMemoryTest, ASizeThatIsWantedOftenIsAllocatedOnce) {
+  for (size_t bytes = 1; bytes <= SessionMemory::kMostSmall; ++bytes) {
+    SessionMemory fresh;
+    void* first = fresh.Allocate(bytes);
+    fresh.Free(first);
+    ASSERT_EQ(fresh.Allocate(bytes), first) << bytes;
+    fresh.Free(first);
+  }
+}
+
 TEST_F(SessionMemoryTest, LargeOnesAreNotKept) {
   void* block = memory_.Allocate(5000);
   ASSERT_NE(block, nullptr);
