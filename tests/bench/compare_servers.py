@@ -107,6 +107,13 @@ class EdgeOfTwo(Edge):
 
 
 class Floor:
+    """Answers with the fields that the edge answers with, as long as they are there."""
+
+    FIELDS = ("server: nginx/1.22.1", "date: Wed, 02 Dec 2026 07:01:35 GMT", "content-type: application/octet-stream",
+              "last-modified: Wed, 02 Dec 2026 07:01:33 GMT", 'etag: "6b0fc24d-400"', "cache-control: max-age=3600",
+              "accept-ranges: bytes", "via: 1.1 bench", "vary: Accept-Encoding", "age: 36",
+              'cache-status: "bench"; hit; ttl=3563')
+
     @staticmethod
     def is_there(_edge: str, floor: str) -> bool:
         return shutil.which(floor) is not None
@@ -114,7 +121,8 @@ class Floor:
     @staticmethod
     def commands(place: Place) -> list[list[str]]:
         return [[place.programs["floor"], "--port", str(place.port), "--certificate", str(place.chain), "--key",
-                 str(place.key), "--body", str(place.body_bytes)]]
+                 str(place.key), "--body", str(place.body_bytes)] +
+                [word for field in Floor.FIELDS for word in ("--field", field)]]
 
 
 class Haproxy:
