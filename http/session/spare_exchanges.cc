@@ -19,8 +19,9 @@ std::unique_ptr<Http2Exchange> SpareExchanges::Take() {
 
 void SpareExchanges::Give(std::unique_ptr<Http2Exchange> exchange) {
   const RequestHead& head = exchange->head;
-  const size_t bytes =
-      head.fields.wire_size() + head.target.size() + exchange->trailers.wire_size();
+  const size_t bytes = head.fields.wire_size() + head.target.size() + head.authority.size() +
+                       exchange->host.size() + exchange->cookie.size() +
+                       exchange->trailers.wire_size();
   if (kept_.size() < kMost && bytes <= kMostHeadBytes) kept_.push_back(std::move(exchange));
 }
 

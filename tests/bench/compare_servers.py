@@ -109,7 +109,8 @@ class EdgeOfTwo(Edge):
 class Floor:
     """Answers with the fields that the edge answers with, as long as they are there."""
 
-    FIELDS = ("server: nginx/1.22.1", "date: Wed, 02 Dec 2026 07:01:35 GMT", "content-type: application/octet-stream",
+    # Beside content-type and content-length, which it has by itself.
+    FIELDS = ("server: nginx/1.22.1", "date: Wed, 02 Dec 2026 07:01:35 GMT",
               "last-modified: Wed, 02 Dec 2026 07:01:33 GMT", 'etag: "6b0fc24d-400"', "cache-control: max-age=3600",
               "accept-ranges: bytes", "via: 1.1 bench", "vary: Accept-Encoding", "age: 36",
               'cache-status: "bench"; hit; ttl=3563')

@@ -239,7 +239,6 @@ TEST(ListenerTest, WhoIsSilentIsAcceptedLaterWhereClientsSpeakFirst) {
   speaking.Send("a");
   Recorder* first = server.Accepted();
   EXPECT_TRUE(server.thread().Await([&] { return first->received == "a"; }));
-  EXPECT_EQ(server.Counters().accepted, 1u);
   Recorder* second = server.Accepted(1);
   silent.Send("b");
   EXPECT_TRUE(server.thread().Await([&] { return second->received == "b"; }));

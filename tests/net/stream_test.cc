@@ -215,7 +215,7 @@ TEST_P(StreamTest, AnAnswerLeavesBeforeTheNextStreamIsRead) {
   sent.set_value();
   EXPECT_EQ(first->Receive(1), "1");
   EXPECT_EQ(second->Receive(1), "2");
-  EXPECT_EQ(thread_.Call([&] { return order.size() < 4 ? order : order.substr(1, 1); }), ">");
+  EXPECT_THAT(thread_.Call([&] { return order; }), testing::AnyOf("a>b>", "b>a>"));
 }
 
 TEST_P(StreamTest, WantWriteInsideProduceIsForTheNextTurn) {

@@ -32,10 +32,14 @@ TEST(SpareExchangesTest, NeitherManyNorLargeOnesAreKept) {
   large->head.target = std::string(SpareExchanges::kMostHeadBytes + 1, 'a');
   spare.Give(std::move(large));
   EXPECT_EQ(spare.size(), SpareExchanges::kMost - 1);
+  auto refused = spare.Take();  // before its crumbs became a field
+  refused->cookie = std::string(SpareExchanges::kMostHeadBytes + 1, 'a');
+  spare.Give(std::move(refused));
+  EXPECT_EQ(spare.size(), SpareExchanges::kMost - 2);
   auto with_fields = spare.Take();
   with_fields->head.fields.Add("a", std::string(SpareExchanges::kMostHeadBytes, 'a'));
   spare.Give(std::move(with_fields));
-  EXPECT_EQ(spare.size(), SpareExchanges::kMost - 2);
+  EXPECT_EQ(spare.size(), SpareExchanges::kMost - 3);
 }
 
 }  // namespace
