@@ -51,9 +51,9 @@ bool SocketStream::Flush() {
 
 bool SocketStream::OnAllSent() {
   if (state_ == State::kClosing) {
+    if (input_ended_) return End(Error{Fault::kSelf, "closed", "closed by both sides"});
     shutdown(socket_.get(), SHUT_WR);
     BeginLinger();
-    if (input_ended_) return End(Error{Fault::kSelf, "closed", "closed by both sides"});
     return true;
   }
   if (end_sending_ && !fin_sent_) {

@@ -16,6 +16,11 @@ namespace {
 constexpr int kIdBits = 40;
 std::atomic<uint64_t> next_worker{1};
 
+/// For so long memory of connections that are gone is at hand for those that come.
+constexpr milliseconds kTrimAfter{1000};
+/// Between two parts of what is given back then.
+constexpr milliseconds kTrimPause{20};
+
 constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 enum class Protocol { kHttp1, kHttp2 };
@@ -80,7 +85,8 @@ class Sessions final : public ServerSessions, private ConnectionOwner, private P
                  .application = application,
                  .owner = *this,
                  .next_exchange_id = next_worker.fetch_add(1) << kIdBits},
-        deadline_(loop, [this] { KillAll("drain_deadline"); }) {}
+        deadline_(loop, [this] { KillAll("drain_deadline"); }),
+        trim_(loop, [this] { TrimMemory(); }) {}
   ~Sessions() override { connections_.clear(); }
 
   void Adopt(std::unique_ptr<net::Stream> stream) override {
@@ -118,6 +124,7 @@ class Sessions final : public ServerSessions, private ConnectionOwner, private P
     context_.loop.DisposeLater(std::move(connections_.back()));
     connections_.pop_back();
     --context_.counters.open;
+    if (!trim_.armed()) trim_.Arm(kTrimAfter);
     TellDrained();
   }
 
@@ -134,6 +141,17 @@ class Sessions final : public ServerSessions, private ConnectionOwner, private P
     Connection* begun = connections_.emplace_back(std::move(connection)).get();
     begun->Start(AsBytes(early));
     if (draining_) begun->Drain();
+  }
+
+  void TrimMemory() {
+    SessionMemory& memory = *context_.memory;
+    if (!trimming_) memory.BeginTrim();
+    trimming_ = memory.Trim();
+    if (trimming_) {
+      trim_.Arm(kTrimPause);
+    } else if (memory.HasSurplus()) {
+      trim_.Arm(kTrimAfter);
+    }
   }
 
   std::vector<Connection*> Snapshot() const {
@@ -155,6 +173,8 @@ class Sessions final : public ServerSessions, private ConnectionOwner, private P
   SessionLimits limits_;
   SessionContext context_;
   net::Timer deadline_;
+  net::Timer trim_;
+  bool trimming_ = false;
   std::function<void()> on_drained_;
   bool draining_ = false;
   std::vector<std::unique_ptr<Connection>> connections_;

@@ -106,15 +106,31 @@ void* SessionMemory::AllocateFrame() {
   if (free_frames_.empty() && !AddSlab()) return nullptr;
   latest_frame_ = free_frames_.back();
   free_frames_.pop_back();
+  if (warm_ > 0) --warm_;
+  least_warm_ = std::min(least_warm_, warm_);
   return latest_frame_;
 }
 
 void SessionMemory::FreeFrame(void* block) {
-  // The oldest of those that kept their pages gives them back.
-  if (free_frames_.size() >= kMostWarm) {
-    GiveBackPages(free_frames_[free_frames_.size() - kMostWarm]);
-  }
   free_frames_.push_back(block);
+  ++warm_;
+}
+
+void SessionMemory::BeginTrim() {
+  surplus_ = least_warm_ - std::min(least_warm_, kKeptWarm);
+  least_warm_ = warm_;
+}
+
+bool SessionMemory::Trim() {
+  surplus_ = std::min(surplus_, warm_);
+  const size_t count = std::min(surplus_, kMostTrimmed);
+  // Those that have been free for longest.
+  const size_t first = free_frames_.size() - warm_;
+  for (size_t i = first; i < first + count; ++i) GiveBackPages(free_frames_[i]);
+  warm_ -= count;
+  least_warm_ = std::min(least_warm_, warm_);
+  surplus_ -= count;
+  return surplus_ > 0;
 }
 
 void SessionMemory::GiveBackPages(void* frame) { madvise(frame, kFrameBytes, MADV_DONTNEED); }

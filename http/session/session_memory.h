@@ -24,8 +24,10 @@ class SessionMemory {
   static constexpr size_t kMostSmall = 1024;
   /// A frame buffer: 16 KiB and a frame's head, in whole pages.
   static constexpr size_t kFrameBytes = 5 * 4096;
-  /// Free frame buffers that keep their pages.
-  static constexpr size_t kMostWarm = 64;
+  /// So many free frame buffers keep their pages for ever, what is over them until Trim.
+  static constexpr size_t kKeptWarm = 16;
+  /// Of so many Trim gives back the pages at a time: the loop serves others between.
+  static constexpr size_t kMostTrimmed = 128;
 
   SessionMemory();
   ~SessionMemory();
@@ -47,6 +49,14 @@ class SessionMemory {
   void* TakeLatestFrame() { return std::exchange(latest_frame_, nullptr); }
   /// Nobody needs what is in the frame buffer `frame`: it takes no memory until it is written to.
   static void GiveBackPages(void* frame);
+
+  /// Begins to count anew how many free frame buffers nobody wants: those that stay free from one
+  /// call to the next are surplus, and Trim may give back their pages.
+  void BeginTrim();
+  /// Gives back pages of surplus frame buffers. Whether there are more.
+  bool Trim();
+  /// Whether BeginTrim is to be called again, a while from now.
+  bool HasSurplus() const { return warm_ > kKeptWarm; }
 
   size_t kept_bytes() const { return kept_bytes_; }
 
@@ -76,7 +86,10 @@ class SessionMemory {
   size_t kept_bytes_ = 0;
   void* latest_frame_ = nullptr;
   std::vector<uint8_t*> slabs_;
-  std::vector<void*> free_frames_;  ///< the last kMostWarm at its end have their pages
+  std::vector<void*> free_frames_;  ///< the last at its end is the next to be used
+  size_t warm_ = 0;                 ///< so many at its end may have pages
+  size_t least_warm_ = 0;           ///< since BeginTrim
+  size_t surplus_ = 0;
   nghttp2_mem functions_;
 };
 

@@ -53,7 +53,9 @@ CASES = {
     "h2-4m": (["-c", "8", "-m", "4"], 600, "4m", "HTTP/2, 4 MiB, 8 connections x 4 streams"),
     "h2-m1": (["-c", "32", "-m", "1"], 60_000, "1k", "HTTP/2, 1 KiB, one stream a connection"),
     "h1-1k": (["-c", "32", "--h1"], 60_000, "1k", "HTTP/1.1, 1 KiB, keep-alive"),
-    "tls": (["-c", "1000", "-r", "250", "-m", "1"], 1_000, "1k", "a new TLS connection and one request"),
+    # evenly, 500 a second: a burst each second would ask for the memory of hundreds at a time
+    "tls": (["-c", "2000", "-r", "5", "--rate-period=10ms", "-m", "1"], 2_000, "1k",
+            "a new TLS connection and one request"),
     "miss": (["-c", "16", "-m", "4"], 8_000, "", "misses of 16 KiB that fill the cache"),
     "idle": ([], IDLE_CONNECTIONS, "1k", "KiB of memory an idle TLS connection"),
 }

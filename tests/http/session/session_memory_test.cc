@@ -123,17 +123,73 @@ TEST_F(SessionMemoryTest, TheLatestFrameBufferIsToldOnce) {
   memory_.Free(small);
 }
 
-TEST_F(SessionMemoryTest, OfFreeFrameBuffersFewKeepTheirPages) {
-  std::vector<void*> frames;
-  for (int i = 0; i < 300; ++i) {
-    frames.push_back(memory_.Allocate(kFrame));
-    std::memset(frames.back(), 'x', kFrame);
-  }
-  EXPECT_EQ(std::set<void*>(frames.begin(), frames.end()).size(), 300u);
-  for (void* frame : frames) memory_.Free(frame);
+size_t ResidentPages(const std::vector<void*>& frames) {
   size_t resident = 0;
   for (void* frame : frames) resident += ResidentPages(frame);
-  EXPECT_EQ(resident, 5 * SessionMemory::kMostWarm);
+  return resident;
+}
+
+class FreeFramesTest : public SessionMemoryTest {
+ protected:
+  static constexpr size_t kFrames = 300;
+  static constexpr size_t kPages = 5;
+
+  std::vector<void*> TakeAndTouch(size_t count) {
+    std::vector<void*> frames;
+    for (size_t i = 0; i < count; ++i) {
+      frames.push_back(memory_.Allocate(kFrame));
+      std::memset(frames.back(), 'x', kFrame);
+    }
+    return frames;
+  }
+  void FreeAll(const std::vector<void*>& frames) {
+    for (void* frame : frames) memory_.Free(frame);
+  }
+  void TrimAll() {
+    memory_.BeginTrim();
+    while (memory_.Trim()) {
+    }
+  }
+};
+
+TEST_F(FreeFramesTest, KeepTheirPagesForThoseWhoComeSoon) {
+  for (int burst = 0; burst < 3; ++burst) {
+    const std::vector<void*> frames = TakeAndTouch(kFrames);
+    EXPECT_EQ(std::set<void*>(frames.begin(), frames.end()).size(), kFrames);
+    FreeAll(frames);
+    TrimAll();
+    EXPECT_EQ(ResidentPages(frames), kPages * kFrames) << "since the last time all were wanted";
+    EXPECT_TRUE(memory_.HasSurplus());
+  }
+}
+
+TEST_F(FreeFramesTest, GiveThemBackWhenNobodyWantsThem) {
+  const std::vector<void*> frames = TakeAndTouch(kFrames);
+  FreeAll(frames);
+  TrimAll();
+  const std::vector<void*> wanted = TakeAndTouch(100);  // meanwhile
+  FreeAll(wanted);
+  TrimAll();
+  EXPECT_EQ(ResidentPages(frames), kPages * (100 + SessionMemory::kKeptWarm));
+  EXPECT_EQ(ResidentPages(wanted), kPages * 100) << "the others have been free for longer";
+  TrimAll();
+  EXPECT_EQ(ResidentPages(frames), kPages * SessionMemory::kKeptWarm);
+  EXPECT_FALSE(memory_.HasSurplus());
+  TrimAll();
+  EXPECT_EQ(ResidentPages(frames), kPages * SessionMemory::kKeptWarm);
+}
+
+TEST_F(FreeFramesTest, AreTrimmedSomeAtATime) {
+  const std::vector<void*> frames = TakeAndTouch(kFrames);
+  FreeAll(frames);
+  memory_.BeginTrim();
+  memory_.BeginTrim();
+  EXPECT_TRUE(memory_.Trim());
+  EXPECT_EQ(ResidentPages(frames), kPages * (kFrames - SessionMemory::kMostTrimmed));
+  const std::vector<void*> wanted = TakeAndTouch(kFrames - SessionMemory::kMostTrimmed - 10);
+  EXPECT_FALSE(memory_.Trim()) << "but for ten all are in use by now";
+  FreeAll(wanted);
+  EXPECT_EQ(ResidentPages(wanted), kPages * wanted.size());
 }
 
 TEST_F(SessionMemoryTest, NoTwoBlocksShareAByte) {
