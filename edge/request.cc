@@ -15,6 +15,9 @@
 #include "net/address.h"
 
 namespace nearside::edge {
+
+using std::string_view_literals::operator""sv;  // compares lengths first
+
 namespace {
 
 /// A request looks for its answer in another place at most so often (a fill that turns out to be
@@ -84,7 +87,7 @@ void Request::Begin() {
   }
   key_ = resource_->key;
   if (!head.protocol.empty()) return IsLooping() ? FailLoop() : AskToSwitch();
-  const bool reads = head.method == "GET" || head.method == "HEAD";
+  const bool reads = head.method == "GET"sv || head.method == "HEAD"sv;
   if (reads && !exchange_.has_body()) return LookUp();
   if (HopsLeft(head) == uint64_t{0}) return AnswerAsLastHop();
   if (IsLooping()) return FailLoop();

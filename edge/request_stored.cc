@@ -12,6 +12,9 @@
 #include "runtime/decimal_text.h"
 
 namespace nearside::edge {
+
+using std::string_view_literals::operator""sv;  // compares lengths first
+
 namespace {
 
 /// The worker's spare memory for fields. The request may be gone when it is given back.
@@ -32,7 +35,7 @@ void Request::ServeStored(storage::HeadRef head, Reason reason) {
   const Selection selection =
       Select(exchange_.request(), response, head->head.body_bytes, worker_.loop().wall_now());
   const bool has_body = selection.span.first < selection.span.end;
-  if (!has_body || exchange_.request().method == "HEAD" || head->inline_body) {
+  if (!has_body || exchange_.request().method == "HEAD"sv || head->inline_body) {
     ChunkRef body = head->inline_body;
     return OnFirstChunk(std::move(head), selection, reason, std::move(body));
   }
@@ -85,7 +88,7 @@ void Request::ServeSliced(storage::HeadRef head, Reason reason) {
   const Selection selection =
       Select(exchange_.request(), HeadOf(*head), BodyBytesOf(*head), worker_.loop().wall_now());
   const bool has_body = selection.span.first < selection.span.end;
-  if (has_body && exchange_.request().method != "HEAD" && !HasSlices(*head)) {
+  if (has_body && exchange_.request().method != "HEAD"sv && !HasSlices(*head)) {
     // Not after the first part, which is here, has gone out.
     if (WantsStored()) return FailOnlyIfCached();
     // What is missing would be fetched for it, and stored.
@@ -94,7 +97,7 @@ void Request::ServeSliced(storage::HeadRef head, Reason reason) {
   auto slices = MakeSliceOrder(head);
   sliced_ = std::make_unique<SlicedBody>(worker_, std::move(slices), selection.span, exchange_,
                                          CountOf(reason));
-  if (!has_body || exchange_.request().method == "HEAD") {
+  if (!has_body || exchange_.request().method == "HEAD"sv) {
     return OnFirstSlice(std::move(head), selection, reason, {});
   }
   sliced_->Prepare([this, head, selection, reason](const Status& status) {

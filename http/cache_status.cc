@@ -8,6 +8,8 @@
 
 namespace nearside::http {
 
+using std::string_view_literals::operator""sv;
+
 namespace {
 
 constexpr CharacterSet kPlainCharacters = [] {
@@ -42,14 +44,14 @@ std::string_view ForwardReasonName(ForwardReason reason) {
 
 void AppendCacheStatus(const CacheStatus& status, std::string* out) {
   AppendString(status.cache, out);
-  if (status.hit) *out += "; hit";
-  if (status.forward) out->append("; fwd=").append(ForwardReasonName(*status.forward));
+  if (status.hit) *out += "; hit"sv;
+  if (status.forward) out->append("; fwd="sv).append(ForwardReasonName(*status.forward));
   if (status.forward_status) {
-    *out += "; fwd-status=";
+    *out += "; fwd-status="sv;
     AppendNumber(*status.forward_status, out);
   }
   if (status.ttl_seconds) {
-    *out += "; ttl=";
+    *out += "; ttl="sv;
     AppendNumber(*status.ttl_seconds, out);
   }
   if (status.stored) *out += "; stored";

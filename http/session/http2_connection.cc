@@ -295,8 +295,11 @@ void Http2Connection::Fail(uint32_t error_code, std::string_view reason) {
 }
 
 Http2Exchange* Http2Connection::Find(int32_t stream_id) {
-  return static_cast<Http2Exchange*>(
+  if (latest_ != nullptr && latest_->stream_id == stream_id) return latest_;
+  auto* exchange = static_cast<Http2Exchange*>(
       nghttp2_session_get_stream_user_data(session_.get(), stream_id));
+  if (exchange != nullptr) latest_ = exchange;
+  return exchange;
 }
 
 Http2Exchange* Http2Connection::Acquire(int32_t stream_id) {
@@ -305,11 +308,12 @@ Http2Exchange* Http2Connection::Acquire(int32_t stream_id) {
   exchange->place = live_.size();
   Forget(Wait::kIdle);
   Forget(Wait::kRest);
-  return live_.emplace_back(std::move(exchange)).get();
+  return latest_ = live_.emplace_back(std::move(exchange)).get();
 }
 
 void Http2Connection::Release(Http2Exchange* exchange) {
   if (exchange == receiving_head_) receiving_head_ = nullptr;
+  if (exchange == latest_) latest_ = nullptr;
   const size_t freed = exchange->place;
   std::swap(live_[freed], live_.back());
   live_[freed]->place = freed;

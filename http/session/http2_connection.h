@@ -70,6 +70,7 @@ class Http2Connection final : public Connection {
   int OnInvalidFrame(const nghttp2_frame& frame);
   int OnData(int32_t stream_id, std::span<const uint8_t> bytes);
   int OnStreamClose(int32_t stream_id);
+  void SetPseudoField(Http2Exchange* exchange, std::string_view name, std::string_view value);
   void AddField(Http2Exchange* exchange, std::string_view name, std::string_view value);
   int AddTrailer(Http2Exchange* exchange, std::string_view name, std::string_view value);
   void Dispatch(Http2Exchange* exchange, bool ended);
@@ -136,6 +137,7 @@ class Http2Connection final : public Connection {
   std::string unsent_;              ///< of a frame that did not fit into the last output
   size_t unsent_from_ = 0;
   Http2Exchange* receiving_head_ = nullptr;  ///< whose HEADERS are being read; may be null
+  Http2Exchange* latest_ = nullptr;  ///< found last, of an open stream: mostly it is asked for again
   net::Output* output_ = nullptr;            ///< inside Produce
   size_t ready_ = 0;        ///< responses that wait for the client, not for their source
   uint64_t data_sent_ = 0;  ///< bytes of bodies

@@ -9,6 +9,8 @@
 
 namespace nearside::http {
 
+using std::string_view_literals::operator""sv;  // compares lengths first
+
 namespace {
 
 constexpr size_t kFrameHeaderBytes = 9;
@@ -137,7 +139,7 @@ void Http2Connection::EndExchange(Http2Exchange* exchange) {
   QueueDone(exchange, true, "");
   if (exchange->request_ended) return;
   // What comes of a tunnel is no request's body, and a refused one is no reason to wait.
-  if (exchange->head.method == "CONNECT") return StopRequest(exchange);
+  if (exchange->head.method == "CONNECT"sv) return StopRequest(exchange);
   exchange->unread = true;
   exchange->answered = exchange->last_input = loop().now();
   exchange->received_at_answer = exchange->received;
@@ -229,8 +231,8 @@ void Http2Connection::AddLines(std::span<const FieldLine> lines, uint8_t flags,
                                FramingLines* framing) {
   for (const FieldLine& line : lines) {
     fields_.push_back(ToNv(line.name, line.value, flags));
-    if (line.name == "content-length") framing->length = line.value;
-    if (line.name == "date") framing->dated = true;
+    if (line.name == "content-length"sv) framing->length = line.value;
+    if (line.name == "date"sv) framing->dated = true;
   }
 }
 
@@ -252,7 +254,7 @@ void Http2Connection::SubmitResponse(Http2Exchange* exchange, int status,
   exchange->responded = true;
   if (exchange->done_queued || silent_) return;
   ++ready_;
-  const bool omit_body = exchange->head.method == "HEAD" || StatusHasNoContent(status);
+  const bool omit_body = exchange->head.method == "HEAD"sv || StatusHasNoContent(status);
   const std::array<char, 3> digits = {static_cast<char>('0' + status / 100),
                                       static_cast<char>('0' + status / 10 % 10),
                                       static_cast<char>('0' + status % 10)};

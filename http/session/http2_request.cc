@@ -11,6 +11,8 @@
 
 namespace nearside::http {
 
+using std::string_view_literals::operator""sv;  // compares lengths first
+
 namespace {
 
 constexpr size_t kLineOverhead = 32;  // RFC 9113 §6.5.2
@@ -99,22 +101,37 @@ int Http2Connection::OnHeader(std::string_view name, std::string_view value) {
     return spent != 0 ? spent : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
   if (exchange->dispatched) return AddTrailer(exchange, name, value);
-  if (!name.starts_with(':')) {
+  if (name.starts_with(':')) {
+    SetPseudoField(exchange, name, value);
+  } else {
     AddField(exchange, name, value);
-  } else if (name == ":method") {
-    exchange->head.method = value;
-  } else if (name == ":scheme") {
-    exchange->head.scheme = value;
-  } else if (name == ":authority") {
-    exchange->has_authority = true;
-    AssignLowered(value, &exchange->head.authority);
-  } else if (name == ":path") {
-    exchange->target_too_long = value.size() > limits().request_line.bytes;
-    if (!exchange->target_too_long) exchange->head.target = value;
-  } else if (name == ":protocol") {
-    exchange->head.protocol = value;
   }
   return 0;
+}
+
+/// nghttp2 lets through the five that a request may have.
+void Http2Connection::SetPseudoField(Http2Exchange* exchange, std::string_view name,
+                                     std::string_view value) {
+  switch (name[1]) {
+    case 'm':
+      exchange->head.method = value;
+      return;
+    case 's':
+      exchange->head.scheme = value;
+      return;
+    case 'a':
+      exchange->has_authority = true;
+      AssignLowered(value, &exchange->head.authority);
+      return;
+    default:
+      break;
+  }
+  if (name == ":protocol"sv) {
+    exchange->head.protocol = value;
+  } else if (name == ":path"sv) {
+    exchange->target_too_long = value.size() > limits().request_line.bytes;
+    if (!exchange->target_too_long) exchange->head.target = value;
+  }
 }
 
 /// nghttp2 has checked name and value, and refused the connection-specific ones.
@@ -216,15 +233,15 @@ int Http2Connection::RefusalOf(Http2Exchange* exchange, std::string_view* reason
   };
   if (exchange->fields_too_large) return refuse(431, "fields_too_large", &counters().too_large);
   if (exchange->target_too_long) return refuse(414, "target_too_long", &counters().too_large);
-  if (head.method == "CONNECT") {
+  if (head.method == "CONNECT"sv) {
     // RFC 8441; and no tunnels to anywhere.
     if (head.protocol.empty()) return refuse(405, "no_tunnels", nullptr);
     if (head.protocol != kWebSocket) return refuse(501, "unknown_protocol", nullptr);
   }
-  if (head.scheme != "http" && head.scheme != "https") {
+  if (head.scheme != "http"sv && head.scheme != "https"sv) {
     return refuse(400, "bad_scheme", &counters().bad_requests);
   }
-  const bool asterisk = head.target == "*" && head.method == "OPTIONS";
+  const bool asterisk = head.target == "*"sv && head.method == "OPTIONS"sv;
   if (!IsToken(head.method) || !AllIn(kTargetCharacters, head.target) ||
       !(head.target.starts_with('/') || asterisk)) {
     return refuse(400, "bad_target", &counters().bad_requests);
@@ -304,6 +321,7 @@ int Http2Connection::OnStreamClose(int32_t stream_id) {
   Http2Exchange* exchange = Find(stream_id);
   if (exchange == nullptr) return 0;
   nghttp2_session_set_stream_user_data(session_.get(), stream_id, nullptr);
+  latest_ = nullptr;
   exchange->closed = true;
   if (!exchange->dispatched || exchange->finished) {
     Release(exchange);  // no handler was ever told of it, or all have been
