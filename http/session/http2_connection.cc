@@ -296,8 +296,8 @@ void Http2Connection::Fail(uint32_t error_code, std::string_view reason) {
 
 Http2Exchange* Http2Connection::Find(int32_t stream_id) {
   if (latest_ != nullptr && latest_->stream_id == stream_id) return latest_;
-  auto* exchange = static_cast<Http2Exchange*>(
-      nghttp2_session_get_stream_user_data(session_.get(), stream_id));
+  auto* exchange =
+      static_cast<Http2Exchange*>(nghttp2_session_get_stream_user_data(session_.get(), stream_id));
   if (exchange != nullptr) latest_ = exchange;
   return exchange;
 }
