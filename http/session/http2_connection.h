@@ -70,7 +70,6 @@ class Http2Connection final : public Connection {
   int OnInvalidFrame(const nghttp2_frame& frame);
   int OnData(int32_t stream_id, std::span<const uint8_t> bytes);
   int OnStreamClose(int32_t stream_id);
-  void SetPseudoField(Http2Exchange* exchange, std::string_view name, std::string_view value);
   void AddField(Http2Exchange* exchange, std::string_view name, std::string_view value);
   int AddTrailer(Http2Exchange* exchange, std::string_view name, std::string_view value);
   void Dispatch(Http2Exchange* exchange, bool ended);
@@ -137,11 +136,10 @@ class Http2Connection final : public Connection {
   std::string unsent_;              ///< of a frame that did not fit into the last output
   size_t unsent_from_ = 0;
   Http2Exchange* receiving_head_ = nullptr;  ///< whose HEADERS are being read; may be null
-  Http2Exchange* latest_ =
-      nullptr;                     ///< found last, of an open stream: mostly it is asked for again
-  net::Output* output_ = nullptr;  ///< inside Produce
-  size_t ready_ = 0;               ///< responses that wait for the client, not for their source
-  uint64_t data_sent_ = 0;         ///< bytes of bodies
+  Http2Exchange* latest_ = nullptr;          ///< the answer of Find that is likeliest; may be null
+  net::Output* output_ = nullptr;            ///< inside Produce
+  size_t ready_ = 0;        ///< responses that wait for the client, not for their source
+  uint64_t data_sent_ = 0;  ///< bytes of bodies
   uint64_t data_at_watch_ = 0;
   size_t own_resets_ = 0;     ///< RST_STREAM submitted by us and not yet sent
   bool output_full_ = false;  ///< a DATA frame did not fit into output_

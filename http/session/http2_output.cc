@@ -231,8 +231,8 @@ void Http2Connection::AddLines(std::span<const FieldLine> lines, uint8_t flags,
                                FramingLines* framing) {
   for (const FieldLine& line : lines) {
     fields_.push_back(ToNv(line.name, line.value, flags));
-    if (line.name == "content-length"sv) framing->length = line.value;
-    if (line.name == "date"sv) framing->dated = true;
+    if (line.name == "content-length") framing->length = line.value;
+    if (line.name == "date") framing->dated = true;
   }
 }
 

@@ -101,37 +101,22 @@ int Http2Connection::OnHeader(std::string_view name, std::string_view value) {
     return spent != 0 ? spent : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
   if (exchange->dispatched) return AddTrailer(exchange, name, value);
-  if (name.starts_with(':')) {
-    SetPseudoField(exchange, name, value);
-  } else {
+  if (!name.starts_with(':')) {
     AddField(exchange, name, value);
-  }
-  return 0;
-}
-
-/// nghttp2 lets through the five that a request may have.
-void Http2Connection::SetPseudoField(Http2Exchange* exchange, std::string_view name,
-                                     std::string_view value) {
-  switch (name[1]) {
-    case 'm':
-      exchange->head.method = value;
-      return;
-    case 's':
-      exchange->head.scheme = value;
-      return;
-    case 'a':
-      exchange->has_authority = true;
-      AssignLowered(value, &exchange->head.authority);
-      return;
-    default:
-      break;
-  }
-  if (name == ":protocol"sv) {
-    exchange->head.protocol = value;
-  } else if (name == ":path"sv) {
+  } else if (name == ":method") {
+    exchange->head.method = value;
+  } else if (name == ":scheme") {
+    exchange->head.scheme = value;
+  } else if (name == ":authority") {
+    exchange->has_authority = true;
+    AssignLowered(value, &exchange->head.authority);
+  } else if (name == ":path") {
     exchange->target_too_long = value.size() > limits().request_line.bytes;
     if (!exchange->target_too_long) exchange->head.target = value;
+  } else if (name == ":protocol") {
+    exchange->head.protocol = value;
   }
+  return 0;
 }
 
 /// nghttp2 has checked name and value, and refused the connection-specific ones.

@@ -122,13 +122,13 @@ void SessionMemory::BeginTrim() {
 }
 
 bool SessionMemory::Trim() {
-  surplus_ = std::min(surplus_, warm_);
+  surplus_ = std::min(surplus_, least_warm_);  // the others have been wanted meanwhile
   const size_t count = std::min(surplus_, kMostTrimmed);
   // Those that have been free for longest.
   const size_t first = free_frames_.size() - warm_;
   for (size_t i = first; i < first + count; ++i) GiveBackPages(free_frames_[i]);
   warm_ -= count;
-  least_warm_ = std::min(least_warm_, warm_);
+  least_warm_ -= count;
   surplus_ -= count;
   return surplus_ > 0;
 }
