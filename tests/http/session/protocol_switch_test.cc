@@ -311,14 +311,16 @@ TEST_F(ProtocolSwitchTest, Http2OtherConnectsAreRefused) {
 
 TEST(ProtocolSwitchRateTest, AClientThatTakesSlowlyIsNoAttack) {
   TestServer server(
-      {.limits = {.send_timeout = milliseconds(300), .least_rate = 1_GiB}, .websocket = true});
-  constexpr uint64_t kSize = 16 << 20;
+      {.limits = {.send_timeout = seconds(1), .least_rate = 1_GiB}, .websocket = true});
+  constexpr uint64_t kSize = 24 << 20;
   server.on_request = [&](Exchange& exchange) {
     exchange.SetHandler(std::make_unique<LoggingHandler>(server.NewLog()));
     exchange.SwitchProtocol(
         {}, std::make_unique<PatternBody>(PatternBody::Plan{.size = kSize}, server.NewBodyLog()));
   };
-  const auto peer = server.Connect();
+  // A small window, so that the server sees each step: with a large one the kernel tells it of a
+  // third of its buffer at a time, and a busy machine takes longer for that than send_timeout.
+  const auto peer = server.Connect(64 << 10);
   peer->Send(kUpgrade);
   uint64_t received = 0;
   for (size_t got = 100'000; got == 100'000; received += got) {
