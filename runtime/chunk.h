@@ -38,8 +38,8 @@ class alignas(16) Chunk {  // and so the payload after it
   uint32_t room() const { return capacity_ - size_; }
   std::span<const uint8_t> bytes() const { return {data(), size_}; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data()), size_}; }
-  /// What the chunk costs in memory, for byte-exact limits.
-  size_t charge() const { return sizeof(Chunk) + capacity_; }
+  /// What the chunk takes in memory.
+  size_t charge() const;
 
   /// Takes as many of `bytes` as there is room for and returns how many. Only before it is shared.
   size_t Append(std::span<const uint8_t> bytes);

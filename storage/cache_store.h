@@ -177,6 +177,8 @@ struct CacheStats {
   uint64_t reads_refused = 0;    ///< cold reads that found the queue full, or no reader that moves
   uint64_t reads_timed_out = 0;  ///< cold reads answered as failures after read_timeout
   uint64_t presence_bytes = 0;   ///< RAM of the table behind MayBeOnDisk; not part of memory_bytes
+  uint64_t chunk_memory_bytes =
+      0;  ///< RAM of the regions of all chunks (runtime/chunk_memory.h), taken or not
   uint64_t purge_marks = 0;      ///< scopes that have a purge on record
   uint64_t retired_bytes = 0;    ///< bodies on disk that only clients in the middle of them keep
   uint64_t slab_dead_bytes = 0;  ///< of slabs: what erased tails have left, and unfilled ends

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/chunk_memory.h"
 #include "storage/chunk_codec.h"
 #include "storage/chunk_table.h"
 #include "storage/object_writer.h"
@@ -456,6 +457,7 @@ CacheStats LmdbCacheStore::Stats() const {
   stats.write_queue_bytes = parts_.queue.bytes();
   stats.read_queue_length = readers_.length();
   stats.presence_bytes = parts_.presence.memory_bytes();
+  stats.chunk_memory_bytes = ChunkMemory::Get().usage().region_bytes;
   stats.purge_marks = parts_.purges.scopes();
   stats.pinned_objects = counters.pinned_objects;
   stats.pinned_bytes = counters.pinned_bytes;

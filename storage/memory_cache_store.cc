@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/chunk_memory.h"
 #include "storage/chunk_codec.h"
 #include "storage/head_codec.h"
 #include "storage/object_writer.h"
@@ -304,6 +305,7 @@ CacheStats MemoryCacheStore::Stats() const {
   for (const Removal why : {Removal::kExpired, Removal::kPurged}) {
     stats.removed_by[static_cast<size_t>(why)] = counters_.Removed(why);
   }
+  stats.chunk_memory_bytes = ChunkMemory::Get().usage().region_bytes;
   stats.purge_marks = purges_.scopes();
   stats.walked = true;
   return stats;

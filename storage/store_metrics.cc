@@ -48,6 +48,10 @@ const Series kGauges[] = {
      [](const CacheStats& s) { return D(s.memory_chunks); }},
     {"nearside_cache_presence_bytes", "Memory of the table of keys on disk.", "",
      [](const CacheStats& s) { return D(s.presence_bytes); }},
+    {"nearside_cache_chunk_memory_bytes",
+     "Memory that bodies have of the system: those in the cache, those on their way, and what is "
+     "free between them.",
+     "", [](const CacheStats& s) { return D(s.chunk_memory_bytes); }},
     {"nearside_cache_purge_marks", "Scopes that have a purge on record.", "",
      [](const CacheStats& s) { return D(s.purge_marks); }},
     {"nearside_cache_retired_bytes", "Replaced bodies kept for clients in the middle of them.", "",

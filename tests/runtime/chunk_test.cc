@@ -17,6 +17,12 @@ TEST(ChunkTest, AFullChunkAndItsHeadAre64KiB) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(chunk->data()) % 16, 0u);
 }
 
+TEST(ChunkTest, AChunkTakesItsBytesAndLittleMore) {
+  EXPECT_EQ(Chunk::Make(4080)->charge(), 4096u);
+  EXPECT_GE(Chunk::Make(16'384)->charge(), 16'400u);
+  EXPECT_LE(Chunk::Make(16'384)->charge(), 17u << 10);
+}
+
 TEST(ChunkTest, AppendTakesWhatThereIsRoomFor) {
   const ChunkRef chunk = Chunk::Make(8);
   EXPECT_EQ(chunk->size(), 0u);
