@@ -14,6 +14,9 @@
 #include "tests/http/session/http2_peer.h"
 #include "tests/http/session/test_server.h"
 
+// Sanitizers have memory of this kind themselves, and AddressSanitizer takes nghttp2's.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
 namespace nearside::http {
 namespace {
 
@@ -43,9 +46,6 @@ TEST(ClosedConnectionsTest, GiveBackTheirFrameBuffersSoon) {
     peers.push_back(std::make_unique<Http2Peer>(server.Connect()));
     ASSERT_EQ(peers.back()->Get("/").status, 200);
   }
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "nghttp2's memory is the sanitizer's here";
-#endif
   const size_t peak = FrameKib();
   EXPECT_GE(peak, kConnections * kPageKib);
   peers.clear();
@@ -61,3 +61,5 @@ TEST(ClosedConnectionsTest, GiveBackTheirFrameBuffersSoon) {
 
 }  // namespace
 }  // namespace nearside::http
+
+#endif
