@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <new>
+#include <utility>
 
 #include "runtime/fatal.h"
 
@@ -16,8 +17,6 @@ constexpr size_t kUnits = ChunkMemory::kRegionBytes / ChunkMemory::kUnitBytes;
 constexpr size_t kWordBits = 64;
 constexpr size_t kHeadUnits = 1;
 constexpr size_t kPageUnits = 4;
-/// Of a region whose pages have been given back: that of its head.
-constexpr size_t kKeptUnits = kPageUnits;
 /// Pages that a region has not had yet are asked for with those of a block, at least so much at a
 /// time: one call instead of a fault for each.
 constexpr size_t kUnitsAhead = 64;
@@ -117,8 +116,7 @@ struct ChunkMemory::Region {
   FreeMap free;
   size_t free_units = kUnits - kHeadUnits;
   size_t longest = kUnits - kHeadUnits;  ///< free run, in units
-  size_t units_with_pages = kKeptUnits;  ///< from the first on
-  bool given_back = false;               ///< it has no pages but this one
+  size_t units_with_pages = kPageUnits;  ///< from the first on
   Region* next = nullptr;
   Region* previous = nullptr;
 };
@@ -129,13 +127,8 @@ ChunkMemory& ChunkMemory::Get() {
 }
 
 ChunkMemory::~ChunkMemory() {
-  for (const List& list : {free_, given_back_}) {
-    for (Region* region = list.first; region != nullptr;) {
-      Region* next = region->next;
-      munmap(region, kRegionBytes);
-      region = next;
-    }
-  }
+  while (free_ != nullptr) munmap(std::exchange(free_, free_->next), kRegionBytes);
+  for (void* region : given_back_) munmap(region, kRegionBytes);
 }
 
 void* ChunkMemory::Take(size_t bytes) {
@@ -169,37 +162,37 @@ void ChunkMemory::GiveBack(void* memory, size_t bytes) noexcept {
     if (is_kept) return Enlist(region);
   }
   // Nobody knows of the region meanwhile, and the lock is free.
-  madvise(region->At(kKeptUnits), (kUnits - kKeptUnits) * kUnitBytes, MADV_DONTNEED);
-  region->given_back = true;
-  region->units_with_pages = kKeptUnits;
+  madvise(region, kRegionBytes, MADV_DONTNEED);
   const std::lock_guard lock(mutex_);
-  Enlist(region);
+  given_back_.push_back(region);  // Map has seen to the room
 }
 
 ChunkMemory::Usage ChunkMemory::usage() const {
   const std::lock_guard lock(mutex_);
   return {.taken_bytes = taken_units_ * kUnitBytes,
-          .region_bytes = (regions_ - given_back_regions_) * kRegionBytes};
+          .region_bytes = (regions_ - given_back_.size()) * kRegionBytes};
 }
 
 /// A region with a free run of so many units, which is in no list any more.
 ChunkMemory::Region* ChunkMemory::Choose(size_t units) {
   const uint64_t lists = not_empty_ >> (units - 1);
-  Region* region = nullptr;
-  if (lists != 0) {
-    region = by_longest_[units - 1 + static_cast<size_t>(std::countr_zero(lists))].first;
-  } else {
-    region = free_.first != nullptr ? free_.first : given_back_.first;
-    if (region == nullptr) return Map();
-  }
+  Region* region =
+      lists != 0 ? by_longest_[units - 1 + static_cast<size_t>(std::countr_zero(lists))] : free_;
+  if (region == nullptr) return Map();
   Unlist(region);
-  region->given_back = false;
   return region;
 }
 
-/// A new one. What the system maps begins at any page: twice as much, less what is too much. The
-/// last place of those possible is next to what was mapped before, and one mapping with it.
+/// A new one, at an address that was used before if there is any. What the system maps begins at
+/// any page: twice as much, less what is too much. The last place of those possible is next to what
+/// was mapped before, and one mapping with it.
 ChunkMemory::Region* ChunkMemory::Map() {
+  if (!given_back_.empty()) {
+    void* region = given_back_.back();
+    given_back_.pop_back();
+    return new (region) Region;
+  }
+  given_back_.reserve(std::bit_ceil(regions_ + 1));
   void* mapped = mmap(nullptr, 2 * kRegionBytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) throw std::bad_alloc();
@@ -212,37 +205,32 @@ ChunkMemory::Region* ChunkMemory::Map() {
   return new (region) Region;
 }
 
-ChunkMemory::List& ChunkMemory::ListOf(const Region& region) {
-  if (region.given_back) return given_back_;
+ChunkMemory::Region*& ChunkMemory::ListOf(const Region& region) {
   if (region.all_free()) return free_;
   return by_longest_[std::min(region.longest, kMostUnits) - 1];
 }
 
 void ChunkMemory::Enlist(Region* region) {
   if (region->longest == 0) return;
-  List& list = ListOf(*region);
+  Region*& list = ListOf(*region);
   region->previous = nullptr;
-  region->next = list.first;
-  if (list.first != nullptr) list.first->previous = region;
-  list.first = region;
+  region->next = list;
+  if (list != nullptr) list->previous = region;
+  list = region;
   if (&list == &free_) {
     ++free_regions_;
-  } else if (&list == &given_back_) {
-    ++given_back_regions_;
   } else {
     not_empty_ |= uint64_t{1} << (&list - by_longest_.data());
   }
 }
 
 void ChunkMemory::Unlist(Region* region) {
-  List& list = ListOf(*region);
+  Region*& list = ListOf(*region);
   if (region->next != nullptr) region->next->previous = region->previous;
-  (region->previous != nullptr ? region->previous->next : list.first) = region->next;
+  (region->previous != nullptr ? region->previous->next : list) = region->next;
   if (&list == &free_) {
     --free_regions_;
-  } else if (&list == &given_back_) {
-    --given_back_regions_;
-  } else if (list.first == nullptr) {
+  } else if (list == nullptr) {
     not_empty_ &= ~(uint64_t{1} << (&list - by_longest_.data()));
   }
 }

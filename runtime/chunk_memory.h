@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <vector>
 
 namespace nearside {
 
@@ -51,26 +52,26 @@ class ChunkMemory {
 
  private:
   struct Region;
-  /// A list of regions, the last one put in first.
-  struct List {
-    Region* first = nullptr;
-  };
   static constexpr size_t kMostUnits = kMostBytes / kUnitBytes;
 
   Region* Choose(size_t units);
   Region* Map();
   void Enlist(Region* region);
   void Unlist(Region* region);
-  List& ListOf(const Region& region);
+  Region*& ListOf(const Region& region);
 
   mutable std::mutex mutex_;
-  /// By the longest free run in units, of regions that are taken in part: [0] has runs of one unit,
-  /// the last one all that can take any block. Those without a free unit are in none.
-  std::array<List, kMostUnits> by_longest_;
+  /// Lists, the last region put in first. By the longest free run in units, of regions that are
+  /// taken in part: [0] has runs of one unit, the last one all that can take any block. Those
+  /// without a free unit are in none.
+  std::array<Region*, kMostUnits> by_longest_{};
   uint64_t not_empty_ = 0;  ///< a bit for each list of by_longest_
-  List free_;               ///< nothing in them is taken
-  List given_back_;         ///< the same, and they have no pages but the first
-  size_t free_regions_ = 0, given_back_regions_ = 0, regions_ = 0;
+  Region* free_ = nullptr;  ///< nothing in them is taken
+  size_t free_regions_ = 0;
+  /// Addresses of regions without a page: one that stayed would have the kernel make a large one of
+  /// it, where it does so by itself.
+  std::vector<void*> given_back_;
+  size_t regions_ = 0;  ///< these included
   size_t taken_units_ = 0;
 };
 
