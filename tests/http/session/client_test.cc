@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <string>
 #include <thread>
 
@@ -362,21 +363,39 @@ TEST_F(ClientTest, AnIdleConnectionThatTheServerClosesIsForgotten) {
   EXPECT_EQ(origin.connections(), 2);
 }
 
+// Beyond the answer and unasked: perhaps smuggled, and of no request that may come. In one piece with the answer, so that
+// no second request can be on its way before it is there.
 TEST_F(ClientTest, AnAnswerBeforeTheQuestionIsNotBelieved) {
+  static const std::string smuggled = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+  const ScriptedOrigin::Script honest = [](OriginConnection& connection) {
+    connection.ReadHead();
+    connection.Send(kHello);
+    connection.AwaitEnd();
+  };
   ScriptedOrigin origin({[](OriginConnection& connection) {
                            connection.ReadHead();
-                           connection.Send(kHello);
-                           connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+                           connection.Send(std::string(kHello) + smuggled);
                            connection.AwaitEnd();
                          },
-                         [](OriginConnection& connection) {
-                           connection.ReadHead();
-                           connection.Send(kHello);
-                           connection.AwaitEnd();
-                         }});
+                         honest});
   EXPECT_EQ(Get(origin.url())->body, "hello");
   EXPECT_EQ(Get(origin.url())->body, "hello");
   EXPECT_EQ(origin.connections(), 2);
+}
+
+TEST_F(ClientTest, AnIdleConnectionThatAnswersUnaskedIsClosed) {
+  std::promise<void> answered;
+  ScriptedOrigin origin([&answered](OriginConnection& connection) {
+    connection.ReadHead();
+    connection.Send(kHello);
+    answered.get_future().wait();
+    connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+    connection.AwaitEnd();
+  });
+  EXPECT_EQ(Get(origin.url())->body, "hello");
+  EXPECT_EQ(open(), 1u);
+  answered.set_value();
+  EXPECT_TRUE(AwaitOpen(0));
 }
 
 TEST_F(ClientTest, IdleConnectionsAreClosedInTime) {
