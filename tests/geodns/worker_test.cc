@@ -472,7 +472,7 @@ TEST_F(WorkerTest, IdleConnectionsAreClosed) {
 }
 
 TEST_F(WorkerTest, WhoAsksIsNotIdle) {
-  Start("127.0.0.1:0", {.tcp_idle_timeout = milliseconds(200)});
+  Start("127.0.0.1:0", {.tcp_idle_timeout = seconds(1)});
   DnsClient silent(Kind::kTcp, server_);
   DnsClient asking(Kind::kTcp, server_);
   DnsClient later(Kind::kTcp, server_);

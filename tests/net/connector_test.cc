@@ -104,7 +104,7 @@ TEST(ConnectorTest, AServerThatDoesNotAnswerTlsTimesOut) {
   StreamServer server({});  // takes the ClientHello and says nothing
   auto tls = *TlsClient::Create(server.authority().file(), {});
   ConnectOptions options = To(server, tls);
-  options.timeout = milliseconds(30);
+  options.timeout = milliseconds(300);
   Attempt attempt(server.thread(), options);
   ASSERT_TRUE(attempt.error.has_value());
   EXPECT_EQ(attempt.error->reason, "connect_timeout");

@@ -411,7 +411,7 @@ class HeldGateTest : public testing::Test {
 };
 
 TEST_F(HeldGateTest, ATimerThatIsDueInTheTurnOfAnEventFindsNobody) {
-  constexpr milliseconds kTimeout{200};
+  constexpr milliseconds kTimeout{1000};
   constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
   Open({.head_timeout = kTimeout, .idle_timeout = kTimeout});
   RawClient leaves(port());

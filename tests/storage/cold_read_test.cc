@@ -209,7 +209,7 @@ TEST_F(ColdReadTest, AReadThatWasGivenUpDoesNotAnswerTheNextOneOfItsKey) {
   PutOne("a", 1000);
   store_.reset();
   options_.reader_threads = 2;
-  options_.read_timeout = milliseconds(50);
+  options_.read_timeout = milliseconds(1000);
   Gate gate;
   std::atomic<int> decoded{0};
   store_ = OpenStore(options_, [&](const Head& head) {

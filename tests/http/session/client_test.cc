@@ -363,8 +363,8 @@ TEST_F(ClientTest, AnIdleConnectionThatTheServerClosesIsForgotten) {
   EXPECT_EQ(origin.connections(), 2);
 }
 
-// Beyond the answer and unasked: perhaps smuggled, and of no request that may come. In one piece with the answer, so that
-// no second request can be on its way before it is there.
+// Beyond the answer and unasked: perhaps smuggled, and of no request that may come. In one piece
+// with the answer, so that no second request can be on its way before it is there.
 TEST_F(ClientTest, AnAnswerBeforeTheQuestionIsNotBelieved) {
   static const std::string smuggled = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
   const ScriptedOrigin::Script honest = [](OriginConnection& connection) {
@@ -491,7 +491,7 @@ TEST_F(ClientTest, CallsWaitInOrderForAConnection) {
 }
 
 TEST_F(ClientTest, ACallDoesNotWaitForAConnectionForEver) {
-  Make({.connect_timeout = milliseconds(50), .connections = 1});
+  Make({.connect_timeout = milliseconds(500), .connections = 1});
   ScriptedOrigin origin([](OriginConnection& connection) {
     connection.ReadHead();
     connection.AwaitEnd();

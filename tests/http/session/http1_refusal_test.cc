@@ -137,7 +137,7 @@ TEST(Http1RefusalTest, BodiesThatTrickleAreRefused) {
 }
 
 TEST(Http1RefusalTest, BodiesThatKeepTheRateAreTakenHoweverLongTheyTake) {
-  TestServer server({.limits = {.body_timeout = milliseconds(500), .least_rate = {100}}});
+  TestServer server({.limits = {.body_timeout = seconds(2), .least_rate = {100}}});
   HandlerLog* log = server.NewLog();
   server.on_request = [&](Exchange& exchange) {
     auto handler = std::make_unique<LoggingHandler>(log);
@@ -145,8 +145,8 @@ TEST(Http1RefusalTest, BodiesThatKeepTheRateAreTakenHoweverLongTheyTake) {
     exchange.SetHandler(std::move(handler));
   };
   const auto peer = server.Connect();
-  peer->Send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n");
-  for (int i = 0; i < 60; ++i) {
+  peer->Send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 15000\r\n\r\n");
+  for (int i = 0; i < 150; ++i) {  // for longer than the timeout
     ASSERT_TRUE(peer->Send(std::string(100, 'x')));
     std::this_thread::sleep_for(milliseconds(20));
   }

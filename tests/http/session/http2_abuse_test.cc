@@ -184,7 +184,7 @@ TEST(Http2AbuseTest, AZeroWindowTimesOut) {
 }
 
 TEST(Http2AbuseTest, AClosedWindowTimesOutWhateverElseIsAnswered) {
-  TestServer server({.limits = {.send_timeout = milliseconds(100)}});
+  TestServer server({.limits = {.send_timeout = milliseconds(500)}});
   std::vector<HandlerLog*> logs;
   server.on_request = [&](Exchange& exchange) {
     logs.push_back(server.NewLog());
@@ -224,7 +224,7 @@ void AnswerWithAStream(TestServer& server, std::vector<HandlerLog*>* logs) {
 }
 
 TEST(Http2AbuseTest, AStreamsWindowThatIsOpenedByDropsIsTooSlow) {
-  TestServer server({.limits = {.send_timeout = milliseconds(300), .least_rate = {100'000}}});
+  TestServer server({.limits = {.send_timeout = seconds(1), .least_rate = {100'000}}});
   std::vector<HandlerLog*> logs;
   AnswerWithAStream(server, &logs);
   Http2Peer client(server.Connect(), {.window = 10, .give_back = false});
@@ -246,7 +246,7 @@ TEST(Http2AbuseTest, AStreamsWindowThatIsOpenedByDropsIsTooSlow) {
 }
 
 TEST(Http2AbuseTest, AConnectionsWindowThatIsOpenedByDropsIsTooSlow) {
-  TestServer server({.limits = {.send_timeout = milliseconds(300), .least_rate = {100'000}}});
+  TestServer server({.limits = {.send_timeout = seconds(1), .least_rate = {100'000}}});
   std::vector<HandlerLog*> logs;
   AnswerWithAStream(server, &logs);
   Http2Peer client(server.Connect(), {.window = 1 << 24, .give_back = false});

@@ -300,7 +300,7 @@ TEST(Http2RequestTest, SlowBodiesTimeOut) {
 }
 
 TEST(Http2RequestTest, BodiesThatTrickleAreRefused) {
-  TestServer server({.limits = {.body_timeout = milliseconds(500),
+  TestServer server({.limits = {.body_timeout = seconds(1),
                                 .least_rate = {100'000},
                                 .unread_silence = milliseconds(20)}});
   HandlerLog* log = server.NewLog();
