@@ -52,6 +52,7 @@ Http2Connection::Http2Connection(SessionContext& context, std::unique_ptr<net::S
   }
   session_.reset(session);
   frame_ = memory_->TakeLatestFrame();
+  table_ = memory_->TakeLatestTable();
 }
 
 Http2Connection::~Http2Connection() {
@@ -378,8 +379,9 @@ void Http2Connection::Rest() {
   std::exchange(unsent_, {});
   std::exchange(good_authority_, {});
   if (frame_ != nullptr && nghttp2_session_want_write(session_.get()) == 0) {
-    SessionMemory::GiveBackPages(frame_);
+    SessionMemory::GiveBackFrame(frame_);
   }
+  if (table_ != nullptr) SessionMemory::GiveBackEmptyTable(table_);
 }
 
 void Http2Connection::FinishAll(std::string_view reason) {

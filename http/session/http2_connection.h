@@ -125,6 +125,7 @@ class Http2Connection final : public Connection {
 
   const std::shared_ptr<SessionMemory> memory_;       ///< goes after the session
   void* frame_ = nullptr;                             ///< the session's frame buffer; may be null
+  void* table_ = nullptr;                             ///< its first of streams; may be null
   std::vector<std::unique_ptr<Http2Exchange>> live_;  ///< in no order; each knows its place
   std::vector<Http2Exchange*> done_;                  ///< to be told of their end
   std::unique_ptr<nghttp2_session, SessionDeleter> session_;  ///< goes before the exchanges

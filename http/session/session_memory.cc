@@ -1,7 +1,6 @@
 #include "http/session/session_memory.h"
 
 #include <malloc.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -19,7 +18,6 @@ constexpr bool kPlain = true;
 constexpr bool kPlain = false;
 #endif
 
-constexpr size_t kPageBytes = 4096;
 /// What nghttp2 1.52 takes for a session's frame buffer: the largest payload, a head and a pad
 /// length.
 constexpr size_t kLeastFrame = 16'384;
@@ -48,7 +46,6 @@ SessionMemory::~SessionMemory() {
   for (FreeBlock* block : free_) {
     while (block != nullptr) std::free(std::exchange(block, block->next));
   }
-  for (uint8_t* slab : slabs_) munmap(slab, kFramesASlab * kFrameBytes);
 }
 
 nghttp2_mem* SessionMemory::functions() { return kPlain ? nullptr : &functions_; }
@@ -64,13 +61,14 @@ void* SessionMemory::Allocate(size_t bytes) {
     }
     return std::malloc(BytesOf(wanted));
   }
-  if (bytes >= kLeastFrame && bytes <= kFrameBytes) return AllocateFrame();
+  if (bytes >= kLeastFrame && bytes <= kFrameBytes) return latest_frame_ = frames_.Take();
   return std::malloc(bytes);
 }
 
 void* SessionMemory::AllocateZeroed(size_t count, size_t bytes) {
   if (bytes != 0 && count > std::numeric_limits<size_t>::max() / bytes) return nullptr;
-  void* block = Allocate(count * bytes);
+  void* block =
+      count* bytes == kTableBytes ? latest_table_ = tables_.Take() : Allocate(count * bytes);
   if (block != nullptr) std::memset(block, 0, count * bytes);
   return block;
 }
@@ -88,7 +86,8 @@ void* SessionMemory::Reallocate(void* block, size_t bytes) {
 
 void SessionMemory::Free(void* block) {
   if (block == nullptr) return;
-  if (IsFrame(block)) return FreeFrame(block);
+  if (frames_.Has(block)) return frames_.Free(block);
+  if (tables_.Has(block)) return tables_.Free(block);
   // Rounded down: a block may be used for less than it has, never for more.
   const size_t place = ClassOf(malloc_usable_size(block));
   if (place >= kClasses || kept_bytes_ + place * kStep > kMostKept) return std::free(block);
@@ -99,62 +98,25 @@ void SessionMemory::Free(void* block) {
 }
 
 size_t SessionMemory::CapacityOf(void* block) const {
-  return IsFrame(block) ? kFrameBytes : malloc_usable_size(block);
+  if (frames_.Has(block)) return kFrameBytes;
+  return tables_.Has(block) ? kTableBytes : malloc_usable_size(block);
 }
 
-void* SessionMemory::AllocateFrame() {
-  if (free_frames_.empty() && !AddSlab()) return nullptr;
-  latest_frame_ = free_frames_.back();
-  free_frames_.pop_back();
-  if (warm_ > 0) --warm_;
-  least_warm_ = std::min(least_warm_, warm_);
-  return latest_frame_;
-}
-
-void SessionMemory::FreeFrame(void* block) {
-  free_frames_.push_back(block);
-  ++warm_;
+void SessionMemory::GiveBackEmptyTable(void* table) {
+  static constexpr std::array<uint8_t, kTableBytes> kEmpty{};
+  if (std::memcmp(table, kEmpty.data(), kTableBytes) == 0) {
+    PagePool::GiveBackPages(table, kTableBytes);
+  }
 }
 
 void SessionMemory::BeginTrim() {
-  surplus_ = least_warm_ - std::min(least_warm_, kKeptWarm);
-  least_warm_ = warm_;
+  frames_.BeginTrim();
+  tables_.BeginTrim();
 }
 
 bool SessionMemory::Trim() {
-  surplus_ = std::min(surplus_, least_warm_);  // the others have been wanted meanwhile
-  const size_t count = std::min(surplus_, kMostTrimmed);
-  // Those that have been free for longest.
-  const size_t first = free_frames_.size() - warm_;
-  for (size_t i = first; i < first + count; ++i) GiveBackPages(free_frames_[i]);
-  warm_ -= count;
-  least_warm_ -= count;
-  surplus_ -= count;
-  return surplus_ > 0;
-}
-
-void SessionMemory::GiveBackPages(void* frame) { madvise(frame, kFrameBytes, MADV_DONTNEED); }
-
-bool SessionMemory::AddSlab() {
-  constexpr size_t kSlabBytes = kFramesASlab * kFrameBytes;
-  void* mapped = mmap(nullptr, kSlabBytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapped == MAP_FAILED) return false;
-  madvise(mapped, kSlabBytes, MADV_NOHUGEPAGE);  // one large page would be all of it
-  auto* slab = static_cast<uint8_t*>(mapped);
-  slabs_.push_back(slab);
-  // Room for all that may come back, so that FreeFrame never allocates.
-  free_frames_.reserve(slabs_.size() * kFramesASlab);
-  for (size_t i = kFramesASlab; i > 0; --i) free_frames_.push_back(slab + (i - 1) * kFrameBytes);
-  return true;
-}
-
-bool SessionMemory::IsFrame(const void* block) const {
-  if (reinterpret_cast<uintptr_t>(block) % kPageBytes != 0) return false;
-  const auto* at = static_cast<const uint8_t*>(block);
-  return std::any_of(slabs_.begin(), slabs_.end(), [at](const uint8_t* slab) {
-    return at >= slab && at < slab + kFramesASlab * kFrameBytes;
-  });
+  const bool more = frames_.Trim();
+  return tables_.Trim() || more;
 }
 
 }  // namespace nearside::http

@@ -6,16 +6,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#include <vector>
+
+#include "http/session/page_pool.h"
 
 namespace nearside::http {
 
 /// What nghttp2 allocates from, for all sessions of a loop. One thread; the sessions keep it alive.
 ///
-/// Two things about nghttp2 make it worth the while (docs/performance.md). It takes some twenty
-/// small blocks for a stream, more at a time than the C library keeps at hand for one size. And
-/// each session holds a buffer for one whole frame, of which small frames touch the first page
-/// alone: laid on pages of its own, the rest of it takes no memory.
+/// Three things about nghttp2 make it worth the while (docs/performance.md). It takes some twenty
+/// small blocks for a stream, more at a time than the C library keeps at hand for one size. Each
+/// session holds a buffer for one whole frame, of which small frames touch the first page alone.
+/// And each holds a hash table of its streams, a page that is zero while there are none. Both lie
+/// on pages of their own, so that what is not in use of them takes no memory.
 class SessionMemory {
  public:
   /// Free small blocks that are kept, in bytes.
@@ -23,11 +25,9 @@ class SessionMemory {
   /// Larger blocks are the C library's.
   static constexpr size_t kMostSmall = 1024;
   /// A frame buffer: 16 KiB and a frame's head, in whole pages.
-  static constexpr size_t kFrameBytes = 5 * 4096;
-  /// So many free frame buffers keep their pages for ever, what is over them until Trim.
-  static constexpr size_t kKeptWarm = 16;
-  /// Of so many Trim gives back the pages at a time: the loop serves others between.
-  static constexpr size_t kMostTrimmed = 128;
+  static constexpr size_t kFrameBytes = 5 * PagePool::kPageBytes;
+  /// A new session's table of streams in nghttp2 1.52: 256 places of 16 bytes.
+  static constexpr size_t kTableBytes = PagePool::kPageBytes;
 
   SessionMemory();
   ~SessionMemory();
@@ -44,19 +44,20 @@ class SessionMemory {
   void* Reallocate(void* block, size_t bytes);
   void Free(void* block);
 
-  /// The frame buffer that was allocated since the last call: of the session that has just been
-  /// made. Null if there is none.
+  /// The frame buffer and the table that were allocated since the last call: of the session that
+  /// has just been made. Null if there is none.
   void* TakeLatestFrame() { return std::exchange(latest_frame_, nullptr); }
+  void* TakeLatestTable() { return std::exchange(latest_table_, nullptr); }
   /// Nobody needs what is in the frame buffer `frame`: it takes no memory until it is written to.
-  static void GiveBackPages(void* frame);
+  static void GiveBackFrame(void* frame) { PagePool::GiveBackPages(frame, kFrameBytes); }
+  /// The same for a table that is all zeros; another one is left alone. Nobody can tell: even where
+  /// the session has a larger table by now, and this one is another's.
+  static void GiveBackEmptyTable(void* table);
 
-  /// Begins to count anew how many free frame buffers nobody wants: those that stay free from one
-  /// call to the next are surplus, and Trim may give back their pages.
+  /// PagePool's, of frame buffers and tables.
   void BeginTrim();
-  /// Gives back pages of surplus frame buffers. Whether there are more.
   bool Trim();
-  /// Whether BeginTrim is to be called again, a while from now.
-  bool HasSurplus() const { return warm_ > kKeptWarm; }
+  bool HasSurplus() const { return frames_.HasSurplus() || tables_.HasSurplus(); }
 
   size_t kept_bytes() const { return kept_bytes_; }
 
@@ -68,28 +69,21 @@ class SessionMemory {
   static constexpr size_t kStep = 16;       ///< between the C library's block sizes
   static constexpr size_t kLeastClass = 2;  ///< the C library has no smaller blocks
   static constexpr size_t kClasses = kMostSmall * 2 / kStep;
-  static constexpr size_t kFramesASlab = 64;
 
   /// The class of a block of which `usable` bytes may be used.
   static size_t ClassOf(size_t usable) { return (usable + kStep / 2) / kStep; }
   /// What is asked for where a block of `place` is wanted.
   static size_t BytesOf(size_t place) { return place * kStep - kStep / 2; }
-  void* AllocateFrame();
-  void FreeFrame(void* block);
-  bool AddSlab();
-  bool IsFrame(const void* block) const;
   size_t CapacityOf(void* block) const;
 
   /// The class that the allocator's block for a class has: jemalloc's are further apart.
   std::array<uint8_t, kMostSmall / kStep + 2> class_of_{};
   std::array<FreeBlock*, kClasses> free_{};
   size_t kept_bytes_ = 0;
+  PagePool frames_{kFrameBytes / PagePool::kPageBytes};
+  PagePool tables_{kTableBytes / PagePool::kPageBytes};
   void* latest_frame_ = nullptr;
-  std::vector<uint8_t*> slabs_;
-  std::vector<void*> free_frames_;  ///< the last at its end is the next to be used
-  size_t warm_ = 0;                 ///< so many at its end may have pages
-  size_t least_warm_ = 0;           ///< since BeginTrim
-  size_t surplus_ = 0;
+  void* latest_table_ = nullptr;
   nghttp2_mem functions_;
 };
 

@@ -88,11 +88,11 @@ TEST_F(SessionMemoryTest, GrowingKeepsWhatIsThere) {
   memory_.Free(text);
 }
 
-size_t ResidentPages(void* block) {
-  unsigned char pages[SessionMemory::kFrameBytes / 4096];
-  EXPECT_EQ(mincore(block, SessionMemory::kFrameBytes, pages), 0);
+size_t ResidentPages(void* block, size_t bytes = SessionMemory::kFrameBytes) {
+  unsigned char pages[SessionMemory::kFrameBytes / PagePool::kPageBytes];
+  EXPECT_EQ(mincore(block, bytes, pages), 0);
   size_t resident = 0;
-  for (const unsigned char page : pages) resident += page & 1;
+  for (size_t i = 0; i < bytes / PagePool::kPageBytes; ++i) resident += pages[i] & 1;
   return resident;
 }
 
@@ -117,80 +117,62 @@ TEST_F(SessionMemoryTest, TheLatestFrameBufferIsToldOnce) {
   EXPECT_EQ(memory_.TakeLatestFrame(), frame);
   EXPECT_EQ(memory_.TakeLatestFrame(), nullptr);
   std::memset(frame, 'x', kFrame);
-  SessionMemory::GiveBackPages(frame);
+  SessionMemory::GiveBackFrame(frame);
   EXPECT_EQ(ResidentPages(frame), 0u);
   memory_.Free(frame);
   memory_.Free(small);
 }
 
-size_t ResidentPages(const std::vector<void*>& frames) {
-  size_t resident = 0;
-  for (void* frame : frames) resident += ResidentPages(frame);
-  return resident;
+TEST_F(SessionMemoryTest, ATableOfStreamsTakesNoMemoryWhileThereAreNone) {
+  const auto allocate = [&] { return static_cast<char*>(memory_.AllocateZeroed(256, 16)); };
+  const auto resident = [](void* table) {
+    return ResidentPages(table, SessionMemory::kTableBytes);
+  };
+  const std::string empty(SessionMemory::kTableBytes, '\0');
+  char* table = allocate();
+  ASSERT_NE(table, nullptr);
+  EXPECT_EQ(memory_.TakeLatestTable(), table);
+  EXPECT_EQ(memory_.TakeLatestTable(), nullptr);
+  for (const size_t at : {size_t{0}, size_t{2000}, SessionMemory::kTableBytes - 1}) {
+    table[at] = 'x';
+    SessionMemory::GiveBackEmptyTable(table);
+    EXPECT_EQ(table[at], 'x') << at;
+    EXPECT_EQ(resident(table), 1u);
+    table[at] = 0;
+  }
+  SessionMemory::GiveBackEmptyTable(table);
+  EXPECT_EQ(resident(table), 0u);
+  EXPECT_EQ(std::string(table, empty.size()), empty);
+  std::memset(table, 'x', empty.size());
+  memory_.Free(table);
+  ASSERT_EQ(allocate(), table);
+  EXPECT_EQ(std::string(table, empty.size()), empty) << "zeroed, if used before";
+  auto* larger = static_cast<char*>(memory_.Reallocate(table, 5000));
+  EXPECT_EQ(std::string(larger, empty.size()), empty);
+  EXPECT_EQ(allocate(), table) << "free again";
+  memory_.Free(larger);
 }
 
-class FreeFramesTest : public SessionMemoryTest {
- protected:
-  static constexpr size_t kFrames = 300;
-  static constexpr size_t kPages = 5;
-
-  std::vector<void*> TakeAndTouch(size_t count) {
-    std::vector<void*> frames;
-    for (size_t i = 0; i < count; ++i) {
-      frames.push_back(memory_.Allocate(kFrame));
-      std::memset(frames.back(), 'x', kFrame);
-    }
-    return frames;
-  }
-  void FreeAll(const std::vector<void*>& frames) {
-    for (void* frame : frames) memory_.Free(frame);
-  }
-  void TrimAll() {
+TEST_F(SessionMemoryTest, FreeFramesAndTablesAreTrimmed) {
+  constexpr size_t kCount = 300;
+  const auto trim_all = [&] {
+    memory_.BeginTrim();
     memory_.BeginTrim();
     while (memory_.Trim()) {
     }
-  }
-};
-
-TEST_F(FreeFramesTest, KeepTheirPagesForThoseWhoComeSoon) {
-  for (int burst = 0; burst < 3; ++burst) {
-    const std::vector<void*> frames = TakeAndTouch(kFrames);
-    EXPECT_EQ(std::set<void*>(frames.begin(), frames.end()).size(), kFrames);
-    FreeAll(frames);
-    TrimAll();
-    EXPECT_EQ(ResidentPages(frames), kPages * kFrames) << "since the last time all were wanted";
+  };
+  for (const bool frames : {false, true}) {
+    const size_t bytes = frames ? SessionMemory::kFrameBytes : SessionMemory::kTableBytes;
+    std::vector<void*> blocks;
+    for (size_t i = 0; i < kCount; ++i) blocks.push_back(memory_.AllocateZeroed(1, bytes));
+    for (void* block : blocks) memory_.Free(block);
     EXPECT_TRUE(memory_.HasSurplus());
+    trim_all();
+    EXPECT_FALSE(memory_.HasSurplus());
+    size_t resident = 0;
+    for (void* block : blocks) resident += ResidentPages(block, bytes);
+    EXPECT_EQ(resident, PagePool::kKeptWarm * bytes / PagePool::kPageBytes);
   }
-}
-
-TEST_F(FreeFramesTest, GiveThemBackWhenNobodyWantsThem) {
-  const std::vector<void*> frames = TakeAndTouch(kFrames);
-  FreeAll(frames);
-  TrimAll();
-  const std::vector<void*> wanted = TakeAndTouch(100);  // meanwhile
-  FreeAll(wanted);
-  TrimAll();
-  EXPECT_EQ(ResidentPages(frames), kPages * (100 + SessionMemory::kKeptWarm));
-  EXPECT_EQ(ResidentPages(wanted), kPages * 100) << "the others have been free for longer";
-  TrimAll();
-  EXPECT_EQ(ResidentPages(frames), kPages * SessionMemory::kKeptWarm);
-  EXPECT_FALSE(memory_.HasSurplus());
-  TrimAll();
-  EXPECT_EQ(ResidentPages(frames), kPages * SessionMemory::kKeptWarm);
-}
-
-TEST_F(FreeFramesTest, AreTrimmedSomeAtATime) {
-  const std::vector<void*> frames = TakeAndTouch(kFrames);
-  FreeAll(frames);
-  memory_.BeginTrim();
-  memory_.BeginTrim();
-  EXPECT_TRUE(memory_.Trim());
-  EXPECT_EQ(ResidentPages(frames), kPages * (kFrames - SessionMemory::kMostTrimmed));
-  const std::vector<void*> wanted = TakeAndTouch(kFrames - SessionMemory::kMostTrimmed - 10);
-  FreeAll(wanted);
-  EXPECT_FALSE(memory_.Trim()) << "but for ten all have been wanted meanwhile";
-  EXPECT_EQ(ResidentPages(wanted), kPages * wanted.size());
-  EXPECT_EQ(ResidentPages(frames), kPages * wanted.size());
 }
 
 TEST_F(SessionMemoryTest, NoTwoBlocksShareAByte) {
@@ -204,9 +186,11 @@ TEST_F(SessionMemoryTest, NoTwoBlocksShareAByte) {
   std::vector<Block> blocks;
   for (int i = 0; i < 20'000; ++i) {
     if (blocks.size() < 200 && dice() % 2 == 0) {
-      const size_t size = dice() % limits[dice() % 5];
+      const bool table = dice() % 8 == 0;
+      const size_t size = table ? SessionMemory::kTableBytes : size_t{dice()} % limits[dice() % 5];
       const auto value = static_cast<unsigned char>(dice());
-      auto* bytes = static_cast<unsigned char*>(memory_.Allocate(size));
+      auto* bytes = static_cast<unsigned char*>(table ? memory_.AllocateZeroed(1, size)
+                                                      : memory_.Allocate(size));
       std::memset(bytes, value, size);
       blocks.push_back({bytes, size, value});
     } else if (!blocks.empty()) {
