@@ -109,9 +109,9 @@ TEST_F(OriginChecksTest, AReloadGoesOnWhereTheCheckStaysAndBeginsAnewWhereItDoes
   SetStatus(1, 503);
   Use();
   EXPECT_TRUE(AwaitStates("up down"));
-  SetStatus(1, 200);
   Use("", "retries = 1\n");
-  EXPECT_EQ(States(), "up down");
+  EXPECT_EQ(States(), "up down") << "begun anew it would be up until its first check";
+  SetStatus(1, 200);
   EXPECT_TRUE(AwaitStates("up up"));  // by two in a row, of which none decides at once
   SetStatus(1, 503);
   Use(", status = 200");

@@ -73,7 +73,7 @@ TEST_F(RequestChainTest, TheKeyIsToldWhereASiteWantsIt) {
 }
 
 TEST_F(RequestChainTest, AnErrorTellsWhatTheRequestWasSentOnFor) {
-  Start("origin_timeout = \"20ms\"\nstale_if_error = \"0s\"\n");
+  Start("origin_timeout = \"2s\"\nstale_if_error = \"0s\"\n");
   Fill("/a", "Cache-Control: max-age=60\nAge: 100\nETag: \"v\"\n", "old");
   FakeExchange& stale = Get("/a");
   origin_.Next();

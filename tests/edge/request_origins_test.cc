@@ -167,7 +167,7 @@ TEST_F(RequestOriginsTest, AStaleCopyIsServedWhenAllHaveFailedAndNotBefore) {
 }
 
 TEST_F(RequestOriginsTest, OneThatSaysNothingOrNonsenseIsFollowedByTheNext) {
-  StartTwo("origin_timeout = \"300ms\"\n");
+  StartTwo("origin_timeout = \"3s\"\n");
   FakeExchange& silent = Get("/a");
   origin_.Next();
   second_.Next().Answer("200 OK", kMinute, "hello");
@@ -239,7 +239,7 @@ TEST_F(RequestOriginsTest, OneThatFailsInARowIsLeftAlone) {
 }
 
 TEST_F(RequestOriginsTest, OneThatIsBackIsFoundByOneRequestAndUsedAgain) {
-  StartTwo("eject_after = 1\neject_for = \"100ms\"\n");
+  StartTwo("eject_after = 1\neject_for = \"3s\"\n");
   FakeExchange& client = Get("/a");
   origin_.Next().Answer("503 X", "", "error");
   second_.Next().Answer("200 OK", kMinute, "hello");

@@ -86,7 +86,7 @@ TEST_F(RequestTest, AnIndexListsNoMoreThanItsLimitAndTheOthersAreStillFound) {
 }
 
 TEST_F(RequestTest, TheIndexLivesAsLongAsAVariantThatIsValidated) {
-  Start("stale_while_revalidate = \"0s\"\nstale_if_error = \"0s\"\nkeep = \"1s\"\n");
+  Start("stale_while_revalidate = \"0s\"\nstale_if_error = \"0s\"\nkeep = \"20s\"\n");
   const std::string lines = "Vary: Accept-Language\nETag: \"v\"\n";
   Fill("/a", "Cache-Control: max-age=1\nAge: 1\n" + lines, "hallo", {{"accept-language", "de"}});
   FakeExchange& client = Get("/a", {{"accept-language", "de"}});

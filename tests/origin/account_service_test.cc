@@ -572,7 +572,6 @@ TEST_F(AccountServiceTest, BadFormsAreRefused) {
 }
 
 TEST_F(AccountServiceTest, ASessionThatHasEndedLeadsToSigningIn) {
-  RestartPages("session_idle = \"1s\"\n");
   Make("alice");
   Browser browser(*this);
   ExpectRedirect(browser.SignIn("alice"), "/account");

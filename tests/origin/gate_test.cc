@@ -95,7 +95,7 @@ TEST_F(GateTest, IdleConnectionsAndHalfHeadsHoldNoThread) {
 }
 
 TEST_F(GateTest, AHeadThatDoesNotComeInTimeEndsTheConnection) {
-  Restart("[limits]\nhead_timeout = \"100ms\"\n");
+  Restart("[limits]\nhead_timeout = \"2s\"\n");
   RawClient client(port());
   client.Send("GET / HTTP/1.1\r\nhost: ");
   EXPECT_TRUE(client.Ends());
@@ -411,7 +411,7 @@ class HeldGateTest : public testing::Test {
 };
 
 TEST_F(HeldGateTest, ATimerThatIsDueInTheTurnOfAnEventFindsNobody) {
-  constexpr milliseconds kTimeout{1000};
+  constexpr milliseconds kTimeout{3000};
   constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
   Open({.head_timeout = kTimeout, .idle_timeout = kTimeout});
   RawClient leaves(port());
@@ -424,7 +424,7 @@ TEST_F(HeldGateTest, ATimerThatIsDueInTheTurnOfAnEventFindsNobody) {
   // In the next turn both have an event, and then both their timers are due.
   leaves.EndSending();
   asks.Send(kRequest.substr(10));
-  std::this_thread::sleep_for(2 * kTimeout);
+  std::this_thread::sleep_for(kTimeout + milliseconds(500));
   released_.set_value();
   WaitForRequests(2);
   RawClient next(port());

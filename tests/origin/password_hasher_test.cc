@@ -52,9 +52,9 @@ TEST(PasswordHasherTest, AHashOfOtherSettingsIsOld) {
 
 TEST(PasswordHasherTest, SoManyAtOnceSoManyWaitAndOthersAreRefused) {
   // Slow enough that all of these meet.
-  PasswordHasher hasher({.memory_bytes = 32 << 20, .passes = 6, .at_once = 1, .most_waiting = 2});
+  PasswordHasher hasher({.memory_bytes = 32 << 20, .passes = 40, .at_once = 1, .most_waiting = 2});
   std::atomic<int> done{0};
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   const auto start = [&] {
     threads.emplace_back([&] {
       if (hasher.Hash(kPassword)) ++done;
@@ -74,7 +74,7 @@ TEST(PasswordHasherTest, SoManyAtOnceSoManyWaitAndOthersAreRefused) {
   EXPECT_EQ(refused.error().reason, "hashing_busy");
   EXPECT_EQ(refused.error().fault, Fault::kSelf);
   EXPECT_EQ(hasher.refused(), 1u);
-  for (std::thread& thread : threads) thread.join();
+  for (std::jthread& thread : threads) thread.join();
   EXPECT_EQ(done.load(), 3);
   EXPECT_EQ(hasher.hashes(), 3u);
   EXPECT_EQ(hasher.waiting(), 0u);

@@ -177,7 +177,7 @@ TEST_F(ColdReadTest, AReadThatHangsIsAnsweredAsAMissAndTheNextAtOnce) {
   for (const char* name : {"a", "b", "c"}) PutOne(name, 1000);
   store_.reset();
   options_.reader_threads = 1;
-  options_.read_timeout = milliseconds(50);
+  options_.read_timeout = seconds(2);
   Gate gate;
   store_ = OpenStore(options_, [&](const Head& head) { return gate.Decode(head); });
   TestExecutor executor;
@@ -209,7 +209,7 @@ TEST_F(ColdReadTest, AReadThatWasGivenUpDoesNotAnswerTheNextOneOfItsKey) {
   PutOne("a", 1000);
   store_.reset();
   options_.reader_threads = 2;
-  options_.read_timeout = milliseconds(1000);
+  options_.read_timeout = seconds(2);
   Gate gate;
   std::atomic<int> decoded{0};
   store_ = OpenStore(options_, [&](const Head& head) {

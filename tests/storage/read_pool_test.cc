@@ -42,6 +42,17 @@ class Hang {
   bool released_ = false;
 };
 
+/// Until its thread runs: a job's patience begins when it is pushed.
+void AwaitThread(ReadPool* pool) {
+  TestExecutor executor;
+  while (!pool->Push([&](ReadSession* session) {
+    executor.Post([] {});
+    return session != nullptr;
+  })) {
+  }
+  ASSERT_TRUE(executor.RunOne());
+}
+
 TEST(ReadPoolTest, SuspendWaitsForRunningJobsAndHasSnapshotsDropped) {
   test::TempDir folder;
   auto disk = StoreDisk::Open({.path = folder.In("cache"), .disk = 16_MiB}).value();
@@ -72,7 +83,8 @@ TEST(ReadPoolTest, AJobThatHangsIsCalledOnceMoreWithoutASession) {
   std::condition_variable changed;
   bool released = false;
   std::string calls;
-  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = milliseconds(20)});
+  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = seconds(2)});
+  AwaitThread(&pool);
   ASSERT_TRUE(pool.Push([&](ReadSession* session) {
     std::unique_lock lock(mutex);
     calls += session != nullptr ? "session " : "given-up ";
@@ -123,7 +135,8 @@ TEST(ReadPoolTest, AJobThatAnswersInTheInstantItIsGivenUpHasNotTimedOut) {
   Hang hang;
   std::atomic<bool> answered{false};
   TestExecutor executor;
-  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = milliseconds(20)});
+  ReadPool pool(*disk, {.threads = 1, .most_waiting = 4, .patience = seconds(2)});
+  AwaitThread(&pool);
   ASSERT_TRUE(pool.Push([&](ReadSession* session) {
     if (session != nullptr) {
       answered = true;

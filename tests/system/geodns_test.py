@@ -125,7 +125,8 @@ class StaticDataTest(GeoDnsTest):
 
 class BadPacketTest(GeoDnsTest):
     def expect_alive(self):
-        self.assertEqual([self.address_of["tokyo"]], self.server.ask(subnet=TOKYO_UNIVERSITY).answers)
+        """A question may be lost to a full queue, as any datagram."""
+        wait_until(lambda: self.server.ask(subnet=TOKYO_UNIVERSITY).answers == [self.address_of["tokyo"]], "an answer")
 
     def test_every_short_length_is_survived(self):
         """Less than a header is met with silence, all the rest with an answer that repeats its identity."""
