@@ -12,7 +12,6 @@ namespace {
 
 constexpr milliseconds kFirstBackoff{100};
 constexpr milliseconds kLongestBackoff{2000};
-constexpr milliseconds kReportInterval{1000};
 constexpr size_t kLongestProblem = 64 << 10;
 
 http::RequestHead MakeHead(const http::Endpoint& origin, std::string_view method,
@@ -127,7 +126,7 @@ EventFollower::EventFollower(net::EventLoop& loop, http::Client& client, storage
       retry_(loop, [this] { Connect(); }),
       report_timer_(loop,
                     [this] {
-                      report_timer_.Arm(kReportInterval);
+                      report_timer_.Arm(options_.report_every);
                       SendReport();
                     }),
       patience_(loop,
@@ -144,7 +143,7 @@ EventFollower::EventFollower(net::EventLoop& loop, http::Client& client, storage
 EventFollower::~EventFollower() { *self_ = nullptr; }
 
 void EventFollower::Start() {
-  report_timer_.Arm(kReportInterval);
+  report_timer_.Arm(options_.report_every);
   Connect();
 }
 

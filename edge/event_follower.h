@@ -50,6 +50,8 @@ class EventFollower {
     /// When an earlier process last knew the log to be applied whole: what it has left behind lacks
     /// what came since. None: nobody knows, and lag counts from now.
     std::optional<WallTime> whole_at;
+    /// Between reports that nothing new asks for.
+    milliseconds report_every{1000};
   };
   EventFollower(net::EventLoop& loop, http::Client& client, storage::CacheStore& store,
                 Options options);

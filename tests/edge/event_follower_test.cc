@@ -45,6 +45,7 @@ class EventFollowerTest : public testing::Test {
             return std::string(R"({"load":0.5})");
           }};
       options.whole_at = whole_at_;
+      options.report_every = report_every_;
       for (const std::string& url : origins) {
         options.origins.push_back(http::Endpoint::Parse(url).value());
       }
@@ -101,6 +102,7 @@ class EventFollowerTest : public testing::Test {
   FakeStore store_;
   FakeClient client_;
   net::LoopThread thread_;
+  milliseconds report_every_ = std::chrono::hours(1);
   std::optional<WallTime> whole_at_;
   std::unique_ptr<EventFollower> follower_;
 };
@@ -341,6 +343,7 @@ TEST_F(EventFollowerTest, OneReportIsUnderWayAndTheNextSaysTheNewest) {
 }
 
 TEST_F(EventFollowerTest, ReportsWithoutBeingAsked) {
+  report_every_ = milliseconds(100);
   Start({4, 7});
   ASSERT_TRUE(thread_.Await([&] { return !client_.To("/v1/edges/").empty(); }));
   EXPECT_EQ(Reports()[0], R"({"epoch":4,"load":0.5,"seq":7})");

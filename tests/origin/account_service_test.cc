@@ -485,7 +485,7 @@ TEST_F(AccountServiceTest, WhoComesWhenTooManyPasswordsAreCheckedIsToldWhen) {
   Make("alice");
   Stop();
   Start(
-      "[accounts]\nhosts = [\"account.test\"]\nhash_memory = \"64MiB\"\nhash_passes = 20\n"
+      "[accounts]\nhosts = [\"account.test\"]\nhash_memory = \"64MiB\"\nhash_passes = 60\n"
       "hashes = 1\nhash_queue = 0\n");
   std::atomic<int> done{0};
   const auto metric = [this](const std::string& line) {

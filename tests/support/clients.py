@@ -147,7 +147,7 @@ def dns_query(name: str, kind: int = 1, *, identity: int = 0x4E53, subnet: str =
     return packet
 
 
-def send_datagram(server: tuple[str, int], packet: bytes, seconds: float = 1.0) -> bytes | None:
+def send_datagram(server: tuple[str, int], packet: bytes, seconds: float = 10.0) -> bytes | None:
     """The answer to one datagram, or None when none comes."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.settimeout(seconds)

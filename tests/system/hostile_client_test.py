@@ -183,8 +183,9 @@ class SlowClientTest(HostileClientTest):
             self.assertTrue(answer == b"" or b" 408 " in answer.split(b"\r\n")[0], answer)
         wait_until(lambda: edge.status()["connections"] <= 1, "the slow connection is gone")
 
-    def start_impatient_edge(self, name: str = "virginia"):
-        return self.start_edge(name, extra='[limits]\nbody_timeout = "1s"\nsend_timeout = "1s"\nleast_rate = "1GiB"')
+    def start_impatient_edge(self, name: str = "virginia", after: str = "1s"):
+        limits = f'[limits]\nbody_timeout = "{after}"\nsend_timeout = "{after}"\nleast_rate = "1GiB"'
+        return self.start_edge(name, extra=limits)
 
     def receive_until(self, text: bytes, connection: socket.socket) -> None:
         received = b""
@@ -194,7 +195,7 @@ class SlowClientTest(HostileClientTest):
             received += part
 
     def test_a_body_that_trickles_is_refused(self):
-        edge = self.start_impatient_edge()
+        edge = self.start_impatient_edge(after="3s")  # a second of silence of ours is no trickle
         with socket.create_connection(edge.clear, timeout=20) as connection:
             connection.sendall(f"POST /form HTTP/1.1\r\nHost: {SITE_HOST}\r\nContent-Length: 99999\r\n\r\n".encode())
             connection.settimeout(0.05)
@@ -212,7 +213,7 @@ class SlowClientTest(HostileClientTest):
     def test_a_reader_that_sips_is_cut_off(self):
         body = bytes(24 << 20)
         self.origin.routes["/large"] = Reply(body=body, fields={"Cache-Control": "max-age=3600"})
-        edge = self.start_impatient_edge()
+        edge = self.start_impatient_edge(after="3s")
         self.assertEqual(body, edge.get("/large").body)
         received = 0
         with socket.create_connection(edge.clear, timeout=20) as connection:
