@@ -121,7 +121,7 @@ class GatheringTest : public WorkerTest {
     }
     return Batches("gathered") > 0;
   }
-  WorkerOptions options_{.udp = {.gather = milliseconds(1)}};
+  WorkerOptions options_{.udp = {.gather = milliseconds(10)}};
 };
 
 TEST_F(GatheringTest, BeginsWithManyQueriesAndEndsWithFew) {
@@ -130,7 +130,7 @@ TEST_F(GatheringTest, BeginsWithManyQueriesAndEndsWithFew) {
   ASSERT_TRUE(AskUntilGathering(&client));
   const double told = Batches("told");
   for (int i = 0; i < 1000 && Batches("told") == told; ++i) {
-    std::this_thread::sleep_for(milliseconds(10));  // so that they are few
+    std::this_thread::sleep_for(milliseconds(30));  // so that they are few
     client.Send(Www());
     EXPECT_THAT(Decoded(client.Receive()), HasSubstr("192.0.2.1"));
   }
@@ -472,7 +472,7 @@ TEST_F(WorkerTest, IdleConnectionsAreClosed) {
 }
 
 TEST_F(WorkerTest, WhoAsksIsNotIdle) {
-  Start("127.0.0.1:0", {.tcp_idle_timeout = seconds(1)});
+  Start("127.0.0.1:0", {.tcp_idle_timeout = seconds(3)});
   DnsClient silent(Kind::kTcp, server_);
   DnsClient asking(Kind::kTcp, server_);
   DnsClient later(Kind::kTcp, server_);

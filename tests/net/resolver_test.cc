@@ -106,15 +106,15 @@ class ResolverTest : public testing::Test {
  protected:
   using Answer = Result<std::vector<SocketAddress>>;
 
-  ResolverTest() {
-    thread_.Call([this] {
-      resolver_ = std::move(*Resolver::Create(
-          thread_.loop(),
-          {.servers = server_.address(), .timeout = milliseconds(100), .tries = 1}));
-    });
-  }
+  ResolverTest() { Make(seconds(10)); }
   ~ResolverTest() override {
     thread_.Call([this] { resolver_.reset(); });
+  }
+  void Make(milliseconds timeout) {
+    thread_.Call([&] {
+      resolver_ = std::move(*Resolver::Create(
+          thread_.loop(), {.servers = server_.address(), .timeout = timeout, .tries = 1}));
+    });
   }
 
   Answer Resolve(const std::string& host, uint16_t port = 80) {
@@ -172,9 +172,9 @@ TEST_F(ResolverTest, AnAnswerIsKeptForItsTtlForEveryPort) {
 }
 
 TEST_F(ResolverTest, ATtlOfZeroIsKeptForASecond) {
+  MonoTime asked = MonoNow();
   EXPECT_EQ(Text("short.test"), "192.0.2.1:80");
   int queries = server_.queries();
-  MonoTime asked = MonoNow();
   EXPECT_EQ(Text("short.test"), "192.0.2.1:80");
   // On a machine that slept in between nothing can be said.
   if (MonoNow() - asked < milliseconds(500)) {
@@ -204,7 +204,10 @@ TEST_F(ResolverTest, FailuresAreNamedAndKept) {
   EXPECT_THAT(answer.error().message, testing::HasSubstr("absent.test"));
 }
 
-TEST_F(ResolverTest, ASilentServerIsATimeout) { EXPECT_EQ(Text("silent.test"), "resolve_timeout"); }
+TEST_F(ResolverTest, ASilentServerIsATimeout) {
+  Make(milliseconds(100));
+  EXPECT_EQ(Text("silent.test"), "resolve_timeout");
+}
 
 TEST_F(ResolverTest, NamesThatAreNoneFail) {
   for (const std::string& name :

@@ -246,8 +246,8 @@ TEST_P(StreamTest, PausedReadingLeavesBytesWithTheSystem) {
   std::string body = Pattern(16 * kMiB);
   auto peer = server_.Connect();
   Recorder* recorder = server_.Accepted();
-  std::thread sender([&] { EXPECT_TRUE(peer->Send(body)); });
   thread_.Call([&] { recorder->then_on_bytes = [&] { recorder->stream->PauseReading(); }; });
+  std::thread sender([&] { EXPECT_TRUE(peer->Send(body)); });
   EXPECT_TRUE(thread_.Await([&] { return recorder->bytes_calls > 0; }));
   // Turns go by: what one recv had brought is all that is delivered.
   int calls = thread_.Call([&] { return recorder->bytes_calls; });

@@ -99,8 +99,7 @@ TEST(Http1RefusalTest, SlowHeadsTimeOut) {
 TEST(Http1RefusalTest, SilentConnectionsAreClosed) {
   TestServer server({.limits = {.idle_timeout = milliseconds(500)}});
   EXPECT_EQ(server.Converse(""), "");
-  const auto peer = server.Connect();
-  peer->Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto peer = server.ConnectAndSend("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(ReadOne(*peer).status, 200);
   EXPECT_EQ(peer->ReceiveAll(), "");
   EXPECT_EQ(server.counters().timeouts, 0u) << "being idle is no fault";
@@ -203,8 +202,7 @@ TEST(Http1RefusalTest, AnAnswerThatWaitsForItsSourceDoesNotTimeOut) {
     exchange.SetHandler(std::make_unique<LoggingHandler>(server.NewLog()));
     waiting = &exchange;
   };
-  const auto peer = server.Connect();
-  peer->Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto peer = server.ConnectAndSend("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   ASSERT_TRUE(server.Await([&] { return waiting != nullptr; }));
   // Every limit has passed several times over when this timer fires.
   bool fired = false;

@@ -327,7 +327,7 @@ TEST(Http2RequestTest, BodiesThatTrickleAreRefused) {
 TEST(Http2RequestTest, WhoHasNoWindowOnTheConnectionIsNotSlow) {
   TestServer server({.limits = {.stream_window = 1 << 20,
                                 .connection_window = 65'535,
-                                .body_timeout = milliseconds(500),
+                                .body_timeout = seconds(2),
                                 .least_rate = {1000}}});
   std::vector<Exchange*> exchanges;
   HandlerLog* first = server.NewLog();
@@ -342,7 +342,7 @@ TEST(Http2RequestTest, WhoHasNoWindowOnTheConnectionIsNotSlow) {
   ASSERT_TRUE(server.Await([&] { return first->body.size() == 65'535; }));
   const int32_t other = client.Ask("PUT", "/b", {}, "y");
   ASSERT_TRUE(server.Await([&] { return exchanges.size() == 2; }));
-  std::this_thread::sleep_for(milliseconds(1300));
+  std::this_thread::sleep_for(milliseconds(4300));  // twice as long, and a little
   server.Call([&] { exchanges[0]->ConsumedBody(65'535); });
   EXPECT_EQ(client.AwaitEnd(other).status, 204);
   client.SendBody(holder, "", true);

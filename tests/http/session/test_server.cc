@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <future>
 
 #include <algorithm>
+#include <future>
 
 #include "http/http1_parser.h"
 
@@ -96,6 +98,20 @@ void TestServer::OnRequest(Exchange& exchange) {
 
 std::unique_ptr<net::RawPeer> TestServer::Connect(int receive_buffer) {
   return std::make_unique<net::RawPeer>(address(), receive_buffer);
+}
+
+std::unique_ptr<net::RawPeer> TestServer::ConnectAndSend(std::string_view text) {
+  const auto held = std::make_shared<std::promise<void>>();  // the loop may still be in it
+  std::promise<void> sent;
+  thread().loop().Post([held, until = sent.get_future().share()] {
+    held->set_value();
+    until.wait();
+  });
+  held->get_future().wait();
+  auto peer = Connect();
+  peer->Send(text);
+  sent.set_value();
+  return peer;
 }
 
 std::string TestServer::Converse(std::string_view input) {

@@ -100,6 +100,8 @@ class TestServer final : public Application {
   /// PEM of the authority behind its certificate.
   const std::string& authority_file() const { return authority_.file(); }
   std::unique_ptr<net::RawPeer> Connect(int receive_buffer = 0);
+  /// So that the server learns of both at once: however short its patience, it has what was sent.
+  std::unique_ptr<net::RawPeer> ConnectAndSend(std::string_view text);
   /// Connects, sends, and answers all that comes until the server closes.
   std::string Converse(std::string_view input);
 
