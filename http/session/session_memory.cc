@@ -67,9 +67,9 @@ void* SessionMemory::Allocate(size_t bytes) {
 
 void* SessionMemory::AllocateZeroed(size_t count, size_t bytes) {
   if (bytes != 0 && count > std::numeric_limits<size_t>::max() / bytes) return nullptr;
-  void* block =
-      count* bytes == kTableBytes ? latest_table_ = tables_.Take() : Allocate(count * bytes);
-  if (block != nullptr) std::memset(block, 0, count * bytes);
+  const size_t all = count * bytes;
+  void* block = all == kTableBytes ? latest_table_ = tables_.Take() : Allocate(all);
+  if (block != nullptr) std::memset(block, 0, all);
   return block;
 }
 
