@@ -348,7 +348,7 @@ void Http2Connection::ProcessDone() {
     // them goes with the stream.
     if (exchange->headers_sent) exchange->body.reset();
     if (exchange->unconsumed > 0 && !silent_) {
-      nghttp2_session_consume_connection(session_.get(), exchange->unconsumed);
+      ConsumeConnection(exchange->unconsumed);
       if (exchange->unread) {  // its client may be waiting for the window
         nghttp2_session_consume_stream(session_.get(), exchange->stream_id, exchange->unconsumed);
         stream().WantWrite();

@@ -60,6 +60,7 @@ class Http2Connection final : public Connection {
   void LookAtBodies();
   bool IsBodyAwaited(const Http2Exchange& exchange) const;
   void LookAtUnread();
+  void ConsumeConnection(size_t n);
   bool OutputWaits() const override { return unsent_from_ < unsent_.size() || ready_ > 0; }
 
   // nghttp2's callbacks of the receiving side (http2_request.cc). What they answer goes to nghttp2.

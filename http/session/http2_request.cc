@@ -272,14 +272,15 @@ int Http2Connection::OnData(int32_t stream_id, std::span<const uint8_t> bytes) {
     const bool enough =
         exchange != nullptr && exchange->unread &&
         exchange->received - exchange->received_at_answer > limits().unread_bytes.bytes;
-    nghttp2_session_consume_connection(session_.get(), bytes.size());
+    ConsumeConnection(bytes.size());
     if (!enough) nghttp2_session_consume_stream(session_.get(), stream_id, bytes.size());
     return 0;
   }
   if (limits().body.bytes != 0 && exchange->received > limits().body.bytes &&
       !exchange->responded) {
     ++counters().too_large;
-    nghttp2_session_consume(session_.get(), stream_id, bytes.size());
+    ConsumeConnection(bytes.size());
+    nghttp2_session_consume_stream(session_.get(), stream_id, bytes.size());
     FailBody(exchange, kBodyTooLarge, "body_too_large");
     return 0;
   }
@@ -322,8 +323,22 @@ void Http2Connection::ConsumedBody(Http2Exchange* exchange, size_t n) {
   if (n == 0 || silent_ || exchange->closed) return;
   exchange->unconsumed -= n;
   exchange->last_input = loop().now();
-  nghttp2_session_consume(session_.get(), exchange->stream_id, n);
+  ConsumeConnection(n);
+  nghttp2_session_consume_stream(session_.get(), exchange->stream_id, n);
   stream().WantWrite();
+}
+
+/// Gives back window of the connection. While there was none no client could go on with any body:
+/// its time begins when it can again.
+void Http2Connection::ConsumeConnection(size_t n) {
+  const bool had_window = nghttp2_session_get_local_window_size(session_.get()) > 0;
+  nghttp2_session_consume_connection(session_.get(), n);
+  if (had_window || nghttp2_session_get_local_window_size(session_.get()) <= 0) return;
+  for (const auto& exchange : live_) {
+    if (exchange->unread || exchange->half_closed) continue;
+    exchange->last_input = loop().now();
+    exchange->received_at_watch = UINT64_MAX;
+  }
 }
 
 }  // namespace nearside::http

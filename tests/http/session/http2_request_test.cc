@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -324,30 +325,57 @@ TEST(Http2RequestTest, BodiesThatTrickleAreRefused) {
   EXPECT_EQ(client.Get("/").status, 200) << "the connection goes on";
 }
 
-TEST(Http2RequestTest, WhoHasNoWindowOnTheConnectionIsNotSlow) {
-  TestServer server({.limits = {.stream_window = 1 << 20,
+/// A client's first request takes all of the connection's window, and gets it back when told to.
+struct ClosedWindow {
+  ClosedWindow() : first(server.NewLog()) {
+    server.on_request = [this](Exchange& exchange) {
+      auto handler = std::make_unique<LoggingHandler>(exchanges.empty() ? first : server.NewLog());
+      handler->on_body_end = [&exchange] { exchange.Respond(204, {}, {}, nullptr); };
+      exchange.SetHandler(std::move(handler));
+      exchanges.push_back(&exchange);
+    };
+    client.emplace(server.Connect());
+    holder = client->Ask("PUT", "/a", {}, std::string(65'535, 'x'), true);
+    EXPECT_TRUE(server.Await([this] { return first->body.size() == 65'535; }));
+  }
+  void Reopen() {
+    server.Call([this] { exchanges[0]->ConsumedBody(65'535); });
+  }
+
+  TestServer server{{.limits = {.stream_window = 1 << 20,
                                 .connection_window = 65'535,
                                 .body_timeout = seconds(2),
-                                .least_rate = {1000}}});
+                                .least_rate = {1000}}}};
+  HandlerLog* first;
   std::vector<Exchange*> exchanges;
-  HandlerLog* first = server.NewLog();
-  server.on_request = [&](Exchange& exchange) {
-    auto handler = std::make_unique<LoggingHandler>(exchanges.empty() ? first : server.NewLog());
-    handler->on_body_end = [&exchange] { exchange.Respond(204, {}, {}, nullptr); };
-    exchange.SetHandler(std::move(handler));
-    exchanges.push_back(&exchange);
-  };
-  Http2Peer client(server.Connect());
-  const int32_t holder = client.Ask("PUT", "/a", {}, std::string(65'535, 'x'), true);
-  ASSERT_TRUE(server.Await([&] { return first->body.size() == 65'535; }));
-  const int32_t other = client.Ask("PUT", "/b", {}, "y");
-  ASSERT_TRUE(server.Await([&] { return exchanges.size() == 2; }));
+  std::optional<Http2Peer> client;
+  int32_t holder;
+};
+
+TEST(Http2RequestTest, WhoHasNoWindowOnTheConnectionIsNotSlow) {
+  ClosedWindow closed;
+  const int32_t other = closed.client->Ask("PUT", "/b", {}, "y");
+  ASSERT_TRUE(closed.server.Await([&] { return closed.exchanges.size() == 2; }));
   std::this_thread::sleep_for(milliseconds(4300));  // twice as long, and a little
-  server.Call([&] { exchanges[0]->ConsumedBody(65'535); });
-  EXPECT_EQ(client.AwaitEnd(other).status, 204);
-  client.SendBody(holder, "", true);
-  EXPECT_EQ(client.AwaitEnd(holder).status, 204);
-  EXPECT_EQ(server.counters().timeouts + server.counters().slow_bodies, 0u);
+  closed.Reopen();
+  EXPECT_EQ(closed.client->AwaitEnd(other).status, 204);
+  closed.client->SendBody(closed.holder, "", true);
+  EXPECT_EQ(closed.client->AwaitEnd(closed.holder).status, 204);
+  EXPECT_EQ(closed.server.counters().timeouts + closed.server.counters().slow_bodies, 0u);
+}
+
+TEST(Http2RequestTest, TimeWithoutAWindowDoesNotCount) {
+  ClosedWindow closed;
+  const int32_t other = closed.client->Ask("PUT", "/b", {}, "", true);
+  ASSERT_TRUE(closed.server.Await([&] { return closed.exchanges.size() == 2; }));
+  std::this_thread::sleep_for(seconds(3));
+  closed.Reopen();
+  std::this_thread::sleep_for(seconds(2));  // the look one second on finds a request of four
+  closed.client->SendBody(other, "y", true);
+  EXPECT_EQ(closed.client->AwaitEnd(other).status, 204);
+  closed.client->SendBody(closed.holder, "", true);
+  EXPECT_EQ(closed.client->AwaitEnd(closed.holder).status, 204);
+  EXPECT_EQ(closed.server.counters().timeouts + closed.server.counters().slow_bodies, 0u);
 }
 
 TEST(Http2RequestTest, TooLargeHeadsHaveTheirStatus) {
