@@ -34,6 +34,7 @@ class KeeperTest : public RequestTest {
     options.path = dir_.In("cache");
     options.disk = 32_MiB;
     options.memory = 16_MiB;
+    options.read_timeout = seconds(20);
     auto store = storage::CacheStore::Open(
         options, [](const storage::Head& head) { return DecodeStored(head.meta); });
     ASSERT_TRUE(store);

@@ -61,14 +61,27 @@ void RequestTest::StartWith(std::string_view site, const std::vector<std::string
   });
 }
 
+FakeExchange* RequestTest::AskOnLoop(http::RequestHead head,
+                                     const std::function<void(FakeExchange&)>& before) {
+  exchanges_.push_back(std::make_unique<FakeExchange>(std::move(head), &thread_.loop()));
+  FakeExchange* exchange = exchanges_.back().get();
+  exchange->pull_at_once = true;
+  if (before) before(*exchange);
+  worker_->OnRequest(*exchange);
+  return exchange;
+}
+
 FakeExchange& RequestTest::Ask(http::RequestHead head, std::function<void(FakeExchange&)> before) {
-  return *On([&] {
-    exchanges_.push_back(std::make_unique<FakeExchange>(std::move(head), &thread_.loop()));
-    FakeExchange* exchange = exchanges_.back().get();
-    exchange->pull_at_once = true;
-    if (before) before(*exchange);
-    worker_->OnRequest(*exchange);
-    return exchange;
+  return *On([&] { return AskOnLoop(std::move(head), before); });
+}
+
+std::vector<FakeExchange*> RequestTest::GetAtOnce(const std::vector<std::string>& targets) {
+  return On([&] {
+    std::vector<FakeExchange*> asked;
+    for (const std::string& target : targets) {
+      asked.push_back(AskOnLoop(GetFor("https://www.demo.test" + target), {}));
+    }
+    return asked;
   });
 }
 

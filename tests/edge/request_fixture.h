@@ -37,6 +37,8 @@ class RequestTest : public testing::Test {
 
   /// A client asks and takes what comes as it comes.
   FakeExchange& Get(std::string_view target, http::Fields fields = {});
+  /// As many clients, in one turn of the loop: however slow the machine, no time passes in between.
+  std::vector<FakeExchange*> GetAtOnce(const std::vector<std::string>& targets);
   FakeExchange& Head(std::string_view target, http::Fields fields = {});
   FakeExchange& Ask(http::RequestHead head, std::function<void(FakeExchange&)> before = {});
 
@@ -75,6 +77,9 @@ class RequestTest : public testing::Test {
   std::unique_ptr<Node> node_;
   std::unique_ptr<Worker> worker_;
   std::vector<std::unique_ptr<FakeExchange>> exchanges_;
+
+ private:
+  FakeExchange* AskOnLoop(http::RequestHead head, const std::function<void(FakeExchange&)>& before);
 };
 
 }  // namespace nearside::edge

@@ -19,7 +19,7 @@ class AliasResolverTest : public testing::Test {
       upstream_ = std::make_unique<ScriptedResolver>(thread_.loop());
       resolver_ = std::make_unique<AliasResolver>(thread_.loop(), [&] { ++changes_; });
       options_.resolvers = {upstream_->address()};
-      options_.timeout = milliseconds(100);
+      options_.timeout = seconds(10);
       options_.least_ttl = 1;
     });
   }
@@ -136,13 +136,15 @@ TEST_F(AliasResolverTest, ASilentResolverIsFollowedByTheNext) {
     silent = std::make_unique<ScriptedResolver>(thread_.loop());
     silent->silent = true;
     options_.resolvers = {silent->address(), upstream_->address()};
+    options_.timeout = milliseconds(100);
   });
   upstream_->ipv4 = {"192.0.2.1"};
   upstream_->ipv6 = {"2001:db8::1"};
   Start({Target("www.example.")});
   EXPECT_TRUE(Await("192.0.2.1 2001:db8::1 ttl 30"));
   thread_.Call([&] {
-    EXPECT_EQ(silent->queries, 2);
+    EXPECT_GE(silent->queries, 2);
+    EXPECT_EQ(silent->queries, upstream_->queries) << "in turn, should the other be slow";
     silent.reset();
   });
 }

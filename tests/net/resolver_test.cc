@@ -193,12 +193,16 @@ TEST_F(ResolverTest, ATtlOfZeroIsKeptForASecond) {
 }
 
 TEST_F(ResolverTest, FailuresAreNamedAndKept) {
-  EXPECT_EQ(Text("absent.test"), "no_such_name");
   EXPECT_EQ(Text("empty.test"), "no_such_name");
   EXPECT_EQ(Text("broken.test"), "resolve_failed");
+  MonoTime asked = MonoNow();
+  EXPECT_EQ(Text("absent.test"), "no_such_name");
   int queries = server_.queries();
   EXPECT_EQ(Text("absent.test"), "no_such_name");
-  EXPECT_EQ(server_.queries(), queries);
+  // Kept for a second: on a machine that slept in between nothing can be said.
+  if (MonoNow() - asked < milliseconds(500)) {
+    EXPECT_EQ(server_.queries(), queries);
+  }
   Answer answer = Resolve("absent.test");
   EXPECT_EQ(answer.error().fault, Fault::kOrigin);
   EXPECT_THAT(answer.error().message, testing::HasSubstr("absent.test"));

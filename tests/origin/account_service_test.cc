@@ -487,27 +487,38 @@ TEST_F(AccountServiceTest, WhoComesWhenTooManyPasswordsAreCheckedIsToldWhen) {
   Start(
       "[accounts]\nhosts = [\"account.test\"]\nhash_memory = \"64MiB\"\nhash_passes = 60\n"
       "hashes = 1\nhash_queue = 0\n");
-  std::atomic<int> done{0};
-  const auto metric = [this](const std::string& line) {
+  const auto count = [this](const std::string& series) {
     metrics::Registry registry;
     server_->ExportMetrics(registry);
-    return registry.Expose().find(line) != std::string::npos;
+    const std::string text = "\n" + registry.Expose();
+    const size_t at = text.find("\n" + series + " ");
+    return at == std::string::npos ? -1 : std::stoi(text.substr(at + series.size() + 2));
   };
-  std::thread first([&] {
-    // A name that nobody has is hashed for as long as the settings say.
-    if (Browser(*this, "192.0.2.9").SignIn("nobody", kOther).status == 403) ++done;
-  });
-  while (!metric("nearside_origin_password_hashes_total 1\n")) std::this_thread::yield();
-  Browser second(*this);
-  const Reply busy = second.SignIn("alice");
-  EXPECT_EQ(busy.status, 503);
-  EXPECT_EQ(busy.Field("retry-after"), "1");
-  EXPECT_EQ(second.Get("/account/sign-in").status, 200);  // pages go on
-  EXPECT_EQ(done.load(), 0);
-  first.join();
-  EXPECT_EQ(done.load(), 1);
-  EXPECT_TRUE(metric("nearside_origin_sign_ins_total{result=\"busy\"} 1\n"));
-  EXPECT_TRUE(metric("nearside_origin_password_hashes_refused_total 1\n"));
+  bool in_time = false;
+  for (int attempt = 1; attempt <= 5 && !in_time; ++attempt) {  // a stall may outlast the first
+    const int hashes = count("nearside_origin_password_hashes_total");
+    const int refused = count("nearside_origin_password_hashes_refused_total");
+    const int busy = count("nearside_origin_sign_ins_total{result=\"busy\"}");
+    std::atomic<bool> done{false};
+    std::thread first([&] {
+      // A name that nobody has is hashed for as long as the settings say.
+      Browser browser(*this, "192.0.2.1" + std::to_string(attempt));
+      EXPECT_EQ(browser.SignIn("nobody" + std::to_string(attempt), kOther).status, 403);
+      done = true;
+    });
+    while (count("nearside_origin_password_hashes_total") == hashes) std::this_thread::yield();
+    Browser second(*this);
+    const Reply reply = second.SignIn("alice");
+    EXPECT_EQ(second.Get("/account/sign-in").status, 200);  // pages go on
+    in_time = !done.load();
+    first.join();
+    if (!in_time) continue;
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_EQ(reply.Field("retry-after"), "1");
+    EXPECT_EQ(count("nearside_origin_sign_ins_total{result=\"busy\"}"), busy + 1);
+    EXPECT_EQ(count("nearside_origin_password_hashes_refused_total"), refused + 1);
+  }
+  EXPECT_TRUE(in_time) << "nobody is answered while a password is checked";
 }
 
 // Eight of the sixteen threads may wait for forms, and each for five seconds.

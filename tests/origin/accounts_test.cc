@@ -48,7 +48,7 @@ class AccountsTest : public testing::Test {
   void SetUp() override {
     settings_.sign_up = "open";
     settings_.failures = 3;
-    settings_.failure_window = std::chrono::minutes(10);
+    settings_.failure_window = std::chrono::hours(1);
     settings_.hash_memory = ByteSize{8 << 10};
     settings_.hash_passes = 1;
     settings_.hashes = 2;

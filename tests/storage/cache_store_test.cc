@@ -19,6 +19,7 @@ class CacheStoreTest : public testing::TestWithParam<bool> {
     options_.path = GetParam() ? folder_.In("cache") : "";
     options_.disk = 64_MiB;
     options_.memory = 32_MiB;
+    options_.read_timeout = seconds(20);
     store_ = OpenStore(options_);
   }
   bool on_disk() const { return GetParam(); }

@@ -31,6 +31,7 @@ class LmdbStoreFixture : public testing::Test {
     options_.disk = 32_MiB;
     options_.memory = 4_MiB;
     options_.write_queue = 64_MiB;
+    options_.read_timeout = seconds(20);
   }
   void Open() { store_ = OpenStore(options_); }
   void Reopen() {

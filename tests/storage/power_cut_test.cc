@@ -116,6 +116,7 @@ Recording PowerCutTest::Record(const KillScript& script, bool reserve) {
   recording.options.path = folder_.In("cache" + std::to_string(trials_++));
   recording.options.disk = 16_MiB;
   recording.options.memory = 2_MiB;
+  recording.options.read_timeout = seconds(20);
   recording.options.reserve_disk = reserve;
   DiskRecorder recorder(FilesIn(recording.options.path));
   auto store = OpenStore(recording.options);

@@ -54,6 +54,7 @@ class StoreInTrouble : public testing::Test {
     options_.path = folder_.In("cache");
     options_.disk = disk;
     options_.memory = 4_MiB;
+    options_.read_timeout = seconds(20);
   }
   void Open() {
     store_ = OpenStore(options_);

@@ -120,6 +120,7 @@ int Main(const std::vector<std::string>& arguments) {
   options.path = arguments[0];
   options.disk = ByteSize{std::strtoull(arguments[2].c_str(), nullptr, 10) << 20};
   options.memory = 2_MiB;
+  options.read_timeout = seconds(20);
   SharedKillProgress progress(arguments[1]);
   auto store = CacheStore::Open(options, DecodeTestPayload);
   if (!store) return 1;

@@ -176,6 +176,7 @@ void StoreKillTest::ExpectSound(const Rounds& rounds, uint64_t seed,
   CacheOptions options;
   options.path = folder_.In("cache");
   options.disk = ByteSize{rounds.disk_mib << 20};
+  options.read_timeout = seconds(20);
   ASSERT_EQ(SlabTroubleIn(options), "") << "seed " << seed;
   auto store = OpenStore(options);
   ASSERT_NE(store, nullptr);

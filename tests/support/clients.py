@@ -109,8 +109,8 @@ class DnsAnswer:
 
 def kdig(server: tuple[str, int], name: str, kind: str = "A", *options: str, subnet: str = "",
          tcp: bool = False) -> DnsAnswer:
-    """One query by kdig; without a timeout of its own an answer counts as missing after two seconds."""
-    command = ["kdig", f"@{server[0]}", "-p", str(server[1]), name, kind, "+timeout=2", "+retry=0"]
+    """One query by kdig; without a timeout of its own an answer counts as missing after ten seconds."""
+    command = ["kdig", f"@{server[0]}", "-p", str(server[1]), name, kind, "+timeout=10", "+retry=0"]
     command += ["+tcp"] if tcp else []
     command += [f"+subnet={subnet}"] if subnet else []
     text = subprocess.run([*command, *options], capture_output=True, text=True, check=False,

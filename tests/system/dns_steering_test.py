@@ -43,6 +43,7 @@ class SteeringSystemTest(SystemTest):
     POP = ""
     STEER = ""
     FALL = 1
+    TIMEOUT = "30s"  # of a check
 
     def setUp(self) -> None:
         super().setUp()
@@ -69,8 +70,8 @@ class SteeringSystemTest(SystemTest):
         pops = ""
         for name, point in self.points.items():
             pops += (f'[[pop]]\nname = "{name}"\naddresses = ["{point.address}"]\nlocation = {list(PLACES[name])}\n'
-                     f'{self.POP}\ncheck = {{ {self.check_of(point)}, interval = "200ms", timeout = "2s", rise = 1, '
-                     f'fall = {self.FALL} }}\n')
+                     f'{self.POP}\ncheck = {{ {self.check_of(point)}, interval = "200ms", '
+                     f'timeout = "{self.TIMEOUT}", rise = 1, fall = {self.FALL} }}\n')
         return f"""
 [geodns]
 listen = ["{self.server[0]}:{self.server[1]}"]
@@ -240,6 +241,10 @@ class AnswerCheckTest(SteeringSystemTest):
         self.assertEqual([{"by": "lag"}], self.status_of("tokyo")["drained"])
         left_out = next(pop for pop in self.explain("133.11.0.1")["pops"] if pop["name"] == "tokyo")["left_out"]
         self.assertEqual("drained: behind the origin's purges", left_out)
+
+
+class HangingCheckTest(SteeringSystemTest):
+    TIMEOUT = "2s"
 
     def test_answers_go_on_while_checks_hang(self):
         self.await_place(TOKYO_UNIVERSITY, "tokyo")

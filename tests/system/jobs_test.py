@@ -9,7 +9,9 @@ from clients import Response
 from fleet import SITE_HOST, CacheTest, Edge, Metrics, Origin, fetch_text
 from nearside_harness import main, wait_until
 
-JOBS = '[jobs]\nlease = "2s"\nbackoff = "100ms"\nbackoff_most = "200ms"\nattempts = 3\npoll = "50ms"\n'
+JOBS = '[jobs]\nlease = "1m"\nbackoff = "100ms"\nbackoff_most = "200ms"\nattempts = 3\npoll = "50ms"\n'
+# Of workers that are killed: the lease is what is waited for. One that is stalled loses its job, too.
+SHORT_LEASE = JOBS.replace('"1m"', '"2s"').replace("attempts = 3", "attempts = 20")
 CODINGS = ("br", "zstd", "gzip")
 BROWSER = "gzip, deflate, br, zstd"
 SMALL = 12
@@ -77,7 +79,7 @@ class JobsTest(CacheTest):
 
     def test_a_worker_that_is_killed_in_the_middle_of_a_job_costs_nothing_but_time(self):
         self.files |= {f"big-{number}.txt": words(f"big {number}", 1_500_000) for number in range(3)}
-        self.worker.start()
+        self.worker = Origin(self, extra=SHORT_LEASE, role="worker", name="short-lease").start()
         self.publish(self.second)
         for _ in range(2):
             wait_until(lambda: any(job["state"] == "running" and job["payload"]["path"].startswith("big-")

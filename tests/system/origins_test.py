@@ -107,7 +107,7 @@ class OriginsTest(EdgeTest):
             origin.routes["/health"] = Reply(status, b"")
         edge = self.edge = self.start_edge(
             origins=[self.origin.url, second.url],
-            site='check = { path = "/health", interval = "100ms", rise = 1, fall = 1 }')
+            site='check = { path = "/health", interval = "100ms", timeout = "30s", rise = 1, fall = 1 }')
         wait_until(lambda: self.state(second) == "down", "the check fails")
         asked = len(second.requests) - second.count("/health")
         for number in range(20):

@@ -298,7 +298,7 @@ class ApiOverTlsTest(CacheTest):
 class SlowReaderTest(CacheTest):
     def test_who_reads_slowly_gets_every_byte(self):
         # Slower than `send_timeout` allows for one piece, and never silent: a send that took a part is no whole one.
-        origin = Origin(self, extra='[limits]\nsend_timeout = "1s"').start()
+        origin = Origin(self, extra='[limits]\nsend_timeout = "3s"').start()
         origin.call("POST", "/v1/sites", json.dumps({"name": "demo", "hosts": [SITE_HOST]}).encode())
         body = random.Random(5).randbytes(8 << 20)
         self.expect(origin.call("PUT", "/v1/sites/demo/assets/film", body), 201)
@@ -313,7 +313,7 @@ class SlowReaderTest(CacheTest):
             while part := connection.recv(64 << 10 if time.monotonic() - began > 6 else 4 << 10):
                 received += part
                 if time.monotonic() - began < 6:
-                    time.sleep(0.03)
+                    time.sleep(0.06)
         self.assertIn(b" 200 ", received[:20])
         content = received[received.index(b"\r\n\r\n") + 4:]
         self.assertEqual((len(body), hashlib.sha256(body).hexdigest()),

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -350,8 +351,13 @@ TEST(Http2ServerTest, AnApplicationThatDoesNothingGivesA500) {
 
 TEST(Http2ServerTest, IdleConnectionsEndWithGoaway) {
   TestServer server({.limits = {.idle_timeout = milliseconds(500)}});
+  // Held until the client has asked, or it may be found idle before.
+  std::promise<void> asked;
+  server.thread().loop().Post([held = asked.get_future().share()] { held.wait(); });
   Http2Peer client(server.Connect());
-  EXPECT_EQ(client.Get("/").status, 200);
+  const int32_t stream = client.Ask("GET", "/");
+  asked.set_value();
+  EXPECT_EQ(client.AwaitEnd(stream).status, 200);
   client.AwaitClose();
   ASSERT_EQ(client.goaways().size(), 1u);
   EXPECT_EQ(client.goaways()[0].second, uint32_t{NGHTTP2_NO_ERROR});

@@ -49,9 +49,10 @@ class LeavingClientTest : public ::testing::TestWithParam<bool> {
   /// The head and the first `size` bytes of a body that then waits, until it is told to go on.
   PatternBody* AnswerWithPart(uint64_t size) {
     PatternBody* body = nullptr;
+    body_log_ = server_->NewBodyLog();
     server_->Call([&] {
       auto made = std::make_unique<PatternBody>(PatternBody::Plan{.size = 1000, .wait_at = size},
-                                                server_->NewBodyLog());
+                                                body_log_);
       body = made.get();
       waiting_->Respond(200, {}, {}, std::move(made));
     });
@@ -59,6 +60,7 @@ class LeavingClientTest : public ::testing::TestWithParam<bool> {
   }
   void GoOn(PatternBody* body, std::optional<uint64_t> until) {
     server_->Call([&] {
+      ASSERT_FALSE(body_log_->destroyed) << "the client was left";
       body->plan().wait_at = until;
       waiting_->Resume();
     });
@@ -77,6 +79,7 @@ class LeavingClientTest : public ::testing::TestWithParam<bool> {
 
   std::unique_ptr<TestServer> server_;
   HandlerLog* log_ = nullptr;
+  BodyLog* body_log_ = nullptr;
   Exchange* waiting_ = nullptr;
   bool drained_ = false;
 };
@@ -132,11 +135,11 @@ TEST_P(LeavingClientTest, Http11WhoWaitsForItsAnswerGetsIt) {
 }
 
 TEST_P(LeavingClientTest, Http11AnAnswerThatComesPieceByPieceIsSentToItsEnd) {
-  Start({.half_closed_timeout = milliseconds(1500)});
+  Start({.half_closed_timeout = seconds(3)});
   const auto peer = Ask();
   PatternBody* body = AnswerWithPart(10);
   peer->EndSending();
-  for (uint64_t at = 20; at <= 120; at += 10) {  // twice as long as the patience
+  for (uint64_t at = 20; at <= 120; at += 10) {  // longer than the patience
     std::this_thread::sleep_for(milliseconds(300));
     GoOn(body, at);
   }
