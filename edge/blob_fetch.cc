@@ -34,7 +34,8 @@ void BlobFetch::OnHead(http::ResponseHead&& head) {
   status_ = head.status;
   if (status_ != 200) return;  // OnEnd tells
   writer_ = store_.Begin(order_.bytes);
-  if (!writer_) Done(Fail(Fault::kSelf, "not_stored", "the cache does not take it"));
+  if (!writer_) return Done(Fail(Fault::kSelf, "not_stored", "the cache does not take it"));
+  writer_->WriteAtOnce();
 }
 
 void BlobFetch::OnBody(std::span<const uint8_t> bytes) {

@@ -117,6 +117,7 @@ Result<std::unique_ptr<storage::CacheStore>> OpenStore(const CacheSettings& sett
   options.disk = settings.disk;
   options.memory = settings.memory;
   options.largest_object = settings.largest_object;
+  options.disk_min_uses = static_cast<unsigned>(settings.disk_min_uses);
   options.reader_threads = static_cast<unsigned>(settings.reader_threads);
   options.read_timeout = settings.read_timeout;
   return storage::CacheStore::Open(

@@ -167,6 +167,15 @@ Table CacheTable() {
              .prose = "Bodies above this pass through and are not stored. 0: half of `disk`.",
              .restart = true});
   table.Key(
+      "disk_min_uses", &CacheSettings::disk_min_uses,
+      {.fallback = "1",
+       .least = "1",
+       .most = "2",
+       .prose = "Objects of up to 64KiB go to disk when they are asked for so often. 2: those "
+                "asked for once are in memory alone, and gone after a restart; what nobody "
+                "asks for again costs no writing. Others go to disk at once.",
+       .restart = true});
+  table.Key(
       "fill_window", &CacheSettings::fill_window,
       {.fallback = "16MiB",
        .least = "256KiB",

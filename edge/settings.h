@@ -40,6 +40,7 @@ struct CacheSettings {
   ByteSize disk;
   ByteSize memory;
   ByteSize largest_object;
+  int disk_min_uses = 0;
   ByteSize fill_window;
   int encoders = 0;
   int encoder_threads = 0;  ///< 0: one a core

@@ -318,6 +318,7 @@ void SitePreparer::Note(const PreparationNote& note) {
   const std::string text = FormatPreparationNote(note);
   const auto writer = store.Begin(text.size());
   if (!writer) return;
+  writer->WriteAtOnce();
   for (std::span<const uint8_t> left = AsBytes(text); !left.empty();) {
     const size_t n = std::min<size_t>(left.size(), kChunkBytes);
     writer->Append(Chunk::Copy(left.first(n)));

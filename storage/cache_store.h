@@ -70,10 +70,13 @@ struct CachedHead {
   /// means that no scope has to be looked at again. First, so that it shares a cache line with the
   /// reference count.
   mutable std::atomic<uint64_t> checked_sequence{0};
+  /// The object is in RAM alone, its whole body in `inline_body`, until it is asked for again
+  /// (CacheOptions::disk_min_uses).
+  mutable std::atomic<bool> unwritten{false};
   Head head;
   std::unique_ptr<const HeadPayload> payload;
-  /// The whole body when it is small (up to kInlineBody bytes it is stored inside the head), else
-  /// empty.
+  /// The whole body when it is small (up to kInlineBody bytes it is stored inside the head) or was
+  /// unwritten once, else empty.
   ChunkRef inline_body;
 };
 using HeadRef = std::shared_ptr<const CachedHead>;
@@ -103,6 +106,8 @@ class ObjectWriter {
   virtual bool WaitsForRoom(Executor& executor, std::function<void()> room) = 0;
   /// Whether it has been given up: nothing that is appended will be stored.
   virtual bool given_up() const = 0;
+  /// Goes to disk whatever CacheOptions::disk_min_uses says: something relies on it.
+  virtual void WriteAtOnce() {}
   /// The body is whole: `head` (object_id and body_bytes are filled in) becomes findable in RAM at
   /// once and durable within a batch. Returns the head as stored, or null when it was not (too
   /// large, queue full, disk full, purged meanwhile: hard), which is counted by reason; what the
@@ -120,6 +125,11 @@ struct CacheOptions {
   size_t read_queue = 1024;         ///< cold reads waiting; more are answered as failures
   milliseconds read_timeout{2000};  ///< a cold read that takes longer is answered as a failure
   ByteSize write_queue = {64ull << 20};
+  /// 1: every object goes to disk at once. 2: those of one chunk at most do when they are asked for
+  /// a second time, be it to be fetched anew; until then they are in RAM alone. Many never are
+  /// (Maggs, Sitaraman, "Algorithmic nuggets in content delivery", SIGCOMM CCR 2015: on a cluster
+  /// of theirs three quarters of all).
+  unsigned disk_min_uses = 1;
   /// Give the files their blocks at start, so that a full disk is an error then. False: they grow
   /// as needed, and a full disk makes the store pass through until there is room.
   bool reserve_disk = true;
@@ -165,6 +175,8 @@ struct CacheStats {
   uint64_t head_hits = 0, head_loads = 0, head_misses = 0;
   uint64_t chunk_hits = 0, chunk_loads = 0;
   uint64_t stored = 0, not_stored = 0;
+  uint64_t unwritten = 0;      ///< of those stored: at first in RAM alone
+  uint64_t written_later = 0;  ///< of these: asked for again in time
   uint64_t evicted_memory = 0, evicted_disk = 0, expired = 0;
   uint64_t checksum_failures = 0, write_errors = 0, orphans_swept = 0;
   uint64_t pinned_objects = 0, pinned_bytes = 0;

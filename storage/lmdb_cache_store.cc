@@ -222,7 +222,10 @@ HeadRef LmdbCacheStore::Find(const Key256& key) {
     if (!parts_.presence.MayContain(key)) StoreCounters::Add(parts_.counters.head_misses);
     return nullptr;
   }
-  if (parts_.purges.Check(*head) != Validity::kGone) return head;
+  if (parts_.purges.Check(*head) != Validity::kGone) {
+    if (head->unwritten.load(std::memory_order_relaxed)) WriteUnwritten(parts_, head);
+    return head;
+  }
   reads_->RemoveObject(key, head->head.object_id, Removal::kPurged);
   StoreCounters::Add(parts_.counters.head_misses);
   return nullptr;
@@ -249,6 +252,8 @@ void LmdbCacheStore::Remove(const Key256& key) {
 
 void LmdbCacheStore::Pin(const Key256& key, Executor& executor,
                          std::function<void(PinOutcome)> done) {
+  const HeadRef head = parts_.ram.PeekHead(key);
+  if (head && head->unwritten.load()) WriteUnwritten(parts_, head);
   parts_.queue.PushPin({.kind = PinRequest::Kind::kPin,
                         .key = key,
                         .executor = &executor,
@@ -364,9 +369,8 @@ HeadRef LmdbCacheStore::Refresh(const HeadRef& old, Head head) {
   head.key = old->head.key;
   head.object_id = old->head.object_id;
   head.body_bytes = old->head.body_bytes;
-  const size_t inline_bytes = old->inline_body ? old->inline_body->size() : 0;
-  if (parts_.pass_through.load() || parts_.heads_held.load() || HeadTooLong(head, inline_bytes) ||
-      !parts_.purges.MayStore(head)) {
+  if (parts_.pass_through.load() || parts_.heads_held.load() ||
+      HeadTooLong(head, InlineBytes(old->inline_body)) || !parts_.purges.MayStore(head)) {
     return nullptr;
   }
   std::shared_ptr<StoredHead> stored = MakeStoredHead(parts_, std::move(head), old->inline_body);
@@ -378,9 +382,14 @@ HeadRef LmdbCacheStore::Refresh(const HeadRef& old, Head head) {
   // without a read.
   const std::optional<HeadRef> pending = slot.pending();
   if (parts_.ram.PeekHead(key) != old && !(pending && *pending == old)) return nullptr;
-  const std::optional<Ticket> ticket = parts_.queue.PushHead({.head = stored, .charge = charge});
-  if (!ticket) return nullptr;
-  slot.SetPending(*ticket, stored);
+  if (old->unwritten.load()) {
+    auto fill = std::make_shared<Fill>(stored->head.object_id, parts_.generation.load());
+    if (!PushWhole(parts_, stored, std::move(fill), slot)) return nullptr;
+  } else {
+    const std::optional<Ticket> ticket = parts_.queue.PushHead({.head = stored, .charge = charge});
+    if (!ticket) return nullptr;
+    slot.SetPending(*ticket, stored);
+  }
   parts_.ram.InsertHead(stored, charge);
   // As after a fill: see LmdbObjectWriter::CommitHead. The writer thread refuses it too.
   if (!parts_.purges.MayStore(stored->head)) {
@@ -444,6 +453,8 @@ CacheStats LmdbCacheStore::Stats() const {
   stats.head_misses = counters.head_misses;
   stats.chunk_loads = counters.chunk_loads;
   stats.stored = counters.stored;
+  stats.unwritten = counters.unwritten;
+  stats.written_later = counters.written_later;
   stats.not_stored = counters.AllNotStored();
   for (size_t i = 0; i < kNotStoredReasons; ++i) stats.not_stored_by[i] = counters.not_stored[i];
   for (size_t i = 0; i < kRemovals; ++i) stats.removed_by[i] = counters.removed[i];

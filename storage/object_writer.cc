@@ -33,6 +33,68 @@ uint64_t LargestObject(const CacheOptions& options, ByteSize room) {
   return options.largest_object.bytes > 0 ? options.largest_object.bytes : room.bytes / 2;
 }
 
+size_t InlineBytes(const ChunkRef& body) {
+  return body && body->size() <= kInlineBody ? body->size() : 0;
+}
+
+bool PushWhole(StoreParts& parts, const HeadRef& head, std::shared_ptr<Fill> fill,
+               HeadIndex::Slot& slot) {
+  // A small body goes into the head's record, unless heads are short of room: then into a chunk on
+  // disk, as a larger one does. In RAM it is inline either way.
+  const ChunkRef& body = head->inline_body;
+  const bool inline_on_disk = !body || (body->size() <= kInlineBody && parts.inline_on_disk.load());
+  uint64_t charge = ChargeOf(*head);
+  if (!inline_on_disk) {
+    if (!parts.queue.PushChunk({.fill = fill, .index = 0, .chunk = body})) return false;
+    charge -= body->charge();
+  }
+  const std::optional<Ticket> ticket = parts.queue.PushHead(
+      {.head = head, .fill = fill, .inline_on_disk = inline_on_disk, .charge = charge});
+  if (!ticket) {
+    fill->failed.store(true);
+    if (!inline_on_disk) parts.queue.PushAbandonment({.fill = std::move(fill), .chunks = 1});
+    return false;
+  }
+  // Counted before it can be found: MayBeOnDisk's "no" is exact from the start.
+  parts.presence.Add(head->head.key);
+  slot.SetPending(*ticket, head);
+  return true;
+}
+
+namespace {
+
+/// It may be on disk already: its head goes first, and takes the chunks with it.
+void TakeBack(StoreParts& parts, const CachedHead& head) {
+  const Key256& key = head.head.key;
+  HeadIndex::Slot slot = parts.index.Lock(key);
+  parts.ram.EraseThisHead(head);
+  const std::optional<HeadRef> pending = slot.pending();
+  if (pending && pending->get() != &head) return;  // a newer one has its place
+  const Ticket ticket = parts.queue.PushRemoval({.key = key, .object_id = head.head.object_id});
+  slot.SetPending(ticket, nullptr);
+}
+
+}  // namespace
+
+void WriteUnwritten(StoreParts& parts, const HeadRef& head) {
+  const bool has_chunk = head->head.body_bytes > kInlineBody;
+  if (parts.pass_through.load() || parts.heads_held.load() ||
+      (has_chunk && parts.chunks_held.load())) {
+    return;
+  }
+  {
+    HeadIndex::Slot slot = parts.index.Lock(head->head.key);
+    if (!head->unwritten.load() || parts.ram.PeekHead(head->head.key) != head) return;
+    auto fill = std::make_shared<Fill>(head->head.object_id, parts.generation.load());
+    if (!PushWhole(parts, head, std::move(fill), slot)) return;
+    head->unwritten.store(false);
+  }
+  StoreCounters::Add(parts.counters.written_later);
+  // As after a fill, see LmdbObjectWriter::CommitHead: it may have been fetched before what the
+  // marks still know.
+  if (!parts.purges.MayStore(head->head)) TakeBack(parts, *head);
+}
+
 ChunkRef Trimmed(ChunkRef chunk) {
   if (chunk->room() <= chunk->size() / kSlackShare) return chunk;
   return Chunk::Copy(chunk->bytes());
@@ -71,11 +133,13 @@ void LmdbObjectWriter::Append(ChunkRef chunk) {
   if (body_bytes_ > LargestObject(parts_.options, parts_.options.disk)) {
     return GiveUp(NotStored::kTooLarge);
   }
-  if (body_bytes_ <= kInlineBody) {
+  const bool waits = parts_.options.disk_min_uses > 1 && !at_once_ && queued_ == 0 && !small_;
+  if (body_bytes_ <= kInlineBody || waits) {
     small_ = Trimmed(std::move(chunk));
-  } else {
-    Queue(Trimmed(std::move(chunk)));
+    return;
   }
+  if (small_) Queue(std::exchange(small_, {}));
+  if (!finished_) Queue(Trimmed(std::move(chunk)));
 }
 
 bool LmdbObjectWriter::WaitsForRoom(Executor& executor, std::function<void()> room) {
@@ -102,7 +166,7 @@ HeadRef LmdbObjectWriter::Commit(Head head) {
   std::shared_ptr<StoredHead> stored;
   if (fill_->failed.load() || parts_.pass_through.load() || parts_.heads_held.load()) {
     reason = NotStored::kDiskFull;
-  } else if (HeadTooLong(head, small_ ? small_->size() : 0)) {
+  } else if (HeadTooLong(head, InlineBytes(small_))) {
     reason = NotStored::kTooLarge;
   } else if (!parts_.purges.MayStore(head)) {
     reason = NotStored::kPurged;
@@ -114,40 +178,59 @@ HeadRef LmdbObjectWriter::Commit(Head head) {
     GiveUp(reason);
     return nullptr;
   }
-  // A small body goes into the head's record, unless heads are short of room: then into a chunk on
-  // disk. In RAM it is inline either way.
-  const bool inline_on_disk = body_bytes_ == 0 || (small_ && parts_.inline_on_disk.load());
-  if (small_ && !inline_on_disk) {
-    if (!parts_.queue.PushChunk({.fill = fill_, .index = 0, .chunk = small_})) {
-      GiveUp(NotStored::kQueueFull);
-      return nullptr;
-    }
-    queued_ = 1;
+  if (MayStayInMemory(stored->head.key)) {
+    if (HeadRef kept = CommitInMemory(stored)) return kept;
+    if (finished_) return nullptr;
   }
-  return CommitHead(std::move(stored), inline_on_disk);
+  return CommitHead(std::move(stored));
 }
 
-HeadRef LmdbObjectWriter::CommitHead(std::shared_ptr<StoredHead> stored, bool inline_on_disk) {
-  const Key256& key = stored->head.key;
-  const uint64_t charge = ChargeOf(*stored);
-  HeadRef ref = stored;
+/// Not what takes the place of an object on disk, nor one that has been asked for before.
+bool LmdbObjectWriter::MayStayInMemory(const Key256& key) {
+  return queued_ == 0 && !at_once_ && parts_.options.disk_min_uses > 1 &&
+         !parts_.presence.MayContain(key) && !parts_.first_uses.WritesNow(key);
+}
+
+/// Null: RAM does not take it, or what it was to replace is on its way to disk after all; or it has
+/// been purged, and is finished.
+HeadRef LmdbObjectWriter::CommitInMemory(std::shared_ptr<StoredHead> stored) {
+  {
+    const HeadIndex::Slot slot = parts_.index.Lock(stored->head.key);
+    if (slot.pending() || parts_.presence.MayContain(stored->head.key)) return nullptr;
+    stored->unwritten.store(true);
+    if (!parts_.ram.InsertHead(stored, ChargeOf(*stored))) {
+      stored->unwritten.store(false);
+      return nullptr;
+    }
+  }
+  // Once more, see CommitHead.
+  if (!parts_.purges.MayStore(stored->head)) {
+    parts_.ram.EraseThisHead(*stored);
+    GiveUp(NotStored::kPurged);
+    return nullptr;
+  }
+  finished_ = true;
+  StoreCounters::Add(parts_.counters.stored);
+  StoreCounters::Add(parts_.counters.unwritten);
+  return stored;
+}
+
+HeadRef LmdbObjectWriter::CommitHead(std::shared_ptr<StoredHead> stored) {
+  HeadRef ref = std::move(stored);
   NotStored reason = NotStored::kQueueFull;
   {
-    HeadIndex::Slot slot = parts_.index.Lock(key);
-    std::optional<Ticket> ticket;
+    HeadIndex::Slot slot = parts_.index.Lock(ref->head.key);
     if (fill_->generation != parts_.generation.load()) {
       reason = NotStored::kDiskFull;  // the disk has been started over since it began
-    } else {
-      ticket = parts_.queue.PushHead(
-          {.head = ref, .fill = fill_, .inline_on_disk = inline_on_disk, .charge = charge});
-    }
-    if (ticket) {
-      // Counted before it can be found: MayBeOnDisk's "no" is exact from the start.
-      parts_.presence.Add(key);
+    } else if (queued_ == 0) {
+      finished_ = PushWhole(parts_, ref, fill_, slot);
+    } else if (const auto ticket =
+                   parts_.queue.PushHead({.head = ref, .fill = fill_, .charge = ChargeOf(*ref)})) {
+      parts_.presence.Add(ref->head.key);  // before it can be found, see PushWhole
       slot.SetPending(*ticket, ref);
-      parts_.ram.InsertHead(ref, charge);
       finished_ = true;
     }
+    if (finished_) parts_.ram.InsertHead(ref, ChargeOf(*ref));
   }
   if (!finished_) {
     GiveUp(reason);
@@ -157,22 +240,11 @@ HeadRef LmdbObjectWriter::CommitHead(std::shared_ptr<StoredHead> stored, bool in
   // judged (StoreWalk). The writer thread judges by the same rule.
   if (!parts_.purges.MayStore(ref->head)) {
     parts_.counters.Refuse(NotStored::kPurged);
-    TakeBack(*ref);
+    TakeBack(parts_, *ref);
     return nullptr;
   }
   StoreCounters::Add(parts_.counters.stored);
   return ref;
-}
-
-/// It may be on disk already: its head goes first, and takes the chunks with it.
-void LmdbObjectWriter::TakeBack(const CachedHead& head) {
-  const Key256& key = head.head.key;
-  HeadIndex::Slot slot = parts_.index.Lock(key);
-  parts_.ram.EraseThisHead(head);
-  const std::optional<HeadRef> pending = slot.pending();
-  if (pending && pending->get() != &head) return;  // a newer one has its place
-  const Ticket ticket = parts_.queue.PushRemoval({.key = key, .object_id = head.head.object_id});
-  slot.SetPending(ticket, nullptr);
 }
 
 }  // namespace nearside::storage

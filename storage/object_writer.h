@@ -17,6 +17,15 @@ std::shared_ptr<StoredHead> MakeStoredHead(const StoreParts& parts, Head head,
 bool HeadTooLong(const Head& head, size_t inline_bytes);
 /// The largest object that these options allow, where the tier that keeps whole objects has `room`.
 uint64_t LargestObject(const CacheOptions& options, ByteSize room);
+/// Queues an object of one chunk at most, its body inline in `head`, to be stored as a whole. Under
+/// the lock of the key's slot. False when the queue is full.
+bool PushWhole(StoreParts& parts, const HeadRef& head, std::shared_ptr<Fill> fill,
+               HeadIndex::Slot& slot);
+/// Has the writer thread store an unwritten object, whose head is the one in RAM. Where the disk
+/// takes nothing now it stays unwritten.
+void WriteUnwritten(StoreParts& parts, const HeadRef& head);
+/// Of a body: what of it goes into the head's record.
+size_t InlineBytes(const ChunkRef& body);
 /// `chunk`, or a copy without its unused capacity when that is a good part of it: RAM is counted by
 /// capacity.
 ChunkRef Trimmed(ChunkRef chunk);
@@ -29,21 +38,24 @@ class LmdbObjectWriter final : public ObjectWriter {
   void Append(ChunkRef chunk) override;
   bool WaitsForRoom(Executor& executor, std::function<void()> room) override;
   bool given_up() const override { return finished_; }
+  void WriteAtOnce() override { at_once_ = true; }
   HeadRef Commit(Head head) override;
 
  private:
   void Queue(ChunkRef chunk);
   void GiveUp(NotStored reason);
   void Abandon();
-  void TakeBack(const CachedHead& head);
-  HeadRef CommitHead(std::shared_ptr<StoredHead> stored, bool inline_on_disk);
+  bool MayStayInMemory(const Key256& key);
+  HeadRef CommitInMemory(std::shared_ptr<StoredHead> stored);
+  HeadRef CommitHead(std::shared_ptr<StoredHead> stored);
 
   StoreParts& parts_;
   const std::shared_ptr<Fill> fill_;
-  ChunkRef small_;  ///< the first chunk while it may be the whole of a small body
+  ChunkRef small_;  ///< the first chunk while it may be the whole of a body that stays inline
   uint64_t body_bytes_ = 0;
   uint32_t queued_ = 0;     ///< chunks given to RAM and to the writer thread
   bool last_seen_ = false;  ///< a chunk that is not full has come
+  bool at_once_ = false;    ///< must go to disk
   bool finished_ = false;   ///< committed or given up
 };
 

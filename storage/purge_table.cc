@@ -79,6 +79,15 @@ Validity PurgeTable::Judge(const Head& head) const {
   return JudgeLocked(head.purge_sequence, head.scopes);
 }
 
+/// No pass over the disk finds it, so marks that concern it may have been dropped since it was last
+/// looked at.
+Validity PurgeTable::JudgeUnwritten(const CachedHead& head) const {
+  const std::shared_lock lock(mutex_);
+  const uint64_t known = std::max(head.head.purge_sequence, head.checked_sequence.load());
+  if (known < horizon_.refused) return Validity::kGone;
+  return JudgeLocked(head.head.purge_sequence, head.head.scopes);
+}
+
 Validity PurgeTable::JudgeFetch(uint64_t purge_sequence,
                                 const std::vector<ScopeHash>& scopes) const {
   if (purge_sequence == sequence()) return Validity::kValid;  // no purge since
@@ -93,7 +102,8 @@ Validity PurgeTable::Check(const CachedHead& head) const {
     // A new head has 0 here, which only a store without purges shares; there everything is valid.
     return Validity::kValid;
   }
-  const Validity validity = Judge(head.head);
+  const Validity validity =
+      head.unwritten.load(std::memory_order_relaxed) ? JudgeUnwritten(head) : Judge(head.head);
   if (validity == Validity::kValid) {
     head.checked_sequence.store(newest, std::memory_order_relaxed);
   }

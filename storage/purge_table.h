@@ -50,6 +50,7 @@ class PurgeTable {
   /// `left` of everything; not kValid.
   uint64_t ApplyToAll(Validity left);
 
+  /// kGone as well for an unwritten head that was last found valid too long ago to tell.
   Validity Check(const CachedHead& head) const;
   /// The same for a head in no table yet: never remembers.
   Validity Judge(const Head& head) const;
@@ -89,6 +90,7 @@ class PurgeTable {
 
  private:
   Validity JudgeLocked(uint64_t purge_sequence, const std::vector<ScopeHash>& scopes) const;
+  Validity JudgeUnwritten(const CachedHead& head) const;
   void FoldOldestHalf();
   void NoteChange(ScopeHash scope);
   uint64_t Publish(uint64_t sequence);

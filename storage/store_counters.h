@@ -12,7 +12,7 @@ namespace nearside::storage {
 
 struct StoreCounters {
   using Counter = std::atomic<uint64_t>;
-  Counter stored{0};
+  Counter stored{0}, unwritten{0}, written_later{0};
   Counter not_stored[kNotStoredReasons]{};
   Counter head_loads{0}, head_misses{0}, chunk_loads{0}, reads_refused{0};
   Counter removed[kRemovals]{};

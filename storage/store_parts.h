@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "storage/cache_store.h"
+#include "storage/first_uses.h"
 #include "storage/head_index.h"
 #include "storage/live_objects.h"
 #include "storage/presence_table.h"
@@ -46,6 +47,7 @@ struct StoreParts {
       : options(std::move(cache_options)),
         decoder(std::move(payload_decoder)),
         ram(options.memory),
+        first_uses(options, ram),
         purges(most_purge_scopes),
         queue(options.write_queue, batch) {}
 
@@ -53,6 +55,7 @@ struct StoreParts {
   const PayloadDecoder decoder;
   const std::shared_ptr<LiveObjects> live = std::make_shared<LiveObjects>();
   RamTier ram;
+  FirstUses first_uses;
   PurgeTable purges;
   PresenceTable presence;
   HeadIndex index;

@@ -96,6 +96,7 @@ TEST_F(EdgeSettingsTest, Defaults) {
   EXPECT_EQ(settings.cache.disk, 1_GiB);
   EXPECT_EQ(settings.cache.memory, 256_MiB);
   EXPECT_EQ(settings.cache.largest_object.bytes, 0u);
+  EXPECT_EQ(settings.cache.disk_min_uses, 1);
   EXPECT_EQ(settings.cache.fill_window, 16_MiB);
   EXPECT_EQ(settings.cache.encoders, 64);
   EXPECT_EQ(settings.cache.encoder_threads, 0);

@@ -160,6 +160,35 @@ TEST(PurgeTableTest, DroppedMarksAreErasedAndOlderFillsRefused) {
   EXPECT_EQ(Text(table.JudgeFetch(1, {7})), "valid");
 }
 
+// It is on no disk, so no pass has looked at it before its mark was dropped.
+TEST(PurgeTableTest, AnUnwrittenHeadIsGoneWhereMarksMayHaveBeenDroppedSinceItWasLookedAt) {
+  PurgeTable table;
+  const TestHead purged(0, {1});
+  const TestHead soft(0, {2});
+  const TestHead other(0, {7});
+  const TestHead asked_for(0, {7});
+  const TestHead later(3, {7});
+  for (const TestHead* head : {&purged, &soft, &other, &asked_for, &later}) {
+    head->cached.unwritten = true;
+  }
+  table.Apply({1}, false);
+  table.Apply({2}, true);
+  table.Apply({9}, false);
+  EXPECT_EQ(Text(table.Check(soft.cached)), "stale");
+  EXPECT_EQ(Text(table.Check(asked_for.cached)), "valid");
+  table.RefuseBefore(3);
+  table.Drop(3);
+  ASSERT_EQ(table.scopes(), 0u);
+  table.Apply({10}, false);  // so that all are looked at again
+  EXPECT_EQ(Text(table.Check(purged.cached)), "gone");
+  EXPECT_EQ(Text(table.Check(soft.cached)), "gone") << "that it is stale is not known any more";
+  EXPECT_EQ(Text(table.Check(other.cached)), "gone") << "nor is what it was under";
+  EXPECT_EQ(Text(table.Check(asked_for.cached)), "valid");
+  EXPECT_EQ(Text(table.Check(later.cached)), "valid");
+  table.Apply({7}, false);
+  EXPECT_EQ(Text(table.Check(asked_for.cached)), "gone");
+}
+
 TEST(PurgeTableTest, TooManyScopesAreFoldedWithoutForgettingAnyPurge) {
   PurgeTable table(/*most_scopes=*/100);
   for (ScopeHash scope = 1; scope <= 101; ++scope) table.Apply({scope}, scope % 2 == 0);

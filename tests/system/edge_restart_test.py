@@ -6,7 +6,7 @@ import os
 import random
 
 from fleet import EdgeTest
-from nearside_harness import LONG, main
+from nearside_harness import LONG, main, wait_until
 from scripted_origin import Reply
 
 LONG_LIVED = {"Cache-Control": "max-age=3600"}
@@ -48,6 +48,28 @@ class RestartTest(EdgeTest):
         edge.start()
         for number in range(16):
             self.assertEqual(body_of(number), self.expect_hit(edge.get(f"/{number}")).body)
+
+    def test_small_objects_go_to_disk_when_they_are_asked_for_again(self):
+        self.origin.routes["*"] = self.serve_numbers
+        edge = self.start_edge(cache="disk_min_uses = 2")
+        wait_until(lambda: edge.metrics().sum("nearside_cache_walked") == 1, "the empty store has been walked")
+        for number in range(16):
+            self.expect_miss(edge.get(f"/{number}"))
+        again = range(8, 16)
+        for number in again:
+            self.assertEqual(body_of(number), self.expect_hit(edge.get(f"/{number}")).body)
+        on_disk = {6, 7, *again}  # of several chunks, or wanted twice
+        edge.wait_until_stored(len(on_disk))
+        metrics = edge.metrics()
+        self.assertEqual(12, metrics.sum("nearside_cache_unwritten_total"))
+        self.assertEqual(6, metrics.sum("nearside_cache_written_later_total"))
+        self.assertEqual(len(on_disk), metrics.sum("nearside_cache_objects", tier="disk"))
+        edge.daemon.kill()
+        edge.start()
+        for number in range(16):
+            response = edge.get(f"/{number}")
+            self.assertEqual(body_of(number), response.body)
+            (self.expect_hit if number in on_disk else self.expect_miss)(response)
 
     def test_kills_in_the_middle_of_filling_leave_nothing_half(self):
         self.origin.routes["*"] = self.serve_numbers
