@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <vector>
 
 #include "http/characters.h"
 
 namespace nearside::http {
+
+using std::string_view_literals::operator""sv;  // compares lengths first
 
 namespace {
 
@@ -40,6 +43,13 @@ constexpr std::array<std::string_view, 29> kNotInTrailers = {"age",
                                                              "vary",
                                                              "warning",
                                                              "www-authenticate"};
+
+/// RFC 9110 §7.6.1: whatever Connection says.
+bool EndsAtNextHop(std::string_view name) {
+  return name == "connection"sv || name == "keep-alive"sv || name == "proxy-connection"sv ||
+         name == "te"sv || name == "trailer"sv || name == "transfer-encoding"sv ||
+         name == "upgrade"sv;
+}
 
 /// Where the quoted string that begins at `at` ends; nullopt: it does not.
 std::optional<size_t> QuoteEnd(std::string_view text, size_t at) {
@@ -120,28 +130,20 @@ bool ListHas(const Fields& fields, std::string_view name, std::string_view token
 }
 
 void RemoveHopByHop(Fields* fields) {
-  static constexpr std::array<std::string_view, 7> kAlways = {
-      "connection", "keep-alive",        "proxy-connection", "te",
-      "trailer",    "transfer-encoding", "upgrade"};
-  const bool any =
-      std::any_of(fields->lines().begin(), fields->lines().end(), [](const FieldLine& line) {
-        return std::find(kAlways.begin(), kAlways.end(), line.name) != kAlways.end();
-      });
-  if (!any) return;
+  const std::span<const FieldLine> lines = fields->lines();
+  const auto ends_here = [](const FieldLine& line) { return EndsAtNextHop(line.name); };
+  if (std::none_of(lines.begin(), lines.end(), ends_here)) return;
   std::vector<std::string> named;
-  for (const FieldLine& line : fields->lines()) {
-    if (line.name != "connection") continue;
+  for (const FieldLine& line : lines) {
+    if (line.name != "connection"sv) continue;
     ListReader members(line.value);
     while (const auto member = members.Next()) named.push_back(LowerName(*member));
   }
   // A client may name thousands: look each line up in them, not each of them in the lines.
   std::sort(named.begin(), named.end());
-  std::vector<std::string_view> doomed;
-  for (const FieldLine& line : fields->lines()) {
-    if (std::binary_search(named.begin(), named.end(), line.name)) doomed.push_back(line.name);
-  }
-  for (std::string_view name : doomed) fields->Remove(name);
-  for (std::string_view name : kAlways) fields->Remove(name);
+  fields->RemoveIf([&named](std::string_view name) {
+    return EndsAtNextHop(name) || std::binary_search(named.begin(), named.end(), name);
+  });
 }
 
 void RemoveContentDigests(Fields* fields) {

@@ -11,12 +11,34 @@ namespace {
 
 constexpr size_t kFirstBlockBytes = 1024;
 constexpr size_t kFirstLines = 8;
-constexpr size_t kLineOverhead = 32;  // RFC 9113 §6.5.2
+constexpr size_t kLineOverhead = WireSize({});
 
-bool IsUpper(char c) { return static_cast<uint8_t>(c - 'A') < 26; }
+constexpr size_t kEight = sizeof(uint64_t);
 
-size_t WireSize(const FieldLine& line) {
-  return line.name.size() + line.value.size() + kLineOverhead;
+/// Every byte of eight at once: in a register a letter is lowered for a fraction of what a look at
+/// it costs.
+uint64_t LowerEight(uint64_t text) {
+  constexpr uint64_t kEach = 0x0101010101010101;
+  const uint64_t low_bits = text & (0x7f * kEach);
+  const uint64_t from_a = low_bits + (0x80 - 'A') * kEach;  // 0x80 is set in bytes from 'A' on
+  const uint64_t past_z = low_bits + (0x7f - 'Z') * kEach;  // … in those behind 'Z'
+  const uint64_t upper = from_a & ~past_z & ~text & (0x80 * kEach);
+  return text | upper >> 2;  // 0x80 >> 2 is what 'a' has and 'A' has not
+}
+
+/// `place` may be that of the text.
+void Lower(std::string_view text, char* place) {
+  const auto lower_eight_at = [&](size_t at) {
+    uint64_t eight;
+    std::memcpy(&eight, text.data() + at, kEight);
+    eight = LowerEight(eight);
+    std::memcpy(place + at, &eight, kEight);
+  };
+  size_t at = 0;
+  for (; at + kEight <= text.size(); at += kEight) lower_eight_at(at);
+  // The last ones with some of those before them: what is lowered stays so.
+  if (at > 0) return lower_eight_at(text.size() - kEight);
+  for (; at < text.size(); ++at) place[at] = ToLower(text[at]);
 }
 
 }  // namespace
@@ -27,11 +49,21 @@ Fields::Fields(std::initializer_list<FieldLine> lines) {
 
 Fields::Fields(const Fields& other) { *this = other; }
 
+// What was checked and lowered once is copied as it is, into one piece of memory.
 Fields& Fields::operator=(const Fields& other) {
   if (this == &other) return *this;
   Clear();
-  lines_.reserve(other.lines_.size());
-  for (const FieldLine& line : other.lines_) Add(line.name, line.value);
+  if (other.empty()) return *this;
+  lines_.reserve(std::max(other.size(), kFirstLines));
+  char* place = Room(other.wire_size_ - other.size() * kLineOverhead);
+  for (const FieldLine& line : other.lines_) {
+    const char* name = place;
+    place = std::copy(line.name.begin(), line.name.end(), place);
+    const char* value = place;
+    place = std::copy(line.value.begin(), line.value.end(), place);
+    lines_.push_back({{name, line.name.size()}, {value, line.value.size()}});
+  }
+  wire_size_ = other.wire_size_;
   return *this;
 }
 
@@ -42,40 +74,39 @@ Fields& Fields::operator=(Fields&& other) noexcept {
   lines_ = std::move(other.lines_);
   blocks_ = std::move(other.blocks_);
   block_ = std::exchange(other.block_, 0);
-  used_ = std::exchange(other.used_, 0);
+  free_ = std::exchange(other.free_, nullptr);
+  free_bytes_ = std::exchange(other.free_bytes_, 0);
   wire_size_ = std::exchange(other.wire_size_, 0);
   other.lines_.clear();
   other.blocks_.clear();
   return *this;
 }
 
-std::string_view Fields::Store(std::string_view text, bool lower) {
-  while (block_ < blocks_.size() && blocks_[block_].size - used_ < text.size()) {
-    ++block_;
-    used_ = 0;
-  }
+char* Fields::Room(size_t bytes) {
+  if (bytes > free_bytes_) TakeBlock(bytes);
+  free_bytes_ -= bytes;
+  return std::exchange(free_, free_ + bytes);
+}
+
+void Fields::TakeBlock(size_t bytes) {
+  while (block_ < blocks_.size() && blocks_[block_].size < bytes) ++block_;
   if (block_ == blocks_.size()) {
     const size_t grown = blocks_.empty() ? kFirstBlockBytes : 2 * blocks_.back().size;
-    const size_t size = std::max(grown, text.size());
+    const size_t size = std::max(grown, bytes);
     blocks_.push_back({std::make_unique_for_overwrite<char[]>(size), size});
   }
-  char* start = blocks_[block_].bytes.get() + used_;
-  if (!text.empty()) std::memcpy(start, text.data(), text.size());
-  // Most names are in lower case already: those of HTTP/2, of what is stored, and our own.
-  if (lower && std::any_of(text.begin(), text.end(), IsUpper)) {
-    std::transform(start, start + text.size(), start, ToLower);
-  }
-  used_ += text.size();
-  return {start, text.size()};
+  free_ = blocks_[block_].bytes.get();
+  free_bytes_ = blocks_[block_].size;
+  ++block_;
 }
 
 void Fields::Add(std::string_view name, std::string_view value) {
-  FieldLine line;
-  line.name = Store(name, true);
-  line.value = Store(value, false);
-  wire_size_ += WireSize(line);
+  char* place = Room(name.size() + value.size());
+  Lower(name, place);
+  std::copy(value.begin(), value.end(), place + name.size());
   if (lines_.capacity() == 0) lines_.reserve(kFirstLines);
-  lines_.push_back(line);
+  lines_.push_back({{place, name.size()}, {place + name.size(), value.size()}});
+  wire_size_ += WireSize(lines_.back());
 }
 
 void Fields::Set(std::string_view name, std::string_view value) {
@@ -86,7 +117,9 @@ void Fields::Set(std::string_view name, std::string_view value) {
   const size_t place = static_cast<size_t>(first - lines_.begin());
   wire_size_ += value.size();
   wire_size_ -= lines_[place].value.size();
-  lines_[place].value = Store(value, false);
+  char* room = Room(value.size());
+  std::copy(value.begin(), value.end(), room);
+  lines_[place].value = {room, value.size()};
   for (size_t i = lines_.size() - 1; i > place; --i) {
     if (lines_[i].name != lowered) continue;
     wire_size_ -= WireSize(lines_[i]);
@@ -96,18 +129,14 @@ void Fields::Set(std::string_view name, std::string_view value) {
 
 size_t Fields::Remove(std::string_view name) {
   const size_t before = lines_.size();
-  std::erase_if(lines_, [&](const FieldLine& line) {
-    if (line.name != name) return false;
-    wire_size_ -= WireSize(line);
-    return true;
-  });
+  RemoveIf([name](std::string_view other) { return other == name; });
   return before - lines_.size();
 }
 
 void Fields::Clear() {
   lines_.clear();
   block_ = 0;
-  used_ = 0;
+  free_bytes_ = 0;
   wire_size_ = 0;
 }
 
@@ -145,7 +174,7 @@ std::string Fields::ToText() const {
 
 std::string LowerName(std::string_view name) {
   std::string lowered(name);
-  std::transform(lowered.begin(), lowered.end(), lowered.begin(), ToLower);
+  Lower(name, lowered.data());
   return lowered;
 }
 

@@ -23,6 +23,11 @@ struct FieldLine {
   bool operator==(const FieldLine&) const = default;
 };
 
+/// name + value + 32 (RFC 9113 §6.5.2's measure).
+constexpr size_t WireSize(const FieldLine& line) {
+  return line.name.size() + line.value.size() + 32;
+}
+
 /// One thread at a time; immutable ones may be shared. Views stay valid until Clear, assignment or
 /// the end of the list (removing a line does not move the bytes of others); a moved-to list keeps
 /// them valid.
@@ -42,13 +47,22 @@ class Fields {
   void Set(std::string_view name, std::string_view value);
   /// Removes every line of that name (lower case) and returns how many.
   size_t Remove(std::string_view name);
+  /// Removes the lines whose name (lower case) `is_doomed`.
+  template <typename Predicate>
+  void RemoveIf(Predicate is_doomed) {
+    std::erase_if(lines_, [&](const FieldLine& line) {
+      if (!is_doomed(line.name)) return false;
+      wire_size_ -= WireSize(line);
+      return true;
+    });
+  }
   /// Forgets all lines, keeps the memory.
   void Clear();
 
   std::span<const FieldLine> lines() const { return lines_; }
   size_t size() const { return lines_.size(); }
   bool empty() const { return lines_.empty(); }
-  /// Sum of name + value + 32 for each line (RFC 9113 §6.5.2's measure).
+  /// The sum of the lines' WireSize.
   size_t wire_size() const { return wire_size_; }
 
   bool Has(std::string_view name) const;
@@ -60,7 +74,10 @@ class Fields {
   std::string ToText() const;
 
  private:
-  std::string_view Store(std::string_view text, bool lower);
+  /// So many bytes of the arena.
+  char* Room(size_t bytes);
+  /// Goes on in a block with room for so many.
+  void TakeBlock(size_t bytes);
 
   struct Block {
     std::unique_ptr<char[]> bytes;
@@ -68,8 +85,9 @@ class Fields {
   };
   std::vector<FieldLine> lines_;
   std::vector<Block> blocks_;
-  size_t block_ = 0;  ///< the one being filled
-  size_t used_ = 0;   ///< bytes of it
+  size_t block_ = 0;      ///< the next to be filled
+  char* free_ = nullptr;  ///< the rest of the one before it
+  size_t free_bytes_ = 0;
   size_t wire_size_ = 0;
 };
 

@@ -106,6 +106,41 @@ TEST(FieldsTest, CopiesAreIndependent) {
   EXPECT_EQ(copy.ToText(), "a: 1\nb: 2\n");
 }
 
+TEST(FieldsTest, ACopyHasWhatIsLeftOfAListInSeveralBlocks) {
+  Fields fields = {{"a", std::string(900, 'a')}, {"b", "2"}, {"empty", ""}};
+  fields.Add("c", std::string(3000, 'c'));
+  fields.Add("d", "4");
+  fields.Set("a", std::string(500, 'A'));
+  fields.Remove("b");
+  Fields copy = {{"old", "line"}};
+  copy = fields;
+  EXPECT_EQ(copy.ToText(), fields.ToText());
+  EXPECT_EQ(copy.wire_size(), fields.wire_size());
+  const std::string text = copy.ToText();
+  fields.Set("d", "5");
+  fields = {};
+  EXPECT_EQ(copy.ToText(), text);
+  copy.Add("e", "6");
+  EXPECT_EQ(copy.ToText(), text + "e: 6\n");
+  copy = fields;
+  EXPECT_TRUE(copy.empty());
+  EXPECT_EQ(copy.wire_size(), 0u);
+}
+
+TEST(FieldsTest, EveryByteOfANameIsLoweredAsItself) {
+  std::string bytes;
+  std::string lowered;
+  for (int c = 0; c < 256; ++c) {
+    bytes += static_cast<char>(c);
+    lowered += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  }
+  for (size_t size = 0; size <= 24; ++size) {
+    for (size_t at = 0; at + size <= bytes.size(); ++at) {
+      EXPECT_EQ(LowerName(bytes.substr(at, size)), lowered.substr(at, size));
+    }
+  }
+}
+
 TEST(FieldsTest, AListThatWasClearedIsFilledAgainInTheSameMemory) {
   Fields fields;
   fields.Add("name", "value");
