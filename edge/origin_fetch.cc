@@ -369,7 +369,7 @@ void OriginFetch::OnWhole(const Exchanged& exchanged) {
     const http::Coding best =
         as_it_is_ ? http::Coding::kIdentity : CodingsFor(exchanged.request.fields).best();
     head.selecting = Selecting(exchanged, *response_, best);
-    head.withheld = WithheldFields(exchanged);
+    head.withheld = WithheldFields(exchanged, decision_);
     // RFC 9111 §4.3.3: an error does not displace a copy that may be served instead of it.
     const bool displaces = !IsErrorStatus(response.status) || !MayServeCopy();
     if (!displaces) head.store_reason = Reason::kUncacheableStatus;

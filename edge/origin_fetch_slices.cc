@@ -130,7 +130,7 @@ void OriginFetch::BeginSlices(const Exchanged& exchanged, const Slicing& slicing
 storage::HeadRef OriginFetch::StoreSlicedHead(const Exchanged& exchanged, const Slicing& slicing,
                                               http::Fields* selecting) {
   // Fields for this client alone would have to go with a body that is put together from the store.
-  if (!decision_.store() || !WithheldFields(exchanged).empty()) return nullptr;
+  if (!decision_.store() || !WithheldFields(exchanged, decision_).empty()) return nullptr;
   Node& node = worker_.node();
   const std::string via = ViaOf(exchanged.response, node.name);
   StoredResponse whole = *MakeStored(exchanged, decision_, order_.url, via);

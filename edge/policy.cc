@@ -147,10 +147,10 @@ bool IsWithheld(std::string_view name, const CacheControl& control) {
   return in(control.private_fields) || in(control.no_cache_fields);
 }
 
-Freshness FreshnessOf(const Exchanged& exchanged, const Directives& directives) {
+/// `date`: the response's.
+Freshness FreshnessOf(const Exchanged& exchanged, const Directives& directives, WallTime date) {
   const CacheControl& control = directives.control;
   const SiteSettings& site = exchanged.site;
-  const WallTime date = DateOf(exchanged);
   Freshness freshness;
   freshness.response_time = exchanged.response_time;
   freshness.initial_age = InitialAge(exchanged, date);
@@ -311,10 +311,11 @@ void AddMissing(const Exchanged& exchanged, std::string_view via, http::Fields* 
 
 StoreDecision DecideStore(const Exchanged& exchanged) {
   const Directives directives = DirectivesOf(exchanged.response.fields);
-  StoreDecision decision;
-  decision.freshness = FreshnessOf(exchanged, directives);
-  decision.drop_at = DropTime(decision.freshness, exchanged.site);
   const WallTime date = DateOf(exchanged);
+  StoreDecision decision;
+  decision.control = directives.control;
+  decision.freshness = FreshnessOf(exchanged, directives, date);
+  decision.drop_at = DropTime(decision.freshness, exchanged.site);
   if (auto forbidden = ForbiddenByResponse(exchanged, directives.control)) {
     decision.reason = *forbidden;
   } else if (!ExplicitLifetime(exchanged, directives, date) &&
@@ -381,7 +382,6 @@ std::string ViaOf(const http::ResponseHead& response, std::string_view edge) {
 std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
                                            const StoreDecision& decision, std::string_view url,
                                            std::string_view via) {
-  const CacheControl control = DirectivesOf(exchanged.response.fields).control;
   auto stored = std::make_unique<StoredResponse>();
   stored->status = exchanged.response.status;
   stored->freshness = decision.freshness;
@@ -396,7 +396,8 @@ std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
   for (const http::FieldLine& line : fields.lines()) {
     if (line.name == "age" || In(kSurrogateFields, line.name)) continue;
     if (line.name == "cache-status" && !told) continue;
-    if (decision.store() && (IsWithheld(line.name, control) || In(kProxyFields, line.name))) {
+    if (decision.store() &&
+        (IsWithheld(line.name, decision.control) || In(kProxyFields, line.name))) {
       continue;
     }
     stored->fields.Add(line.name, line.value);
@@ -405,11 +406,12 @@ std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
   return stored;
 }
 
-http::Fields WithheldFields(const Exchanged& exchanged) {
-  const CacheControl control = DirectivesOf(exchanged.response.fields).control;
+http::Fields WithheldFields(const Exchanged& exchanged, const StoreDecision& decision) {
   http::Fields withheld;
   for (const http::FieldLine& line : exchanged.response.fields.lines()) {
-    if (In(kSurrogateFields, line.name) || !IsWithheld(line.name, control)) continue;
+    if (In(kSurrogateFields, line.name) || !IsWithheld(line.name, decision.control)) {
+      continue;
+    }
     withheld.Add(line.name, line.value);
   }
   return withheld;

@@ -13,6 +13,7 @@
 #include "edge/reason.h"
 #include "edge/settings.h"
 #include "edge/stored_response.h"
+#include "http/cache_control.h"
 #include "http/message.h"
 #include "runtime/clock.h"
 #include "storage/cache_store.h"
@@ -41,6 +42,8 @@ struct StoreDecision {
   bool unshareable = false;
   /// Of a 304: it is about another response than the stored one, which it has not validated.
   bool of_another = false;
+  /// What the response says to caches, as it was decided by.
+  http::CacheControl control;
   bool store() const { return reason == Reason::kStored; }
 };
 
@@ -75,7 +78,7 @@ std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
 
 /// Fields of a response that is stored which are for the request that it came for alone: those that
 /// private="…" and no-cache="…" name (RFC 9111 §5.2.2.4, §5.2.2.7).
-http::Fields WithheldFields(const Exchanged& exchanged);
+http::Fields WithheldFields(const Exchanged& exchanged, const StoreDecision& decision);
 
 /// The fields behind the body of a response that is shared, without those that are for one (RFC
 /// 9111 §5.2.2.7).

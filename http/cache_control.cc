@@ -181,6 +181,7 @@ CacheControl ParseCacheControl(const Fields& fields) {
 }
 
 std::optional<CacheControl> ParseTargetedCacheControl(const Fields& fields, std::string_view name) {
+  if (!fields.Has(name)) return std::nullopt;
   const auto dictionary = structured::ParseDictionary(fields.Joined(name));
   if (!dictionary || dictionary->empty()) return std::nullopt;
   CacheControl control;

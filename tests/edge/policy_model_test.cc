@@ -175,7 +175,8 @@ class Comparison {
     model::Kept kept = model::Keep(exchange, storing, kVia);
     Compare("fields", Sorted(made->fields), Sorted(kept));
     if (!decision.store() || !storing.forbidden.empty()) return;
-    Compare("withheld", Sorted(WithheldFields(exchanged)), Sorted(model::Withheld(exchange)));
+    Compare("withheld", Sorted(WithheldFields(exchanged, decision)),
+            Sorted(model::Withheld(exchange)));
     Keep(*made, std::move(kept));
   }
 
