@@ -63,10 +63,13 @@ bool In(const std::array<std::string_view, N>& list, std::string_view name) {
 
 /// Whether a field ends here. Origins behind CGI or WSGI read an underscore in a name as a hyphen.
 bool EndsHere(std::string_view name) {
-  std::string hyphened(name);
-  std::replace(hyphened.begin(), hyphened.end(), '_', '-');
-  return hyphened.starts_with(kClaimsPrefix) || In(kOurs, hyphened) ||
-         std::binary_search(kClaims.begin(), kClaims.end(), hyphened);
+  if (name.find('_') != std::string_view::npos) {
+    std::string hyphened(name);
+    std::replace(hyphened.begin(), hyphened.end(), '_', '-');
+    return EndsHere(hyphened);
+  }
+  return name.starts_with(kClaimsPrefix) || In(kOurs, name) ||
+         std::binary_search(kClaims.begin(), kClaims.end(), name);
 }
 
 /// RFC 7239 §6: IPv6 addresses in brackets, and then quoted.
@@ -144,9 +147,7 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
   head.authority = site.settings.origin_host.empty() ? authority : site.settings.origin_host;
   head.target = target;
   const bool ignores = site.request_directives == RequestDirectives::kIgnore;
-  http::Fields end_to_end = request.fields;
-  http::RemoveHopByHop(&end_to_end);
-  for (const http::FieldLine& line : end_to_end.lines()) {
+  for (const http::FieldLine& line : request.fields.lines()) {
     if (EndsHere(line.name)) continue;
     if (mode == OriginMode::kFill && In(kConditions, line.name)) continue;
     if (mode == OriginMode::kFill && ignores && In(kDirectives, line.name)) continue;
@@ -154,6 +155,7 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
     if (mode == OriginMode::kFill && site.settings.cors && line.name == "origin") continue;
     head.fields.Add(line.name, line.value);
   }
+  http::RemoveHopByHop(&head.fields);
   if (mode == OriginMode::kFill) {
     for (std::string_view name : kNegotiated) {
       if (auto value = Negotiated(name, request.fields, site.settings)) {
