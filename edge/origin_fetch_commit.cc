@@ -133,18 +133,20 @@ storage::HeadRef OriginFetch::RefreshInOrder(const StoredResponse& fresh) {
 storage::HeadRef OriginFetch::Commit() {
   if (ChunkRef tail = order_.fill->TakeTail()) writer_->Append(std::move(tail));
   if (order_.sliced) return CommitSlice();
-  StoredResponse stored = *response_;
+  std::shared_ptr<const StoredResponse> stored = response_;
   // RFC 9110 §8.6: not with a 204.
-  if (!stored.fields.Has("content-length") && !http::StatusHasNoContent(stored.status)) {
-    stored.fields.Add("content-length", std::to_string(order_.fill->published()));
+  if (!stored->fields.Has("content-length") && !http::StatusHasNoContent(stored->status)) {
+    auto measured = std::make_shared<StoredResponse>(*stored);
+    measured->fields.Add("content-length", std::to_string(order_.fill->published()));
+    stored = std::move(measured);
   }
   const http::Fields& selecting = order_.fill->head().selecting;
   Key256 key = order_.primary;
   if (!selecting.empty()) key = VariantKey(order_.primary, selecting);
-  storage::HeadRef kept = StoreInOrder(key, stored, *writer_);
+  storage::HeadRef kept = StoreInOrder(key, *stored, *writer_);
   writer_.reset();
   if (kept && !selecting.empty()) {
-    CommitIndex(MakeVariant(key, selecting, stored), kept->head.object_id);
+    CommitIndex(MakeVariant(key, selecting, *stored), kept->head.object_id);
   }
   return kept;
 }

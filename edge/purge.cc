@@ -14,6 +14,8 @@ tl::unexpected<Error> Bad(std::string message) {
 
 /// Stands for any tag of a site. No response has a tag of this name: tags have no spaces.
 constexpr std::string_view kAnyTag = " any";
+/// Of a target four folders deep, with a query, and of its fetch.
+constexpr size_t kUsualScopes = 8;
 
 enum class Kind { kPath, kText };
 
@@ -119,6 +121,7 @@ std::vector<storage::ScopeHash> ScopesOfObject(std::string_view site,
   using storage::ScopeKind;
   const std::string_view path = normal_target.substr(0, normal_target.find('?'));
   std::vector<storage::ScopeHash> scopes;
+  scopes.reserve(kUsualScopes + tags.size());
   scopes.push_back(ScopeOf(ScopeKind::kSite, site, ""));
   scopes.push_back(ScopeOf(ScopeKind::kUrl, site, normal_target));
   // A purge of a path without a query covers it with every query.
