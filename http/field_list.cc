@@ -109,7 +109,9 @@ std::string UnquoteIfQuoted(std::string_view text) {
 }
 
 std::string Quote(std::string_view text) {
-  std::string quoted = "\"";
+  std::string quoted;
+  quoted.reserve(text.size() + 2);
+  quoted += '"';
   for (char c : text) {
     if (!kFieldValueCharacters[static_cast<uint8_t>(c)]) continue;
     if (c == '"' || c == '\\') quoted += '\\';
@@ -137,7 +139,10 @@ void RemoveHopByHop(Fields* fields) {
   for (const FieldLine& line : lines) {
     if (line.name != "connection"sv) continue;
     ListReader members(line.value);
-    while (const auto member = members.Next()) named.push_back(LowerName(*member));
+    while (const auto member = members.Next()) {
+      std::string name = LowerName(*member);
+      if (!EndsAtNextHop(name)) named.push_back(std::move(name));
+    }
   }
   // A client may name thousands: look each line up in them, not each of them in the lines.
   std::sort(named.begin(), named.end());

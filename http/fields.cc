@@ -54,8 +54,9 @@ Fields& Fields::operator=(const Fields& other) {
   if (this == &other) return *this;
   Clear();
   if (other.empty()) return *this;
-  lines_.reserve(std::max(other.size(), kFirstLines));
-  char* place = Room(other.wire_size_ - other.size() * kLineOverhead);
+  const size_t text_bytes = other.wire_size_ - other.size() * kLineOverhead;
+  Reserve(other.size(), text_bytes);
+  char* place = Room(text_bytes);
   for (const FieldLine& line : other.lines_) {
     const char* name = place;
     place = std::copy(line.name.begin(), line.name.end(), place);
@@ -91,13 +92,19 @@ char* Fields::Room(size_t bytes) {
 void Fields::TakeBlock(size_t bytes) {
   while (block_ < blocks_.size() && blocks_[block_].size < bytes) ++block_;
   if (block_ == blocks_.size()) {
-    const size_t grown = blocks_.empty() ? kFirstBlockBytes : 2 * blocks_.back().size;
-    const size_t size = std::max(grown, bytes);
+    const size_t grown = blocks_.empty() ? 0 : 2 * blocks_.back().size;
+    const size_t size = std::max({kFirstBlockBytes, grown, bytes});
     blocks_.push_back({std::make_unique_for_overwrite<char[]>(size), size});
   }
   free_ = blocks_[block_].bytes.get();
   free_bytes_ = blocks_[block_].size;
   ++block_;
+}
+
+void Fields::Reserve(size_t lines, size_t text_bytes) {
+  lines_.reserve(lines);
+  if (!blocks_.empty() || text_bytes == 0) return;
+  blocks_.push_back({std::make_unique_for_overwrite<char[]>(text_bytes), text_bytes});
 }
 
 void Fields::Add(std::string_view name, std::string_view value) {

@@ -40,6 +40,9 @@ class Fields {
   Fields(Fields&& other) noexcept;
   Fields& operator=(Fields&& other) noexcept;
 
+  /// Takes memory for a list of so many lines and bytes of text, if it has none yet: as much as is
+  /// needed, and at once.
+  void Reserve(size_t lines, size_t text_bytes);
   /// Appends a line; the name is lowered. The caller has checked both (parser, or constants of
   /// ours).
   void Add(std::string_view name, std::string_view value);
@@ -76,7 +79,7 @@ class Fields {
  private:
   /// So many bytes of the arena.
   char* Room(size_t bytes);
-  /// Goes on in a block with room for so many.
+  /// Goes on in the next block with room for so many.
   void TakeBlock(size_t bytes);
 
   struct Block {

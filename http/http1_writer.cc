@@ -5,10 +5,15 @@
 
 namespace nearside::http {
 
+using std::string_view_literals::operator""sv;  // compares lengths first
+
 namespace {
 
+/// Of a request's head, beside its target and fields.
+constexpr size_t kUsualFramingBytes = 64;
+
 void AppendLine(std::string_view name, std::string_view value, std::string* out) {
-  out->append(name).append(": ").append(value).append("\r\n");
+  out->append(name).append(": "sv).append(value).append("\r\n"sv);
 }
 
 void AppendStatusLine(int status, std::string* out) {
@@ -26,9 +31,9 @@ void AppendUpgrade(std::string_view protocol, std::string* out) {
 }
 
 bool IsFramingOrHost(std::string_view name) {
-  return name == "content-length" || name == "transfer-encoding" || name == "connection" ||
-         name == "host" || name == "keep-alive" || name == "te" || name == "trailer" ||
-         name == "upgrade" || name == "proxy-connection";
+  return name == "content-length"sv || name == "transfer-encoding"sv || name == "connection"sv ||
+         name == "host"sv || name == "keep-alive"sv || name == "te"sv || name == "trailer"sv ||
+         name == "upgrade"sv || name == "proxy-connection"sv;
 }
 
 }  // namespace
@@ -55,6 +60,8 @@ void AppendInterimHead(int status, const Fields& fields, std::string* out) {
 }
 
 void AppendRequestHead(const RequestHead& head, const RequestFraming& framing, std::string* out) {
+  out->reserve(head.target.size() + head.authority.size() + head.fields.wire_size() +
+               kUsualFramingBytes);
   out->append(head.method).append(" ").append(head.target).append(" HTTP/1.1\r\n");
   AppendLine("host", head.authority, out);
   for (const FieldLine& line : head.fields.lines()) {

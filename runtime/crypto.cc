@@ -187,11 +187,11 @@ bool EqualInConstantTime(std::string_view a, std::string_view b) {
 }
 
 std::string HexEncode(std::span<const uint8_t> bytes) {
-  std::string text;
-  text.reserve(bytes.size() * 2);
+  std::string text(bytes.size() * 2, '0');
+  char* place = text.data();
   for (const uint8_t byte : bytes) {
-    text += kHexDigits[byte >> 4];
-    text += kHexDigits[byte & 15];
+    *place++ = kHexDigits[byte >> 4];
+    *place++ = kHexDigits[byte & 15];
   }
   return text;
 }

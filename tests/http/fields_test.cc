@@ -127,6 +127,20 @@ TEST(FieldsTest, ACopyHasWhatIsLeftOfAListInSeveralBlocks) {
   EXPECT_EQ(copy.wire_size(), 0u);
 }
 
+TEST(FieldsTest, AListMayBecomeLargerThanWasReserved) {
+  Fields fields;
+  fields.Reserve(0, 0);
+  fields.Reserve(2, 6);
+  const std::string value(2000, 'v');
+  fields.Add("ab", "c");
+  const FieldLine first = fields.lines()[0];
+  fields.Add("de", value);
+  fields.Reserve(1, 1);
+  fields.Add("f", "");
+  EXPECT_EQ(fields.ToText(), "ab: c\nde: " + value + "\nf: \n");
+  EXPECT_EQ(fields.lines()[0].value.data(), first.value.data());
+}
+
 TEST(FieldsTest, EveryByteOfANameIsLoweredAsItself) {
   std::string bytes;
   std::string lowered;
