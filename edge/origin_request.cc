@@ -53,6 +53,9 @@ constexpr std::array<std::string_view, 6> kConditions = {
     "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
 
 constexpr std::array<std::string_view, 2> kDirectives = {"cache-control", "pragma"};
+/// What is usually added to a request for an origin.
+constexpr size_t kAddedLines = 8;
+constexpr size_t kAddedBytes = 256;
 /// A fill asks by what is in its key.
 constexpr std::array<std::string_view, 2> kNegotiated = {"accept-encoding", "accept-language"};
 
@@ -147,6 +150,8 @@ http::RequestHead OriginRequest(const http::RequestHead& request, std::string_vi
   head.authority = site.settings.origin_host.empty() ? authority : site.settings.origin_host;
   head.target = target;
   const bool ignores = site.request_directives == RequestDirectives::kIgnore;
+  head.fields.Reserve(request.fields.size() + kAddedLines,
+                      request.fields.wire_size() + kAddedBytes);
   for (const http::FieldLine& line : request.fields.lines()) {
     if (EndsHere(line.name)) continue;
     if (mode == OriginMode::kFill && In(kConditions, line.name)) continue;

@@ -34,9 +34,9 @@ constexpr std::array<std::string_view, 3> kSurrogateFields = {"surrogate-key", "
 /// RFC 9111 §3.1: between the origin and the one who asked it.
 constexpr std::array<std::string_view, 3> kProxyFields = {
     "proxy-authenticate", "proxy-authentication-info", "proxy-authorization"};
-/// What we tell origins about each client (edge/origin_request): no variant can be told by it.
-constexpr std::array<std::string_view, 5> kTold = {"forwarded", "x-forwarded-for", "via",
-                                                   "cdn-loop", "x-request-id"};
+/// Any, and what we tell origins of a client (edge/origin_request): no variant is told by it.
+constexpr std::array<std::string_view, 6> kInNoKey = {"*",   "forwarded", "x-forwarded-for",
+                                                      "via", "cdn-loop",  "x-request-id"};
 /// RFC 9111 §3.2: fields of a 304 that describe a body which it does not have.
 constexpr std::array<std::string_view, 5> kBodyFields = {
     "content-length", "content-encoding", "content-type", "content-range", "content-language"};
@@ -142,12 +142,11 @@ bool IsMissingHashed(const Exchanged& exchanged) {
 
 bool IsWithheld(std::string_view name, const CacheControl& control) {
   const auto in = [name](const std::vector<std::string>& list) {
-    return std::find(list.begin(), list.end(), name) != list.end();
+    return !list.empty() && std::find(list.begin(), list.end(), name) != list.end();
   };
   return in(control.private_fields) || in(control.no_cache_fields);
 }
 
-/// `date`: the response's.
 Freshness FreshnessOf(const Exchanged& exchanged, const Directives& directives, WallTime date) {
   const CacheControl& control = directives.control;
   const SiteSettings& site = exchanged.site;
@@ -210,9 +209,9 @@ std::optional<Reason> ForbiddenByResponse(const Exchanged& exchanged, const Cach
   if (control.no_store && !(control.must_understand && understood)) return Reason::kNoStore;
   if (control.is_private) return Reason::kPrivate;
   if (fields.Has("set-cookie") && exchanged.site.set_cookie == "bypass") return Reason::kSetCookie;
-  if (http::ListHas(fields, "vary", "*")) return Reason::kVaryStar;
-  for (std::string_view told : kTold) {
-    if (http::ListHas(fields, "vary", told)) return Reason::kVaryStar;
+  const auto varies_by = [&](std::string_view name) { return http::ListHas(fields, "vary", name); };
+  if (fields.Has("vary") && std::any_of(kInNoKey.begin(), kInNoKey.end(), varies_by)) {
+    return Reason::kVaryStar;
   }
   // A purge by a tag that was left out would miss the object.
   if (TagsOf(fields).size() > kMaxTags) return Reason::kStoreRefused;
@@ -393,6 +392,7 @@ std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
   const http::Fields& fields = exchanged.response.fields;
   const bool told = !fields.Has("cache-status") ||
                     http::structured::ParseList(fields.Joined("cache-status")).has_value();
+  stored->fields.Reserve(fields.size() + 2, fields.wire_size());  // with Date and Via
   for (const http::FieldLine& line : fields.lines()) {
     if (line.name == "age" || In(kSurrogateFields, line.name)) continue;
     if (line.name == "cache-status" && !told) continue;
@@ -409,10 +409,8 @@ std::unique_ptr<StoredResponse> MakeStored(const Exchanged& exchanged,
 http::Fields WithheldFields(const Exchanged& exchanged, const StoreDecision& decision) {
   http::Fields withheld;
   for (const http::FieldLine& line : exchanged.response.fields.lines()) {
-    if (In(kSurrogateFields, line.name) || !IsWithheld(line.name, decision.control)) {
-      continue;
-    }
-    withheld.Add(line.name, line.value);
+    const bool is_withheld = IsWithheld(line.name, decision.control);
+    if (is_withheld && !In(kSurrogateFields, line.name)) withheld.Add(line.name, line.value);
   }
   return withheld;
 }

@@ -1,6 +1,7 @@
 #include "edge/stored_response.h"
 
 #include <cstring>
+#include <optional>
 
 namespace nearside::edge {
 namespace {
@@ -58,7 +59,9 @@ class Decoder {
     return text;
   }
   void FieldList(http::Fields* fields) {
-    for (auto left = Number<uint32_t>(); left > 0 && ok_; --left) {
+    const auto count = Number<uint32_t>();
+    if (const auto bytes = TextBytes(2 * uint64_t{count})) fields->Reserve(count, *bytes);
+    for (auto left = count; left > 0 && ok_; --left) {
       const std::string_view name = Text();
       const std::string_view value = Text();
       if (ok_) fields->Add(name, value);
@@ -68,6 +71,13 @@ class Decoder {
   bool at_end() const { return in_.empty(); }
 
  private:
+  /// How long the next texts are together; nullopt: there are not so many.
+  std::optional<size_t> TextBytes(uint64_t texts) const {
+    Decoder ahead(in_);
+    size_t bytes = 0;
+    for (; texts > 0 && ahead.ok_; --texts) bytes += ahead.Text().size();
+    return ahead.ok_ ? std::optional(bytes) : std::nullopt;
+  }
   void Break() {
     ok_ = false;
     in_ = {};
