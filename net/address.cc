@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 
@@ -23,6 +24,17 @@ bool ParsePort(std::string_view text, uint16_t* port) {
   if (text.empty() || text.size() > 5) return false;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *port);
   return error == std::errc() && end == text.data() + text.size();
+}
+
+/// The same as inet_ntop's, which prints: requests to origins name their client.
+std::string DottedDecimal(std::string_view bytes) {
+  std::array<char, INET_ADDRSTRLEN> text;
+  char* end = text.data();
+  for (const char byte : bytes) {
+    if (end != text.data()) *end++ = '.';
+    end = std::to_chars(end, text.data() + text.size(), static_cast<uint8_t>(byte)).ptr;
+  }
+  return {text.data(), end};
 }
 
 tl::unexpected<Error> BadAddress(std::string_view text) {
@@ -109,6 +121,7 @@ std::string_view SocketAddress::bytes() const {
 std::string SocketAddress::Ip() const {
   std::string_view raw = bytes();
   if (raw.empty()) return "";
+  if (family() == AF_INET) return DottedDecimal(raw);
   char text[INET6_ADDRSTRLEN];
   inet_ntop(family(), raw.data(), text, sizeof text);
   return text;
