@@ -72,7 +72,7 @@ bool SaysNoTransform(const http::Fields& response) {
     const auto control = http::ParseTargetedCacheControl(response, name);
     if (control && control->no_transform) return true;
   }
-  return http::ParseCacheControl(response).no_transform;
+  return http::HasDirective(response, "no-transform");
 }
 
 CodingDecision DecideCoding(const Exchanged& exchanged, std::optional<uint64_t> body_bytes) {

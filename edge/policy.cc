@@ -222,7 +222,7 @@ std::optional<Reason> ForbiddenByResponse(const Exchanged& exchanged, const Cach
 std::optional<Reason> ForbiddenByRequest(const Exchanged& exchanged, const CacheControl& control) {
   const http::Fields& request = exchanged.request.fields;
   const bool obey = RequestDirectivesOf(exchanged.site) == RequestDirectives::kObey;
-  if (obey && http::ParseCacheControl(request).no_store) return Reason::kNoStore;
+  if (obey && http::HasDirective(request, "no-store")) return Reason::kNoStore;
   if (request.Has("authorization") && !control.is_public && !control.must_revalidate &&
       !control.s_maxage) {
     return Reason::kAuthorization;

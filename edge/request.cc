@@ -230,8 +230,7 @@ bool Request::MayAskOrigin() const {
 
 /// RFC 9111 §5.2.1.7.
 bool Request::WantsStored() const {
-  const http::Fields& fields = exchange_.request().fields;
-  return fields.Has("cache-control") && http::ParseCacheControl(fields).only_if_cached;
+  return http::HasDirective(exchange_.request().fields, "only-if-cached");
 }
 
 void Request::FailOnlyIfCached() {

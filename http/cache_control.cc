@@ -105,7 +105,7 @@ void ApplyNames(const NamesRow& row, const std::optional<std::string>& argument,
 }
 
 /// `name` in lower case.
-void Apply(std::string_view name, std::optional<std::string> argument, CacheControl* out) {
+void Apply(std::string_view name, std::optional<std::string>&& argument, CacheControl* out) {
   if (const FlagRow* flag = Find(kFlags, name)) {
     out->*flag->flag = true;
   } else if (const DeltaRow* delta = Find(kDeltas, name)) {
@@ -178,6 +178,18 @@ CacheControl ParseCacheControl(const Fields& fields) {
     if (line.name == "cache-control") ApplyAll(line.value, &control);
   }
   return control;
+}
+
+bool HasDirective(const Fields& fields, std::string_view directive) {
+  for (const FieldLine& line : fields.lines()) {
+    if (line.name != "cache-control") continue;
+    ListReader members(line.value);
+    while (const auto member = members.Next()) {
+      if (EqualsIgnoringCase(TrimSpace(member->substr(0, member->find('='))), directive))
+        return true;
+    }
+  }
+  return false;
 }
 
 std::optional<CacheControl> ParseTargetedCacheControl(const Fields& fields, std::string_view name) {

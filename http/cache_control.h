@@ -51,6 +51,9 @@ struct CacheControl {
 CacheControl ParseCacheControl(std::string_view value);
 /// All lines named Cache-Control together.
 CacheControl ParseCacheControl(const Fields& fields);
+/// Whether one of them has the directive (lower case), with whatever argument: what its flag above
+/// says, without the others.
+bool HasDirective(const Fields& fields, std::string_view directive);
 
 /// A targeted field such as "cdn-cache-control" (RFC 9213 §2.1): a structured dictionary. nullopt
 /// when there is none, it is empty, or breaks the grammar: then it is ignored and the next target

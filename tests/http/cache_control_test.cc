@@ -168,6 +168,18 @@ TEST(CacheControlTest, AllLinesCountTogether) {
   EXPECT_EQ(Text(ParseCacheControl(fields)), "public max-age=5");
 }
 
+TEST(CacheControlTest, ADirectiveIsFoundWhereItsFlagIsSet) {
+  for (const std::string_view text :
+       {"no-store", "No-Store", "max-age=1, no-store=\"x\"", "private=\"no-store\"", "no-store x",
+        "\"no-store", "a=\"b, no-store", "a=\"b, no-store\"", "no-storee", "xno-store", "",
+        " no-store = 1", "no-store=", ",, no-store ,", "=no-store", "no-store;", "no-stor\xe9"}) {
+    const Fields fields = {{"x", "no-store"}, {"cache-control", "public"}, {"cache-control", text}};
+    EXPECT_EQ(HasDirective(fields, "no-store"), ParseCacheControl(fields).no_store) << text;
+  }
+  EXPECT_TRUE(HasDirective({{"cache-control", "max-age=1, no-store"}}, "no-store"));
+  EXPECT_FALSE(HasDirective({{"pragma", "no-store"}}, "no-store"));
+}
+
 TEST(TargetedCacheControlTest, IsADictionary) {
   const auto text = [](std::string_view value) -> std::string {
     const Fields fields = {{"cdn-cache-control", value}};
