@@ -353,17 +353,16 @@ class PooledClient final : public Client {
   static constexpr size_t kPools = 64;
 
   EndpointPool& PoolOf(const Endpoint& endpoint) {
-    std::string key = endpoint.ToString() + " " + endpoint.server_name;
-    const auto found = pools_.find(key);
+    const auto found = pools_.find(endpoint);
     if (found != pools_.end()) return *found->second;
     if (pools_.size() >= kPools)
       std::erase_if(pools_, [](const auto& pool) { return pool.second->unused(); });
-    return *pools_.emplace(std::move(key), std::make_unique<EndpointPool>(context_, endpoint))
+    return *pools_.emplace(endpoint, std::make_unique<EndpointPool>(context_, endpoint))
                 .first->second;
   }
 
   ClientContext context_;
-  std::map<std::string, std::unique_ptr<EndpointPool>> pools_;
+  std::map<Endpoint, std::unique_ptr<EndpointPool>> pools_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 // HTTP/1.1 and not HTTP/2, because a fill wants its own flow control and origins are near or few
 // (docs/decisions/origin-protocol.md).
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,7 +33,7 @@ struct Endpoint {
   /// bad_url.
   static Result<Endpoint> Parse(std::string_view url);
   std::string ToString() const;  ///< "http://10.0.0.1:9000"
-  bool operator==(const Endpoint&) const = default;
+  auto operator<=>(const Endpoint&) const = default;
 };
 
 struct ClientLimits {
