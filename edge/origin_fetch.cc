@@ -135,7 +135,7 @@ FetchHandle OriginFetch::Start(Worker& worker, FetchOrder order) {
   return handle;
 }
 
-OriginFetch::OriginFetch(Worker& worker, FetchOrder order)
+OriginFetch::OriginFetch(Worker& worker, FetchOrder&& order)
     : worker_(worker),
       order_(std::move(order)),
       purge_sequence_(order_.fill->purge_sequence()),

@@ -85,7 +85,7 @@ class OriginFetch final : public http::CallHandler, public net::Disposable {
   void OnFailure(const Error& error) override;
 
  private:
-  OriginFetch(Worker& worker, FetchOrder order);
+  OriginFetch(Worker& worker, FetchOrder&& order);
   void Bind();
   void BeginStoring();
   void Try();

@@ -47,6 +47,7 @@ class Scanner {
   template <size_t N>
   int Name(const std::array<std::string_view, N>& names, size_t letters) {
     for (size_t i = 0; ok_ && i < N; ++i) {
+      if (ToLower(peek()) != ToLower(names[i].front())) continue;
       const std::string_view name = letters == 0 ? names[i] : names[i].substr(0, letters);
       if (!EqualsIgnoringCase(rest_.substr(0, name.size()), name)) continue;
       rest_.remove_prefix(name.size());
