@@ -171,9 +171,10 @@ Table CacheTable() {
       {.fallback = "1",
        .least = "1",
        .most = "2",
-       .prose = "Objects of up to 64KiB go to disk when they are asked for so often. 2: those "
-                "asked for once are in memory alone, and gone after a restart; what nobody "
-                "asks for again costs no writing. Others go to disk at once.",
+       .prose =
+           "Objects of up to 65,520 bytes go to disk when they are asked for so often. 2: those "
+           "asked for once are in memory alone, and gone after a restart; what nobody "
+           "asks for again costs no writing. Others go to disk at once.",
        .restart = true});
   table.Key(
       "fill_window", &CacheSettings::fill_window,

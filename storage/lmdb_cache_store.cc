@@ -223,8 +223,15 @@ HeadRef LmdbCacheStore::Find(const Key256& key) {
     return nullptr;
   }
   if (parts_.purges.Check(*head) != Validity::kGone) {
-    if (head->unwritten.load(std::memory_order_relaxed)) WriteUnwritten(parts_, head);
-    return head;
+    if (!head->unwritten.load(std::memory_order_relaxed)) return head;
+    if (head->head.drop_at > WallNow()) {
+      WriteUnwritten(parts_, head);
+      return head;
+    }
+    // Nothing looks for those that have expired but on disk.
+    parts_.ram.EraseThisHead(*head);
+    StoreCounters::Add(parts_.counters.head_misses);
+    return nullptr;
   }
   reads_->RemoveObject(key, head->head.object_id, Removal::kPurged);
   StoreCounters::Add(parts_.counters.head_misses);
@@ -253,7 +260,9 @@ void LmdbCacheStore::Remove(const Key256& key) {
 void LmdbCacheStore::Pin(const Key256& key, Executor& executor,
                          std::function<void(PinOutcome)> done) {
   const HeadRef head = parts_.ram.PeekHead(key);
-  if (head && head->unwritten.load()) WriteUnwritten(parts_, head);
+  if (head && head->unwritten.load() && head->head.drop_at > WallNow()) {
+    WriteUnwritten(parts_, head);
+  }
   parts_.queue.PushPin({.kind = PinRequest::Kind::kPin,
                         .key = key,
                         .executor = &executor,
@@ -384,7 +393,7 @@ HeadRef LmdbCacheStore::Refresh(const HeadRef& old, Head head) {
   if (parts_.ram.PeekHead(key) != old && !(pending && *pending == old)) return nullptr;
   if (old->unwritten.load()) {
     auto fill = std::make_shared<Fill>(stored->head.object_id, parts_.generation.load());
-    if (!PushWhole(parts_, stored, std::move(fill), slot)) return nullptr;
+    if (PushWhole(parts_, stored, slot, std::move(fill))) return nullptr;
   } else {
     const std::optional<Ticket> ticket = parts_.queue.PushHead({.head = stored, .charge = charge});
     if (!ticket) return nullptr;

@@ -37,62 +37,59 @@ size_t InlineBytes(const ChunkRef& body) {
   return body && body->size() <= kInlineBody ? body->size() : 0;
 }
 
-bool PushWhole(StoreParts& parts, const HeadRef& head, std::shared_ptr<Fill> fill,
-               HeadIndex::Slot& slot) {
+std::optional<NotStored> PushWhole(StoreParts& parts, const HeadRef& head, HeadIndex::Slot& slot,
+                                   std::shared_ptr<Fill> fill) {
   // A small body goes into the head's record, unless heads are short of room: then into a chunk on
   // disk, as a larger one does. In RAM it is inline either way.
   const ChunkRef& body = head->inline_body;
   const bool inline_on_disk = !body || (body->size() <= kInlineBody && parts.inline_on_disk.load());
-  uint64_t charge = ChargeOf(*head);
-  if (!inline_on_disk) {
-    if (!parts.queue.PushChunk({.fill = fill, .index = 0, .chunk = body})) return false;
-    charge -= body->charge();
+  std::optional<Ticket> ticket;
+  if (inline_on_disk) {
+    ticket = parts.queue.PushHead(
+        {.head = head, .fill = std::move(fill), .inline_on_disk = true, .charge = ChargeOf(*head)});
+  } else if (parts.chunks_held.load()) {
+    return NotStored::kDiskFull;
+  } else {
+    ticket = parts.queue.PushObject(
+        {.fill = fill, .index = 0, .chunk = body},
+        {.head = head, .fill = fill, .charge = ChargeOf(*head) - body->charge()});
   }
-  const std::optional<Ticket> ticket = parts.queue.PushHead(
-      {.head = head, .fill = fill, .inline_on_disk = inline_on_disk, .charge = charge});
-  if (!ticket) {
-    fill->failed.store(true);
-    if (!inline_on_disk) parts.queue.PushAbandonment({.fill = std::move(fill), .chunks = 1});
-    return false;
-  }
+  if (!ticket) return NotStored::kQueueFull;
   // Counted before it can be found: MayBeOnDisk's "no" is exact from the start.
   parts.presence.Add(head->head.key);
   slot.SetPending(*ticket, head);
-  return true;
+  return std::nullopt;
 }
 
 namespace {
 
 /// It may be on disk already: its head goes first, and takes the chunks with it.
-void TakeBack(StoreParts& parts, const CachedHead& head) {
-  const Key256& key = head.head.key;
-  HeadIndex::Slot slot = parts.index.Lock(key);
+void TakeBack(StoreParts& parts, const CachedHead& head, HeadIndex::Slot& slot) {
   parts.ram.EraseThisHead(head);
   const std::optional<HeadRef> pending = slot.pending();
   if (pending && pending->get() != &head) return;  // a newer one has its place
-  const Ticket ticket = parts.queue.PushRemoval({.key = key, .object_id = head.head.object_id});
+  const Ticket ticket =
+      parts.queue.PushRemoval({.key = head.head.key, .object_id = head.head.object_id});
   slot.SetPending(ticket, nullptr);
 }
 
 }  // namespace
 
 void WriteUnwritten(StoreParts& parts, const HeadRef& head) {
-  const bool has_chunk = head->head.body_bytes > kInlineBody;
-  if (parts.pass_through.load() || parts.heads_held.load() ||
-      (has_chunk && parts.chunks_held.load())) {
-    return;
-  }
-  {
-    HeadIndex::Slot slot = parts.index.Lock(head->head.key);
-    if (!head->unwritten.load() || parts.ram.PeekHead(head->head.key) != head) return;
-    auto fill = std::make_shared<Fill>(head->head.object_id, parts.generation.load());
-    if (!PushWhole(parts, head, std::move(fill), slot)) return;
-    head->unwritten.store(false);
-  }
+  // One that was found valid, but whose fetch began before what the marks still know, stays as it
+  // is: no pass over the disk could judge it.
+  const bool may_be_written =
+      !parts.pass_through.load() && !parts.heads_held.load() && parts.purges.MayStore(head->head);
+  if (!may_be_written) return;
+  HeadIndex::Slot slot = parts.index.Lock(head->head.key);
+  if (!head->unwritten.load() || parts.ram.PeekHead(head->head.key) != head) return;
+  auto fill = std::make_shared<Fill>(head->head.object_id, parts.generation.load());
+  if (PushWhole(parts, head, slot, std::move(fill))) return;
+  // Once more, see LmdbObjectWriter::CommitHead; as an unwritten one it is judged until then, and
+  // ever after by those who hold it.
+  if (!parts.purges.MayStore(head->head)) return TakeBack(parts, *head, slot);
+  head->unwritten.store(false);
   StoreCounters::Add(parts.counters.written_later);
-  // As after a fill, see LmdbObjectWriter::CommitHead: it may have been fetched before what the
-  // marks still know.
-  if (!parts.purges.MayStore(head->head)) TakeBack(parts, *head);
 }
 
 ChunkRef Trimmed(ChunkRef chunk) {
@@ -194,14 +191,12 @@ bool LmdbObjectWriter::MayStayInMemory(const Key256& key) {
 /// Null: RAM does not take it, or what it was to replace is on its way to disk after all; or it has
 /// been purged, and is finished.
 HeadRef LmdbObjectWriter::CommitInMemory(std::shared_ptr<StoredHead> stored) {
-  {
-    const HeadIndex::Slot slot = parts_.index.Lock(stored->head.key);
-    if (slot.pending() || parts_.presence.MayContain(stored->head.key)) return nullptr;
-    stored->unwritten.store(true);
-    if (!parts_.ram.InsertHead(stored, ChargeOf(*stored))) {
-      stored->unwritten.store(false);
-      return nullptr;
-    }
+  const HeadIndex::Slot slot = parts_.index.Lock(stored->head.key);
+  if (slot.pending() || parts_.presence.MayContain(stored->head.key)) return nullptr;
+  stored->unwritten.store(true);
+  if (!parts_.ram.InsertHead(stored, ChargeOf(*stored))) {
+    stored->unwritten.store(false);
+    return nullptr;
   }
   // Once more, see CommitHead.
   if (!parts_.purges.MayStore(stored->head)) {
@@ -217,30 +212,30 @@ HeadRef LmdbObjectWriter::CommitInMemory(std::shared_ptr<StoredHead> stored) {
 
 HeadRef LmdbObjectWriter::CommitHead(std::shared_ptr<StoredHead> stored) {
   HeadRef ref = std::move(stored);
-  NotStored reason = NotStored::kQueueFull;
-  {
-    HeadIndex::Slot slot = parts_.index.Lock(ref->head.key);
-    if (fill_->generation != parts_.generation.load()) {
-      reason = NotStored::kDiskFull;  // the disk has been started over since it began
-    } else if (queued_ == 0) {
-      finished_ = PushWhole(parts_, ref, fill_, slot);
-    } else if (const auto ticket =
-                   parts_.queue.PushHead({.head = ref, .fill = fill_, .charge = ChargeOf(*ref)})) {
-      parts_.presence.Add(ref->head.key);  // before it can be found, see PushWhole
-      slot.SetPending(*ticket, ref);
-      finished_ = true;
-    }
-    if (finished_) parts_.ram.InsertHead(ref, ChargeOf(*ref));
+  HeadIndex::Slot slot = parts_.index.Lock(ref->head.key);
+  std::optional<NotStored> refused;
+  if (fill_->generation != parts_.generation.load()) {
+    refused = NotStored::kDiskFull;  // the disk has been started over since it began
+  } else if (queued_ == 0) {
+    refused = PushWhole(parts_, ref, slot, fill_);
+  } else if (const auto ticket =
+                 parts_.queue.PushHead({.head = ref, .fill = fill_, .charge = ChargeOf(*ref)})) {
+    parts_.presence.Add(ref->head.key);  // before it can be found, see PushWhole
+    slot.SetPending(*ticket, ref);
+  } else {
+    refused = NotStored::kQueueFull;
   }
-  if (!finished_) {
-    GiveUp(reason);
+  if (refused) {
+    GiveUp(*refused);
     return nullptr;
   }
+  finished_ = true;
+  parts_.ram.InsertHead(ref, ChargeOf(*ref));
   // Once more: marks that spoke against it may have been about to be dropped when it was first
   // judged (StoreWalk). The writer thread judges by the same rule.
   if (!parts_.purges.MayStore(ref->head)) {
     parts_.counters.Refuse(NotStored::kPurged);
-    TakeBack(parts_, *ref);
+    TakeBack(parts_, *ref, slot);
     return nullptr;
   }
   StoreCounters::Add(parts_.counters.stored);

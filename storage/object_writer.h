@@ -18,9 +18,9 @@ bool HeadTooLong(const Head& head, size_t inline_bytes);
 /// The largest object that these options allow, where the tier that keeps whole objects has `room`.
 uint64_t LargestObject(const CacheOptions& options, ByteSize room);
 /// Queues an object of one chunk at most, its body inline in `head`, to be stored as a whole. Under
-/// the lock of the key's slot. False when the queue is full.
-bool PushWhole(StoreParts& parts, const HeadRef& head, std::shared_ptr<Fill> fill,
-               HeadIndex::Slot& slot);
+/// the lock of the key's slot. Nothing, or why not.
+std::optional<NotStored> PushWhole(StoreParts& parts, const HeadRef& head, HeadIndex::Slot& slot,
+                                   std::shared_ptr<Fill> fill);
 /// Has the writer thread store an unwritten object, whose head is the one in RAM. Where the disk
 /// takes nothing now it stays unwritten.
 void WriteUnwritten(StoreParts& parts, const HeadRef& head);

@@ -20,18 +20,27 @@ bool WriteQueue::AddLocked(Entry entry) {
   return entries_.size() == 1 || ReachesLocked();
 }
 
+bool WriteQueue::AddChunkLocked(ChunkWrite write) {
+  bytes_ += write.chunk->charge();
+  queued_bytes_ += write.chunk->size();
+  ++queued_chunks_;
+  const ChunkName name{.object_id = write.fill->object_id, .index = write.index};
+  waiting_chunks_.emplace(name, write.chunk);
+  return AddLocked(std::move(write));
+}
+
+bool WriteQueue::AddHeadLocked(HeadWrite write) {
+  bytes_ += write.charge;
+  write.ticket = ++last_ticket_;
+  return AddLocked(std::move(write));
+}
+
 bool WriteQueue::PushChunk(ChunkWrite write) {
-  const uint64_t charge = write.chunk->charge();
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    if (stop_ || FullLocked(charge)) return false;
-    bytes_ += charge;
-    queued_bytes_ += write.chunk->size();
-    ++queued_chunks_;
-    const ChunkName name{.object_id = write.fill->object_id, .index = write.index};
-    waiting_chunks_.emplace(name, write.chunk);
-    wake = AddLocked(std::move(write));
+    if (stop_ || FullLocked(write.chunk->charge())) return false;
+    wake = AddChunkLocked(std::move(write));
   }
   if (wake) filled_.notify_one();
   return true;
@@ -50,9 +59,22 @@ std::optional<Ticket> WriteQueue::PushHead(HeadWrite write) {
   {
     const std::lock_guard lock(mutex_);
     if (stop_ || FullLocked(write.charge)) return std::nullopt;
-    bytes_ += write.charge;
-    ticket = write.ticket = ++last_ticket_;
-    wake = AddLocked(std::move(write));
+    wake = AddHeadLocked(std::move(write));
+    ticket = last_ticket_;
+  }
+  if (wake) filled_.notify_one();
+  return ticket;
+}
+
+std::optional<Ticket> WriteQueue::PushObject(ChunkWrite chunk, HeadWrite head) {
+  Ticket ticket = 0;
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_ || FullLocked(chunk.chunk->charge() + head.charge)) return std::nullopt;
+    wake = AddChunkLocked(std::move(chunk));
+    wake = AddHeadLocked(std::move(head)) || wake;
+    ticket = last_ticket_;
   }
   if (wake) filled_.notify_one();
   return ticket;

@@ -112,6 +112,8 @@ class WriteQueue {
   bool WaitsForRoom(Executor& executor, std::function<void()> room);
   /// False when the queue is full. The ticket is filled in, and returned.
   std::optional<Ticket> PushHead(HeadWrite write);
+  /// The same of an object of one chunk: both are taken or none.
+  std::optional<Ticket> PushObject(ChunkWrite chunk, HeadWrite head);
   Ticket PushRemoval(HeadRemoval removal);
   void PushAbandonment(Abandonment abandonment);
   void PushPin(PinRequest request);
@@ -155,6 +157,8 @@ class WriteQueue {
   }
   bool ReachesLocked() const;
   bool AddLocked(Entry entry);
+  bool AddChunkLocked(ChunkWrite write);
+  bool AddHeadLocked(HeadWrite write);
   void WakeRoomWaitersLocked();
 
   const uint64_t limit_;

@@ -9,6 +9,7 @@
 #include <random>
 #include <string>
 
+#include "storage/object_writer.h"
 #include "tests/storage/expected_states.h"
 #include "tests/storage/lmdb_store_fixture.h"
 
@@ -167,6 +168,17 @@ TEST_F(FirstUsesTest, WhereNothingCanBeWrittenItIsServedFromMemoryAndWrittenLate
   EXPECT_EQ(Asked("a", 60'000), "body");
 }
 
+TEST_F(FirstUsesTest, WhatHasExpiredIsNotFound) {
+  auto writer = store_->Begin(10'000);
+  for (ChunkRef& chunk : ChunksOf(BodyOf("a", 10'000))) writer->Append(std::move(chunk));
+  Head head = HeadOf("a", *store_);
+  head.drop_at = WallNow() - milliseconds(1);
+  ASSERT_NE(writer->Commit(std::move(head)), nullptr);
+  EXPECT_EQ(store_->Find(KeyOf("a")), nullptr);
+  EXPECT_FALSE(store_->MayHold(KeyOf("a")));
+  EXPECT_EQ(store_->Stats().written_later, 0u);
+}
+
 /// Of any history an older version never comes back, nor what was purged.
 TEST_F(FirstUsesTest, AfterAnyHistoryWhatIsThereIsTheNewest) {
   constexpr uint64_t kOperations = 400;
@@ -188,6 +200,95 @@ TEST_F(FirstUsesTest, AfterAnyHistoryWhatIsThereIsTheNewest) {
   }
   EXPECT_GT(kept, 12 * kKillNames / 4);
   EXPECT_GT(store_->Stats().disk_objects, 0u);
+}
+
+// ---- Without a writer thread: what would be pushed waits in the queue
+
+class UnwrittenTest : public testing::Test {
+ protected:
+  UnwrittenTest() { parts_.presence.SetComplete(true); }
+  static CacheOptions Options() {
+    CacheOptions options;
+    options.disk = 64_MiB;
+    options.memory = 4_MiB;
+    options.disk_min_uses = 2;
+    return options;
+  }
+  HeadRef PutOne(std::string_view name, size_t bytes, bool at_once = false) {
+    LmdbObjectWriter writer(parts_);
+    if (at_once) writer.WriteAtOnce();
+    for (ChunkRef& chunk : ChunksOf(BodyOf(name, bytes))) writer.Append(std::move(chunk));
+    Head head;
+    head.key = KeyOf(name);
+    head.drop_at = WallNow() + std::chrono::hours(1);
+    head.purge_sequence = parts_.purges.sequence();
+    head.scopes = {7};
+    return writer.Commit(std::move(head));
+  }
+  /// As StoreWalk does when a pass has found nothing under the marks.
+  void DropMarks() {
+    const uint64_t floor = parts_.purges.sequence();
+    parts_.purges.RefuseBefore(floor);
+    parts_.purges.Drop(floor);
+  }
+
+  StoreParts parts_{Options(), DecodeTestPayload,
+                    WriteQueue::Limits{.chunk_bytes = 1000, .chunks = 4, .heads = 3}, 1000};
+};
+
+TEST_F(UnwrittenTest, AHeldHeadThatWasPurgedStaysGoneWhoeverWantsItWritten) {
+  const HeadRef head = PutOne("a", 10'000);
+  ASSERT_TRUE(head->unwritten);
+  parts_.purges.Apply({7}, /*soft=*/false);
+  DropMarks();
+  EXPECT_EQ(parts_.purges.Check(*head), Validity::kGone);
+  WriteUnwritten(parts_, head);  // a pin comes without a look at it
+  EXPECT_EQ(parts_.purges.Check(*head), Validity::kGone);
+  EXPECT_EQ(parts_.queue.length(), 0u);
+  EXPECT_FALSE(parts_.presence.MayContain(KeyOf("a")));
+}
+
+TEST_F(UnwrittenTest, AValidHeadThatIsTooOldToBeWrittenStaysInMemory) {
+  const HeadRef head = PutOne("a", 10'000);
+  parts_.purges.Apply({8}, /*soft=*/false);  // of something else
+  EXPECT_EQ(parts_.purges.Check(*head), Validity::kValid);
+  DropMarks();
+  WriteUnwritten(parts_, head);
+  EXPECT_EQ(parts_.ram.PeekHead(KeyOf("a")), head);
+  EXPECT_TRUE(head->unwritten);
+  EXPECT_EQ(parts_.queue.length(), 0u);
+  EXPECT_EQ(parts_.counters.written_later, 0u);
+}
+
+TEST_F(UnwrittenTest, WhereChunksAreHeldWhatNeedsOneIsRefusedAndNothingLost) {
+  const HeadRef unwritten = PutOne("unwritten", 60'000);
+  const HeadRef small = PutOne("small", 100);
+  parts_.chunks_held = true;
+  EXPECT_EQ(PutOne("a", 60'000, /*at_once=*/true), nullptr);
+  EXPECT_EQ(parts_.counters.not_stored[static_cast<size_t>(NotStored::kDiskFull)], 1u);
+  WriteUnwritten(parts_, unwritten);
+  EXPECT_TRUE(unwritten->unwritten);
+  EXPECT_EQ(parts_.ram.PeekHead(KeyOf("unwritten")), unwritten);
+  WriteUnwritten(parts_, small);
+  EXPECT_FALSE(small->unwritten) << "it lies in its head";
+  parts_.chunks_held = false;
+  WriteUnwritten(parts_, unwritten);
+  EXPECT_FALSE(unwritten->unwritten);
+  WriteUnwritten(parts_, unwritten);
+  EXPECT_EQ(parts_.counters.written_later, 2u) << "each once";
+}
+
+TEST_F(UnwrittenTest, WhereTheDiskTakesNothingItStays) {
+  const HeadRef head = PutOne("a", 10'000);
+  for (std::atomic<bool>* state : {&parts_.pass_through, &parts_.heads_held}) {
+    *state = true;
+    WriteUnwritten(parts_, head);
+    EXPECT_TRUE(head->unwritten);
+    *state = false;
+  }
+  WriteUnwritten(parts_, head);
+  EXPECT_FALSE(head->unwritten);
+  EXPECT_EQ(parts_.ram.PeekHead(KeyOf("a")), head);
 }
 
 TEST(FirstUsesTableTest, RemembersKeysForAWhileAndTakesItsRoomFromMemory) {

@@ -1,7 +1,7 @@
 // Writes to a store and reads from it with several threads, notes what it has done where the test
 // can see it, and waits to be killed:
 //
-//   store_kill_child FOLDER PROGRESS DISK_MIB SEED MODE
+//   store_kill_child FOLDER PROGRESS DISK_MIB SEED MODE DISK_MIN_USES
 //
 // MODE "flush": each lane flushes now and then, and goes on for ever. MODE a number: no lane
 // flushes, each ends after about so many operations.
@@ -121,6 +121,7 @@ int Main(const std::vector<std::string>& arguments) {
   options.disk = ByteSize{std::strtoull(arguments[2].c_str(), nullptr, 10) << 20};
   options.memory = 2_MiB;
   options.read_timeout = seconds(20);
+  options.disk_min_uses = static_cast<unsigned>(std::stoul(arguments[5]));
   SharedKillProgress progress(arguments[1]);
   auto store = CacheStore::Open(options, DecodeTestPayload);
   if (!store) return 1;
@@ -146,6 +147,6 @@ int Main(const std::vector<std::string>& arguments) {
 }  // namespace nearside::storage
 
 int main(int argc, char** argv) {
-  if (argc != 6) return 2;
+  if (argc != 7) return 2;
   return nearside::storage::Main({argv + 1, argv + argc});
 }

@@ -46,6 +46,26 @@ TEST(WriteQueueTest, GivesBatchesWithinTheirLimitsInOrder) {
   EXPECT_EQ(queue.Take(Soon()).chunks.size(), 2u) << "the bytes reach the limit with the second";
 }
 
+TEST(WriteQueueTest, TakesAnObjectWholeOrNotAtAll) {
+  const auto fill = std::make_shared<Fill>(1, 0);
+  const uint64_t charge = MakeWrite(fill, 0, 100).chunk->charge();
+  WriteQueue queue(ByteSize{charge + 50}, kLimits);
+  EXPECT_FALSE(queue.PushObject(MakeWrite(fill, 0, 100),
+                                {.head = MakeBareHead("a", 1), .fill = fill, .charge = 51}));
+  EXPECT_EQ(queue.bytes(), 0u);
+  EXPECT_EQ(queue.length(), 0u);
+  EXPECT_FALSE(queue.FindChunk({.object_id = 1, .index = 0}));
+  const auto ticket = queue.PushObject(MakeWrite(fill, 0, 100),
+                                       {.head = MakeBareHead("a", 1), .fill = fill, .charge = 50});
+  ASSERT_TRUE(ticket);
+  EXPECT_EQ(*ticket, queue.last_ticket());
+  EXPECT_EQ(queue.bytes(), charge + 50);
+  const WriteBatch batch = queue.Take(Soon());
+  EXPECT_EQ(batch.chunks.size(), 1u);
+  ASSERT_EQ(batch.heads.size(), 1u);
+  EXPECT_EQ(std::get<HeadWrite>(batch.heads[0]).ticket, *ticket);
+}
+
 TEST(WriteQueueTest, TellsWhoWaitsForRoomWhenThreeQuartersAreFree) {
   const auto fill = std::make_shared<Fill>(1, 0);
   WriteQueue queue(ByteSize{10 * MakeWrite(fill, 0, 100).chunk->charge()}, kLimits);
