@@ -9,8 +9,9 @@ What is measured is CPU time: user and system time of all of a server's processe
 answered. One worker each, TLS 1.3 with AES-128-GCM, access logs off, an origin on loopback (nginx). The server has one
 core, h2load and the origin have the other; servers take turns within a repetition; printed are medians, and ours
 divided by that of the best cache. A row counts only if every request was answered with 2xx, and, of hits, if the
-origin saw none of them. `floor` (tests/bench/floor.cc) is no cache: it is what the libraries alone take. `edge-2`, if
-it is named, is the edge with two workers on both cores: what a request costs there says what they share.
+origin saw none of them. `floor` (tests/bench/floor.cc) is no cache: it is what the libraries alone take. Edges that
+take part if they are named: `edge-2` has two workers on both cores (what a request costs there says what they share),
+`edge-later` has `disk_min_uses = 2`, so that misses fill its memory alone, as haproxy's.
 
 Wants two cores with nothing else running, and root, for servers that change their user.
 """
@@ -39,7 +40,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SIZES = {"1k": 1 << 10, "16k": 16 << 10, "256k": 256 << 10, "4m": 4 << 20}
 TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
 SERVER_CORE, CLIENT_CORE = "0", "1"
-NO_PEERS = ("edge", "edge-2", "floor")
+ONLY_NAMED = ("edge-2", "edge-later")
+NO_PEERS = ("edge", "floor", *ONLY_NAMED)
 IDLE_CONNECTIONS = 1000
 # HTTP/2: the preface, empty SETTINGS, and on stream 1 a HEADERS that ends it: GET https://localhost/1k
 ASK_FOR_1K = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000" "000012010500000001" "8287")
@@ -276,7 +278,7 @@ def parse() -> argparse.Namespace:
     options.cases = options.cases.split(",")
     unknown = [case for case in options.cases if case not in CASES]
     installed = [name for name, server in SERVERS.items() if server.is_there(options.edge, options.floor)]
-    usual = [name for name in installed if name != "edge-2"]
+    usual = [name for name in installed if name not in ONLY_NAMED]
     options.servers = options.servers.split(",") if options.servers else usual
     unknown += [name for name in options.servers if name not in installed]
     if unknown:

@@ -71,7 +71,7 @@ class Origin:
 
 
 class Edge:
-    workers, disk, more = 1, "2GiB", ""
+    workers, disk, more, cache = 1, "2GiB", "", ""
 
     @staticmethod
     def is_there(edge: str, _floor: str) -> bool:
@@ -90,6 +90,7 @@ tls = true
 path = "{place.folder}/cache"
 disk = "{self.disk}"
 memory = "{RAM_MB}MiB"
+{self.cache}
 [[certificate]]
 chain = "{place.chain}"
 key = "{place.key}"
@@ -104,6 +105,10 @@ origins = ["http://127.0.0.1:{place.origin_port}"]
 
 class EdgeOfTwo(Edge):
     workers = 2
+
+
+class EdgeOfSecondUses(Edge):
+    cache = "disk_min_uses = 2"
 
 
 class Floor:
@@ -258,5 +263,5 @@ CONFIG proxy.config.admin.user_id STRING nobody
         return [["traffic_server", f"--run-root={root}"]]
 
 
-SERVERS = {"edge": Edge, "edge-2": EdgeOfTwo, "floor": Floor, "haproxy": Haproxy, "nginx": Nginx, "varnish": Varnish,
-           "trafficserver": TrafficServer}
+SERVERS = {"edge": Edge, "edge-2": EdgeOfTwo, "edge-later": EdgeOfSecondUses, "floor": Floor, "haproxy": Haproxy,
+           "nginx": Nginx, "varnish": Varnish, "trafficserver": TrafficServer}
