@@ -180,9 +180,14 @@ std::string Fields::ToText() const {
 }
 
 std::string LowerName(std::string_view name) {
-  std::string lowered(name);
-  Lower(name, lowered.data());
+  std::string lowered;
+  AssignLowered(name, &lowered);
   return lowered;
+}
+
+void AssignLowered(std::string_view name, std::string* out) {
+  out->resize(name.size());
+  Lower(name, out->data());
 }
 
 bool IsToken(std::string_view text) { return !text.empty() && AllIn(kTokenCharacters, text); }

@@ -96,6 +96,8 @@ class Fields {
 
 /// The name as a list iterates it: lower-case ASCII letters; other bytes stay.
 std::string LowerName(std::string_view name);
+/// The same into `out`, of which `name` is no part.
+void AssignLowered(std::string_view name, std::string* out);
 /// RFC 9110 §5.6.2 token, §5.5 field value (no control characters but tab; obs-text allowed).
 bool IsToken(std::string_view text);
 bool IsFieldValue(std::string_view text);

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "http/characters.h"
 #include "http/field_list.h"
 #include "http/http1_framing.h"
@@ -14,11 +12,6 @@ namespace {
 /// RFC 9112 §2.2: left over by old clients behind a body.
 constexpr size_t kEmptyLinesBefore = 2;
 constexpr size_t kMethodBytes = 32;
-
-void AssignLowered(std::string_view text, std::string* out) {
-  out->resize(text.size());
-  std::transform(text.begin(), text.end(), out->begin(), ToLower);
-}
 
 }  // namespace
 

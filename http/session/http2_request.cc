@@ -15,14 +15,8 @@ using std::string_view_literals::operator""sv;  // compares lengths first
 
 namespace {
 
-constexpr size_t kLineOverhead = 32;  // RFC 9113 §6.5.2
 /// A head this many times over the limit is not even decoded to its end.
 constexpr size_t kHopelessFactor = 4;
-
-void AssignLowered(std::string_view text, std::string* out) {
-  out->resize(text.size());
-  std::transform(text.begin(), text.end(), out->begin(), ToLower);
-}
 
 /// Content-Length, whose syntax nghttp2 has checked; 0 without one.
 uint64_t AnnouncedLength(const Fields& fields) {
@@ -91,7 +85,7 @@ int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
 int Http2Connection::OnHeader(std::string_view name, std::string_view value) {
   Http2Exchange* exchange = receiving_head_;
   if (exchange == nullptr) return 0;
-  exchange->field_bytes += name.size() + value.size() + kLineOverhead;
+  exchange->field_bytes += WireSize({name, value});
   ++exchange->field_lines;
   if (exchange->field_bytes > limits().fields.bytes ||
       exchange->field_lines > limits().field_lines) {
