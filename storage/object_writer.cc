@@ -210,18 +210,17 @@ HeadRef LmdbObjectWriter::CommitInMemory(std::shared_ptr<StoredHead> stored) {
   return stored;
 }
 
-HeadRef LmdbObjectWriter::CommitHead(std::shared_ptr<StoredHead> stored) {
-  HeadRef ref = std::move(stored);
-  HeadIndex::Slot slot = parts_.index.Lock(ref->head.key);
+HeadRef LmdbObjectWriter::CommitHead(HeadRef head) {
+  HeadIndex::Slot slot = parts_.index.Lock(head->head.key);
   std::optional<NotStored> refused;
   if (fill_->generation != parts_.generation.load()) {
     refused = NotStored::kDiskFull;  // the disk has been started over since it began
   } else if (queued_ == 0) {
-    refused = PushWhole(parts_, ref, slot, fill_);
+    refused = PushWhole(parts_, head, slot, fill_);
   } else if (const auto ticket =
-                 parts_.queue.PushHead({.head = ref, .fill = fill_, .charge = ChargeOf(*ref)})) {
-    parts_.presence.Add(ref->head.key);  // before it can be found, see PushWhole
-    slot.SetPending(*ticket, ref);
+                 parts_.queue.PushHead({.head = head, .fill = fill_, .charge = ChargeOf(*head)})) {
+    parts_.presence.Add(head->head.key);  // before it can be found, see PushWhole
+    slot.SetPending(*ticket, head);
   } else {
     refused = NotStored::kQueueFull;
   }
@@ -230,16 +229,16 @@ HeadRef LmdbObjectWriter::CommitHead(std::shared_ptr<StoredHead> stored) {
     return nullptr;
   }
   finished_ = true;
-  parts_.ram.InsertHead(ref, ChargeOf(*ref));
+  parts_.ram.InsertHead(head, ChargeOf(*head));
   // Once more: marks that spoke against it may have been about to be dropped when it was first
   // judged (StoreWalk). The writer thread judges by the same rule.
-  if (!parts_.purges.MayStore(ref->head)) {
+  if (!parts_.purges.MayStore(head->head)) {
     parts_.counters.Refuse(NotStored::kPurged);
-    TakeBack(parts_, *ref, slot);
+    TakeBack(parts_, *head, slot);
     return nullptr;
   }
   StoreCounters::Add(parts_.counters.stored);
-  return ref;
+  return head;
 }
 
 }  // namespace nearside::storage

@@ -47,7 +47,7 @@ class LmdbObjectWriter final : public ObjectWriter {
   void Abandon();
   bool MayStayInMemory(const Key256& key);
   HeadRef CommitInMemory(std::shared_ptr<StoredHead> stored);
-  HeadRef CommitHead(std::shared_ptr<StoredHead> stored);
+  HeadRef CommitHead(HeadRef head);
 
   StoreParts& parts_;
   const std::shared_ptr<Fill> fill_;

@@ -149,25 +149,6 @@ TEST_F(FirstUsesTest, RemovedAndPurgedItIsGoneAndComesBackWhenItIsFetched) {
   EXPECT_EQ(Asked("stale", 10'000), "stale body");
 }
 
-TEST_F(FirstUsesTest, WhereNothingCanBeWrittenItIsServedFromMemoryAndWrittenLater) {
-  options_.write_queue = 1_MiB;
-  Reopen();
-  PutOne("a", 60'000);
-  {
-    // A fill that has not ended fills the queue, as its chunks wait for nothing but the disk.
-    const std::string body = BodyOf("b", 40 * kChunkBytes);
-    auto filling = store_->Begin(std::nullopt);
-    for (ChunkRef& chunk : ChunksOf(body)) filling->Append(std::move(chunk));
-    EXPECT_EQ(Asked("a", 60'000), "body");
-  }
-  EXPECT_EQ(Asked("a", 60'000), "body");
-  ASSERT_TRUE(FlushUntil(*store_, [&] {
-    return store_->Find(KeyOf("a")) != nullptr && store_->Stats().disk_objects == 1;
-  }));
-  Reopen();
-  EXPECT_EQ(Asked("a", 60'000), "body");
-}
-
 TEST_F(FirstUsesTest, WhatHasExpiredIsNotFound) {
   auto writer = store_->Begin(10'000);
   for (ChunkRef& chunk : ChunksOf(BodyOf("a", 10'000))) writer->Append(std::move(chunk));
@@ -211,6 +192,7 @@ class UnwrittenTest : public testing::Test {
     CacheOptions options;
     options.disk = 64_MiB;
     options.memory = 4_MiB;
+    options.write_queue = 1_MiB;
     options.disk_min_uses = 2;
     return options;
   }
@@ -276,6 +258,20 @@ TEST_F(UnwrittenTest, WhereChunksAreHeldWhatNeedsOneIsRefusedAndNothingLost) {
   EXPECT_FALSE(unwritten->unwritten);
   WriteUnwritten(parts_, unwritten);
   EXPECT_EQ(parts_.counters.written_later, 2u) << "each once";
+}
+
+TEST_F(UnwrittenTest, WhileTheQueueIsFullItStaysAndIsWrittenLater) {
+  const HeadRef head = PutOne("a", 60'000);
+  int taken = 0;
+  while (PutOne("filling" + std::to_string(taken), 60'000, /*at_once=*/true)) ++taken;
+  ASSERT_GT(taken, 10);
+  WriteUnwritten(parts_, head);
+  EXPECT_TRUE(head->unwritten);
+  EXPECT_EQ(parts_.ram.PeekHead(KeyOf("a")), head);
+  EXPECT_FALSE(parts_.presence.MayContain(KeyOf("a")));
+  parts_.queue.FinishChunks(parts_.queue.Take(MonoNow()).chunks);
+  WriteUnwritten(parts_, head);
+  EXPECT_FALSE(head->unwritten);
 }
 
 TEST_F(UnwrittenTest, WhereTheDiskTakesNothingItStays) {
