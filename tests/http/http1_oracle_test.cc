@@ -267,6 +267,11 @@ const std::set<std::string> kLaxer = {"bad chunk extension", "bad Content-Length
 /// Why the two may read `message` otherwise; "" when they must not.
 std::string ReasonToDiffer(const std::string& message, const Reading& ours, const Reading& theirs) {
   using Outcome = Reading::Outcome;
+  // For Beast an interim response is a response; we read on behind it, where its body was.
+  if (ours.outcome != Outcome::kWhole && theirs.outcome == Outcome::kWhole &&
+      message.starts_with("HTTP/") && theirs.text.starts_with("1")) {
+    return "interim";
+  }
   if (ours.outcome == Outcome::kRefused && theirs.outcome == Outcome::kWhole) {
     return kStricter.count(ours.reason) > 0 ? ours.reason : "";
   }
@@ -279,10 +284,6 @@ std::string ReasonToDiffer(const std::string& message, const Reading& ours, cons
     const bool quoted =
         extension != std::string::npos && message.find('"', extension) != std::string::npos;
     return quoted ? "quoted extension" : "";
-  }
-  // For Beast an interim response is a response.
-  if (ours.outcome == Outcome::kMore && theirs.outcome == Outcome::kWhole) {
-    return theirs.text.starts_with("1") ? "interim" : "";
   }
   // One of them wants more before it would see what the other has refused already.
   if (ours.outcome != theirs.outcome) return "more";
