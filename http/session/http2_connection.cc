@@ -88,6 +88,7 @@ void Http2Connection::OnBytes(std::span<const uint8_t> bytes) {
   CountBytes();
   if (silent_ || closing_ || nghttp2_session_want_read(session_.get()) == 0) return;
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes.data(), bytes.size());
+  DispatchRead();
   if (taken < 0) OnFatal(static_cast<int>(taken));
   ProcessDone();
   if (ended() || closing_) return;
@@ -374,6 +375,7 @@ void Http2Connection::AwaitRequest() {
 void Http2Connection::Rest() {
   if (!live_.empty() || silent_ || closing_ || OutputWaits()) return;
   std::exchange(live_, {});
+  std::exchange(read_, {});
   std::exchange(done_, {});
   std::exchange(fields_, {});
   std::exchange(unsent_, {});

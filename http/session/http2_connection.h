@@ -74,6 +74,7 @@ class Http2Connection final : public Connection {
   void AddField(Http2Exchange* exchange, std::string_view name, std::string_view value);
   int AddTrailer(Http2Exchange* exchange, std::string_view name, std::string_view value);
   void Dispatch(Http2Exchange* exchange, bool ended);
+  void DispatchRead();
   int RefusalOf(Http2Exchange* exchange, std::string_view* reason);
   bool SettleAuthority(Http2Exchange* exchange);
   void EndRequest(Http2Exchange* exchange);
@@ -128,6 +129,7 @@ class Http2Connection final : public Connection {
   void* frame_ = nullptr;                             ///< the session's frame buffer; may be null
   void* table_ = nullptr;                             ///< its first of streams; may be null
   std::vector<std::unique_ptr<Http2Exchange>> live_;  ///< in no order; each knows its place
+  std::vector<Http2Exchange*> read_;                  ///< whole requests, not yet dispatched
   std::vector<Http2Exchange*> done_;                  ///< to be told of their end
   std::unique_ptr<nghttp2_session, SessionDeleter> session_;  ///< goes before the exchanges
   Later later_{*this};

@@ -17,6 +17,10 @@ namespace {
 
 /// A head this many times over the limit is not even decoded to its end.
 constexpr size_t kHopelessFactor = 4;
+/// Whole requests of one read are dispatched together: nghttp2's code and the application's take
+/// turns in the processor's instruction cache once for that many, and not once for each. More of
+/// them would drive their own data out of the other one.
+constexpr size_t kDispatchedTogether = 32;
 
 /// Content-Length, whose syntax nghttp2 has checked; 0 without one.
 uint64_t AnnouncedLength(const Fields& fields) {
@@ -149,6 +153,7 @@ int Http2Connection::OnFrame(const nghttp2_frame& frame) {
       break;
     case NGHTTP2_RST_STREAM:
       ++counters().resets_by_client;
+      DispatchRead();  // nghttp2 closes the stream next
       if (Http2Exchange* exchange = Find(frame.hd.stream_id)) exchange->reset_by_client = true;
       break;
     case NGHTTP2_HEADERS:
@@ -157,8 +162,12 @@ int Http2Connection::OnFrame(const nghttp2_frame& frame) {
       if (exchange == nullptr) break;
       const bool ended = Has(frame.hd, NGHTTP2_FLAG_END_STREAM);
       if (frame.hd.type == NGHTTP2_HEADERS) Forget(Wait::kHead);
-      if (!exchange->dispatched) {
-        Dispatch(exchange, ended);
+      if (!exchange->dispatched && ended) {
+        read_.push_back(exchange);
+        if (read_.size() == kDispatchedTogether) DispatchRead();
+      } else if (!exchange->dispatched) {
+        DispatchRead();  // in the order in which they came
+        Dispatch(exchange, false);
       } else if (ended) {
         EndRequest(exchange);
       }
@@ -174,6 +183,14 @@ int Http2Connection::OnInvalidFrame(const nghttp2_frame& frame) {
   if (frame.hd.type == NGHTTP2_HEADERS) Forget(Wait::kHead);
   if (frame.hd.type == NGHTTP2_HEADERS || frame.hd.type == NGHTTP2_DATA) ++counters().bad_requests;
   return 0;  // the reset that nghttp2 sends for it is counted when it is sent
+}
+
+void Http2Connection::DispatchRead() {
+  for (size_t i = 0; i < read_.size(); ++i) {
+    // The end of the connection, by one before it, has ended it as well.
+    if (!read_[i]->done_queued) Dispatch(read_[i], true);
+  }
+  read_.clear();
 }
 
 void Http2Connection::Dispatch(Http2Exchange* exchange, bool ended) {

@@ -59,6 +59,30 @@ TEST(Http2RequestTest, HeadsAndTheirStatus) {
   EXPECT_EQ(server.counters().bad_requests, 4u);
 }
 
+TEST(Http2RequestTest, RequestsOfOneReadAreAskedInTheirOrder) {
+  TestServer server;
+  std::string asked;
+  server.on_request = [&](Exchange& exchange) {
+    asked += exchange.request().target + " ";
+    exchange.Respond(200, {}, {}, nullptr);
+  };
+  // One write, more than are dispatched together; every seventh has a body that is not there yet.
+  std::string requests = PrefaceText();
+  std::string expected;
+  for (uint32_t i = 0; i < 90; ++i) {
+    const std::string target = "/" + std::to_string(i);
+    expected += target + " ";
+    const uint8_t ended = i % 7 == 6 ? 0 : NGHTTP2_FLAG_END_STREAM;
+    requests += FrameText(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | ended, 2 * i + 1,
+                          "\x82\x86\x04" + std::string(1, static_cast<char>(target.size())) +
+                              target + "\x01\x01" + "a");
+  }
+  const auto peer = server.Connect();
+  peer->Send(requests);
+  EXPECT_TRUE(server.Await([&] { return asked.size() == expected.size(); }));
+  EXPECT_EQ(server.Call([&] { return asked; }), expected);
+}
+
 /// All of these are RFC 9113's malformed requests: stream errors, and nobody is asked.
 TEST(Http2RequestTest, MalformedHeadsAreReset) {
   const struct {
