@@ -49,7 +49,9 @@ struct Head {
       0;  ///< given by the store: only grows, never reused; names the body's chunks
   uint64_t body_bytes = 0;
   WallTime stored_at;  ///< when the response arrived
-  WallTime drop_at;    ///< freshness, stale and keep windows are over: the sweeper removes it
+  /// Freshness, stale and keep windows are over: the sweeper removes it, or, of one that is in RAM
+  /// alone, the next who asks for it.
+  WallTime drop_at;
   uint64_t purge_sequence = 0;  ///< the store's purge_sequence() when the fetch *started*
   std::vector<ScopeHash> scopes;
   std::string meta;

@@ -24,7 +24,7 @@ class CacheStoreTest : public testing::TestWithParam<Kind> {
     options_.disk = 64_MiB;
     options_.memory = 32_MiB;
     options_.read_timeout = seconds(20);
-    store_ = OpenStore(options_);
+    Open();
   }
   static bool on_disk() { return GetParam() != Kind::kMemory; }
   /// What is to outlive a reopening may have to be asked for once more.
@@ -32,7 +32,7 @@ class CacheStoreTest : public testing::TestWithParam<Kind> {
   /// Closes and opens again: what is in RAM alone is gone.
   void Reopen() {
     store_.reset();
-    store_ = OpenStore(options_);
+    Open();
   }
   std::string Asked(std::string_view name, std::string_view expected) {
     return Ask(*store_, name, expected);
@@ -44,6 +44,13 @@ class CacheStoreTest : public testing::TestWithParam<Kind> {
   test::TempDir folder_;
   CacheOptions options_;
   std::unique_ptr<CacheStore> store_;
+
+ private:
+  /// Until the walk at start has ended everything goes to disk at its first use.
+  void Open() {
+    store_ = OpenStore(options_);
+    EXPECT_TRUE(FlushUntil(*store_, [this] { return store_->Stats().walked; }));
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(All, CacheStoreTest,
@@ -98,7 +105,6 @@ TEST_P(CacheStoreTest, KeepsBodiesOfEverySizeOverAReopening) {
 
 TEST_P(CacheStoreTest, WhatWasNeverPutIsAMiss) {
   EXPECT_EQ(store_->Find(KeyOf("absent")), nullptr);
-  ASSERT_TRUE(FlushUntil(*store_, [&] { return store_->Stats().walked; }));
   EXPECT_FALSE(store_->MayBeOnDisk(KeyOf("absent")));
   EXPECT_FALSE(store_->MayHold(KeyOf("absent")));
   TestExecutor executor;
@@ -366,6 +372,7 @@ TEST_P(CacheStoreTest, WhatHasToBeDroppedGoesWithoutBeingAskedFor) {
   for (int i = 0; i < 20; ++i) {
     auto writer = store_->Begin(std::nullopt);
     const std::string name = std::to_string(i);
+    writer->WriteAtOnce();  // what is in RAM alone is dropped when it is asked for, or evicted
     writer->Append(ChunksOf(BodyOf(name, 3000)).front());
     Head head = HeadOf(name, *store_);
     if (i % 2 == 0) head.drop_at = WallNow() - seconds(1);
