@@ -24,7 +24,7 @@ struct SpareFields {
   SpareFields(const SpareFields&) = delete;
   SpareFields& operator=(const SpareFields&) = delete;
   Worker& worker;
-  http::Fields fields;
+  std::unique_ptr<http::Fields> fields;
 };
 
 }  // namespace
@@ -138,7 +138,7 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
   // RFC 9111 §5.1: it would say that the origin did not make, nor validate, it for this request.
   const bool has_age = !just_told_;
   SpareFields spare(worker_);
-  http::Fields& extra = spare.fields;
+  http::Fields& extra = *spare.fields;
   StatusLine line{.reason = reason, .time_to_live = response.freshness.TimeToLive(now)};
   if (validated_) line.time_to_live.reset();  // nothing of it is kept
   if (reason == Reason::kValidated) {
@@ -188,7 +188,7 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
 /// RFC 9111 §4.3.4: what the 304 says to this request, beside what the answer says already. A
 /// refusal says nothing to cache the response by.
 void Request::AddForOne(int status, http::Fields* fields) const {
-  if (status == 412 || status == 416) return;
+  if (for_one_.empty() || status == 412 || status == 416) return;
   http::Fields missing;
   for (const http::FieldLine& line : for_one_.lines()) {
     if (!fields->Has(line.name)) missing.Add(line.name, line.value);

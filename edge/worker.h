@@ -57,11 +57,13 @@ class Worker final : public http::Application {
   const std::shared_ptr<const Configuration>& configuration() const { return configuration_; }
   /// What requests under configuration() have named.
   KnownResources& known_resources() { return known_resources_; }
-  /// Memory for the fields of an answer: empty lists, to be given back when the answer is told.
-  http::Fields TakeFields() { return std::move(spare_fields_); }
-  void GiveFields(http::Fields fields) {
+  /// Memory for the fields of an answer: an empty list, to be given back when the answer is told.
+  std::unique_ptr<http::Fields> TakeFields() {
+    return spare_fields_ ? std::move(spare_fields_) : std::make_unique<http::Fields>();
+  }
+  void GiveFields(std::unique_ptr<http::Fields> fields) {
+    fields->Clear();
     spare_fields_ = std::move(fields);
-    spare_fields_.Clear();
   }
   /// Memory for one text at a time.
   std::string& status_text() { return status_text_; }
@@ -92,7 +94,7 @@ class Worker final : public http::Application {
   std::map<std::shared_ptr<OriginSet>, std::shared_ptr<http::Client>> clients_;
   uint64_t draws_;  ///< state of a generator
   KnownResources known_resources_;
-  http::Fields spare_fields_;
+  std::unique_ptr<http::Fields> spare_fields_;  ///< null while an answer has it
   std::string status_text_;
   std::unique_ptr<http::ServerSessions> sessions_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;

@@ -12,6 +12,7 @@
 
 #include "http/date.h"
 #include "http/session/exchange.h"
+#include "http/session/http2_head_lines.h"
 #include "http/session/server.h"
 #include "http/session/session_memory.h"
 #include "http/session/spare_exchanges.h"
@@ -43,6 +44,7 @@ struct SessionContext {
   DateClock dates;
   std::shared_ptr<SessionMemory> memory = std::make_shared<SessionMemory>();
   SpareExchanges spare_exchanges;
+  Http2HeadLines head_lines;  ///< of the head being submitted
   uint64_t next_exchange_id = 0;
   size_t open_exchanges = 0;
 };

@@ -377,7 +377,6 @@ void Http2Connection::Rest() {
   std::exchange(live_, {});
   std::exchange(read_, {});
   std::exchange(done_, {});
-  std::exchange(fields_, {});
   std::exchange(unsent_, {});
   std::exchange(good_authority_, {});
   if (frame_ != nullptr && nghttp2_session_want_write(session_.get()) == 0) {

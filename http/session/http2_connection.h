@@ -88,12 +88,6 @@ class Http2Connection final : public Connection {
   ssize_t OfferPiece(Http2Exchange* exchange, size_t most, uint32_t* flags);
   ssize_t EndBody(Http2Exchange* exchange, uint32_t* flags);
   int SendData(const nghttp2_frame& frame, const uint8_t* frame_header, size_t size);
-  /// What the session itself looks at in the lines of a response.
-  struct FramingLines {
-    std::string_view length;  ///< Content-Length, the last one
-    bool dated = false;
-  };
-  void AddLines(std::span<const FieldLine> lines, uint8_t flags, FramingLines* framing);
   void OnResponseSent(Http2Exchange* exchange);
   void EndExchange(Http2Exchange* exchange);
   void StopRequest(Http2Exchange* exchange);
@@ -135,9 +129,8 @@ class Http2Connection final : public Connection {
   Later later_{*this};
   AbuseBudget budget_;
   WindowUpdateCredit window_updates_;
-  std::vector<nghttp2_nv> fields_;  ///< of the head being submitted
-  std::string good_authority_;      ///< the latest that was well formed
-  std::string unsent_;              ///< of a frame that did not fit into the last output
+  std::string good_authority_;  ///< the latest that was well formed
+  std::string unsent_;          ///< of a frame that did not fit into the last output
   size_t unsent_from_ = 0;
   Http2Exchange* receiving_head_ = nullptr;  ///< whose HEADERS are being read; may be null
   Http2Exchange* latest_ = nullptr;          ///< the answer of Find that is likeliest; may be null

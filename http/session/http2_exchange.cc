@@ -17,7 +17,7 @@ void Http2Exchange::Reset(Http2Connection* connection, int32_t stream) {
   trailers.Clear();
   host.clear();
   cookie.clear();
-  has_host = has_cookie = has_authority = false;
+  has_host = has_cookie = has_authority = has_good_scheme = false;
   bad_expectation = awaits_continue = target_too_long = fields_too_large = false;
   field_bytes = field_lines = 0;
   dispatched = has_request_body = request_ended = false;

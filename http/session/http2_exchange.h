@@ -49,6 +49,7 @@ class Http2Exchange final : public Exchange {
   bool has_host = false;
   bool has_cookie = false;
   bool has_authority = false;
+  bool has_good_scheme = false;  ///< http or https
   bool bad_expectation = false;
   bool awaits_continue = false;
   bool target_too_long = false;

@@ -20,13 +20,6 @@ constexpr size_t kMostFrameBytes = 16'384 - kFrameHeaderBytes;
 /// headers.
 constexpr size_t kLeastDataRoom = 1024;
 
-nghttp2_nv ToNv(std::string_view name, std::string_view value, uint8_t flags) {
-  // nghttp2 takes pointers to non-const and does not write through them.
-  return {reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
-          reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(),
-          flags};
-}
-
 }  // namespace
 
 bool Http2Connection::Produce(net::Output& output) {
@@ -198,11 +191,11 @@ ssize_t Http2Connection::EndBody(Http2Exchange* exchange, uint32_t* flags) {
   *flags |= NGHTTP2_DATA_FLAG_EOF;
   const Fields* trailers = exchange->body->Trailers();
   if (trailers == nullptr || trailers->empty()) return 0;
-  fields_.clear();
-  FramingLines none;
-  AddLines(trailers->lines(), NGHTTP2_NV_FLAG_NONE, &none);
-  if (nghttp2_submit_trailer(session_.get(), exchange->stream_id, fields_.data(), fields_.size()) ==
-      0) {
+  Http2HeadLines& head = context().head_lines;
+  head.Begin(trailers->size());
+  Http2HeadLines::Framing none;
+  head.Add(trailers->lines(), NGHTTP2_NV_FLAG_NONE, &none);
+  if (nghttp2_submit_trailer(session_.get(), exchange->stream_id, head.data(), head.size()) == 0) {
     *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
   }
   return 0;
@@ -227,24 +220,17 @@ int Http2Connection::SendData(const nghttp2_frame& frame, const uint8_t* frame_h
   return 0;
 }
 
-void Http2Connection::AddLines(std::span<const FieldLine> lines, uint8_t flags,
-                               FramingLines* framing) {
-  for (const FieldLine& line : lines) {
-    fields_.push_back(ToNv(line.name, line.value, flags));
-    if (line.name == "content-length") framing->length = line.value;
-    if (line.name == "date") framing->dated = true;
-  }
-}
-
 void Http2Connection::SubmitInterim(Http2Exchange* exchange, int status,
                                     std::span<const FieldLine> lines) {
   if (exchange->done_queued || silent_) return;
   const std::string text = std::to_string(status);
-  fields_.assign(1, ToNv(":status", text, NGHTTP2_NV_FLAG_NO_COPY_NAME));
-  FramingLines none;
-  AddLines(lines, NGHTTP2_NV_FLAG_NONE, &none);
+  Http2HeadLines& head = context().head_lines;
+  head.Begin(lines.size() + 1);
+  head.Add(":status", text, NGHTTP2_NV_FLAG_NO_COPY_NAME);
+  Http2HeadLines::Framing none;
+  head.Add(lines, NGHTTP2_NV_FLAG_NONE, &none);
   nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, exchange->stream_id, nullptr,
-                         fields_.data(), fields_.size(), nullptr);
+                         head.data(), head.size(), nullptr);
   stream().WantWrite();
 }
 
@@ -258,16 +244,16 @@ void Http2Connection::SubmitResponse(Http2Exchange* exchange, int status,
   const std::array<char, 3> digits = {static_cast<char>('0' + status / 100),
                                       static_cast<char>('0' + status / 10 % 10),
                                       static_cast<char>('0' + status % 10)};
-  fields_.assign(1, ToNv(":status", {digits.data(), digits.size()}, NGHTTP2_NV_FLAG_NO_COPY_NAME));
-  fields_.reserve(prepared.size() + extra.size() + 2);
+  Http2HeadLines& head = context().head_lines;
+  head.Begin(prepared.size() + extra.size() + 2);
+  head.Add(":status", {digits.data(), digits.size()}, NGHTTP2_NV_FLAG_NO_COPY_NAME);
   // The body keeps prepared lines alive, and outlives the head in nghttp2's queue.
   constexpr uint8_t kNoCopy = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
-  FramingLines framing;
-  AddLines(prepared, exchange->body != nullptr ? kNoCopy : uint8_t{NGHTTP2_NV_FLAG_NONE}, &framing);
-  AddLines(extra, NGHTTP2_NV_FLAG_NONE, &framing);
+  Http2HeadLines::Framing framing;
+  head.Add(prepared, exchange->body != nullptr ? kNoCopy : uint8_t{NGHTTP2_NV_FLAG_NONE}, &framing);
+  head.Add(extra, NGHTTP2_NV_FLAG_NONE, &framing);
   if (!framing.dated) {
-    fields_.push_back(
-        ToNv("date", context().dates.At(context().loop.wall_now()), NGHTTP2_NV_FLAG_NO_COPY_NAME));
+    head.Add("date", context().dates.At(context().loop.wall_now()), NGHTTP2_NV_FLAG_NO_COPY_NAME);
   }
   const std::string_view length = framing.length;
   uint64_t bytes = 0;
@@ -276,7 +262,7 @@ void Http2Connection::SubmitResponse(Http2Exchange* exchange, int status,
     exchange->left = bytes;
   const bool has_body = exchange->body != nullptr && !omit_body && exchange->left != 0u;
   const int submitted =
-      nghttp2_submit_response(session_.get(), exchange->stream_id, fields_.data(), fields_.size(),
+      nghttp2_submit_response(session_.get(), exchange->stream_id, head.data(), head.size(),
                               has_body ? Http2Callbacks::BodyProvider() : nullptr);
   if (submitted != 0) Break(exchange, "not_sent");
   stream().WantWrite();

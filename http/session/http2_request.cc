@@ -104,7 +104,7 @@ int Http2Connection::OnHeader(std::string_view name, std::string_view value) {
   } else if (name == ":method") {
     exchange->head.method = value;
   } else if (name == ":scheme") {
-    exchange->head.scheme = value;
+    exchange->has_good_scheme = value == "http" || value == "https";
   } else if (name == ":authority") {
     exchange->has_authority = true;
     AssignLowered(value, &exchange->head.authority);
@@ -235,9 +235,7 @@ int Http2Connection::RefusalOf(Http2Exchange* exchange, std::string_view* reason
     if (head.protocol.empty()) return refuse(405, "no_tunnels", nullptr);
     if (head.protocol != kWebSocket) return refuse(501, "unknown_protocol", nullptr);
   }
-  if (head.scheme != "http"sv && head.scheme != "https"sv) {
-    return refuse(400, "bad_scheme", &counters().bad_requests);
-  }
+  if (!exchange->has_good_scheme) return refuse(400, "bad_scheme", &counters().bad_requests);
   const bool asterisk = head.target == "*"sv && head.method == "OPTIONS"sv;
   if (!IsToken(head.method) || !AllIn(kTargetCharacters, head.target) ||
       !(head.target.starts_with('/') || asterisk)) {
