@@ -14,8 +14,10 @@ StoredBody::StoredBody(storage::CacheStore& store, storage::HeadRef head, ChunkR
       loop_(loop),
       exchange_(exchange),
       count_(count),
-      chunk_(std::move(first)),
-      chunk_index_(chunk_ ? static_cast<uint32_t>(span.first / kChunkBytes) : UINT32_MAX) {}
+      held_(std::move(first)),
+      chunk_(head_->inline_body ? head_->inline_body.get() : held_.get()),
+      chunk_index_(chunk_ != nullptr ? static_cast<uint32_t>(span.first / kChunkBytes)
+                                     : UINT32_MAX) {}
 
 StoredBody::~StoredBody() {
   if (loads_) loads_->owner = nullptr;
@@ -25,8 +27,9 @@ http::BodySource::State StoredBody::Peek(std::span<const uint8_t>* piece) {
   if (span_.first >= span_.end) return State::kEnd;
   const auto index = static_cast<uint32_t>(span_.first / kChunkBytes);
   if (chunk_index_ != index) {
-    chunk_ = TakeChunk(index);
-    if (!chunk_) {
+    held_ = TakeChunk(index);
+    chunk_ = held_.get();
+    if (chunk_ == nullptr) {
       if (loads_ && loads_->failed) return State::kFailed;
       Ask(index);
       loads_->awaited = true;
@@ -49,7 +52,6 @@ void StoredBody::Consume(size_t n) {
 }
 
 ChunkRef StoredBody::TakeChunk(uint32_t index) {
-  if (head_->inline_body) return head_->inline_body;
   if (loads_ && loads_->next && loads_->next_index == index) return std::move(loads_->next);
   return store_.FindChunk(*head_, index);
 }

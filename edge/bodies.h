@@ -25,12 +25,13 @@ struct BodyCount {
 class StoredBody final : public http::BodySource, public Recycled<StoredBody> {
  public:
   /// `exchange` is resumed when a cold chunk has come; it owns this source. `first` is the chunk
-  /// that holds the span's first byte (null for an empty body).
+  /// that holds the span's first byte, if that is in RAM; a body that is inline needs none.
   StoredBody(storage::CacheStore& store, storage::HeadRef head, ChunkRef first, ByteSpan span,
              net::EventLoop& loop, http::Exchange& exchange, BodyCount count);
   ~StoredBody() override;
   State Peek(std::span<const uint8_t>* piece) override;
   void Consume(size_t n) override;
+  const storage::HeadRef& head() const { return head_; }
 
  private:
   ChunkRef TakeChunk(uint32_t index);
@@ -42,7 +43,8 @@ class StoredBody final : public http::BodySource, public Recycled<StoredBody> {
   net::EventLoop& loop_;
   http::Exchange& exchange_;
   BodyCount count_;
-  ChunkRef chunk_;
+  ChunkRef held_;       ///< keeps chunk_, unless that is the head's own
+  const Chunk* chunk_;  ///< null: none yet
   uint32_t chunk_index_ = UINT32_MAX;
   /// Shared with loads under way: they come back after this source may have died.
   struct Loads {

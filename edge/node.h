@@ -18,6 +18,7 @@
 #include "edge/variant_index.h"
 #include "http/request_id.h"
 #include "runtime/line_log.h"
+#include "runtime/local_ref.h"
 #include "runtime/metrics.h"
 #include "storage/cache_store.h"
 
@@ -44,6 +45,9 @@ struct Configuration {
  private:
   static std::shared_ptr<const net::AddressRanges> RangesOf(const std::vector<std::string>& texts);
 };
+
+/// A worker's hold of the configuration, for its requests to share.
+using ConfigurationRef = LocalRef<std::shared_ptr<const Configuration>>;
 
 /// What all workers of the process share. Any thread.
 struct Node {

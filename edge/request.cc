@@ -35,7 +35,7 @@ void Request::Serve(Worker& worker, http::Exchange& exchange) {
 }
 
 Request::Request(Worker& worker, http::Exchange& exchange)
-    : worker_(worker), exchange_(exchange), configuration_(worker.configuration()) {}
+    : worker_(worker), exchange_(exchange), configuration_(worker.held_configuration()) {}
 
 Request::~Request() {
   if (self_) *self_ = nullptr;
@@ -59,14 +59,14 @@ void Request::Begin() {
     worker_.CountRequest(reason_);
     return RespondHealth(worker_.node(), exchange_);
   }
-  if (!configuration_->trusted_proxies->empty()) {
+  if (!configuration().trusted_proxies->empty()) {
     if (const std::string_view scheme = Client().scheme; !scheme.empty()) {
       exchange_.SetScheme(scheme);
     }
   }
   KnownResources& known = worker_.known_resources();
   resource_ = known.Find(head);
-  site_ = resource_ ? resource_->site : configuration_->sites.Find(head.host());
+  site_ = resource_ ? resource_->site : configuration().sites.Find(head.host());
   if (site_ == nullptr) {
     return Fail(Reason::kUnknownHost,
                 "No site of this edge has the host \"" + std::string(head.host()) + "\".");
@@ -123,7 +123,7 @@ bool Request::IsMisdirected() const {
 
 // What is answered from the cache cannot loop, so this is asked of what is sent on alone.
 bool Request::IsLooping() const {
-  const int most = configuration_->settings.limits.max_hops;
+  const int most = configuration().settings.limits.max_hops;
   return HopsThrough(worker_.node().name, exchange_.request().fields) >= most;
 }
 
@@ -195,7 +195,6 @@ void Request::OnCandidate(storage::HeadRef head) {
 bool Request::Use(storage::HeadRef head) {
   const auto validity = head ? ValidityOf(worker_.node(), *site_, *head) : storage::Validity::kGone;
   if (validity == storage::Validity::kGone || IsOtherTail(*head)) return false;
-  stored_ = head;
   const UseDecision decision = DecideUse(exchange_.request(), ResponseOf(*head), validity,
                                          worker_.loop().wall_now(), site_->request_directives);
   switch (decision.action) {
@@ -203,12 +202,14 @@ bool Request::Use(storage::HeadRef head) {
       ServeStored(std::move(head), decision.reason);
       return true;
     case UseDecision::Action::kServeAndValidate:
+      stored_ = head;
       if (MayAskOrigin()) ValidateBehind();
       ServeStored(std::move(head), decision.reason);
       return true;
     case UseDecision::Action::kValidate:
       break;
   }
+  stored_ = head;
   // Nobody is to wait for origins that do not answer, once that is known.
   const bool by_age = decision.reason == Reason::kExpired || decision.reason == Reason::kSoftPurged;
   if (!by_age || !site_->origin_set->is_silent() || !MayServeStale()) {
@@ -265,7 +266,7 @@ void Request::Forward(Reason reason) {
 
 FillTable::Claim Request::ClaimFill() {
   Node& node = worker_.node();
-  return node.fills.ClaimFill(FillKey(), configuration_->settings.cache.fill_window.bytes,
+  return node.fills.ClaimFill(FillKey(), configuration().settings.cache.fill_window.bytes,
                               *node.store, Beginning());
 }
 
@@ -313,7 +314,7 @@ bool Request::IsFarAhead(const Fill& fill) const {
 void Request::FetchBeside(bool conditional) {
   collapsed_ = false;
   std::shared_ptr<Fill> fill = worker_.node().fills.MakeFill(
-      FillKey(), configuration_->settings.cache.fill_window.bytes, Beginning());
+      FillKey(), configuration().settings.cache.fill_window.bytes, Beginning());
   fetch_ = OriginFetch::Start(worker_, MakeFillOrder(fill, conditional));
   Await(std::move(fill));
 }
@@ -364,7 +365,7 @@ FetchOrder Request::MakeFillOrder(std::shared_ptr<Fill> fill, bool conditional) 
 FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool conditional) const {
   const http::RequestHead& head = exchange_.request();
   FetchOrder order;
-  order.configuration = configuration_;
+  order.configuration = *configuration_;
   order.site = site_;
   order.request = head;
   order.url = resource_->url;
@@ -381,7 +382,7 @@ FetchOrder Request::MakeOrder(std::shared_ptr<Fill> fill, OriginMode mode, bool 
                     .edge = worker_.node().name,
                     .peer = exchange_.stream().peer().Ip(),
                     .chain = std::move(client.chain),
-                    .field = configuration_->forwarded_field,
+                    .field = configuration().forwarded_field,
                     .request_id = Id()};
   order.origin_request =
       OriginRequest(head, mode == OriginMode::kFill ? resource_->target : head.target, *site_,
@@ -741,7 +742,7 @@ BodyCount Request::CountOf(Reason reason) const {
 
 std::string Request::Id() const {
   // Who tells who the client is may name the request as well.
-  if (configuration_->trusted_proxies->Contains(exchange_.stream().peer())) {
+  if (configuration().trusted_proxies->Contains(exchange_.stream().peer())) {
     if (const auto id = http::RequestIdOf(exchange_.request().fields)) return std::string(*id);
   }
   return worker_.node().request_ids.Of(exchange_.id());
@@ -749,7 +750,7 @@ std::string Request::Id() const {
 
 ClientAddress Request::Client() const {
   return ClientOf(exchange_.stream().peer(), exchange_.request().fields,
-                  *configuration_->trusted_proxies, configuration_->forwarded_field);
+                  *configuration().trusted_proxies, configuration().forwarded_field);
 }
 
 void Request::OnFinished(const http::ExchangeOutcome& outcome) {

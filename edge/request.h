@@ -69,8 +69,8 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
                     const Status& status);
   std::shared_ptr<const SliceOrder> MakeSliceOrder(storage::HeadRef head) const;
   /// `slices`: how to come by the body, where it lies in slices. `first`: the source of the
-  /// selection's span.
-  void RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOrder> slices,
+  /// selection's span; `head` may be its own.
+  void RespondStored(const storage::HeadRef& head, std::shared_ptr<const SliceOrder> slices,
                      std::unique_ptr<http::BodySource> first, const Selection& selection,
                      Reason reason);
 
@@ -146,6 +146,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
                      std::unique_ptr<http::BodySource>* body) const;
   BodyCount CountOf(Reason reason) const;
   ClientAddress Client() const;
+  const Configuration& configuration() const { return **configuration_; }
   /// For what answers later: null inside once this is destroyed.
   const std::shared_ptr<Request*>& Self();
   /// By which logs here and at the origin name the request.
@@ -153,7 +154,7 @@ class Request final : public http::ExchangeHandler, public Recycled<Request> {
 
   Worker& worker_;
   http::Exchange& exchange_;
-  const std::shared_ptr<const Configuration> configuration_;
+  const ConfigurationRef configuration_;  ///< the worker's when it began
   const Site* site_ = nullptr;
   ResourceRef resource_;         ///< null until its target is known to be well formed
   Key256 key_;                   ///< the resource's, or the variant's

@@ -37,7 +37,7 @@ void Request::Pass(Reason reason) {
 
 void Request::AskToSwitch() {
   Node& node = worker_.node();
-  const LimitSettings& limits = configuration_->settings.limits;
+  const LimitSettings& limits = configuration().settings.limits;
   const http::RequestHead& head = exchange_.request();
   const bool by_upgrade = exchange_.version() == http::Version::kHttp11;
   if (by_upgrade && !http::IsWebSocketKey(head.fields.Joined("sec-websocket-key"))) {

@@ -36,8 +36,7 @@ void Request::ServeStored(storage::HeadRef head, Reason reason) {
       Select(exchange_.request(), response, head->head.body_bytes, worker_.loop().wall_now());
   const bool has_body = selection.span.first < selection.span.end;
   if (!has_body || exchange_.request().method == "HEAD"sv || head->inline_body) {
-    ChunkRef body = head->inline_body;
-    return OnFirstChunk(std::move(head), selection, reason, std::move(body));
+    return OnFirstChunk(std::move(head), selection, reason, ChunkRef());
   }
   // The first bytes are at hand before the head is sent: a damaged copy is a miss, not a broken
   // answer.
@@ -57,9 +56,10 @@ void Request::OnFirstChunk(storage::HeadRef head, const Selection& selection, Re
                            Result<ChunkRef> chunk) {
   if (chunk) {
     auto body =
-        std::make_unique<StoredBody>(*worker_.node().store, head, std::move(*chunk), selection.span,
-                                     worker_.loop(), exchange_, CountOf(reason));
-    return RespondStored(std::move(head), nullptr, std::move(body), selection, reason);
+        std::make_unique<StoredBody>(*worker_.node().store, std::move(head), std::move(*chunk),
+                                     selection.span, worker_.loop(), exchange_, CountOf(reason));
+    const storage::HeadRef& kept = body->head();
+    return RespondStored(kept, nullptr, std::move(body), selection, reason);
   }
   stored_.reset();
   unreadable_ = std::move(head);
@@ -73,7 +73,7 @@ void Request::OnFirstChunk(storage::HeadRef head, const Selection& selection, Re
 
 std::shared_ptr<const SliceOrder> Request::MakeSliceOrder(storage::HeadRef head) const {
   const FetchOrder whole = MakeOrder(nullptr, OriginMode::kFill, false);
-  return std::make_shared<const SliceOrder>(SliceOrder{.configuration = configuration_,
+  return std::make_shared<const SliceOrder>(SliceOrder{.configuration = *configuration_,
                                                        .site = site_,
                                                        .request = whole.request,
                                                        .origin_request = whole.origin_request,
@@ -85,6 +85,7 @@ std::shared_ptr<const SliceOrder> Request::MakeSliceOrder(storage::HeadRef head)
 }
 
 void Request::ServeSliced(storage::HeadRef head, Reason reason) {
+  stored_ = head;
   const Selection selection =
       Select(exchange_.request(), HeadOf(*head), BodyBytesOf(*head), worker_.loop().wall_now());
   const bool has_body = selection.span.first < selection.span.end;
@@ -111,7 +112,7 @@ void Request::OnFirstSlice(storage::HeadRef head, const Selection& selection, Re
   if (status) {
     const bool fetched = body->fetched() && ClassOf(reason) != ResultClass::kMiss;
     auto slices = body->order();
-    return RespondStored(std::move(head), std::move(slices), std::move(body), selection,
+    return RespondStored(head, std::move(slices), std::move(body), selection,
                          fetched ? Reason::kPartialMiss : reason);
   }
   // What is stored has another version by now, and was forgotten.
@@ -129,7 +130,7 @@ void Request::OnFirstSlice(storage::HeadRef head, const Selection& selection, Re
            status.error().message);
 }
 
-void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOrder> slices,
+void Request::RespondStored(const storage::HeadRef& head, std::shared_ptr<const SliceOrder> slices,
                             std::unique_ptr<http::BodySource> first, const Selection& selection,
                             Reason reason) {
   const StoredResponse& response = HeadOf(*head);
@@ -174,8 +175,8 @@ void Request::RespondStored(storage::HeadRef head, std::shared_ptr<const SliceOr
     extra = MultipartFields(response, layout);
     AddForOne(206, &extra);
     if (has_age) extra.Add("age", age.text());
-    auto body = MakeMultipartBody(std::move(layout), std::move(head), std::move(slices),
-                                  std::move(first), CountOf(reason));
+    auto body = MakeMultipartBody(std::move(layout), head, std::move(slices), std::move(first),
+                                  CountOf(reason));
     return Deliver(206, {}, &extra, line, std::move(body));
   }
   extra = PartialFields(response, selection);

@@ -9,14 +9,13 @@ namespace nearside::edge {
 
 ResourceRef MakeResource(const Site& site, const http::RequestHead& request,
                          std::string normal_target) {
-  auto resource = std::make_shared<Resource>();
-  resource->site = &site;
+  Resource resource{.site = &site};
   const size_t asked_bytes = normal_target.size();
-  resource->target = site.query_rule.Apply(std::move(normal_target));
-  resource->query_cut = resource->target.size() != asked_bytes;
-  resource->url = NormalUrl(request, resource->target);
-  resource->key = PrimaryKey(site.settings.name, resource->url);
-  return resource;
+  resource.target = site.query_rule.Apply(std::move(normal_target));
+  resource.query_cut = resource.target.size() != asked_bytes;
+  resource.url = NormalUrl(request, resource.target);
+  resource.key = PrimaryKey(site.settings.name, resource.url);
+  return ResourceRef::Make(std::move(resource));
 }
 
 size_t KnownResources::PlaceOf(const http::RequestHead& request) const {

@@ -9,10 +9,11 @@
 #include "edge/site.h"
 #include "http/message.h"
 #include "runtime/hash.h"
+#include "runtime/local_ref.h"
 
 namespace nearside::edge {
 
-/// What a request's scheme, authority and target name at a site. Immutable, any thread; valid as
+/// What a request's scheme, authority and target name at a site. Immutable; of one worker; valid as
 /// long as the site's configuration.
 struct Resource {
   const Site* site = nullptr;
@@ -21,7 +22,7 @@ struct Resource {
   bool query_cut = false;  ///< a fill asks for less than the request does
   Key256 key;              ///< of its response, or of the index of its variants
 };
-using ResourceRef = std::shared_ptr<const Resource>;
+using ResourceRef = LocalRef<Resource>;
 
 /// Finds out what `request` names at `site`, its target normalised already.
 ResourceRef MakeResource(const Site& site, const http::RequestHead& request,

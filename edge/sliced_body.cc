@@ -66,10 +66,7 @@ void SlicedBody::Obtain() {
 
 void SlicedBody::OnSliceHead(storage::HeadRef head) {
   if (!IsUsable(head)) return Fetch();
-  if (head->inline_body) {
-    ChunkRef body = head->inline_body;
-    return OnChunk(std::move(head), std::move(body));
-  }
+  if (head->inline_body) return OnChunk(std::move(head), ChunkRef());
   storage::CacheStore& store = *worker_.node().store;
   const auto index = static_cast<uint32_t>(Wanted().first / kChunkBytes);
   if (ChunkRef chunk = store.FindChunk(*head, index)) {

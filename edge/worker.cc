@@ -17,13 +17,6 @@ uint64_t RandomSeed() {
   return seed;
 }
 
-/// The same under a count of references that this worker's requests alone write: of one count for
-/// all workers the cache line would go from core to core with each request.
-std::shared_ptr<const Configuration> WithOwnCount(std::shared_ptr<const Configuration> shared) {
-  auto owner = std::make_shared<std::shared_ptr<const Configuration>>(std::move(shared));
-  return {owner, owner->get()};
-}
-
 }  // namespace
 
 std::vector<std::string> PublicAlpn() { return {"h2", "http/1.1"}; }
@@ -31,7 +24,7 @@ std::vector<std::string> PublicAlpn() { return {"h2", "http/1.1"}; }
 Worker::Worker(Node& node, net::EventLoop& loop, std::shared_ptr<const Configuration> configuration)
     : node_(node),
       loop_(loop),
-      configuration_(WithOwnCount(std::move(configuration))),
+      configuration_(ConfigurationRef::Make(std::move(configuration))),
       cells_(node.registry.MakeCells()),
       access_log_(loop, *node.access_log),
       draws_(node.draw_seed != 0 ? node.draw_seed : RandomSeed()),
@@ -48,7 +41,7 @@ Worker::~Worker() {
 Status Worker::Open(const std::vector<net::Certificate>& certificates,
                     const net::TicketKeys& ticket_keys) {
   if (Status opened = OpenSessions(); !opened) return opened;
-  const EdgeSettings& settings = configuration_->settings;
+  const EdgeSettings& settings = configuration()->settings;
   std::shared_ptr<net::TlsServer> tls;
   if (!certificates.empty()) {
     auto made = net::TlsServer::Create(certificates, PublicAlpn(), ticket_keys);
@@ -70,7 +63,8 @@ Status Worker::OpenSessions() {
   auto resolver = net::Resolver::Create(loop_);
   if (!resolver) return tl::unexpected<Error>(resolver.error());
   resolver_ = std::move(*resolver);
-  sessions_ = http::ServerSessions::Create(loop_, *this, LimitsOf(configuration_->settings.limits));
+  sessions_ =
+      http::ServerSessions::Create(loop_, *this, LimitsOf(configuration()->settings.limits));
   return {};
 }
 
@@ -81,9 +75,9 @@ Status Worker::OpenListener(const ListenSettings& settings, std::shared_ptr<net:
   auto listener = net::Listener::Open(
       loop_,
       {.address = *address,
-       .max_connections = static_cast<size_t>(configuration_->settings.limits.connections),
+       .max_connections = static_cast<size_t>(configuration()->settings.limits.connections),
        .proxy_protocol = settings.proxy_protocol,
-       .proxies = configuration_->trusted_proxies},
+       .proxies = configuration()->trusted_proxies},
       std::move(tls),
       [this](std::unique_ptr<net::Stream> stream) { sessions_->Adopt(std::move(stream)); });
   if (!listener) {
@@ -98,13 +92,13 @@ void Worker::OnRequest(http::Exchange& exchange) { Request::Serve(*this, exchang
 
 void Worker::Reload(std::shared_ptr<const Configuration> configuration,
                     std::shared_ptr<net::TlsServer> tls) {
-  configuration_ = WithOwnCount(std::move(configuration));
+  configuration_ = ConfigurationRef::Make(std::move(configuration));
   known_resources_.Clear();
-  sessions_->SetLimits(LimitsOf(configuration_->settings.limits));
+  sessions_->SetLimits(LimitsOf((*configuration_)->settings.limits));
   if (tls) {
     for (net::Listener* listener : tls_listeners_) listener->SetTls(tls);
   }
-  for (auto& listener : listeners_) listener->SetProxies(configuration_->trusted_proxies);
+  for (auto& listener : listeners_) listener->SetProxies((*configuration_)->trusted_proxies);
   // Sites may have other authorities or timeouts now; fetches under way keep the client they use.
   clients_.clear();
 }

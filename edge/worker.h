@@ -54,7 +54,10 @@ class Worker final : public http::Application {
   void CountRequest(Reason reason) {
     if (!inside_) cells_->Add(node_.metrics.requests[static_cast<size_t>(reason)]);
   }
-  const std::shared_ptr<const Configuration>& configuration() const { return configuration_; }
+  const std::shared_ptr<const Configuration>& configuration() const { return *configuration_; }
+  /// The same, to be held by requests of this worker: of one count for all workers the cache line
+  /// would go from core to core with each request.
+  const ConfigurationRef& held_configuration() const { return configuration_; }
   /// What requests under configuration() have named.
   KnownResources& known_resources() { return known_resources_; }
   /// Memory for the fields of an answer: an empty list, to be given back when the answer is told.
@@ -86,7 +89,7 @@ class Worker final : public http::Application {
   Node& node_;
   net::EventLoop& loop_;
   bool inside_ = false;
-  std::shared_ptr<const Configuration> configuration_;
+  ConfigurationRef configuration_;
   metrics::Cells* cells_;
   AccessBuffer access_log_;
   std::unique_ptr<net::Resolver> resolver_;

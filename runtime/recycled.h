@@ -30,6 +30,7 @@ class Recycled {
   static void operator delete(void* memory) noexcept {
     Kept& kept = kept_;
     if (!kRecycles || kept.blocks >= kMostKept) return ::operator delete(memory);
+    if (!kept.will_end) EndWithThread(&kept);
     kept.first = new (memory) Block{kept.first};
     ++kept.blocks;
   }
@@ -39,18 +40,26 @@ class Recycled {
     Block* next;
   };
   struct Kept {
-    ~Kept() {
-      blocks = kMostKept;  // what is destroyed after it is not kept
-      while (first != nullptr) {
-        Block* next = first->next;
-        ::operator delete(first);
-        first = next;
-      }
-    }
     Block* first = nullptr;
     size_t blocks = 0;
+    bool will_end = false;
   };
-  inline static thread_local Kept kept_;
+  struct End {
+    explicit End(Kept* of_thread) : kept(of_thread) { kept->will_end = true; }
+    ~End() {
+      kept->blocks = kMostKept;  // what is destroyed after it is not kept
+      while (kept->first != nullptr) {
+        Block* next = kept->first->next;
+        ::operator delete(kept->first);
+        kept->first = next;
+      }
+    }
+    Kept* kept;
+  };
+  static void EndWithThread(Kept* kept) { static thread_local const End end(kept); }
+
+  // Trivial, so that an access needs no look whether it has been initialised.
+  inline static constinit thread_local Kept kept_;
 };
 
 }  // namespace nearside
