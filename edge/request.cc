@@ -199,6 +199,7 @@ bool Request::Use(storage::HeadRef head) {
                                          worker_.loop().wall_now(), site_->request_directives);
   switch (decision.action) {
     case UseDecision::Action::kServe:
+      if (ResponseOf(*head).is_sliced()) stored_ = head;
       ServeStored(std::move(head), decision.reason);
       return true;
     case UseDecision::Action::kServeAndValidate:

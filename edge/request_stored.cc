@@ -85,7 +85,6 @@ std::shared_ptr<const SliceOrder> Request::MakeSliceOrder(storage::HeadRef head)
 }
 
 void Request::ServeSliced(storage::HeadRef head, Reason reason) {
-  stored_ = head;
   const Selection selection =
       Select(exchange_.request(), HeadOf(*head), BodyBytesOf(*head), worker_.loop().wall_now());
   const bool has_body = selection.span.first < selection.span.end;
