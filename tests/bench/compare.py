@@ -43,6 +43,7 @@ SERVER_CORE, CLIENT_CORE = "0", "1"
 ONLY_NAMED = ("edge-2", "edge-later")
 NO_PEERS = ("edge", "floor", *ONLY_NAMED)
 IDLE_CONNECTIONS = 1000
+FULL_MEMORY_MIB, FULL_DISK_MIB, FULL_AFTER = 64, 256, 32_000  # misses of 16 KiB
 # HTTP/2: the preface, empty SETTINGS, and on stream 1 a HEADERS that ends it: GET https://localhost/1k
 ASK_FOR_1K = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000" "000012010500000001" "8287")
               + b"\x04\x03/1k\x01\x09localhost")
@@ -59,6 +60,7 @@ CASES = {
     "tls": (["-c", "2000", "-r", "5", "--rate-period=10ms", "-m", "1"], 2_000, "1k",
             "a new TLS connection and one request"),
     "miss": (["-c", "16", "-m", "4"], 8_000, "", "misses of 16 KiB that fill the cache"),
+    "miss-full": (["-c", "16", "-m", "4"], 8_000, "", "the same, into a cache that is full: RAM 64 MiB, disk 256 MiB"),
     "idle": ([], IDLE_CONNECTIONS, "1k", "KiB of memory an idle TLS connection"),
 }
 
@@ -163,10 +165,15 @@ class Run:
         server = SERVERS[name]()
         place = self.place(name, self.origin_place.port)
         place.body_bytes = SIZES[CASES[case][2] or "16k"]
+        if case == "miss-full":
+            place.memory_mib, place.disk_mib = FULL_MEMORY_MIB, FULL_DISK_MIB
         both = name == "edge-2"
         processes = self.start(server, place, f"{SERVER_CORE},{CLIENT_CORE}" if both else SERVER_CORE)
         try:
             self.warm(place, case)
+            if case == "miss-full":
+                self.fetch(self.misses(place, FULL_AFTER, "before"))
+                time.sleep(2)
             pids = [pid for process in processes for pid in tree_of(process.pid)]
             return self.idle(place, pids) if case == "idle" else self.load(name, case, place, pids)
         except (subprocess.CalledProcessError, OSError) as error:
@@ -175,26 +182,36 @@ class Run:
         finally:
             self.stop(processes)
 
-    def load(self, name: str, case: str, place: Place, pids: list[int]) -> float | None:
-        extra, requests, path, _ = CASES[case]
-        base = f"https://127.0.0.1:{place.port}"
-        command = ["taskset", "-c", CLIENT_CORE, "h2load", "-t", "1", "-n", str(requests), *extra,
-                   "--tls13-ciphers=TLS_AES_128_GCM_SHA256"]
-        if path:
-            loads = [[*command, f"{base}/{path}"]]
-        else:  # one h2load walks its list in the same order on each connection, so each has its own
-            loads, each = [], requests // 16
-            for part in range(16):
-                uris = place.folder / f"uris{part}"
-                uris.write_text("".join(f"{base}/as/16k/{part}.{n}\n" for n in range(each)))
-                loads.append([*command[:7], str(each), "-c", "1", "-m", "4", command[-1], "-i", str(uris)])
-        visits, before = self.origin_visits(), cpu_us(pids)
+    @staticmethod
+    def asking(place: Place, requests: int, *more: str) -> list[str]:
+        return ["taskset", "-c", CLIENT_CORE, "h2load", "-t", "1", "-n", str(requests),
+                "--tls13-ciphers=TLS_AES_128_GCM_SHA256", *more]
+
+    def misses(self, place: Place, requests: int, name: str) -> list[list[str]]:
+        """Loads of which each request is for an object of its own."""
+        loads, each = [], requests // 16
+        for part in range(16):  # one h2load walks its list in the same order on each connection, so each has its own
+            uris = place.folder / f"uris{part}"
+            uris.write_text("".join(f"https://127.0.0.1:{place.port}/as/16k/{name}.{part}.{n}\n" for n in range(each)))
+            loads.append(self.asking(place, each, "-c", "1", "-m", "4", "-i", str(uris)))
+        return loads
+
+    @staticmethod
+    def fetch(loads: list[list[str]]) -> int:
+        """Runs them at once; how many requests were answered with 2xx."""
         running = [subprocess.Popen(load, stdout=subprocess.PIPE, text=True) for load in loads]
         texts = [process.communicate()[0] for process in running]
-        if case == "miss":
+        return sum(int(number) for text in texts for number in re.findall(r"status codes: (\d+) 2xx", text))
+
+    def load(self, name: str, case: str, place: Place, pids: list[int]) -> float | None:
+        extra, requests, path, _ = CASES[case]
+        loads = (self.misses(place, requests, "timed") if not path else
+                 [self.asking(place, requests, *extra, f"https://127.0.0.1:{place.port}/{path}")])
+        visits, before = self.origin_visits(), cpu_us(pids)
+        good = self.fetch(loads)
+        if not path:
             time.sleep(1)  # what is still to be written belongs to it
         spent, visits = cpu_us(pids) - before, self.origin_visits() - visits - 1
-        good = sum(int(number) for text in texts for number in re.findall(r"status codes: (\d+) 2xx", text))
         wanted = requests if not path else 0
         if good != requests or (name != "floor" and abs(visits - wanted) > requests // 1000):
             said = f"{good} of {requests} were answered with 2xx; the origin saw {visits}"

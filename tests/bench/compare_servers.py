@@ -6,8 +6,6 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-RAM_MB = 1024
-
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -27,6 +25,8 @@ class Place:
     both: Path
     programs: dict[str, str] = field(default_factory=dict)
     body_bytes: int = 1024
+    memory_mib: int = 1024  # what it may keep in memory
+    disk_mib: int = 2048  # and on disk, if it does
 
     def write(self, name: str, text: str) -> str:
         path = self.folder / name
@@ -71,7 +71,7 @@ class Origin:
 
 
 class Edge:
-    workers, disk, more, cache = 1, "2GiB", "", ""
+    workers, more, cache = 1, "", ""
 
     @staticmethod
     def is_there(edge: str, _floor: str) -> bool:
@@ -88,8 +88,8 @@ address = "127.0.0.1:{place.port}"
 tls = true
 [cache]
 path = "{place.folder}/cache"
-disk = "{self.disk}"
-memory = "{RAM_MB}MiB"
+disk = "{place.disk_mib}MiB"
+memory = "{place.memory_mib}MiB"
 {self.cache}
 [[certificate]]
 chain = "{place.chain}"
@@ -152,7 +152,7 @@ defaults
   timeout http-keep-alive 600s
   http-reuse always
 cache edge
-  total-max-size {RAM_MB}
+  total-max-size {place.memory_mib}
   max-object-size 8388608
   max-age 3600
 frontend clients
@@ -176,7 +176,7 @@ class Nginx:
         return nginx_of(place, f"""
   ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; ssl_ecdh_curve X25519;
   ssl_certificate {place.chain}; ssl_certificate_key {place.key}; ssl_session_cache off;
-  proxy_cache_path {place.folder}/cache levels=1:2 keys_zone=edge:64m max_size=2g use_temp_path=off;
+  proxy_cache_path {place.folder}/cache levels=1:2 keys_zone=edge:64m max_size={place.disk_mib}m use_temp_path=off;
   open_file_cache max=20000; http2_max_concurrent_streams 128;
   upstream origin {{ server 127.0.0.1:{place.origin_port}; keepalive 64; keepalive_requests 100000000; }}
   server {{
@@ -214,7 +214,7 @@ ciphersuites = "TLS_AES_128_GCM_SHA256"
 daemon = off
 """)
         return [["varnishd", "-F", "-n", str(place.folder / "varnish"), "-a", f"{inner},PROXY,mode=666", "-f", vcl,
-                 "-s", f"malloc,{RAM_MB}m", "-p", "feature=+http2", "-p", "default_ttl=3600"],
+                 "-s", f"malloc,{place.memory_mib}m", "-p", "feature=+http2", "-p", "default_ttl=3600"],
                 ["sh", "-c", f"until test -S '{inner}'; do sleep 0.1; done; exec hitch --config='{conf}'"]]
 
 
@@ -248,14 +248,14 @@ CONFIG proxy.config.exec_thread.autoconfig INT 0
 CONFIG proxy.config.exec_thread.limit INT 1
 CONFIG proxy.config.accept_threads INT 0
 CONFIG proxy.config.log.logging_enabled INT 0
-CONFIG proxy.config.cache.ram_cache.size INT {RAM_MB << 20}
+CONFIG proxy.config.cache.ram_cache.size INT {place.memory_mib << 20}
 CONFIG proxy.config.ssl.server.TLSv1_3.cipher_suites STRING TLS_AES_128_GCM_SHA256
 CONFIG proxy.config.ssl.server.groups_list STRING X25519
 CONFIG proxy.config.http2.max_concurrent_streams_in INT 128
 CONFIG proxy.config.admin.user_id STRING nobody
 """)
         place.write("remap.config", f"map / http://127.0.0.1:{place.origin_port}/\n")
-        place.write("storage.config", f"{place.folder}/cache 2G\n")
+        place.write("storage.config", f"{place.folder}/cache {place.disk_mib}M\n")
         place.write("ssl_multicert.config", f"dest_ip=* ssl_cert_name={place.chain} ssl_key_name={place.key}\n")
         for name in ("plugin.config", "hosting.config", "volume.config", "cache.config", "parent.config"):
             place.write(name, "")

@@ -40,9 +40,9 @@ Quantiles = tuple[float, float]
 
 class FullEdge(Edge):
     """With a listener for its administrator, and a site that takes uploads."""
-    disk = "64MiB"
 
     def __init__(self, place: Place, sink_port: int):
+        place.disk_mib = 64
         self.admin_port = free_port()
         token = place.write("token", TOKEN + "\n")
         self.more = f"""
