@@ -9,9 +9,10 @@ What is measured is CPU time: user and system time of all of a server's processe
 answered. One worker each, TLS 1.3 with AES-128-GCM, access logs off, an origin on loopback (nginx). The server has one
 core, h2load and the origin have the other; servers take turns within a repetition; printed are medians, and ours
 divided by that of the best cache. A row counts only if every request was answered with 2xx, and, of hits, if the
-origin saw none of them; of misses it says which share is held afterwards, as a cache under load may give up storing. `floor` (tests/bench/floor.cc) is no cache: it is what the libraries alone take. Edges that
-take part if they are named: `edge-2` has two workers on both cores (what a request costs there says what they share),
-`edge-later` has `disk_min_uses = 2`, so that misses fill its memory alone, as haproxy's.
+origin saw none of them; of misses it says which share is held afterwards, as a cache under load may give up storing.
+`floor` (tests/bench/floor.cc) is no cache: it is what the libraries alone take. Edges that take part if they are named:
+`edge-2` has two workers on both cores (what a request costs there says what they share), `edge-later` has
+`disk_min_uses = 2`, so that misses fill its memory alone, as haproxy's.
 
 Wants two cores with nothing else running, and root, for servers that change their user.
 """
